@@ -1,0 +1,260 @@
+//! The two halves of a dialect.
+//!
+//! A [`ClientCodec`] is us calling a provider, a [`ServerCodec`] is a client calling us. Both go through
+//! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
+//! await and never touch a socket: bytes in, bytes or events out.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use llm_types::{
+    ApiError, Call, Changes, Event, EventSink, Flow, Head, Op, ProviderSpec, Reply, Result, Segments, Usage,
+};
+
+/// What an encoder knows beside the request.
+#[derive(Debug)]
+pub struct EncodeCx<'a> {
+    /// The provider's row.
+    pub spec: &'a ProviderSpec,
+    /// The model as the provider names it (no prefix).
+    pub model: &'a str,
+    /// Takes what is dropped or altered.
+    pub changes: &'a mut Changes,
+}
+
+/// What a decoder knows beside the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeCx<'a> {
+    /// The provider's row.
+    pub spec: &'a ProviderSpec,
+    /// The model as the provider names it (no prefix).
+    pub model: &'a str,
+    /// What the encoder of this call left for its decoder.
+    pub memo: &'a Memo,
+}
+
+/// What an encoder leaves for the decoder of the same call.
+#[derive(Debug, Clone, Default)]
+pub struct Memo {
+    /// Tool names that had to be rewritten: as sent upstream, as the client knows them.
+    pub tool_names: Vec<(String, String)>,
+    /// A structured answer was asked for through this forced tool: its input is the answer's text.
+    pub json_tool: Option<&'static str>,
+}
+
+impl Memo {
+    /// The name that the client gave to a tool.
+    #[must_use]
+    pub fn client_name<'a>(&'a self, sent: &'a str) -> &'a str {
+        self.tool_names.iter().find(|(name, _)| name == sent).map_or(sent, |(_, name)| name)
+    }
+}
+
+/// A call in a provider's dialect, without address and key.
+#[derive(Debug)]
+pub struct WireRequest {
+    /// The HTTP method.
+    pub method: Method,
+    /// Path and query behind the base URL, with a leading slash.
+    pub path: String,
+    /// Headers of the dialect, `content-type` included; never a key.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Segments,
+    /// For the decoder of this call.
+    pub memo: Memo,
+}
+
+/// Us calling a provider.
+pub trait ClientCodec: Debug + Send + Sync {
+    /// Writes a call in this dialect. Whatever it cannot take is recorded in `cx.changes`.
+    ///
+    /// # Errors
+    /// When the call cannot be expressed at all (e.g. sound for a model that cannot hear).
+    fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest>;
+
+    /// Forwards a body that is in this dialect already: the model is replaced in place and the
+    /// provider's quirks are applied as edits over the original bytes. `None`: something in it needs
+    /// the full way through the neutral form.
+    ///
+    /// # Errors
+    /// When a top-level member is of the wrong type.
+    fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>>;
+
+    /// Reads a whole answer (status 2xx).
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::UpstreamFormat`] when it is not one; the contained error when the
+    /// provider put one into a 200.
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply>;
+
+    /// Classifies an answer that is not 2xx.
+    fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError;
+
+    /// Reads a streamed answer.
+    fn decoder(&self, op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder>;
+
+    /// Reads the facts of a whole answer that is passed through.
+    ///
+    /// # Errors
+    /// As [`ClientCodec::decode`].
+    fn tap(&self, op: Op, body: &[u8]) -> Result<Tapped>;
+
+    /// Watches a streamed answer that is passed through.
+    fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
+}
+
+/// Reads a streamed answer, chunk by chunk, wherever the chunks are cut.
+pub trait StreamDecoder: Debug + Send {
+    /// Reads the next bytes and hands on the events that they complete.
+    ///
+    /// # Errors
+    /// When the bytes are not of this dialect. Nothing may be fed afterwards.
+    fn feed(&mut self, chunk: &[u8], sink: &mut dyn EventSink) -> Result<Flow>;
+
+    /// The upstream closed the stream.
+    ///
+    /// # Errors
+    /// When it was not complete: no terminal event was seen.
+    fn finish(&mut self, sink: &mut dyn EventSink) -> Result<()>;
+
+    /// Whether the terminal event was seen: the rest of the body holds nothing more.
+    fn is_done(&self) -> bool;
+}
+
+/// What is known of an answer that was passed through unread.
+#[derive(Debug, Clone, Default)]
+pub struct Tapped {
+    /// What it used.
+    pub usage: Option<Usage>,
+}
+
+/// What one complete event of a passed-through stream is.
+#[derive(Debug)]
+pub enum Seen {
+    /// No content yet (a role, a comment, a ping).
+    Quiet,
+    /// Content, or the end of a choice.
+    Content,
+    /// The usage event that only we asked for.
+    Usage,
+    /// The provider broke off. `event()` still tells what the client is to see.
+    Error(ApiError),
+    /// The terminal event.
+    Done,
+}
+
+/// Watches a stream that is passed through verbatim. Sees each complete event once, in order.
+pub trait StreamTap: Debug + Send {
+    /// Looks at one event, blank line included.
+    fn see(&mut self, event: &[u8]) -> Seen;
+
+    /// The usage seen so far.
+    fn usage(&self) -> Option<&Usage>;
+
+    /// Whether a clean end was seen: closing before that is an error.
+    fn is_done(&self) -> bool;
+}
+
+/// What the gateway needs to know of a request before it reads it in full.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peek {
+    /// The model, as the client names it.
+    pub model: String,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// Whether the client wants the usage in the stream.
+    pub include_usage: bool,
+}
+
+/// How a client wants its answer.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyCx {
+    /// Whether the client wants the usage in the stream.
+    pub include_usage: bool,
+    /// Whether the client used the deprecated `functions` form.
+    pub legacy_functions: bool,
+    /// The model to name where the provider names none.
+    pub model: String,
+    /// An id to use where the provider gives none.
+    pub id: String,
+    /// Unix seconds to use where the provider gives none.
+    pub created: u64,
+}
+
+/// A client calling us.
+pub trait ServerCodec: Debug + Send + Sync {
+    /// Reads what routing needs from a shallow scan of the body.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] when a member that routing needs is missing or wrong.
+    fn peek(&self, head: &Head) -> Result<Peek>;
+
+    /// Reads the whole request into the neutral form.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
+    fn decode(&self, op: Op, body: &[u8]) -> Result<Call>;
+
+    /// Writes a whole answer.
+    fn encode(&self, reply: &Reply, cx: &ReplyCx) -> Vec<u8>;
+
+    /// Writes an error body; its HTTP status is [`ApiError::status`] unless the dialect has its own.
+    fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>);
+
+    /// Writes a streamed answer.
+    fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
+
+    /// The content type of a streamed answer.
+    fn stream_content_type(&self) -> &'static str {
+        "text/event-stream"
+    }
+
+    /// Bytes that keep an idle stream open and mean nothing.
+    fn keepalive(&self) -> &'static [u8] {
+        b": keepalive\n\n"
+    }
+}
+
+/// Writes a streamed answer into a buffer of its own, which is taken after each wake-up.
+pub trait StreamEncoder: EventSink + Debug + Send {
+    /// Takes the bytes written since the last time.
+    fn take(&mut self) -> Bytes;
+
+    /// Writes what must follow the last event of a clean stream.
+    fn finish(&mut self);
+
+    /// Writes an error event; nothing follows it.
+    fn fail(&mut self, error: &ApiError);
+}
+
+/// Whether an event is content, at which an answer's head goes out: a non-empty delta, a tool call or
+/// another part that is whole at its start, or the end of a choice.
+#[must_use]
+pub fn is_content(event: &Event<'_>) -> bool {
+    use llm_types::{Delta, PartStart};
+    match event {
+        Event::PartStart { start, .. } => {
+            matches!(start, PartStart::ToolCall { .. } | PartStart::Image { .. } | PartStart::Opaque(_))
+        }
+        Event::Delta { delta, .. } => match delta {
+            Delta::Text(text)
+            | Delta::Reasoning(text)
+            | Delta::Signature(text)
+            | Delta::Redacted(text)
+            | Delta::ToolArgs(text)
+            | Delta::Refusal(text)
+            | Delta::Data(text)
+            | Delta::Transcript(text) => !text.is_empty(),
+            Delta::Citation(_) | Delta::LogProbs(_) => true,
+            Delta::ExpiresAt(_) | Delta::Extra(_) => false,
+        },
+        Event::Finish { .. } => true,
+        Event::Start(_)
+        | Event::PartEnd { .. }
+        | Event::Usage(_)
+        | Event::Error(_)
+        | Event::Opaque { .. } => false,
+    }
+}

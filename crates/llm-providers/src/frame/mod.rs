@@ -1,0 +1,5 @@
+//! Framing: where an event of a stream begins and ends, wherever the chunks are cut.
+
+mod sse;
+
+pub use sse::{SseEvent, SseFrames, split_event};

@@ -1,0 +1,41 @@
+//! The wire formats this workspace speaks.
+//!
+//! A dialect is a format, not a provider: sixty providers share `openai_chat`. Nothing outside a
+//! dialect's own folder in `llm-providers` may depend on what a dialect looks like.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A wire format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI Chat Completions, and every server compatible with it.
+    OpenaiChat,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Gemini `generateContent`.
+    Gemini,
+    /// The built-in provider that answers without a network.
+    Mock,
+}
+
+impl Dialect {
+    /// The name used in configuration, headers and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai_chat",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Mock => "mock",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

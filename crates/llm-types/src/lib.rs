@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+
+mod call;
+mod change;
+mod dialect;
+mod error;
+mod event;
+mod extra;
+mod head;
+mod op;
+mod reply;
+mod reply_builder;
+mod secret;
+mod spec;
+mod text;
+mod usage;
+#[doc(hidden)]
+pub use wire::private as __private;
+mod wire;
+
+pub mod chat;
+
+pub use call::Call;
+pub use change::{Action, Change, Changes};
+pub use dialect::Dialect;
+pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
+pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
+pub use extra::{Extra, Members};
+pub use head::{Edits, Head, Member, Segments};
+pub use op::Op;
+pub use reply::{Choice, Finish, FinishKind, Reply};
+pub use reply_builder::ReplyBuilder;
+pub use secret::Secret;
+pub use spec::{AuthStyle, MessageQuirk, ModelRule, ProviderSpec, Quirks, ReplyQuirk, UrlForm, glob_matches};
+pub use text::{Str, SurrogateCarry, Wtf8};
+pub use usage::Usage;
+
+/// Raw JSON text of one value, kept as it came.
+pub use serde_json::value::RawValue;

@@ -1,0 +1,251 @@
+//! What a provider is: one row of data.
+//!
+//! Sixty providers differ in a base URL, the name of a key variable and a few fields. Those facts are
+//! data, in the built-in table and in the user's configuration alike; code is only for a dialect.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{Dialect, Op};
+
+/// One provider, or one connection of the user's own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSpec {
+    /// The prefix in `provider/model`.
+    pub name: String,
+    /// Other prefixes that mean the same.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Its wire format.
+    pub dialect: Dialect,
+    /// Base URL; `None`: it has to be configured. `{NAME}` stands for an environment variable.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// Environment variables that may hold the key, in order.
+    #[serde(default)]
+    pub key_env: Vec<String>,
+    /// Environment variables that may hold the base URL, in order.
+    #[serde(default)]
+    pub base_env: Vec<String>,
+    /// How the key is sent.
+    #[serde(default)]
+    pub auth: AuthStyle,
+    /// Whether calls may go out without a key (local servers).
+    #[serde(default)]
+    pub key_optional: bool,
+    /// How the URL of a call is built.
+    #[serde(default)]
+    pub url: UrlForm,
+    /// What it offers.
+    #[serde(default)]
+    pub operations: Vec<Op>,
+    /// Names without a prefix that belong to it (`gpt-*`, `claude-*`); `*` matches any text.
+    #[serde(default)]
+    pub bare_names: Vec<String>,
+    /// A model that exists there, for examples and the list of served models.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Headers for every call. `${NAME}` stands for an environment variable; a header whose variable is
+    /// unset is left out.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What every call has to respect.
+    #[serde(default)]
+    pub quirks: Quirks,
+    /// What calls of certain models have to respect on top; every rule that matches applies.
+    #[serde(default)]
+    pub rules: Vec<ModelRule>,
+    /// The vendor's page.
+    #[serde(default)]
+    pub docs: Option<String>,
+}
+
+/// How the key is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthStyle {
+    /// `Authorization: Bearer KEY`.
+    #[default]
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
+    /// `api-key: KEY`.
+    ApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
+    /// `Authorization: Token KEY`.
+    Token,
+    /// No key.
+    None,
+}
+
+/// How the URL of a call is built from the base URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UrlForm {
+    /// The dialect's path behind the base URL.
+    #[default]
+    Plain,
+    /// Azure OpenAI: `/openai/deployments/{model}{path}?api-version=…`, or `/openai/v1{path}` when the
+    /// configured version is `v1`, `preview` or `latest`.
+    AzureDeployment,
+}
+
+/// Facts about how a provider differs from its dialect.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quirks {
+    /// Top-level members that have another name there.
+    pub rename: BTreeMap<String, String>,
+    /// Top-level members that it does not take.
+    pub drop: Vec<String>,
+    /// Numbers that must lie within bounds: `temperature = [0.0, 1.0]`.
+    pub clamp: BTreeMap<String, [f64; 2]>,
+    /// Text values that have another word there: `tool_choice = { required = "any" }`.
+    pub words: BTreeMap<String, BTreeMap<String, String>>,
+    /// What messages have to respect.
+    pub messages: Vec<MessageQuirk>,
+    /// How its answers differ; such answers are normalised instead of passed through.
+    pub reply: Vec<ReplyQuirk>,
+    /// Text put before the model name, unless it is there already.
+    pub model_prefix: Option<String>,
+}
+
+/// What messages have to respect at a provider of the `openai_chat` dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageQuirk {
+    /// `developer` is not known: send `system`.
+    DeveloperToSystem,
+    /// Neither `system` nor `developer` is known: send `user`.
+    SystemToUser,
+    /// Content must be a string where it is text only.
+    FlattenContent,
+    /// Empty tool arguments must be `{}`.
+    EmptyArguments,
+    /// Tool call ids must be nine letters and digits.
+    ShortToolIds,
+    /// Reasoning goes back as `reasoning_content`.
+    ReplayReasoning,
+    /// Reasoning goes back as `reasoning`.
+    ReplayReasoningField,
+    /// Reasoning goes back as `reasoning_details`, unchanged.
+    ReplayReasoningDetails,
+    /// Reasoning goes back as content parts of type `thinking`.
+    ThinkingParts,
+    /// `name` is known on tool messages only.
+    NameOnToolsOnly,
+    /// `strict` is not known in tools.
+    ToolsWithoutStrict,
+    /// `cache_control` is understood on parts, messages and tools.
+    CacheControl,
+}
+
+/// How answers of a provider of the `openai_chat` dialect differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyQuirk {
+    /// Fields or events differ in a way that OpenAI's clients trip over: answers are decoded and
+    /// written anew.
+    Normalize,
+    /// `completion_tokens` leaves reasoning out.
+    ReasoningOutside,
+    /// Thoughts stand in the text between `<think>` and `</think>`.
+    ThinkTags,
+}
+
+/// Quirks of certain models.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelRule {
+    /// Models it is for; `*` matches any text.
+    pub models: Vec<String>,
+    /// Models it is not for.
+    pub except: Vec<String>,
+    /// It holds only if the request's `reasoning_effort` is one of these (`default`: not given).
+    pub efforts: Vec<String>,
+    /// What they have to respect.
+    #[serde(flatten)]
+    pub quirks: Quirks,
+}
+
+impl ModelRule {
+    /// Whether the rule is for this model at this effort.
+    #[must_use]
+    pub fn applies(&self, model: &str, effort: Option<&str>) -> bool {
+        self.models.iter().any(|glob| glob_matches(glob, model))
+            && !self.except.iter().any(|glob| glob_matches(glob, model))
+            && (self.efforts.is_empty()
+                || self.efforts.iter().any(|word| word == effort.unwrap_or("default")))
+    }
+}
+
+impl ProviderSpec {
+    /// The quirks that hold for a call: the provider's own, then those of every rule that applies.
+    pub fn quirks_for<'a>(
+        &'a self,
+        model: &'a str,
+        effort: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Quirks> + Clone {
+        let rules = self.rules.iter().filter(move |rule| rule.applies(model, effort));
+        std::iter::once(&self.quirks).chain(rules.map(|rule| &rule.quirks))
+    }
+
+    /// Whether the provider or the model has this message quirk.
+    #[must_use]
+    pub fn has_message_quirk(&self, model: &str, quirk: MessageQuirk) -> bool {
+        self.quirks_for(model, None).any(|quirks| quirks.messages.contains(&quirk))
+    }
+
+    /// Whether the provider or the model has this reply quirk.
+    #[must_use]
+    pub fn has_reply_quirk(&self, model: &str, quirk: ReplyQuirk) -> bool {
+        self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
+    }
+
+    /// Whether `name` is this provider's prefix.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// Whether `text` matches `glob`, in which `*` stands for any text.
+#[must_use]
+pub fn glob_matches(glob: &str, text: &str) -> bool {
+    let Some((head, mut rest)) = glob.split_once('*') else {
+        return glob == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
+    while let Some((middle, tail)) = rest.split_once('*') {
+        let Some((_, after)) = text.split_once(middle) else {
+            return false;
+        };
+        text = after;
+        rest = tail;
+    }
+    text.ends_with(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        let check = |glob, text, expect| assert_eq!(glob_matches(glob, text), expect, "{glob} {text}");
+        check("gpt-5*", "gpt-5-mini", true);
+        check("gpt-5*", "gpt-4o", false);
+        check("*", "", true);
+        check("*-search-*", "gpt-4o-search-preview", true);
+        check("a*b", "ab", true);
+        check("a*b", "a", false);
+        check("gpt-5", "gpt-5-mini", false);
+        check("*-pro", "o1-pro", true);
+        check("a*b*c", "a-b-b-c", true);
+    }
+}

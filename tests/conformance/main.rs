@@ -1,0 +1,2 @@
+//! Conformance tests.
+fn main() {}

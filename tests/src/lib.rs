@@ -1,0 +1,1 @@
+//! Tests only; see `e2e` and `conformance`.
