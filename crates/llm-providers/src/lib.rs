@@ -4,3 +4,4 @@ pub mod classify;
 pub mod codec;
 pub mod dialect;
 pub mod frame;
+pub mod transport;
