@@ -16,7 +16,7 @@ use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, mock, replay};
 use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
-use llm_types::{ApiError, Call, Changes, ErrorKind, Event, EventSink, Head, Origin, Result};
+use llm_types::{ApiError, Call, Changes, ErrorKind, Event, Head, Origin, Result};
 use tokio::time::timeout;
 
 use crate::answer::{Reply, ReplyBody, paced};
