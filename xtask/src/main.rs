@@ -40,20 +40,34 @@ enum Chore {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let Err(error) = run(cli.chore) else {
-        return ExitCode::SUCCESS;
-    };
-    shell::say(&format!("error: {error:#}"));
-    ExitCode::FAILURE
+    let told = matches!(cli.chore, Chore::Test | Chore::Check);
+    let result = Workspace::find().and_then(|workspace| {
+        let result = run(&workspace, cli.chore);
+        if let Err(error) = &result {
+            shell::say(&format!("error: {error:#}"));
+        }
+        // Last of all, also after a failure: how the tests went.
+        if told {
+            test::summarise(&workspace)?;
+        }
+        Ok(result.is_ok())
+    });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            shell::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn run(chore: Chore) -> anyhow::Result<()> {
-    let workspace = Workspace::find()?;
+fn run(workspace: &Workspace, chore: Chore) -> anyhow::Result<()> {
     match chore {
-        Chore::Test => test::run(&workspace),
-        Chore::Check => check::run(&workspace),
-        Chore::Tidy => tidy::run(&workspace),
-        Chore::Gen(args) => r#gen::run(&workspace, &args),
+        Chore::Test => test::run(workspace),
+        Chore::Check => check::run(workspace),
+        Chore::Tidy => tidy::run(workspace),
+        Chore::Gen(args) => r#gen::run(workspace, &args),
         Chore::Bench(args) => bench::run(args),
     }
 }

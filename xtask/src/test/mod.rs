@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use cargo_metadata::Message;
@@ -19,7 +20,10 @@ use crate::shell::{say, shown, works};
 use crate::workspace::Workspace;
 use summary::Tally;
 
-/// Runs all tests. The runner's summary is the last line, whatever happens.
+/// How long the summary of a test run says something about the code.
+const SUMMARY_LIFE: Duration = Duration::from_secs(3600);
+
+/// Runs all tests, and keeps the runner's summary for [`summarise`].
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let _ = fs::remove_file(summary_file(workspace));
     let mut environment = vec![("LLM_PYTHON", python::ready(workspace)?.into_os_string())];
@@ -43,23 +47,18 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             &environment,
         )?
     };
-    let verdict = verdict(&documented, &tested);
-    if let Err(error) = &verdict {
-        say(&format!("error: {error:#}"));
-    }
     say(&format!("doc tests: {}", documented.tally));
-    let line = tested.tally.line();
-    keep(workspace, &line)?;
-    print(&line)?;
-    verdict.map_err(|_| anyhow::anyhow!("the tests failed; {line}"))
+    keep(workspace, &tested.tally.line())?;
+    verdict(&documented, &tested)
 }
 
-/// Prints the summary of the last test run, once: `check` runs after `test`, and the summary comes last.
-pub(crate) fn reprint(workspace: &Workspace) -> anyhow::Result<()> {
+/// Prints the summary of the last test run, which stays on record for a `check` within the hour: the two
+/// are run together, and how the tests went is the last line.
+pub(crate) fn summarise(workspace: &Workspace) -> anyhow::Result<()> {
     let file = summary_file(workspace);
-    if let Ok(line) = fs::read_to_string(&file) {
-        fs::remove_file(&file)?;
-        print(&line)?;
+    let age = fs::metadata(&file).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+    if age.is_some_and(|age| age < SUMMARY_LIFE) {
+        writeln!(io::stdout(), "{}", fs::read_to_string(&file)?)?;
     }
     Ok(())
 }
@@ -148,8 +147,4 @@ fn keep(workspace: &Workspace, line: &str) -> anyhow::Result<()> {
     let file = summary_file(workspace);
     fs::create_dir_all(workspace.target.join("xtask"))?;
     fs::write(&file, line).with_context(|| format!("writing {}", file.display()))
-}
-
-fn print(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout(), "{line}")?)
 }
