@@ -84,7 +84,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         say(&problem.to_string());
     }
     if !problems.is_empty() {
-        bail!("{} house rules are broken", problems.len());
+        bail!("house rules broken: {}", problems.len());
     }
     Ok(())
 }
