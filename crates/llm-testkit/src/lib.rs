@@ -5,10 +5,12 @@
 //! that checks it, so this crate reads HTTP, SSE and each provider's JSON by itself.
 
 pub mod http1;
-
+pub mod load;
+pub mod proc;
+pub mod process;
 pub mod script;
-
 pub mod upstream;
 
+pub use process::{Program, Ready, Running};
 pub use script::{Gate, Script};
 pub use upstream::{Received, Upstream};
