@@ -4,6 +4,7 @@
 //! Nothing here uses the crates under test. A fault in a codec must not be able to hide in the code
 //! that checks it, so this crate reads HTTP, SSE and each provider's JSON by itself.
 
+pub mod canned;
 pub mod http1;
 pub mod load;
 pub mod proc;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -67,6 +68,23 @@ impl Report {
         if seconds > 0.0 { self.requests as f64 / seconds } else { 0.0 }
     }
 
+    /// The figures of this run; gaps are measured against the gap that was expected.
+    #[must_use]
+    pub fn summary(&self, expected_gap: Duration) -> Summary {
+        let deviation = self.gaps.deviation_from(expected_gap);
+        Summary {
+            requests: self.requests,
+            errors: self.errors,
+            first_error: self.first_error.clone(),
+            events: self.events,
+            per_second: self.per_second(),
+            p50_us: micros(self.latency.percentile(50)),
+            p99_us: micros(self.latency.percentile(99)),
+            gap_deviation_p99_us: micros(deviation.percentile(99)),
+            gap_deviation_max_us: micros(deviation.max()),
+        }
+    }
+
     fn add(&mut self, result: io::Result<Reply>, took: Duration) {
         match result {
             Ok(reply) if (200..300).contains(&reply.status) => {
@@ -93,6 +111,33 @@ impl Report {
         self.latency.merge(&other.latency);
         self.gaps.merge(&other.gaps);
     }
+}
+
+/// The figures of a run, as they cross from the load generator's process to who started it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Good replies.
+    pub requests: u64,
+    /// Failures.
+    pub errors: u64,
+    /// Why the first of these failed.
+    pub first_error: Option<String>,
+    /// SSE events.
+    pub events: u64,
+    /// Good replies per second.
+    pub per_second: f64,
+    /// Median latency.
+    pub p50_us: f64,
+    /// 99th percentile of latency.
+    pub p99_us: f64,
+    /// 99th percentile of how far gaps between events are from the expected one.
+    pub gap_deviation_p99_us: f64,
+    /// The largest of these.
+    pub gap_deviation_max_us: f64,
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// Keeps `connections` busy for that time: each sends its next request when it has its reply.
