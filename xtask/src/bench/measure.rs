@@ -39,11 +39,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(binaries: Binaries, contenders: Vec<Who>, pinned: bool) -> anyhow::Result<Self> {
+    /// `time` is how long a scenario takes; a paced stream takes twice that, because one stall of the
+    /// machine must stay under one percent of its gaps.
+    pub(super) fn open(
+        binaries: Binaries,
+        contenders: Vec<Who>,
+        pinned: bool,
+        time: Duration,
+    ) -> anyhow::Result<Self> {
+        let paced_chunks = 2 * time.as_millis() / u128::from(GAP_MS);
         let scratch = Scratch::new()?;
         let listen = process::free_addr()?;
         let program = Program::new(&binaries.upstream)
             .args(["--listen", &listen.to_string(), "--gap-ms", &GAP_MS.to_string()])
+            .args(["--paced-chunks", &paced_chunks.to_string()])
             .ready(Ready::Port);
         let upstream = pin(program, pinned, LOAD_CORE).start(listen).context("can't start the upstream")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

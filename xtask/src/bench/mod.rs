@@ -72,16 +72,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     } else {
         note("there is no taskset or no second core: nothing is pinned, so the figures are rough")?;
     }
-    let (rounds, time) = if args.quick { (2, 400) } else { (args.rounds.max(1), args.millis) };
+    let (rounds, millis) = if args.quick { (2, 400) } else { (args.rounds.max(1), args.millis) };
+    let time = Duration::from_millis(millis);
     let started = Instant::now();
-    let mut session = Session::open(binaries, contenders(&args), pinned)?;
+    let mut session = Session::open(binaries, contenders(&args), pinned, time)?;
     let mut samples = Samples::default();
     let wanted = |title: &str| args.only.as_ref().is_none_or(|text| title.contains(text.as_str()));
     session.warm_up()?;
     for round in 1..=rounds {
         note(&format!("round {round} of {rounds}, {} s so far", started.elapsed().as_secs()))?;
         for scenario in plan::SCENARIOS.iter().filter(|scenario| wanted(scenario.title)) {
-            session.measure(scenario, Duration::from_millis(time), &mut samples)?;
+            session.measure(scenario, time, &mut samples)?;
         }
         if wanted(plan::FRESH.title) {
             session.measure_fresh(&mut samples)?;
