@@ -3,7 +3,6 @@
 //! The router says whom to ask and when to give up; here the asking is done: write the call in the
 //! deployment's dialect (or splice the client's own bytes), send it, read the answer or pass it through.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,12 +20,13 @@ use tokio::time::timeout;
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::exchange::{Exchange, Parts, read_preamble};
+use crate::backend::Backend;
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::Labels;
-use crate::snapshot::{Backend, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
 /// The largest whole answer that is read, in bytes.
@@ -82,8 +82,7 @@ struct Prepared {
 /// One attempt at one deployment.
 struct Attempt<'a> {
     backend: &'a Backend,
-    target: Cow<'a, Target>,
-    limits: Limits,
+    target: Arc<Target>,
     in_flight: InFlight,
     started: Instant,
 }
@@ -173,7 +172,6 @@ impl Dispatch {
         let attempt = Attempt {
             backend,
             target: backend.target(self.star.as_deref())?,
-            limits,
             in_flight: deployment.stats.begin(),
             started: Instant::now(),
         };

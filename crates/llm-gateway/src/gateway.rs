@@ -123,7 +123,7 @@ impl Gateway {
             return preflight;
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
-        let answer = match route(request.method(), &request.uri().path().to_owned()) {
+        let answer = match route(request.method(), request.uri().path()) {
             Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref()).and(Err(error)),
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),

@@ -1,7 +1,9 @@
-#![doc = "The gateway."]
+#![doc = include_str!("../README.md")]
 
 mod answer;
+pub mod assemble;
 mod auth;
+mod backend;
 mod body;
 mod cors;
 mod dispatch;
@@ -19,6 +21,7 @@ mod serve;
 mod snapshot;
 mod tasks;
 mod ticket;
+pub mod tls;
 
 pub use body::ClientBody;
 pub use gateway::Gateway;

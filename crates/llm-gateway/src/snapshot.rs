@@ -2,16 +2,14 @@
 //!
 //! A request takes one snapshot and keeps it to its end; a reload puts another in its place.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_providers::target::Target;
 use llm_router::Router;
-use llm_types::{ApiError, ErrorKind, Result, Secret};
+use llm_types::Secret;
 
+use crate::backend::Backend;
 use crate::guard::Guard;
-use crate::respond::Labels;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -43,32 +41,17 @@ pub(crate) struct ModelEntry {
     pub(crate) owned_by: String,
 }
 
-/// What a deployment calls.
-#[derive(Debug, Clone)]
-pub struct Backend {
-    /// Where calls go, or why they cannot.
-    pub(crate) target: Result<Target, ApiError>,
-    /// The provider's name.
-    pub(crate) provider: Arc<str>,
-    /// Its names in headers.
-    pub(crate) labels: Labels,
-    /// The pause between the chunks of an answer that is written here and not streamed by an upstream.
-    pub(crate) pause: Duration,
-}
+impl Snapshot {
+    /// How many models are on offer.
+    #[must_use]
+    pub fn model_count(&self) -> usize {
+        self.models.len()
+    }
 
-impl Backend {
-    /// Where a call goes; `star` is what the `*` of the model's name stands for.
-    ///
-    /// # Errors
-    /// When no call can go out, e.g. because there is no key.
-    pub(crate) fn target(&self, star: Option<&str>) -> Result<Cow<'_, Target>> {
-        let target = self.target.as_ref().map_err(Clone::clone)?;
-        let Some((head, tail)) = target.model().split_once('*') else {
-            return Ok(Cow::Borrowed(target));
-        };
-        let Some(star) = star else {
-            return Err(ApiError::new(ErrorKind::NotFound, "name a model in place of the `*`"));
-        };
-        Ok(Cow::Owned(target.with_model(&format!("{head}{star}{tail}"))))
+    /// Installs what looks at content, after those already there.
+    #[must_use]
+    pub fn with_guard(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guards.push(guard);
+        self
     }
 }
