@@ -23,8 +23,7 @@ const STEPS: &[(&str, Step)] = &[
         shell::run(&mut workspace.cargo("clippy --workspace --all-targets --all-features -- -D warnings"))
     }),
     ("docs", |workspace| {
-        let mut command =
-            workspace.cargo("doc --workspace --all-features --no-deps --document-private-items");
+        let mut command = workspace.cargo("doc --workspace --all-features --no-deps");
         shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("codecs without I/O", codecs),

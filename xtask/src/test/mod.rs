@@ -148,3 +148,39 @@ fn keep(workspace: &Workspace, line: &str) -> anyhow::Result<()> {
     fs::create_dir_all(workspace.target.join("xtask"))?;
     fs::write(&file, line).with_context(|| format!("writing {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(succeeded: bool, line: &str) -> Run {
+        let mut tally = Tally::default();
+        tally.read(line);
+        Run { command: "cargo x".to_owned(), succeeded, tally }
+    }
+
+    #[test]
+    fn only_a_run_of_everything_is_green() {
+        let documented = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        let check = |succeeded, line: &str, expect: Option<&str>| {
+            let got =
+                verdict(&run(true, documented), &run(succeeded, line)).map_err(|error| error.to_string());
+            assert_eq!(got.as_ref().err().map(String::as_str), expect, "{line}");
+        };
+        check(true, "Summary [   0.1s] 3 tests run: 3 passed, 0 skipped", None);
+        check(
+            false,
+            "Summary [   0.1s] 3 tests run: 2 passed, 1 failed, 0 skipped",
+            Some("`cargo x` failed"),
+        );
+        check(
+            true,
+            "Summary [   0.1s] 3 tests run: 3 passed, 1 skipped",
+            Some("`cargo x` left out 1 tests: make them run or remove them"),
+        );
+        check(true, "", Some("`cargo x` ran no test"));
+        let ignored = "test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out";
+        let all = run(true, "Summary [   0.1s] 3 tests run: 3 passed, 0 skipped");
+        assert!(verdict(&run(true, ignored), &all).is_err());
+    }
+}

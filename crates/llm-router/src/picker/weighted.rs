@@ -61,6 +61,7 @@ impl Picker for Weighted {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     use proptest::prelude::*;
@@ -107,6 +108,27 @@ mod tests {
         let cx = PickCx::new(now);
         let indices: Vec<_> = (0..4).map(|_| some[picker.pick(&some, &cx).unwrap()].index).collect();
         assert_eq!(indices, [1, 3, 1, 3]);
+    }
+
+    #[test]
+    fn turns_are_exact_across_threads() {
+        let now = Instant::now();
+        let stats = Stats::new(now);
+        let candidates =
+            [(0, 5), (1, 3), (2, 2)].map(|(index, weight)| Candidate::new(index, weight, &stats));
+        let picker = Weighted::new(3);
+        let turns: [AtomicUsize; 3] = Default::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..250 {
+                        let pick = picker.pick(&candidates, &PickCx::new(now)).unwrap();
+                        turns[pick].fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(turns.map(AtomicUsize::into_inner), [500, 300, 200]);
     }
 
     proptest! {
