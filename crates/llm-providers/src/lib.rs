@@ -2,5 +2,10 @@
 
 pub mod classify;
 pub mod codec;
+pub mod credential;
 pub mod dialect;
 pub mod frame;
+pub mod name;
+pub mod table;
+pub mod target;
+pub mod url;
