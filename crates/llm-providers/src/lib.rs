@@ -1,7 +1,12 @@
-#![doc = "Every provider behind one API."]
+#![doc = include_str!("../README.md")]
 
 pub mod classify;
 pub mod codec;
+pub mod credential;
 pub mod dialect;
 pub mod frame;
+pub mod name;
+pub mod table;
+pub mod target;
 pub mod transport;
+pub mod url;
