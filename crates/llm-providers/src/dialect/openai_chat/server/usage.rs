@@ -13,7 +13,7 @@ fn non_zero(n: u64) -> Option<Count> {
 }
 
 /// The wire form. Counts that OpenAI does not have are written only where there are any.
-pub(super) fn usage(usage: &Usage) -> wire::Usage<'static> {
+pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
     let Usage {
         input: _,
         cache_read,
