@@ -56,7 +56,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
     let known = Known { providers: &providers };
     let mut config = match &args.config {
         Some(path) => {
-            let (config, warnings) = Config::load(path, &known, &ProcessEnv)
+            let (config, warnings) = Config::load(path, &ProcessEnv, known)
                 .map_err(|report| Failure::Config(report.to_string()))?;
             for warning in warnings {
                 eprintln!("{warning}");

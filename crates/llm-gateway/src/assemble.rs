@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_config::schema::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
+use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
 use llm_router::{Backoff, Deployment, Group, RetryPolicy, Router, RouterBuilder};
-use llm_types::{ApiError, Dialect, ErrorKind, ProviderSpec, Result};
+use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::snapshot::{ModelEntry, Snapshot};
@@ -24,7 +24,11 @@ pub type Env = fn(&str) -> Option<String>;
 #[must_use]
 pub fn provider_names() -> Vec<&'static str> {
     let table = ProviderTable::builtin();
-    table.iter().flat_map(|spec| std::iter::once(&spec.name).chain(&spec.aliases)).map(String::as_str).collect()
+    table
+        .iter()
+        .flat_map(|spec| std::iter::once(&spec.name).chain(&spec.aliases))
+        .map(String::as_str)
+        .collect()
 }
 
 /// What a configuration decides, and the way out. Must be called within a tokio runtime.
@@ -55,16 +59,18 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 /// When two models have one name.
 pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
     let table = Arc::new(table(config));
-    let mut assembly = Assembly { config, table: &table, env, router: Router::builder(), models: Vec::new() };
+    let mut assembly =
+        Assembly { config, table: &table, env, groups: Vec::new(), aliases: Vec::new(), models: Vec::new() };
     if config.models.is_empty() {
         assembly.everything();
     } else {
         config.models.iter().for_each(|model| assembly.model(model));
     }
-    let Assembly { router, models, .. } = assembly;
-    let router = router
-        .build()
-        .map_err(|error| ApiError::new(ErrorKind::BadRequest, error.to_string()).with_source(error))?;
+    let Assembly { groups, aliases, models, .. } = assembly;
+    let router = groups.into_iter().fold(Router::builder(), RouterBuilder::group);
+    let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
+    let router =
+        router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
     let server = &config.server;
     Ok(Snapshot {
         router,
@@ -81,7 +87,10 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
 
 fn table(config: &Config) -> ProviderTable {
     let builtin = ProviderTable::builtin();
-    let own = config.providers.iter().map(|provider| provider.spec(builtin.get(&provider.name).map(|spec| &**spec)));
+    let own = config
+        .providers
+        .iter()
+        .map(|provider| provider.spec(builtin.get(&provider.name).map(|spec| &**spec)));
     builtin.with(own.collect())
 }
 
@@ -105,7 +114,8 @@ struct Assembly<'a> {
     config: &'a Config,
     table: &'a Arc<ProviderTable>,
     env: Env,
-    router: RouterBuilder<Backend>,
+    groups: Vec<Group<Backend>>,
+    aliases: Vec<(String, String)>,
     models: Vec<ModelEntry>,
 }
 
@@ -118,7 +128,7 @@ impl Assembly<'_> {
         self.list(&model.name, owner.as_deref().unwrap_or_default(), model.deployments.first());
         self.group(&model.name, self.policy(model), deployments);
         for alias in &model.aliases {
-            self.router = std::mem::take(&mut self.router).alias(alias.as_str(), model.name.as_str());
+            self.aliases.push((alias.clone(), model.name.clone()));
         }
     }
 
@@ -159,19 +169,17 @@ impl Assembly<'_> {
     }
 
     fn list_all(&mut self, spec: &ProviderSpec) {
-        let entry = |model: &String| ModelEntry {
-            id: format!("{}/{model}", spec.name),
-            owned_by: spec.name.clone(),
-        };
+        let entry =
+            |model: &String| ModelEntry { id: format!("{}/{model}", spec.name), owned_by: spec.name.clone() };
         self.models.extend(spec.models.iter().map(entry));
     }
 
     fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
-        self.router = std::mem::take(&mut self.router).group(Group::new(name, policy, deployments));
+        self.groups.push(Group::new(name, policy, deployments));
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
-        let backend = Backend::new(&deployment.id, self.options(deployment), self.table, self.env);
+        let mut backend = Backend::new(&deployment.id, self.options(deployment), self.table, self.env);
         if let Some(error) = backend.fault() {
             // Without configured models every provider is there, most of them without a key.
             if !self.config.models.is_empty() {
@@ -179,11 +187,10 @@ impl Assembly<'_> {
             }
         }
         let fingerprint = backend.fingerprint();
-        let pause = if backend.is_mock() { MOCK_PAUSE } else { Duration::ZERO };
-        let mut built =
-            Deployment::new(deployment.id.as_str(), fingerprint, Backend { pause, ..backend })
-                .labelled(deployment.model.as_str())
-                .weighing(deployment.weight);
+        backend.pause = if backend.is_mock() { MOCK_PAUSE } else { Duration::ZERO };
+        let mut built = Deployment::new(deployment.id.as_str(), fingerprint, backend)
+            .labelled(deployment.model.as_str())
+            .weighing(deployment.weight);
         built.timeout = deployment.timeout;
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
         built

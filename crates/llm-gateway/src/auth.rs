@@ -28,7 +28,10 @@ pub(crate) fn authenticate(headers: &HeaderMap, master: Option<&Secret>) -> Resu
     if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
         return Ok(Principal::Master);
     }
-    Err(ApiError::new(ErrorKind::Auth, "the key is not valid here: use a key of this gateway, not a provider's"))
+    Err(ApiError::new(
+        ErrorKind::Auth,
+        "the key is not valid here: use a key of this gateway, not a provider's",
+    ))
 }
 
 fn key(headers: &HeaderMap) -> Option<&str> {

@@ -20,9 +20,12 @@ pub(crate) fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderV
 }
 
 /// The answer to a browser that asks before it calls.
-pub(crate) fn preflight<B>(request: &Request<B>, allow: Option<&HeaderValue>) -> Option<Response<ClientBody>> {
-    let asks = request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+pub(crate) fn preflight<B>(
+    request: &Request<B>,
+    allow: Option<&HeaderValue>,
+) -> Option<Response<ClientBody>> {
+    let asks =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let allow = allow.filter(|_| asks)?;
     let mut response = Response::new(ClientBody::whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -19,8 +19,8 @@ use llm_types::{ApiError, Call, Changes, ErrorKind, Event, Head, Origin, Result}
 use tokio::time::timeout;
 
 use crate::answer::{Reply, ReplyBody, paced};
-use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::backend::Backend;
+use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::principal::Principal;
@@ -187,7 +187,8 @@ impl Dispatch {
             (prepared.request, prepared.memo, prepared.changes, prepared.pass);
         let bound = if self.peek.stream { limits.first_token } else { limits.total };
         ticket.sent();
-        let head = timeout(bound, self.gateway.transport().send(request)).await.map_err(|_| late(bound))??;
+        let head =
+            timeout(bound, self.gateway.transport().send(request)).await.map_err(|_| late(bound))??;
         let (head, upstream) = head.into_parts();
         let left = bound.saturating_sub(attempt.started.elapsed());
         if !head.status.is_success() {
@@ -197,8 +198,7 @@ impl Dispatch {
         let cx = DecodeCx { spec: attempt.target.spec(), model: attempt.target.model(), memo: &memo };
         if self.peek.stream && is_stream(&head.headers) {
             let relay = if pass {
-                let usage =
-                    if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
+                let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
                 Relay::pass(codec.stream_tap(self.front.op), usage)
             } else {
                 let encoder = self.codec.encoder(self.reply_cx());
@@ -277,9 +277,7 @@ impl Dispatch {
                 return AnswerBody::Whole(body);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, relay),
-            ReplyBody::Written { chunks, usage, pause } => {
-                (paced(chunks, pause), Relay::written(usage))
-            }
+            ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
         };
         AnswerBody::Stream(Box::new(Exchange::new(
             upstream,

@@ -31,8 +31,7 @@ impl Front {
 }
 
 /// Every inference route.
-static FRONTS: &[Front] =
-    &[Front { path: "/chat/completions", dialect: Dialect::OpenaiChat, op: Op::Chat }];
+static FRONTS: &[Front] = &[Front { path: "/chat/completions", dialect: Dialect::OpenaiChat, op: Op::Chat }];
 
 /// What serves a request.
 #[derive(Debug)]

@@ -127,8 +127,9 @@ impl Gateway {
             Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref()).and(Err(error)),
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Models) => authenticate(request.headers(), snapshot.master_key.as_ref())
-                .map(|_| models::list(&snapshot)),
+            Ok(Route::Models) => {
+                authenticate(request.headers(), snapshot.master_key.as_ref()).map(|_| models::list(&snapshot))
+            }
             Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
                 .and_then(|_| models::get(&snapshot, &percent_decoded(id))),
             Ok(Route::Inference(row)) => match row.codec() {

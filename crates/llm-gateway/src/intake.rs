@@ -143,9 +143,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_in_pieces_is_joined() {
-        let pieces = [b"{\"a\"", &b":1"[..], b"}"].map(|piece| {
-            Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece)))
-        });
+        let pieces = [b"{\"a\"", &b":1"[..], b"}"]
+            .map(|piece| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece))));
         let body = StreamBody::new(futures_util::stream::iter(pieces));
         let (_, body, _share) = read(Request::new(body), 100, &BodyMemory::default()).await.unwrap();
         assert_eq!(&body[..], b"{\"a\":1}");

@@ -32,9 +32,14 @@ struct Facts {
 #[derive(Debug)]
 enum Way {
     Pass(Pass),
-    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder> },
+    Translate {
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+    },
     /// The chunks are the client's bytes already.
-    Written { usage: Option<Usage> },
+    Written {
+        usage: Option<Usage>,
+    },
 }
 
 /// Whether the client asked for the usage event.

@@ -76,9 +76,7 @@ impl Event<'_> {
             Event::PartStart { choice, part, start } => {
                 Event::PartStart { choice, part, start: start.into_owned() }
             }
-            Event::Delta { choice, part, delta } => {
-                Event::Delta { choice, part, delta: delta.into_owned() }
-            }
+            Event::Delta { choice, part, delta } => Event::Delta { choice, part, delta: delta.into_owned() },
             Event::PartEnd { choice, part } => Event::PartEnd { choice, part },
             Event::Usage(usage) => Event::Usage(usage),
             Event::Finish { choice, finish } => Event::Finish { choice, finish },

@@ -1,5 +1,6 @@
 //! One client for every provider.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use llm_types::{ApiError, Call, Changes, ErrorKind, Op, Reply, Result};
 
 use super::stream::ChatStream;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo};
-use crate::credential::{Env, ProcessEnv};
+use crate::credential::process_env;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
 use crate::transport::{ByteStream, RequestBody, Transport, collect};
-use crate::{dialect, mock};
+use crate::{dialect, mock, name};
 
 /// The largest whole answer that is read, in bytes.
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
@@ -35,28 +36,41 @@ const ERROR_LIMIT: usize = 1024 * 1024;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+/// Looks an environment variable up.
+type OwnEnv = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("transport", &self.shared.transport).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     table: Arc<ProviderTable>,
     transport: Arc<dyn Transport>,
-    env: Arc<dyn Env>,
+    env: Arc<OwnEnv>,
     connections: Vec<(String, TargetOptions)>,
     strict: bool,
 }
 
 /// Settings of a [`Client`].
-#[derive(Debug)]
 pub struct ClientBuilder {
     table: Arc<ProviderTable>,
     transport: Option<Arc<dyn Transport>>,
-    env: Arc<dyn Env>,
+    env: Arc<OwnEnv>,
     connections: Vec<(String, TargetOptions)>,
     strict: bool,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("transport", &self.transport).finish_non_exhaustive()
+    }
 }
 
 impl ClientBuilder {
@@ -69,8 +83,8 @@ impl ClientBuilder {
 
     /// Reads keys and addresses from elsewhere than the process's environment.
     #[must_use]
-    pub fn env(mut self, env: Arc<dyn Env>) -> Self {
-        self.env = env;
+    pub fn env(mut self, env: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.env = Arc::new(env);
         self
     }
 
@@ -150,9 +164,9 @@ impl Client {
     #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
-            table: ProviderTable::builtin(),
+            table: Arc::new(ProviderTable::builtin().clone()),
             transport: None,
-            env: Arc::new(ProcessEnv),
+            env: Arc::new(process_env),
             connections: Vec::new(),
             strict: false,
         }
@@ -215,10 +229,11 @@ impl Client {
     /// When the model is unknown or its key is missing.
     pub fn target(&self, model: &str) -> Result<Target> {
         let shared = &*self.shared;
-        let (spec, _) = shared.table.resolve(model)?;
+        let (spec, _) = name::resolve(&shared.table, model)?;
         let known = shared.connections.iter().find(|(provider, _)| spec.is_named(provider));
         let options = known.map(|(_, options)| options.clone()).unwrap_or_default();
-        Target::new(&shared.table, &*shared.env, TargetOptions { model: model.to_owned(), ..options })
+        let options = TargetOptions { model: model.to_owned(), ..options };
+        Target::new(&options, &shared.table, &|name| (shared.env)(name))
     }
 
     async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {

@@ -11,5 +11,4 @@ mod path;
 mod server;
 mod wire;
 
-
 pub use server::Server;

@@ -192,12 +192,7 @@ fn content(content: Option<Content<'_>>, path: &Path<'_>) -> Result<Vec<Part>> {
     }
 }
 
-fn assistant(
-    wire: wire::Message<'_>,
-    path: &Path<'_>,
-    legacy: &mut Legacy,
-    index: usize,
-) -> Result<Message> {
+fn assistant(wire: wire::Message<'_>, path: &Path<'_>, legacy: &mut Legacy, index: usize) -> Result<Message> {
     let mut extra = wire.extra.to_extra();
     if let Some(id) = &wire.tool_call_id {
         let _ = extra.set_json("tool_call_id", id);
