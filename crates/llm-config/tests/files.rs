@@ -1,6 +1,8 @@
 //! Whole files: each broken one must be refused for the stated reasons at the stated lines, each example
 //! must load without a complaint.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
