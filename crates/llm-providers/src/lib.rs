@@ -2,5 +2,12 @@
 
 pub mod classify;
 pub mod codec;
+pub mod credential;
 pub mod dialect;
 pub mod frame;
+pub mod mock;
+pub mod name;
+pub mod replay;
+pub mod table;
+pub mod target;
+pub mod url;

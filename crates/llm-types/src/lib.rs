@@ -31,7 +31,10 @@ pub use op::Op;
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
 pub use secret::Secret;
-pub use spec::{AuthStyle, MessageQuirk, ModelRule, ProviderSpec, Quirks, ReplyQuirk, UrlForm, glob_matches};
+pub use spec::{
+    AuthStyle, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk, UrlForm,
+    glob_matches,
+};
 pub use text::{Str, SurrogateCarry, Wtf8};
 pub use usage::Usage;
 

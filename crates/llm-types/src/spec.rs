@@ -20,7 +20,8 @@ pub struct ProviderSpec {
     pub aliases: Vec<String>,
     /// Its wire format.
     pub dialect: Dialect,
-    /// Base URL; `None`: it has to be configured. `{NAME}` stands for an environment variable.
+    /// Base URL; `None`: it has to be configured. `{NAME}` stands for an environment variable,
+    /// `{A|B}` for the first of several that is set.
     #[serde(default)]
     pub api_base: Option<String>,
     /// Environment variables that may hold the key, in order.
@@ -47,8 +48,9 @@ pub struct ProviderSpec {
     /// A model that exists there, for examples and the list of served models.
     #[serde(default)]
     pub models: Vec<String>,
-    /// Headers for every call. `${NAME}` stands for an environment variable; a header whose variable is
-    /// unset is left out.
+    /// Headers for every call. `${NAME}` stands for an environment variable, `${A|B}` for the first of
+    /// several that is set; the lower-case names `organization` and `project` stand for the
+    /// deployment's own settings. A header whose variable is unset is left out.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// What every call has to respect.
@@ -57,9 +59,58 @@ pub struct ProviderSpec {
     /// What calls of certain models have to respect on top; every rule that matches applies.
     #[serde(default)]
     pub rules: Vec<ModelRule>,
+    /// Name of another row whose rules hold here too, before this row's own.
+    #[serde(default)]
+    pub rules_from: Option<String>,
+    /// Keys that are sent in another way than `auth`; the first rule that applies wins.
+    #[serde(default)]
+    pub key_rules: Vec<KeyRule>,
+    /// How the names of models differ from what stands behind the prefix; the first that matches wins.
+    #[serde(default)]
+    pub model_names: Vec<ModelName>,
+    /// Prefixes of a model name that say whose rules hold for it: with `"o_series/" = "o3"` the model
+    /// `o_series/x` is sent as `x` under the rules of `o3`.
+    #[serde(default)]
+    pub families: BTreeMap<String, String>,
+    /// Environment variables that may hold the API version, in order.
+    #[serde(default)]
+    pub version_env: Vec<String>,
+    /// The API version where none is configured.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Whether its prefix is also used for any compatible server: a configured base URL that belongs to
+    /// another row of the same dialect then selects that row.
+    #[serde(default)]
+    pub generic: bool,
     /// The vendor's page.
     #[serde(default)]
     pub docs: Option<String>,
+}
+
+/// Keys that are sent in another way. It applies when any of its conditions is met.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyRule {
+    /// The key came from one of these environment variables.
+    pub env: Vec<String>,
+    /// The key begins with one of these texts.
+    pub prefixes: Vec<String>,
+    /// The key goes to one of these hosts; `*` matches any text.
+    pub hosts: Vec<String>,
+    /// How it is sent.
+    pub auth: AuthStyle,
+    /// Headers that go with it.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How certain models are named at the provider.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelName {
+    /// Models it is for; `*` matches any text.
+    pub models: Vec<String>,
+    /// Text put before the name.
+    pub prefix: String,
 }
 
 /// How the key is sent.
@@ -75,6 +126,8 @@ pub enum AuthStyle {
     ApiKey,
     /// `x-goog-api-key: KEY`.
     XGoogApiKey,
+    /// `api-subscription-key: KEY`.
+    ApiSubscriptionKey,
     /// `Authorization: Token KEY`.
     Token,
     /// No key.
@@ -91,6 +144,11 @@ pub enum UrlForm {
     /// Azure OpenAI: `/openai/deployments/{model}{path}?api-version=…`, or `/openai/v1{path}` when the
     /// configured version is `v1`, `preview` or `latest`.
     AzureDeployment,
+    /// Azure AI Foundry: `/models{path}?api-version=…` behind the bare address of a resource, `/v1{path}`
+    /// behind that of a serverless endpoint, the path alone behind a base that ends in `/v1`.
+    AzureFoundry,
+    /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
+    AddV1,
 }
 
 /// Facts about how a provider differs from its dialect.
@@ -175,10 +233,16 @@ impl ModelRule {
     /// Whether the rule is for this model at this effort.
     #[must_use]
     pub fn applies(&self, model: &str, effort: Option<&str>) -> bool {
-        self.models.iter().any(|glob| glob_matches(glob, model))
-            && !self.except.iter().any(|glob| glob_matches(glob, model))
+        self.is_for(model)
             && (self.efforts.is_empty()
                 || self.efforts.iter().any(|word| word == effort.unwrap_or("default")))
+    }
+
+    /// Whether the rule is for this model, at whatever effort.
+    #[must_use]
+    pub fn is_for(&self, model: &str) -> bool {
+        self.models.iter().any(|glob| glob_matches(glob, model))
+            && !self.except.iter().any(|glob| glob_matches(glob, model))
     }
 }
 

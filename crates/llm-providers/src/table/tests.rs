@@ -1,0 +1,238 @@
+use std::collections::HashSet;
+
+use llm_types::{Dialect, MessageQuirk, ReplyQuirk};
+
+use super::*;
+
+fn rows(text: &str) -> Vec<ProviderSpec> {
+    parse(text).unwrap()
+}
+
+fn drops(table: &ProviderTable, provider: &str, model: &str, effort: Option<&str>) -> Vec<String> {
+    let spec = table.get(provider).unwrap();
+    spec.quirks_for(model, effort).flat_map(|quirks| quirks.drop.iter().cloned()).collect()
+}
+
+#[test]
+fn the_built_in_table_is_sound() {
+    let table = ProviderTable::builtin();
+    assert_eq!(table.error(), None);
+    assert!(table.len() >= 60, "{}", table.len());
+    let mut names = HashSet::new();
+    for row in table.iter() {
+        for name in std::iter::once(&row.name).chain(&row.aliases) {
+            assert!(names.insert(name.clone()), "{name} is there twice");
+            assert!(!name.contains('/') && !name.is_empty(), "{name}");
+        }
+        if let Some(api_base) = &row.api_base {
+            let filled = crate::credential::fill(api_base, "{", &|name| {
+                Some(if name.ends_with("HOST") { "https://h".to_owned() } else { "x".to_owned() })
+            });
+            Base::parse(&filled.unwrap()).unwrap();
+        }
+        assert!(!row.operations.is_empty(), "{}", row.name);
+        assert!(row.rules_from.is_none(), "{} lends from a row that is not there", row.name);
+        let answers_itself = row.dialect == Dialect::Mock;
+        assert!(answers_itself || row.api_base.is_some() || !row.base_env.is_empty(), "{}", row.name);
+        assert!(!row.key_env.is_empty() || row.auth == AuthStyle::None, "{}", row.name);
+        assert!(
+            row.docs.as_deref().is_none_or(|docs| docs.starts_with("https://")),
+            "{}: docs must be a URL",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn globs_and_bounds_of_the_built_in_table_are_sane() {
+    for row in ProviderTable::builtin().iter() {
+        let globs = row.rules.iter().flat_map(|rule| rule.models.iter().chain(&rule.except));
+        for glob in globs.chain(row.model_names.iter().flat_map(|form| &form.models)).chain(&row.bare_names) {
+            assert!(!glob.is_empty() && !glob.contains("**") && !glob.contains(' '), "{}: {glob}", row.name);
+        }
+        for rule in &row.rules {
+            assert!(!rule.models.is_empty(), "{}: a rule for no model", row.name);
+            let words = ["default", "none", "minimal", "low", "medium", "high", "xhigh", "max"];
+            assert!(rule.efforts.iter().all(|word| words.contains(&word.as_str())), "{}", row.name);
+            // Each pattern must be able to match a name that no exception takes away again.
+            let reachable = rule.models.iter().any(|glob| rule.is_for(&glob.replace('*', "0")));
+            assert!(reachable, "{}: {:?} never applies", row.name, rule.models);
+        }
+        let quirks = std::iter::once(&row.quirks).chain(row.rules.iter().map(|rule| &rule.quirks));
+        for quirks in quirks {
+            assert!(quirks.clamp.values().all(|[low, high]| low <= high), "{}", row.name);
+            for (from, to) in &quirks.rename {
+                assert!(from != to && !quirks.drop.contains(to), "{}: {from} to {to}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn models_of_the_built_in_table_belong_to_their_rows() {
+    for row in ProviderTable::builtin().iter() {
+        for model in &row.models {
+            let full = format!("{}/{model}", row.name);
+            let (found, _) = crate::name::resolve(ProviderTable::builtin(), &full).unwrap();
+            assert_eq!(found.name, row.name);
+        }
+    }
+}
+
+#[test]
+fn families_of_openai_models() {
+    let check = |provider: &str, model: &str, effort: Option<&str>, dropped: &[&str], kept: &[&str]| {
+        let drop = drops(ProviderTable::builtin(), provider, model, effort);
+        let case = format!("{provider}/{model} at {effort:?}: {drop:?}");
+        assert!(dropped.iter().all(|name| drop.iter().any(|other| other == name)), "{case}");
+        assert!(!kept.iter().any(|name| drop.iter().any(|other| other == name)), "{case}");
+    };
+    check("openai", "gpt-4o", None, &["top_k", "reasoning_effort"], &["top_p", "stop", "n", "seed"]);
+    check(
+        "openai",
+        "o3",
+        None,
+        &["top_p", "logprobs", "stop", "parallel_tool_calls"],
+        &["tools", "reasoning_effort"],
+    );
+    check("openai", "o3-mini", None, &["top_p", "parallel_tool_calls"], &["stop"]);
+    check("openai", "o4-mini-2025-04-16", None, &["stop"], &["tools"]);
+    check("openai", "o1-mini", None, &["tools"], &[]);
+    check(
+        "openai",
+        "gpt-5-mini",
+        None,
+        &["top_p", "stop", "logprobs"],
+        &["tools", "reasoning_effort", "verbosity"],
+    );
+    check("openai", "gpt-5-chat-latest", None, &["reasoning_effort"], &["top_p", "stop", "prediction"]);
+    check("openai", "gpt-5.2", None, &["stop"], &["top_p", "logprobs"]);
+    check("openai", "gpt-5.2", Some("none"), &["stop"], &["top_p", "logprobs"]);
+    check("openai", "gpt-5.2", Some("low"), &["stop", "top_p", "logprobs"], &[]);
+    check("openai", "gpt-5.2-chat-latest", Some("low"), &["reasoning_effort"], &["top_p", "stop"]);
+    check("openai", "gpt-5.5", None, &["stop", "top_p"], &[]);
+    check("openai", "gpt-5.5", Some("none"), &["stop"], &["top_p"]);
+    check("openai", "gpt-6-sol", None, &["stop", "top_p"], &["tools"]);
+    check(
+        "openai",
+        "gpt-5-search-api",
+        None,
+        &["tools", "temperature"],
+        &["response_format", "web_search_options"],
+    );
+    check("openai", "gpt-4o-search-preview", None, &["n", "seed"], &["web_search_options", "max_tokens"]);
+    check("openai", "gpt-4", None, &["response_format"], &["stop"]);
+    check("openai", "gpt-4-turbo", None, &[], &["response_format"]);
+    // Azure has the same families.
+    check("azure", "gpt-5-mini", None, &["top_p"], &["verbosity"]);
+}
+
+#[test]
+fn answers_of_openai_and_azure_pass_unread() {
+    for name in ["openai", "azure", "hosted_vllm"] {
+        let spec = ProviderTable::builtin().get(name).unwrap();
+        assert!(spec.quirks.reply.is_empty() && spec.quirks.messages.is_empty(), "{name}");
+    }
+    for name in [
+        "mistral",
+        "perplexity",
+        "openrouter",
+        "groq",
+        "cerebras",
+        "together_ai",
+        "huggingface",
+        "snowflake",
+        "xai",
+    ] {
+        let spec = ProviderTable::builtin().get(name).unwrap();
+        assert!(spec.has_reply_quirk("m", ReplyQuirk::Normalize), "{name}");
+    }
+    let xai = ProviderTable::builtin().get("xai").unwrap();
+    assert!(xai.has_reply_quirk("grok-4.7", ReplyQuirk::ReasoningOutside));
+}
+
+#[test]
+fn unknown_members_and_words_are_refused() {
+    let check = |row: &str, expect: &str| {
+        let text = format!("[[providers]]\nname = \"x\"\ndialect = \"openai_chat\"\n{row}");
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains(expect), "{row}: {error}");
+    };
+    check("api_bse = \"x\"", "unknown field `api_bse`");
+    check("quirks = { dorp = [] }", "unknown field `dorp`");
+    check("[[providers.rules]]\nmodels = [\"*\"]\ndorp = []", "dorp");
+    check("auth = \"basic\"", "unknown variant");
+}
+
+#[test]
+fn a_users_row_of_a_known_name_replaces_what_it_sets() {
+    let user = r#"
+        [[providers]]
+        name = "groq"
+        dialect = "openai_chat"
+        api_base = "https://groq.proxy.example/v1"
+        headers = { X-Team = "a" }
+        quirks = { drop = ["seed"] }
+    "#;
+    let builtin = ProviderTable::builtin();
+    let table = builtin.with(rows(user));
+    assert_eq!(table.len(), builtin.len());
+    let (groq, before) = (table.get("groq").unwrap(), builtin.get("groq").unwrap());
+    assert_eq!(groq.api_base.as_deref(), Some("https://groq.proxy.example/v1"));
+    assert_eq!(groq.headers["X-Team"], "a");
+    assert_eq!(groq.quirks.drop, ["seed"]);
+    assert_eq!(groq.key_env, before.key_env);
+    assert_eq!(groq.quirks.reply, before.quirks.reply);
+    assert_eq!(groq.quirks.messages, before.quirks.messages);
+    assert_eq!(table.by_base("https://groq.proxy.example/v1").unwrap().name, "groq");
+    assert!(table.by_base("https://api.groq.com/openai/v1").is_none());
+}
+
+#[test]
+fn a_users_row_may_add_rules_headers_and_another_dialect() {
+    let user = r#"
+        [[providers]]
+        name = "openrouter"
+        dialect = "openai_chat"
+        headers = { http-referer = "https://me.example", x-title = "" }
+        [[providers.rules]]
+        models = ["m"]
+        drop = ["seed"]
+        [[providers]]
+        name = "deepseek"
+        dialect = "anthropic"
+        api_base = "https://api.deepseek.com/anthropic"
+        auth = "x-api-key"
+        key_env = ["DEEPSEEK_API_KEY"]
+        operations = ["chat"]
+    "#;
+    let table = ProviderTable::builtin().with(rows(user));
+    let openrouter = table.get("openrouter").unwrap();
+    assert_eq!(openrouter.headers.len(), 1);
+    assert_eq!(openrouter.headers["http-referer"], "https://me.example");
+    assert_eq!(drops(&table, "openrouter", "m", None), ["seed"]);
+    let deepseek = table.get("deepseek").unwrap();
+    assert_eq!((deepseek.dialect, deepseek.auth), (Dialect::Anthropic, AuthStyle::XApiKey));
+    assert!(deepseek.quirks.rename.is_empty() && deepseek.models.is_empty());
+}
+
+#[test]
+fn a_users_name_wins_over_an_alias() {
+    let user = "[[providers]]\nname = \"vllm\"\ndialect = \"openai_chat\"\napi_base = \"http://v/v1\"\nrules_from = \"openai\"\n";
+    let builtin = ProviderTable::builtin();
+    let table = builtin.with(rows(user));
+    assert_eq!(table.len(), builtin.len() + 1);
+    assert_eq!(table.get("vllm").unwrap().name, "vllm");
+    assert_eq!(table.get("hosted_vllm").unwrap().name, "hosted_vllm");
+    assert!(drops(&table, "vllm", "gpt-5", None).contains(&"stop".to_owned()));
+    // Laying rows over a table twice does not lend rules twice.
+    let again = table.with(Vec::new());
+    assert_eq!(again.get("azure").unwrap().rules.len(), builtin.get("azure").unwrap().rules.len());
+}
+
+#[test]
+fn model_rules_may_change_messages() {
+    let openai = ProviderTable::builtin().get("openai").unwrap();
+    assert!(openai.has_message_quirk("o1-mini", MessageQuirk::SystemToUser));
+    assert!(!openai.has_message_quirk("o1", MessageQuirk::SystemToUser));
+}

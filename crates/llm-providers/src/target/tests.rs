@@ -1,0 +1,249 @@
+use http::Method;
+
+use super::*;
+use crate::codec::Memo;
+
+fn env(name: &str) -> Option<String> {
+    let pairs = [
+        ("OPENAI_API_KEY", "sk-env"),
+        ("OPENAI_ORG_ID", "org-env"),
+        ("ANTHROPIC_API_KEY", "ant-env"),
+        ("AZURE_API_KEY", "az-env"),
+        ("AZURE_API_BASE", "https://r.openai.azure.com"),
+        ("GEMINI_API_KEY", "gem-env"),
+        ("GROQ_API_KEY", "gsk-env"),
+        ("OPENROUTER_API_KEY", "or-env"),
+        ("OR_SITE_URL", "https://site.example"),
+        ("MY_HEADER", "from-env"),
+    ];
+    pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+}
+
+fn build(options: &TargetOptions) -> Result<Target> {
+    Target::new(options, ProviderTable::builtin(), &env)
+}
+
+fn call(target: &Target, path: &str, headers: &[(&'static str, &'static str)]) -> Request<Segments> {
+    let headers = headers.iter().map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v)));
+    let wire = WireRequest {
+        method: Method::POST,
+        path: path.to_owned(),
+        headers: headers.collect(),
+        body: Segments::from(b"{}".to_vec()),
+        memo: Memo::default(),
+    };
+    target.request(wire).unwrap()
+}
+
+fn sent(request: &Request<Segments>) -> Vec<String> {
+    let mut list: Vec<String> =
+        request.headers().iter().map(|(k, v)| format!("{k}: {}", v.to_str().unwrap())).collect();
+    list.sort();
+    list
+}
+
+fn options(model: &str, headers: &[(&str, &str)]) -> TargetOptions {
+    let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    TargetOptions { headers, ..TargetOptions::new(model) }
+}
+
+#[test]
+fn calls_are_addressed() {
+    let check = |options: &TargetOptions, path: &str, uri: &str, headers: &[&str]| {
+        let request = call(&build(options).unwrap(), path, &[("content-type", "application/json")]);
+        assert_eq!(request.uri().to_string(), uri);
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(request.body().to_bytes().as_ref(), b"{}");
+        let mut expect: Vec<&str> = headers.to_vec();
+        expect.push("content-type: application/json");
+        expect.sort_unstable();
+        assert_eq!(sent(&request), expect);
+    };
+    let chat = "/chat/completions";
+    check(
+        &TargetOptions::new("gpt-4o"),
+        chat,
+        "https://api.openai.com/v1/chat/completions",
+        &["authorization: Bearer sk-env", "openai-organization: org-env"],
+    );
+    let mut own = TargetOptions::new("openai/gpt-4o");
+    own.organization = Some("org-own".to_owned());
+    own.project = Some("proj-own".to_owned());
+    own.api_key = Some(Secret::new("sk-own"));
+    own.api_base = Some("http://127.0.0.1:9/v1/".to_owned());
+    check(
+        &own,
+        chat,
+        "http://127.0.0.1:9/v1/chat/completions",
+        &["authorization: Bearer sk-own", "openai-organization: org-own", "openai-project: proj-own"],
+    );
+    check(
+        &TargetOptions::new("claude-sonnet-4-5"),
+        "/v1/messages",
+        "https://api.anthropic.com/v1/messages",
+        &["x-api-key: ant-env"],
+    );
+    check(
+        &TargetOptions::new("gemini/gemini-2.5-pro"),
+        "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+        "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+        &["x-goog-api-key: gem-env"],
+    );
+    check(
+        &TargetOptions::new("azure/o_series/my-o3"),
+        chat,
+        "https://r.openai.azure.com/openai/deployments/my-o3/chat/completions?api-version=2025-02-01-preview",
+        &["api-key: az-env"],
+    );
+    check(
+        &TargetOptions { api_version: Some("v1".to_owned()), ..TargetOptions::new("azure/d") },
+        chat,
+        "https://r.openai.azure.com/openai/v1/chat/completions",
+        &["api-key: az-env"],
+    );
+    check(
+        &options("openrouter/auto", &[("X-Title", "mine"), ("x-extra", "os.environ/MY_HEADER")]),
+        chat,
+        "https://openrouter.ai/api/v1/chat/completions",
+        &[
+            "authorization: Bearer or-env",
+            "http-referer: https://site.example",
+            "x-extra: from-env",
+            "x-title: mine",
+        ],
+    );
+}
+
+#[test]
+fn a_known_base_brings_its_row_and_its_key() {
+    let api_base = Some("https://api.groq.com/openai/v1".to_owned());
+    let target = build(&TargetOptions { api_base, ..TargetOptions::new("openai/llama") }).unwrap();
+    assert_eq!(target.provider(), "groq");
+    assert_eq!(sent(&call(&target, "/x", &[])), ["authorization: Bearer gsk-env"]);
+}
+
+#[test]
+fn no_header_replaces_the_key() {
+    let target = build(&TargetOptions::new("openai/gpt-4o")).unwrap();
+    let request = call(
+        &target,
+        "/x",
+        &[("authorization", "Bearer client"), ("x-api-key", "client"), ("cookie", "a=b")],
+    );
+    assert_eq!(sent(&request), ["authorization: Bearer sk-env", "openai-organization: org-env"]);
+    let check = |headers: &[(&str, &str)], expect: &str| {
+        let error = build(&options("openai/gpt-4o", headers)).unwrap_err();
+        assert!(error.message.contains(expect), "{error}");
+        assert!(!format!("{error:?}").contains("planted"), "{error:?}");
+    };
+    check(&[("Authorization", "planted")], "carries the api_key");
+    check(&[("Host", "planted")], "is set for each call");
+    check(&[("content-length", "planted")], "is set for each call");
+    check(&[("x y", "planted")], "is not a header name");
+    check(&[("x-y", "planted\u{7}x")], "holds characters");
+}
+
+#[test]
+fn a_server_without_a_key_may_get_a_header_of_its_own() {
+    let mut options = options("hosted_vllm/m", &[("authorization", "Basic abc")]);
+    options.api_base = Some("http://v:8000/v1".to_owned());
+    let request = call(&build(&options).unwrap(), "/chat/completions", &[]);
+    assert_eq!(sent(&request), ["authorization: Basic abc"]);
+}
+
+#[test]
+fn betas_of_all_sides_are_joined() {
+    let mut options = options("claude-sonnet-4-5", &[("anthropic-beta", "mine, shared")]);
+    options.api_key = Some(Secret::new("sk-ant-oat-1"));
+    let request = call(&build(&options).unwrap(), "/v1/messages", &[("anthropic-beta", "codec,shared")]);
+    assert_eq!(
+        sent(&request),
+        ["anthropic-beta: codec,shared,mine,oauth-2025-04-20", "authorization: Bearer sk-ant-oat-1"]
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_with_the_provider() {
+    let check = |options: &TargetOptions, expect: &str| {
+        assert_eq!(build(options).unwrap_err().to_string(), expect);
+    };
+    check(
+        &TargetOptions::new("mistral/m"),
+        "mistral: set MISTRAL_API_KEY or MISTRAL_AZURE_API_KEY, or give the deployment an api_key",
+    );
+    check(
+        &TargetOptions::new("litellm_proxy/m"),
+        "litellm_proxy: set LITELLM_PROXY_API_BASE or give the deployment an api_base",
+    );
+    let organization = Some("o".to_owned());
+    check(
+        &TargetOptions { organization, ..TargetOptions::new("groq/m") },
+        "groq: no organization is known there: remove it, or set the header that carries it",
+    );
+}
+
+#[test]
+fn no_form_of_debug_shows_a_secret() {
+    let mut options = options("openai/gpt-4o", &[("x-token", "planted-header")]);
+    options.api_key = Some(Secret::new("planted-key"));
+    options.api_base = Some("https://h/v1?key=planted-query".to_owned());
+    let target = build(&options).unwrap();
+    let request = call(&target, "/chat/completions", &[]);
+    assert_eq!(request.headers()["authorization"], "Bearer planted-key");
+    assert_eq!(request.headers()["x-token"], "planted-header");
+    for shown in [
+        format!("{target:?}"),
+        format!("{target:#?}"),
+        format!("{options:?}"),
+        format!("{:?}", request.headers()),
+    ] {
+        assert!(!shown.contains("planted"), "{shown}");
+    }
+    assert!(format!("{target:?}").contains("https://h/v1"), "{target:?}");
+}
+
+#[test]
+fn the_fingerprint_changes_with_each_setting_and_with_nothing_else() {
+    let of = |options: &TargetOptions| build(options).unwrap().fingerprint();
+    let plain = TargetOptions::new("openai/gpt-4o");
+    assert_eq!(of(&plain), of(&plain.clone()));
+    let others = [
+        TargetOptions::new("openai/gpt-4o-mini"),
+        TargetOptions { api_key: Some(Secret::new("other")), ..plain.clone() },
+        TargetOptions { api_base: Some("http://h/v1".to_owned()), ..plain.clone() },
+        TargetOptions { organization: Some("o".to_owned()), ..plain.clone() },
+        options("openai/gpt-4o", &[("x-a", "b")]),
+    ];
+    for other in &others {
+        assert_ne!(of(&plain), of(other), "{other:?}");
+    }
+}
+
+#[test]
+fn the_built_in_provider_needs_no_network() {
+    let target = build(&TargetOptions::new("mock/echo")).unwrap();
+    assert_eq!((target.dialect(), target.host()), (Dialect::Mock, None));
+    let wire = WireRequest {
+        method: Method::POST,
+        path: "/".to_owned(),
+        headers: HeaderMap::new(),
+        body: Segments::default(),
+        memo: Memo::default(),
+    };
+    assert!(target.request(wire).unwrap_err().message.contains("without a network"));
+}
+
+#[test]
+fn providers_are_configured_by_key_or_by_address() {
+    let check = |name: &str, env: Env<'_>, expect: bool| {
+        let spec = ProviderTable::builtin().get(name).unwrap();
+        assert_eq!(is_configured(spec, env), expect, "{name}");
+    };
+    check("openai", &env, true);
+    check("mistral", &env, false);
+    check("azure", &env, true);
+    check("ollama", &env, false);
+    check("ollama", &|name| (name == "OLLAMA_API_BASE").then(|| "http://h:11434".to_owned()), true);
+    check("cloudflare", &|name| (name == "CLOUDFLARE_API_KEY").then(|| "k".to_owned()), false);
+    check("mock", &env, false);
+}

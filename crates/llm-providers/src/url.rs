@@ -1,0 +1,390 @@
+//! Base URLs, taken apart once, and the URL of a call.
+//!
+//! What people configure as a base differs: with or without the version segment, with a slash at the
+//! end, or the whole URL of the endpoint copied from a page. The rule that serves all of them: where the
+//! end of the base and the beginning of the path are the same segments, they are written once.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use llm_types::{ApiError, ErrorKind, Result, UrlForm};
+
+/// API versions that mean the version-less surface of Azure OpenAI.
+const AZURE_V1: [&str; 3] = ["v1", "preview", "latest"];
+/// Operations of Azure OpenAI that belong to the resource and not to one deployment.
+const AZURE_RESOURCE_PATHS: [&str; 4] = ["/batches", "/files", "/models", "/responses"];
+/// Hosts of Azure resources, behind which Foundry's models are at `/models`; serverless endpoints have
+/// other hosts and are at `/v1`.
+const FOUNDRY_HOSTS: [&str; 3] =
+    [".services.ai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.com"];
+
+/// A base URL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a slash at the end; empty for a bare origin.
+    path: String,
+    query: Option<String>,
+}
+
+impl fmt::Debug for Base {
+    /// Without the query, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Base {
+    /// Takes a base URL apart.
+    ///
+    /// # Errors
+    /// When it is not an absolute `http` or `https` URL, or holds a user name or password.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |why: &str| ApiError::new(ErrorKind::BadRequest, format!("api_base {why}"));
+        let uri: Uri = text
+            .trim()
+            .parse()
+            .map_err(|error| wrong("is not a URL: write https://host/path").with_source(error))?;
+        let parts = uri.into_parts();
+        let scheme = parts
+            .scheme
+            .filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+            .ok_or_else(|| wrong("must begin with https:// or http://"))?;
+        let authority = parts.authority.ok_or_else(|| wrong("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("holds a user name or password: use api_key or headers for credentials"));
+        }
+        if authority.host().is_empty() {
+            return Err(wrong("names no host"));
+        }
+        let path = parts.path_and_query.as_ref().map(PathAndQuery::path).unwrap_or_default();
+        let query = parts.path_and_query.as_ref().and_then(PathAndQuery::query);
+        Ok(Self {
+            scheme,
+            authority,
+            path: path.trim_end_matches('/').to_owned(),
+            query: query.filter(|query| !query.is_empty()).map(str::to_owned),
+        })
+    }
+
+    /// The host, without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// The path, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of a member of the query.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let pairs = self.query.as_deref()?.split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Whether host and port are those of `other` and the path is the same or lies below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        let port = |base: &Self| {
+            base.authority.port_u16().unwrap_or(if base.scheme == Scheme::HTTP { 80 } else { 443 })
+        };
+        self.host().eq_ignore_ascii_case(other.host())
+            && port(self) == port(other)
+            && self
+                .path
+                .strip_prefix(&*other.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The URL of `path` (with a leading slash, with or without a query) behind this base. `query` and
+    /// the base's own query are added.
+    ///
+    /// # Errors
+    /// When `path` holds what a URL cannot.
+    fn join(&self, path: &str, query: Option<&str>) -> Result<Uri> {
+        let (path, own_query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let rest = path.get(overlap(&self.path, path)..).unwrap_or(path);
+        let mut out = String::with_capacity(self.path.len() + path.len() + 32);
+        out.push_str(&self.path);
+        out.push_str(rest);
+        let mut mark = '?';
+        for query in [self.query.as_deref(), own_query, query].into_iter().flatten() {
+            out.push(mark);
+            out.push_str(query);
+            mark = '&';
+        }
+        let path = PathAndQuery::try_from(out).map_err(|error| {
+            ApiError::bad_request("the model name cannot be part of a URL").with_source(error)
+        })?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts)
+            .map_err(|error| ApiError::bad_request("the URL of the call cannot be built").with_source(error))
+    }
+}
+
+/// How many bytes of `path` are the end of `base` already, in whole segments.
+fn overlap(base: &str, path: &str) -> usize {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+    ends.filter(|end| path.get(..*end).is_some_and(|head| base.ends_with(head))).last().unwrap_or(0)
+}
+
+/// How the URLs of one deployment are built: what goes between the base and a call's path, and what
+/// is added behind it. Worked out once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    base: Base,
+    prefix: Prefix,
+    query: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Prefix {
+    None,
+    Fixed(&'static str),
+    /// `/openai/deployments/{model}`, or `/openai` for what belongs to the resource.
+    Deployment(String),
+}
+
+impl Route {
+    /// The route of a deployment.
+    ///
+    /// # Errors
+    /// When the URL form needs an API version and there is none.
+    pub fn new(form: UrlForm, base: Base, model: &str, version: Option<&str>) -> Result<Self> {
+        // A version in the base's own query is the user's word and stays there.
+        let given = base.query("api-version").map(str::to_owned);
+        let version = given.as_deref().or(version);
+        let pinned = |version: Option<&str>| {
+            let version = version.ok_or_else(|| {
+                ApiError::bad_request(
+                    "no API version: give the deployment an api_version, e.g. 2025-02-01-preview",
+                )
+            })?;
+            Ok(given.is_none().then(|| format!("api-version={}", escape(version))))
+        };
+        let (prefix, query) = match form {
+            UrlForm::Plain => (Prefix::None, None),
+            UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
+            UrlForm::AddV1 => (Prefix::Fixed("/v1"), None),
+            UrlForm::AzureDeployment => {
+                let v1 = version.is_some_and(|version| AZURE_V1.contains(&version));
+                if v1 || base.path().ends_with("/openai/v1") {
+                    // `preview` asks for more than the stable surface; the others are its default.
+                    let preview = version == Some("preview") && given.is_none();
+                    (Prefix::Fixed("/openai/v1"), preview.then(|| "api-version=preview".to_owned()))
+                } else {
+                    (Prefix::Deployment(escape(model)), pinned(version)?)
+                }
+            }
+            UrlForm::AzureFoundry => {
+                let host = base.host().to_ascii_lowercase();
+                if base.path().ends_with("/v1") {
+                    (Prefix::None, None)
+                } else if FOUNDRY_HOSTS.iter().any(|end| host.ends_with(end)) {
+                    (Prefix::Fixed("/models"), pinned(version)?)
+                } else {
+                    (Prefix::Fixed("/v1"), None)
+                }
+            }
+        };
+        Ok(Self { base, prefix, query })
+    }
+
+    /// The base URL.
+    #[must_use]
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The URL of a call.
+    ///
+    /// # Errors
+    /// When `path` holds what a URL cannot.
+    pub fn uri(&self, path: &str) -> Result<Uri> {
+        let query = self.query.as_deref();
+        match &self.prefix {
+            Prefix::None => self.base.join(path, query),
+            Prefix::Fixed(prefix) => self.base.join(&format!("{prefix}{path}"), query),
+            Prefix::Deployment(_) if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
+                self.base.join(&format!("/openai{path}"), query)
+            }
+            Prefix::Deployment(model) => self.base.join(&format!("/openai/deployments/{model}{path}"), query),
+        }
+    }
+}
+
+/// Text as one segment of a path, or one value of a query.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_base_url_is_refused_with_a_reason() {
+        let check = |text: &str, expect: &str| {
+            let error = Base::parse(text).unwrap_err();
+            assert!(error.message.contains(expect), "{text}: {error}");
+        };
+        check("", "is not a URL");
+        check("api.openai.com/v1", "is not a URL");
+        check("localhost", "must begin with");
+        check("ftp://host/", "must begin with");
+        check("https://me:secret@host/v1", "user name or password");
+        check("https://", "is not a URL");
+        check("https://h ost/", "is not a URL");
+    }
+
+    #[test]
+    fn plain_bases_take_the_path_once() {
+        let check = |base: &str, path: &str, expect: &str| {
+            let route = Route::new(UrlForm::Plain, Base::parse(base).unwrap(), "m", None).unwrap();
+            assert_eq!(route.uri(path).unwrap().to_string(), expect, "{base} {path}");
+        };
+        check("https://api.openai.com/v1", "/chat/completions", "https://api.openai.com/v1/chat/completions");
+        check(
+            "https://api.openai.com/v1/",
+            "/chat/completions",
+            "https://api.openai.com/v1/chat/completions",
+        );
+        check("https://h/v1/chat/completions", "/chat/completions", "https://h/v1/chat/completions");
+        check("http://h:8000", "/chat/completions", "http://h:8000/chat/completions");
+        check("http://h/p?key=1", "/x?alt=sse", "http://h/p/x?key=1&alt=sse");
+        check("https://api.anthropic.com", "/v1/messages", "https://api.anthropic.com/v1/messages");
+        check("https://h/anthropic", "/v1/messages", "https://h/anthropic/v1/messages");
+        check("https://h/anthropic/v1", "/v1/messages", "https://h/anthropic/v1/messages");
+        check("https://h/v1/messages", "/v1/messages", "https://h/v1/messages");
+        check("https://h/v1/messages/", "/v1/messages/count_tokens", "https://h/v1/messages/count_tokens");
+        check(
+            "https://h/v1beta",
+            "/v1beta/models/m:generateContent",
+            "https://h/v1beta/models/m:generateContent",
+        );
+        // Only whole segments count as the same.
+        check("https://h/xv1", "/v1/messages", "https://h/xv1/v1/messages");
+    }
+
+    #[test]
+    fn v1_is_added_where_it_is_missing() {
+        let check = |base: &str, expect: &str| {
+            let route = Route::new(UrlForm::AddV1, Base::parse(base).unwrap(), "m", None).unwrap();
+            assert_eq!(route.uri("/chat/completions").unwrap().to_string(), expect, "{base}");
+        };
+        check("https://router.huggingface.co/v1", "https://router.huggingface.co/v1/chat/completions");
+        check(
+            "https://e.endpoints.huggingface.cloud",
+            "https://e.endpoints.huggingface.cloud/v1/chat/completions",
+        );
+        check("https://h/novita/v3/openai", "https://h/novita/v3/openai/chat/completions");
+        check("http://localhost:11434/", "http://localhost:11434/v1/chat/completions");
+        check("http://h/v1/chat/completions", "http://h/v1/chat/completions");
+    }
+
+    #[test]
+    fn azure_urls() {
+        let check = |base: &str, version: Option<&str>, path: &str, expect: &str| {
+            let base = Base::parse(base).unwrap();
+            let route = Route::new(UrlForm::AzureDeployment, base, "my gpt", version).unwrap();
+            assert_eq!(route.uri(path).unwrap().to_string(), expect);
+        };
+        let chat = "/chat/completions";
+        let old = Some("2025-02-01-preview");
+        check(
+            "https://r.openai.azure.com/",
+            old,
+            chat,
+            "https://r.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2025-02-01-preview",
+        );
+        check(
+            "https://apim/p",
+            old,
+            chat,
+            "https://apim/p/openai/deployments/my%20gpt/chat/completions?api-version=2025-02-01-preview",
+        );
+        check(
+            "https://r.openai.azure.com/openai",
+            old,
+            chat,
+            "https://r.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2025-02-01-preview",
+        );
+        check(
+            "https://r/?api-version=2024-06-01",
+            old,
+            chat,
+            "https://r/openai/deployments/my%20gpt/chat/completions?api-version=2024-06-01",
+        );
+        check("https://r", old, "/files", "https://r/openai/files?api-version=2025-02-01-preview");
+        check("https://r", Some("v1"), chat, "https://r/openai/v1/chat/completions");
+        check("https://r", Some("latest"), chat, "https://r/openai/v1/chat/completions");
+        check("https://r", Some("preview"), chat, "https://r/openai/v1/chat/completions?api-version=preview");
+        check("https://r/openai/v1/", old, chat, "https://r/openai/v1/chat/completions");
+        let none = Route::new(UrlForm::AzureDeployment, Base::parse("https://r").unwrap(), "m", None);
+        assert!(none.unwrap_err().message.contains("api_version"));
+    }
+
+    #[test]
+    fn foundry_urls() {
+        let check = |base: &str, expect: &str| {
+            let base = Base::parse(base).unwrap();
+            let route = Route::new(UrlForm::AzureFoundry, base, "m", Some("2024-05-01-preview")).unwrap();
+            assert_eq!(route.uri("/chat/completions").unwrap().to_string(), expect);
+        };
+        // As in recordings/azure.
+        check(
+            "https://r.services.ai.azure.com",
+            "https://r.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview",
+        );
+        check(
+            "https://r.services.ai.azure.com/models",
+            "https://r.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview",
+        );
+        check(
+            "https://r.services.ai.azure.com/openai/v1",
+            "https://r.services.ai.azure.com/openai/v1/chat/completions",
+        );
+        check("https://x.models.ai.azure.com", "https://x.models.ai.azure.com/v1/chat/completions");
+    }
+
+    #[test]
+    fn a_base_is_known_by_host_and_whole_segments() {
+        let check = |text: &str, known: &str, expect: bool| {
+            let below = Base::parse(text).unwrap().is_at_or_below(&Base::parse(known).unwrap());
+            assert_eq!(below, expect, "{text} {known}");
+        };
+        check("https://api.groq.com/openai/v1/", "https://api.groq.com/openai/v1", true);
+        check("https://API.groq.com:443/openai/v1/x", "https://api.groq.com/openai/v1", true);
+        check("https://api.groq.com/openai/v10", "https://api.groq.com/openai/v1", false);
+        check("https://api.groq.com.evil.example/openai/v1", "https://api.groq.com/openai/v1", false);
+        check("https://evil.example/api.groq.com/openai/v1", "https://api.groq.com/openai/v1", false);
+        check("https://api.groq.com:8443/openai/v1", "https://api.groq.com/openai/v1", false);
+        check("https://api.groq.com", "https://api.groq.com/openai/v1", false);
+    }
+}
