@@ -1,0 +1,248 @@
+//! Checks of `[[models]]` and their deployments.
+
+use std::collections::BTreeMap;
+
+use llm_types::{AuthStyle, Dialect, ProviderSpec, glob_matches};
+
+use super::Check;
+use crate::diag::Code;
+use crate::later::nearest;
+use crate::place::Path;
+use crate::{Deployment, Model, Provider};
+
+/// Who answers for a deployment.
+struct Answerer {
+    /// The row that its calls go by.
+    spec: ProviderSpec,
+    /// Whether the row came with a key.
+    has_key: bool,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn models(&mut self) {
+        let config = self.config;
+        let (mut names, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        for (index, model) in config.models.iter().enumerate() {
+            let path = Path::default().key("models").index(index);
+            self.names(&path, model, &mut names);
+            self.overrides(&path, model);
+            if model.deployments.is_empty() {
+                let message =
+                    format!("the model `{}` has no deployments, so nothing can answer for it", model.name);
+                self.error(Code::NoDeployments, &path, message).help =
+                    Some("add a table [[models.deployments]] with `model = \"provider/model\"`".to_owned());
+            }
+            for (position, deployment) in model.deployments.iter().enumerate() {
+                let path = path.key("deployments").index(position);
+                let id = match deployment.id.as_str() {
+                    "" => format!("{}/{}", model.name, position + 1),
+                    id => id.to_owned(),
+                };
+                if let Some(other) = ids.insert(id, &model.name) {
+                    let message = format!("another deployment of the model `{other}` has the same id");
+                    self.error(Code::Duplicate, &path.key("id"), message).help =
+                        Some("health and counters are kept by id: give each its own".to_owned());
+                }
+                self.deployment(&path, model, deployment);
+            }
+        }
+    }
+
+    fn names<'m>(&mut self, path: &Path, model: &'m Model, seen: &mut BTreeMap<&'m str, &'m str>) {
+        let aliases = model.aliases.iter().enumerate();
+        let aliases = aliases.map(|(index, alias)| (path.key("aliases").index(index), alias.as_str()));
+        for (path, name) in std::iter::once((path.key("name"), model.name.as_str())).chain(aliases) {
+            if name.trim() != name || name.is_empty() || name.chars().any(char::is_control) {
+                self.error(
+                    Code::BadValue,
+                    &path,
+                    "a model's name must not be empty or begin or end with a space",
+                );
+            }
+            if let Some(other) = seen.insert(name, &model.name) {
+                let message = format!("`{name}` is already a name of the model `{other}`");
+                self.error(Code::Duplicate, &path, message).help =
+                    Some("put the deployments of both under one [[models]] table, or rename one".to_owned());
+            }
+        }
+        if model.name.contains('*') && !is_wildcard(&model.name) {
+            self.bad_wildcard(&path.key("name"), "`*` can stand only at the end of a name, once");
+        }
+        for (index, alias) in model.aliases.iter().enumerate() {
+            if alias.contains('*') {
+                self.bad_wildcard(
+                    &path.key("aliases").index(index),
+                    "an alias is one name and can't hold `*`",
+                );
+            }
+        }
+    }
+
+    fn bad_wildcard(&mut self, path: &Path, message: &str) {
+        self.error(Code::BadWildcard, path, message).help =
+            Some("\"openai/*\" stands for every name with that beginning, \"*\" for every name".to_owned());
+    }
+
+    fn overrides(&mut self, path: &Path, model: &Model) {
+        let router = model.router(&self.config.router);
+        if let Some(timeout) = model.timeout {
+            self.not_zero(&path.key("timeout"), timeout);
+            if timeout > self.config.server.request_timeout {
+                let message = "longer than server.request_timeout, which ends the request first";
+                self.no_effect(&path.key("timeout"), message);
+            }
+        }
+        if let Some(timeout) = model.first_token_timeout {
+            self.not_zero(&path.key("first_token_timeout"), timeout);
+        }
+        if model.backoff.is_some() {
+            self.backoff(&path.key("backoff"), router.backoff);
+        }
+    }
+
+    fn deployment(&mut self, path: &Path, model: &Model, deployment: &Deployment) {
+        self.not_empty_secret(&path.key("api_key"), deployment.api_key.as_ref());
+        self.headers(&path.key("headers"), deployment.headers.iter());
+        if let Some(timeout) = deployment.timeout {
+            self.not_zero(&path.key("timeout"), timeout);
+        }
+        if let Some(address) = &deployment.api_base {
+            self.address(&path.key("api_base"), address);
+        }
+        for (key, value) in [
+            ("organization", &deployment.organization),
+            ("project", &deployment.project),
+            ("api_version", &deployment.api_version),
+        ] {
+            let valid = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+            if value.as_ref().is_some_and(|text| !valid(text)) {
+                self.error(Code::BadValue, &path.key(key), "must be visible ASCII without spaces");
+            }
+        }
+        self.target(path, model, deployment);
+    }
+
+    /// Where the calls of a deployment go.
+    fn target(&mut self, path: &Path, model: &Model, deployment: &Deployment) {
+        let (target, at) = (deployment.model.as_str(), path.key("model"));
+        if target.trim() != target || target.is_empty() {
+            self.error(Code::BadValue, &at, "must name a model, as `provider/model`");
+            return;
+        }
+        if target.contains('*') {
+            if !model.name.contains('*') {
+                self.bad_wildcard(
+                    &at,
+                    "`*` needs a model whose name holds it too: there is nothing to fill it with",
+                );
+                return;
+            }
+            if !is_wildcard(target) {
+                self.bad_wildcard(&at, "`*` can stand only at the end of a name, once");
+                return;
+            }
+        }
+        if let Some(answerer) = self.answerer(&at, target) {
+            self.address_and_key(path, deployment, &answerer);
+        }
+    }
+
+    /// Who answers; `None` where it is not known before a request comes (`*`), not checked, or nobody
+    /// (which is recorded).
+    fn answerer(&mut self, at: &Path, target: &str) -> Option<Answerer> {
+        let (config, known) = (self.config, self.known);
+        if known.providers.is_empty() || target == "*" {
+            return None;
+        }
+        let Some((prefix, rest)) = target.split_once('/') else {
+            return self.bare(at, target);
+        };
+        let (own, builtin) = (config.provider(prefix), known.provider(prefix));
+        if own.is_some() || builtin.is_some() {
+            if rest.is_empty() {
+                self.error(Code::BadValue, at, format!("a model must follow `{prefix}/`"));
+                return None;
+            }
+            return Some(answerer(own, builtin));
+        }
+        let message = format!("no provider is called `{prefix}`");
+        let names = self.provider_prefixes();
+        let help = match nearest(prefix, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}/{rest}`?"),
+            None => "write `provider/model`; more providers can be described in [[providers]]".to_owned(),
+        };
+        self.error(Code::UnknownProvider, at, message).help = Some(help);
+        None
+    }
+
+    /// A name without a prefix.
+    fn bare(&mut self, at: &Path, target: &str) -> Option<Answerer> {
+        let owned = |provider: &&Provider| provider.bare_names.iter().any(|glob| glob_matches(glob, target));
+        let (own, builtin) = match self.config.providers.iter().find(owned) {
+            Some(own) => (Some(own), self.known.provider(&own.name)),
+            None => {
+                let builtin = self.known.of_bare_name(target);
+                (builtin.and_then(|row| self.config.provider(&row.name)), builtin)
+            }
+        };
+        if own.is_none() && builtin.is_none() {
+            let message = format!("`{target}` is no well-known model name, so its provider is not known");
+            self.error(Code::UnknownProvider, at, message).help =
+                Some(format!("write `provider/{target}`, for example `openai/{target}`"));
+            return None;
+        }
+        Some(answerer(own, builtin))
+    }
+
+    fn provider_prefixes(&self) -> Vec<&'a str> {
+        let own = self.config.providers.iter().map(|row| (&row.name, &row.aliases));
+        let builtin = self.known.providers.iter().map(|row| (&row.name, &row.aliases));
+        own.chain(builtin)
+            .flat_map(|(name, aliases)| std::iter::once(name).chain(aliases))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Whether calls have an address to go to and a key to go with.
+    fn address_and_key(&mut self, path: &Path, deployment: &Deployment, answerer: &Answerer) {
+        let Answerer { spec, has_key } = answerer;
+        let set = |names: &[String]| {
+            names.iter().any(|name| self.env.var(name).is_some_and(|value| !value.is_empty()))
+        };
+        let (key_set, base_set) = (set(&spec.key_env), set(&spec.base_env));
+        let at = path.key("model");
+        let needs_base = deployment.api_base.is_none() && spec.api_base.is_none() && !base_set;
+        if needs_base && spec.dialect != Dialect::Mock {
+            let message =
+                format!("`{}` has no address of its own, so this deployment needs `api_base`", spec.name);
+            let help = match spec.base_env.first() {
+                Some(name) => {
+                    format!("add `api_base = \"https://…\"`, or set the environment variable {name}")
+                }
+                None => "add `api_base = \"https://…\"`".to_owned(),
+            };
+            self.error(Code::MissingBase, &at, message).help = Some(help);
+        }
+        let keyless = spec.key_optional || spec.auth == AuthStyle::None || spec.key_env.is_empty();
+        if deployment.api_key.is_none() && !has_key && !keyless && !key_set {
+            let message = format!("no key for `{}`: calls to it will be refused", spec.name);
+            let names = spec.key_env.join(" or ");
+            self.warning(Code::NoApiKey, &at, message).help =
+                Some(format!("set the environment variable {names}, or `api_key` here"));
+        }
+    }
+}
+
+fn answerer(own: Option<&Provider>, builtin: Option<&ProviderSpec>) -> Answerer {
+    let spec = match (own, builtin) {
+        (Some(own), _) => own.spec(builtin),
+        (None, Some(builtin)) => builtin.clone(),
+        (None, None) => Provider::default().spec(None),
+    };
+    Answerer { spec, has_key: own.is_some_and(|own| own.api_key.is_some()) }
+}
+
+/// Whether `*` stands once, at the end.
+fn is_wildcard(name: &str) -> bool {
+    name.find('*') == Some(name.len() - 1)
+}

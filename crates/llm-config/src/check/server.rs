@@ -1,0 +1,109 @@
+//! Checks of `[server]`, `[auth]`, `[router]` and `[upstream]`.
+
+use super::Check;
+use crate::Backoff;
+use crate::diag::Code;
+use crate::place::Path;
+
+impl Check<'_> {
+    pub(super) fn server(&mut self) {
+        let config = self.config;
+        let (server, root) = (&config.server, Path::default());
+        let at = |key: &str| root.key("server").key(key);
+        for (key, duration) in [
+            ("request_timeout", server.request_timeout),
+            ("header_timeout", server.header_timeout),
+            ("idle_timeout", server.idle_timeout),
+        ] {
+            self.not_zero(&at(key), duration);
+        }
+        if server.max_body == 0 {
+            self.error(
+                Code::BadValue,
+                &at("max_body"),
+                "must be more than zero: no request has an empty body",
+            )
+            .help = Some("leave it out for the default of 32MiB".to_owned());
+        }
+        self.not_empty_secret(&root.key("auth").key("master_key"), config.auth.master_key.as_ref());
+        if config.exposed_without_key() {
+            let message = format!(
+                "refuses to start: {} can be reached by others, and no key is asked for",
+                server.listen
+            );
+            self.error(Code::NoMasterKey, &at("listen"), message).help = Some(
+                "set `master_key = \"${GATEWAY_MASTER_KEY}\"` in [auth], or listen on 127.0.0.1".to_owned(),
+            );
+        }
+        self.origins();
+        self.tls_paths();
+        self.router();
+        let upstream = root.key("upstream");
+        self.not_zero(&upstream.key("connect_timeout"), config.upstream.connect_timeout);
+        if config.upstream.extra_ca.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            self.error(Code::BadValue, &upstream.key("extra_ca"), "must be the path of a PEM file");
+        }
+    }
+
+    fn origins(&mut self) {
+        let config = self.config;
+        let Some(cors) = &config.server.cors else { return };
+        let path = Path::default().key("server").key("cors").key("origins");
+        if cors.origins.is_empty() {
+            self.error(Code::BadValue, &path, "must name an origin").help =
+                Some("leave `cors` out to allow none".to_owned());
+        }
+        for (index, origin) in cors.origins.iter().enumerate() {
+            let uri = origin.parse::<http::Uri>().ok();
+            let bare =
+                uri.is_some_and(|uri| uri.scheme().is_some() && uri.path() == "/" && uri.query().is_none());
+            if origin != "*" && (!bare || origin.ends_with('/')) {
+                self.error(Code::BadValue, &path.index(index), "not an origin").help = Some(
+                    "write scheme and host without a path, such as \"https://app.example.com\"".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn tls_paths(&mut self) {
+        let config = self.config;
+        let Some(tls) = &config.server.tls else { return };
+        let path = Path::default().key("server").key("tls");
+        for (key, file) in [("cert", &tls.cert), ("key", &tls.key)] {
+            if file.as_os_str().is_empty() {
+                self.error(Code::BadValue, &path.key(key), "must be the path of a PEM file");
+            }
+        }
+    }
+
+    fn router(&mut self) {
+        let config = self.config;
+        let (router, path) = (&config.router, Path::default().key("router"));
+        self.not_zero(&path.key("timeout"), router.timeout);
+        self.not_zero(&path.key("first_token_timeout"), router.first_token_timeout);
+        self.backoff(&path.key("backoff"), router.backoff);
+        if router.timeout > config.server.request_timeout {
+            self.no_effect(
+                &path.key("timeout"),
+                "longer than server.request_timeout, which ends the request first",
+            );
+        }
+        if router.first_token_timeout > router.timeout {
+            self.no_effect(
+                &path.key("first_token_timeout"),
+                "longer than router.timeout, which ends the attempt first",
+            );
+        }
+    }
+
+    pub(super) fn backoff(&mut self, path: &Path, backoff: Backoff) {
+        self.not_zero(&path.key("base"), backoff.base);
+        if backoff.base > backoff.max {
+            self.error(Code::BadValue, path, "`base` must not be longer than `max`");
+        }
+    }
+
+    pub(super) fn no_effect(&mut self, path: &Path, message: &str) {
+        self.warning(Code::NoEffect, path, message);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a configuration file may hold.
+//!
+//! These structs are at once what the file deserialises into, what the JSON Schema is generated from and
+//! what the gateway reads: one definition, so that documentation, checks and behaviour cannot part. The
+//! doc comments below are the descriptions that `llmctl config schema` prints.
+
+mod auth;
+mod model;
+mod provider;
+mod router;
+mod server;
+mod telemetry;
+mod upstream;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use auth::Auth;
+pub use model::{BackoffOverride, Deployment, Model};
+pub use provider::{Provider, Quirks, Rule};
+pub use router::{Backoff, Router, Strategy};
+pub use server::{Cors, Server, Tls};
+pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
+pub use upstream::Upstream;
+
+/// The configuration of the gateway.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How the gateway listens and what it bounds.
+    pub server: Server,
+    /// Who may call.
+    pub auth: Auth,
+    /// How deployments are chosen and failures retried; models may override it.
+    pub router: Router,
+    /// The HTTP client towards providers.
+    pub upstream: Upstream,
+    /// What is logged.
+    pub telemetry: Telemetry,
+    /// More connections, or changes to built-in providers of the same name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<Provider>,
+    /// What clients may ask for; none: every `provider/model` whose key is in the environment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Model>,
+}
+
+impl Config {
+    /// A configuration that serves these models and nothing else, each under the name given:
+    /// `openai/gpt-4o`, or a well-known bare name such as `gpt-4o`.
+    pub fn from_models<S: Into<String>>(models: impl IntoIterator<Item = S>) -> Self {
+        let models = models.into_iter().map(|model| {
+            let name = model.into();
+            Model { deployments: vec![Deployment::new(&name)], ..Model::new(name) }
+        });
+        let mut config = Self { models: models.collect(), ..Self::default() };
+        config.name_deployments();
+        config
+    }
+
+    /// Whether the gateway would be reachable from other machines without asking for a key. It must not
+    /// start then; ask again after a command line has replaced `server.listen`.
+    #[must_use]
+    pub fn exposed_without_key(&self) -> bool {
+        let ip = self.server.listen.ip().to_canonical();
+        !ip.is_loopback() && self.auth.master_key.is_none()
+    }
+
+    /// The provider of this configuration that has this prefix.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.is_named(name))
+    }
+
+    /// Gives each deployment without an id its default one, `<model name>/<1-based position>`.
+    pub(crate) fn name_deployments(&mut self) {
+        for model in &mut self.models {
+            for (index, deployment) in model.deployments.iter_mut().enumerate() {
+                if deployment.id.is_empty() {
+                    deployment.id = format!("{}/{}", model.name, index + 1);
+                }
+            }
+        }
+    }
+}

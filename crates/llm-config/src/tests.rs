@@ -1,0 +1,297 @@
+//! The crate as a whole: what a text becomes, what is said about it.
+
+use std::time::Duration;
+
+use llm_types::{AuthStyle, Dialect, ProviderSpec};
+use serde_json::Value;
+
+use crate::{Code, Config, FixedEnv, Known, Report, Severity, Style};
+
+fn parse(text: &str) -> Result<Config, Report> {
+    let env = FixedEnv::new([("KEY", "sk-very-secret"), ("HOST", "vllm.internal")]);
+    Config::parse("gateway.toml", text, &env, Known::default()).map(|(config, _)| config)
+}
+
+fn openai() -> Vec<ProviderSpec> {
+    let row = r#"
+        name = "openai"
+        aliases = ["oai"]
+        dialect = "openai_chat"
+        api_base = "https://api.openai.com/v1"
+        key_env = ["OPENAI_API_KEY"]
+        bare_names = ["gpt-*"]
+        headers = { x-a = "1" }
+    "#;
+    vec![toml::from_str(row).unwrap()]
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse("").unwrap(), Config::default());
+    assert_eq!(parse("[server]\n[router]\n").unwrap(), Config::default());
+}
+
+#[test]
+fn values_reach_the_fields() {
+    let config = parse(
+        r#"
+        [server]
+        listen = "0.0.0.0:80"
+        max_body = "1MiB"
+        tls = { cert = "c.pem", key = "k.pem" }
+        [auth]
+        master_key = "os.environ/KEY"
+        [router]
+        backoff = { base = "1s", max = "4s" }
+        [[models]]
+        name = "smart"
+        timeout = "30s"
+        backoff = { max = "2s" }
+        [[models.deployments]]
+        model = "corp/llama"
+        api_base = "http://${HOST}:8000/v1"
+        headers = { authorization = "Basic ${KEY}" }
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.server.max_body, 1 << 20);
+    assert_eq!(config.server.tls.as_ref().unwrap().cert.to_str(), Some("c.pem"));
+    assert_eq!(config.auth.master_key.as_ref().unwrap().expose(), "sk-very-secret");
+    let [model] = config.models.as_slice() else { panic!("{:?}", config.models) };
+    let router = model.router(&config.router);
+    assert_eq!(router.backoff.base, Duration::from_secs(1));
+    assert_eq!(router.backoff.max, Duration::from_secs(2));
+    assert_eq!(router.timeout, Duration::from_secs(30));
+    assert_eq!(router.first_token_timeout, Duration::from_secs(60));
+    let [deployment] = model.deployments.as_slice() else { panic!("{model:?}") };
+    assert_eq!(deployment.id, "smart/1");
+    assert_eq!(deployment.api_base.as_deref(), Some("http://vllm.internal:8000/v1"));
+    assert_eq!(deployment.headers["authorization"].expose(), "Basic sk-very-secret");
+}
+
+#[test]
+fn what_is_shown_holds_no_secret_and_can_be_read_again() {
+    let config = parse(
+        r#"
+        [auth]
+        master_key = "${KEY}"
+        [[providers]]
+        name = "corp"
+        dialect = "anthropic"
+        api_base = "http://127.0.0.1:1"
+        api_key = "${KEY}"
+        quirks = { messages = ["flatten_content"], clamp = { temperature = [0, 1.5] } }
+        rules = [{ models = ["o*"], drop = ["seed"] }]
+        [[models]]
+        name = "smart"
+        deployments = [{ model = "corp/x", headers = { x-key = "${KEY}" } }]
+        "#,
+    )
+    .unwrap();
+    let shown = crate::show(&config);
+    assert!(!shown.contains("sk-very-secret"), "{shown}");
+    let again = parse(&shown).unwrap();
+    assert_eq!(crate::show(&again), shown);
+    assert_eq!(again.providers[0].quirks, config.providers[0].quirks);
+    assert_eq!(again.providers[0].rules, config.providers[0].rules);
+    assert!(format!("{config:?}").contains("[redacted]"));
+    assert!(!format!("{config:?}").contains("sk-very-secret"));
+}
+
+#[test]
+fn models_of_a_command_line() {
+    let config = Config::from_models(["gpt-4o", "openai/gpt-4o-mini"]);
+    let pairs: Vec<_> = config.models.iter().map(|model| (&*model.name, &*model.deployments[0].id)).collect();
+    assert_eq!(pairs, [("gpt-4o", "gpt-4o/1"), ("openai/gpt-4o-mini", "openai/gpt-4o-mini/1")]);
+    let env = FixedEnv::default();
+    let warnings = config.check("--model", &env, Known { providers: &openai() }).unwrap();
+    let codes: Vec<_> = warnings.iter().map(|warning| (warning.severity(), warning.code())).collect();
+    assert_eq!(codes, [(Severity::Warning, Code::NoApiKey); 2]);
+
+    let report = Config::from_models(["llama"]).check("--model", &env, Known { providers: &openai() });
+    insta::assert_snapshot!(report.unwrap_err(), @r"
+    error: models[0].deployments[0].model: `llama` is no well-known model name, so its provider is not known
+    --> --model
+     = help: write `provider/llama`, for example `openai/llama`
+    ");
+}
+
+#[test]
+fn keys_and_addresses_are_asked_for_where_a_provider_needs_them() {
+    let check = |text: &str, vars: &[(&str, &str)], expect: &[Code]| {
+        let env = FixedEnv::new(vars.iter().copied());
+        let codes: Vec<Code> = match Config::parse("f", text, &env, Known { providers: &openai() }) {
+            Ok((_, warnings)) => warnings.iter().map(crate::Diagnostic::code).collect(),
+            Err(report) => report.diagnostics().iter().map(crate::Diagnostic::code).collect(),
+        };
+        assert_eq!(codes, expect, "{text}");
+    };
+    let plain = "[[models]]\nname = 'a'\ndeployments = [{ model = 'gpt-4o' }]\n";
+    check(plain, &[], &[Code::NoApiKey]);
+    check(plain, &[("OPENAI_API_KEY", "")], &[Code::NoApiKey]);
+    check(plain, &[("OPENAI_API_KEY", "x")], &[]);
+    check("[[models]]\nname = 'a'\ndeployments = [{ model = 'oai/x', api_key = 'k' }]\n", &[], &[]);
+    let own = "[[providers]]\nname = 'openai'\napi_key = 'k'\n";
+    check(&format!("{own}{plain}"), &[], &[]);
+    let local =
+        "[[providers]]\nname = 'local'\napi_base = 'http://127.0.0.1:1/v1'\nbare_names = ['llama*']\n";
+    check(&format!("{local}[[models]]\nname = 'a'\ndeployments = [{{ model = 'llama3' }}]\n"), &[], &[]);
+    let wild = "[[models]]\nname = '*'\ndeployments = [{ model = '*' }]\n";
+    check(wild, &[], &[]);
+}
+
+#[test]
+fn settings_without_effect_are_warned_about() {
+    let env = FixedEnv::default();
+    let text = "[server]\nrequest_timeout = '1m'\n[router]\ntimeout = '2m'\nfirst_token_timeout = '3m'\n";
+    let (_, warnings) = Config::parse("f", text, &env, Known::default()).unwrap();
+    let places: Vec<_> = warnings.iter().map(|one| (one.position(), one.code())).collect();
+    assert_eq!(places, [(Some((4, 11)), Code::NoEffect), (Some((5, 23)), Code::NoEffect)]);
+}
+
+#[test]
+fn a_row_of_ones_own_changes_what_it_names_and_nothing_else() {
+    let openai = openai();
+    let config = parse(
+        r#"
+        [[providers]]
+        name = "openai"
+        api_base = "http://127.0.0.1:1/v1"
+        headers = { x-b = "2" }
+        [[providers]]
+        name = "corp"
+        aliases = ["c"]
+        api_base = "http://127.0.0.1:2/v1"
+        auth = "x-api-key"
+        quirks = { drop = ["store"] }
+        [[providers]]
+        name = "oai"
+        api_base = "http://127.0.0.1:3/v1"
+        "#,
+    )
+    .unwrap();
+    let [changed, own, alias] = config.providers.as_slice() else { panic!("{:?}", config.providers) };
+    let spec = changed.spec(openai.first());
+    assert_eq!(spec.api_base.as_deref(), Some("http://127.0.0.1:1/v1"));
+    assert_eq!(spec.key_env, ["OPENAI_API_KEY"]);
+    assert!(!spec.key_optional);
+    assert_eq!(spec.headers.into_values().collect::<String>(), "12");
+    let spec = own.spec(None);
+    assert_eq!((spec.dialect, spec.auth), (Dialect::OpenaiChat, AuthStyle::XApiKey));
+    assert_eq!(spec.quirks.drop, ["store"]);
+    assert!(spec.key_optional && spec.is_named("c"));
+    let spec = alias.spec(openai.first());
+    assert_eq!((spec.name.as_str(), spec.aliases.as_slice()), ("oai", ["openai".to_owned()].as_slice()));
+    assert_eq!(config.provider("c"), Some(own));
+}
+
+#[test]
+fn diagnostics_show_the_place_and_what_to_do() {
+    let report = parse(
+        "[server]\nlisen = \"127.0.0.1:4000\"\nstrict = \"ja\"\n\n[[models]]\nname = \"smart\"\n[[models.deployments]]\n\
+         model = \"openai/gpt-4o\"\napi_ky = \"sk-in-the-file\"\nrpm = 5\n",
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(report, @r#"
+    error: unknown key `lisen` in `server`
+     --> gateway.toml:2:1
+      |
+    2 | lisen = "127.0.0.1:4000"
+      | ^^^^^
+      |
+      = help: did you mean `listen`?
+
+    error: `strict` must be true or false, not a string
+     --> gateway.toml:3:10
+      |
+    3 | strict = "ja"
+      |          ^^^^
+      |
+      = help: remove the quotes
+
+    error: unknown key `api_ky` in `models.deployments`
+     --> gateway.toml:9:1
+      |
+    9 | api_ky = "sk-in-the-file"
+      | ^^^^^^
+      |
+      = help: did you mean `api_key`?
+
+    error: `rpm` in `models.deployments` is not available in this version
+      --> gateway.toml:10:1
+       |
+    10 | rpm = 5
+       | ^^^
+       |
+       = help: not available in this version: remove it
+    "#);
+}
+
+#[test]
+fn a_syntax_error_hides_what_looks_like_a_secret() {
+    let report = parse("[auth]\nmaster_key = \"sk-in-the-file\n").unwrap_err();
+    insta::assert_snapshot!(report.render(Style::Plain), @r#"
+    error: not valid TOML: invalid basic string, expected `"`
+     --> gateway.toml:2:29
+      |
+    2 | master_key =*"**************
+      |                             ^
+    "#);
+    let coloured = report.render(Style::Coloured);
+    assert!(coloured.contains("\u{1b}[") && !coloured.contains("sk-in"), "{coloured}");
+}
+
+#[test]
+fn a_resolved_value_is_named_by_its_reference() {
+    let report = parse("[[models]]\nname = '${KEY}'\n").unwrap_err();
+    let text = report.to_string();
+    assert!(text.contains("the model `${KEY}` has no deployments") && !text.contains("sk-very"), "{text}");
+}
+
+#[test]
+fn an_unreadable_file_is_reported_like_any_fault() {
+    let path = std::path::Path::new("no/such/gateway.toml");
+    let report = Config::load(path, &FixedEnv::default(), Known::default()).unwrap_err();
+    let [one] = report.diagnostics() else { panic!("{report}") };
+    assert_eq!((one.code(), one.position(), one.json().line), (Code::UnreadableFile, None, 0));
+    assert_eq!(one.file(), "no/such/gateway.toml");
+}
+
+#[test]
+fn json_names_the_place() {
+    let report = parse("[server]\nlisen = 1\n").unwrap_err();
+    let json = serde_json::to_string(&report.diagnostics()[0].json()).unwrap();
+    insta::assert_snapshot!(json, @r#"{"file":"gateway.toml","line":2,"column":1,"end_line":2,"end_column":6,"severity":"error","code":"unknown-key","message":"unknown key `lisen` in `server`","help":"did you mean `listen`?"}"#);
+}
+
+#[test]
+fn every_key_of_the_schema_is_described() {
+    fn walk(path: &str, schema: &Value, bare: &mut Vec<String>) {
+        for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            if member.get("description").is_none() {
+                bare.push(path.clone());
+            }
+            walk(&path, member, bare);
+        }
+        for inner in ["items", "additionalProperties"] {
+            if let Some(inner) = schema.get(inner) {
+                walk(path, inner, bare);
+            }
+        }
+    }
+    let mut bare = Vec::new();
+    walk("", crate::json_schema::inlined(), &mut bare);
+    assert!(bare.is_empty(), "{bare:?}");
+
+    let text = crate::schema();
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["$defs"]["Server"]["properties"]["request_timeout"]["default"], "10m");
+    assert_eq!(schema["$defs"]["Server"]["additionalProperties"], false);
+    assert_eq!(schema["$defs"]["Model"]["required"], serde_json::json!(["name"]));
+    assert_eq!(schema["$defs"]["Deployment"]["properties"]["api_key"]["writeOnly"], true);
+    let null = text.lines().find(|line| line.contains("null"));
+    assert_eq!(null, None, "TOML has no null");
+}
