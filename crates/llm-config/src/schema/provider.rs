@@ -162,21 +162,9 @@ impl Provider {
     fn fresh(&self) -> ProviderSpec {
         ProviderSpec {
             name: self.name.clone(),
-            aliases: Vec::new(),
-            dialect: Dialect::OpenaiChat,
-            api_base: None,
-            key_env: Vec::new(),
-            base_env: Vec::new(),
-            auth: AuthStyle::default(),
             key_optional: self.key_env.is_empty(),
-            url: UrlForm::default(),
             operations: vec![Op::Chat],
-            bare_names: Vec::new(),
-            models: Vec::new(),
-            headers: BTreeMap::new(),
-            quirks: llm_types::Quirks::default(),
-            rules: Vec::new(),
-            docs: None,
+            ..ProviderSpec::default()
         }
     }
 }
