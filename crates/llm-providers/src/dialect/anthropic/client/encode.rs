@@ -7,11 +7,11 @@ use llm_types::chat::ChatRequest;
 use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, RawValue, Result, Segments};
 
 use super::super::model;
-use super::super::wire::{self, Raw, Request};
+use super::super::wire::{Raw, Request};
 use super::beta::{self, Betas};
 use super::encoder::{Encoder, breakpoint};
 use super::name::Ids;
-use super::tool::{self, Calls, JSON_TOOL};
+use super::tool::{self, JSON_TOOL};
 use crate::codec::{EncodeCx, Memo, WireRequest};
 
 const PATH: &str = "/v1/messages";
@@ -63,22 +63,16 @@ pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
         return Err(ApiError::bad_request(message).with_param("messages"));
     }
     let plan = encoder.plan(reasoning, limits, &conversation);
-    let forced = if plan.thinks() || !encoder.facts.forced_tool { Calls::Free } else { Calls::Forced };
-    let mut choice = encoder.tool_choice(tooling, tools.list.len(), forced);
     let json_tool = structured.tool.is_some().then_some(JSON_TOOL);
-    if let Some(tool) = structured.tool {
-        choice = json_choice(choice, tools.list.is_empty(), forced);
-        tools.list.push(tool);
-    }
-    if tools.list.is_empty() && conversation.uses_tools() {
-        encoder.changes.altered("tools", "a placeholder is sent: calls in the history need tools");
-        tools.list.push(tool::placeholder());
-        choice = Some(wire::ToolChoice { kind: Some("none".into()), ..wire::ToolChoice::default() });
-    }
+    let choice = encoder.choose(tooling, &mut tools, structured.tool, (&conversation, &plan));
     let config = members.remove("output_config");
     let own_servers = servers(members.remove("mcp_servers"))?;
     let automatic = breakpoint(cache.control.as_ref());
-    encoder.limit_breakpoints(usize::from(automatic.is_some()), &mut tools.list, &mut conversation);
+    encoder.limit_breakpoints(
+        tools.cached + usize::from(automatic.is_some()),
+        &mut tools.list,
+        &mut conversation,
+    );
     let display = encoder.display(reasoning.summary.as_deref(), &plan);
     let edits = members.get("context_management").and_then(beta::context_edits);
     if edits.is_some() {
@@ -121,26 +115,6 @@ fn finish(body: &Request<'_>, encoder: Encoder<'_, '_>, memo: Memo) -> Result<Wi
         body: Segments::from(json),
         memo: Memo { tool_names: encoder.names.into_memo(), ..memo },
     })
-}
-
-/// The choice when a structured answer is asked for through a tool: that one, or one of all.
-fn json_choice<'r>(
-    asked: Option<wire::ToolChoice<'r>>,
-    alone: bool,
-    calls: Calls,
-) -> Option<wire::ToolChoice<'r>> {
-    let kind = match asked.as_ref().and_then(|choice| choice.kind.as_ref()) {
-        Some(kind) if matches!(kind.as_str(), "any" | "tool") => return asked,
-        Some(kind) => Some(kind.as_str()),
-        None => None,
-    };
-    let only_json = alone || kind == Some("none");
-    let (kind, name) = match calls {
-        Calls::Free => ("auto", None),
-        Calls::Forced if only_json => ("tool", Some(JSON_TOOL.into())),
-        Calls::Forced => ("any", None),
-    };
-    Some(wire::ToolChoice { kind: Some(kind.into()), name, ..asked.unwrap_or_default() })
 }
 
 /// The tool servers that the caller set.

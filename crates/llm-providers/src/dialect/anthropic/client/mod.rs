@@ -5,6 +5,7 @@
 
 mod beta;
 mod cache;
+mod choice;
 mod encode;
 mod encoder;
 mod media;

@@ -134,7 +134,8 @@ impl<'r> Encoder<'r, '_> {
     fn told(&mut self, thinking: Thinking, effort: Option<Effort>) -> (Mode, Option<Effort>) {
         let facts = self.facts;
         let level = effort.filter(|effort| *effort != Effort::None && facts.top_effort.is_some());
-        if effort.is_some() && level.is_none() {
+        let as_budget = thinking == Thinking::Adaptive && facts.thinks == Thinks::Budget;
+        if effort.is_some() && level.is_none() && !as_budget {
             self.changes.dropped("reasoning_effort", "`thinking` says how much to think");
         }
         let mode = match (thinking, facts.thinks) {

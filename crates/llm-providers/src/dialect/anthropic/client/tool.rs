@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::{ChatRequest, Part, Tool, ToolChoice, ToolKind, Tooling, WebSearch};
+use llm_types::chat::{CacheControl, ChatRequest, Part, Tool, ToolChoice, ToolKind, Tooling, WebSearch};
 use llm_types::{ApiError, Dialect, RawValue, Result, Str, wire_struct};
 
 use super::super::schema::{self, Input, Unfit};
@@ -35,12 +35,15 @@ pub(super) struct Tools<'r> {
     pub(super) list: Vec<Offered<'r>>,
     /// Tool servers among them.
     pub(super) servers: Vec<Raw<'r>>,
+    /// How many of them hold a cache breakpoint that cannot be taken away.
+    pub(super) cached: usize,
 }
 
 wire_struct! {
     struct Hosted<'a> {
         kind as "type": Str<'a>,
         name: Str<'a>,
+        cache_control: wire::CacheControl<'a>,
     }
 }
 
@@ -100,7 +103,7 @@ impl<'r> Encoder<'r, '_> {
                 self.changes.altered("tool_choice", "the tools that are not allowed are left out");
                 continue;
             }
-            if let Some(tool) = self.tool(index, tool, &mut out.servers)? {
+            if let Some(tool) = self.tool(index, tool, &mut out)? {
                 out.list.push(Offered { tool, index: Some(index) });
             }
         }
@@ -123,16 +126,14 @@ impl<'r> Encoder<'r, '_> {
         name.is_some_and(|name| names.iter().any(|allowed| *allowed == name))
     }
 
-    fn tool(
-        &mut self,
-        index: usize,
-        tool: &'r Tool,
-        servers: &mut Vec<Raw<'r>>,
-    ) -> Result<Option<wire::Tool<'r>>> {
+    fn tool(&mut self, index: usize, tool: &'r Tool, out: &mut Tools<'r>) -> Result<Option<wire::Tool<'r>>> {
         let Tool { kind, cache, extra } = tool;
         let mut def = match kind {
             ToolKind::Hosted { dialect, kind, json } => {
-                return Ok(self.hosted(index, (*dialect, kind, json), servers));
+                // Its members, a breakpoint included, are in its own JSON.
+                let tool = self.hosted(index, (*dialect, kind, json), &mut out.servers);
+                let tool = tool.map(|tool| with_breakpoint(tool, cache.as_ref(), &mut out.cached));
+                return Ok(tool.map(wire::Tool::Hosted));
             }
             ToolKind::Function { name, description, parameters, strict } => ToolDef {
                 name: Some(self.names.sent(name)),
@@ -217,11 +218,11 @@ impl<'r> Encoder<'r, '_> {
         index: usize,
         (dialect, kind, json): (Dialect, &'r str, &'r RawValue),
         servers: &mut Vec<Raw<'r>>,
-    ) -> Option<wire::Tool<'r>> {
+    ) -> Option<&'r RawValue> {
         match (dialect, kind) {
             (Dialect::Anthropic, kind) => {
                 self.betas.add_tool(kind);
-                Some(wire::Tool::Hosted(Raw::from(json)))
+                Some(json)
             }
             (Dialect::OpenaiChat, "mcp") => {
                 let server = self.tool_server(index, json);
@@ -303,59 +304,28 @@ impl<'r> Encoder<'r, '_> {
             ..ToolDef::default()
         }))
     }
-
-    /// The choice among the tools; `thinks`: a call cannot be forced.
-    pub(super) fn tool_choice(
-        &mut self,
-        tooling: &'r Tooling,
-        offered: usize,
-        calls: Calls,
-    ) -> Option<wire::ToolChoice<'r>> {
-        // How the client wrote its functions matters to its front only.
-        let Tooling { tools: _, choice, parallel, legacy: _ } = tooling;
-        if offered == 0 {
-            self.refuse_without_tools(choice.as_ref().map(|_| "tool_choice"));
-            self.refuse_without_tools(parallel.map(|_| "parallel_tool_calls"));
-            return None;
-        }
-        let (mut kind, mut name) = match choice {
-            None => (parallel.map(|_| "auto"), None),
-            Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => (Some("auto"), None),
-            Some(ToolChoice::None) => (Some("none"), None),
-            Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => (Some("any"), None),
-            Some(ToolChoice::Function(name) | ToolChoice::Custom(name)) => {
-                (Some("tool"), Some(self.names.sent(name)))
-            }
-        };
-        if matches!(kind, Some("any" | "tool")) && calls == Calls::Free {
-            self.changes.altered("tool_choice", "a call cannot be forced here: the model decides");
-            (kind, name) = (Some("auto"), None);
-        }
-        if kind == Some("none") && parallel.is_some() {
-            self.changes.dropped("parallel_tool_calls", "no tool is to be called");
-        }
-        Some(wire::ToolChoice {
-            kind: Some(kind?.into()),
-            name,
-            disable_parallel_tool_use: parallel.filter(|_| kind != Some("none")).map(|parallel| !parallel),
-            ..wire::ToolChoice::default()
-        })
-    }
-
-    fn refuse_without_tools(&mut self, path: Option<&'static str>) {
-        if let Some(path) = path {
-            self.changes.dropped(path, "there are no tools to choose from");
-        }
-    }
 }
 
-/// Whether tool calls may be forced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Calls {
-    /// They may.
-    Forced,
-    /// The model decides.
-    Free,
+/// A hosted tool with its cache breakpoint, counted.
+fn with_breakpoint<'r>(json: &'r RawValue, cache: Option<&CacheControl>, cached: &mut usize) -> Raw<'r> {
+    let Ok(mut tool) = serde_json::from_str::<Hosted<'_>>(json.get()) else {
+        return json.into();
+    };
+    if tool.cache_control.is_some() {
+        *cached += 1;
+        return json.into();
+    }
+    tool.cache_control = breakpoint(cache);
+    if tool.cache_control.is_none() {
+        return json.into();
+    }
+    match serde_json::value::to_raw_value(&tool) {
+        Ok(with) => {
+            *cached += 1;
+            Raw::from(with)
+        }
+        Err(_) => json.into(),
+    }
 }
 
 /// A tool that stands for those of an earlier turn: the API wants `tools` when calls are in the history.
