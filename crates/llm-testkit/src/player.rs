@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::conformance::normalise;
+use crate::conformance;
 use crate::recording::Recording;
 use crate::script::Script;
 use crate::upstream::{Received, Upstream};
@@ -91,7 +91,7 @@ impl Player {
             out.push(format!("path: expected {}, got {}", expect.path(), received.path()));
         }
         if let Some(body) = expect.json() {
-            out.extend(normalise::differences(body, &received.json()));
+            out.extend(conformance::differences(body, &received.json()));
         }
         out
     }
