@@ -3,9 +3,7 @@
 //! One that cannot be read exactly (an unknown word, a vendor's own member in it) is kept raw: the same
 //! dialect gets it unchanged, and elsewhere it is reported instead of being half understood.
 
-use llm_types::chat::{
-    AudioOutput, Effort, Format, JsonSchema, ReasoningOptions, Thinking, WebSearch,
-};
+use llm_types::chat::{AudioOutput, Effort, Format, JsonSchema, ReasoningOptions, Thinking, WebSearch};
 use llm_types::{Members, Str};
 use serde::Deserialize;
 

@@ -29,8 +29,17 @@ pub(super) fn part(json: &Written<'_>, path: &Path<'_>) -> Result<Part> {
 }
 
 fn known(part: wire::Part<'_>, path: &Path<'_>) -> Result<Part> {
-    let wire::Part { kind, text, refusal, image_url, video_url, input_audio, file, cache_control: cache, extra } =
-        part;
+    let wire::Part {
+        kind,
+        text,
+        refusal,
+        image_url,
+        video_url,
+        input_audio,
+        file,
+        cache_control: cache,
+        extra,
+    } = part;
     let missing = |name: &str| path.key(name).error("is missing: the part's type promises it");
     let cache = cache.map(cache_control);
     let mut extra = extra.to_extra();

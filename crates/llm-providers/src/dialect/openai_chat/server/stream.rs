@@ -6,7 +6,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_types::chat::{Citation, ToolCallKind};
-use llm_types::{ApiError, Delta, Dialect, Event, EventSink, Extra, Finish, FinishKind, Flow, PartStart, Start, Usage};
+use llm_types::{
+    ApiError, Delta, Dialect, Event, EventSink, Extra, Finish, FinishKind, Flow, PartStart, Start, Usage,
+};
 use smallvec::SmallVec;
 
 use super::encode::{self, Cited, Fields, OpaqueOut};

@@ -71,7 +71,10 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(u64::try_from(n).unwrap_or(0)))
             }
 
-            #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and a fraction means nothing")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the cast saturates, and a fraction means nothing"
+            )]
             fn visit_f64<E: Error>(self, n: f64) -> Result<Count, E> {
                 Ok(Count(n as u64))
             }
