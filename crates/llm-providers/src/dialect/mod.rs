@@ -16,9 +16,9 @@ use crate::codec::{ClientCodec, ServerCodec};
 #[must_use]
 pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
     match dialect {
-        Dialect::OpenaiChat => None,
-        Dialect::Anthropic => None,
-        Dialect::Gemini => None,
+        Dialect::OpenaiChat => Some(&openai_chat::Client),
+        Dialect::Anthropic => Some(&anthropic::Client),
+        Dialect::Gemini => Some(&gemini::Client),
         Dialect::Mock => None,
     }
 }
