@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         println!("usage: check FILE");
         return ExitCode::from(2);
     };
-    match Config::load(&path, &ProcessEnv, &Known::default()) {
+    match Config::load(&path, &ProcessEnv, Known::default()) {
         Ok((config, warnings)) => {
             println!("{}{}", show(&config), render_all(&warnings, Style::Plain));
             ExitCode::SUCCESS

@@ -26,7 +26,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path, env: &dyn Env, known: &Known<'_>) -> Result<(Self, Vec<Diagnostic>), Report> {
+    pub fn load(path: &Path, env: &dyn Env, known: Known<'_>) -> Result<(Self, Vec<Diagnostic>), Report> {
         let name = path.display().to_string();
         let text = read(path).map_err(|error| {
             let finding =
@@ -45,7 +45,7 @@ impl Config {
         name: &str,
         text: &str,
         env: &dyn Env,
-        known: &Known<'_>,
+        known: Known<'_>,
     ) -> Result<(Self, Vec<Diagnostic>), Report> {
         let (mut document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
@@ -88,7 +88,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn check(&self, name: &str, env: &dyn Env, known: &Known<'_>) -> Result<Vec<Diagnostic>, Report> {
+    pub fn check(&self, name: &str, env: &dyn Env, known: Known<'_>) -> Result<Vec<Diagnostic>, Report> {
         let findings = check::run(self, &Places::default(), env, known);
         let report = report(Source::new(name, "", &[]), findings);
         if report.diagnostics().iter().any(|one| one.severity() == Severity::Error) {

@@ -9,7 +9,7 @@ use crate::{Code, Config, FixedEnv, Known, Report, Severity, Style};
 
 fn parse(text: &str) -> Result<Config, Report> {
     let env = FixedEnv::new([("KEY", "sk-very-secret"), ("HOST", "vllm.internal")]);
-    Config::parse("gateway.toml", text, &env, &Known::default()).map(|(config, _)| config)
+    Config::parse("gateway.toml", text, &env, Known::default()).map(|(config, _)| config)
 }
 
 fn openai() -> Vec<ProviderSpec> {
@@ -105,11 +105,11 @@ fn models_of_a_command_line() {
     let pairs: Vec<_> = config.models.iter().map(|model| (&*model.name, &*model.deployments[0].id)).collect();
     assert_eq!(pairs, [("gpt-4o", "gpt-4o/1"), ("openai/gpt-4o-mini", "openai/gpt-4o-mini/1")]);
     let env = FixedEnv::default();
-    let warnings = config.check("--model", &env, &Known::new(&openai())).unwrap();
+    let warnings = config.check("--model", &env, Known { providers: &openai() }).unwrap();
     let codes: Vec<_> = warnings.iter().map(|warning| (warning.severity(), warning.code())).collect();
     assert_eq!(codes, [(Severity::Warning, Code::NoApiKey); 2]);
 
-    let report = Config::from_models(["llama"]).check("--model", &env, &Known::new(&openai()));
+    let report = Config::from_models(["llama"]).check("--model", &env, Known { providers: &openai() });
     insta::assert_snapshot!(report.unwrap_err(), @r"
     error: models[0].deployments[0].model: `llama` is no well-known model name, so its provider is not known
     --> --model
@@ -121,7 +121,7 @@ fn models_of_a_command_line() {
 fn keys_and_addresses_are_asked_for_where_a_provider_needs_them() {
     let check = |text: &str, vars: &[(&str, &str)], expect: &[Code]| {
         let env = FixedEnv::new(vars.iter().copied());
-        let codes: Vec<Code> = match Config::parse("f", text, &env, &Known::new(&openai())) {
+        let codes: Vec<Code> = match Config::parse("f", text, &env, Known { providers: &openai() }) {
             Ok((_, warnings)) => warnings.iter().map(crate::Diagnostic::code).collect(),
             Err(report) => report.diagnostics().iter().map(crate::Diagnostic::code).collect(),
         };
@@ -145,7 +145,7 @@ fn keys_and_addresses_are_asked_for_where_a_provider_needs_them() {
 fn settings_without_effect_are_warned_about() {
     let env = FixedEnv::default();
     let text = "[server]\nrequest_timeout = '1m'\n[router]\ntimeout = '2m'\nfirst_token_timeout = '3m'\n";
-    let (_, warnings) = Config::parse("f", text, &env, &Known::default()).unwrap();
+    let (_, warnings) = Config::parse("f", text, &env, Known::default()).unwrap();
     let places: Vec<_> = warnings.iter().map(|one| (one.position(), one.code())).collect();
     assert_eq!(places, [(Some((4, 11)), Code::NoEffect), (Some((5, 23)), Code::NoEffect)]);
 }
@@ -246,7 +246,7 @@ fn a_resolved_value_is_named_by_its_reference() {
 #[test]
 fn an_unreadable_file_is_reported_like_any_fault() {
     let path = std::path::Path::new("no/such/gateway.toml");
-    let report = Config::load(path, &FixedEnv::default(), &Known::default()).unwrap_err();
+    let report = Config::load(path, &FixedEnv::default(), Known::default()).unwrap_err();
     let [one] = report.diagnostics() else { panic!("{report}") };
     assert_eq!((one.code(), one.position(), one.json().line), (Code::UnreadableFile, None, 0));
     assert_eq!(one.file(), "no/such/gateway.toml");

@@ -74,7 +74,7 @@ fn broken_files_are_refused_for_the_stated_reasons() {
         let mut env = FixedEnv { vars: keys(), ..FixedEnv::default() };
         let vars = comments(&text, "env").into_iter().map(|line| line.split_once('=').unwrap());
         env.vars.extend(vars.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let report = Config::load(&path, &env, &Known::new(&providers())).unwrap_err();
+        let report = Config::load(&path, &env, Known { providers: &providers() }).unwrap_err();
         let found: Vec<String> = report
             .diagnostics()
             .iter()
@@ -117,7 +117,7 @@ fn examples_load_without_a_complaint() {
                 None => env.vars.insert(name.to_owned(), "sk-from-environment".to_owned()),
             };
         }
-        match Config::load(&path, &env, &Known::new(&providers())) {
+        match Config::load(&path, &env, Known { providers: &providers() }) {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{}: {warnings:?}", path.display()),
             Err(report) => panic!("{report}"),
         }

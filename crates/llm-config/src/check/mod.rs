@@ -15,36 +15,30 @@ use crate::env::Env;
 use crate::place::{Path, Places};
 
 /// What the caller knows and this crate does not: the built-in providers.
-///
-/// Without any (the default) provider names are not checked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    providers: Vec<&'a ProviderSpec>,
+    /// The rows of the provider table; without any (the default) provider names are not checked.
+    pub providers: &'a [ProviderSpec],
 }
 
 impl<'a> Known<'a> {
-    /// The rows of the provider table.
-    pub fn new(providers: impl IntoIterator<Item = &'a ProviderSpec>) -> Self {
-        Self { providers: providers.into_iter().collect() }
-    }
-
-    fn is_empty(&self) -> bool {
+    fn is_empty(self) -> bool {
         self.providers.is_empty()
     }
 
     /// The row that a user's row of this name is laid over.
-    fn of_name(&self, name: &str) -> Option<&'a ProviderSpec> {
-        self.providers.iter().copied().find(|row| row.name == name)
+    fn of_name(self, name: &str) -> Option<&'a ProviderSpec> {
+        self.providers.iter().find(|row| row.name == name)
     }
 
     /// The row with this prefix.
-    fn of_prefix(&self, prefix: &str) -> Option<&'a ProviderSpec> {
-        self.of_name(prefix).or_else(|| self.providers.iter().copied().find(|row| row.is_named(prefix)))
+    fn of_prefix(self, prefix: &str) -> Option<&'a ProviderSpec> {
+        self.of_name(prefix).or_else(|| self.providers.iter().find(|row| row.is_named(prefix)))
     }
 
     /// The row that a bare model name belongs to.
-    fn of_bare_name(&self, model: &str) -> Option<&'a ProviderSpec> {
-        self.providers.iter().copied().find(|row| row.bare_names.iter().any(|glob| glob_matches(glob, model)))
+    fn of_bare_name(self, model: &str) -> Option<&'a ProviderSpec> {
+        self.providers.iter().find(|row| row.bare_names.iter().any(|glob| glob_matches(glob, model)))
     }
 }
 
@@ -53,12 +47,12 @@ struct Check<'a> {
     config: &'a Config,
     places: &'a Places<'a>,
     env: &'a dyn Env,
-    known: &'a Known<'a>,
+    known: Known<'a>,
     findings: Vec<Finding>,
 }
 
 /// Every fault of a configuration that deserialised.
-pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: &Known<'_>) -> Vec<Finding> {
+pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Known<'_>) -> Vec<Finding> {
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
     check.providers();
