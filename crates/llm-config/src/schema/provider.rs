@@ -181,6 +181,8 @@ impl Provider {
     #[must_use]
     pub fn spec(&self, builtin: Option<&ProviderSpec>) -> ProviderSpec {
         let row = self.clone();
+        // A row that only shares an alias with a built-in one stands alone.
+        let builtin = builtin.filter(|builtin| builtin.name == self.name);
         let operations = match builtin {
             None if row.operations.is_empty() => vec![Op::Chat],
             _ => row.operations.iter().map(Word::get).collect(),
