@@ -1,1 +1,33 @@
-//! llm-gateway.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+pub mod assemble;
+mod auth;
+mod backend;
+mod body;
+mod cors;
+mod dispatch;
+mod exchange;
+mod front;
+mod gateway;
+mod guard;
+mod intake;
+mod models;
+mod pipeline;
+mod principal;
+mod relay;
+mod respond;
+mod serve;
+mod snapshot;
+mod tasks;
+mod ticket;
+pub mod tls;
+
+pub use body::ClientBody;
+pub use gateway::Gateway;
+pub use guard::Guard;
+pub use principal::Principal;
+pub use serve::{ServeOptions, serve};
+pub use snapshot::Snapshot;
+pub use tasks::Tasks;
+pub use ticket::{FreeLedger, Ledger, Settlement, Ticket};

@@ -1,4 +1,4 @@
-#![doc = "Every provider behind one API."]
+#![doc = include_str!("../README.md")]
 
 pub mod classify;
 pub mod codec;
@@ -10,4 +10,5 @@ pub mod name;
 pub mod replay;
 pub mod table;
 pub mod target;
+pub mod transport;
 pub mod url;

@@ -147,7 +147,7 @@ impl Target {
         &self.model
     }
 
-    /// The host and port that calls go to; `None`: no network is needed.
+    /// The host that calls go to; `None`: no network is needed.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.route.as_ref().map(|route| route.base().host())
@@ -214,24 +214,18 @@ fn headers(
 }
 
 fn row_headers(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<HeaderMap> {
-    let settings = [("organization", &options.organization), ("project", &options.project)];
-    for (name, value) in settings {
-        let used = |template: &String| {
-            let names = template.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-            names.flat_map(|names| names.split('|')).any(|other| other == name)
-        };
-        if value.is_some() && !spec.headers.values().any(used) {
+    let organization = given(options.organization.as_deref(), "organization", env)?;
+    let project = given(options.project.as_deref(), "project", env)?;
+    let settings = [("organization", organization), ("project", project)];
+    for (name, value) in &settings {
+        if value.is_some() && !spec.headers.values().any(|template| mentions(template, name)) {
             let message = format!("no {name} is known there: remove it, or set the header that carries it");
             return Err(ApiError::bad_request(message));
         }
     }
     let value = |name: &str| {
-        let own =
-            settings.iter().find(|(setting, _)| *setting == name).and_then(|(_, value)| value.as_deref());
-        let found = match own {
-            Some(own) => given(Some(own), name, env).ok().flatten(),
-            None => env(name),
-        };
+        let own = settings.iter().find(|(setting, _)| *setting == name);
+        let found = own.map_or_else(|| env(name), |(_, value)| value.clone());
         found.filter(|value| !value.trim().is_empty())
     };
     let mut headers = HeaderMap::new();
@@ -242,6 +236,12 @@ fn row_headers(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Re
         }
     }
     Ok(headers)
+}
+
+/// Whether a template has a place for this name.
+fn mentions(template: &str, name: &str) -> bool {
+    let places = template.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+    places.flat_map(|names| names.split('|')).any(|other| other == name)
 }
 
 fn own_headers(options: &TargetOptions, auth: Option<&HeaderName>, env: Env<'_>) -> Result<HeaderMap> {

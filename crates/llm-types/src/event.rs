@@ -67,6 +67,79 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// The event on its own, for whoever keeps it longer than its chunk.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::Start(start) => Event::Start(start.into_owned()),
+            Event::PartStart { choice, part, start } => {
+                Event::PartStart { choice, part, start: start.into_owned() }
+            }
+            Event::Delta { choice, part, delta } => Event::Delta { choice, part, delta: delta.into_owned() },
+            Event::PartEnd { choice, part } => Event::PartEnd { choice, part },
+            Event::Usage(usage) => Event::Usage(usage),
+            Event::Finish { choice, finish } => Event::Finish { choice, finish },
+            Event::Error(error) => Event::Error(error),
+            Event::Opaque { choice, dialect, members } => {
+                Event::Opaque { choice, dialect, members: owned(members) }
+            }
+        }
+    }
+}
+
+fn owned<T: ToOwned + ?Sized>(value: Cow<'_, T>) -> Cow<'static, T> {
+    Cow::Owned(value.into_owned())
+}
+
+impl Start<'_> {
+    fn into_owned(self) -> Start<'static> {
+        let Start { id, model, created, service_tier, system_fingerprint } = self;
+        Start {
+            id: owned(id),
+            model: owned(model),
+            created,
+            service_tier: service_tier.map(owned),
+            system_fingerprint: system_fingerprint.map(owned),
+        }
+    }
+}
+
+impl PartStart<'_> {
+    fn into_owned(self) -> PartStart<'static> {
+        match self {
+            PartStart::Text => PartStart::Text,
+            PartStart::Refusal => PartStart::Refusal,
+            PartStart::Reasoning => PartStart::Reasoning,
+            PartStart::ToolCall { id, name, kind } => {
+                PartStart::ToolCall { id: owned(id), name: owned(name), kind }
+            }
+            PartStart::Audio { id } => PartStart::Audio { id: owned(id) },
+            PartStart::Image { media_type } => PartStart::Image { media_type: owned(media_type) },
+            PartStart::Opaque(opaque) => PartStart::Opaque(owned(opaque)),
+        }
+    }
+}
+
+impl Delta<'_> {
+    fn into_owned(self) -> Delta<'static> {
+        match self {
+            Delta::Text(text) => Delta::Text(owned(text)),
+            Delta::Reasoning(text) => Delta::Reasoning(owned(text)),
+            Delta::Signature(text) => Delta::Signature(owned(text)),
+            Delta::Redacted(data) => Delta::Redacted(owned(data)),
+            Delta::ToolArgs(text) => Delta::ToolArgs(owned(text)),
+            Delta::Refusal(text) => Delta::Refusal(owned(text)),
+            Delta::Data(data) => Delta::Data(owned(data)),
+            Delta::Transcript(text) => Delta::Transcript(owned(text)),
+            Delta::ExpiresAt(at) => Delta::ExpiresAt(at),
+            Delta::Citation(citation) => Delta::Citation(owned(citation)),
+            Delta::LogProbs(logprobs) => Delta::LogProbs(owned(logprobs)),
+            Delta::Extra(extra) => Delta::Extra(owned(extra)),
+        }
+    }
+}
+
 /// How an answer begins.
 #[derive(Debug, Clone, Default)]
 pub struct Start<'a> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{Dialect, Op};
 
 /// One provider, or one connection of the user's own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSpec {
     /// The prefix in `provider/model`.

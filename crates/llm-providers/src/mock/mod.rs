@@ -21,8 +21,11 @@ use sha2::{Digest, Sha256};
 const CHOICE_LIMIT: u32 = 128;
 /// The most characters of the last message that are echoed.
 const ECHO_CHARS: usize = 2000;
-/// The models, and what each is for.
-const MODELS: [(&str, fn(&str) -> String); 3] = [("echo", echo), ("lorem", lorem), ("reasoner", echo)];
+/// What a model says to a text.
+type Talk = fn(&str) -> String;
+
+/// The models, and what each says.
+const MODELS: [(&str, Talk); 3] = [("echo", echo), ("lorem", lorem), ("reasoner", echo)];
 const LOREM: &str = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor \
     incididunt ut labore et dolore magna aliqua. Ut enim ad minim veniam, quis nostrud exercitation \
     ullamco laboris nisi ut aliquip ex ea commodo consequat. ";
@@ -44,7 +47,7 @@ pub fn stream(reply: &Reply, sink: &mut dyn EventSink) -> Flow {
 }
 
 fn chat(request: &ChatRequest) -> Result<Reply> {
-    let text = model(&request.model)?;
+    let talk = model(&request.model)?;
     let last = request.messages.iter().rev().find(|message| matches!(message.role, Role::User | Role::Tool));
     let asked = match last {
         Some(message) => said(message),
@@ -62,7 +65,7 @@ fn chat(request: &ChatRequest) -> Result<Reply> {
     let id = id(request, &asked);
     let (parts, finish) = match forced_tool(request)? {
         Some(tool) => (vec![tool_call(tool, &id)], FinishKind::ToolCalls.into()),
-        None => spoken(request, text(&asked), &asked),
+        None => spoken(request, talk(&asked), &asked),
     };
     let output = count::tokens_of(&parts).saturating_mul(u64::from(n));
     let reasoning = count::reasoning_tokens(&parts).saturating_mul(u64::from(n));
@@ -83,9 +86,8 @@ fn chat(request: &ChatRequest) -> Result<Reply> {
     })
 }
 
-/// What a model says to a text.
-fn model(name: &str) -> Result<fn(&str) -> String> {
-    MODELS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text).ok_or_else(|| {
+fn model(name: &str) -> Result<Talk> {
+    MODELS.iter().find(|(known, _)| *known == name).map(|(_, talk)| *talk).ok_or_else(|| {
         let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
         let message = format!("there is no built-in model `{name}`: use one of {}", names.join(", "));
         ApiError::new(ErrorKind::NotFound, message).with_param("model")

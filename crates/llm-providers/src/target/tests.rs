@@ -175,6 +175,11 @@ fn what_is_missing_is_said_with_the_provider() {
         &TargetOptions::new("litellm_proxy/m"),
         "litellm_proxy: set LITELLM_PROXY_API_BASE or give the deployment an api_base",
     );
+    let project = Some("os.environ/NOPE".to_owned());
+    check(
+        &TargetOptions { project, ..TargetOptions::new("openai/m") },
+        "openai: set NOPE: the deployment's project refers to it",
+    );
     let organization = Some("o".to_owned());
     check(
         &TargetOptions { organization, ..TargetOptions::new("groq/m") },

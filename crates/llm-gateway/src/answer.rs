@@ -1,0 +1,58 @@
+//! What an attempt brought, before it is handed to the client.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use llm_providers::transport::ByteStream;
+use llm_router::InFlight;
+use llm_types::Usage;
+
+use crate::relay::Relay;
+
+/// An answer, whole or begun.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) body: ReplyBody,
+    /// How long the upstream was waited for.
+    pub(crate) waited: Duration,
+    /// Counts the call as running at its deployment.
+    pub(crate) in_flight: InFlight,
+}
+
+/// Its body.
+pub(crate) enum ReplyBody {
+    /// All of it, as the client is to get it.
+    Whole { body: Bytes, usage: Option<Usage> },
+    /// A stream whose first content is here.
+    Stream { upstream: ByteStream, relay: Relay },
+    /// A stream written from a whole answer, with a pause between its chunks.
+    Written { chunks: VecDeque<Bytes>, usage: Option<Usage>, pause: Duration },
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole { .. } => "Whole",
+            Self::Stream { .. } => "Stream",
+            Self::Written { .. } => "Written",
+        })
+    }
+}
+
+/// The chunks as a stream, with a pause after each.
+pub(crate) fn paced(chunks: VecDeque<Bytes>, pause: Duration) -> ByteStream {
+    Box::pin(stream::unfold(chunks, move |mut chunks| async move {
+        loop {
+            let chunk = chunks.pop_front()?;
+            if chunk.is_empty() {
+                continue;
+            }
+            if !pause.is_zero() && !chunks.is_empty() {
+                tokio::time::sleep(pause).await;
+            }
+            return Some((Ok(chunk), chunks));
+        }
+    }))
+}

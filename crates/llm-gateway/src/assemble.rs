@@ -1,0 +1,230 @@
+//! From a configuration to what runs: the only wiring.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
+use llm_providers::credential::process_env;
+use llm_providers::table::ProviderTable;
+use llm_providers::target::{TargetOptions, is_configured};
+use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
+use llm_router::{Backoff, Deployment, Group, RetryPolicy, Router, RouterBuilder};
+use llm_types::{ApiError, Dialect, ProviderSpec, Result};
+
+use crate::backend::Backend;
+use crate::snapshot::{ModelEntry, Snapshot};
+
+/// The pause between the chunks of the built-in provider, so that its stream looks like one.
+const MOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Looks an environment variable up.
+pub type Env = fn(&str) -> Option<String>;
+
+/// The names of the built-in providers, for checking a configuration.
+#[must_use]
+pub fn provider_names() -> Vec<&'static str> {
+    let table = ProviderTable::builtin();
+    table
+        .iter()
+        .flat_map(|spec| std::iter::once(&spec.name).chain(&spec.aliases))
+        .map(String::as_str)
+        .collect()
+}
+
+/// What a configuration decides, and the way out. Must be called within a tokio runtime.
+///
+/// Without `models`, every `provider/model` is served. A deployment whose key is missing does not stop the
+/// gateway: calls to it are a 401 that names the variable.
+///
+/// # Errors
+/// When the models cannot be told apart, or the HTTP client cannot be set up.
+pub fn gateway(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
+    Ok((snapshot(config, process_env)?, transport(config)?))
+}
+
+/// The built-in `mock/` models and nothing else. Must be called within a tokio runtime.
+///
+/// # Errors
+/// As [`gateway`].
+pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
+    let mocks = ProviderTable::builtin().iter().filter(|spec| spec.dialect == Dialect::Mock);
+    let names = mocks.flat_map(|spec| spec.models.iter().map(|model| format!("{}/{model}", spec.name)));
+    let models = Config::from_models(names).models;
+    gateway(&Config { models, ..config.clone() })
+}
+
+/// What a configuration decides, with an environment to look keys up in.
+///
+/// # Errors
+/// When two models have one name.
+pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
+    let table = Arc::new(table(config));
+    let mut assembly =
+        Assembly { config, table: &table, env, groups: Vec::new(), aliases: Vec::new(), models: Vec::new() };
+    if config.models.is_empty() {
+        assembly.everything();
+    } else {
+        config.models.iter().for_each(|model| assembly.model(model));
+    }
+    let Assembly { groups, aliases, models, .. } = assembly;
+    let router = groups.into_iter().fold(Router::builder(), RouterBuilder::group);
+    let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
+    let router =
+        router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
+    let server = &config.server;
+    Ok(Snapshot {
+        router,
+        models,
+        master_key: config.auth.master_key.clone(),
+        max_body: server.max_body,
+        request_timeout: server.request_timeout,
+        max_in_flight: server.max_in_flight,
+        strict: server.strict,
+        cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
+        guards: Vec::new(),
+    })
+}
+
+fn table(config: &Config) -> ProviderTable {
+    let builtin = ProviderTable::builtin();
+    let own = config
+        .providers
+        .iter()
+        .map(|provider| provider.spec(builtin.get(&provider.name).map(|spec| &**spec)));
+    builtin.with(own.collect())
+}
+
+fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
+    let upstream = &config.upstream;
+    let extra_ca = upstream.extra_ca.as_ref().map(|path| {
+        std::fs::read(path).map_err(|error| {
+            let message = format!("upstream.extra_ca: {} cannot be read: {error}", path.display());
+            ApiError::bad_request(message).with_source(error)
+        })
+    });
+    let options = HyperOptions {
+        connect_timeout: upstream.connect_timeout,
+        idle_timeout: upstream.pool_idle_timeout,
+        extra_ca: extra_ca.transpose()?,
+    };
+    Ok(Arc::new(HyperTransport::new(&options)?))
+}
+
+struct Assembly<'a> {
+    config: &'a Config,
+    table: &'a Arc<ProviderTable>,
+    env: Env,
+    groups: Vec<Group<Backend>>,
+    aliases: Vec<(String, String)>,
+    models: Vec<ModelEntry>,
+}
+
+impl Assembly<'_> {
+    /// A model of the configuration.
+    fn model(&mut self, model: &ModelConfig) {
+        let deployments: Vec<_> =
+            model.deployments.iter().map(|deployment| self.deployment(deployment)).collect();
+        let owner = deployments.first().map(|deployment| deployment.target.provider.to_string());
+        self.list(&model.name, owner.as_deref().unwrap_or_default(), model.deployments.first());
+        self.group(&model.name, self.policy(model), deployments);
+        for alias in &model.aliases {
+            self.aliases.push((alias.clone(), model.name.clone()));
+        }
+    }
+
+    /// Every model of every provider, by its full name and by the bare names that belong to one.
+    fn everything(&mut self) {
+        let table = Arc::clone(self.table);
+        let policy = self.policy(&ModelConfig::new(""));
+        for spec in table.iter().filter(|spec| spec.dialect != Dialect::Mock) {
+            let prefixes = std::iter::once(&spec.name).chain(&spec.aliases);
+            let full = prefixes.map(|prefix| (format!("{prefix}/*"), format!("{prefix}/*")));
+            let bare = spec.bare_names.iter().filter(|glob| glob.matches('*').count() <= 1);
+            let bare = bare.map(|glob| (glob.clone(), format!("{}/{glob}", spec.name)));
+            for (name, model) in full.chain(bare) {
+                let mut deployment = DeploymentConfig::new(model);
+                deployment.id = format!("{name}/1");
+                let deployment = self.deployment(&deployment);
+                self.group(&name, policy, vec![deployment]);
+            }
+            if is_configured(spec, &self.env) {
+                self.list_all(spec);
+            }
+        }
+    }
+
+    /// Puts a model on the list; a wildcard as the models that its provider is known to have.
+    fn list(&mut self, name: &str, owner: &str, first: Option<&DeploymentConfig>) {
+        let prefix = first.and_then(|deployment| deployment.model.strip_suffix("/*"));
+        match prefix.and_then(|prefix| self.table.get(prefix)).filter(|_| name.contains('*')).cloned() {
+            Some(spec) => {
+                let named = |model: &String| ModelEntry {
+                    id: name.replacen('*', model, 1),
+                    owned_by: spec.name.clone(),
+                };
+                self.models.extend(spec.models.iter().map(named));
+            }
+            None => self.models.push(ModelEntry { id: name.to_owned(), owned_by: owner.to_owned() }),
+        }
+    }
+
+    fn list_all(&mut self, spec: &ProviderSpec) {
+        let entry =
+            |model: &String| ModelEntry { id: format!("{}/{model}", spec.name), owned_by: spec.name.clone() };
+        self.models.extend(spec.models.iter().map(entry));
+    }
+
+    fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
+        self.groups.push(Group::new(name, policy, deployments));
+    }
+
+    fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
+        let mut backend = Backend::new(&deployment.id, self.options(deployment), self.table, self.env);
+        if let Some(error) = backend.fault() {
+            // Without configured models every provider is there, most of them without a key.
+            if !self.config.models.is_empty() {
+                tracing::warn!(deployment = deployment.id, %error, "this deployment cannot be called");
+            }
+        }
+        let fingerprint = backend.fingerprint();
+        backend.pause = if backend.is_mock() { MOCK_PAUSE } else { Duration::ZERO };
+        let mut built = Deployment::new(deployment.id.as_str(), fingerprint, backend)
+            .labelled(deployment.model.as_str())
+            .weighing(deployment.weight);
+        built.timeout = deployment.timeout;
+        built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
+        built
+    }
+
+    /// Where a deployment's calls go: its own settings, then those of its `[[providers]]` row.
+    fn options(&self, deployment: &DeploymentConfig) -> TargetOptions {
+        let prefix = deployment.model.split_once('/').map(|(prefix, _)| prefix).unwrap_or_default();
+        let row = self.config.provider(prefix);
+        TargetOptions {
+            model: deployment.model.clone(),
+            api_key: deployment.api_key.clone().or_else(|| row.and_then(|row| row.api_key.clone())),
+            api_base: deployment.api_base.clone(),
+            api_version: deployment
+                .api_version
+                .clone()
+                .or_else(|| row.and_then(|row| row.api_version.clone())),
+            organization: deployment.organization.clone(),
+            project: deployment.project.clone(),
+            headers: deployment
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+                .collect(),
+        }
+    }
+
+    fn policy(&self, model: &ModelConfig) -> RetryPolicy {
+        let router = model.router(&self.config.router);
+        RetryPolicy {
+            retries: router.retries,
+            backoff: Backoff { base: router.backoff.base, max: router.backoff.max },
+            timeout: router.timeout,
+            first_token_timeout: router.first_token_timeout,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What a client reads: a whole answer, a stream, or comments until a stream begins.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use llm_providers::codec::{ReplyCx, ServerCodec};
+use llm_types::ApiError;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::exchange::Exchange;
+use crate::gateway::Running;
+use crate::intake::BodyShare;
+
+/// How long a stream may be silent before its head and a comment go out, and then between comments.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+
+/// A stream that is still being opened.
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Box<Exchange>, ApiError>> + Send>>;
+
+/// The body of an answer to a client.
+pub struct ClientBody {
+    inner: Inner,
+    /// What the request holds until its answer is sent: its body's memory, its place among the running.
+    _held: Option<Held>,
+}
+
+/// What a request holds until its answer is sent.
+pub(crate) type Held = (Running, BodyShare);
+
+enum Inner {
+    Whole(Option<Bytes>),
+    Stream(Box<Exchange>),
+    Opening(Box<Waiting>),
+}
+
+struct Waiting {
+    opening: Opening,
+    silence: Pin<Box<Sleep>>,
+    front: &'static dyn ServerCodec,
+    started: bool,
+}
+
+impl std::fmt::Debug for ClientBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match &self.inner {
+            Inner::Whole(_) => "ClientBody(whole)",
+            Inner::Stream(_) => "ClientBody(stream)",
+            Inner::Opening(_) => "ClientBody(opening)",
+        })
+    }
+}
+
+impl ClientBody {
+    fn new(inner: Inner) -> Self {
+        Self { inner, _held: None }
+    }
+
+    /// Holds something until the answer is sent.
+    pub(crate) fn holding(mut self, held: Held) -> Self {
+        self._held = Some(held);
+        self
+    }
+
+    /// A whole body.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::new(Inner::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// A stream that has begun.
+    pub(crate) fn stream(exchange: Box<Exchange>) -> Self {
+        Self::new(Inner::Stream(exchange))
+    }
+
+    /// A stream that is still being opened: comments until it begins.
+    pub(crate) fn opening(opening: Opening, front: &'static dyn ServerCodec) -> Self {
+        let silence = Box::pin(sleep(SILENCE));
+        Self::new(Inner::Opening(Box::new(Waiting { opening, silence, front, started: false })))
+    }
+}
+
+impl Waiting {
+    /// The next comment while the stream is being opened, then what it opened to.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if !self.started {
+            self.started = true;
+            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive())));
+        }
+        if let Poll::Ready(opened) = self.opening.as_mut().poll(cx) {
+            return Poll::Ready(match opened {
+                Ok(exchange) => Step::Opened(exchange),
+                Err(error) => {
+                    let mut encoder = self.front.encoder(ReplyCx::default());
+                    encoder.fail(&error);
+                    Step::Failed(encoder.take())
+                }
+            });
+        }
+        if self.silence.as_mut().poll(cx).is_ready() {
+            self.silence.as_mut().reset(Instant::now() + SILENCE);
+            // Registers the timer anew.
+            let _ = self.silence.as_mut().poll(cx);
+            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive())));
+        }
+        Poll::Pending
+    }
+}
+
+enum Step {
+    Bytes(Bytes),
+    Opened(Box<Exchange>),
+    Failed(Bytes),
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        loop {
+            return match &mut this.inner {
+                Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+                Inner::Stream(exchange) => {
+                    exchange.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+                }
+                Inner::Opening(waiting) => match waiting.poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Step::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                    Poll::Ready(Step::Failed(bytes)) => {
+                        this.inner = Inner::Whole(Some(bytes));
+                        continue;
+                    }
+                    Poll::Ready(Step::Opened(exchange)) => {
+                        this.inner = Inner::Stream(exchange);
+                        continue;
+                    }
+                },
+            };
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.inner, Inner::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Inner::Stream(_) | Inner::Opening(_) => SizeHint::default(),
+        }
+    }
+}

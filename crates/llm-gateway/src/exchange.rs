@@ -1,0 +1,196 @@
+//! One streamed answer on its way: upstream body, relay and ticket in one value that is polled.
+//!
+//! The client's body owns it. Dropping it (the client went away) closes the upstream connection, which
+//! cancels the call, and the ticket settles for what was received until then.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use llm_providers::codec::{ReplyCx, ServerCodec};
+use llm_providers::transport::ByteStream;
+use llm_router::InFlight;
+use llm_types::{ApiError, ErrorKind, Result};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::relay::Relay;
+use crate::tasks::Tasks;
+use crate::ticket::Ticket;
+
+/// How long a finished upstream may take to close its body, so that its connection can be used again.
+const DRAIN: Duration = Duration::from_secs(1);
+/// What is buffered before the first content, at most: enough for any preamble.
+const PREAMBLE_LIMIT: usize = 64 * 1024;
+
+/// Reads until the first content, so that until then another deployment can take over.
+///
+/// # Errors
+/// What the upstream failed with before it sent any content, [`ErrorKind::Timeout`] after `bound`.
+pub(crate) async fn read_preamble(
+    upstream: &mut ByteStream,
+    relay: &mut Relay,
+    bound: Duration,
+) -> Result<()> {
+    let preamble = async {
+        while !relay.has_content() && !relay.is_done() && relay.buffered() < PREAMBLE_LIMIT {
+            match upstream.next().await.transpose()? {
+                Some(chunk) => relay.feed(chunk)?,
+                None => return relay.finish(),
+            }
+        }
+        Ok(())
+    };
+    timeout(bound, preamble).await.unwrap_or_else(|_| {
+        let message = format!("the upstream sent no first token within {} s", bound.as_secs_f32());
+        Err(ApiError::upstream(ErrorKind::Timeout, message))
+    })
+}
+
+/// A streamed answer on its way to the client.
+pub(crate) struct Exchange {
+    upstream: Option<ByteStream>,
+    relay: Relay,
+    ticket: Option<Ticket>,
+    deadline: Pin<Box<Sleep>>,
+    front: &'static dyn ServerCodec,
+    tasks: Tasks,
+    request_id: Arc<str>,
+    in_flight: Option<InFlight>,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("relay", &self.relay).field("ticket", &self.ticket).finish()
+    }
+}
+
+/// What an exchange is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Turns upstream chunks into client bytes.
+    pub(crate) relay: Relay,
+    /// The account of the request.
+    pub(crate) ticket: Ticket,
+    /// When the whole request must be over.
+    pub(crate) deadline: Instant,
+    /// The client's dialect.
+    pub(crate) front: &'static dyn ServerCodec,
+    /// Where draining goes on.
+    pub(crate) tasks: Tasks,
+    /// For the log.
+    pub(crate) request_id: Arc<str>,
+    /// Counts the call as running at its deployment.
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+impl Exchange {
+    /// An exchange that begins with what `parts.relay` holds already.
+    pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
+        let Parts { relay, ticket, deadline, front, tasks, request_id, in_flight } = parts;
+        Self {
+            upstream: Some(upstream),
+            relay,
+            ticket: Some(ticket),
+            deadline: Box::pin(sleep_until(deadline)),
+            front,
+            tasks,
+            request_id,
+            in_flight,
+        }
+    }
+
+    /// The next bytes for the client; `None`: the answer is over.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.relay.pop() {
+                return Poll::Ready(Some(bytes));
+            }
+            let Some(upstream) = &mut self.upstream else {
+                return Poll::Ready(None);
+            };
+            let result = match upstream.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
+                    Ok(()) if self.relay.is_done() => self.complete(),
+                    result => result,
+                },
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => self.complete(),
+                Poll::Pending => {
+                    if self.deadline.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    Err(ApiError::new(ErrorKind::Timeout, "the request took longer than request_timeout"))
+                }
+            };
+            if let Err(error) = result {
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// The answer is complete: settles, and lets the upstream's connection be used again.
+    fn complete(&mut self) -> Result<()> {
+        self.relay.finish()?;
+        if let Some(upstream) = self.upstream.take() {
+            drain(upstream, &self.tasks);
+        }
+        if let Some(ticket) = self.ticket.take() {
+            ticket.settle(self.relay.usage().cloned());
+        }
+        self.in_flight = None;
+        Ok(())
+    }
+
+    /// The answer broke off after content was sent: the client gets an error event, never a clean end.
+    fn fail(&mut self, error: &ApiError) {
+        self.upstream = None;
+        self.note_usage();
+        self.ticket = None;
+        self.in_flight = None;
+        tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        let event = match self.relay.encoder() {
+            Some(encoder) => {
+                encoder.fail(error);
+                encoder.take()
+            }
+            None => {
+                let mut encoder = self.front.encoder(ReplyCx::default());
+                encoder.fail(error);
+                encoder.take()
+            }
+        };
+        self.relay.push(event);
+    }
+
+    fn note_usage(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.received(self.relay.usage());
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.upstream.is_some() {
+            self.note_usage();
+            tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");
+        }
+    }
+}
+
+/// Reads the rest of a finished body, which is empty but for the last chunk's frame: usually it is there.
+fn drain(mut upstream: ByteStream, tasks: &Tasks) {
+    let waker = std::task::Waker::noop();
+    match upstream.as_mut().poll_next(&mut Context::from_waker(waker)) {
+        Poll::Ready(None | Some(Err(_))) => {}
+        Poll::Ready(Some(Ok(_))) | Poll::Pending => tasks.spawn(async move {
+            let rest = async { while let Some(Ok(_)) = upstream.next().await {} };
+            // A body that does not end in time costs its connection, nothing else.
+            let _ = timeout(DRAIN, rest).await;
+        }),
+    }
+}

@@ -1,0 +1,102 @@
+//! The routes: method, path, and what serves them.
+//!
+//! An inference front is a row here: the dialect its clients speak and the operation it asks for. All of
+//! them share one pipeline.
+
+use http::Method;
+use llm_providers::codec::ServerCodec;
+use llm_providers::dialect;
+use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
+
+/// One inference route.
+#[derive(Debug)]
+pub(crate) struct Front {
+    /// Its path, below `/v1` or at the root.
+    path: &'static str,
+    /// What its clients speak.
+    pub(crate) dialect: Dialect,
+    /// What they ask for.
+    pub(crate) op: Op,
+}
+
+impl Front {
+    /// The half of the dialect that reads requests and writes answers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for a dialect that is not served, which no row names (there is a test).
+    pub(crate) fn codec(&self) -> Result<&'static dyn ServerCodec> {
+        dialect::server(self.dialect)
+            .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this front has no codec"))
+    }
+}
+
+/// Every inference route.
+static FRONTS: &[Front] = &[Front { path: "/chat/completions", dialect: Dialect::OpenaiChat, op: Op::Chat }];
+
+/// What serves a request.
+#[derive(Debug)]
+pub(crate) enum Route<'p> {
+    /// A call to a model.
+    Inference(&'static Front),
+    /// The models on offer.
+    Models,
+    /// One of them.
+    Model(&'p str),
+    /// Whether the process lives.
+    Live,
+    /// Whether it takes requests.
+    Ready,
+}
+
+/// Finds what serves a path.
+///
+/// # Errors
+/// 404 for a path that nothing serves, 405 for another method than the one it is served by.
+pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>> {
+    let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let (route, expect) = if let Some(front) = FRONTS.iter().find(|front| front.path == below) {
+        (Route::Inference(front), Method::POST)
+    } else if below == "/models" {
+        (Route::Models, Method::GET)
+    } else if let Some(id) = below.strip_prefix("/models/").filter(|id| !id.is_empty()) {
+        (Route::Model(id), Method::GET)
+    } else if path == "/health/live" {
+        (Route::Live, Method::GET)
+    } else if path == "/health/ready" {
+        (Route::Ready, Method::GET)
+    } else {
+        let message = format!("nothing is served at {method} {path}; models are at GET /v1/models");
+        return Err(ApiError::new(ErrorKind::NotFound, message).with_code("not_found"));
+    };
+    if *method != expect && !(*method == Method::HEAD && expect == Method::GET) {
+        let message = format!("{path} is served by {expect}, not {method}");
+        return Err(ApiError::new(ErrorKind::MethodNotAllowed, message));
+    }
+    Ok(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_front_has_a_codec() {
+        for front in FRONTS {
+            assert!(front.codec().is_ok(), "{front:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_served_with_and_without_v1() {
+        let post = |path| route(&Method::POST, path);
+        let get = |path| route(&Method::GET, path);
+        assert!(matches!(post("/v1/chat/completions"), Ok(Route::Inference(_))));
+        assert!(matches!(post("/chat/completions"), Ok(Route::Inference(_))));
+        assert!(matches!(get("/v1/models"), Ok(Route::Models)));
+        assert!(matches!(get("/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o"))));
+        assert!(matches!(get("/health/live"), Ok(Route::Live)));
+        assert_eq!(get("/v1/chat/completions").unwrap_err().kind, ErrorKind::MethodNotAllowed);
+        assert_eq!(post("/v1/nothing").unwrap_err().kind, ErrorKind::NotFound);
+        assert_eq!(get("/v1health/live").unwrap_err().kind, ErrorKind::NotFound);
+    }
+}

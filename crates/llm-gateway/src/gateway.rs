@@ -1,0 +1,170 @@
+//! One running gateway: what outlives a configuration, and the way every request takes into it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use llm_providers::codec::ServerCodec;
+use llm_providers::dialect::openai_chat;
+use llm_providers::transport::Transport;
+use llm_types::{ApiError, ErrorKind, Result};
+
+use crate::auth::authenticate;
+use crate::body::ClientBody;
+use crate::cors;
+use crate::front::{Route, route};
+use crate::intake::BodyMemory;
+use crate::snapshot::Snapshot;
+use crate::tasks::Tasks;
+use crate::ticket::{FreeLedger, Ledger};
+use crate::{models, pipeline, respond};
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    transport: Arc<dyn Transport>,
+    ledger: Arc<dyn Ledger>,
+    tasks: Tasks,
+    memory: BodyMemory,
+    in_flight: Arc<AtomicUsize>,
+    draining: AtomicBool,
+}
+
+/// Counts a request as running until its answer is sent.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Gateway {
+    /// A gateway that serves what `snapshot` says over `transport`.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            transport,
+            ledger: Arc::new(FreeLedger),
+            tasks: Tasks::default(),
+            memory: BodyMemory::default(),
+            in_flight: Arc::default(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps the books elsewhere.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// Puts another configuration in place. Running requests keep theirs.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// From now on `/health/ready` says no.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    pub(crate) fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    pub(crate) fn memory(&self) -> &BodyMemory {
+        &self.memory
+    }
+
+    /// Counts a request in.
+    ///
+    /// # Errors
+    /// 503 when as many are running as may (`server.max_in_flight`).
+    pub(crate) fn enter(&self, limit: usize) -> Result<Running> {
+        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let running = Running(Arc::clone(&self.in_flight));
+        if limit > 0 && before >= limit {
+            let message = "the gateway has as many requests as it may: try again in a moment";
+            let mut error = ApiError::new(ErrorKind::Unavailable, message);
+            error.retry_after = Some(Duration::from_secs(1));
+            return Err(error);
+        }
+        Ok(running)
+    }
+
+    /// Answers one request, whatever it is.
+    pub async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Response<ClientBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let started = Instant::now();
+        let snapshot = self.snapshot.load_full();
+        let request_id: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+        let allow = cors::allowed(&snapshot.cors, request.headers());
+        if let Some(preflight) = cors::preflight(&request, allow.as_ref()) {
+            return preflight;
+        }
+        let mut front: &'static dyn ServerCodec = &openai_chat::Server;
+        let answer = match route(request.method(), request.uri().path()) {
+            Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref()).and(Err(error)),
+            Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
+            Ok(Route::Ready) => Ok(self.ready()),
+            Ok(Route::Models) => {
+                authenticate(request.headers(), snapshot.master_key.as_ref()).map(|_| models::list(&snapshot))
+            }
+            Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
+                .and_then(|_| models::get(&snapshot, &percent_decoded(id))),
+            Ok(Route::Inference(row)) => match row.codec() {
+                Err(error) => Err(error),
+                Ok(codec) => {
+                    front = codec;
+                    let arrival = pipeline::Arrival {
+                        gateway: Arc::clone(&self),
+                        snapshot: Arc::clone(&snapshot),
+                        front: row,
+                        codec,
+                        request_id: Arc::clone(&request_id),
+                        started,
+                    };
+                    pipeline::run(arrival, request).await
+                }
+            },
+        };
+        let mut response = answer.unwrap_or_else(|error| {
+            tracing::warn!(request_id = &*request_id, kind = ?error.kind, %error, "request failed");
+            respond::error(&error, front)
+        });
+        respond::write_request_id(response.headers_mut(), &request_id);
+        cors::write(response.headers_mut(), allow);
+        response
+    }
+
+    fn ready(&self) -> Response<ClientBody> {
+        if self.draining.load(Ordering::Acquire) {
+            return respond::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#);
+        }
+        respond::json(StatusCode::OK, r#"{"status":"ok"}"#)
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}

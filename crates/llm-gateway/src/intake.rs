@@ -1,0 +1,159 @@
+//! Reading a client's body: bounded in size, in time, and over all requests together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, Request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use llm_types::{ApiError, ErrorKind, Result};
+use tokio::time::timeout;
+
+/// How long a client may pause in the middle of its body.
+const PAUSE: Duration = Duration::from_secs(30);
+/// What all bodies being worked on may hold together, in bytes.
+const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
+
+/// What the bodies of all running requests hold together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BodyMemory {
+    used: Arc<AtomicUsize>,
+}
+
+/// The share of one request, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct BodyShare {
+    memory: BodyMemory,
+    size: usize,
+}
+
+impl BodyMemory {
+    fn share(&self) -> BodyShare {
+        BodyShare { memory: self.clone(), size: 0 }
+    }
+}
+
+impl BodyShare {
+    fn grow(&mut self, more: usize) -> Result<()> {
+        let before = self.memory.used.fetch_add(more, Ordering::AcqRel);
+        self.size += more;
+        if before.saturating_add(more) > TOTAL_LIMIT {
+            return Err(ApiError::new(
+                ErrorKind::Unavailable,
+                "the gateway holds as many request bodies as it may: try again in a moment",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BodyShare {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.size, Ordering::AcqRel);
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 when it is larger, 408 when the client pauses for 30 s, 400 when it breaks off or is compressed.
+pub(crate) async fn read<B>(
+    request: Request<B>,
+    limit: usize,
+    memory: &BodyMemory,
+) -> Result<(HeaderMap, Bytes, BodyShare)>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let (head, mut body) = request.into_parts();
+    refuse_encoded(&head.headers)?;
+    let announced =
+        head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    if announced.is_some_and(|announced| announced > limit) {
+        return Err(too_large(limit));
+    }
+    let mut share = memory.share();
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let frame = timeout(PAUSE, body.frame()).await.map_err(|_| {
+            ApiError::new(ErrorKind::Timeout, "the request's body did not arrive: send it without pauses")
+        })?;
+        let Some(frame) = frame else { break };
+        let frame = frame
+            .map_err(|error| ApiError::bad_request("the request's body broke off").with_source(error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        share.grow(data.len())?;
+        if share.size > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.reserve(announced.unwrap_or_default().max(first.len() + data.len()));
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok((head.headers, if rest.is_empty() { first } else { rest.freeze() }, share))
+}
+
+fn refuse_encoded(headers: &HeaderMap) -> Result<()> {
+    match headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(()),
+        Some(_) => Err(ApiError::bad_request(
+            "compressed request bodies are not accepted: send the JSON without content-encoding",
+        )),
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(
+        ErrorKind::TooLarge,
+        format!("the request's body is larger than {limit} bytes (server.max_body)"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{Full, StreamBody};
+
+    #[tokio::test]
+    async fn bodies_are_bounded_announced_or_not() {
+        let memory = BodyMemory::default();
+        let full = |size: usize| Request::new(Full::new(Bytes::from(vec![b'x'; size])));
+        let (_, body, share) = read(full(10), 10, &memory).await.unwrap();
+        assert_eq!(body.len(), 10);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 10);
+        drop(share);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0);
+        assert_eq!(read(full(11), 10, &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
+        let mut announced = full(1);
+        announced.headers_mut().insert(CONTENT_LENGTH, "11".parse().unwrap());
+        assert_eq!(read(announced, 10, &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_joined() {
+        let pieces = [b"{\"a\"", &b":1"[..], b"}"]
+            .map(|piece| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece))));
+        let body = StreamBody::new(futures_util::stream::iter(pieces));
+        let (_, body, _share) = read(Request::new(body), 100, &BodyMemory::default()).await.unwrap();
+        assert_eq!(&body[..], b"{\"a\":1}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_times_out() {
+        let body = StreamBody::new(futures_util::stream::pending::<Result<_, std::io::Error>>());
+        let error = read(Request::new(body), 100, &BodyMemory::default()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout);
+    }
+}

@@ -1,0 +1,132 @@
+//! The life of a request, every phase in order.
+//!
+//! ```text
+//! authenticate -> read -> peek -> admit -> guard in -> dispatch -> guard out -> settle -> answer
+//! ```
+//!
+//! Dispatch is `dispatch.rs`, a stream's second half is `exchange.rs`; guards on answers and settling happen
+//! where the answer is complete.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use llm_providers::codec::ServerCodec;
+use llm_types::{Head, Result};
+use tokio::time::timeout;
+
+use crate::auth::authenticate;
+use crate::body::{ClientBody, SILENCE};
+use crate::dispatch::{Answer, AnswerBody, Dispatch};
+use crate::front::Front;
+use crate::gateway::Gateway;
+use crate::respond::Served;
+use crate::snapshot::Snapshot;
+use crate::ticket::Ticket;
+use crate::{intake, models, respond};
+
+/// A request that has just come.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) front: &'static Front,
+    pub(crate) codec: &'static dyn ServerCodec,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) started: Instant,
+}
+
+/// Takes a request from its first byte to the head of its answer.
+///
+/// # Errors
+/// Whatever ends the request before its answer begins.
+pub(crate) async fn run<B>(arrival: Arrival, request: Request<B>) -> Result<Response<ClientBody>>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let Arrival { gateway, snapshot, front, codec, request_id, started } = arrival;
+
+    // authenticate
+    let principal = authenticate(request.headers(), snapshot.master_key.as_ref())?;
+
+    // read, peek
+    let running = gateway.enter(snapshot.max_in_flight)?;
+    let (_headers, body, share) = intake::read(request, snapshot.max_body, gateway.memory()).await?;
+    let head = Head::scan(body)?;
+    let peek = codec.peek(&head)?;
+
+    // admit
+    let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
+    let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
+    let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
+
+    let stream = peek.stream;
+    let model = peek.model.clone();
+    let deadline = started + snapshot.request_timeout;
+    let mut dispatch = Dispatch {
+        gateway,
+        snapshot: Arc::clone(&snapshot),
+        front,
+        codec,
+        principal,
+        request_id,
+        head,
+        peek,
+        call: None,
+        group,
+        star,
+        deadline,
+    };
+
+    // guard in
+    for guard in &snapshot.guards {
+        guard.request(dispatch.call()?, principal).await?;
+    }
+
+    // dispatch, guard out, settle; the body is held until the answer is over
+    let held = (running, share);
+    if !stream {
+        let answer = dispatch.run(ticket).await?;
+        drop(held);
+        return Ok(respond_with(answer, &model, codec, started));
+    }
+    let mut opening = Box::pin(dispatch.run(ticket));
+    match timeout(SILENCE, &mut opening).await {
+        Ok(answer) => Ok(respond_with(answer?, &model, codec, started).map(|body| body.holding(held))),
+        Err(_) => {
+            // Nothing to show for five seconds: the head goes out, and comments keep the line open.
+            let opening = async move {
+                opening.await.and_then(|answer| match answer.body {
+                    AnswerBody::Stream(exchange) => Ok(exchange),
+                    AnswerBody::Whole(_) => Err(llm_types::ApiError::new(
+                        llm_types::ErrorKind::Internal,
+                        "a stream was answered whole",
+                    )),
+                })
+            };
+            let body = ClientBody::opening(Box::pin(opening), codec).holding(held);
+            Ok(respond::stream(body, codec))
+        }
+    }
+}
+
+/// The head of an answer, and its body.
+fn respond_with(
+    answer: Answer,
+    model: &str,
+    codec: &dyn ServerCodec,
+    started: Instant,
+) -> Response<ClientBody> {
+    let Answer { body, labels, attempts, changes, upstream } = answer;
+    let mut response = match body {
+        AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
+        AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec),
+    };
+    let overhead = started.elapsed().saturating_sub(upstream);
+    let served = Served { model, labels: &labels, attempts, changes: &changes, overhead };
+    served.write(response.headers_mut());
+    response
+}

@@ -1,0 +1,238 @@
+//! From the provider's stream to the client's, event by event.
+//!
+//! The same dialect on both sides: complete events go on as the bytes they are, in the wake-up in which
+//! they came, while a tap looks at them; only an incomplete tail is held. Otherwise a decoder writes its
+//! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use llm_providers::codec::{Seen, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_providers::frame::split_event;
+use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
+
+/// The largest incomplete event that is held, in bytes: a picture in base64 must fit.
+const TAIL_LIMIT: usize = 32 * 1024 * 1024;
+
+/// Turns upstream chunks into client bytes.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    way: Way,
+    out: VecDeque<Bytes>,
+    facts: Facts,
+}
+
+/// What is known of the stream so far.
+#[derive(Debug, Default)]
+struct Facts {
+    content: bool,
+    usage: Option<Usage>,
+}
+
+#[derive(Debug)]
+enum Way {
+    Pass(Pass),
+    Translate {
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+    },
+    /// The chunks are the client's bytes already.
+    Written {
+        usage: Option<Usage>,
+    },
+}
+
+/// Whether the client asked for the usage event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsageEvent {
+    /// It did: the event goes through.
+    Wanted,
+    /// Only we did: the event is kept back.
+    Withheld,
+}
+
+impl Relay {
+    /// The bytes go through; the tap watches.
+    pub(crate) fn pass(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
+        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false }))
+    }
+
+    /// The events are read and written anew.
+    pub(crate) fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>) -> Self {
+        Self::new(Way::Translate { decoder, encoder })
+    }
+
+    /// The chunks are written for the client already; this is what they used.
+    pub(crate) fn written(usage: Option<Usage>) -> Self {
+        Self::new(Way::Written { usage })
+    }
+
+    fn new(way: Way) -> Self {
+        Self { way, out: VecDeque::new(), facts: Facts::default() }
+    }
+
+    /// Takes the next chunk of the upstream.
+    ///
+    /// # Errors
+    /// When the upstream sent an error or what cannot be read. What was complete before that is in `pop`.
+    pub(crate) fn feed(&mut self, chunk: Bytes) -> Result<()> {
+        match &mut self.way {
+            Way::Written { .. } => {
+                push(&mut self.out, chunk);
+                Ok(())
+            }
+            Way::Translate { decoder, encoder } => {
+                let mut watch = Watch { encoder: &mut **encoder, facts: &mut self.facts };
+                let fed = decoder.feed(&chunk, &mut watch);
+                push(&mut self.out, encoder.take());
+                fed.map(|_| ())
+            }
+            Way::Pass(pass) => pass.feed(chunk, &mut self.facts, &mut self.out),
+        }
+    }
+
+    /// The upstream closed its stream.
+    ///
+    /// # Errors
+    /// When it did so before its terminal event.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        match &mut self.way {
+            Way::Translate { decoder, encoder } => {
+                let mut watch = Watch { encoder: &mut **encoder, facts: &mut self.facts };
+                let finished = decoder.finish(&mut watch);
+                if finished.is_ok() {
+                    encoder.finish();
+                }
+                push(&mut self.out, encoder.take());
+                finished
+            }
+            Way::Written { .. } => Ok(()),
+            Way::Pass(pass) if pass.tap.is_done() => Ok(()),
+            Way::Pass(_) => Err(ApiError::upstream(
+                ErrorKind::Connection,
+                "the upstream's stream ended before it was complete",
+            )),
+        }
+    }
+
+    /// Whether the terminal event came: nothing more is to be read.
+    pub(crate) fn is_done(&self) -> bool {
+        match &self.way {
+            Way::Translate { decoder, .. } => decoder.is_done(),
+            Way::Pass(pass) => pass.done,
+            Way::Written { .. } => false,
+        }
+    }
+
+    /// Whether something came that a client would see as an answer.
+    pub(crate) fn has_content(&self) -> bool {
+        self.facts.content
+    }
+
+    /// What was used, as far as the provider said.
+    pub(crate) fn usage(&self) -> Option<&Usage> {
+        match &self.way {
+            Way::Translate { .. } => self.facts.usage.as_ref(),
+            Way::Pass(pass) => pass.tap.usage(),
+            Way::Written { usage } => usage.as_ref(),
+        }
+    }
+
+    /// The bytes that wait for the client.
+    pub(crate) fn buffered(&self) -> usize {
+        self.out.iter().map(Bytes::len).sum()
+    }
+
+    /// The next bytes for the client.
+    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        self.out.pop_front()
+    }
+
+    /// Adds bytes for the client, e.g. an error event.
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        push(&mut self.out, bytes);
+    }
+
+    /// The encoder of a translated stream, for a last word.
+    pub(crate) fn encoder(&mut self) -> Option<&mut dyn StreamEncoder> {
+        match &mut self.way {
+            Way::Translate { encoder, .. } => Some(&mut **encoder),
+            Way::Pass(_) | Way::Written { .. } => None,
+        }
+    }
+}
+
+/// Lets complete events through.
+#[derive(Debug)]
+struct Pass {
+    tap: Box<dyn StreamTap>,
+    tail: BytesMut,
+    usage: UsageEvent,
+    done: bool,
+}
+
+impl Pass {
+    fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
+        let bytes = if self.tail.is_empty() {
+            chunk
+        } else {
+            self.tail.extend_from_slice(&chunk);
+            self.tail.split().freeze()
+        };
+        // From `run` to `at`: complete events that go on together.
+        let (mut run, mut at) = (0, 0);
+        let mut failed = None;
+        while let Some((event, _)) = split_event(bytes.get(at..).unwrap_or_default()) {
+            let end = at + event.len();
+            match self.tap.see(event) {
+                Seen::Quiet => {}
+                Seen::Content => facts.content = true,
+                Seen::Usage if self.usage == UsageEvent::Withheld => {
+                    push(out, bytes.slice(run..at));
+                    run = end;
+                }
+                Seen::Usage => {}
+                Seen::Done => self.done = true,
+                Seen::Error(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+            at = end;
+        }
+        push(out, bytes.slice(run..at));
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.tail.extend_from_slice(bytes.get(at..).unwrap_or_default());
+        if self.tail.len() > TAIL_LIMIT {
+            return Err(ApiError::upstream(
+                ErrorKind::UpstreamFormat,
+                "an event of the upstream's stream is larger than 32 MiB",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn push(out: &mut VecDeque<Bytes>, bytes: Bytes) {
+    if !bytes.is_empty() {
+        out.push_back(bytes);
+    }
+}
+
+/// Notes what an event is before the client's encoder gets it.
+struct Watch<'a> {
+    encoder: &'a mut dyn StreamEncoder,
+    facts: &'a mut Facts,
+}
+
+impl EventSink for Watch<'_> {
+    fn event(&mut self, event: Event<'_>) -> Flow {
+        self.facts.content |= is_content(&event);
+        if let Event::Usage(usage) = &event {
+            self.facts.usage = Some(usage.clone());
+        }
+        self.encoder.event(event)
+    }
+}

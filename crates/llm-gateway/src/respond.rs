@@ -1,0 +1,111 @@
+//! The head of an answer: status, `x-gateway-*` headers, error bodies in the front's shape.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use llm_providers::codec::ServerCodec;
+use llm_types::{ApiError, Changes};
+
+use crate::body::ClientBody;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
+const PLAIN_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
+const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The names that a deployment has in headers, made once.
+#[derive(Debug, Clone)]
+pub(crate) struct Labels {
+    pub(crate) provider: HeaderValue,
+    pub(crate) deployment: HeaderValue,
+}
+
+impl Labels {
+    pub(crate) fn new(provider: &str, deployment: &str) -> Self {
+        Self { provider: visible(provider), deployment: visible(deployment) }
+    }
+}
+
+/// What the headers of an answer say.
+#[derive(Debug)]
+pub(crate) struct Served<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) labels: &'a Labels,
+    pub(crate) attempts: usize,
+    pub(crate) changes: &'a Changes,
+    pub(crate) overhead: Duration,
+}
+
+impl Served<'_> {
+    /// Adds the headers that tell who answered and how.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(MODEL, visible(self.model));
+        headers.insert(PROVIDER, self.labels.provider.clone());
+        headers.insert(DEPLOYMENT, self.labels.deployment.clone());
+        headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
+        let overhead = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX);
+        headers.insert(OVERHEAD, HeaderValue::from(overhead));
+        if !self.changes.is_empty() {
+            headers.insert(CHANGES, visible(&self.changes.header()));
+        }
+    }
+}
+
+/// Adds the id by which a request is found again.
+pub(crate) fn write_request_id(headers: &mut HeaderMap, request_id: &str) {
+    let id = visible(request_id);
+    headers.insert(REQUEST_ID, id.clone());
+    headers.insert(PLAIN_REQUEST_ID, id);
+}
+
+/// A whole JSON answer.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<ClientBody> {
+    let mut response = Response::new(ClientBody::whole(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The head of a streamed answer.
+pub(crate) fn stream(body: ClientBody, front: &dyn ServerCodec) -> Response<ClientBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(front.stream_content_type()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Keeps nginx and its kin from collecting the stream.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// An error in the front's shape.
+pub(crate) fn error(error: &ApiError, front: &dyn ServerCodec) -> Response<ClientBody> {
+    let (status, body) = front.encode_error(error);
+    let mut response = json(status, body);
+    if let Some(wait) = error.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A header value of visible ASCII; everything else becomes `?`.
+pub(crate) fn visible(text: &str) -> HeaderValue {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        return value;
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        let shown = if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+        let _ = clean.write_char(shown);
+    }
+    HeaderValue::from_str(&clean).unwrap_or(HeaderValue::from_static("?"))
+}

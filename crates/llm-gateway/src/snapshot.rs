@@ -1,0 +1,57 @@
+//! Everything that a configuration decides, at one moment.
+//!
+//! A request takes one snapshot and keeps it to its end; a reload puts another in its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_router::Router;
+use llm_types::Secret;
+
+use crate::backend::Backend;
+use crate::guard::Guard;
+
+/// What a configuration decides.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Whom a model name leads to.
+    pub(crate) router: Router<Backend>,
+    /// The models on offer, in config order.
+    pub(crate) models: Vec<ModelEntry>,
+    /// The key that may call everything; `None`: no key is needed.
+    pub(crate) master_key: Option<Secret>,
+    /// The largest request body, in bytes.
+    pub(crate) max_body: usize,
+    /// All attempts of a request together.
+    pub(crate) request_timeout: Duration,
+    /// Requests at once; 0: no bound.
+    pub(crate) max_in_flight: usize,
+    /// Whether a request is refused when something of it would be lost.
+    pub(crate) strict: bool,
+    /// Origins that browsers may call from; `*`: any.
+    pub(crate) cors: Vec<String>,
+    /// What looks at content.
+    pub(crate) guards: Vec<Arc<dyn Guard>>,
+}
+
+/// A model as `/v1/models` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ModelEntry {
+    pub(crate) id: String,
+    pub(crate) owned_by: String,
+}
+
+impl Snapshot {
+    /// How many models are on offer.
+    #[must_use]
+    pub fn model_count(&self) -> usize {
+        self.models.len()
+    }
+
+    /// Installs what looks at content, after those already there.
+    #[must_use]
+    pub fn with_guard(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guards.push(guard);
+        self
+    }
+}

@@ -1,0 +1,1 @@
+//! We call a provider.

@@ -1,0 +1,54 @@
+//! A client calls us.
+//!
+//! Reading is strict where a mistake would change the meaning (an error names the member), and keeps
+//! whatever it does not know, so that a request that goes to the same dialect loses nothing.
+
+mod decode;
+mod encode;
+mod error;
+mod json;
+mod message;
+mod option;
+mod part;
+mod stream;
+mod tool;
+mod usage;
+
+use http::StatusCode;
+use llm_types::{ApiError, Call, Head, Op, Reply, Result};
+
+use crate::codec::{Peek, ReplyCx, ServerCodec, StreamEncoder};
+
+/// The half that a client calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Server;
+
+impl ServerCodec for Server {
+    fn peek(&self, head: &Head) -> Result<Peek> {
+        decode::peek(head)
+    }
+
+    fn decode(&self, op: Op, body: &[u8]) -> Result<Call> {
+        match op {
+            Op::Chat => decode::request(body).map(Call::from),
+            other => Err(ApiError::bad_request(format!(
+                "chat completions cannot carry {other}: use the route of that operation"
+            ))),
+        }
+    }
+
+    fn encode(&self, reply: &Reply, cx: &ReplyCx) -> Vec<u8> {
+        encode::reply(reply, cx)
+    }
+
+    fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>) {
+        (error.status(), error::body(error))
+    }
+
+    fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::new(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests;

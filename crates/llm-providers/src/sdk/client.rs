@@ -1,0 +1,275 @@
+//! One client for every provider.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use llm_types::chat::ChatRequest;
+use llm_types::{ApiError, Call, Changes, ErrorKind, Op, Reply, Result};
+
+use super::stream::ChatStream;
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo};
+use crate::credential::process_env;
+use crate::table::ProviderTable;
+use crate::target::{Target, TargetOptions};
+use crate::transport::{ByteStream, RequestBody, Transport, collect};
+use crate::{dialect, mock, name};
+
+/// The largest whole answer that is read, in bytes.
+const REPLY_LIMIT: usize = 256 * 1024 * 1024;
+/// The most that is read of an error's body, in bytes.
+const ERROR_LIMIT: usize = 1024 * 1024;
+
+/// A client for every provider. Clones share their connections.
+///
+/// ```no_run
+/// use llm_providers::Client;
+/// use llm_types::chat::{ChatRequest, Message};
+///
+/// # async fn run() -> llm_types::Result<()> {
+/// let client = Client::from_env()?;
+/// let request = ChatRequest::new([Message::user("Hello!")]);
+/// let reply = client.chat("anthropic/claude-sonnet-4-5", request).await?;
+/// assert!(!reply.text().is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// Looks an environment variable up.
+type OwnEnv = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("transport", &self.shared.transport).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    table: Arc<ProviderTable>,
+    transport: Arc<dyn Transport>,
+    env: Arc<OwnEnv>,
+    connections: Vec<(String, TargetOptions)>,
+    strict: bool,
+}
+
+/// Settings of a [`Client`].
+pub struct ClientBuilder {
+    table: Arc<ProviderTable>,
+    transport: Option<Arc<dyn Transport>>,
+    env: Arc<OwnEnv>,
+    connections: Vec<(String, TargetOptions)>,
+    strict: bool,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    /// Carries calls over `transport`; the default is reqwest.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Reads keys and addresses from elsewhere than the process's environment.
+    #[must_use]
+    pub fn env(mut self, env: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.env = Arc::new(env);
+        self
+    }
+
+    /// Uses another provider table, e.g. one with rows of the caller's own.
+    #[must_use]
+    pub fn table(mut self, table: Arc<ProviderTable>) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// Uses this key, address and headers for a provider, in place of the environment's. The model in
+    /// `options` is ignored.
+    #[must_use]
+    pub fn connection(mut self, provider: impl Into<String>, options: TargetOptions) -> Self {
+        self.connections.push((provider.into(), options));
+        self
+    }
+
+    /// Refuses a request when something of it would be lost, instead of reporting it in the reply.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// When no transport is given and none is built in (feature `reqwest`), or it cannot be set up.
+    pub fn build(self) -> Result<Client> {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => default_transport()?,
+        };
+        let Self { table, env, connections, strict, .. } = self;
+        Ok(Client { shared: Arc::new(Shared { table, transport, env, connections, strict }) })
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_transport() -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(crate::transport::ReqwestTransport::new()?))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_transport() -> Result<Arc<dyn Transport>> {
+    Err(ApiError::bad_request("give the client a transport, or switch on the feature `reqwest`"))
+}
+
+/// An answer, and what of the request did not reach the provider as it was asked.
+#[derive(Debug, Clone)]
+pub struct ChatReply {
+    /// The answer.
+    pub reply: Reply,
+    /// What was dropped or altered.
+    pub changes: Changes,
+}
+
+impl Deref for ChatReply {
+    type Target = Reply;
+
+    fn deref(&self) -> &Reply {
+        &self.reply
+    }
+}
+
+impl Client {
+    /// A client over reqwest with keys from the environment (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, …).
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up. A missing key is reported by the call that needs it.
+    pub fn from_env() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A client with settings of its own.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            table: Arc::new(ProviderTable::builtin().clone()),
+            transport: None,
+            env: Arc::new(process_env),
+            connections: Vec::new(),
+            strict: false,
+        }
+    }
+
+    /// The providers this client knows.
+    #[must_use]
+    pub fn table(&self) -> &ProviderTable {
+        &self.shared.table
+    }
+
+    /// Asks a model, e.g. `openai/gpt-4o` or `claude-sonnet-4-5`.
+    ///
+    /// # Errors
+    /// When the model is unknown, its key is missing, the provider cannot be reached or refuses.
+    pub async fn chat(&self, model: &str, request: ChatRequest) -> Result<ChatReply> {
+        let mut request = request;
+        request.delivery.stream = false;
+        let target = self.target(model)?;
+        let mut call = Call::from(request);
+        call.set_model(target.model());
+        let Some(codec) = dialect::client(target.spec().dialect) else {
+            return Ok(ChatReply { reply: mock::answer(&call)?, changes: Changes::default() });
+        };
+        let sent = self.send(codec, &target, &call).await?;
+        let body = collect(sent.body, REPLY_LIMIT).await?;
+        let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
+        let reply = codec.decode(Op::Chat, &body, &cx).map_err(|error| named(error, &target))?;
+        Ok(ChatReply { reply, changes: sent.changes })
+    }
+
+    /// Asks a model for a stream of typed events.
+    ///
+    /// # Errors
+    /// As [`Client::chat`]; what fails later comes out of the stream.
+    pub async fn chat_stream(&self, model: &str, request: ChatRequest) -> Result<ChatStream> {
+        let mut request = request;
+        request.delivery.stream = true;
+        let target = self.target(model)?;
+        let mut call = Call::from(request);
+        call.set_model(target.model());
+        let Some(codec) = dialect::client(target.spec().dialect) else {
+            return Ok(ChatStream::replayed(&mock::answer(&call)?));
+        };
+        let sent = self.send(codec, &target, &call).await?;
+        let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
+        if is_json(&sent.headers) {
+            // Some servers answer whole whatever was asked.
+            let body = collect(sent.body, REPLY_LIMIT).await?;
+            let reply = codec.decode(Op::Chat, &body, &cx).map_err(|error| named(error, &target))?;
+            return Ok(ChatStream::replayed(&reply).with_changes(sent.changes));
+        }
+        let decoder = codec.decoder(Op::Chat, &cx);
+        Ok(ChatStream::new(sent.body, decoder).with_changes(sent.changes))
+    }
+
+    /// Where calls to a model go.
+    ///
+    /// # Errors
+    /// When the model is unknown or its key is missing.
+    pub fn target(&self, model: &str) -> Result<Target> {
+        let shared = &*self.shared;
+        let (spec, _) = name::resolve(&shared.table, model)?;
+        let known = shared.connections.iter().find(|(provider, _)| spec.is_named(provider));
+        let options = known.map(|(_, options)| options.clone()).unwrap_or_default();
+        let options = TargetOptions { model: model.to_owned(), ..options };
+        Target::new(&options, &shared.table, &|name| (shared.env)(name))
+    }
+
+    async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
+        let mut changes = Changes::default();
+        let mut cx = EncodeCx { spec: target.spec(), model: target.model(), changes: &mut changes };
+        let wire = codec.encode(call, &mut cx)?;
+        if self.shared.strict && changes.any_dropped() {
+            let message = format!("strict mode refuses what would be lost: {}", changes.header());
+            return Err(ApiError::new(ErrorKind::UnsupportedParam, message));
+        }
+        let memo = wire.memo.clone();
+        let request = target.request(wire)?.map(RequestBody::from);
+        let answer = self.shared.transport.send(request).await.map_err(|error| named(error, target))?;
+        let (head, body) = answer.into_parts();
+        if !head.status.is_success() {
+            let body = collect(body, ERROR_LIMIT).await?;
+            return Err(named(codec.decode_error(head.status, &head.headers, &body), target));
+        }
+        Ok(Sent { headers: head.headers, body, memo, changes })
+    }
+}
+
+/// A call whose answer has begun.
+struct Sent {
+    headers: HeaderMap,
+    body: ByteStream,
+    memo: Memo,
+    changes: Changes,
+}
+
+/// The failure with the provider's name in front.
+fn named(mut error: ApiError, target: &Target) -> ApiError {
+    error.provider.get_or_insert_with(|| target.spec().name.clone());
+    error
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+}

@@ -1,0 +1,10 @@
+//! The SDK: a client that calls any provider by name.
+//!
+//! It is a thin shell over the same targets, codecs and transports that the gateway uses; choosing among
+//! deployments and retrying are `llm-router`'s.
+
+mod client;
+mod stream;
+
+pub use client::{ChatReply, Client, ClientBuilder};
+pub use stream::ChatStream;

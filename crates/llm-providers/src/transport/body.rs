@@ -1,0 +1,75 @@
+//! The body of a request: whole, or a stream.
+//!
+//! A whole body is kept in pieces, so that a large prompt is not copied to change its model name; it can
+//! be sent again to another deployment. A stream cannot.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use llm_types::{ApiError, Segments};
+use smallvec::SmallVec;
+
+use super::ByteStream;
+
+/// The body of a request to a provider.
+pub enum RequestBody {
+    /// All of it, in pieces.
+    Whole {
+        /// The pieces not sent yet, last first.
+        pieces: SmallVec<[Bytes; 4]>,
+    },
+    /// As it comes.
+    Stream(ByteStream),
+}
+
+impl From<Segments> for RequestBody {
+    fn from(segments: Segments) -> Self {
+        let mut pieces = segments.into_pieces();
+        pieces.retain(|piece| !piece.is_empty());
+        pieces.reverse();
+        Self::Whole { pieces }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole { pieces } => {
+                let left: usize = pieces.iter().map(Bytes::len).sum();
+                write!(f, "RequestBody({left} bytes)")
+            }
+            Self::Stream(_) => f.write_str("RequestBody(stream)"),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = ApiError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ApiError>>> {
+        match self.get_mut() {
+            Self::Whole { pieces } => Poll::Ready(pieces.pop().map(|piece| Ok(Frame::data(piece)))),
+            Self::Stream(stream) => stream.as_mut().poll_next(cx).map_ok(Frame::data),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole { pieces } if pieces.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole { pieces } => {
+                SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
+            }
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The way to a provider.
+//!
+//! Codecs make bytes; a [`Transport`] carries them. The gateway's is hyper-util with hyper-rustls (feature
+//! `hyper`), the SDK's is reqwest (feature `reqwest`), and a test's is whatever it likes: provider logic
+//! compiles without any HTTP client.
+
+mod body;
+mod encoding;
+#[cfg(feature = "hyper")]
+mod hyper;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use llm_types::{ApiError, ErrorKind, Result};
+
+pub use self::body::RequestBody;
+pub use self::encoding::decoded;
+#[cfg(feature = "hyper")]
+pub use self::hyper::{HyperOptions, HyperTransport};
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
+
+/// The bytes of an answer as they come. Dropping it cancels the call.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// Carries a request to a provider and brings back the head of the answer and its body.
+#[async_trait]
+pub trait Transport: Debug + Send + Sync {
+    /// Sends a request. Returns as soon as the head of the answer is there, whatever its status.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connection`] when the provider cannot be reached or breaks the connection.
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>>;
+}
+
+/// Reads a body to its end, up to `limit` bytes.
+///
+/// # Errors
+/// [`ErrorKind::UpstreamFormat`] when it is larger, or what the stream fails with.
+pub async fn collect(mut body: ByteStream, limit: usize) -> Result<Bytes> {
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok(Bytes::new());
+    };
+    let mut rest = BytesMut::new();
+    let mut size = first.len();
+    while let Some(chunk) = body.next().await.transpose()? {
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        size += chunk.len();
+        if size > limit {
+            break;
+        }
+        rest.extend_from_slice(&chunk);
+    }
+    if size > limit {
+        return Err(ApiError::upstream(
+            ErrorKind::UpstreamFormat,
+            format!("the upstream's answer is larger than {limit} bytes"),
+        ));
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}

@@ -1,0 +1,88 @@
+//! The SDK's transport: reqwest.
+//!
+//! It brings proxies from the environment and the operating system's certificates, which is what a program
+//! that embeds the SDK expects. Redirects are not followed: a key must not travel to another host.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use http_body_util::BodyExt;
+use llm_types::{ApiError, ErrorKind, Result};
+
+use super::{ByteStream, RequestBody, Transport, decoded};
+
+/// A pooled HTTP client on reqwest.
+#[derive(Debug, Clone)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+}
+
+impl ReqwestTransport {
+    /// A client with a connect timeout of ten seconds and no bound on an answer's length in time.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new() -> Result<Self> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| {
+                ApiError::new(ErrorKind::Internal, "the HTTP client cannot be built").with_source(error)
+            })?;
+        Ok(Self { client })
+    }
+
+    /// Uses a client of the caller's own.
+    #[must_use]
+    pub fn from_client(client: reqwest::Client) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Transport for ReqwestTransport {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let (head, body) = request.into_parts();
+        let body = match body {
+            RequestBody::Whole { mut pieces } if pieces.len() == 1 => {
+                reqwest::Body::from(pieces.pop().unwrap_or_default())
+            }
+            body => reqwest::Body::wrap_stream(body.into_data_stream()),
+        };
+        let answer = self
+            .client
+            .request(head.method, head.uri.to_string())
+            .headers(head.headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(failed)?;
+        let mut out = http::Response::new(());
+        *out.status_mut() = answer.status();
+        *out.headers_mut() = answer.headers().clone();
+        let body = answer.bytes_stream().map(|chunk| chunk.map_err(failed));
+        let (mut head, ()) = out.into_parts();
+        let body: ByteStream = decoded(&mut head.headers, Box::pin(body))?;
+        Ok(http::Response::from_parts(head, body))
+    }
+}
+
+/// The failure in words; reqwest's own text may hold the URL, which is left out.
+fn failed(error: reqwest::Error) -> ApiError {
+    let error = error.without_url();
+    let what = if error.is_connect() {
+        "could not connect to the upstream"
+    } else if error.is_timeout() {
+        "the upstream did not answer in time"
+    } else {
+        "the upstream broke the connection"
+    };
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    ApiError::upstream(ErrorKind::Connection, format!("{what}: {cause}")).with_source(error)
+}

@@ -1,0 +1,146 @@
+//! Smooth weighted round robin.
+//!
+//! Exact where a random choice is only right on average: out of any run of picks as long as the sum of
+//! the weights, each deployment gets exactly its weight, and a heavy one's turns are spread out instead
+//! of bunched. Each pick raises every candidate's credit by its weight, takes the highest and makes it pay
+//! the sum.
+
+use parking_lot::Mutex;
+
+use super::{Candidate, PickCx, Picker};
+
+/// Smooth weighted round robin over one group.
+///
+/// A deployment of weight 0 is picked only when no other candidate is left.
+#[derive(Debug)]
+pub struct Weighted {
+    /// By index in the group.
+    credits: Mutex<Vec<i64>>,
+}
+
+impl Weighted {
+    /// A round that nobody has had a turn in.
+    #[must_use]
+    pub fn new(deployments: usize) -> Self {
+        Self { credits: Mutex::new(vec![0; deployments]) }
+    }
+}
+
+impl Picker for Weighted {
+    fn pick(&self, candidates: &[Candidate<'_>], _: &PickCx) -> Option<usize> {
+        if candidates.len() <= 1 {
+            return (!candidates.is_empty()).then_some(0);
+        }
+        let last = candidates.iter().map(|candidate| candidate.index).max()?;
+        let mut credits = self.credits.lock();
+        if credits.len() <= last {
+            credits.resize(last + 1, 0);
+        }
+        let mut sum = 0;
+        let mut best: Option<(usize, usize, i64)> = None;
+        for (position, candidate) in candidates.iter().enumerate() {
+            let weight = i64::from(candidate.weight);
+            let Some(credit) = credits.get_mut(candidate.index).filter(|_| weight > 0) else {
+                continue;
+            };
+            *credit += weight;
+            sum += weight;
+            if best.is_none_or(|(_, _, highest)| *credit > highest) {
+                best = Some((position, candidate.index, *credit));
+            }
+        }
+        let Some((position, index, _)) = best else {
+            return Some(0);
+        };
+        if let Some(credit) = credits.get_mut(index) {
+            *credit -= sum;
+        }
+        Some(position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stats::Stats;
+
+    fn picks(weights: &[u32], times: usize) -> Vec<usize> {
+        let now = Instant::now();
+        let stats = Stats::new(now);
+        let candidates: Vec<_> = weights
+            .iter()
+            .enumerate()
+            .map(|(index, weight)| Candidate::new(index, *weight, &stats))
+            .collect();
+        let picker = Weighted::new(weights.len());
+        (0..times).map(|_| picker.pick(&candidates, &PickCx::new(now)).unwrap()).collect()
+    }
+
+    #[test]
+    fn turns_are_spread_out() {
+        let check = |weights: &[u32], expect: &[usize]| {
+            assert_eq!(picks(weights, expect.len()), expect, "{weights:?}");
+        };
+        check(&[5, 1, 1], &[0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
+        check(&[1, 1, 1], &[0, 1, 2, 0, 1, 2]);
+        check(&[1], &[0, 0]);
+        check(&[0, 2, 1], &[1, 2, 1, 1, 2, 1]);
+        check(&[0, 0], &[0, 0]);
+        check(&[u32::MAX, u32::MAX], &[0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn nobody_to_pick() {
+        assert_eq!(Weighted::new(2).pick(&[], &PickCx::new(Instant::now())), None);
+    }
+
+    #[test]
+    fn candidates_keep_their_credit_while_others_are_out() {
+        let now = Instant::now();
+        let stats = Stats::new(now);
+        let picker = Weighted::new(0);
+        let some = [Candidate::new(1, 1, &stats), Candidate::new(3, 1, &stats)];
+        let cx = PickCx::new(now);
+        let indices: Vec<_> = (0..4).map(|_| some[picker.pick(&some, &cx).unwrap()].index).collect();
+        assert_eq!(indices, [1, 3, 1, 3]);
+    }
+
+    #[test]
+    fn turns_are_exact_across_threads() {
+        let now = Instant::now();
+        let stats = Stats::new(now);
+        let candidates =
+            [(0, 5), (1, 3), (2, 2)].map(|(index, weight)| Candidate::new(index, weight, &stats));
+        let picker = Weighted::new(3);
+        let turns: [AtomicUsize; 3] = Default::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..250 {
+                        let pick = picker.pick(&candidates, &PickCx::new(now)).unwrap();
+                        turns[pick].fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(turns.map(AtomicUsize::into_inner), [500, 300, 200]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_window_of_the_sum_is_exact(weights in prop::collection::vec(0_u32..20, 2..8), start in 0_usize..200) {
+            let sum = weights.iter().sum::<u32>() as usize;
+            prop_assume!(sum > 0);
+            let picks = picks(&weights, start + sum);
+            for (index, weight) in weights.iter().enumerate() {
+                let turns = picks[start..].iter().filter(|pick| **pick == index).count();
+                prop_assert_eq!(turns, *weight as usize, "{:?} from {}", &weights, start);
+            }
+        }
+    }
+}

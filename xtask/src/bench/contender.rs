@@ -1,0 +1,170 @@
+//! The proxies that take part: how each is started and what each is sent.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use llm_testkit::{Program, Ready, canned};
+use serde_json::{Value, json};
+
+use super::plan::{LARGE_PROMPT_BYTES, Request};
+use super::{Binaries, Scratch};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// The upstream itself.
+    Direct,
+    Bare,
+    Nginx,
+    Gateway,
+    /// A second bare proxy in the gateway's place.
+    SelfTest,
+}
+
+impl Who {
+    pub(super) fn is_gateway(self) -> bool {
+        matches!(self, Self::Gateway | Self::SelfTest)
+    }
+
+    /// The program, told to listen at `listen` and to forward to `upstream`.
+    pub(super) fn program(
+        self,
+        binaries: &Binaries,
+        scratch: &Scratch,
+        listen: SocketAddr,
+        upstream: SocketAddr,
+    ) -> anyhow::Result<Program> {
+        Ok(match self {
+            Self::Direct | Self::Bare | Self::SelfTest => one_thread(&binaries.bare)
+                .args(["--listen", &listen.to_string(), "--upstream", &upstream.to_string()])
+                .ready(Ready::Port),
+            Self::Gateway => {
+                let config =
+                    scratch.write(&format!("gateway-{}.toml", listen.port()), &config(listen, upstream))?;
+                one_thread(&binaries.gateway).args(["--config".into(), config])
+            }
+            Self::Nginx => {
+                let name = format!("nginx-{}.conf", listen.port());
+                let file = scratch.write(&name, &nginx_config(scratch, listen, upstream))?;
+                let prefix = scratch.path().to_path_buf();
+                Program::new("nginx").args(["-p".into(), prefix, "-c".into(), file]).ready(Ready::Port)
+            }
+        })
+    }
+
+    pub(super) fn path(self, request: Request) -> &'static str {
+        match (request, self) {
+            (_, Self::Gateway) => "/v1/chat/completions",
+            (Request::Translated, _) => "/v1/messages",
+            (Request::Paced, _) => "/paced/v1/chat/completions",
+            _ => "/v1/chat/completions",
+        }
+    }
+
+    pub(super) fn body(self, request: Request) -> Value {
+        let question = json!([
+            {"role": "system", "content": "You answer in one paragraph."},
+            {"role": "user", "content": canned::text(800)}
+        ]);
+        match (request, self) {
+            (Request::Chat, _) => json!({"model": "m", "messages": question, "temperature": 0.7}),
+            (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
+            (Request::Paced, _) => json!({"model": "paced", "messages": question, "stream": true}),
+            (Request::LargePrompt, _) => json!({"model": "m", "messages": conversation(LARGE_PROMPT_BYTES)}),
+            (Request::Translated, Self::Gateway) => {
+                json!({"model": "a", "messages": question, "max_tokens": 1024})
+            }
+            (Request::Translated, _) => json!({
+                "model": "claude-sonnet-4-5",
+                "max_tokens": 1024,
+                "system": "You answer in one paragraph.",
+                "messages": [{"role": "user", "content": canned::text(800)}]
+            }),
+        }
+    }
+}
+
+/// The worker threads are set for every program in the same way.
+fn one_thread(path: &PathBuf) -> Program {
+    let program = Program::new(path).env("TOKIO_WORKER_THREADS", "1");
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+        .iter()
+        .fold(program, Program::env_remove)
+}
+
+/// Turns of 4 kB with line ends and quotes, as pasted files have, until the size is reached.
+fn conversation(bytes: usize) -> Value {
+    let page = canned::text(3600).replace(". ", ".\n\t\"");
+    let mut turns = Vec::new();
+    let mut size = 0_usize;
+    while size < bytes {
+        let role = if turns.len() % 2 == 0 { "user" } else { "assistant" };
+        let turn = json!({"role": role, "content": page});
+        size += turn.to_string().len();
+        turns.push(turn);
+    }
+    if turns.len() % 2 == 0 {
+        turns.push(json!({"role": "user", "content": "Go on."}));
+    }
+    Value::Array(turns)
+}
+
+fn config(listen: SocketAddr, upstream: SocketAddr) -> String {
+    let model = |name: &str, model: &str, base: &str| {
+        format!(
+            "[[models]]\nname = \"{name}\"\n[[models.deployments]]\nmodel = \"{model}\"\n\
+             api_base = \"http://{upstream}{base}\"\napi_key = \"x\"\n\n"
+        )
+    };
+    format!(
+        "[server]\nlisten = \"{listen}\"\n\n{}{}{}",
+        model("m", "openai/m", "/v1"),
+        model("a", "anthropic/claude-sonnet-4-5", ""),
+        model("paced", "openai/paced", "/paced/v1"),
+    )
+}
+
+/// One process in the foreground, one worker, and the same behaviour as the others: keep-alive on both
+/// sides, no buffering of replies.
+fn nginx_config(scratch: &Scratch, listen: SocketAddr, upstream: SocketAddr) -> String {
+    let folder = scratch.path().display();
+    let port = listen.port();
+    format!(
+        "daemon off; master_process off; worker_processes 1; pid {folder}/nginx-{port}.pid; \
+         error_log stderr error;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{\n\
+         access_log off; tcp_nodelay on; keepalive_requests 10000000; client_max_body_size 64m;\n\
+         client_body_buffer_size 1m;\n\
+         client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;\n\
+         fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n\
+         upstream up {{ server {upstream}; keepalive 512; keepalive_requests 10000000; }}\n\
+         server {{\n\
+         listen {listen} backlog=1024;\n\
+         location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+         proxy_buffering off; }}\n\
+         }}\n\
+         }}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_large_prompt_has_its_size_and_ends_with_the_user() {
+        let body = Who::Bare.body(Request::LargePrompt);
+        let size = body.to_string().len();
+        assert!((LARGE_PROMPT_BYTES..LARGE_PROMPT_BYTES + 6000).contains(&size), "{size}");
+        let last = body["messages"].as_array().and_then(|turns| turns.last()).cloned().unwrap_or_default();
+        assert_eq!(last["role"], "user");
+    }
+
+    #[test]
+    fn only_the_gateway_is_asked_to_translate() {
+        assert_eq!(Who::Gateway.path(Request::Translated), "/v1/chat/completions");
+        assert_eq!(Who::Bare.path(Request::Translated), "/v1/messages");
+        assert_eq!(Who::Gateway.path(Request::Paced), "/v1/chat/completions");
+    }
+}

@@ -1,0 +1,218 @@
+//! Starts the programs, puts load on them, and notes what it cost.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use llm_testkit::load::{self, Summary, Target};
+use llm_testkit::{Program, Ready, Running, proc, process};
+use tokio::runtime::Runtime;
+
+use super::contender::Who;
+use super::plan::{FRESH, GAP_MS, Load, Measure, Request, SCENARIOS, Scenario};
+use super::table::Samples;
+use super::{Binaries, Scratch};
+
+/// Where the proxy under test runs, alone.
+const PROXY_CORE: usize = 0;
+/// Where upstream and load run.
+const LOAD_CORE: usize = 1;
+/// How long a fresh process rests before its memory is read.
+const REST: Duration = Duration::from_millis(300);
+/// How long a fresh process may take to answer.
+const START_UP_LIMIT: Duration = Duration::from_secs(10);
+
+/// The running programs.
+pub(super) struct Session {
+    binaries: Binaries,
+    scratch: Scratch,
+    pinned: bool,
+    runtime: Runtime,
+    upstream: Running,
+    proxies: Vec<(Who, Running)>,
+    bodies: BTreeMap<(Who, String), PathBuf>,
+    /// Which contender begins; moves on with each scenario, so that none is always first.
+    turn: usize,
+}
+
+impl Session {
+    /// `time` is how long a scenario takes; a paced stream takes twice that, because one stall of the
+    /// machine must stay under one percent of its gaps.
+    pub(super) fn open(
+        binaries: Binaries,
+        contenders: Vec<Who>,
+        pinned: bool,
+        time: Duration,
+    ) -> anyhow::Result<Self> {
+        let paced_chunks = 2 * time.as_millis() / u128::from(GAP_MS);
+        let scratch = Scratch::new()?;
+        let listen = process::free_addr()?;
+        let program = Program::new(&binaries.upstream)
+            .args(["--listen", &listen.to_string(), "--gap-ms", &GAP_MS.to_string()])
+            .args(["--paced-chunks", &paced_chunks.to_string()])
+            .ready(Ready::Port);
+        let upstream = pin(program, pinned, LOAD_CORE).start(listen).context("can't start the upstream")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut session = Self {
+            binaries,
+            scratch,
+            pinned,
+            runtime,
+            upstream,
+            proxies: Vec::new(),
+            bodies: BTreeMap::new(),
+            turn: 0,
+        };
+        for who in contenders {
+            let listen = process::free_addr()?;
+            let running = session
+                .program(who, listen)?
+                .start(listen)
+                .with_context(|| format!("can't start {who:?}"))?;
+            session.proxies.push((who, running));
+        }
+        Ok(session)
+    }
+
+    fn program(&self, who: Who, listen: SocketAddr) -> anyhow::Result<Program> {
+        let program = who.program(&self.binaries, &self.scratch, listen, self.upstream.addr())?;
+        Ok(pin(program, self.pinned, PROXY_CORE))
+    }
+
+    /// Opens connection pools and touches memory before anything counts.
+    pub(super) fn warm_up(&mut self) -> anyhow::Result<()> {
+        let mut nowhere = Samples::default();
+        SCENARIOS
+            .iter()
+            .filter(|scenario| scenario.request != Request::Paced)
+            .try_for_each(|scenario| self.measure(scenario, Duration::from_millis(200), &mut nowhere))
+    }
+
+    /// One turn of every contender.
+    pub(super) fn measure(
+        &mut self,
+        scenario: &'static Scenario,
+        time: Duration,
+        samples: &mut Samples,
+    ) -> anyhow::Result<()> {
+        if scenario.wants_direct() {
+            let summary = self.load(Who::Direct, self.upstream.addr(), scenario, time)?;
+            for row in scenario.rows {
+                samples.add(scenario.title, row, Who::Direct, value(row.measure, &summary, Duration::ZERO));
+            }
+        }
+        let mut order: Vec<(Who, SocketAddr, u32)> =
+            self.proxies.iter().map(|(who, running)| (*who, running.addr(), running.pid())).collect();
+        let count = order.len().max(1);
+        order.rotate_left(self.turn % count);
+        self.turn += 1;
+        for (who, addr, pid) in order {
+            let before = proc::cpu_time(pid)?;
+            let summary = self.load(who, addr, scenario, time)?;
+            let spent = proc::cpu_time(pid)?.saturating_sub(before);
+            for row in scenario.rows {
+                samples.add(scenario.title, row, who, value(row.measure, &summary, spent));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one more process of each contender, and measures until it has answered and rested.
+    pub(super) fn measure_fresh(&mut self, samples: &mut Samples) -> anyhow::Result<()> {
+        let contenders: Vec<Who> = self.proxies.iter().map(|(who, _)| *who).collect();
+        for who in contenders {
+            let listen = process::free_addr()?;
+            let body = who.body(Request::Chat).to_string();
+            let target = Target::post(listen, who.path(Request::Chat), body.as_bytes());
+            let running = self.program(who, listen)?.spawn(listen)?;
+            self.runtime.block_on(first_answer(&target, &running))?;
+            let took = running.started().elapsed();
+            std::thread::sleep(REST);
+            let resident = proc::resident_bytes(running.pid())?;
+            for row in FRESH.rows {
+                let value = match row.measure {
+                    Measure::Resident => resident as f64 / 1e6,
+                    _ => took.as_secs_f64() * 1e3,
+                };
+                samples.add(FRESH.title, row, who, value);
+            }
+            running.stop(Duration::from_secs(5))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the load generator once.
+    fn load(
+        &mut self,
+        who: Who,
+        addr: SocketAddr,
+        scenario: &Scenario,
+        time: Duration,
+    ) -> anyhow::Result<Summary> {
+        let key = (who, format!("{:?}", scenario.request));
+        let body = match self.bodies.get(&key) {
+            Some(path) => path.clone(),
+            None => {
+                let text = who.body(scenario.request).to_string();
+                let path = self.scratch.write(&format!("{:?}-{}.json", key.0, key.1), &text)?;
+                self.bodies.insert(key, path.clone());
+                path
+            }
+        };
+        let mut command = if self.pinned {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &LOAD_CORE.to_string()]).arg(&self.binaries.load);
+            command
+        } else {
+            Command::new(&self.binaries.load)
+        };
+        command.args(["--addr", &addr.to_string(), "--path", who.path(scenario.request)]);
+        command.arg("--body").arg(body);
+        command.args(["--millis", &time.as_millis().to_string(), "--gap-ms", &GAP_MS.to_string()]);
+        match scenario.load {
+            Load::Connections(count) => command.args(["--connections", &count.to_string()]),
+            Load::Rate(rate) => command.args(["--rate", &rate.to_string()]),
+        };
+        let output = command.output().context("can't start the load generator")?;
+        let summary: Summary = serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("the load generator failed: {}", String::from_utf8_lossy(&output.stderr))
+        })?;
+        if summary.errors > 0 || summary.requests == 0 {
+            let why = summary.first_error.unwrap_or_default();
+            bail!("{}: {who:?} failed {} of its requests: {why}", scenario.title, summary.errors);
+        }
+        Ok(summary)
+    }
+}
+
+fn pin(program: Program, pinned: bool, core: usize) -> Program {
+    if pinned { program.pin(core) } else { program }
+}
+
+async fn first_answer(target: &Target, running: &Running) -> anyhow::Result<()> {
+    while running.started().elapsed() < START_UP_LIMIT {
+        if let Ok((200, _)) = load::once(target).await {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_micros(500)).await;
+    }
+    bail!("no answer in {START_UP_LIMIT:?}:\n{}", running.logs())
+}
+
+fn value(measure: Measure, summary: &Summary, cpu: Duration) -> f64 {
+    let each = |count: u64| cpu.as_secs_f64() * 1e6 / count.max(1) as f64;
+    match measure {
+        Measure::CpuPerRequest => each(summary.requests),
+        Measure::CpuPerEvent => each(summary.events),
+        Measure::Throughput => summary.per_second,
+        Measure::P50 => summary.p50_us,
+        Measure::P99 => summary.p99_us,
+        Measure::GapP99 => summary.gap_deviation_p99_us,
+        Measure::GapMax => summary.gap_deviation_max_us,
+        // These come from a fresh process, not from a load.
+        Measure::Resident | Measure::StartUp => 0.0,
+    }
+}
