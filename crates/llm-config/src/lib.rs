@@ -20,8 +20,8 @@ pub use diag::{Code, Diagnostic, DiagnosticJson, Report, Severity, Style, render
 pub use env::{Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
-    Auth, Backoff, BackoffOverride, Config, Cors, Deployment, Log, LogFormat, LogLevel, Model, Provider,
-    Quirks, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
+    Auth, Backoff, BackoffOverride, Config, Cors, Deployment, KeyRule, Log, LogFormat, LogLevel, Model,
+    ModelName, Provider, Quirks, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
 };
 pub use show::show;
 

@@ -17,17 +17,26 @@ use crate::place::{Path, Places};
 /// What the caller knows and this crate does not: the built-in providers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    /// The rows of the provider table; empty: provider names are not checked.
+    /// The rows of the provider table; without any (the default) provider names are not checked.
     pub providers: &'a [ProviderSpec],
 }
 
 impl<'a> Known<'a> {
-    /// The built-in row with this prefix.
-    fn provider(self, name: &str) -> Option<&'a ProviderSpec> {
-        self.providers.iter().find(|row| row.is_named(name))
+    fn is_empty(self) -> bool {
+        self.providers.is_empty()
     }
 
-    /// The built-in row that a bare model name belongs to.
+    /// The row that a user's row of this name is laid over.
+    fn of_name(self, name: &str) -> Option<&'a ProviderSpec> {
+        self.providers.iter().find(|row| row.name == name)
+    }
+
+    /// The row with this prefix.
+    fn of_prefix(self, prefix: &str) -> Option<&'a ProviderSpec> {
+        self.of_name(prefix).or_else(|| self.providers.iter().find(|row| row.is_named(prefix)))
+    }
+
+    /// The row that a bare model name belongs to.
     fn of_bare_name(self, model: &str) -> Option<&'a ProviderSpec> {
         self.providers.iter().find(|row| row.bare_names.iter().any(|glob| glob_matches(glob, model)))
     }

@@ -10,12 +10,41 @@ use crate::later::nearest;
 use crate::place::Path;
 use crate::{Deployment, Model, Provider};
 
-/// Who answers for a deployment.
-struct Answerer {
-    /// The row that its calls go by.
-    spec: ProviderSpec,
-    /// Whether the row came with a key.
-    has_key: bool,
+/// Who answers for a deployment: a row of this file, one of the table, or the one laid over the other.
+#[derive(Clone, Copy)]
+struct Answerer<'a> {
+    own: Option<&'a Provider>,
+    builtin: Option<&'a ProviderSpec>,
+}
+
+impl<'a> Answerer<'a> {
+    fn name(self) -> &'a str {
+        let own = self.own.map(|row| row.name.as_str());
+        own.or(self.builtin.map(|row| row.name.as_str())).unwrap_or_default()
+    }
+
+    fn key_env(self) -> &'a [String] {
+        let own = self.own.map(|row| row.key_env.as_slice()).filter(|names| !names.is_empty());
+        own.or(self.builtin.map(|row| row.key_env.as_slice())).unwrap_or_default()
+    }
+
+    fn base_env(self) -> &'a [String] {
+        let own = self.own.map(|row| row.base_env.as_slice()).filter(|names| !names.is_empty());
+        own.or(self.builtin.map(|row| row.base_env.as_slice())).unwrap_or_default()
+    }
+
+    /// Whether calls have an address without the deployment naming one.
+    fn has_base(self) -> bool {
+        let own = self.own.is_some_and(|row| row.api_base.is_some());
+        own || self.builtin.is_some_and(|row| row.api_base.is_some() || row.dialect == Dialect::Mock)
+    }
+
+    /// Whether calls may go out without a key of the environment.
+    fn is_keyless(self) -> bool {
+        let own = self.own.is_some_and(|row| row.api_key.is_some() || row.key_optional == Some(true));
+        let free = |row: &ProviderSpec| row.key_optional || row.auth == AuthStyle::None;
+        own || self.key_env().is_empty() || self.builtin.is_some_and(free)
+    }
 }
 
 impl<'a> Check<'a> {
@@ -143,27 +172,33 @@ impl<'a> Check<'a> {
             }
         }
         if let Some(answerer) = self.answerer(&at, target) {
-            self.address_and_key(path, deployment, &answerer);
+            self.address_and_key(path, deployment, answerer);
         }
     }
 
     /// Who answers; `None` where it is not known before a request comes (`*`), not checked, or nobody
     /// (which is recorded).
-    fn answerer(&mut self, at: &Path, target: &str) -> Option<Answerer> {
+    fn answerer(&mut self, at: &Path, target: &str) -> Option<Answerer<'a>> {
         let (config, known) = (self.config, self.known);
-        if known.providers.is_empty() || target == "*" {
+        if known.is_empty() || target == "*" {
             return None;
         }
         let Some((prefix, rest)) = target.split_once('/') else {
             return self.bare(at, target);
         };
-        let (own, builtin) = (config.provider(prefix), known.provider(prefix));
+        let own = config.provider(prefix);
+        let builtin = match own {
+            Some(own) => known.of_name(&own.name),
+            None => known.of_prefix(prefix),
+        };
+        // The other way round: the file changes a built-in row, the model uses an alias of it.
+        let own = own.or_else(|| builtin.and_then(|row| config.provider(&row.name)));
         if own.is_some() || builtin.is_some() {
             if rest.is_empty() {
                 self.error(Code::BadValue, at, format!("a model must follow `{prefix}/`"));
                 return None;
             }
-            return Some(answerer(own, builtin));
+            return Some(Answerer { own, builtin });
         }
         let message = format!("no provider is called `{prefix}`");
         let names = self.provider_prefixes();
@@ -176,10 +211,10 @@ impl<'a> Check<'a> {
     }
 
     /// A name without a prefix.
-    fn bare(&mut self, at: &Path, target: &str) -> Option<Answerer> {
+    fn bare(&mut self, at: &Path, target: &str) -> Option<Answerer<'a>> {
         let owned = |provider: &&Provider| provider.bare_names.iter().any(|glob| glob_matches(glob, target));
         let (own, builtin) = match self.config.providers.iter().find(owned) {
-            Some(own) => (Some(own), self.known.provider(&own.name)),
+            Some(own) => (Some(own), self.known.of_name(&own.name)),
             None => {
                 let builtin = self.known.of_bare_name(target);
                 (builtin.and_then(|row| self.config.provider(&row.name)), builtin)
@@ -191,7 +226,7 @@ impl<'a> Check<'a> {
                 Some(format!("write `provider/{target}`, for example `openai/{target}`"));
             return None;
         }
-        Some(answerer(own, builtin))
+        Some(Answerer { own, builtin })
     }
 
     fn provider_prefixes(&self) -> Vec<&'a str> {
@@ -204,18 +239,15 @@ impl<'a> Check<'a> {
     }
 
     /// Whether calls have an address to go to and a key to go with.
-    fn address_and_key(&mut self, path: &Path, deployment: &Deployment, answerer: &Answerer) {
-        let Answerer { spec, has_key } = answerer;
-        let set = |names: &[String]| {
-            names.iter().any(|name| self.env.var(name).is_some_and(|value| !value.is_empty()))
-        };
-        let (key_set, base_set) = (set(&spec.key_env), set(&spec.base_env));
+    fn address_and_key(&mut self, path: &Path, deployment: &Deployment, answerer: Answerer<'a>) {
+        let env = self.env;
+        let set =
+            |names: &[String]| names.iter().any(|name| env.var(name).is_some_and(|value| !value.is_empty()));
         let at = path.key("model");
-        let needs_base = deployment.api_base.is_none() && spec.api_base.is_none() && !base_set;
-        if needs_base && spec.dialect != Dialect::Mock {
-            let message =
-                format!("`{}` has no address of its own, so this deployment needs `api_base`", spec.name);
-            let help = match spec.base_env.first() {
+        if deployment.api_base.is_none() && !answerer.has_base() && !set(answerer.base_env()) {
+            let name = answerer.name();
+            let message = format!("`{name}` has no address of its own, so this deployment needs `api_base`");
+            let help = match answerer.base_env().first() {
                 Some(name) => {
                     format!("add `api_base = \"https://…\"`, or set the environment variable {name}")
                 }
@@ -223,23 +255,16 @@ impl<'a> Check<'a> {
             };
             self.error(Code::MissingBase, &at, message).help = Some(help);
         }
-        let keyless = spec.key_optional || spec.auth == AuthStyle::None || spec.key_env.is_empty();
-        if deployment.api_key.is_none() && !has_key && !keyless && !key_set {
-            let message = format!("no key for `{}`: calls to it will be refused", spec.name);
-            let names = spec.key_env.join(" or ");
+        // Behind an address of its own a generic prefix may mean another provider, with another key.
+        let elsewhere = deployment.api_base.is_some() && answerer.builtin.is_some_and(|row| row.generic);
+        let has_key = deployment.api_key.is_some() || answerer.is_keyless() || set(answerer.key_env());
+        if !has_key && !elsewhere {
+            let message = format!("no key for `{}`: calls to it will be refused", answerer.name());
+            let names = answerer.key_env().join(" or ");
             self.warning(Code::NoApiKey, &at, message).help =
                 Some(format!("set the environment variable {names}, or `api_key` here"));
         }
     }
-}
-
-fn answerer(own: Option<&Provider>, builtin: Option<&ProviderSpec>) -> Answerer {
-    let spec = match (own, builtin) {
-        (Some(own), _) => own.spec(builtin),
-        (None, Some(builtin)) => builtin.clone(),
-        (None, None) => Provider::default().spec(None),
-    };
-    Answerer { spec, has_key: own.is_some_and(|own| own.api_key.is_some()) }
 }
 
 /// Whether `*` stands once, at the end.

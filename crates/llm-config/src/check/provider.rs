@@ -44,7 +44,7 @@ impl Check<'_> {
         self.not_empty_secret(&path.key("api_key"), row.api_key.as_ref());
         self.headers(&path.key("headers"), row.headers.iter());
         // Without a table any name may be a built-in one.
-        let builtin = self.known.providers.is_empty() || self.known.provider(&row.name).is_some();
+        let builtin = self.known.is_empty() || self.known.of_name(&row.name).is_some();
         let is_mock = row.dialect.as_ref().is_some_and(|dialect| dialect.get() == Dialect::Mock);
         match &row.api_base {
             Some(address) => self.address(&path.key("api_base"), address),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
 pub use model::{BackoffOverride, Deployment, Model};
-pub use provider::{Provider, Quirks, Rule};
+pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use router::{Backoff, Router, Strategy};
 pub use server::{Cors, Server, Tls};
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};

@@ -31,7 +31,7 @@ pub struct Provider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<secret::Text>")]
     pub api_key: Option<Secret>,
-    /// The version of its API, where it has several (Azure).
+    /// The version of its API where a deployment names none (Azure).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
     /// Environment variables that may hold the key, in order.
@@ -40,6 +40,9 @@ pub struct Provider {
     /// Environment variables that may hold the base URL, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_env: Vec<String>,
+    /// Environment variables that may hold the version of the API, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub version_env: Vec<String>,
     /// How the key is sent. Default: `bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Word<AuthStyle>>,
@@ -65,9 +68,26 @@ pub struct Provider {
     /// What every call has to respect; replaces a built-in provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quirks: Option<Quirks>,
-    /// What calls of certain models have to respect on top; replaces a built-in provider's.
+    /// What calls of certain models have to respect on top; they apply after a built-in provider's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Name of another provider whose rules hold here too, before these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_from: Option<String>,
+    /// Keys that are sent in another way than `auth`; the first rule that applies wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_rules: Vec<KeyRule>,
+    /// How the names of models differ from what stands behind the prefix; the first that matches wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_names: Vec<ModelName>,
+    /// Prefixes of a model name that say whose rules hold for it: with `"o_series/" = "o3"` the model
+    /// `o_series/x` is sent as `x` under the rules of `o3`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<String, String>,
+    /// Whether its prefix is also used for any compatible server: a base URL that belongs to another
+    /// provider of the same dialect then selects that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generic: Option<bool>,
     /// The vendor's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
@@ -117,6 +137,38 @@ pub struct Rule {
     pub quirks: Quirks,
 }
 
+/// Keys that are sent in another way. It applies when any of its conditions is met.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyRule {
+    /// The key came from one of these environment variables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// The key begins with one of these texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<String>,
+    /// The key goes to one of these hosts; `*` matches any text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// How it is sent. Default: `bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Word<AuthStyle>>,
+    /// Headers that go with it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, secret::Text>")]
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// How certain models are named at the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelName {
+    /// Models it is for; `*` matches any text.
+    pub models: Vec<String>,
+    /// Text put before the name.
+    pub prefix: String,
+}
+
 impl Provider {
     /// Whether `name` is this provider's prefix.
     #[must_use]
@@ -124,54 +176,68 @@ impl Provider {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
-    /// The row that calls go by: what is set here, else what the built-in row of the same name has.
-    /// `api_key` and `api_version` are not part of it.
+    /// The facts as a row of the provider table, to be laid over the built-in row of the same name, if
+    /// there is one: what is not set here is left empty then. The key is not part of a row.
     #[must_use]
     pub fn spec(&self, builtin: Option<&ProviderSpec>) -> ProviderSpec {
-        let mut spec = builtin.cloned().unwrap_or_else(|| self.fresh());
-        if builtin.is_some_and(|row| row.name != self.name) {
-            // Named after an alias of the built-in row: the alias stays a way to it.
-            spec.aliases.push(std::mem::replace(&mut spec.name, self.name.clone()));
-            spec.aliases.retain(|alias| *alias != self.name);
-        }
-        spec.aliases
-            .extend(self.aliases.iter().filter(|alias| !spec.is_named(alias)).cloned().collect::<Vec<_>>());
-        set(&mut spec.dialect, self.dialect.as_ref().map(Word::get));
-        set(&mut spec.auth, self.auth.as_ref().map(Word::get));
-        set(&mut spec.url, self.url.as_ref().map(Word::get));
-        set(&mut spec.key_optional, self.key_optional);
-        set(&mut spec.quirks, self.quirks.as_ref().map(Quirks::spec));
-        spec.api_base = self.api_base.clone().or(spec.api_base);
-        spec.docs = self.docs.clone().or(spec.docs);
-        replace(&mut spec.key_env, &self.key_env);
-        replace(&mut spec.base_env, &self.base_env);
-        replace(&mut spec.bare_names, &self.bare_names);
-        replace(&mut spec.models, &self.models);
-        if !self.operations.is_empty() {
-            spec.operations = self.operations.iter().map(Word::get).collect();
-        }
-        if !self.rules.is_empty() {
-            spec.rules = self.rules.iter().map(Rule::spec).collect();
-        }
-        spec.headers
-            .extend(self.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
-        spec
-    }
-
-    /// A row with nothing but the defaults. Every member is named, so that a new one is decided on here.
-    fn fresh(&self) -> ProviderSpec {
+        let row = self.clone();
+        // A row that only shares an alias with a built-in one stands alone.
+        let builtin = builtin.filter(|builtin| builtin.name == self.name);
+        let operations = match builtin {
+            None if row.operations.is_empty() => vec![Op::Chat],
+            _ => row.operations.iter().map(Word::get).collect(),
+        };
+        let dialect = row.dialect.map(|dialect| dialect.get()).or(builtin.map(|builtin| builtin.dialect));
         ProviderSpec {
-            name: self.name.clone(),
-            key_optional: self.key_env.is_empty(),
-            operations: vec![Op::Chat],
-            ..ProviderSpec::default()
+            dialect: dialect.unwrap_or(Dialect::OpenaiChat),
+            auth: row.auth.map(|auth| auth.get()).unwrap_or_default(),
+            url: row.url.map(|url| url.get()).unwrap_or_default(),
+            key_optional: row.key_optional.unwrap_or(builtin.is_none() && row.key_env.is_empty()),
+            operations,
+            headers: exposed(row.headers),
+            quirks: row.quirks.unwrap_or_default().spec(),
+            rules: row.rules.into_iter().map(Rule::spec).collect(),
+            key_rules: row.key_rules.into_iter().map(KeyRule::spec).collect(),
+            model_names: row.model_names.into_iter().map(ModelName::spec).collect(),
+            generic: row.generic.unwrap_or_default(),
+            name: row.name,
+            aliases: row.aliases,
+            api_base: row.api_base,
+            api_version: row.api_version,
+            key_env: row.key_env,
+            base_env: row.base_env,
+            version_env: row.version_env,
+            bare_names: row.bare_names,
+            models: row.models,
+            rules_from: row.rules_from,
+            families: row.families,
+            docs: row.docs,
         }
     }
 }
 
+fn exposed(headers: BTreeMap<String, Secret>) -> BTreeMap<String, String> {
+    headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
+}
+
+impl KeyRule {
+    fn spec(self) -> llm_types::KeyRule {
+        let Self { env, prefixes, hosts, auth, headers } = self;
+        let auth = auth.map(|auth| auth.get()).unwrap_or_default();
+        llm_types::KeyRule { env, prefixes, hosts, auth, headers: exposed(headers) }
+    }
+}
+
+impl ModelName {
+    fn spec(self) -> llm_types::ModelName {
+        let Self { models, prefix } = self;
+        llm_types::ModelName { models, prefix }
+    }
+}
+
 impl Quirks {
-    fn spec(&self) -> llm_types::Quirks {
-        let Self { rename, drop, clamp, words, messages, reply, model_prefix } = self.clone();
+    fn spec(self) -> llm_types::Quirks {
+        let Self { rename, drop, clamp, words, messages, reply, model_prefix } = self;
         llm_types::Quirks {
             rename,
             drop,
@@ -185,20 +251,8 @@ impl Quirks {
 }
 
 impl Rule {
-    fn spec(&self) -> ModelRule {
-        let Self { models, except, efforts, quirks } = self.clone();
+    fn spec(self) -> ModelRule {
+        let Self { models, except, efforts, quirks } = self;
         ModelRule { models, except, efforts, quirks: quirks.spec() }
-    }
-}
-
-fn set<T>(target: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *target = value;
-    }
-}
-
-fn replace(target: &mut Vec<String>, values: &[String]) {
-    if !values.is_empty() {
-        values.clone_into(target);
     }
 }
