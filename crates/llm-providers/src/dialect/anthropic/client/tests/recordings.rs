@@ -189,7 +189,8 @@ fn message_of(stream: &str) -> Value {
             }
             "content_block_delta" => {
                 let index = event["index"].to_string();
-                let block = &mut message["content"][event["index"].as_u64().unwrap() as usize];
+                let block =
+                    &mut message["content"][usize::try_from(event["index"].as_u64().unwrap()).unwrap()];
                 let delta = &event["delta"];
                 if let Some(more) = delta["text"].as_str() {
                     block["text"] = json!(block["text"].as_str().unwrap().to_owned() + more);
