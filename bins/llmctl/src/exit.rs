@@ -79,10 +79,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call(error) => match &error.provider {
-                Some(provider) => write!(f, "{provider}: {error}"),
-                None => write!(f, "{error}"),
-            },
+            Self::Call(error) => write!(f, "{error}"),
             Self::Usage(error) | Self::Other(error) => write!(f, "{error:#}"),
         }
     }
