@@ -52,7 +52,7 @@ async fn serve_until_signal(args: &Args, config: Config) -> Result<(), Failure> 
 
 /// The configuration: a file, the models named, or everything that has a key.
 fn config(args: &Args) -> Result<Config, Failure> {
-    let providers = assemble::provider_names();
+    let providers = assemble::providers();
     let known = Known { providers: &providers };
     let mut config = match &args.config {
         Some(path) => {

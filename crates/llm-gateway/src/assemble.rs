@@ -20,15 +20,10 @@ const MOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
 
-/// The names of the built-in providers, for checking a configuration.
+/// The built-in provider rows, for checking a configuration.
 #[must_use]
-pub fn provider_names() -> Vec<&'static str> {
-    let table = ProviderTable::builtin();
-    table
-        .iter()
-        .flat_map(|spec| std::iter::once(&spec.name).chain(&spec.aliases))
-        .map(String::as_str)
-        .collect()
+pub fn providers() -> Vec<ProviderSpec> {
+    ProviderTable::builtin().iter().map(|spec| ProviderSpec::clone(spec)).collect()
 }
 
 /// What a configuration decides, and the way out. Must be called within a tokio runtime.

@@ -17,7 +17,7 @@ const REMEMBERED: usize = 1024;
 
 /// What a deployment calls.
 #[derive(Debug, Clone)]
-pub struct Backend {
+pub(crate) struct Backend {
     calls: Calls,
     /// The provider's name.
     pub(crate) provider: Arc<str>,

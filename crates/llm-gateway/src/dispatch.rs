@@ -11,9 +11,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use llm_providers::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, Peek, ReplyCx, ServerCodec};
+use llm_providers::replay::replay;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
-use llm_providers::{dialect, mock, replay};
+use llm_providers::{dialect, mock};
 use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
 use llm_types::{ApiError, Call, Changes, ErrorKind, Event, Head, Origin, Result};
 use tokio::time::timeout;
@@ -258,7 +259,7 @@ impl Dispatch {
         }
         let mut encoder = self.codec.encoder(cx);
         let mut chunks = VecDeque::new();
-        let _ = replay::events(&reply, &mut |event: Event<'_>| {
+        let _ = replay(&reply, &mut |event: Event<'_>| {
             let flow = encoder.event(event);
             chunks.push_back(encoder.take());
             flow

@@ -118,7 +118,10 @@ impl Exchange {
                     result => result,
                 },
                 Poll::Ready(Some(Err(error))) => Err(error),
-                Poll::Ready(None) => self.complete(),
+                Poll::Ready(None) => {
+                    self.upstream = None;
+                    self.complete()
+                }
                 Poll::Pending => {
                     if self.deadline.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;

@@ -12,3 +12,7 @@ pub mod table;
 pub mod target;
 pub mod transport;
 pub mod url;
+
+mod sdk;
+
+pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder};

@@ -5,13 +5,21 @@
 //! that checks it, so this crate reads HTTP, SSE and each provider's JSON by itself.
 
 pub mod canned;
+pub mod conformance;
+pub mod expect;
 pub mod http1;
 pub mod load;
+pub mod player;
 pub mod proc;
 pub mod process;
+pub mod recording;
 pub mod script;
+pub mod sse;
 pub mod upstream;
 
+pub use expect::{Choice, Facts, ToolCall, Usage};
+pub use player::{Cut, Player};
 pub use process::{Program, Ready, Running};
-pub use script::{Gate, Script};
+pub use recording::{Recording, Recordings};
+pub use script::{End, Gate, Script};
 pub use upstream::{Received, Upstream};

@@ -7,3 +7,27 @@
 pub mod anthropic;
 pub mod gemini;
 pub mod openai_chat;
+
+use llm_types::Dialect;
+
+use crate::codec::{ClientCodec, ServerCodec};
+
+/// How we call a provider of this dialect; `None` for the built-in mock, which is not called.
+#[must_use]
+pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
+    match dialect {
+        Dialect::OpenaiChat => Some(&openai_chat::Client),
+        Dialect::Anthropic => Some(&anthropic::Client),
+        Dialect::Gemini => Some(&gemini::Client),
+        Dialect::Mock => None,
+    }
+}
+
+/// How a client of this dialect calls us; `None` where we do not serve it.
+#[must_use]
+pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
+    match dialect {
+        Dialect::OpenaiChat => Some(&openai_chat::Server),
+        Dialect::Anthropic | Dialect::Gemini | Dialect::Mock => None,
+    }
+}

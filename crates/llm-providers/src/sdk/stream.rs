@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt, stream};
 use llm_types::{Changes, Event, EventSink, Flow, Reply, ReplyBuilder, Result};
 
 use crate::codec::StreamDecoder;
-use crate::replay;
+use crate::replay::replay;
 use crate::transport::ByteStream;
 
 /// The events of an answer as they come. Dropping it cancels the call.
@@ -34,7 +34,7 @@ impl ChatStream {
     /// The events of an answer that is whole already.
     pub(crate) fn replayed(reply: &Reply) -> Self {
         let mut events = VecDeque::new();
-        let _ = replay::events(reply, &mut |event: Event<'_>| {
+        let _ = replay(reply, &mut |event: Event<'_>| {
             events.push_back(event.into_owned());
             Flow::Continue(())
         });

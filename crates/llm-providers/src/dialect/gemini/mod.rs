@@ -1,1 +1,16 @@
-//! The gemini dialect.
+//! Gemini `generateContent`, as the Gemini API speaks it.
+//!
+//! The model and whether the answer is streamed stand in the URL, not in the body, and every chunk of a
+//! stream has the shape of a whole answer: that is why one state machine (`decode`) reads both. What
+//! differs between generations of models is data in `model`; what differs between the hosts that speak
+//! this format stands alone in `host`.
+
+mod client;
+mod decode;
+mod encode;
+mod host;
+mod model;
+mod schema;
+mod wire;
+
+pub use client::Client;

@@ -11,4 +11,5 @@ mod path;
 mod server;
 mod wire;
 
+pub use client::Client;
 pub use server::Server;

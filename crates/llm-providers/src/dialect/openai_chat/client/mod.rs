@@ -1,1 +1,76 @@
 //! We call a provider.
+//!
+//! A body that is in this dialect already is spliced: its bytes go through and only what the provider's
+//! row demands is edited. Any other call is written anew, and the same edits are applied to what was
+//! written, so that both ways agree on every quirk.
+
+mod citation;
+mod decode;
+mod encode;
+mod error;
+mod finish;
+mod message;
+mod option;
+mod part;
+mod quirk;
+mod splice;
+mod stream;
+mod tap;
+mod think;
+mod tool;
+mod usage;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use llm_types::{ApiError, Call, Head, Op, Reply, Result, Segments};
+
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest};
+
+/// The half that calls a provider.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client;
+
+impl ClientCodec for Client {
+    fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+        match call {
+            Call::Chat(request) => encode::request(request, cx).map(wire_request),
+        }
+    }
+
+    fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
+        Ok(splice::body(head, cx)?.map(wire_request))
+    }
+
+    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
+        decode::reply(body, cx)
+    }
+
+    fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+        error::decode(status, headers, body)
+    }
+
+    fn decoder(&self, _op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(cx))
+    }
+
+    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+        tap::whole(body)
+    }
+
+    fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
+        Box::new(tap::Tap::default())
+    }
+}
+
+fn wire_request(body: Segments) -> WireRequest {
+    let json = HeaderValue::from_static("application/json");
+    WireRequest {
+        method: Method::POST,
+        path: "/chat/completions".to_owned(),
+        headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
+        body,
+        memo: Memo::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

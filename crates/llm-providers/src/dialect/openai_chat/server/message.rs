@@ -143,8 +143,13 @@ fn stray(wire: &wire::Message<'_>, extra: &mut Extra) -> Result<(), serde_json::
     if let Some(audio) = &wire.audio {
         extra.set_json("audio", audio)?;
     }
-    if let Some(fields) = &wire.provider_specific_fields {
-        extra.set("provider_specific_fields", fields.0.clone().into_owned());
+    for (name, json) in [
+        ("provider_specific_fields", &wire.provider_specific_fields),
+        ("reasoning_details", &wire.reasoning_details),
+    ] {
+        if let Some(json) = json {
+            extra.set(name, json.0.clone().into_owned());
+        }
     }
     Ok(())
 }
@@ -196,6 +201,9 @@ fn assistant(wire: wire::Message<'_>, path: &Path<'_>, legacy: &mut Legacy, inde
     let mut extra = wire.extra.to_extra();
     if let Some(id) = &wire.tool_call_id {
         let _ = extra.set_json("tool_call_id", id);
+    }
+    if let Some(details) = &wire.reasoning_details {
+        extra.set("reasoning_details", details.0.clone().into_owned());
     }
     let mut parts = thoughts(wire.thinking_blocks, wire.reasoning_content.or(wire.reasoning));
     let mut signature = None;

@@ -19,6 +19,7 @@ wire_struct! {
         reasoning_content: Str<'a>,
         reasoning: Str<'a>,
         thinking_blocks: Vec<ThinkingBlock<'a>>,
+        reasoning_details: Written<'a>,
         tool_calls: Vec<ToolCall<'a>>,
         tool_call_id: Str<'a>,
         function_call: FunctionCall<'a>,

@@ -11,7 +11,7 @@ mod scalar;
 mod tool;
 
 pub(super) use chunk::{
-    AudioDelta, Chunk, ChunkChoice, CustomDelta, Delta, DeltaContent, FunctionDelta, Piece, ToolCallDelta,
+    AudioDelta, Chunk, ChunkChoice, CustomDelta, Delta, DeltaContent, FunctionDelta, ToolCallDelta,
 };
 pub(super) use message::{
     AudioRef, CacheControlJson, Content, FileBody, ImageUrl, InputAudio, Message, Part, ThinkingBlock,

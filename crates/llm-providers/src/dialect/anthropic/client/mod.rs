@@ -1,0 +1,65 @@
+//! The client half: we call a provider of the Messages API.
+//!
+//! The API is strict where OpenAI's is lenient (orders, names, budgets), so encoding is split by what is
+//! being fitted: messages and parts, tools, thinking, the remaining options. Reading is one place.
+
+mod beta;
+mod cache;
+mod choice;
+mod encode;
+mod encoder;
+mod media;
+mod message;
+mod name;
+mod option;
+mod part;
+mod reply;
+mod thinking;
+mod tool;
+
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderMap, StatusCode};
+use llm_types::{ApiError, Call, Head, Op, Reply, Result};
+
+use super::stream;
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest};
+
+pub(super) use reply::{citation, keep, stream_error};
+
+/// The client half of the `anthropic` dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client;
+
+impl ClientCodec for Client {
+    fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+        match call {
+            Call::Chat(request) => encode::chat(request, cx),
+        }
+    }
+
+    fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
+        encode::splice(head, cx).map(Some)
+    }
+
+    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
+        reply::decode(body, cx.memo)
+    }
+
+    fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+        reply::error(status, headers, body)
+    }
+
+    fn decoder(&self, _op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(cx.memo.clone()))
+    }
+
+    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+        reply::tap(body)
+    }
+
+    fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
+        Box::new(stream::Tap::default())
+    }
+}

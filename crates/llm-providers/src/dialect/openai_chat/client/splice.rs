@@ -1,0 +1,111 @@
+//! A body that is in this dialect already, forwarded with as few edits as its provider needs.
+//!
+//! Whether something inside the messages would have to change is decided by looking for its JSON key in
+//! their bytes. A key inside a text is escaped and does not match; a rare false alarm only costs the
+//! full way.
+
+use llm_types::{Edits, Head, MessageQuirk as Q, Result, Segments, Str};
+use memchr::memmem;
+
+use super::quirk::{Foreign, Row, foreign};
+use crate::codec::EncodeCx;
+
+/// The edited body; `None` if it has to be written anew.
+pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments>> {
+    let effort = match head.get("reasoning_effort") {
+        Some([b'{', ..]) => return Ok(None),
+        _ => head.read::<Str<'_>>("reasoning_effort")?.map(Str::into_string),
+    };
+    let row = Row::new(cx.spec, cx.model, effort.as_deref());
+    let messages = head.get("messages").unwrap_or_default();
+    let tools = head.get("tools").unwrap_or_default();
+    let thinking = head.get("thinking").is_some_and(|json| json != b"null");
+    if (thinking && !row.takes("thinking")) || must_rewrite(&row, messages) || tools_rewrite(&row, tools) {
+        return Ok(None);
+    }
+    // A row without `reasoning_effort` may have `thinking` instead: a choice for the full way.
+    if effort.is_some() && row.drops("reasoning_effort") && row.takes("thinking") {
+        return Ok(None);
+    }
+    let mut edits = Edits::default();
+    edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
+    for member in head.members() {
+        let name = member.name();
+        if row.takes(name) || (name == "cache_control" && row.has(Q::CacheControl)) {
+            continue;
+        }
+        match foreign(name) {
+            None => continue,
+            Some(Foreign::Gateway) => {}
+            Some(Foreign::Other) if head.get(name) == Some(b"null") => {}
+            Some(Foreign::Other) => cx.changes.dropped(name.to_owned(), row.why()),
+        }
+        edits.remove(head, name);
+    }
+    row.apply(head, &mut edits, cx.changes);
+    if head.read::<bool>("stream")?.unwrap_or(false) && !row.drops("stream_options") {
+        ask_for_usage(head, &mut edits)?;
+    }
+    Ok(Some(edits.apply(head)))
+}
+
+/// Makes sure that the stream ends with its usage; the gateway withholds it from a client that did not
+/// ask.
+fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
+    let json = match head.nested("stream_options")? {
+        None => b"{\"include_usage\":true}".to_vec(),
+        Some(options) => {
+            if options.read::<bool>("include_usage")? == Some(true) {
+                return Ok(());
+            }
+            let mut inner = Edits::default();
+            inner.set(&options, "include_usage", "true");
+            inner.apply(&options).to_bytes().to_vec()
+        }
+    };
+    edits.set(head, "stream_options", json);
+    Ok(())
+}
+
+/// Whether the messages hold something that this provider does not take as it is.
+fn must_rewrite(row: &Row<'_>, messages: &[u8]) -> bool {
+    let has = |needle: &str| memmem::find(messages, needle.as_bytes()).is_some();
+    let reasons: [(bool, &dyn Fn() -> bool); 16] = [
+        (!row.has(Q::CacheControl), &|| has("\"cache_control\"")),
+        (true, &|| has("\"thinking_blocks\"")),
+        (true, &|| has("\"provider_specific_fields\"")),
+        (true, &|| has("__thought__")),
+        (true, &|| has("\"format\"") || followed_by(messages, "\"image_url\"", "\"")),
+        // Of a tool call: it belongs to streams only.
+        (true, &|| has("\"index\"")),
+        (!row.has(Q::ReplayReasoning), &|| has("\"reasoning_content\"")),
+        (!row.has(Q::ReplayReasoningField), &|| has("\"reasoning\"")),
+        (!row.has(Q::ReplayReasoningDetails), &|| has("\"reasoning_details\"")),
+        (row.has(Q::DeveloperToSystem), &|| has("\"developer\"")),
+        (row.has(Q::SystemToUser), &|| has("\"system\"") || has("\"developer\"")),
+        (row.has(Q::FlattenContent), &|| followed_by(messages, "\"content\"", "[")),
+        (row.has(Q::EmptyArguments), &|| followed_by(messages, "\"arguments\"", "\"\"")),
+        (row.has(Q::ShortToolIds), &|| has("\"tool_call_id\"") || has("\"tool_calls\"")),
+        (row.has(Q::NameOnToolsOnly), &|| has("\"name\"")),
+        (row.has(Q::ThinkingParts), &|| has("\"thinking\"")),
+    ];
+    reasons.iter().any(|(matters, found)| *matters && found())
+}
+
+/// Whether the tools do.
+fn tools_rewrite(row: &Row<'_>, tools: &[u8]) -> bool {
+    let has = |needle: &str| memmem::find(tools, needle.as_bytes()).is_some();
+    (!row.has(Q::CacheControl) && has("\"cache_control\""))
+        || (row.has(Q::ToolsWithoutStrict) && has("\"strict\""))
+}
+
+/// Whether a member `key` has a value that begins with `start`, white space aside.
+fn followed_by(json: &[u8], key: &str, start: &str) -> bool {
+    memmem::find_iter(json, key.as_bytes()).any(|at| {
+        let rest = json.get(at + key.len()..).unwrap_or_default().trim_ascii_start();
+        match rest.strip_prefix(b":") {
+            Some(value) => value.trim_ascii_start().starts_with(start.as_bytes()),
+            None => false,
+        }
+    })
+}

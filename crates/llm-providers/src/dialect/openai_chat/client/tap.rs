@@ -1,0 +1,198 @@
+//! What is read of an answer that passes through: its usage, and whether it ended well.
+//!
+//! A tap sees every event of every stream, so it searches bytes and parses only what can matter. The
+//! needles are quoted JSON keys: in a text their quotes are escaped and do not match.
+
+use llm_types::{RawValue, Result, Usage, wire_struct};
+use memchr::memmem::Finder;
+
+use super::super::wire::{self, Word};
+use super::usage::{self, Reasoning};
+use super::{decode, error};
+use crate::codec::{Seen, StreamTap, Tapped};
+
+wire_struct! {
+    /// What matters of an answer or a chunk; choices are counted, not read.
+    struct Facts<'a> {
+        choices: Vec<ChoiceFacts<'a>>,
+        usage: wire::Usage<'a>,
+        error: &'a RawValue,
+        x_groq: decode::XGroq<'a>,
+    }
+}
+
+wire_struct! {
+    /// What matters of a choice.
+    struct ChoiceFacts<'a> {
+        delta: wire::Open<'a>,
+        finish_reason: Word<'a>,
+        usage: wire::Usage<'a>,
+        error: &'a RawValue,
+    }
+}
+
+impl Facts<'_> {
+    fn failure(&self) -> Option<&RawValue> {
+        let of_choice = || self.choices.iter().flatten().find_map(|choice| choice.error);
+        self.error.filter(|raw| !matches!(raw.get(), "\"\"" | "{}")).or_else(of_choice)
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let of_choice = || self.choices.iter().flatten().find_map(|choice| choice.usage.as_ref());
+        let of_groq = || self.x_groq.as_ref().and_then(|groq| groq.usage.as_ref());
+        let wire = self.usage.as_ref().or_else(of_groq).or_else(of_choice)?;
+        Some(usage::usage(wire, Reasoning::Inside))
+    }
+}
+
+/// The facts of a whole answer.
+pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
+    let facts: Facts<'_> = serde_json::from_slice(body).map_err(|cause| {
+        error::format("the upstream's answer is not a chat completion").with_source(cause)
+    })?;
+    if let Some(raw) = facts.failure() {
+        return Err(error::inside(raw.get()));
+    }
+    if facts.choices.is_none() {
+        return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
+    }
+    Ok(Tapped { usage: facts.usage() })
+}
+
+/// Watches a stream.
+#[derive(Debug)]
+pub(super) struct Tap {
+    usage: Option<Usage>,
+    content: bool,
+    done: bool,
+    needles: Needles,
+}
+
+#[derive(Debug)]
+struct Needles {
+    usage: Finder<'static>,
+    error: Finder<'static>,
+    finish: Finder<'static>,
+}
+
+impl Default for Tap {
+    fn default() -> Self {
+        Self {
+            usage: None,
+            content: false,
+            done: false,
+            needles: Needles {
+                usage: Finder::new("\"usage\""),
+                error: Finder::new("\"error\""),
+                finish: Finder::new("\"finish_reason\""),
+            },
+        }
+    }
+}
+
+/// Whether a member that `finder` finds has a value that begins with one of `starts`.
+fn has_value(event: &[u8], finder: &Finder<'_>, starts: &[u8]) -> bool {
+    finder.find_iter(event).any(|at| {
+        let rest = event.get(at + finder.needle().len()..).unwrap_or_default().trim_ascii_start();
+        let value = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+        match value {
+            // An empty string means nothing.
+            [b'"', b'"', ..] => false,
+            [first, ..] => starts.contains(first),
+            [] => false,
+        }
+    })
+}
+
+/// The data of an event, its lines joined.
+fn data(event: &[u8]) -> Vec<u8> {
+    let lines = event.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"));
+    let mut out = Vec::new();
+    for line in lines {
+        out.extend_from_slice(line.trim_ascii());
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Whether a delta says something: any member but the role that is not empty.
+fn speaks(facts: &Facts<'_>) -> bool {
+    let deltas = facts.choices.iter().flatten().filter_map(|choice| choice.delta.as_ref());
+    deltas
+        .flat_map(|delta| delta.extra.iter())
+        .any(|(name, value)| name != "role" && !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+}
+
+impl StreamTap for Tap {
+    fn see(&mut self, event: &[u8]) -> Seen {
+        let needles = &self.needles;
+        let fails = has_value(event, &needles.error, b"{\"[") || event.starts_with(b"event: error");
+        let counts = has_value(event, &needles.usage, b"{");
+        let finishes = has_value(event, &needles.finish, b"\"");
+        if !fails && !counts && finishes {
+            (self.done, self.content) = (true, true);
+            return Seen::Content;
+        }
+        if !fails && !counts && self.content {
+            return match is_done(event) {
+                true => {
+                    self.done = true;
+                    Seen::Done
+                }
+                false if event.starts_with(b":") => Seen::Quiet,
+                false => Seen::Content,
+            };
+        }
+        if is_done(event) {
+            self.done = true;
+            return Seen::Done;
+        }
+        let data = data(event);
+        let json = String::from_utf8_lossy(data.trim_ascii());
+        if json.is_empty() {
+            return Seen::Quiet;
+        }
+        self.parsed(&json, event.starts_with(b"event: error"))
+    }
+
+    fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+/// Whether an event is the terminal one.
+fn is_done(event: &[u8]) -> bool {
+    let data = event.strip_prefix(b"data:").map(<[u8]>::trim_ascii);
+    data == Some(b"[DONE]")
+}
+
+impl Tap {
+    fn parsed(&mut self, json: &str, named_error: bool) -> Seen {
+        if named_error {
+            return Seen::Error(error::inside(json));
+        }
+        let Ok(facts) = serde_json::from_str::<Facts<'_>>(json) else {
+            // Whatever it is, the client gets to see it.
+            return Seen::Content;
+        };
+        if facts.failure().is_some() {
+            return Seen::Error(error::inside(json));
+        }
+        let used = facts.usage();
+        let counted = used.is_some();
+        self.usage = used.or_else(|| self.usage.take());
+        let finished = facts.choices.iter().flatten().filter_map(|choice| choice.finish_reason.as_ref());
+        let finished = finished.into_iter().any(|word| !word.0.is_empty());
+        self.done |= finished;
+        if finished || speaks(&facts) {
+            self.content = true;
+            return Seen::Content;
+        }
+        let empty = facts.choices.as_ref().is_none_or(Vec::is_empty);
+        if counted && empty { Seen::Usage } else { Seen::Quiet }
+    }
+}
