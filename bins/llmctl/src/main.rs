@@ -1,2 +1,23 @@
-//! main
-fn main() {}
+//! `llmctl`: ad-hoc calls, model lists, configuration checks.
+//!
+//! Everything is in `cmd`; exit codes are in `exit.rs`.
+
+mod args;
+mod cmd;
+mod exit;
+mod input;
+mod known;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let mut out = output::Output::of_process(args.json);
+    match cmd::run(args.command, &mut out) {
+        Ok(code) => code.into(),
+        Err(failure) => out.failure(&failure).into(),
+    }
+}

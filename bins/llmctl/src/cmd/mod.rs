@@ -1,0 +1,23 @@
+//! The commands, one file each.
+
+mod completions;
+mod config;
+mod models;
+
+use crate::args::Command;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Carries a command out.
+pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Models(args) => wait(models::run(args, out)),
+        Command::Config(command) => config::run(command, out),
+        Command::Completions { shell } => completions::run(shell, out),
+    }
+}
+
+/// Runs what awaits: one thread is enough for one call.
+fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
