@@ -16,21 +16,33 @@ const TICKS_PER_SECOND: u64 = 100;
 /// # Errors
 /// When the process is gone, or this is not Linux.
 pub fn cpu_time(pid: u32) -> io::Result<Duration> {
-    match sched_time(pid) {
+    match sched_times(pid).map(|(run, _)| run) {
         Ok(time) if !time.is_zero() => Ok(time),
         _ => tick_time(pid),
     }
 }
 
-fn sched_time(pid: u32) -> io::Result<Duration> {
-    let mut total = Duration::ZERO;
+/// How long the threads of a process were ready to run and did not get a core. A process that has its
+/// core to itself waits next to nothing, so this tells whether a measurement was disturbed.
+///
+/// # Errors
+/// When the process is gone, or the kernel does not count this.
+pub fn wait_time(pid: u32) -> io::Result<Duration> {
+    sched_times(pid).map(|(_, wait)| wait)
+}
+
+/// Running and waiting, of all live threads together.
+fn sched_times(pid: u32) -> io::Result<(Duration, Duration)> {
+    let (mut run, mut wait) = (Duration::ZERO, Duration::ZERO);
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end between the listing and the read.
         let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
-        let nanos = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        total += Duration::from_nanos(nanos.ok_or_else(|| unreadable("schedstat"))?);
+        let mut words = text.split_whitespace().map_while(|word| word.parse().ok());
+        let (ran, waited) = words.next().zip(words.next()).ok_or_else(|| unreadable("schedstat"))?;
+        run += Duration::from_nanos(ran);
+        wait += Duration::from_nanos(waited);
     }
-    Ok(total)
+    Ok((run, wait))
 }
 
 fn tick_time(pid: u32) -> io::Result<Duration> {
@@ -119,6 +131,7 @@ mod tests {
         let spent = cpu_time(pid).unwrap() - before;
         assert!(spent > Duration::ZERO && spent < Duration::from_secs(10), "{spent:?}");
         assert!(resident_bytes(pid).unwrap() > 100_000);
-        assert!(cpu_time(u32::MAX).is_err());
+        assert!(wait_time(pid).is_ok());
+        assert!(cpu_time(u32::MAX).is_err() && wait_time(u32::MAX).is_err());
     }
 }

@@ -36,6 +36,22 @@ pub(super) struct Session {
     bodies: BTreeMap<(Who, String), PathBuf>,
     /// Which contender begins; moves on with each scenario, so that none is always first.
     turn: usize,
+    disturbance: Disturbance,
+}
+
+/// What the proxies ran, and waited for their core although they could have run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Disturbance {
+    ran: Duration,
+    waited: Duration,
+}
+
+impl Disturbance {
+    /// The share of waiting, from 0 to 1. A proxy that is alone on its core waits next to nothing.
+    pub(super) fn share(self) -> f64 {
+        let all = (self.ran + self.waited).as_secs_f64();
+        if all > 0.0 { self.waited.as_secs_f64() / all } else { 0.0 }
+    }
 }
 
 impl Session {
@@ -65,6 +81,7 @@ impl Session {
             proxies: Vec::new(),
             bodies: BTreeMap::new(),
             turn: 0,
+            disturbance: Disturbance::default(),
         };
         for who in contenders {
             let listen = process::free_addr()?;
@@ -75,6 +92,10 @@ impl Session {
             session.proxies.push((who, running));
         }
         Ok(session)
+    }
+
+    pub(super) fn disturbance(&self) -> Disturbance {
+        self.disturbance
     }
 
     fn program(&self, who: Who, listen: SocketAddr) -> anyhow::Result<Program> {
@@ -110,9 +131,13 @@ impl Session {
         order.rotate_left(self.turn % count);
         self.turn += 1;
         for (who, addr, pid) in order {
-            let before = proc::cpu_time(pid)?;
+            // Not every kernel counts waiting; then none is reported.
+            let waited = || proc::wait_time(pid).unwrap_or_default();
+            let before = (proc::cpu_time(pid)?, waited());
             let summary = self.load(who, addr, scenario, time)?;
-            let spent = proc::cpu_time(pid)?.saturating_sub(before);
+            let spent = proc::cpu_time(pid)?.saturating_sub(before.0);
+            self.disturbance.ran += spent;
+            self.disturbance.waited += waited().saturating_sub(before.1);
             for row in scenario.rows {
                 samples.add(scenario.title, row, who, value(row.measure, &summary, spent));
             }

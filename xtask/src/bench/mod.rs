@@ -25,6 +25,9 @@ use table::Samples;
 /// How many rounds a result needs before it means something.
 const FULL_ROUNDS: usize = 5;
 
+/// The share of waiting for a core above which others were at work on it.
+const QUIET_SHARE: f64 = 0.05;
+
 /// Measures CPU per request, throughput, latency, stream cost, memory and start-up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -89,7 +92,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     let (text, missed) = table::render(&samples, rounds);
-    writeln!(std::io::stdout(), "{text}")?;
+    let share = session.disturbance().share();
+    let verdict =
+        if share > QUIET_SHARE { "the machine was busy: latency and gaps prove nothing" } else { "quiet" };
+    writeln!(
+        std::io::stdout(),
+        "{text}\nThe proxies waited for their core {:.1} % of the time: {verdict}.",
+        share * 100.0
+    )?;
     if args.check && missed > 0 {
         bail!("{missed} targets are missed: see the table");
     }

@@ -274,6 +274,9 @@ pub(super) fn empty_input() -> Option<Box<RawValue>> {
 
 /// A tool's schema: the API demands one of type `object`.
 pub(super) fn input(schema: &RawValue) -> Result<Input, Unfit> {
+    if !schema.get().starts_with('{') {
+        return Err(Unfit::NotAnObject);
+    }
     let shape: Shape<'_> = serde_json::from_str(schema.get()).map_err(|_| Unfit::NotAnObject)?;
     match (shape.kind.map(RawValue::get), shape.properties) {
         (Some("\"object\""), Some(_)) => Ok(Input::AsItIs),
@@ -393,6 +396,7 @@ mod tests {
             Some(r#"{"properties":{"values":{"type":"string"}},"required":["values"],"type":"object"}"#),
         );
         assert!(input(&value("3")).is_err());
+        assert!(input(&value("[1]")).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_types::chat::ChatRequest;
-use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, RawValue, Result, Segments};
+use llm_types::{ApiError, Edits, ErrorKind, Head, RawValue, Result, Segments};
 
 use super::super::model;
 use super::super::wire::{Raw, Request};
@@ -41,7 +41,7 @@ pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
     let mut encoder = Encoder {
         facts: model::facts(cx.model),
         model: cx.model,
-        own: origin.is_none_or(|origin| origin == Dialect::Anthropic),
+        origin: *origin,
         changes: cx.changes,
         names: tool::names(request),
         ids: Ids::default(),

@@ -4,7 +4,7 @@
 //! records here, under the path that the client knows.
 
 use llm_types::chat::CacheControl;
-use llm_types::{Changes, Extra, Members};
+use llm_types::{Changes, Dialect, Extra, Members};
 
 use super::super::model::Facts;
 use super::super::wire;
@@ -43,8 +43,8 @@ pub(super) struct Encoder<'r, 'c> {
     pub(super) facts: &'static Facts,
     /// The model, for messages.
     pub(super) model: &'c str,
-    /// Whether members that no field names are Anthropic's own.
-    pub(super) own: bool,
+    /// Whose members those are that no field names.
+    pub(super) origin: Option<Dialect>,
     /// Takes what is dropped or altered.
     pub(super) changes: &'c mut Changes,
     /// The tool names.
@@ -58,6 +58,11 @@ pub(super) struct Encoder<'r, 'c> {
 }
 
 impl<'r> Encoder<'r, '_> {
+    /// Whether members that no field names are for Anthropic.
+    pub(super) fn is_own(&self) -> bool {
+        self.origin.is_none_or(|origin| origin == Dialect::Anthropic)
+    }
+
     /// Records a field that is set but has no counterpart.
     pub(super) fn refuse<T>(&mut self, field: Option<&T>, path: &'static str) {
         if field.is_some() {
@@ -75,7 +80,7 @@ impl<'r> Encoder<'r, '_> {
     ) -> Members<'r> {
         let mut out = Members::default();
         for (name, value) in extra.iter() {
-            if known.contains(&name) || (self.own && !WRITTEN.contains(&name)) {
+            if known.contains(&name) || (self.is_own() && !WRITTEN.contains(&name)) {
                 out.push(name.into(), value);
             } else {
                 let at = path();

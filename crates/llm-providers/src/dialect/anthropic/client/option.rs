@@ -270,7 +270,7 @@ impl<'r> Encoder<'r, '_> {
     pub(super) fn request_members(&mut self, extra: &'r Extra) -> Members<'r> {
         let mut out = Members::default();
         for (name, value) in extra.iter() {
-            if KNOWN.contains(&name) || (self.own && !WRITTEN.contains(&name)) {
+            if KNOWN.contains(&name) || (self.is_own() && !WRITTEN.contains(&name)) {
                 out.push(name.into(), value);
             } else {
                 self.changes.dropped(name.to_owned(), NO_COUNTERPART);

@@ -4,6 +4,7 @@
 //! refuses the other's form with a 400. Thinking also excludes other options; where a request holds
 //! both, thinking wins, because it is what the answer is judged by.
 
+use llm_types::Dialect;
 use llm_types::chat::{Effort, Limits, ReasoningOptions, Thinking};
 
 use super::super::model::{DEFAULT_MAX_TOKENS, Facts, Thinks};
@@ -120,7 +121,9 @@ impl<'r> Encoder<'r, '_> {
         match summary {
             Some("omitted" | "summarized") => summary,
             // Newer models show nothing unless asked; the clients of other APIs expect to see thoughts.
-            None | Some("auto") if plan.mode == Mode::Adaptive && !self.own => Some("summarized"),
+            None | Some("auto") if plan.mode == Mode::Adaptive && self.origin != Some(Dialect::Anthropic) => {
+                Some("summarized")
+            }
             None => None,
             Some("auto") => Some("summarized"),
             Some(_) => {

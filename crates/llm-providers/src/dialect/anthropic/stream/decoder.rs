@@ -100,12 +100,11 @@ impl State {
             usage,
             context_management,
             error,
-            extra,
+            extra: _,
         } = event;
         if let Some(error) = error {
             return Err(stream_error(&error, data));
         }
-        let _unknown = extra;
         match kind.unwrap_or_default().as_str() {
             "message_start" => self.start(message.as_ref(), sink),
             "content_block_start" => self.block_start(index, content_block.as_ref(), sink),

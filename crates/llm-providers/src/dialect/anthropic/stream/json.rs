@@ -12,7 +12,8 @@ use super::super::schema::WRAPPED;
 
 /// The answer in a tool's input: what is under a sole `values`, else the input itself.
 pub(in super::super) fn unwrapped(input: &str) -> &str {
-    let sole = serde_json::from_str::<Sole<'_>>(input).ok();
+    let object = Some(input).filter(|input| input.trim_start().starts_with('{'));
+    let sole = object.and_then(|input| serde_json::from_str::<Sole<'_>>(input).ok());
     sole.map_or(input, |sole| sole.values.get())
 }
 
@@ -113,6 +114,7 @@ mod tests {
         check(r#"{"values":1,"n":2}"#, r#"{"values":1,"n":2}"#);
         check(r#"{"a":1}"#, r#"{"a":1}"#);
         check("{}", "{}");
+        check("[1]", "[1]");
     }
 
     #[test]
