@@ -280,9 +280,12 @@ impl<'a> Turns<'a, '_, '_> {
 
 /// The object that a function answered: its own where its text is one, else the text in one.
 fn answer(parts: &[Part], is_error: bool) -> Result<wire::Raw<'_>> {
-    if let [Part::Text(part)] = parts
-        && !is_error
-        && let Some(object) = object(&part.text)
+    let mut texts = parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    if let (Some(text), None, false) = (texts.next(), texts.next(), is_error)
+        && let Some(object) = object(text)
     {
         return Ok(object.into());
     }

@@ -247,5 +247,5 @@ fn cached_content_brings_its_own_instructions_and_tools() {
     });
     let (body, changes) = send(request, "gemini-2.5-flash");
     assert_eq!(body, json!({"contents": body["contents"], "cachedContent": "cachedContents/x"}));
-    assert_eq!(changes, ["dropped system messages", "dropped tools", "dropped tool_choice"]);
+    assert_eq!(changes, ["dropped messages[0]", "dropped tools", "dropped tool_choice"]);
 }

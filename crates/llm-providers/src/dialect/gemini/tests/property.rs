@@ -71,7 +71,7 @@ const FIELDS: &[Field] = &[
         "generation_config",
     ),
     (|r| r.extra.set("odd", raw(&json!(1))), "/odd", "odd"),
-    (|r| r.messages.insert(0, Message::system("s")), "/systemInstruction", "system messages"),
+    (|r| r.messages.insert(0, Message::system("s")), "/systemInstruction", "messages[0]"),
     (|r| last(r).name = Some("n".into()), "", "messages["),
     (
         |r| last(r).parts.push(llm_types::chat::Part::Text(Text::new("more"))),

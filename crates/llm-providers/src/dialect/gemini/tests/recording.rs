@@ -170,6 +170,7 @@ fn streams_are_read_wherever_they_are_cut() {
 
 #[test]
 fn signatures_and_sources_survive() {
+    let mut sources = 0;
     for recording in recordings().iter().filter(|r| r.status().is_success()) {
         let (chunks, reply) = match recording.response["sse"].as_str() {
             Some(sse) => (chunks_of(sse), gather(&[sse.as_bytes()])),
@@ -205,13 +206,20 @@ fn signatures_and_sources_survive() {
         for support in supports {
             let citation = cited.next().unwrap();
             let span = citation.start.unwrap()..citation.end.unwrap();
-            let words: String =
-                text.chars().skip(span.start as usize).take((span.end - span.start) as usize).collect();
-            assert_eq!(words, support["segment"]["text"].as_str().unwrap(), "{}", recording.name);
+            let chars = text.chars().skip(usize::try_from(span.start).unwrap());
+            let words: String = chars.take(usize::try_from(span.end - span.start).unwrap()).collect();
+            // Not compared with the segment's own text: the recorder wrote a plain dash for a longer one,
+            // which moved everything behind it.
+            let at =
+                |name: &str| usize::try_from(support["segment"][name].as_u64().unwrap_or_default()).unwrap();
+            let expect = text.get(at("startIndex")..at("endIndex").min(text.len())).unwrap();
+            assert_eq!(words, expect, "{}", recording.name);
+            sources += 1;
             assert!(citation.url.is_some());
         }
         assert!(cited.next().is_none());
     }
+    assert_eq!(sources, 10);
 }
 
 #[test]
