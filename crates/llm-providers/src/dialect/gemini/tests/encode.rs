@@ -377,6 +377,44 @@ fn sound_and_video() {
 }
 
 #[test]
+fn sound_that_a_model_made_goes_back_as_it_came() {
+    let data = json!({"mimeType": "audio/L16;rate=24000", "data": "AQID"});
+    let answer =
+        json!({"candidates": [{"content": {"parts": [{"inlineData": data}]}, "finishReason": "STOP"}]});
+    let parts = read(&answer).unwrap().choices.remove(0).parts;
+    let audio = match &parts[0] {
+        Part::Audio(audio) => audio.clone(),
+        other => panic!("{other:?}"),
+    };
+    let messages = vec![Message::user("q"), Message::new(Role::Assistant, [Part::Audio(audio)])];
+    let (body, changes) = contents(messages, "gemini-2.5-flash");
+    assert_eq!(body[1]["parts"], json!([{"inlineData": data}]));
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[test]
+fn deprecated_function_messages_have_names_and_no_ids() {
+    let call = |name: &str| {
+        let kind = ToolCallKind::LegacyFunction;
+        Part::ToolCall(ToolCall { name: name.to_owned(), kind, ..ToolCall::default() })
+    };
+    let result = |name: &str| {
+        let result = ToolResult { name: Some(name.to_owned()), ..ToolResult::default() };
+        Message::new(Role::Tool, [Part::ToolResult(result)])
+    };
+    let messages = vec![
+        Message::user("q"),
+        Message::new(Role::Assistant, [call("f"), call("g")]),
+        result("f"),
+        result("g"),
+    ];
+    let (body, _) = contents(messages, "gemini-3-flash-preview");
+    let names: Vec<_> =
+        body[2]["parts"].as_array().unwrap().iter().map(|p| &p["functionResponse"]["name"]).collect();
+    assert_eq!(names, ["f", "g"]);
+}
+
+#[test]
 fn detail_is_said_per_picture_or_once() {
     let pictures = |details: &[&str]| {
         let image = |detail: &&str| Part::Image(Image { detail: Some((*detail).to_owned()), ..picture() });
