@@ -71,6 +71,3 @@ fn wire_request(body: Segments) -> WireRequest {
         memo: Memo::default(),
     }
 }
-
-#[cfg(test)]
-mod tests;

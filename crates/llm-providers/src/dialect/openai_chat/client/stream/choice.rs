@@ -73,10 +73,10 @@ impl Choice {
         if let Some(raw) = failed {
             return Err(error::inside(raw.get()));
         }
-        if let Some(delta) = delta {
-            if self.delta(delta, sources, sink)?.is_break() {
-                return Ok(Flow::Break(()));
-            }
+        if let Some(delta) = delta
+            && self.delta(delta, sources, sink)?.is_break()
+        {
+            return Ok(Flow::Break(()));
         }
         if let Some(log_probs) = logprobs.and_then(|wire| wire.0).and_then(decode::log_probs) {
             let part = self.parts.text_number().unwrap_or_default();
@@ -278,8 +278,6 @@ impl Choice {
         if self.calls.end(&mut self.parts, sink).is_break() || self.end_audio(sink).is_break() {
             return Flow::Break(());
         }
-        // One lifetime for both: the deltas are copied into the events anyway.
-        let delta: Option<Delta<'_>> = delta;
         self.parts.whole(start, delta, sink)
     }
 
@@ -332,10 +330,10 @@ impl Choice {
         plain: bool,
         sink: &mut dyn EventSink,
     ) -> Flow {
-        if let (false, Some(text)) = (plain, block.thinking.as_ref()) {
-            if self.push(Kind::Reasoning, Wtf8::from(&*text.0), sink).is_break() {
-                return Flow::Break(());
-            }
+        if let (false, Some(text)) = (plain, block.thinking.as_ref())
+            && self.push(Kind::Reasoning, Wtf8::from(&*text.0), sink).is_break()
+        {
+            return Flow::Break(());
         }
         let own = |text: &Option<Str<'_>>| decode::non_empty(text.clone());
         self.seal(own(&block.signature), own(&block.data), sink)
@@ -434,10 +432,10 @@ impl Choice {
         let mut found = Vec::new();
         let signature = decode::specific_fields(json, &mut found, &mut extra);
         for part in found {
-            if let llm_types::chat::Part::Opaque(opaque) = part {
-                if self.whole(PartStart::Opaque(Cow::Owned(opaque)), None, sink).is_break() {
-                    return Flow::Break(());
-                }
+            if let llm_types::chat::Part::Opaque(opaque) = part
+                && self.whole(PartStart::Opaque(Cow::Owned(opaque)), None, sink).is_break()
+            {
+                return Flow::Break(());
             }
         }
         if let (Some(signature), Some(part)) = (signature, self.parts.text_number()) {

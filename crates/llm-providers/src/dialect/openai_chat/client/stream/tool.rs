@@ -187,10 +187,10 @@ impl Calls {
             if call.send(Cow::Borrowed(left), choice, sink).is_break() {
                 return Flow::Break(());
             }
-            if let Some(part) = call.part {
-                if sink.event(Event::PartEnd { choice, part }).is_break() {
-                    return Flow::Break(());
-                }
+            if let Some(part) = call.part
+                && sink.event(Event::PartEnd { choice, part }).is_break()
+            {
+                return Flow::Break(());
             }
         }
         Flow::Continue(())
