@@ -179,8 +179,11 @@ impl Tap {
             // Whatever it is, the client gets to see it.
             return Seen::Content;
         };
-        if facts.failure().is_some() {
-            return Seen::Error(error::inside(json));
+        match facts.failure() {
+            // The status may stand beside the error.
+            Some(_) if facts.error.is_some() => return Seen::Error(error::inside(json)),
+            Some(raw) => return Seen::Error(error::inside(raw.get())),
+            None => {}
         }
         let used = facts.usage();
         let counted = used.is_some();
