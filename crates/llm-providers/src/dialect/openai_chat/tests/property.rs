@@ -56,8 +56,8 @@ fn message() -> impl Strategy<Value = Message> {
 
 fn request() -> impl Strategy<Value = ChatRequest> {
     let numbers = (
-        proptest::option::of(0.0..2.0f64),
-        proptest::option::of(0.0..1.0f64),
+        proptest::option::of((0..200i32).prop_map(|n| f64::from(n) / 100.0)),
+        proptest::option::of((0..100i32).prop_map(|n| f64::from(n) / 100.0)),
         proptest::option::of(0..100u64),
         proptest::option::of(any::<i64>()),
         proptest::option::of(1..5u32),

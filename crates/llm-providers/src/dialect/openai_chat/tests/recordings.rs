@@ -147,7 +147,8 @@ fn facts(reply: &Reply) -> String {
     let mut out = format!("{:?} {:?}\n", reply.model, reply.usage);
     for choice in &reply.choices {
         let text = Part::text_of(&choice.parts);
-        out += &format!("{}: {text:?} {:?}\n", choice.index, choice.finish);
+        out +=
+            &format!("{}: {text:?} {:?}\n", choice.index, choice.finish.as_ref().map(|finish| finish.kind));
         for part in &choice.parts {
             match part {
                 Part::ToolCall(ToolCall { name, arguments, kind, .. }) => {
