@@ -5,6 +5,7 @@
 //! written, so that both ways agree on every quirk.
 
 mod citation;
+mod content;
 mod decode;
 mod encode;
 mod error;

@@ -103,14 +103,14 @@ fn completion<'a>(reply: &'a Reply, cx: &'a ReplyCx) -> wire::Completion<'a> {
     let Reply { id, model, created, choices, usage, service_tier, system_fingerprint, origin, extra } = reply;
     let own = *origin == Some(Dialect::OpenaiChat);
     let mut completion = wire::Completion {
-        id: Some(OrNull(Some(Str::from(if id.is_empty() { &cx.id } else { id })))),
-        object: Some(Str::from("chat.completion")),
+        id: Some(Word::from(if id.is_empty() { &*cx.id } else { id })),
+        object: Some(Word::from("chat.completion")),
         created: Some(Count(created.unwrap_or(cx.created))),
-        model: Some(Str::from(if model.is_empty() { &cx.model } else { model })),
+        model: Some(Word::from(if model.is_empty() { &*cx.model } else { model })),
         choices: Some(choices.iter().map(|one| choice(one, own, cx)).collect()),
         usage: usage.as_ref().map(usage::usage),
-        service_tier: service_tier.as_ref().map(Str::from),
-        system_fingerprint: system_fingerprint.as_ref().map(Str::from),
+        service_tier: service_tier.as_deref().map(Word::from),
+        system_fingerprint: system_fingerprint.as_deref().map(Word::from),
         ..wire::Completion::default()
     };
     if own {
@@ -182,7 +182,7 @@ fn message<'a>(parts: &'a [Part], finish: Option<&'a Finish>, cx: &ReplyCx) -> R
     let list = |list: Vec<Written<'a>>| Some(list).filter(|list| !list.is_empty());
     let content = has_text.then_some(ReplyContent::Text(Lossy(Cow::Owned(text))));
     ReplyMessage {
-        role: Some(Str::from("assistant")),
+        role: Some(Word::from("assistant")),
         content: Some(OrNull(content)),
         refusal: Some(OrNull((!refusal.is_empty()).then_some(Lossy(Cow::Owned(refusal))))),
         reasoning_content: (!thoughts.is_empty()).then_some(Lossy(Cow::Owned(thoughts))),

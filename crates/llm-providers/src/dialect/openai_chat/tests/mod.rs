@@ -1,12 +1,18 @@
 //! Both halves of the dialect against real exchanges, against each other, and against broken input.
 
 mod canonical;
+mod errors;
 mod property;
 mod recordings;
 mod streams;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use llm_types::{Call, Changes, Head, Op, ProviderSpec, Reply, ReplyBuilder, Result};
+use llm_types::{
+    Call, Changes, Delta, Event, EventSink, Flow, Head, Op, PartStart, ProviderSpec, Reply, ReplyBuilder,
+    Result,
+};
 use serde_json::Value;
 
 use super::{Client, Server};
@@ -53,13 +59,14 @@ pub(super) fn decode(body: &str, spec: &ProviderSpec) -> Result<Reply> {
 /// A stream, cut into `chunks`, gathered into a whole answer.
 pub(super) fn gather<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, spec: &ProviderSpec) -> Result<Reply> {
     let mut decoder = Client.decoder(Op::Chat, &DecodeCx { spec, model: "m", memo: &Memo::default() });
-    let mut builder = ReplyBuilder::default();
+    let mut sink = Ordered::default();
     for chunk in chunks {
-        let _ = decoder.feed(chunk, &mut builder)?;
+        let _ = decoder.feed(chunk, &mut sink)?;
     }
-    decoder.finish(&mut builder)?;
+    decoder.finish(&mut sink)?;
     assert!(decoder.is_done());
-    builder.finish()
+    assert!(sink.open.is_empty(), "parts left open: {:?}", sink.open);
+    sink.builder.finish()
 }
 
 /// A stream read by the client half and written by the server half.
@@ -79,4 +86,50 @@ pub(super) fn restream(sse: &str, spec: &ProviderSpec, cx: ReplyCx) -> String {
 /// A whole answer written by the server half.
 pub(super) fn write(reply: &Reply, cx: &ReplyCx) -> Value {
     serde_json::from_slice(&Server.encode(reply, cx)).unwrap()
+}
+
+/// Gathers events, and asserts that they come in the order that the neutral form promises.
+#[derive(Default)]
+struct Ordered {
+    builder: ReplyBuilder,
+    any: bool,
+    /// Choice, part, whether it is a tool call.
+    open: Vec<(u32, u32, bool)>,
+    next: BTreeMap<u32, u32>,
+    finished: Vec<u32>,
+}
+
+impl EventSink for Ordered {
+    fn event(&mut self, event: Event<'_>) -> Flow {
+        match &event {
+            Event::Start(_) => assert!(!self.any, "the start is not first"),
+            Event::PartStart { choice, part, start } => {
+                assert!(!self.finished.contains(choice), "a part behind the end");
+                let next = self.next.entry(*choice).or_default();
+                assert_eq!(part, next, "part numbers");
+                *next += 1;
+                let tool = matches!(start, PartStart::ToolCall { .. });
+                let overlaps = |(of, _, other): &(u32, u32, bool)| of == choice && !(tool && *other);
+                assert!(!self.open.iter().any(overlaps), "{part} overlaps {:?}", self.open);
+                self.open.push((*choice, *part, tool));
+            }
+            Event::Delta { delta: Delta::LogProbs(_), .. } => {}
+            Event::Delta { choice, part, .. } => {
+                let is_open = self.open.iter().any(|(of, open, _)| (of, open) == (choice, part));
+                assert!(is_open, "a delta of a part that is not open: {event:?}");
+            }
+            Event::PartEnd { choice, part } => {
+                let at = self.open.iter().position(|(of, open, _)| (of, open) == (choice, part));
+                self.open.remove(at.unwrap());
+            }
+            Event::Finish { choice, .. } => {
+                assert!(!self.open.iter().any(|(of, ..)| of == choice), "an end before its parts'");
+                assert!(!self.finished.contains(choice), "a second end");
+                self.finished.push(*choice);
+            }
+            Event::Usage(_) | Event::Error(_) | Event::Opaque { .. } => {}
+        }
+        self.any = true;
+        self.builder.event(event)
+    }
 }

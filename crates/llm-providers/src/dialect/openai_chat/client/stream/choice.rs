@@ -9,7 +9,8 @@ use super::super::super::wire::{
     self, AudioDelta, ChunkChoice, DeltaContent, ImageUrl, Written, without_padding,
 };
 use super::super::citation::{self, Marks, Sources};
-use super::super::decode::{self, ContentPart, Habits};
+use super::super::content::{self, ContentPart};
+use super::super::decode::{self, Habits};
 use super::super::error;
 use super::super::finish::{Ended, ended};
 use super::super::think::{Piece, Splitter};
@@ -254,7 +255,7 @@ impl Choice {
                     self.text(Wtf8::from(&*text), sources, sink)
                 }
                 Some("thinking" | "reasoning") => {
-                    let (text, signature) = decode::thoughts_of(&part);
+                    let (text, signature) = content::thoughts_of(&part);
                     let flow = self.push(Kind::Reasoning, Wtf8::from(text.as_str()), sink);
                     if flow.is_continue() { self.seal(signature, None, sink) } else { flow }
                 }
@@ -306,7 +307,7 @@ impl Choice {
 
     /// OpenRouter's `reasoning_details`: their text is in `reasoning` too; they are handed on whole.
     fn details(&mut self, json: &Written<'_>, plain: bool, sink: &mut dyn EventSink) -> Flow {
-        for one in decode::reasoning_details(json) {
+        for one in content::reasoning_details(json) {
             if !plain && self.push(Kind::Reasoning, Wtf8::from(one.text.as_str()), sink).is_break() {
                 return Flow::Break(());
             }
@@ -335,21 +336,23 @@ impl Choice {
         {
             return Flow::Break(());
         }
-        let own = |text: &Option<Str<'_>>| decode::non_empty(text.clone());
+        let own = |text: &Option<Str<'_>>| content::non_empty(text.clone());
         self.seal(own(&block.signature), own(&block.data), sink)
     }
 
+    /// The open text, or a new one: what belongs to a text may come before or behind it.
+    fn open_text(&mut self, sink: &mut dyn EventSink) -> (u32, Flow) {
+        if self.calls.end(&mut self.parts, sink).is_break() || self.end_audio(sink).is_break() {
+            return (0, Flow::Break(()));
+        }
+        self.parts.open(Kind::Text, sink)
+    }
+
     fn annotations(&mut self, list: &[Written<'_>], sink: &mut dyn EventSink) -> Flow {
-        let part = match self.parts.text_number() {
-            Some(part) => part,
-            None => {
-                let (part, flow) = self.parts.open(Kind::Text, sink);
-                if flow.is_break() {
-                    return flow;
-                }
-                part
-            }
-        };
+        let (part, flow) = self.open_text(sink);
+        if flow.is_break() {
+            return flow;
+        }
         for json in list {
             let delta = Delta::Citation(Cow::Owned(citation::annotation(&json.0)));
             if sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
@@ -373,7 +376,7 @@ impl Choice {
         let part = match self.audio {
             Some(part) => part,
             None => {
-                if self.parts.end(sink).is_break() {
+                if self.parts.end(sink).is_break() || self.calls.end(&mut self.parts, sink).is_break() {
                     return Flow::Break(());
                 }
                 let part = self.parts.number();
@@ -430,7 +433,7 @@ impl Choice {
     fn specific(&mut self, json: &Written<'_>, sink: &mut dyn EventSink) -> Flow {
         let mut extra = Extra::default();
         let mut found = Vec::new();
-        let signature = decode::specific_fields(json, &mut found, &mut extra);
+        let signature = content::specific_fields(json, &mut found, &mut extra);
         for part in found {
             if let llm_types::chat::Part::Opaque(opaque) = part
                 && self.whole(PartStart::Opaque(Cow::Owned(opaque)), None, sink).is_break()
@@ -438,9 +441,10 @@ impl Choice {
                 return Flow::Break(());
             }
         }
-        if let (Some(signature), Some(part)) = (signature, self.parts.text_number()) {
+        if let Some(signature) = signature {
+            let (part, flow) = self.open_text(sink);
             let delta = Delta::Signature(Cow::Owned(signature));
-            if sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
+            if flow.is_break() || sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
                 return Flow::Break(());
             }
         }

@@ -9,7 +9,7 @@ use llm_types::chat::ToolCallKind;
 use llm_types::{Delta, Event, EventSink, Extra, Flow, PartStart, SurrogateCarry, Wtf8};
 
 use super::super::super::wire::{Count, CustomDelta, FunctionDelta, ToolCallDelta, without_padding};
-use super::super::decode::{mint_id, specific_fields};
+use super::super::content::{mint_id, specific_fields};
 use super::part::Parts;
 
 /// The most calls that one answer may make.
