@@ -153,8 +153,8 @@ fn choice(at: usize, wire: wire::Choice<'_>, habits: Habits, sources: &Sources) 
     if !sources.is_empty() {
         cite(&mut parts, sources);
     }
-    let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-    let finish = match ended(&finish_reason.unwrap_or_default().0, called) {
+    let calls = parts.iter().filter(|part| matches!(part, Part::ToolCall(_))).count();
+    let finish = match ended(&finish_reason.unwrap_or_default().0, calls) {
         Ended::Finish(finish) => finish,
         Ended::Failed => return Err(gave_up()),
     };

@@ -152,7 +152,10 @@ impl StreamTap for Tap {
         if json.is_empty() {
             return Seen::Quiet;
         }
-        self.parsed(&json, event.starts_with(b"event: error"))
+        if event.starts_with(b"event: error") {
+            return Seen::Error(error::inside(&json));
+        }
+        self.parsed(&json)
     }
 
     fn usage(&self) -> Option<&Usage> {
@@ -171,10 +174,7 @@ fn is_done(event: &[u8]) -> bool {
 }
 
 impl Tap {
-    fn parsed(&mut self, json: &str, named_error: bool) -> Seen {
-        if named_error {
-            return Seen::Error(error::inside(json));
-        }
+    fn parsed(&mut self, json: &str) -> Seen {
         let Ok(facts) = serde_json::from_str::<Facts<'_>>(json) else {
             // Whatever it is, the client gets to see it.
             return Seen::Content;

@@ -17,6 +17,13 @@ use super::super::think::{Piece, Splitter};
 use super::part::{Kind, Parts};
 use super::tool::Calls;
 
+/// Whether the text of thoughts was handed on already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Yes,
+    No,
+}
+
 /// The state of one choice.
 #[derive(Debug)]
 pub(super) struct Choice {
@@ -91,7 +98,7 @@ impl Choice {
             return Ok(Flow::Break(()));
         }
         match finish_reason.map(|word| word.0).filter(|word| !word.is_empty()) {
-            Some(word) if ended(&word, false) == Ended::Failed => Err(decode::gave_up()),
+            Some(word) if ended(&word, 0) == Ended::Failed => Err(decode::gave_up()),
             Some(word) => {
                 self.finish = Some(word.into_owned());
                 Ok(Flow::Continue(()))
@@ -123,14 +130,15 @@ impl Choice {
             mut extra,
         } = delta;
         let thought = reasoning_content.filter(|piece| !piece.0.is_empty()).or(reasoning).unwrap_or_default();
-        let plain = !thought.0.is_empty();
+        // Where thoughts come in two forms, the text of the second is a copy.
+        let copies = if thought.0.is_empty() { Copies::No } else { Copies::Yes };
         let mut flow = self.push(Kind::Reasoning, thought.0, sink);
         if let (Flow::Continue(()), Some(json)) = (flow, &reasoning_details) {
-            flow = self.details(json, plain, sink);
+            flow = self.details(json, copies, sink);
         }
         for block in thinking_blocks.unwrap_or_default() {
             if flow.is_continue() {
-                flow = self.thinking_block(&block, plain, sink);
+                flow = self.thinking_block(&block, copies, sink);
             }
         }
         if flow.is_continue() {
@@ -306,9 +314,11 @@ impl Choice {
     }
 
     /// OpenRouter's `reasoning_details`: their text is in `reasoning` too; they are handed on whole.
-    fn details(&mut self, json: &Written<'_>, plain: bool, sink: &mut dyn EventSink) -> Flow {
+    fn details(&mut self, json: &Written<'_>, copies: Copies, sink: &mut dyn EventSink) -> Flow {
         for one in content::reasoning_details(json) {
-            if !plain && self.push(Kind::Reasoning, Wtf8::from(one.text.as_str()), sink).is_break() {
+            if copies == Copies::No
+                && self.push(Kind::Reasoning, Wtf8::from(one.text.as_str()), sink).is_break()
+            {
                 return Flow::Break(());
             }
             if self.seal(one.signature, one.redacted, sink).is_break() {
@@ -328,10 +338,10 @@ impl Choice {
     fn thinking_block(
         &mut self,
         block: &wire::ThinkingBlock<'_>,
-        plain: bool,
+        copies: Copies,
         sink: &mut dyn EventSink,
     ) -> Flow {
-        if let (false, Some(text)) = (plain, block.thinking.as_ref())
+        if let (Copies::No, Some(text)) = (copies, block.thinking.as_ref())
             && self.push(Kind::Reasoning, Wtf8::from(&*text.0), sink).is_break()
         {
             return Flow::Break(());
@@ -470,7 +480,7 @@ impl Choice {
         {
             return Flow::Break(());
         }
-        match ended(self.finish.as_deref().unwrap_or_default(), self.calls.any()) {
+        match ended(self.finish.as_deref().unwrap_or_default(), self.calls.count()) {
             Ended::Finish(finish) => sink.event(Event::Finish { choice: self.index(), finish }),
             // Refused when it was read.
             Ended::Failed => Flow::Continue(()),

@@ -46,9 +46,9 @@ struct Fragment<'a> {
 }
 
 impl Calls {
-    /// Whether any tool was called.
-    pub(super) fn any(&self) -> bool {
-        !self.list.is_empty()
+    /// How many tools were called.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
     }
 
     /// Takes one entry of `delta.tool_calls`.

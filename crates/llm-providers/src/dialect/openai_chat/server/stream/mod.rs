@@ -37,7 +37,7 @@ struct Choice {
     index: u32,
     role_sent: bool,
     finished: bool,
-    called: u64,
+    called: usize,
     images: usize,
     /// Characters of text so far.
     chars: u64,
@@ -317,7 +317,7 @@ impl Encoder {
             return;
         };
         choice.finished = true;
-        let word = encode::finish_word(finish.kind, choice.called > 0, self.cx.legacy_functions);
+        let word = encode::finish_word(finish.kind, choice.called, &self.cx);
         let mut fields = Fields::default();
         Fields::finish(finish, &mut fields);
         self.chunk(at, |out| {

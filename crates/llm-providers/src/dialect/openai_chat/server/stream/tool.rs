@@ -12,7 +12,7 @@ impl Encoder {
         let Some(choice) = self.choices.get_mut(at) else {
             return 0;
         };
-        let index = choice.called;
+        let index = u64::try_from(choice.called).unwrap_or(u64::MAX);
         choice.called += 1;
         let minted;
         let id = if id.is_empty() {
