@@ -5,6 +5,7 @@
 //! written, so that both ways agree on every quirk.
 
 mod citation;
+mod content;
 mod decode;
 mod encode;
 mod error;
@@ -71,6 +72,3 @@ fn wire_request(body: Segments) -> WireRequest {
         memo: Memo::default(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -106,7 +106,7 @@ impl<'a> Row<'a> {
             return;
         };
         let within = number.max(*low).min(*high);
-        if within < number || within > number {
+        if !(*low..=*high).contains(&number) {
             let json = if within.fract() == 0.0 { format!("{within:.0}") } else { within.to_string() };
             edits.set(head, name, json.into_bytes());
             let why = format!("{} takes {low} to {high}", self.provider);

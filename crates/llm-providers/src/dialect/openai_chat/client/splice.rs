@@ -70,12 +70,13 @@ fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
 /// Whether the messages hold something that this provider does not take as it is.
 fn must_rewrite(row: &Row<'_>, messages: &[u8]) -> bool {
     let has = |needle: &str| memmem::find(messages, needle.as_bytes()).is_some();
-    let reasons: [(bool, &dyn Fn() -> bool); 16] = [
+    let reasons: [(bool, &dyn Fn() -> bool); 17] = [
         (!row.has(Q::CacheControl), &|| has("\"cache_control\"")),
         (true, &|| has("\"thinking_blocks\"")),
         (true, &|| has("\"provider_specific_fields\"")),
         (true, &|| has("__thought__")),
-        (true, &|| has("\"format\"") || followed_by(messages, "\"image_url\"", "\"")),
+        (true, &|| has("\"format\"") && (has("\"image_url\"") || has("\"file\""))),
+        (true, &|| followed_by(messages, "\"image_url\"", "\"")),
         // Of a tool call: it belongs to streams only.
         (true, &|| has("\"index\"")),
         (!row.has(Q::ReplayReasoning), &|| has("\"reasoning_content\"")),
