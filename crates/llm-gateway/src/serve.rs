@@ -65,11 +65,13 @@ pub async fn serve(
         gateway.tasks().spawn(async move {
             match tls {
                 None => connection.run(stream).await,
-                Some(tls) => match tokio::time::timeout(connection.header_timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection.run(stream).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!("TLS handshake timed out"),
-                },
+                Some(tls) => {
+                    match tokio::time::timeout(connection.header_timeout, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => connection.run(stream).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                        Err(_) => tracing::debug!("TLS handshake timed out"),
+                    }
+                }
             }
         });
     }

@@ -7,8 +7,9 @@
 use llm_types::{Edits, Head, MessageQuirk as Q, Result, Segments, Str};
 use memchr::memmem;
 
-use super::quirk::{Foreign, Row, foreign};
+use super::foreign::{Foreign, foreign};
 use crate::codec::EncodeCx;
+use crate::quirk::Row;
 
 /// The edited body; `None` if it has to be written anew.
 pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments>> {
