@@ -91,6 +91,7 @@ pub struct Target {
     route: Option<Route>,
     headers: HeaderMap,
     fingerprint: u64,
+    verbatim: bool,
 }
 
 impl fmt::Debug for Target {
@@ -121,7 +122,8 @@ impl Target {
         let headers = headers(&spec, route.as_ref(), options, env).map_err(named)?;
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), &headers);
         let spec = Arc::new(settled(&spec, &model));
-        Ok(Self { spec, model, route, headers, fingerprint })
+        let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
+        Ok(Self { spec, model, route, headers, fingerprint, verbatim })
     }
 
     /// The provider's row.
@@ -152,6 +154,12 @@ impl Target {
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.route.as_ref().map(|route| route.base().host())
+    }
+
+    /// Whether answers need no mending for clients that speak the same dialect.
+    #[must_use]
+    pub fn answers_verbatim(&self) -> bool {
+        self.verbatim
     }
 
     /// A number that changes with every setting, key included, and tells none of them. It is the same in

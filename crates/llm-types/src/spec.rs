@@ -279,6 +279,9 @@ impl ProviderSpec {
 /// Whether `text` matches `glob`, in which `*` stands for any text.
 #[must_use]
 pub fn glob_matches(glob: &str, text: &str) -> bool {
+    if glob == "*" {
+        return true;
+    }
     let Some((head, mut rest)) = glob.split_once('*') else {
         return glob == text;
     };
