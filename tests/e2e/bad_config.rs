@@ -12,17 +12,14 @@ fn check(config: &str, says: &[&str]) {
 
 #[test]
 fn an_unknown_key_is_shown_where_it_is_with_the_nearest() {
-    check("[server]\nlisten = \"127.0.0.1:0\"\nmax_bdy = \"1MiB\"\n", &[
-        "gateway.toml:3",
-        "max_bdy",
-        "max_body",
-        "^",
-    ]);
-    check("[[models]]\nname = \"a\"\n[[models.deployments]]\nmodle = \"openai/gpt-4o\"\n", &[
-        "gateway.toml:4",
-        "modle",
-        "`model`",
-    ]);
+    check(
+        "[server]\nlisten = \"127.0.0.1:0\"\nmax_bdy = \"1MiB\"\n",
+        &["gateway.toml:3", "max_bdy", "max_body", "^"],
+    );
+    check(
+        "[[models]]\nname = \"a\"\n[[models.deployments]]\nmodle = \"openai/gpt-4o\"\n",
+        &["gateway.toml:4", "modle", "`model`"],
+    );
 }
 
 #[test]

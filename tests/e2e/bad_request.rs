@@ -31,8 +31,9 @@ async fn a_body_that_is_no_chat_request_is_named_as_such() {
     check("[{\"model\": \"smart\"}]", &["JSON object"]).await;
     check("\"smart\"", &["JSON object"]).await;
     check("{\"model\": \"smart\", \"messages\": []} trailing", &["not a valid JSON object"]).await;
-    check("{\"model\": \"smart\", \"model\": \"other\", \"messages\": []}", &["model", "twice"]).await;
-    check("{\"model\": \"smart\", \"mod\\u0065l\": \"other\", \"messages\": []}", &["model", "twice"]).await;
+    check("{\"model\": \"smart\", \"model\": \"other\", \"messages\": []}", &["duplicate", "`model`"]).await;
+    check("{\"model\": \"smart\", \"mod\\u0065l\": \"other\", \"messages\": []}", &["duplicate", "`model`"])
+        .await;
     check("{\"model\": \"smart\", \"messages\": [{\"role\": \"user\", \"content\": \"\\ud800\"}", &[]).await;
     assert_eq!(upstream.requests().len(), 0);
     gateway.assert_alive().await;
@@ -158,7 +159,9 @@ async fn requests_beyond_max_in_flight_are_a_503_that_says_when_to_come_back() {
     let events = canned::openai_stream(2, canned::IncludeUsage::Yes);
     let held = events.iter().cloned().enumerate().fold(
         Script::status(200).header("content-type", "text/event-stream"),
-        |script, (index, event)| if index == 3 { script.gate(&gate).chunk(event) } else { script.chunk(event) },
+        |script, (index, event)| {
+            if index == 3 { script.gate(&gate).chunk(event) } else { script.chunk(event) }
+        },
     );
     upstream.push(held);
     upstream.always(Script::json(&canned::openai_completion(10)));

@@ -101,7 +101,8 @@ async fn what_a_provider_says_is_told_to_the_client() {
         seen.says(&["what is wrong"]);
         seen
     };
-    let error = |code: &str| json!({"message": "what is wrong", "type": "x", "param": "messages", "code": code});
+    let error =
+        |code: &str| json!({"message": "what is wrong", "type": "x", "param": "messages", "code": code});
     let seen = check(400, error("invalid_value"), 400, "invalid_value").await;
     assert_eq!(seen.param, "messages");
     check(400, error("context_length_exceeded"), 400, "context_length_exceeded").await;

@@ -14,7 +14,8 @@ fn request(body: &serde_json::Value) -> String {
 async fn within_a_stream() {
     let gate = Gate::new();
     let upstream = Upstream::start().unwrap();
-    let gateway = Gateway::start(&(model("smart", &[openai(&upstream)]) + &model("claude", &[anthropic(&upstream)])));
+    let gateway =
+        Gateway::start(&(model("smart", &[openai(&upstream)]) + &model("claude", &[anthropic(&upstream)])));
     for (model, events) in [("smart", openai_stream(5, IncludeUsage::Yes)), ("claude", anthropic_stream(5))] {
         upstream.clear();
         upstream.push(Script::sse(events.into_iter().take(5)).gate(&gate));

@@ -178,7 +178,9 @@ async fn a_provider_that_forbids_retries_is_heard() {
 #[tokio::test]
 async fn the_wait_that_a_provider_asks_for_is_told_to_the_client() {
     let upstream = Upstream::start().unwrap();
-    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]).replace("deployments", "retries = 0\ndeployments"));
+    let gateway = Gateway::start(
+        &model("smart", &[openai(&upstream)]).replace("deployments", "retries = 0\ndeployments"),
+    );
     upstream.always(error(429).header("retry-after", "17"));
     let reply = gateway.chat(&chat("smart")).await;
     reply.error(429);

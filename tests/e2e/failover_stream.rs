@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::failover::Pair;
 use crate::harness::{Gateway, Reply, anthropic, model, openai, streamed};
 
-const ERROR_EVENT: &str = "data: {\"error\":{\"message\":\"it broke\",\"type\":\"server_error\",\"code\":\"server_error\"}}\n\n";
+const ERROR_EVENT: &str =
+    "data: {\"error\":{\"message\":\"it broke\",\"type\":\"server_error\",\"code\":\"server_error\"}}\n\n";
 
 /// The first `count` events of a stream, marked so that they can be told from others.
 fn begun(count: usize) -> Script {
@@ -60,7 +61,9 @@ fn broken(reply: &Reply) -> Value {
 
 #[tokio::test]
 async fn a_stream_that_breaks_after_content_ends_in_an_error_event() {
-    for failure in [begun(4).then(End::Truncate), begun(4).then(End::Reset), begun(4), begun(4).chunk(ERROR_EVENT)] {
+    for failure in
+        [begun(4).then(End::Truncate), begun(4).then(End::Reset), begun(4), begun(4).chunk(ERROR_EVENT)]
+    {
         let pair = Pair::new();
         pair.heal();
         pair.bad.always(failure.clone());
@@ -107,9 +110,10 @@ async fn a_stream_that_stalls_ends_in_an_error_event() {
 async fn a_translated_stream_that_breaks_ends_in_an_error_event() {
     let events = llm_testkit::canned::anthropic_stream(5);
     let begun = |count: usize| Script::sse(events.iter().take(count).cloned());
-    let overloaded =
-        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"too much\"}}\n\n";
-    for failure in [begun(5).then(End::Truncate), begun(5).then(End::Reset), begun(5), begun(5).chunk(overloaded)] {
+    let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"too much\"}}\n\n";
+    for failure in
+        [begun(5).then(End::Truncate), begun(5).then(End::Reset), begun(5), begun(5).chunk(overloaded)]
+    {
         let upstream = Upstream::start().unwrap();
         let gateway = Gateway::start(&model("claude", &[anthropic(&upstream)]));
         upstream.push(failure);

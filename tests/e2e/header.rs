@@ -78,7 +78,8 @@ async fn what_is_dropped_is_named() {
 async fn strict_mode_refuses_instead() {
     let upstream = Upstream::start().unwrap();
     upstream.always(Script::json(&canned::anthropic_message(10)));
-    let gateway = Gateway::start(&format!("[server]\nstrict = true\n{}", model("claude", &[anthropic(&upstream)])));
+    let gateway =
+        Gateway::start(&format!("[server]\nstrict = true\n{}", model("claude", &[anthropic(&upstream)])));
     let error = gateway.chat(&seeded()).await.error(400);
     assert_eq!(error.code, "unsupported_parameter");
     error.says(&["seed", "logit_bias"]);

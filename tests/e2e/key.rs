@@ -10,8 +10,10 @@ const CHAT: &str = "/v1/chat/completions";
 #[tokio::test]
 async fn with_a_master_key_every_route_but_health_needs_it() {
     let upstream = Upstream::start().unwrap();
-    let gateway =
-        Gateway::start(&format!("[auth]\nmaster_key = \"sk-master\"\n{}", model("smart", &[openai(&upstream)])));
+    let gateway = Gateway::start(&format!(
+        "[auth]\nmaster_key = \"sk-master\"\n{}",
+        model("smart", &[openai(&upstream)])
+    ));
     let error = gateway.chat(&chat("smart")).await.error(401);
     assert_eq!((error.kind.as_str(), error.code.as_str()), ("authentication_error", "missing_api_key"));
     error.says(&["Authorization: Bearer", "x-api-key"]);
@@ -28,8 +30,10 @@ async fn with_a_master_key_every_route_but_health_needs_it() {
 #[tokio::test]
 async fn a_wrong_key_is_refused_without_repeating_it() {
     let upstream = Upstream::start().unwrap();
-    let gateway =
-        Gateway::start(&format!("[auth]\nmaster_key = \"sk-master\"\n{}", model("smart", &[openai(&upstream)])));
+    let gateway = Gateway::start(&format!(
+        "[auth]\nmaster_key = \"sk-master\"\n{}",
+        model("smart", &[openai(&upstream)])
+    ));
     for (name, value) in [
         ("authorization", "Bearer sk-wrong"),
         ("authorization", "Basic sk-master"),
@@ -48,8 +52,10 @@ async fn a_wrong_key_is_refused_without_repeating_it() {
 async fn the_key_is_taken_from_wherever_a_client_puts_it_and_stays_here() {
     let upstream = Upstream::start().unwrap();
     upstream.always(Script::json(&canned::openai_completion(10)));
-    let gateway =
-        Gateway::start(&format!("[auth]\nmaster_key = \"sk-master\"\n{}", model("smart", &[openai(&upstream)])));
+    let gateway = Gateway::start(&format!(
+        "[auth]\nmaster_key = \"sk-master\"\n{}",
+        model("smart", &[openai(&upstream)])
+    ));
     for (name, value) in [
         ("authorization", "Bearer sk-master"),
         ("authorization", "bearer sk-master"),

@@ -32,7 +32,9 @@ async fn the_request_is_forwarded_as_it_came_but_for_the_model() {
     // A large body, and a number that no float can hold.
     let text = canned::text(3_000_000);
     let body = |model: &str| {
-        format!("{{\"seed\":123456789012345678901234567890,\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}],\"model\":\"{model}\"}}")
+        format!(
+            "{{\"seed\":123456789012345678901234567890,\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}],\"model\":\"{model}\"}}"
+        )
     };
     check(&body("smart"), &body("gpt-4o")).await;
 }

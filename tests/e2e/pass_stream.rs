@@ -68,7 +68,8 @@ async fn the_body_stays_as_it_came_around_what_is_added() {
     let reply = gateway.post("/v1/chat/completions").body(body).send().await;
     assert_eq!(reply.status, 200);
     let sent = upstream.last_request().unwrap().text();
-    for kept in ["{ \"stream\" :true, \"model\": \"gpt-4o\",\"messages\":[ ] , \"x\" : 1.0 ,", "\"y\" : 2.50"] {
+    for kept in ["{ \"stream\" :true, \"model\": \"gpt-4o\",\"messages\":[ ] , \"x\" : 1.0 ,", "\"y\" : 2.50"]
+    {
         assert!(sent.contains(kept), "no `{kept}` in {sent}");
     }
 }
@@ -79,10 +80,11 @@ async fn every_chunk_leaves_while_the_upstream_holds_the_next() {
     let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
     let events = openai_stream(6, IncludeUsage::Yes);
     let gates: Vec<Gate> = events.iter().map(|_| Gate::new()).collect();
-    let script = events.iter().zip(&gates).fold(
-        Script::status(200).header("content-type", "text/event-stream"),
-        |script, (event, gate)| script.gate(gate).chunk(event.clone()),
-    );
+    let script =
+        events.iter().zip(&gates).fold(
+            Script::status(200).header("content-type", "text/event-stream"),
+            |script, (event, gate)| script.gate(gate).chunk(event.clone()),
+        );
     upstream.push(script);
     let mut request = streamed("smart");
     request["stream_options"] = json!({"include_usage": true});

@@ -43,8 +43,7 @@ async fn secrets_are_neither_logged_nor_told() {
         + &model("dead", &[with_secrets(&dead)])
         + &model("google", &[gemini]);
     dead.stop();
-    let gateway =
-        Options::config(config).env("PLANTED_KEY", KEY).env("PLANTED_MASTER", MASTER).start();
+    let gateway = Options::config(config).env("PLANTED_KEY", KEY).env("PLANTED_MASTER", MASTER).start();
     let call = async |body: &serde_json::Value, key: &str| {
         let call = gateway.post("/v1/chat/completions").header("authorization", &format!("Bearer {key}"));
         call.body(body.to_string()).send().await

@@ -26,7 +26,8 @@ async fn an_attempt_may_take_as_long_as_its_deployment_says() {
     // The late one is not left running.
     assert!(slow.wait_cancelled(PATIENCE).await.is_some());
 
-    let gateway = Gateway::start(&model("smart", &[bounded]).replace("deployments", "retries = 0\ndeployments"));
+    let gateway =
+        Gateway::start(&model("smart", &[bounded]).replace("deployments", "retries = 0\ndeployments"));
     let error = gateway.chat(&chat("smart")).await.error(408);
     assert_eq!((error.kind.as_str(), error.code.as_str()), ("timeout_error", "timeout"));
     error.says(&["0.15 s"]);
@@ -35,7 +36,8 @@ async fn an_attempt_may_take_as_long_as_its_deployment_says() {
 #[tokio::test]
 async fn an_answer_whose_body_never_ends_is_late_as_well() {
     let upstream = Upstream::start().unwrap();
-    let config = model("smart", &[openai(&upstream)]).replace("deployments", "timeout = \"150ms\"\nretries = 0\ndeployments");
+    let config = model("smart", &[openai(&upstream)])
+        .replace("deployments", "timeout = \"150ms\"\nretries = 0\ndeployments");
     let gateway = Gateway::start(&config);
     let answer = canned::openai_completion(10).to_string();
     let half = answer.get(..100).unwrap().to_owned();
@@ -68,7 +70,8 @@ async fn a_stream_without_a_first_token_in_time_moves_on() {
 async fn a_stream_may_go_on_for_longer_than_its_first_token() {
     let gate = Gate::new();
     let upstream = Upstream::start().unwrap();
-    let config = model("smart", &[openai(&upstream)]).replace("deployments", "first_token_timeout = \"100ms\"\ndeployments");
+    let config = model("smart", &[openai(&upstream)])
+        .replace("deployments", "first_token_timeout = \"100ms\"\ndeployments");
     let gateway = Gateway::start(&config);
     let events = openai_stream(2, IncludeUsage::Yes);
     let (first, rest) = events.split_at(2);
@@ -85,8 +88,10 @@ async fn all_attempts_together_end_with_the_request_timeout() {
     let gate = Gate::new();
     let pair = {
         let (bad, good) = (Upstream::start().unwrap(), Upstream::start().unwrap());
-        let config =
-            format!("[server]\nrequest_timeout = \"400ms\"\n{}", model("smart", &[openai(&bad), openai(&good)]));
+        let config = format!(
+            "[server]\nrequest_timeout = \"400ms\"\n{}",
+            model("smart", &[openai(&bad), openai(&good)])
+        );
         Pair { gateway: Gateway::start(&config), bad, good }
     };
     pair.bad.always(never(&gate));
@@ -103,7 +108,9 @@ async fn all_attempts_together_end_with_the_request_timeout() {
 #[tokio::test]
 async fn silence_is_filled_with_comments_until_content_or_failure() {
     let (gate, upstream) = (Gate::new(), Upstream::start().unwrap());
-    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]).replace("deployments", "retries = 0\ndeployments"));
+    let gateway = Gateway::start(
+        &model("smart", &[openai(&upstream)]).replace("deployments", "retries = 0\ndeployments"),
+    );
     upstream.push(Script::sse(openai_stream(3, IncludeUsage::Yes)).gate_head(&gate));
     upstream.push(Script::status(500).gate_head(&gate));
 

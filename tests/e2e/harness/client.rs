@@ -29,10 +29,7 @@ impl Client {
 
     pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
         let uri = format!("http://{}{path}", self.addr);
-        Call {
-            client: self,
-            request: Request::builder().method(method).uri(uri).body(Bytes::new()).unwrap(),
-        }
+        Call { client: self, request: Request::builder().method(method).uri(uri).body(Bytes::new()).unwrap() }
     }
 }
 
