@@ -4,7 +4,7 @@ use http::Method;
 use llm_testkit::{End, Script, Upstream, canned};
 use serde_json::json;
 
-use crate::harness::{Options, Reply, chat, model, openai, streamed};
+use crate::harness::{Options, Reply, chat, model, streamed};
 
 const MASTER: &str = "sk-planted-master-1f3c";
 const KEY: &str = "sk-planted-provider-77ab";
@@ -63,6 +63,16 @@ async fn secrets_are_neither_logged_nor_told() {
     assert_clean_reply("garbage", &call(&chat("smart"), MASTER).await);
     upstream.always(Script::sse(canned::openai_stream(4, canned::IncludeUsage::No)).then(End::Reset));
     assert_eq!(call(&streamed("smart"), MASTER).await.status, 200);
+    let begun = canned::openai_stream(4, canned::IncludeUsage::No).into_iter().take(4);
+    let error = format!("data: {}\n\n", json!({"error": {"message": echo, "type": "x", "code": 401}}));
+    upstream.always(Script::sse(begun).chunk(error));
+    let broken = call(&streamed("smart"), MASTER).await;
+    assert!(
+        broken.text().contains("harbour") && broken.text().contains("Incorrect API key"),
+        "{}",
+        broken.text()
+    );
+    assert_clean_reply("a stream that breaks", &broken);
     upstream.always(Script::json(&canned::openai_completion(10)));
     let good = call(&chat("smart"), MASTER).await;
     assert_eq!(good.status, 200);
