@@ -134,25 +134,6 @@ async fn a_path_or_method_that_is_not_served_is_told_apart() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_end_their_connection_only() {
-    let (gateway, _upstream) = gateway("");
-    let mut raw = Raw::connect(gateway.addr()).await;
-    raw.write("this is not HTTP at all, whatever it is\r\n\r\n").await;
-    raw.closed().await;
-    gateway.assert_alive().await;
-}
-
-#[tokio::test]
-async fn a_client_that_goes_away_within_its_body_harms_nobody() {
-    let (gateway, upstream) = gateway("");
-    let mut raw = Raw::connect(gateway.addr()).await;
-    raw.write(format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{\"mod")).await;
-    drop(raw);
-    gateway.assert_alive().await;
-    assert_eq!(upstream.requests().len(), 0);
-}
-
-#[tokio::test]
 async fn requests_beyond_max_in_flight_are_a_503_that_says_when_to_come_back() {
     let (gateway, upstream) = gateway("[server]\nmax_in_flight = 1");
     let gate = Gate::new();

@@ -188,6 +188,19 @@ async fn the_wait_that_a_provider_asks_for_is_told_to_the_client() {
 }
 
 #[tokio::test]
+async fn retries_do_not_become_a_storm() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
+    upstream.always(error(500));
+    for _ in 0..30 {
+        gateway.chat(&chat("smart")).await.error(500);
+    }
+    // Ten retries, and one for every ten requests; without a bound it were sixty.
+    let retries = upstream.requests().len() - 30;
+    assert!((10..=13).contains(&retries), "{retries}");
+}
+
+#[tokio::test]
 async fn requests_are_shared_by_weight() {
     let upstreams: Vec<Upstream> = (0..3).map(|_| Upstream::start().unwrap()).collect();
     let weighed = |(upstream, weight): (&Upstream, u32)| {

@@ -56,7 +56,7 @@ async fn a_stream_without_a_first_token_in_time_moves_on() {
         stream.clone().chunked().then(End::Stall),
         stream.chunk(events.first().unwrap().clone()).then(End::Stall),
     ] {
-        let pair = Pair::with("first_token_timeout = \"150ms\"\n");
+        let pair = Pair::with("first_token_timeout = \"400ms\"\n");
         pair.heal();
         pair.bad.push(silent);
         let reply = pair.gateway.stream(&streamed("smart")).await.whole().await;
@@ -71,11 +71,11 @@ async fn a_stream_may_go_on_for_longer_than_its_first_token() {
     let gate = Gate::new();
     let upstream = Upstream::start().unwrap();
     let config = model("smart", &[openai(&upstream)])
-        .replace("deployments", "first_token_timeout = \"100ms\"\ndeployments");
+        .replace("deployments", "first_token_timeout = \"500ms\"\ndeployments");
     let gateway = Gateway::start(&config);
     let events = openai_stream(2, IncludeUsage::Yes);
     let (first, rest) = events.split_at(2);
-    let script = Script::sse(first.to_vec()).pause(Duration::from_millis(300)).gate(&gate);
+    let script = Script::sse(first.to_vec()).pause(Duration::from_millis(600)).gate(&gate);
     upstream.push(rest.iter().cloned().fold(script, Script::chunk));
     let mut stream = gateway.stream(&streamed("smart")).await;
     stream.until("The ").await;
