@@ -1,10 +1,12 @@
 //! What an attempt brought, before it is handed to the client.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_router::InFlight;
 use llm_types::Usage;
@@ -19,6 +21,8 @@ pub(crate) struct Reply {
     pub(crate) waited: Duration,
     /// Counts the call as running at its deployment.
     pub(crate) in_flight: InFlight,
+    /// Who answers.
+    pub(crate) target: Arc<Target>,
 }
 
 /// Its body.

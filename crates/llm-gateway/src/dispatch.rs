@@ -90,7 +90,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn reply(self, body: ReplyBody) -> Reply {
-        Reply { body, waited: self.started.elapsed(), in_flight: self.in_flight }
+        Reply { body, waited: self.started.elapsed(), in_flight: self.in_flight, target: self.target }
     }
 
     /// Waits for the first content of a stream.
@@ -148,6 +148,9 @@ impl Dispatch {
     /// Books and logs a failed attempt.
     fn note_failure(&self, deployment: &Deployment<Backend>, mut error: ApiError) -> ApiError {
         deployment.note(Outcome::Failure(error.kind), Instant::now());
+        if let Ok(target) = deployment.target.target(self.star.as_deref()) {
+            target.conceal(&mut error);
+        }
         if error.origin == Origin::Upstream && error.provider.is_none() {
             error.provider = Some(deployment.target.provider.to_string());
         }
@@ -289,6 +292,7 @@ impl Dispatch {
                 tasks: self.gateway.tasks().clone(),
                 request_id: Arc::clone(&self.request_id),
                 in_flight: Some(reply.in_flight),
+                target: reply.target,
             },
         )))
     }

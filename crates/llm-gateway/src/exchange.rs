@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use llm_providers::codec::{ReplyCx, ServerCodec};
+use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_router::InFlight;
 use llm_types::{ApiError, ErrorKind, Result};
@@ -60,6 +61,7 @@ pub(crate) struct Exchange {
     tasks: Tasks,
     request_id: Arc<str>,
     in_flight: Option<InFlight>,
+    target: Arc<Target>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -85,12 +87,14 @@ pub(crate) struct Parts {
     pub(crate) request_id: Arc<str>,
     /// Counts the call as running at its deployment.
     pub(crate) in_flight: Option<InFlight>,
+    /// Who answers.
+    pub(crate) target: Arc<Target>,
 }
 
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, request_id, in_flight } = parts;
+        let Parts { relay, ticket, deadline, front, tasks, request_id, in_flight, target } = parts;
         Self {
             upstream: Some(upstream),
             relay,
@@ -100,6 +104,7 @@ impl Exchange {
             tasks,
             request_id,
             in_flight,
+            target,
         }
     }
 
@@ -129,7 +134,8 @@ impl Exchange {
                     Err(ApiError::new(ErrorKind::Timeout, "the request took longer than request_timeout"))
                 }
             };
-            if let Err(error) = result {
+            if let Err(mut error) = result {
+                self.target.conceal(&mut error);
                 self.fail(&error);
             }
         }

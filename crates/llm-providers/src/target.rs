@@ -41,6 +41,11 @@ const FRAMING: [HeaderName; 8] = [
     header::TE,
 ];
 
+/// What stands in place of a secret.
+const CONCEALED: &str = "[redacted]";
+/// What is shorter is a word and not a secret.
+const SHORTEST_SECRET: usize = 8;
+
 /// What a deployment says of where its calls go.
 #[derive(Clone, Default)]
 pub struct TargetOptions {
@@ -169,6 +174,27 @@ impl Target {
         self.fingerprint
     }
 
+    /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
+    pub fn conceal(&self, error: &mut ApiError) {
+        for secret in self.secrets() {
+            if error.message.contains(secret) {
+                error.message = error.message.replace(secret, CONCEALED);
+            }
+            let told =
+                error.body.as_deref().map(String::from_utf8_lossy).filter(|body| body.contains(secret));
+            if let Some(body) = told.map(|body| body.replace(secret, CONCEALED)) {
+                error.body = Some(body.into());
+            }
+        }
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let values = self.headers.values().filter(|value| value.is_sensitive());
+        let texts = values.filter_map(|value| value.to_str().ok());
+        let bare = texts.map(|text| text.split_once(' ').map_or(text, |(_, key)| key));
+        bare.filter(|secret| secret.len() >= SHORTEST_SECRET)
+    }
+
     /// Addresses a call: URL and headers are added to what the codec wrote. Take its memo out before.
     /// The target's own headers win over the codec's, and no key is taken from those.
     ///
@@ -183,6 +209,7 @@ impl Target {
         for name in &CREDENTIALS {
             headers.remove(name);
         }
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         lay_over(&mut headers, &self.headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;

@@ -264,9 +264,10 @@ struct Sent {
     changes: Changes,
 }
 
-/// The failure with the provider's name in front.
+/// The failure with the provider's name in front, and without the key.
 fn named(mut error: ApiError, target: &Target) -> ApiError {
     error.provider.get_or_insert_with(|| target.spec().name.clone());
+    target.conceal(&mut error);
     error
 }
 

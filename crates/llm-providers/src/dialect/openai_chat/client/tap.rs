@@ -3,7 +3,7 @@
 //! A tap sees every event of every stream, so it searches bytes and parses only what can matter. The
 //! needles are quoted JSON keys: in a text their quotes are escaped and do not match.
 
-use llm_types::{RawValue, Result, Usage, wire_struct};
+use llm_types::{ApiError, ErrorKind, RawValue, Result, Usage, wire_struct};
 use memchr::memmem::Finder;
 
 use super::super::wire::{self, Word};
@@ -174,10 +174,21 @@ fn is_done(event: &[u8]) -> bool {
 }
 
 impl Tap {
+    /// An event that does not say what it should. JSON of another shape is for the client to see; what is
+    /// none, before anything else came, is not a stream of this dialect, and another deployment may do better.
+    fn unread(&self, json: &str) -> Seen {
+        if self.content || serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() {
+            return Seen::Content;
+        }
+        Seen::Error(ApiError::upstream(
+            ErrorKind::UpstreamFormat,
+            "the upstream's stream began with an event that is not JSON",
+        ))
+    }
+
     fn parsed(&mut self, json: &str) -> Seen {
         let Ok(facts) = serde_json::from_str::<Facts<'_>>(json) else {
-            // Whatever it is, the client gets to see it.
-            return Seen::Content;
+            return self.unread(json);
         };
         match facts.failure() {
             // The status may stand beside the error.

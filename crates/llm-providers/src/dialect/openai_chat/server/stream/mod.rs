@@ -221,12 +221,9 @@ impl Encoder {
     fn part_extra(&mut self, at: usize, number: u32, extra: &Extra) {
         let legacy = self.cx.legacy_functions;
         match self.part(at, number).map(|part| &part.kind) {
-            Some(&Kind::Tool { index, .. }) if !legacy => self.delta(at, |out| {
-                out.put_slice(b"\"tool_calls\":[{\"index\":");
-                json::number(out, index);
-                put_members(out, extra);
-                out.put_slice(b"}]");
-            }),
+            Some(&Kind::Tool { index, kind, .. }) if !legacy => {
+                self.beside_call(at, (index, kind), |out| put_members(out, extra));
+            }
             _ => {
                 for (name, value) in extra.iter() {
                     self.delta(at, |out| {

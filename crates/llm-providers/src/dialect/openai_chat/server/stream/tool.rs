@@ -1,6 +1,6 @@
 //! Tool calls in a stream, and signatures over parts of it.
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use llm_types::chat::ToolCallKind;
 
 use super::super::encode::Fields;
@@ -77,6 +77,26 @@ impl Encoder {
         });
     }
 
+    /// Further members of a call. OpenAI's own SDK takes no piece of a call without its function.
+    pub(super) fn beside_call(
+        &mut self,
+        at: usize,
+        (index, kind): (u64, ToolCallKind),
+        members: impl FnOnce(&mut BytesMut),
+    ) {
+        self.delta(at, |out| {
+            out.put_slice(b"\"tool_calls\":[{\"index\":");
+            json::number(out, index);
+            out.put_u8(b',');
+            match kind {
+                ToolCallKind::Custom => member_object(out, "custom", "input", ""),
+                _ => member_object(out, "function", "arguments", ""),
+            }
+            members(out);
+            out.put_slice(b"}]");
+        });
+    }
+
     pub(super) fn signature(&mut self, at: usize, number: u32, text: &str) {
         let legacy = self.cx.legacy_functions;
         match self.part(at, number).map(|part| &part.kind) {
@@ -87,12 +107,9 @@ impl Encoder {
                 json::string(out, text);
                 out.put_slice(b"}]");
             }),
-            Some(&Kind::Tool { index, .. }) if !legacy => self.delta(at, |out| {
-                out.put_slice(b"\"tool_calls\":[{\"index\":");
-                json::number(out, index);
+            Some(&Kind::Tool { index, kind, .. }) if !legacy => self.beside_call(at, (index, kind), |out| {
                 out.put_u8(b',');
                 member_object(out, "provider_specific_fields", "thought_signature", text);
-                out.put_slice(b"}]");
             }),
             _ => {
                 self.fields(at, &Fields { thought_signature: Some(text), ..Fields::default() });

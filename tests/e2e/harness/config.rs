@@ -1,0 +1,32 @@
+//! Configurations in one line.
+
+use llm_testkit::Upstream;
+
+use super::PROVIDER_KEY;
+
+/// Retries without noticeable pauses.
+pub(crate) const FAST: &str = "[router]\nbackoff = { base = \"1ms\", max = \"5ms\" }\n";
+
+/// A model with its deployments, each an inline table.
+pub(crate) fn model(name: &str, deployments: &[String]) -> String {
+    format!("[[models]]\nname = \"{name}\"\ndeployments = [{}]\n", deployments.join(", "))
+}
+
+/// A deployment that calls `upstream` as OpenAI.
+pub(crate) fn openai(upstream: &Upstream) -> String {
+    deployment("openai/gpt-4o", &format!("{}/v1", upstream.url()))
+}
+
+/// A deployment that calls `upstream` as Anthropic.
+pub(crate) fn anthropic(upstream: &Upstream) -> String {
+    deployment("anthropic/claude-sonnet-4-5", &upstream.url())
+}
+
+/// A deployment that calls `upstream` as Gemini.
+pub(crate) fn gemini(upstream: &Upstream) -> String {
+    deployment("gemini/gemini-2.5-flash", &upstream.url())
+}
+
+fn deployment(model: &str, base: &str) -> String {
+    format!("{{ model = \"{model}\", api_base = \"{base}\", api_key = \"{PROVIDER_KEY}\" }}")
+}

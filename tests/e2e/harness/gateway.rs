@@ -1,0 +1,201 @@
+//! Starts the real binary with a configuration of the test's own.
+
+use std::env;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+
+use http::Method;
+use llm_testkit::{Program, Running};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Call, Client, Reply, Streaming};
+use super::{FAST, PATIENCE};
+
+/// Who tells the environment of a gateway apart from that of the tests: its keys must not leak in.
+const OURS: [&str; 5] = ["_KEY", "_BASE", "_URL", "_TOKEN", "_PROXY"];
+
+/// A running gateway; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    process: Running,
+    addr: SocketAddr,
+    client: Client,
+    _dir: TempDir,
+}
+
+/// How a gateway is started.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    config: Option<String>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Options {
+    /// With this configuration file.
+    pub(crate) fn config(config: impl Into<String>) -> Self {
+        Self { config: Some(config.into()), ..Self::default() }
+    }
+
+    /// With these arguments.
+    pub(crate) fn args(args: &[&str]) -> Self {
+        Self::default().with_args(args)
+    }
+
+    pub(crate) fn with_args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(self) -> Gateway {
+        let (process, dir) = self.with_args(&["--listen", "127.0.0.1:0"]).spawn();
+        let mut process = process;
+        let listens = process.wait_log("listening on http://", PATIENCE);
+        let logs = process.logs();
+        if !listens {
+            let exit = process.wait_exit(std::time::Duration::ZERO);
+            panic!("the gateway does not listen ({exit:?}):\n{logs}");
+        }
+        let addr = logs
+            .split("listening on http://")
+            .nth(1)
+            .and_then(|rest| rest.split(|c: char| c != '.' && c != ':' && !c.is_ascii_digit()).next())
+            .and_then(|addr| addr.parse().ok())
+            .unwrap_or_else(|| panic!("no address in the log:\n{logs}"));
+        Gateway { process, addr, client: Client::new(addr), _dir: dir }
+    }
+
+    fn spawn(self) -> (Running, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = Program::new(binary());
+        if let Some(config) = &self.config {
+            let path = dir.path().join("gateway.toml");
+            std::fs::write(&path, config).unwrap();
+            program = program.args([Path::new("--config"), &path]);
+        }
+        for (name, _) in env::vars() {
+            if OURS.iter().any(|suffix| name.to_ascii_uppercase().ends_with(suffix))
+                || name.starts_with("GATEWAY_")
+            {
+                program = program.env_remove(name);
+            }
+        }
+        program = program.args(&self.args);
+        for (name, value) in &self.env {
+            program = program.env(name, value);
+        }
+        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        (program.spawn(unknown).unwrap(), dir)
+    }
+}
+
+/// Starts a gateway that must refuse to start: its exit code and what it said.
+pub(crate) fn refused(options: Options) -> (Option<i32>, String) {
+    let (mut process, _dir) = options.spawn();
+    let status = process.wait_exit(PATIENCE).unwrap();
+    let status = status.unwrap_or_else(|| panic!("it runs:\n{}", process.logs()));
+    // The pipe's reader may be a moment behind the exit.
+    assert!(process.wait_log("gateway: ", PATIENCE), "{}", process.logs());
+    (status.code(), process.logs())
+}
+
+impl Gateway {
+    /// One with this configuration; retries hardly pause.
+    pub(crate) fn start(config: &str) -> Self {
+        Options::config(format!("{FAST}{config}")).start()
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What it has written so far.
+    pub(crate) fn logs(&self) -> String {
+        self.process.logs()
+    }
+
+    /// Waits until it has written `text`.
+    pub(crate) fn wait_log(&self, text: &str) {
+        assert!(self.process.wait_log(text, PATIENCE), "no `{text}` in:\n{}", self.logs());
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        self.client.call(method, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call<'_> {
+        self.call(Method::POST, path).header("content-type", "application/json")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.call(Method::GET, path).send().await
+    }
+
+    /// A chat that is answered whole.
+    pub(crate) async fn chat(&self, body: &Value) -> Reply {
+        self.post("/v1/chat/completions").body(body.to_string()).send().await
+    }
+
+    /// A chat whose answer is read piece by piece.
+    pub(crate) async fn stream(&self, body: &Value) -> Streaming {
+        self.post("/v1/chat/completions").body(body.to_string()).open().await
+    }
+
+    /// Asserts that it still serves.
+    pub(crate) async fn assert_alive(&self) {
+        let reply = self.get("/health/ready").await;
+        assert_eq!(reply.status, 200, "{}", self.logs());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name).unwrap();
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        let status = self.process.wait_exit(PATIENCE).unwrap();
+        status.unwrap_or_else(|| panic!("it still runs:\n{}", self.logs()))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log\n{}", self.logs());
+        }
+    }
+}
+
+/// The binary under test: the one that `cargo xtask test` names, else it is built here.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("GATEWAY_BIN").filter(|path| !path.is_empty()) {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    // The test itself is <target>/<profile>/deps/e2e-….
+    let own = env::current_exe().unwrap();
+    let profile = own.ancestors().nth(2).unwrap();
+    let target = profile.parent().unwrap();
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "-p", "gateway", "-p", "llmctl", "--target-dir"]).arg(target);
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug/gateway")
+}

@@ -1,0 +1,30 @@
+//! What every test needs: a gateway of its own, a client, and configurations in one line.
+
+mod client;
+mod config;
+mod gateway;
+mod raw;
+
+use std::time::Duration;
+
+pub(crate) use client::Reply;
+pub(crate) use config::{FAST, anthropic, gemini, model, openai};
+pub(crate) use gateway::{Gateway, Options, refused};
+pub(crate) use raw::Raw;
+
+/// The longest wait for anything that must happen; generous, as machines that build are slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// What providers are called with in tests.
+pub(crate) const PROVIDER_KEY: &str = "sk-provider-key-of-the-tests";
+
+/// A chat request with one message.
+pub(crate) fn chat(model: &str) -> serde_json::Value {
+    serde_json::json!({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
+}
+
+/// The same, streamed.
+pub(crate) fn streamed(model: &str) -> serde_json::Value {
+    let mut body = chat(model);
+    body["stream"] = true.into();
+    body
+}
