@@ -209,18 +209,52 @@ impl<'b> Scanner<'b> {
 }
 
 /// How many bytes at the start are neither a quote, a backslash nor a control character.
+///
+/// Texts with many escapes have short runs, prompts have long ones: a few words first, then whole blocks.
 fn plain(bytes: &[u8]) -> usize {
-    let ends = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    const WORDS_FIRST: usize = 4;
     let mut passed = 0;
-    let (blocks, _) = bytes.as_chunks::<32>();
+    let (words, _) = bytes.as_chunks::<8>();
+    for word in words.iter().take(WORDS_FIRST) {
+        match first_end(*word) {
+            Some(at) => return passed + at,
+            None => passed += word.len(),
+        }
+    }
+    let (blocks, _) = bytes.get(passed..).unwrap_or_default().as_chunks::<32>();
     for block in blocks {
         if block.iter().fold(false, |found, byte| found | ends(*byte)) {
             break;
         }
         passed += block.len();
     }
+    let (words, _) = bytes.get(passed..).unwrap_or_default().as_chunks::<8>();
+    for word in words {
+        match first_end(*word) {
+            Some(at) => return passed + at,
+            None => passed += word.len(),
+        }
+    }
     let rest = bytes.get(passed..).unwrap_or_default();
     passed + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len())
+}
+
+/// Whether a run of plain characters ends here.
+fn ends(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// The first of eight bytes at which a run ends. All eight are compared at once: a byte that matches sets
+/// the top bit of its place, and a borrow can only disturb places behind the first.
+fn first_end(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(word);
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = (below(word, 0x20) | is(b'"') | is(b'\\')) & TOPS;
+    // At most 7, so nothing is cut off.
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]
@@ -238,6 +272,20 @@ mod tests {
         let valid = scanner.value(0, &mut Ignore).is_ok();
         scanner.space();
         valid && scanner.at() == text.len()
+    }
+
+    #[test]
+    fn every_byte_is_told_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..80 {
+                let mut bytes = [b'x'; 80];
+                bytes[place] = byte;
+                let expect = if ends(byte) { place } else { 80 };
+                assert_eq!(plain(&bytes), expect, "{byte:#x} at {place}");
+                bytes.iter_mut().skip(place + 1).for_each(|after| *after = 0xFF);
+                assert_eq!(plain(&bytes), expect, "{byte:#x} at {place} before high bytes");
+            }
+        }
     }
 
     #[test]
