@@ -54,6 +54,39 @@ fn query<'a>(recording: &'a Recording, name: &str) -> Option<&'a str> {
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
 }
 
+/// Where a call must go.
+pub(crate) struct Address {
+    /// `None` where the recording does not know.
+    pub(crate) host: Option<String>,
+    pub(crate) path: String,
+    pub(crate) query: String,
+}
+
+/// Where a recorded call went, in the address that we use.
+pub(crate) fn address(recording: &Recording) -> Address {
+    let request = &recording.request;
+    let (host, path) = match request.url.split_once("://") {
+        Some((_, rest)) => (rest.split('/').next(), request.path().to_owned()),
+        // The base was `<OLLAMA_API_BASE>`.
+        None => (None, format!("/v1{}", request.path())),
+    };
+    // Switches of a client library, and a key where its header is not used.
+    let wanted = |pair: &&str| ["api-version=", "alt="].iter().any(|name| pair.starts_with(name));
+    let query = request.query().split('&').filter(wanted).collect::<Vec<_>>().join("&");
+    let (host, path) = match (recording.provider.as_str(), host) {
+        // Its name until 2025; both answer.
+        ("together", _) => (Some("api.together.ai"), path),
+        // Vertex has no row yet: what it speaks is played at the Gemini API.
+        ("vertex", _) => {
+            let call = path.rsplit('/').next().unwrap_or_default();
+            (Some("generativelanguage.googleapis.com"), format!("/v1beta/models/{call}"))
+        }
+        // `<provider>.recorded` stands for a source that had not stored the host.
+        (_, host) => (host.filter(|host| !host.ends_with(".recorded")), path),
+    };
+    Address { host: host.map(str::to_owned), path, query }
+}
+
 /// The header that carries the key, and how.
 pub(crate) fn auth(recording: &Recording) -> (&'static str, String) {
     match (recording.provider.as_str(), recording.operation.as_str()) {
