@@ -8,7 +8,9 @@
 
 mod fact;
 mod lab;
+mod pipe;
 mod provider;
 mod recording;
 mod rule;
+mod stream;
 mod tally;

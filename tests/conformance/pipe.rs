@@ -1,0 +1,69 @@
+//! A provider's stream to an OpenAI client, in memory: the two codecs and nothing between them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use llm_config::Deployment;
+use llm_providers::codec::{ClientCodec, DecodeCx, Memo, ReplyCx, ServerCodec};
+use llm_providers::table::ProviderTable;
+use llm_providers::{dialect, name};
+use llm_types::{Dialect, Op, ProviderSpec, Result};
+
+/// The way from one deployment to its client.
+pub(crate) struct Pipe {
+    codec: &'static dyn ClientCodec,
+    spec: Arc<ProviderSpec>,
+    model: String,
+}
+
+impl Pipe {
+    pub(crate) fn new(deployment: &Deployment) -> Self {
+        let table = ProviderTable::builtin();
+        let (spec, model) =
+            name::resolve_at(table, &deployment.model, deployment.api_base.as_deref()).unwrap();
+        Self { codec: dialect::client(spec.dialect).expect("a provider that is called"), spec, model }
+    }
+
+    /// What the client gets of a stream that comes in these pieces and then ends.
+    pub(crate) fn run<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Bytes> {
+        let memo = Memo::default();
+        let mut decoder = self.codec.decoder(Op::Chat, &self.cx(&memo));
+        let mut encoder = openai().encoder(reply_cx());
+        for piece in pieces {
+            let _ = decoder.feed(piece, &mut *encoder)?;
+            if decoder.is_done() {
+                break;
+            }
+        }
+        decoder.finish(&mut *encoder)?;
+        encoder.finish();
+        Ok(encoder.take())
+    }
+
+    /// What the client gets of a whole answer.
+    pub(crate) fn whole(&self, body: &[u8]) -> Result<Vec<u8>> {
+        let memo = Memo::default();
+        let reply = self.codec.decode(Op::Chat, body, &self.cx(&memo))?;
+        Ok(openai().encode(&reply, &reply_cx()))
+    }
+
+    fn cx<'c>(&'c self, memo: &'c Memo) -> DecodeCx<'c> {
+        DecodeCx { spec: &self.spec, model: &self.model, memo }
+    }
+}
+
+/// The half that an OpenAI client calls.
+pub(crate) fn openai() -> &'static dyn ServerCodec {
+    dialect::server(Dialect::OpenaiChat).expect("OpenAI's clients are served")
+}
+
+/// A client that wants everything, and values that are the same each time.
+fn reply_cx() -> ReplyCx {
+    ReplyCx {
+        include_usage: true,
+        model: "m".to_owned(),
+        id: "chatcmpl-1".to_owned(),
+        created: 1_700_000_000,
+        ..ReplyCx::default()
+    }
+}
