@@ -42,6 +42,7 @@ async fn serve_until_signal(args: &Args, config: Config) -> Result<(), Failure> 
     let options = ServeOptions {
         max_connections: config.server.max_connections,
         header_timeout: config.server.header_timeout,
+        idle_timeout: config.server.idle_timeout,
         drain_timeout: config.server.drain_timeout,
     };
     let gateway = Arc::new(Gateway::new(snapshot, transport));
@@ -63,7 +64,13 @@ fn config(args: &Args) -> Result<Config, Failure> {
             }
             config
         }
-        None => Config::from_models(args.model.iter().map(String::as_str)),
+        None => {
+            let config = Config::from_models(args.model.iter().map(String::as_str));
+            config
+                .check("--model", &ProcessEnv, known)
+                .map_err(|report| Failure::Config(report.to_string()))?;
+            config
+        }
     };
     if let Some(listen) = args.listen {
         config.server.listen = listen;

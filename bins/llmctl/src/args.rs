@@ -20,6 +20,8 @@ pub(crate) struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Ask a model.
+    Chat(Box<ChatArgs>),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// Check, describe and show configurations of the gateway.
@@ -43,6 +45,46 @@ pub(crate) struct Via {
     /// GATEWAY_MASTER_KEY. Prefer the variables: other users of this machine can see a command line.
     #[arg(long, value_name = "KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
+}
+
+/// What to ask, and whom.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ChatArgs {
+    /// The model: `provider/model`, a well-known name such as `gpt-4o`, or a name of the gateway's.
+    #[arg(long, short, value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// What to say; `-`, or nothing with something piped in, reads standard input.
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Option<String>,
+
+    /// Print the answer as it comes.
+    #[arg(long)]
+    pub(crate) stream: bool,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+
+    /// Instructions before the prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+
+    /// A picture to look at: a PNG, JPEG, GIF or WebP file, or an http(s) address; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Vec<String>,
+
+    /// A tool to offer: a file with a tool, a list of tools, or a JSON Schema of the arguments that is
+    /// named after the file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tool_schema: Vec<PathBuf>,
+
+    /// How freely tokens are drawn.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) temperature: Option<f64>,
+
+    /// The most tokens of the answer.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_tokens: Option<u64>,
 }
 
 /// Which models to list.

@@ -3,11 +3,13 @@
 //! Everything is in `cmd`; exit codes are in `exit.rs`.
 
 mod args;
+mod call;
 mod cmd;
 mod exit;
 mod input;
 mod known;
 mod output;
+mod print;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_NO_BORDERS;
+use comfy_table::presets::NOTHING;
 use llm_config::Style;
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ impl Output {
         rows: Vec<[String; N]>,
     ) -> Result<(), Failure> {
         let mut table = Table::new();
-        table.load_style(UTF8_NO_BORDERS).set_header(header).add_rows(rows);
+        table.load_style(NOTHING).set_header(header).add_rows(rows);
         Ok(writeln!(self.out, "{}", table.trim_fmt())?)
     }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::exchange::Exchange;
 use crate::gateway::Running;
 use crate::intake::BodyShare;
+use crate::patience::Answering;
 
 /// How long a stream may be silent before its head and a comment go out, and then between comments.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -27,6 +28,8 @@ pub struct ClientBody {
     inner: Inner,
     /// What the request holds until its answer is sent: its body's memory, its place among the running.
     _held: Option<Held>,
+    /// Tells the connection that it is waiting for us, not we for it.
+    _answering: Option<Answering>,
 }
 
 /// What a request holds until its answer is sent.
@@ -57,12 +60,18 @@ impl std::fmt::Debug for ClientBody {
 
 impl ClientBody {
     fn new(inner: Inner) -> Self {
-        Self { inner, _held: None }
+        Self { inner, _held: None, _answering: None }
     }
 
     /// Holds something until the answer is sent.
     pub(crate) fn holding(mut self, held: Held) -> Self {
         self._held = Some(held);
+        self
+    }
+
+    /// Keeps the connection busy until the answer is sent.
+    pub(crate) fn answering(mut self, answering: Answering) -> Self {
+        self._answering = Some(answering);
         self
     }
 

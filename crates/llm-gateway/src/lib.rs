@@ -13,6 +13,7 @@ mod gateway;
 mod guard;
 mod intake;
 mod models;
+mod patience;
 mod pipeline;
 mod principal;
 mod relay;

@@ -27,6 +27,14 @@ pub(crate) struct Relay {
 struct Facts {
     content: bool,
     usage: Option<Usage>,
+    /// An error that came as an event.
+    error: Option<ApiError>,
+}
+
+impl Facts {
+    fn ok(&mut self) -> Result<()> {
+        self.error.take().map_or(Ok(()), Err)
+    }
 }
 
 #[derive(Debug)]
@@ -85,7 +93,7 @@ impl Relay {
                 let mut watch = Watch { encoder: &mut **encoder, facts: &mut self.facts };
                 let fed = decoder.feed(&chunk, &mut watch);
                 push(&mut self.out, encoder.take());
-                fed.map(|_| ())
+                fed.and_then(|_| self.facts.ok())
             }
             Way::Pass(pass) => pass.feed(chunk, &mut self.facts, &mut self.out),
         }
@@ -99,7 +107,7 @@ impl Relay {
         match &mut self.way {
             Way::Translate { decoder, encoder } => {
                 let mut watch = Watch { encoder: &mut **encoder, facts: &mut self.facts };
-                let finished = decoder.finish(&mut watch);
+                let finished = decoder.finish(&mut watch).and_then(|()| watch.facts.ok());
                 if finished.is_ok() {
                     encoder.finish();
                 }
@@ -230,8 +238,14 @@ struct Watch<'a> {
 impl EventSink for Watch<'_> {
     fn event(&mut self, event: Event<'_>) -> Flow {
         self.facts.content |= is_content(&event);
-        if let Event::Usage(usage) = &event {
-            self.facts.usage = Some(usage.clone());
+        match event {
+            // Told by whoever owns the stream: before any content another deployment takes over.
+            Event::Error(error) => {
+                self.facts.error = Some(error);
+                return Flow::Break(());
+            }
+            Event::Usage(ref usage) => self.facts.usage = Some(usage.clone()),
+            _ => {}
         }
         self.encoder.event(event)
     }

@@ -16,14 +16,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
+use crate::patience::{Busy, Patience};
 
 /// How the listener behaves.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Connections at once; further ones wait to be accepted.
     pub max_connections: usize,
-    /// How long a client may take to send a request's head, or to begin one on an idle connection.
+    /// How long a client may take to send a request's head, from its first byte.
     pub header_timeout: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle_timeout: Duration,
     /// How long running requests may take to end after a shutdown began.
     pub drain_timeout: Duration,
 }
@@ -42,7 +45,7 @@ pub async fn serve(
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.idle_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
     tokio::pin!(shutdown);
     loop {
@@ -56,17 +59,19 @@ pub async fn serve(
             gateway: Arc::clone(&gateway),
             watcher: graceful.watcher(),
             permit,
+            header_timeout: options.header_timeout,
         };
         let tls = tls.clone();
-        let header_timeout = options.header_timeout;
         gateway.tasks().spawn(async move {
             match tls {
                 None => connection.run(stream).await,
-                Some(tls) => match tokio::time::timeout(header_timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection.run(stream).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!("TLS handshake timed out"),
-                },
+                Some(tls) => {
+                    match tokio::time::timeout(connection.header_timeout, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => connection.run(stream).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                        Err(_) => tracing::debug!("TLS handshake timed out"),
+                    }
+                }
             }
         });
     }
@@ -111,14 +116,18 @@ struct Connection {
     gateway: Arc<Gateway>,
     watcher: Watcher,
     permit: OwnedSemaphorePermit,
+    header_timeout: Duration,
 }
 
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let gateway = self.gateway;
+        let busy = Busy::default();
+        let stream = Patience::new(stream, busy.clone(), self.header_timeout);
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
-            async move { Ok::<_, Infallible>(gateway.handle(request).await) }
+            let answering = busy.begin();
+            async move { Ok::<_, Infallible>(gateway.handle(request).await.map(|body| body.answering(answering))) }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         // A client that breaks its connection is not a fault of ours; what it cost is in the request's log.

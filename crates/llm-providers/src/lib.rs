@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod frame;
 pub mod mock;
 pub mod name;
+mod quirk;
 pub mod replay;
 pub mod table;
 pub mod target;

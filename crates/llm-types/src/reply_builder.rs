@@ -100,6 +100,8 @@ fn append(part: &mut Part, delta: Delta<'_>) {
         (Part::Text(text), Delta::Extra(extra)) => merge(&mut text.extra, &extra),
         (Part::ToolCall(call), Delta::Extra(extra)) => merge(&mut call.extra, &extra),
         (Part::Reasoning(reasoning), Delta::Extra(extra)) => merge(&mut reasoning.extra, &extra),
+        (Part::Image(image), Delta::Extra(extra)) => merge(&mut image.extra, &extra),
+        (Part::Audio(audio), Delta::Extra(extra)) => merge(&mut audio.extra, &extra),
         _ => {}
     }
 }

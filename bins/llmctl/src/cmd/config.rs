@@ -125,6 +125,31 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_fit_the_built_in_providers() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config-examples");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+        assert!(!files.is_empty());
+        let (mut output, out, _) = output(true);
+        assert_eq!(check(&files, &Everything, &mut output).unwrap(), Exit::Ok, "{}", out.text());
+        assert_eq!(out.text(), "[]\n");
+    }
+
+    /// An environment in which every variable is set and every file is there.
+    #[derive(Debug)]
+    struct Everything;
+
+    impl Env for Everything {
+        fn var(&self, _: &str) -> Option<String> {
+            Some("sk-test".to_owned())
+        }
+
+        fn file(&self, _: &str) -> std::io::Result<String> {
+            Ok("sk-test".to_owned())
+        }
+    }
+
+    #[test]
     fn what_is_shown_holds_no_secret() {
         let file = file("[auth]\nmaster_key = '${KEY}'\n");
         let env = FixedEnv::new([("KEY", "sk-secret")]);

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod chat;
 mod completions;
 mod config;
 mod models;
@@ -11,6 +12,7 @@ use crate::output::Output;
 /// Carries a command out.
 pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
+        Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Config(command) => config::run(command, out),
         Command::Completions { shell } => completions::run(shell, out),

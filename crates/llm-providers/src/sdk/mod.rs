@@ -5,6 +5,8 @@
 
 mod client;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use client::{ChatReply, Client, ClientBuilder};
 pub use stream::ChatStream;

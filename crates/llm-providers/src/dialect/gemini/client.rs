@@ -8,6 +8,7 @@ use llm_types::{ApiError, Call, ErrorKind, Head, Op, Reply, Result, Segments};
 use super::host::{self, Verb};
 use super::{decode, encode};
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest};
+use crate::quirk::demanded;
 
 /// The client half of the dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +21,7 @@ impl ClientCodec for Client {
                 let verb = if request.delivery.stream { Verb::Stream } else { Verb::Generate };
                 let path = host::path(cx.model, verb)?;
                 let (body, memo) = encode::body(request, cx)?;
-                Ok(wire(path, Segments::from(body), memo))
+                demanded(wire(path, Segments::from(body), memo), cx)
             }
         }
     }

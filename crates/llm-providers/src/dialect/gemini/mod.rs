@@ -13,4 +13,7 @@ mod model;
 mod schema;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::Client;

@@ -136,9 +136,8 @@ impl<'a> Cut<'a> {
     fn plain(&mut self, members: &Map<String, Value>) -> Map<String, Value> {
         let mut out = Map::new();
         for (name, value) in members {
-            if KEPT.contains(&name.as_str()) {
-                out.insert(name.clone(), value.clone());
-            } else if name == "format" && FORMATS.iter().any(|format| value == format) {
+            let known_format = name == "format" && FORMATS.iter().any(|format| value == format);
+            if known_format || KEPT.contains(&name.as_str()) {
                 out.insert(name.clone(), value.clone());
             } else if name == "format" || !WORKED_IN.contains(&name.as_str()) {
                 self.lost.insert(name.clone());

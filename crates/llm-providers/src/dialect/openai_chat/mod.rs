@@ -13,3 +13,6 @@ mod wire;
 
 pub use client::Client;
 pub use server::Server;
+
+#[cfg(test)]
+mod tests;

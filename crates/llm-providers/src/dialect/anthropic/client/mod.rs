@@ -25,6 +25,7 @@ use llm_types::{ApiError, Call, Head, Op, Reply, Result};
 
 use super::stream;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest};
+use crate::quirk::demanded;
 
 pub(super) use reply::{citation, keep, stream_error};
 
@@ -35,12 +36,12 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
-            Call::Chat(request) => encode::chat(request, cx),
+            Call::Chat(request) => demanded(encode::chat(request, cx)?, cx),
         }
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
-        encode::splice(head, cx).map(Some)
+        demanded(encode::splice(head, cx)?, cx).map(Some)
     }
 
     fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {

@@ -132,7 +132,7 @@ impl OpenBlock {
                 }
                 (open(Kind::Redacted), flow)
             }
-            Block::ToolUse(block) if memo.json_tool == block.name.as_ref().map(Str::as_str) => {
+            Block::ToolUse(block) if is_answer(memo, block.name.as_ref()) => {
                 answered = Answered::Structured;
                 let mut answer = JsonAnswer::default();
                 if let Some(input) = block.input.as_ref().filter(|input| !is_empty_object(input.get())) {
@@ -237,6 +237,11 @@ impl OpenBlock {
         }
         Ok(out.end())
     }
+}
+
+/// Whether this tool is the one through which a structured answer was asked for.
+fn is_answer(memo: &Memo, name: Option<&Str<'_>>) -> bool {
+    memo.json_tool.is_some_and(|tool| name.is_some_and(|name| name.as_str() == tool))
 }
 
 fn opaque(block: &Block<'_>, raw: &Raw<'_>) -> Kind {

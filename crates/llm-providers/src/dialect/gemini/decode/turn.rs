@@ -102,7 +102,7 @@ impl Answer {
         if let Some(json) = error {
             return Err(Stop::Said(error::contained(json)));
         }
-        // Cloned out of `self`, which the candidates below change: names are few and mostly none.
+        // Taken out of `self`, which is changed below while the names are read.
         let memo = std::mem::take(&mut self.memo);
         let mut out = Out { sink, memo: &memo };
         let counts = usage_metadata.unwrap_or_default();

@@ -44,6 +44,11 @@ impl<'a> Native<'a> {
         Ok(native)
     }
 
+    /// Whether the request stands on cached content.
+    pub(super) fn is_cached(&self) -> bool {
+        self.cached_content.is_some()
+    }
+
     /// `generation_config` as the caller gave it; other fields of the request fill what it leaves open.
     ///
     /// # Errors
@@ -95,9 +100,6 @@ pub(super) fn members<'a>(
     body.safety_settings = native.safety_settings.map(Into::into);
     body.labels = native.labels.map(Into::into);
     body.cached_content = native.cached_content.map(Into::into);
-    if body.cached_content.is_some() {
-        cached(body, cx);
-    }
     for (name, value) in extra.iter() {
         let spelled = camel(name);
         match spelled.as_str() {
@@ -120,20 +122,6 @@ fn is_set(name: &str, body: &wire::Request<'_>) -> bool {
         "tools" => body.tools.is_some(),
         "toolConfig" => body.tool_config.is_some(),
         _ => body.service_tier.is_some(),
-    }
-}
-
-/// Cached content holds the instructions and tools; beside it they are a 400.
-fn cached(body: &mut wire::Request<'_>, cx: &mut Cx<'_>) {
-    const WHY: &str = "cached content brings its own";
-    if body.system_instruction.take().is_some() {
-        cx.changes.dropped("system messages", WHY);
-    }
-    if body.tools.take().is_some() {
-        cx.changes.dropped("tools", WHY);
-    }
-    if body.tool_config.take().is_some() {
-        cx.changes.dropped("tool_choice", WHY);
     }
 }
 

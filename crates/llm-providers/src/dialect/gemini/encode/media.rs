@@ -13,6 +13,9 @@ use llm_types::{ApiError, Result, Str};
 use super::wire;
 use crate::dialect::gemini::host::{self, Fetched};
 
+/// The unnamed member in which the decoder leaves the media type of sound.
+pub(super) const MADE_AS: &str = "mimeType";
+
 /// What is known of some bytes beside themselves.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hint<'a> {
@@ -35,9 +38,10 @@ impl<'a> Hint<'a> {
         Self { media_type: file.media_type.as_deref(), filename: file.filename.as_deref(), format: None }
     }
 
-    /// Of sound.
+    /// Of sound. Sound that a model made says its media type among the unnamed members.
     pub(super) fn audio(audio: &'a Audio) -> Self {
-        Self { media_type: None, filename: None, format: audio.format.as_deref() }
+        let made = audio.extra.get(MADE_AS).and_then(|json| serde_json::from_str(json.get()).ok());
+        Self { media_type: made, filename: None, format: audio.format.as_deref() }
     }
 }
 

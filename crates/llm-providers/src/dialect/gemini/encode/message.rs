@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use llm_types::chat::{CacheControl, Message, Role};
 use llm_types::{ApiError, Extra, Result, Str};
 
+use super::media::MADE_AS;
 use super::name::Names;
 use super::{Cx, NO_COUNTERPART, wire};
 use crate::dialect::gemini::model::Resolution;
@@ -227,6 +228,7 @@ impl<'a, 'x, 'c> Turns<'a, 'x, 'c> {
         for (name, value) in extra.iter() {
             match name {
                 "video_metadata" | "videoMetadata" => part.video_metadata = Some(value.into()),
+                MADE_AS if part.inline_data.is_some() => {}
                 "thought_signature" | "thoughtSignature" if value.get().starts_with('"') => {
                     part.thought_signature = serde_json::from_str(value.get()).ok();
                 }

@@ -12,7 +12,7 @@ mod part;
 mod thinking;
 mod tool;
 
-use llm_types::chat::{CacheOptions, ChatRequest, Identity};
+use llm_types::chat::{CacheOptions, ChatRequest, Identity, Role};
 use llm_types::{ApiError, Changes, Dialect, Result, Str};
 
 use super::model::Model;
@@ -87,10 +87,14 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
     let conversation = turns.finish()?;
 
     let mut body = wire::Request { contents: Some(conversation.contents), ..wire::Request::default() };
-    body.system_instruction = conversation.system;
-    let tools = tool::tools(tooling, web_search.as_ref(), &mut names, &mut cx)?;
-    body.tool_config = tool::config(tooling, &tools, &mut names, &mut cx);
-    body.tools = (!tools.list.is_empty()).then_some(tools.list);
+    if native.is_cached() {
+        cached(request, &mut cx);
+    } else {
+        body.system_instruction = conversation.system;
+        let tools = tool::tools(tooling, web_search.as_ref(), &mut names, &mut cx)?;
+        body.tool_config = tool::config(tooling, &tools, &mut names, &mut cx);
+        body.tools = (!tools.list.is_empty()).then_some(tools.list);
+    }
 
     let mut config = native.config()?;
     option::sampling(sampling, &mut config, &mut cx);
@@ -108,6 +112,24 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| ApiError::bad_request("the request cannot be written as JSON").with_source(error))?;
     Ok((bytes, Memo { tool_names: names.rewritten(), ..Memo::default() }))
+}
+
+/// Cached content brings its own instructions and tools; beside it they are a 400.
+fn cached(request: &ChatRequest, cx: &mut Cx<'_>) {
+    const WHY: &str = "cached content brings its own";
+    for (index, message) in request.messages.iter().enumerate() {
+        if cx.model.system && matches!(message.role, Role::System | Role::Developer) {
+            cx.changes.dropped(format!("messages[{index}]"), WHY);
+        }
+    }
+    let tools = [
+        ("tools", !request.tooling.tools.is_empty()),
+        ("tool_choice", request.tooling.choice.is_some()),
+        ("web_search_options", request.web_search.is_some()),
+    ];
+    for (path, _) in tools.into_iter().filter(|(_, set)| *set) {
+        cx.changes.dropped(path, WHY);
+    }
 }
 
 fn unsupported(cache: &CacheOptions, identity: &Identity, cx: &mut Cx<'_>) {

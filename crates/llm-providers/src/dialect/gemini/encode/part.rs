@@ -213,7 +213,9 @@ impl<'a> Turns<'a, '_, '_> {
             self.cx.changes.dropped(place.message(&format!(".{name}")), NO_COUNTERPART);
         }
         let id = call_id.split_once(SIGNATURE_IN_ID).map_or(call_id.as_str(), |(id, _)| id);
-        let name = self.calls.get(id).copied().or(name.as_deref()).ok_or_else(|| {
+        // Deprecated function messages have names and no ids.
+        let called = if id.is_empty() { None } else { self.calls.get(id).copied() };
+        let name = called.or(name.as_deref()).ok_or_else(|| {
             ApiError::bad_request(format!(
                 "no tool call `{id}` comes before its result: send the assistant message that holds it"
             ))
@@ -280,9 +282,12 @@ impl<'a> Turns<'a, '_, '_> {
 
 /// The object that a function answered: its own where its text is one, else the text in one.
 fn answer(parts: &[Part], is_error: bool) -> Result<wire::Raw<'_>> {
-    if let [Part::Text(part)] = parts
-        && !is_error
-        && let Some(object) = object(&part.text)
+    let mut texts = parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    if let (Some(text), None, false) = (texts.next(), texts.next(), is_error)
+        && let Some(object) = object(text)
     {
         return Ok(object.into());
     }

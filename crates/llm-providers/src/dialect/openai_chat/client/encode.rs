@@ -8,9 +8,10 @@ use llm_types::{Changes, Dialect, Edits, Extra, Head, Members, MessageQuirk, Res
 
 use super::super::path::Path;
 use super::super::wire::{CacheControlJson, Open, Request, Stop, StreamOptions};
-use super::quirk::{Foreign, Row, foreign};
+use super::foreign::{Foreign, foreign};
 use super::{message, option, tool};
 use crate::codec::EncodeCx;
+use crate::quirk::Row;
 
 /// The whole body.
 pub(super) fn request(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Segments> {

@@ -60,6 +60,8 @@ struct Found {
     param: String,
     status: Option<StatusCode>,
     flagged: bool,
+    /// This is the cause of another error: its own cause is not looked for.
+    is_cause: bool,
 }
 
 /// How deep shapes may be nested in each other.
@@ -206,18 +208,18 @@ impl Found {
         }
         if let Some(Metadata { raw, reasons, flagged_input, extra: _ }) = &shape.metadata {
             self.flagged |= reasons.is_some() || flagged_input.is_some();
-            if let Some(raw) = raw {
-                self.cause(raw, depth);
+            if let Some(raw) = raw.filter(|_| !self.is_cause) {
+                self.cause(raw);
             }
         }
     }
 
     /// Adds the message of the provider behind a provider.
-    fn cause(&mut self, raw: &RawValue, depth: u8) {
+    fn cause(&mut self, raw: &RawValue) {
         let text = serde_json::from_str::<Lossy<'_>>(raw.get()).map(|text| text.0);
         let json = text.as_deref().unwrap_or(raw.get());
-        let mut cause = Found::default();
-        cause.look(json.trim(), depth);
+        let mut cause = Found { is_cause: true, ..Found::default() };
+        cause.look(json.trim(), DEPTH);
         let words = if cause.message.is_empty() { json.trim() } else { &cause.message };
         self.say(words);
     }

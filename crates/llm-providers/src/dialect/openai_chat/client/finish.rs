@@ -13,8 +13,8 @@ pub(super) enum Ended {
 
 /// Reads `finish_reason`. Empty: the provider did not say; an answer that called tools then ended for
 /// that, as it did where the provider says `stop`.
-pub(super) fn ended(word: &str, called: bool) -> Ended {
-    let stop = if called { FinishKind::ToolCalls } else { FinishKind::Stop };
+pub(super) fn ended(word: &str, calls: usize) -> Ended {
+    let stop = if calls > 0 { FinishKind::ToolCalls } else { FinishKind::Stop };
     let (kind, usual) = match word {
         "" | "stop" => (stop, true),
         "length" => (FinishKind::Length, true),

@@ -159,8 +159,8 @@ fn assistant<'a>(writer: &mut Writer<'_, '_>, message: &'a Message, path: &Path<
     let mut thoughts = Vec::new();
     let content = path.key("content");
     let call_list = path.key("tool_calls");
-    for (index, one) in parts.iter().enumerate() {
-        let place = content.index(index);
+    for one in parts {
+        let place = content.index(body.len());
         match one {
             Part::Reasoning(reasoning) => thoughts.push(reasoning),
             Part::Refusal(text) => refusal.push_str(&text.text),

@@ -5,14 +5,15 @@
 //! written, so that both ways agree on every quirk.
 
 mod citation;
+mod content;
 mod decode;
 mod encode;
 mod error;
 mod finish;
+mod foreign;
 mod message;
 mod option;
 mod part;
-mod quirk;
 mod splice;
 mod stream;
 mod tap;
@@ -71,6 +72,3 @@ fn wire_request(body: Segments) -> WireRequest {
         memo: Memo::default(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -41,6 +41,11 @@ impl<'a> Body<'a> {
         self.items.extend(part.map(Item::Json));
     }
 
+    /// How many parts there are.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether there is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()

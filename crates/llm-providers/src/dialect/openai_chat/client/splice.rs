@@ -7,8 +7,9 @@
 use llm_types::{Edits, Head, MessageQuirk as Q, Result, Segments, Str};
 use memchr::memmem;
 
-use super::quirk::{Foreign, Row, foreign};
+use super::foreign::{Foreign, foreign};
 use crate::codec::EncodeCx;
+use crate::quirk::Row;
 
 /// The edited body; `None` if it has to be written anew.
 pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments>> {
@@ -70,12 +71,13 @@ fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
 /// Whether the messages hold something that this provider does not take as it is.
 fn must_rewrite(row: &Row<'_>, messages: &[u8]) -> bool {
     let has = |needle: &str| memmem::find(messages, needle.as_bytes()).is_some();
-    let reasons: [(bool, &dyn Fn() -> bool); 16] = [
+    let reasons: [(bool, &dyn Fn() -> bool); 17] = [
         (!row.has(Q::CacheControl), &|| has("\"cache_control\"")),
         (true, &|| has("\"thinking_blocks\"")),
         (true, &|| has("\"provider_specific_fields\"")),
         (true, &|| has("__thought__")),
-        (true, &|| has("\"format\"") || followed_by(messages, "\"image_url\"", "\"")),
+        (true, &|| has("\"format\"") && (has("\"image_url\"") || has("\"file\""))),
+        (true, &|| followed_by(messages, "\"image_url\"", "\"")),
         // Of a tool call: it belongs to streams only.
         (true, &|| has("\"index\"")),
         (!row.has(Q::ReplayReasoning), &|| has("\"reasoning_content\"")),

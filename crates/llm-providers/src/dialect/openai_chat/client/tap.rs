@@ -152,7 +152,10 @@ impl StreamTap for Tap {
         if json.is_empty() {
             return Seen::Quiet;
         }
-        self.parsed(&json, event.starts_with(b"event: error"))
+        if event.starts_with(b"event: error") {
+            return Seen::Error(error::inside(&json));
+        }
+        self.parsed(&json)
     }
 
     fn usage(&self) -> Option<&Usage> {
@@ -171,16 +174,16 @@ fn is_done(event: &[u8]) -> bool {
 }
 
 impl Tap {
-    fn parsed(&mut self, json: &str, named_error: bool) -> Seen {
-        if named_error {
-            return Seen::Error(error::inside(json));
-        }
+    fn parsed(&mut self, json: &str) -> Seen {
         let Ok(facts) = serde_json::from_str::<Facts<'_>>(json) else {
             // Whatever it is, the client gets to see it.
             return Seen::Content;
         };
-        if facts.failure().is_some() {
-            return Seen::Error(error::inside(json));
+        match facts.failure() {
+            // The status may stand beside the error.
+            Some(_) if facts.error.is_some() => return Seen::Error(error::inside(json)),
+            Some(raw) => return Seen::Error(error::inside(raw.get())),
+            None => {}
         }
         let used = facts.usage();
         let counted = used.is_some();

@@ -101,36 +101,35 @@ pub(super) fn reply(reply: &Reply, cx: &ReplyCx) -> Vec<u8> {
 
 fn completion<'a>(reply: &'a Reply, cx: &'a ReplyCx) -> wire::Completion<'a> {
     let Reply { id, model, created, choices, usage, service_tier, system_fingerprint, origin, extra } = reply;
-    let own = *origin == Some(Dialect::OpenaiChat);
     let mut completion = wire::Completion {
-        id: Some(OrNull(Some(Str::from(if id.is_empty() { &cx.id } else { id })))),
-        object: Some(Str::from("chat.completion")),
+        id: Some(Word::from(if id.is_empty() { &*cx.id } else { id })),
+        object: Some(Word::from("chat.completion")),
         created: Some(Count(created.unwrap_or(cx.created))),
-        model: Some(Str::from(if model.is_empty() { &cx.model } else { model })),
-        choices: Some(choices.iter().map(|one| choice(one, own, cx)).collect()),
+        model: Some(Word::from(if model.is_empty() { &*cx.model } else { model })),
+        choices: Some(choices.iter().map(|one| choice(one, *origin, cx)).collect()),
         usage: usage.as_ref().map(usage::usage),
-        service_tier: service_tier.as_ref().map(Str::from),
-        system_fingerprint: system_fingerprint.as_ref().map(Str::from),
+        service_tier: service_tier.as_deref().map(Word::from),
+        system_fingerprint: system_fingerprint.as_deref().map(Word::from),
         ..wire::Completion::default()
     };
-    if own {
+    if *origin == Some(Dialect::OpenaiChat) {
         completion.extra = extra.members();
     }
     completion
 }
 
-fn choice<'a>(choice: &'a Choice, own: bool, cx: &ReplyCx) -> wire::Choice<'a> {
+fn choice<'a>(choice: &'a Choice, origin: Option<Dialect>, cx: &ReplyCx) -> wire::Choice<'a> {
     let Choice { index, parts, finish, logprobs, extra, message_extra } = choice;
-    let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let calls = parts.iter().filter(|part| matches!(part, Part::ToolCall(_))).count();
     let kind = finish.as_ref().map(|finish| finish.kind).unwrap_or_default();
     let mut message = message(parts, finish.as_ref(), cx);
     let mut out = wire::Choice {
         index: Some(Count(u64::from(*index))),
         logprobs: Some(OrNull(logprobs.as_ref().map(log_probs))),
-        finish_reason: Some(Word(Cow::Borrowed(finish_word(kind, called, cx.legacy_functions)))),
+        finish_reason: Some(Word(Cow::Borrowed(finish_word(kind, calls, cx)))),
         ..wire::Choice::default()
     };
-    if own {
+    if origin == Some(Dialect::OpenaiChat) {
         for (name, value) in message_extra.members().iter() {
             message.extra.push(Cow::Owned(name.to_owned()), value);
         }
@@ -141,13 +140,13 @@ fn choice<'a>(choice: &'a Choice, own: bool, cx: &ReplyCx) -> wire::Choice<'a> {
 }
 
 /// OpenAI's word. An answer that called tools ended for that, whatever the upstream says.
-pub(super) fn finish_word(kind: FinishKind, called: bool, legacy: bool) -> &'static str {
+pub(super) fn finish_word(kind: FinishKind, calls: usize, cx: &ReplyCx) -> &'static str {
     match kind {
-        FinishKind::Stop if called && legacy => "function_call",
-        FinishKind::Stop if called => "tool_calls",
+        FinishKind::Stop if calls > 0 && cx.legacy_functions => "function_call",
+        FinishKind::Stop if calls > 0 => "tool_calls",
         FinishKind::Stop => "stop",
         FinishKind::Length => "length",
-        FinishKind::ToolCalls if legacy => "function_call",
+        FinishKind::ToolCalls if cx.legacy_functions => "function_call",
         FinishKind::ToolCalls => "tool_calls",
         FinishKind::ContentFilter => "content_filter",
     }
@@ -182,7 +181,7 @@ fn message<'a>(parts: &'a [Part], finish: Option<&'a Finish>, cx: &ReplyCx) -> R
     let list = |list: Vec<Written<'a>>| Some(list).filter(|list| !list.is_empty());
     let content = has_text.then_some(ReplyContent::Text(Lossy(Cow::Owned(text))));
     ReplyMessage {
-        role: Some(Str::from("assistant")),
+        role: Some(Word::from("assistant")),
         content: Some(OrNull(content)),
         refusal: Some(OrNull((!refusal.is_empty()).then_some(Lossy(Cow::Owned(refusal))))),
         reasoning_content: (!thoughts.is_empty()).then_some(Lossy(Cow::Owned(thoughts))),

@@ -59,6 +59,23 @@ pub(super) fn value(out: &mut BytesMut, value: &impl serde::Serialize) {
     let _ = serde_json::to_writer(out.writer(), value);
 }
 
+/// `"name":"text"`
+pub(super) fn member(out: &mut BytesMut, name: &'static str, text: &str) {
+    out.put_u8(b'"');
+    out.put_slice(name.as_bytes());
+    out.put_slice(b"\":");
+    string(out, text);
+}
+
+/// `"object":{"name":"text"}`
+pub(super) fn member_object(out: &mut BytesMut, object: &'static str, name: &'static str, text: &str) {
+    out.put_u8(b'"');
+    out.put_slice(object.as_bytes());
+    out.put_slice(b"\":{");
+    member(out, name, text);
+    out.put_u8(b'}');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

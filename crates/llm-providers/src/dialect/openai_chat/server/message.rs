@@ -255,10 +255,9 @@ fn assistant(wire: wire::Message<'_>, path: &Path<'_>, legacy: &mut Legacy, inde
 fn thoughts(blocks: Option<Vec<wire::ThinkingBlock<'_>>>, text: Option<Str<'_>>) -> Vec<Part> {
     let blocks: Vec<Reasoning> = blocks.unwrap_or_default().into_iter().map(thinking_block).collect();
     let mut parts = Vec::new();
-    if blocks.iter().all(|block| block.text.is_empty()) {
-        if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
-            parts.push(Part::Reasoning(Reasoning { text: text.into_string(), ..Reasoning::default() }));
-        }
+    let textless = blocks.iter().all(|block| block.text.is_empty());
+    if let Some(text) = text.filter(|text| textless && !text.as_str().is_empty()) {
+        parts.push(Part::Reasoning(Reasoning { text: text.into_string(), ..Reasoning::default() }));
     }
     parts.extend(blocks.into_iter().map(Part::Reasoning));
     parts

@@ -49,6 +49,3 @@ impl ServerCodec for Server {
         Box::new(stream::Encoder::new(cx))
     }
 }
-
-#[cfg(test)]
-mod tests;

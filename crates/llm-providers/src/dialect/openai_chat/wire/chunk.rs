@@ -13,14 +13,14 @@ use super::{Count, LogProbs, OrNull, ThinkingBlock, Usage, Word, Written};
 wire_struct! {
     /// One chunk.
     pub(in super::super) struct Chunk<'a> {
-        id: Str<'a>,
-        object: Str<'a>,
+        id: Word<'a>,
+        object: Word<'a>,
         created: Count,
-        model: Str<'a>,
+        model: Word<'a>,
         choices: Vec<ChunkChoice<'a>>,
         usage: Usage<'a>,
-        service_tier: Str<'a>,
-        system_fingerprint: Str<'a>,
+        service_tier: Word<'a>,
+        system_fingerprint: Word<'a>,
         error: &'a RawValue,
         citations: Written<'a>,
         search_results: Written<'a>,
@@ -44,7 +44,7 @@ wire_struct! {
 wire_struct! {
     /// What is added to the message.
     pub(in super::super) struct Delta<'a> {
-        role: Str<'a>,
+        role: Word<'a>,
         content: DeltaContent<'a>,
         refusal: Piece<'a>,
         reasoning_content: Piece<'a>,

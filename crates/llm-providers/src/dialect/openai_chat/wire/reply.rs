@@ -14,14 +14,14 @@ use super::{Count, FunctionCall, Lossy, OrNull, ThinkingBlock, ToolCall, Word, W
 wire_struct! {
     /// A whole answer.
     pub(in super::super) struct Completion<'a> {
-        id: OrNull<Str<'a>>,
-        object: Str<'a>,
+        id: Word<'a>,
+        object: Word<'a>,
         created: Count,
-        model: Str<'a>,
+        model: Word<'a>,
         choices: Vec<Choice<'a>>,
         usage: Usage<'a>,
-        service_tier: Str<'a>,
-        system_fingerprint: Str<'a>,
+        service_tier: Word<'a>,
+        system_fingerprint: Word<'a>,
         error: &'a RawValue,
         base_resp: &'a RawValue,
         citations: Written<'a>,
@@ -44,7 +44,7 @@ wire_struct! {
 wire_struct! {
     /// What the model says.
     pub(in super::super) struct ReplyMessage<'a> {
-        role: Str<'a>,
+        role: Word<'a>,
         content: OrNull<ReplyContent<'a>>,
         refusal: OrNull<Lossy<'a>>,
         reasoning_content: Lossy<'a>,

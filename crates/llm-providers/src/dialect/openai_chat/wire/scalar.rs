@@ -115,6 +115,19 @@ impl Serialize for Count {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Word<'a>(pub Cow<'a, str>);
 
+impl<'a> Word<'a> {
+    /// The word, `None` if there is none.
+    pub(in super::super) fn non_empty(self) -> Option<Cow<'a, str>> {
+        Some(self.0).filter(|word| !word.is_empty())
+    }
+}
+
+impl<'a> From<&'a str> for Word<'a> {
+    fn from(word: &'a str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WordVisitor;

@@ -277,6 +277,13 @@ fn the_taker_can_stop_at_any_event() {
 }
 
 #[test]
+fn a_call_without_a_name_is_no_structured_answer() {
+    let middle = [open(0, json!({"type": "tool_use", "id": "1", "input": {}})), close(0)];
+    let reply = gather([stream(&middle, "tool_use").as_bytes()], &Memo::default()).unwrap();
+    assert_eq!((reply.tool_calls().count(), reply.finish()), (1, Some(FinishKind::ToolCalls)));
+}
+
+#[test]
 fn parts_do_not_overlap() {
     // A block that is never closed ends where the next begins.
     let middle =

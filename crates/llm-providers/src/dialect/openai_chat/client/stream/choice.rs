@@ -9,12 +9,20 @@ use super::super::super::wire::{
     self, AudioDelta, ChunkChoice, DeltaContent, ImageUrl, Written, without_padding,
 };
 use super::super::citation::{self, Marks, Sources};
-use super::super::decode::{self, ContentPart, Habits};
+use super::super::content::{self, ContentPart};
+use super::super::decode::{self, Habits};
 use super::super::error;
 use super::super::finish::{Ended, ended};
 use super::super::think::{Piece, Splitter};
 use super::part::{Kind, Parts};
 use super::tool::Calls;
+
+/// Whether the text of thoughts was handed on already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Yes,
+    No,
+}
 
 /// The state of one choice.
 #[derive(Debug)]
@@ -73,10 +81,10 @@ impl Choice {
         if let Some(raw) = failed {
             return Err(error::inside(raw.get()));
         }
-        if let Some(delta) = delta {
-            if self.delta(delta, sources, sink)?.is_break() {
-                return Ok(Flow::Break(()));
-            }
+        if let Some(delta) = delta
+            && self.delta(delta, sources, sink)?.is_break()
+        {
+            return Ok(Flow::Break(()));
         }
         if let Some(log_probs) = logprobs.and_then(|wire| wire.0).and_then(decode::log_probs) {
             let part = self.parts.text_number().unwrap_or_default();
@@ -90,7 +98,7 @@ impl Choice {
             return Ok(Flow::Break(()));
         }
         match finish_reason.map(|word| word.0).filter(|word| !word.is_empty()) {
-            Some(word) if ended(&word, false) == Ended::Failed => Err(decode::gave_up()),
+            Some(word) if ended(&word, 0) == Ended::Failed => Err(decode::gave_up()),
             Some(word) => {
                 self.finish = Some(word.into_owned());
                 Ok(Flow::Continue(()))
@@ -122,14 +130,15 @@ impl Choice {
             mut extra,
         } = delta;
         let thought = reasoning_content.filter(|piece| !piece.0.is_empty()).or(reasoning).unwrap_or_default();
-        let plain = !thought.0.is_empty();
+        // Where thoughts come in two forms, the text of the second is a copy.
+        let copies = if thought.0.is_empty() { Copies::No } else { Copies::Yes };
         let mut flow = self.push(Kind::Reasoning, thought.0, sink);
         if let (Flow::Continue(()), Some(json)) = (flow, &reasoning_details) {
-            flow = self.details(json, plain, sink);
+            flow = self.details(json, copies, sink);
         }
         for block in thinking_blocks.unwrap_or_default() {
             if flow.is_continue() {
-                flow = self.thinking_block(&block, plain, sink);
+                flow = self.thinking_block(&block, copies, sink);
             }
         }
         if flow.is_continue() {
@@ -254,7 +263,7 @@ impl Choice {
                     self.text(Wtf8::from(&*text), sources, sink)
                 }
                 Some("thinking" | "reasoning") => {
-                    let (text, signature) = decode::thoughts_of(&part);
+                    let (text, signature) = content::thoughts_of(&part);
                     let flow = self.push(Kind::Reasoning, Wtf8::from(text.as_str()), sink);
                     if flow.is_continue() { self.seal(signature, None, sink) } else { flow }
                 }
@@ -278,8 +287,6 @@ impl Choice {
         if self.calls.end(&mut self.parts, sink).is_break() || self.end_audio(sink).is_break() {
             return Flow::Break(());
         }
-        // One lifetime for both: the deltas are copied into the events anyway.
-        let delta: Option<Delta<'_>> = delta;
         self.parts.whole(start, delta, sink)
     }
 
@@ -307,9 +314,11 @@ impl Choice {
     }
 
     /// OpenRouter's `reasoning_details`: their text is in `reasoning` too; they are handed on whole.
-    fn details(&mut self, json: &Written<'_>, plain: bool, sink: &mut dyn EventSink) -> Flow {
-        for one in decode::reasoning_details(json) {
-            if !plain && self.push(Kind::Reasoning, Wtf8::from(one.text.as_str()), sink).is_break() {
+    fn details(&mut self, json: &Written<'_>, copies: Copies, sink: &mut dyn EventSink) -> Flow {
+        for one in content::reasoning_details(json) {
+            if copies == Copies::No
+                && self.push(Kind::Reasoning, Wtf8::from(one.text.as_str()), sink).is_break()
+            {
                 return Flow::Break(());
             }
             if self.seal(one.signature, one.redacted, sink).is_break() {
@@ -329,29 +338,31 @@ impl Choice {
     fn thinking_block(
         &mut self,
         block: &wire::ThinkingBlock<'_>,
-        plain: bool,
+        copies: Copies,
         sink: &mut dyn EventSink,
     ) -> Flow {
-        if let (false, Some(text)) = (plain, block.thinking.as_ref()) {
-            if self.push(Kind::Reasoning, Wtf8::from(&*text.0), sink).is_break() {
-                return Flow::Break(());
-            }
+        if let (Copies::No, Some(text)) = (copies, block.thinking.as_ref())
+            && self.push(Kind::Reasoning, Wtf8::from(&*text.0), sink).is_break()
+        {
+            return Flow::Break(());
         }
-        let own = |text: &Option<Str<'_>>| decode::non_empty(text.clone());
+        let own = |text: &Option<Str<'_>>| content::non_empty(text.clone());
         self.seal(own(&block.signature), own(&block.data), sink)
     }
 
+    /// The open text, or a new one: what belongs to a text may come before or behind it.
+    fn open_text(&mut self, sink: &mut dyn EventSink) -> (u32, Flow) {
+        if self.calls.end(&mut self.parts, sink).is_break() || self.end_audio(sink).is_break() {
+            return (0, Flow::Break(()));
+        }
+        self.parts.open(Kind::Text, sink)
+    }
+
     fn annotations(&mut self, list: &[Written<'_>], sink: &mut dyn EventSink) -> Flow {
-        let part = match self.parts.text_number() {
-            Some(part) => part,
-            None => {
-                let (part, flow) = self.parts.open(Kind::Text, sink);
-                if flow.is_break() {
-                    return flow;
-                }
-                part
-            }
-        };
+        let (part, flow) = self.open_text(sink);
+        if flow.is_break() {
+            return flow;
+        }
         for json in list {
             let delta = Delta::Citation(Cow::Owned(citation::annotation(&json.0)));
             if sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
@@ -375,7 +386,7 @@ impl Choice {
         let part = match self.audio {
             Some(part) => part,
             None => {
-                if self.parts.end(sink).is_break() {
+                if self.parts.end(sink).is_break() || self.calls.end(&mut self.parts, sink).is_break() {
                     return Flow::Break(());
                 }
                 let part = self.parts.number();
@@ -432,17 +443,18 @@ impl Choice {
     fn specific(&mut self, json: &Written<'_>, sink: &mut dyn EventSink) -> Flow {
         let mut extra = Extra::default();
         let mut found = Vec::new();
-        let signature = decode::specific_fields(json, &mut found, &mut extra);
+        let signature = content::specific_fields(json, &mut found, &mut extra);
         for part in found {
-            if let llm_types::chat::Part::Opaque(opaque) = part {
-                if self.whole(PartStart::Opaque(Cow::Owned(opaque)), None, sink).is_break() {
-                    return Flow::Break(());
-                }
+            if let llm_types::chat::Part::Opaque(opaque) = part
+                && self.whole(PartStart::Opaque(Cow::Owned(opaque)), None, sink).is_break()
+            {
+                return Flow::Break(());
             }
         }
-        if let (Some(signature), Some(part)) = (signature, self.parts.text_number()) {
+        if let Some(signature) = signature {
+            let (part, flow) = self.open_text(sink);
             let delta = Delta::Signature(Cow::Owned(signature));
-            if sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
+            if flow.is_break() || sink.event(Event::Delta { choice: self.index(), part, delta }).is_break() {
                 return Flow::Break(());
             }
         }
@@ -468,7 +480,7 @@ impl Choice {
         {
             return Flow::Break(());
         }
-        match ended(self.finish.as_deref().unwrap_or_default(), self.calls.any()) {
+        match ended(self.finish.as_deref().unwrap_or_default(), self.calls.count()) {
             Ended::Finish(finish) => sink.event(Event::Finish { choice: self.index(), finish }),
             // Refused when it was read.
             Ended::Failed => Flow::Continue(()),

@@ -11,7 +11,7 @@ mod tool;
 use llm_types::{ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, Members, Result, Start};
 use smallvec::SmallVec;
 
-use super::super::wire::{self, Chunk, ChunkChoice, Count, Written, without_padding};
+use super::super::wire::{self, Chunk, ChunkChoice, Count, Word, Written, without_padding};
 use super::citation::Sources;
 use super::decode::{self, Habits};
 use super::{error, usage};
@@ -36,6 +36,8 @@ struct State {
     choices: SmallVec<[choice::Choice; 1]>,
     /// Members of the whole reply, as last handed on: most providers repeat them in each chunk.
     members: Extra,
+    /// Members that came before the start.
+    held: Extra,
     sources: Sources,
 }
 
@@ -49,6 +51,7 @@ impl Decoder {
                 done: false,
                 choices: SmallVec::new(),
                 members: Extra::default(),
+                held: Extra::default(),
                 sources: Sources::default(),
             },
         }
@@ -140,17 +143,15 @@ impl State {
         without_padding(&mut extra);
         let id = id.unwrap_or_default();
         // Azure's first chunk has filter results only: neither an id nor a model.
-        let nameless = id.as_str().is_empty() && choices.is_empty();
+        let nameless = id.0.is_empty() && choices.is_empty();
         if !self.started && !nameless {
             self.started = true;
-            let tier = service_tier.filter(|tier| !tier.as_str().is_empty());
-            let fingerprint = system_fingerprint.filter(|print| !print.as_str().is_empty());
             let start = Start {
                 id: id.0,
                 model: model.unwrap_or_default().0,
                 created: created.map(|count| count.0).filter(|at| *at > 0),
-                service_tier: tier.map(|tier| tier.0),
-                system_fingerprint: fingerprint.map(|print| print.0),
+                service_tier: service_tier.and_then(Word::non_empty),
+                system_fingerprint: system_fingerprint.and_then(Word::non_empty),
             };
             if sink.event(Event::Start(start)).is_break() {
                 return Ok(Flow::Break(()));
@@ -187,7 +188,7 @@ impl State {
         raw: &[(&str, &Option<Written<'_>>)],
         sink: &mut dyn EventSink,
     ) -> Flow {
-        let mut fresh = Extra::default();
+        let mut fresh = std::mem::take(&mut self.held);
         for (name, value) in extra.iter() {
             fresh.set(name, value.to_owned());
         }
@@ -196,6 +197,10 @@ impl State {
             if fresh.get(name).is_some_and(|new| new.get() == value.get()) {
                 fresh.remove(name);
             }
+        }
+        if !self.started {
+            self.held = fresh;
+            return Flow::Continue(());
         }
         if fresh.is_empty() {
             return Flow::Continue(());

@@ -9,7 +9,7 @@ use llm_types::chat::ToolCallKind;
 use llm_types::{Delta, Event, EventSink, Extra, Flow, PartStart, SurrogateCarry, Wtf8};
 
 use super::super::super::wire::{Count, CustomDelta, FunctionDelta, ToolCallDelta, without_padding};
-use super::super::decode::{mint_id, specific_fields};
+use super::super::content::{mint_id, specific_fields};
 use super::part::Parts;
 
 /// The most calls that one answer may make.
@@ -46,9 +46,9 @@ struct Fragment<'a> {
 }
 
 impl Calls {
-    /// Whether any tool was called.
-    pub(super) fn any(&self) -> bool {
-        !self.list.is_empty()
+    /// How many tools were called.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
     }
 
     /// Takes one entry of `delta.tool_calls`.
@@ -187,10 +187,10 @@ impl Calls {
             if call.send(Cow::Borrowed(left), choice, sink).is_break() {
                 return Flow::Break(());
             }
-            if let Some(part) = call.part {
-                if sink.event(Event::PartEnd { choice, part }).is_break() {
-                    return Flow::Break(());
-                }
+            if let Some(part) = call.part
+                && sink.event(Event::PartEnd { choice, part }).is_break()
+            {
+                return Flow::Break(());
             }
         }
         Flow::Continue(())

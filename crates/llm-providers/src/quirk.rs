@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 
-use llm_types::{Changes, Edits, Head, MessageQuirk, ProviderSpec, Quirks, Str};
+use llm_types::{Changes, Edits, Head, MessageQuirk, ProviderSpec, Quirks, Result, Str};
+
+use crate::codec::{EncodeCx, WireRequest};
 
 /// The quirks that hold for one call.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     provider: &'a str,
     model: &'a str,
     /// The provider's own, then those of the rules that apply.
@@ -18,28 +20,28 @@ pub(super) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The quirks for the model of `cx` at this effort.
-    pub(super) fn new(spec: &'a ProviderSpec, model: &'a str, effort: Option<&'a str>) -> Self {
+    pub(crate) fn new(spec: &'a ProviderSpec, model: &'a str, effort: Option<&'a str>) -> Self {
         Self { provider: &spec.name, model, quirks: spec.quirks_for(model, effort).collect() }
     }
 
     /// Whether messages have to respect this.
-    pub(super) fn has(&self, quirk: MessageQuirk) -> bool {
+    pub(crate) fn has(&self, quirk: MessageQuirk) -> bool {
         self.quirks.iter().any(|quirks| quirks.messages.contains(&quirk))
     }
 
     /// Whether the provider does not take this member.
-    pub(super) fn drops(&self, name: &str) -> bool {
+    pub(crate) fn drops(&self, name: &str) -> bool {
         self.quirks.iter().any(|quirks| quirks.drop.iter().any(|drop| drop == name))
     }
 
     /// Whether the row has its own word for this member, so that it is not foreign there. A row that
     /// takes a member that OpenAI does not know (`thinking`) renames it to itself.
-    pub(super) fn takes(&self, name: &str) -> bool {
+    pub(crate) fn takes(&self, name: &str) -> bool {
         self.quirks.iter().any(|quirks| quirks.rename.contains_key(name)) && !self.drops(name)
     }
 
     /// The model as the body names it.
-    pub(super) fn model(&self) -> Cow<'a, str> {
+    pub(crate) fn model(&self) -> Cow<'a, str> {
         let prefix = self.quirks.iter().rev().find_map(|quirks| quirks.model_prefix.as_deref());
         match prefix {
             Some(prefix) if !self.model.starts_with(prefix) => Cow::Owned(format!("{prefix}{}", self.model)),
@@ -48,19 +50,23 @@ impl<'a> Row<'a> {
     }
 
     /// Why something is dropped.
-    pub(super) fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         format!("not supported by {}", self.provider)
     }
 
-    /// Edits the members of `head` as the row demands.
-    pub(super) fn apply(&self, head: &Head, edits: &mut Edits, changes: &mut Changes) {
-        let untouched = |quirks: &&Quirks| {
+    /// Whether it demands nothing of the top-level members.
+    fn is_plain(&self) -> bool {
+        self.quirks.iter().all(|quirks| {
             quirks.drop.is_empty()
                 && quirks.rename.is_empty()
                 && quirks.clamp.is_empty()
                 && quirks.words.is_empty()
-        };
-        if self.quirks.iter().all(untouched) {
+        })
+    }
+
+    /// Edits the members of `head` as the row demands.
+    pub(crate) fn apply(&self, head: &Head, edits: &mut Edits, changes: &mut Changes) {
+        if self.is_plain() {
             return;
         }
         for member in head.members() {
@@ -106,7 +112,7 @@ impl<'a> Row<'a> {
             return;
         };
         let within = number.max(*low).min(*high);
-        if within < number || within > number {
+        if !(*low..=*high).contains(&number) {
             let json = if within.fract() == 0.0 { format!("{within:.0}") } else { within.to_string() };
             edits.set(head, name, json.into_bytes());
             let why = format!("{} takes {low} to {high}", self.provider);
@@ -129,22 +135,58 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What becomes of a top-level member that is not OpenAI's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
-    /// It was for the gateway, which has read it.
-    Gateway,
-    /// It belongs to another provider.
-    Other,
+/// Edits a body that was written in full as the row demands.
+///
+/// # Errors
+/// When what was written is no JSON object.
+pub(crate) fn demanded(mut wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let row = Row::new(cx.spec, cx.model, None);
+    let model = row.model();
+    if row.is_plain() && model == cx.model {
+        return Ok(wire);
+    }
+    let head = Head::scan(wire.body.to_bytes())?;
+    let mut edits = Edits::default();
+    if model != cx.model && head.get("model").is_some() {
+        edits.set(&head, "model", serde_json::to_vec(&*model).unwrap_or_default());
+    }
+    row.apply(&head, &mut edits, cx.changes);
+    wire.body = edits.apply(&head);
+    Ok(wire)
 }
 
-/// Whether a top-level member is known to be no business of an OpenAI-compatible provider.
-pub(super) fn foreign(name: &str) -> Option<Foreign> {
-    match name {
-        "fallbacks" | "tags" | "drop_params" => Some(Foreign::Gateway),
-        "extra_headers" | "extra_body" | "context_management" | "thinking" | "cache_control" => {
-            Some(Foreign::Other)
-        }
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::ClientCodec;
+    use crate::dialect;
+    use llm_types::chat::{ChatRequest, Message};
+    use llm_types::{Call, Dialect};
+
+    #[test]
+    fn a_row_s_demands_hold_in_every_dialect() {
+        let check = |dialect, drop: &str, path: &[&str]| {
+            let mut spec = ProviderSpec { name: "corp".to_owned(), dialect, ..ProviderSpec::default() };
+            let mut request = ChatRequest::new([Message::user("Hello!")]);
+            request.limits.stop = vec!["END".to_owned()];
+            request.sampling.temperature = Some(0.5);
+            let call = Call::from(request);
+            let codec: &dyn ClientCodec = dialect::client(dialect).unwrap();
+            let encode = |spec: &ProviderSpec| {
+                let mut changes = Changes::default();
+                let mut cx = EncodeCx { spec, model: "m", changes: &mut changes };
+                let wire = codec.encode(&call, &mut cx).unwrap();
+                let body: serde_json::Value = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
+                (path.iter().try_fold(&body, |value, name| value.get(name)).cloned(), changes.header())
+            };
+            assert!(encode(&spec).0.is_some(), "{dialect}");
+            spec.quirks.drop.push(drop.to_owned());
+            let (left, changes) = encode(&spec);
+            assert_eq!(left, None, "{dialect}");
+            assert!(changes.contains(&format!("dropped {drop} (not supported by corp)")), "{changes}");
+        };
+        check(Dialect::OpenaiChat, "stop", &["stop"]);
+        check(Dialect::Anthropic, "stop_sequences", &["stop_sequences"]);
+        check(Dialect::Gemini, "generationConfig", &["generationConfig", "temperature"]);
     }
 }

@@ -4,6 +4,8 @@
 //! and a text delta costs one copy. The rules are those that OpenAI's clients rely on: the role once and
 //! first, tool calls numbered densely from 0, one finish chunk per choice, usage only if asked for.
 
+mod tool;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_types::chat::{Citation, ToolCallKind};
 use llm_types::{
@@ -12,7 +14,8 @@ use llm_types::{
 use smallvec::SmallVec;
 
 use super::encode::{self, Cited, Fields, OpaqueOut};
-use super::{error, json, usage};
+use super::json::{self, member, member_object};
+use super::{error, usage};
 use crate::codec::{ReplyCx, StreamEncoder};
 
 /// Writes the chunks of one stream.
@@ -34,7 +37,7 @@ struct Choice {
     index: u32,
     role_sent: bool,
     finished: bool,
-    called: u64,
+    called: usize,
     images: usize,
     /// Characters of text so far.
     chars: u64,
@@ -193,98 +196,6 @@ impl Encoder {
         }
     }
 
-    fn open_call(&mut self, at: usize, id: &str, name: &str, kind: ToolCallKind) -> u64 {
-        let Some(choice) = self.choices.get_mut(at) else {
-            return 0;
-        };
-        let index = choice.called;
-        choice.called += 1;
-        let minted;
-        let id = if id.is_empty() {
-            minted = format!("call_{}", uuid::Uuid::new_v4().simple());
-            &minted
-        } else {
-            id
-        };
-        let form = self.form(kind);
-        self.delta(at, |out| {
-            if form == ToolCallKind::LegacyFunction {
-                out.put_slice(b"\"function_call\":{\"name\":");
-                json::string(out, name);
-                out.put_slice(b",\"arguments\":\"\"}");
-                return;
-            }
-            out.put_slice(b"\"tool_calls\":[{\"index\":");
-            json::number(out, index);
-            out.put_slice(b",\"id\":");
-            json::string(out, id);
-            if form == ToolCallKind::Custom {
-                out.put_slice(b",\"type\":\"custom\",\"custom\":{\"name\":");
-                json::string(out, name);
-                out.put_slice(b",\"input\":\"\"}}]");
-            } else {
-                out.put_slice(b",\"type\":\"function\",\"function\":{\"name\":");
-                json::string(out, name);
-                out.put_slice(b",\"arguments\":\"\"}}]");
-            }
-        });
-        index
-    }
-
-    /// The form in which the client expects a call.
-    fn form(&self, kind: ToolCallKind) -> ToolCallKind {
-        match kind {
-            _ if self.cx.legacy_functions => ToolCallKind::LegacyFunction,
-            ToolCallKind::Custom => ToolCallKind::Custom,
-            ToolCallKind::Function | ToolCallKind::LegacyFunction => ToolCallKind::Function,
-        }
-    }
-
-    fn arguments(&mut self, at: usize, number: u32, text: &str) {
-        let Some(Kind::Tool { index, kind, empty }) = self.part(at, number).map(|part| &mut part.kind) else {
-            return;
-        };
-        *empty = false;
-        let (index, kind) = (*index, *kind);
-        let form = self.form(kind);
-        self.delta(at, |out| {
-            if form == ToolCallKind::LegacyFunction {
-                return member_object(out, "function_call", "arguments", text);
-            }
-            out.put_slice(b"\"tool_calls\":[{\"index\":");
-            json::number(out, index);
-            out.put_u8(b',');
-            match form {
-                ToolCallKind::Custom => member_object(out, "custom", "input", text),
-                _ => member_object(out, "function", "arguments", text),
-            }
-            out.put_slice(b"}]");
-        });
-    }
-
-    fn signature(&mut self, at: usize, number: u32, text: &str) {
-        let legacy = self.cx.legacy_functions;
-        match self.part(at, number).map(|part| &part.kind) {
-            Some(Kind::Reasoning) => self.delta(at, |out| {
-                out.put_slice(
-                    b"\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":",
-                );
-                json::string(out, text);
-                out.put_slice(b"}]");
-            }),
-            Some(&Kind::Tool { index, .. }) if !legacy => self.delta(at, |out| {
-                out.put_slice(b"\"tool_calls\":[{\"index\":");
-                json::number(out, index);
-                out.put_u8(b',');
-                member_object(out, "provider_specific_fields", "thought_signature", text);
-                out.put_slice(b"}]");
-            }),
-            _ => {
-                self.fields(at, &Fields { thought_signature: Some(text), ..Fields::default() });
-            }
-        }
-    }
-
     fn fields(&mut self, at: usize, fields: &Fields<'_>) {
         self.delta(at, |out| {
             out.put_slice(b"\"provider_specific_fields\":");
@@ -406,7 +317,7 @@ impl Encoder {
             return;
         };
         choice.finished = true;
-        let word = encode::finish_word(finish.kind, choice.called > 0, self.cx.legacy_functions);
+        let word = encode::finish_word(finish.kind, choice.called, &self.cx);
         let mut fields = Fields::default();
         Fields::finish(finish, &mut fields);
         self.chunk(at, |out| {
@@ -431,23 +342,6 @@ impl Encoder {
             }
         }
     }
-}
-
-/// `"name":"text"`
-fn member(out: &mut BytesMut, name: &'static str, text: &str) {
-    out.put_u8(b'"');
-    out.put_slice(name.as_bytes());
-    out.put_slice(b"\":");
-    json::string(out, text);
-}
-
-/// `"object":{"name":"text"}`
-fn member_object(out: &mut BytesMut, object: &'static str, name: &'static str, text: &str) {
-    out.put_u8(b'"');
-    out.put_slice(object.as_bytes());
-    out.put_slice(b"\":{");
-    member(out, name, text);
-    out.put_u8(b'}');
 }
 
 /// `,"name":value` for each.

@@ -1,0 +1,56 @@
+//! Calls: the one place that knows the SDK's client.
+//!
+//! A gateway is one more OpenAI-compatible provider, in a table that holds nothing else: what the gateway
+//! serves must not be judged by what is known of providers here.
+
+use llm_config::Provider;
+use llm_providers::table::ProviderTable;
+use llm_providers::target::TargetOptions;
+use llm_providers::{ChatReply, ChatStream, Client, name};
+use llm_types::chat::ChatRequest;
+use llm_types::{Result, Secret};
+
+use crate::input::gateway::Gateway;
+
+/// The name of the table's only row in gateway mode.
+const GATEWAY: &str = "gateway";
+
+/// A client, and what stands before the model's name.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    client: Client,
+    model: String,
+}
+
+impl Caller {
+    /// Straight to the model's provider; `key` instead of the environment's.
+    pub(crate) fn direct(model: &str, key: Option<String>) -> Result<Self> {
+        let mut builder = Client::builder();
+        if let Some(key) = key {
+            let (spec, _) = name::resolve(ProviderTable::builtin(), model)?;
+            let options = TargetOptions { api_key: Some(Secret::new(key)), ..TargetOptions::default() };
+            builder = builder.connection(&spec.name, options);
+        }
+        Ok(Self { client: builder.build()?, model: model.to_owned() })
+    }
+
+    /// Through a gateway.
+    pub(crate) fn through(gateway: Gateway, model: &str) -> Result<Self> {
+        let row = Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Provider::default() };
+        let table = ProviderTable::default().with(vec![row.spec(None)]);
+        let Gateway { api_base, key } = gateway;
+        let options = TargetOptions { api_base: Some(api_base), api_key: key, ..TargetOptions::default() };
+        let client = Client::builder().table(table.into()).connection(GATEWAY, options).build()?;
+        Ok(Self { client, model: format!("{GATEWAY}/{model}") })
+    }
+
+    /// Asks for a whole answer.
+    pub(crate) async fn chat(&self, request: ChatRequest) -> Result<ChatReply> {
+        self.client.chat(&self.model, request).await
+    }
+
+    /// Asks for an answer as it comes.
+    pub(crate) async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        self.client.chat_stream(&self.model, request).await
+    }
+}

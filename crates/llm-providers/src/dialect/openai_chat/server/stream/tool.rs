@@ -1,0 +1,102 @@
+//! Tool calls in a stream, and signatures over parts of it.
+
+use bytes::BufMut;
+use llm_types::chat::ToolCallKind;
+
+use super::super::encode::Fields;
+use super::super::json::{self, member_object};
+use super::{Encoder, Kind};
+
+impl Encoder {
+    pub(super) fn open_call(&mut self, at: usize, id: &str, name: &str, kind: ToolCallKind) -> u64 {
+        let Some(choice) = self.choices.get_mut(at) else {
+            return 0;
+        };
+        let index = u64::try_from(choice.called).unwrap_or(u64::MAX);
+        choice.called += 1;
+        let minted;
+        let id = if id.is_empty() {
+            minted = format!("call_{}", uuid::Uuid::new_v4().simple());
+            &minted
+        } else {
+            id
+        };
+        let form = self.form(kind);
+        self.delta(at, |out| {
+            if form == ToolCallKind::LegacyFunction {
+                out.put_slice(b"\"function_call\":{\"name\":");
+                json::string(out, name);
+                out.put_slice(b",\"arguments\":\"\"}");
+                return;
+            }
+            out.put_slice(b"\"tool_calls\":[{\"index\":");
+            json::number(out, index);
+            out.put_slice(b",\"id\":");
+            json::string(out, id);
+            if form == ToolCallKind::Custom {
+                out.put_slice(b",\"type\":\"custom\",\"custom\":{\"name\":");
+                json::string(out, name);
+                out.put_slice(b",\"input\":\"\"}}]");
+            } else {
+                out.put_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+                json::string(out, name);
+                out.put_slice(b",\"arguments\":\"\"}}]");
+            }
+        });
+        index
+    }
+
+    /// The form in which the client expects a call.
+    fn form(&self, kind: ToolCallKind) -> ToolCallKind {
+        match kind {
+            _ if self.cx.legacy_functions => ToolCallKind::LegacyFunction,
+            ToolCallKind::Custom => ToolCallKind::Custom,
+            ToolCallKind::Function | ToolCallKind::LegacyFunction => ToolCallKind::Function,
+        }
+    }
+
+    pub(super) fn arguments(&mut self, at: usize, number: u32, text: &str) {
+        let Some(Kind::Tool { index, kind, empty }) = self.part(at, number).map(|part| &mut part.kind) else {
+            return;
+        };
+        *empty = false;
+        let (index, kind) = (*index, *kind);
+        let form = self.form(kind);
+        self.delta(at, |out| {
+            if form == ToolCallKind::LegacyFunction {
+                return member_object(out, "function_call", "arguments", text);
+            }
+            out.put_slice(b"\"tool_calls\":[{\"index\":");
+            json::number(out, index);
+            out.put_u8(b',');
+            match form {
+                ToolCallKind::Custom => member_object(out, "custom", "input", text),
+                _ => member_object(out, "function", "arguments", text),
+            }
+            out.put_slice(b"}]");
+        });
+    }
+
+    pub(super) fn signature(&mut self, at: usize, number: u32, text: &str) {
+        let legacy = self.cx.legacy_functions;
+        match self.part(at, number).map(|part| &part.kind) {
+            Some(Kind::Reasoning) => self.delta(at, |out| {
+                out.put_slice(
+                    b"\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":",
+                );
+                json::string(out, text);
+                out.put_slice(b"}]");
+            }),
+            Some(&Kind::Tool { index, .. }) if !legacy => self.delta(at, |out| {
+                out.put_slice(b"\"tool_calls\":[{\"index\":");
+                json::number(out, index);
+                out.put_u8(b',');
+                member_object(out, "provider_specific_fields", "thought_signature", text);
+                out.put_slice(b"}]");
+            }),
+            _ => {
+                self.fields(at, &Fields { thought_signature: Some(text), ..Fields::default() });
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Failures in every shape, and answers that are none.
+
+use http::{HeaderMap, StatusCode};
+use llm_types::ErrorKind;
+
+use super::super::Client;
+use super::{decode, plain};
+use crate::codec::ClientCodec as _;
+
+#[test]
+fn errors_of_every_shape_are_read() {
+    let check = |status: u16, body: &str, expect: &str| {
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = Client.decode_error(status, &HeaderMap::new(), body.as_bytes());
+        let got = format!(
+            "{:?} {} {:?} {:?}",
+            error.kind,
+            error.message,
+            error.code.as_deref().unwrap_or_default(),
+            error.param.as_deref().unwrap_or_default()
+        );
+        assert_eq!(got, expect, "{body}");
+    };
+    check(400, r#"{"error":{"message":"m","type":"t","param":"p","code":"c"}}"#, r#"BadRequest m "c" "p""#);
+    check(401, r#"{"error":"bad key"}"#, r#"Auth bad key "" """#);
+    check(401, r#"{"detail":"Invalid API Key"}"#, r#"Auth Invalid API Key "" """#);
+    check(
+        422,
+        r#"{"detail":[{"loc":["body","messages",0,"x"],"msg":"Extra inputs","type":"extra_forbidden"}]}"#,
+        r#"Unprocessable messages.0.x: Extra inputs "" "messages.0.x""#,
+    );
+    check(
+        429,
+        r#"{"object":"error","message":"slow","type":"t","param":null,"code":3505}"#,
+        r#"RateLimit slow "3505" """#,
+    );
+    check(
+        400,
+        r#"{"object":"error","message":{"detail":[{"loc":["body","stop"],"msg":"no"}]}}"#,
+        r#"BadRequest stop: no "" "stop""#,
+    );
+    check(403, r#"{"code":"denied","error":"no team"}"#, r#"Permission no team "denied" """#);
+    check(404, r#"[{"error":{"message":"gone","code":404}}]"#, r#"NotFound gone "404" """#);
+    check(
+        403,
+        r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#,
+        r#"Permission Authentication error "10000" """#,
+    );
+    check(
+        403,
+        r#"{"error_code":"PERMISSION_DENIED","message":"no"}"#,
+        r#"Permission no "PERMISSION_DENIED" """#,
+    );
+    check(
+        429,
+        r#"{"error":{"code":429,"message":"Provider returned error","metadata":{"provider_name":"X","raw":"{\"error\":{\"message\":\"limit of X\"}}"}}}"#,
+        r#"RateLimit Provider returned error: limit of X "429" """#,
+    );
+    check(
+        403,
+        r#"{"error":{"code":403,"message":"flagged","metadata":{"reasons":["violence"],"flagged_input":"…"}}}"#,
+        r#"ContentPolicy flagged "403" """#,
+    );
+    check(
+        400,
+        r#"{"error":{"code":"content_filter","message":"filtered","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+        r#"ContentPolicy filtered "content_filter" """#,
+    );
+    check(
+        502,
+        "<html>secret</html>",
+        r#"BadGateway the upstream answered 502 Bad Gateway without a readable error "" """#,
+    );
+    check(
+        500,
+        "",
+        r#"Internal the upstream answered 500 Internal Server Error without a readable error "" """#,
+    );
+    let groq = r#"{"error":{"code":"tool_use_failed","message":"m","failed_generation":"x"}}"#;
+    let error = Client.decode_error(StatusCode::BAD_REQUEST, &HeaderMap::new(), groq.as_bytes());
+    assert_eq!(error.should_retry, Some(true));
+}
+
+#[test]
+fn an_answer_that_is_none_is_an_error() {
+    let check = |body: &str, kind: ErrorKind| {
+        assert_eq!(decode(body, &plain()).unwrap_err().kind, kind, "{body}");
+        let tapped = Client.tap(llm_types::Op::Chat, body.as_bytes());
+        if kind == ErrorKind::UpstreamFormat {
+            assert_eq!(tapped.unwrap_err().kind, kind, "{body}");
+        }
+    };
+    check("[]", ErrorKind::UpstreamFormat);
+    check(r#"{"status":"ok"}"#, ErrorKind::UpstreamFormat);
+    check(r#"{"error":{"message":"x","code":402}}"#, ErrorKind::Payment);
+    check(r#"{"choices":[],"base_resp":{"status_code":1002,"status_msg":"slow"}}"#, ErrorKind::RateLimit);
+    check(
+        r#"{"choices":[{"error":{"message":"x","code":503},"finish_reason":"error"}]}"#,
+        ErrorKind::Unavailable,
+    );
+    check(r#"{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"#, ErrorKind::Api);
+}

@@ -1,0 +1,158 @@
+//! The client over a transport of the test's own.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use llm_types::chat::{ChatRequest, Message};
+use llm_types::{ApiError, Delta, ErrorKind, Event, FinishKind, Result};
+
+use crate::Client;
+use crate::transport::{ByteStream, RequestBody, Transport};
+
+/// Answers every call alike, and keeps what was sent.
+#[derive(Debug)]
+struct Canned {
+    status: u16,
+    content_type: &'static str,
+    chunks: Vec<&'static str>,
+    sent: Mutex<Vec<(http::request::Parts, serde_json::Value)>>,
+}
+
+#[async_trait]
+impl Transport for Canned {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let json = serde_json::from_slice(&body).unwrap();
+        self.sent.lock().unwrap().push((head, json));
+        let chunks: Vec<Result<Bytes>> = self.chunks.iter().map(|chunk| Ok(Bytes::from(*chunk))).collect();
+        let body: ByteStream = Box::pin(stream::iter(chunks));
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = self.status.try_into().unwrap();
+        answer.headers_mut().insert(CONTENT_TYPE, self.content_type.parse().unwrap());
+        Ok(answer)
+    }
+}
+
+fn canned(status: u16, content_type: &'static str, chunks: &[&'static str]) -> (Client, Arc<Canned>) {
+    let canned = Canned { status, content_type, chunks: chunks.to_vec(), sent: Mutex::default() };
+    let transport = Arc::new(canned);
+    let client = Client::builder()
+        .transport(Arc::<Canned>::clone(&transport) as Arc<dyn Transport>)
+        .env(|name| (name == "OPENAI_API_KEY" || name == "ANTHROPIC_API_KEY").then(|| "sk-test".to_owned()))
+        .build()
+        .unwrap();
+    (client, transport)
+}
+
+const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5",
+"content":[{"type":"text","text":"Hi!"}],"stop_reason":"end_turn","stop_sequence":null,
+"usage":{"input_tokens":3,"output_tokens":2}}"#;
+
+#[tokio::test]
+async fn a_chat_reaches_another_dialect_and_tells_what_was_lost() {
+    let (client, transport) = canned(200, "application/json", &[MESSAGE]);
+    let mut request = ChatRequest::new([Message::system("Be brief."), Message::user("Hello!")]);
+    request.sampling.seed = Some(7);
+    let reply = client.chat("anthropic/claude-sonnet-4-5", request).await.unwrap();
+    assert_eq!(reply.text(), "Hi!");
+    assert_eq!(reply.finish(), Some(FinishKind::Stop));
+    assert_eq!(reply.usage.as_ref().unwrap().total_tokens(), 5);
+    assert!(reply.changes.header().starts_with("dropped seed"), "{}", reply.changes.header());
+
+    let sent = transport.sent.lock().unwrap();
+    let (head, body) = sent.first().unwrap();
+    assert_eq!(head.uri, "https://api.anthropic.com/v1/messages");
+    assert_eq!(head.headers["x-api-key"], "sk-test");
+    assert_eq!(body["system"][0]["text"], "Be brief.");
+    assert_eq!(body["model"], "claude-sonnet-4-5");
+}
+
+#[tokio::test]
+async fn a_stream_yields_typed_events() {
+    let chunks = [
+        "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\ndata: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"con",
+        "tent\":\"Hel\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"lo\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    ];
+    let (client, transport) = canned(200, "text/event-stream", &chunks);
+    let request = || ChatRequest::new([Message::user("Hello!")]);
+    let mut events = client.chat_stream("gpt-4o", request()).await.unwrap();
+    let mut text = String::new();
+    while let Some(event) = events.next().await {
+        if let Event::Delta { delta: Delta::Text(more), .. } = event.unwrap() {
+            text.push_str(&more);
+        }
+    }
+    assert_eq!(text, "Hello");
+    let reply = client.chat_stream("gpt-4o", request()).await.unwrap().collect().await.unwrap();
+    assert_eq!((reply.text().as_str(), reply.finish()), ("Hello", Some(FinishKind::Stop)));
+
+    let sent = transport.sent.lock().unwrap();
+    let (head, body) = sent.first().unwrap();
+    assert_eq!(head.headers[AUTHORIZATION], "Bearer sk-test");
+    assert_eq!(body["stream"], true);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_ends_in_an_error() {
+    let chunk = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";
+    let (client, _) = canned(200, "text/event-stream", &[chunk]);
+    let events = client.chat_stream("gpt-4o", ChatRequest::new([Message::user("Hello!")])).await.unwrap();
+    let error = events.collect().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Connection);
+}
+
+#[tokio::test]
+async fn failures_name_the_provider_and_what_to_do() {
+    let body = r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}"#;
+    let (client, _) = canned(429, "application/json", &[body]);
+    let ask = async |model: &str| -> ApiError {
+        client.chat(model, ChatRequest::new([Message::user("Hello!")])).await.unwrap_err()
+    };
+    let limited = ask("openai/gpt-4o").await;
+    assert_eq!(limited.kind, ErrorKind::RateLimit);
+    assert_eq!(limited.provider.as_deref(), Some("openai"));
+    let keyless = ask("gemini/gemini-2.5-flash").await;
+    assert_eq!(keyless.kind, ErrorKind::Auth);
+    assert!(keyless.message.contains("GEMINI_API_KEY"), "{keyless}");
+    assert_eq!(ask("opnai/gpt-4o").await.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn strict_refuses_what_would_be_lost_before_anything_is_sent() {
+    let transport = Arc::new(Canned {
+        status: 200,
+        content_type: "application/json",
+        chunks: vec![MESSAGE],
+        sent: Mutex::default(),
+    });
+    let client = Client::builder()
+        .transport(Arc::<Canned>::clone(&transport) as Arc<dyn Transport>)
+        .env(|name| (name == "ANTHROPIC_API_KEY").then(|| "sk-test".to_owned()))
+        .strict()
+        .build()
+        .unwrap();
+    let mut request = ChatRequest::new([Message::user("Hello!")]);
+    request.sampling.seed = Some(7);
+    let error = client.chat("anthropic/claude-sonnet-4-5", request).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::UnsupportedParam);
+    assert!(error.message.contains("seed"), "{error}");
+    assert!(transport.sent.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_built_in_provider_needs_no_network() {
+    let (client, transport) = canned(500, "text/plain", &[]);
+    let request = || ChatRequest::new([Message::user("Hello!")]);
+    let reply = client.chat("mock/echo", request()).await.unwrap();
+    assert!(reply.text().contains("Hello!"));
+    let streamed = client.chat_stream("mock/echo", request()).await.unwrap().collect().await.unwrap();
+    assert_eq!(streamed.text(), reply.text());
+    assert!(transport.sent.lock().unwrap().is_empty());
+}
