@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -39,7 +39,6 @@ pub(crate) struct Lab {
 /// What a client got.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether the body ended as HTTP wants it.
     pub(crate) whole: bool,
@@ -48,12 +47,6 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// What the gateway said it changed; empty where it changed nothing.
-    pub(crate) fn changes(&self) -> &str {
-        let header = self.headers.get("x-gateway-changes");
-        header.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -71,6 +64,7 @@ impl Lab {
         let options = ServeOptions {
             max_connections: 64,
             header_timeout: PATIENCE,
+            idle_timeout: PATIENCE,
             drain_timeout: Duration::from_secs(1),
         };
         let served = Arc::clone(&gateway);
@@ -102,7 +96,7 @@ impl Lab {
                     Err(_) => whole = false,
                 }
             }
-            Answer { status: head.status, headers: head.headers, body: bytes.into(), whole }
+            Answer { status: head.status, body: bytes.into(), whole }
         };
         tokio::time::timeout(PATIENCE, exchange).await.expect("the gateway answers in time")
     }

@@ -7,7 +7,10 @@
 #![cfg(test)]
 
 mod fact;
+mod golden;
 mod lab;
+mod lost;
+mod pass;
 mod pipe;
 mod provider;
 mod recording;

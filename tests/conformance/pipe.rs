@@ -1,13 +1,14 @@
-//! A provider's stream to an OpenAI client, in memory: the two codecs and nothing between them.
+//! From an OpenAI client to a provider and back, in memory: the codecs and nothing between them.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use llm_config::Deployment;
-use llm_providers::codec::{ClientCodec, DecodeCx, Memo, ReplyCx, ServerCodec};
+use llm_providers::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec, WireRequest};
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
-use llm_types::{Dialect, Op, ProviderSpec, Result};
+use llm_types::{Changes, Dialect, Head, Op, ProviderSpec, Result};
+use serde_json::Value;
 
 /// The way from one deployment to its client.
 pub(crate) struct Pipe {
@@ -50,6 +51,26 @@ impl Pipe {
     fn cx<'c>(&'c self, memo: &'c Memo) -> DecodeCx<'c> {
         DecodeCx { spec: &self.spec, model: &self.model, memo }
     }
+}
+
+/// A client's request as it is sent to a model's provider, and what was lost of it. It is spliced where that
+/// can be done.
+pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Changes)> {
+    let (spec, model) = name::resolve(ProviderTable::builtin(), model)?;
+    let codec = dialect::client(spec.dialect).expect("a provider that is called");
+    let body = Bytes::from(request.to_string());
+    let mut changes = Changes::default();
+    if spec.dialect == Dialect::OpenaiChat {
+        let mut cx = EncodeCx { spec: &spec, model: &model, changes: &mut changes };
+        if let Some(wire) = codec.splice(&Head::scan(body.clone())?, &mut cx)? {
+            return Ok((wire, changes));
+        }
+    }
+    let mut changes = Changes::default();
+    let mut call = openai().decode(Op::Chat, &body)?;
+    call.set_model(&model);
+    let wire = codec.encode(&call, &mut EncodeCx { spec: &spec, model: &model, changes: &mut changes })?;
+    Ok((wire, changes))
 }
 
 /// The half that an OpenAI client calls.

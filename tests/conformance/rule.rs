@@ -28,16 +28,22 @@ const RULES: &[Rule] = &[
             body["stream_options"] = json!({"include_usage": true});
         }
     }),
-    rule("the first o1 models know no system message: openai/chat-error-400-e65bb5 is the proof", |case, body| {
-        if case.recording.model().is_some_and(|model| model.starts_with("o1-mini")) {
-            each(body, "/messages", |message| replace(message, "role", "system", "user"));
-        }
-    }),
-    rule("deepseek's v4 models refuse `required` while they think: deepseek/chat-error-400-6455fc", |case, body| {
-        if case.recording.provider == "deepseek" {
-            replace(body, "tool_choice", "required", "auto");
-        }
-    }),
+    rule(
+        "the first o1 models know no system message: openai/chat-error-400-e65bb5 is the proof",
+        |case, body| {
+            if case.recording.model().is_some_and(|model| model.starts_with("o1-mini")) {
+                each(body, "/messages", |message| replace(message, "role", "system", "user"));
+            }
+        },
+    ),
+    rule(
+        "deepseek's v4 models refuse `required` while they think: deepseek/chat-error-400-6455fc",
+        |case, body| {
+            if case.recording.provider == "deepseek" {
+                replace(body, "tool_choice", "required", "auto");
+            }
+        },
+    ),
     rule("a tool's default type is said: `custom`", |case, body| {
         if case.recording.operation == "messages" {
             each(body, "/tools", |tool| {
@@ -61,19 +67,26 @@ const RULES: &[Rule] = &[
             });
         }
     }),
-    rule("of a file by its id an OpenAI client does not say what it is: such a file is an upload", |case, body| {
-        if case.recording.operation == "messages" {
-            parts(body, |part| {
-                if let (Some("document"), Some(id)) = (part["type"].as_str(), part.pointer("/source/file_id")) {
-                    *part = json!({"type": "container_upload", "file_id": id});
-                }
-            });
-        }
-    }),
+    rule(
+        "of a file by its id an OpenAI client does not say what it is: such a file is an upload",
+        |case, body| {
+            if case.recording.operation == "messages" {
+                parts(body, |part| {
+                    if let (Some("document"), Some(id)) =
+                        (part["type"].as_str(), part.pointer("/source/file_id"))
+                    {
+                        *part = json!({"type": "container_upload", "file_id": id});
+                    }
+                });
+            }
+        },
+    ),
     rule("a schema goes as JSON Schema, unchanged, and not in Gemini's own dialect of it", |case, body| {
         if case.recording.operation == "generateContent" {
             each(body, "/tools", |tool| {
-                each(tool, "/function_declarations", |one| rename(one, "parameters", "parameters_json_schema"));
+                each(tool, "/function_declarations", |one| {
+                    rename(one, "parameters", "parameters_json_schema")
+                });
             });
             if let Some(config) = body.get_mut("generation_config") {
                 rename(config, "response_schema", "response_json_schema");
@@ -160,17 +173,20 @@ const RULES: &[Rule] = &[
             });
         }
     }),
-    rule("a call that comes back without its signature is marked, and Gemini 3 insists on it", |case, body| {
-        if lost(case, "thought signatures") {
-            content_parts(body, |part| {
-                if gemini_3(case) && part.get("function_call").is_some() {
-                    part["thought_signature"] = "skip_thought_signature_validator".into();
-                } else {
-                    remove(part, "thought_signature");
-                }
-            });
-        }
-    }),
+    rule(
+        "a call that comes back without its signature is marked, and Gemini 3 insists on it",
+        |case, body| {
+            if lost(case, "thought signatures") {
+                content_parts(body, |part| {
+                    if gemini_3(case) && part.get("function_call").is_some() {
+                        part["thought_signature"] = "skip_thought_signature_validator".into();
+                    } else {
+                        remove(part, "thought_signature");
+                    }
+                });
+            }
+        },
+    ),
 ];
 
 /// What we must send where a recorded client sent this. Notes the rules that changed something.

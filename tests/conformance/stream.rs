@@ -7,7 +7,7 @@ use llm_testkit::player::{Cut, pieces};
 use llm_testkit::{Facts, Recording, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::fact::told;
+use crate::fact::{booked, told};
 use crate::lab::{Lab, deployment};
 use crate::pipe::Pipe;
 use crate::provider::deployment_for;
@@ -31,7 +31,7 @@ fn a_cut_anywhere_changes_nothing() {
     let mut failures = String::new();
     for case in streams() {
         let (text, pipe) = opened(&case);
-        let expect = told(&case);
+        let expect = Facts { usage: booked(&case), ..told(&case) };
         let whole = pipe.run([text.as_bytes()]).unwrap();
         let problems = expect.differences(&facts_of_openai_reply(&whole));
         problems.iter().for_each(|problem| _ = writeln!(failures, "{}: {problem}", case.recording));
@@ -121,7 +121,8 @@ fn says_complete(operation: &str, text: &str) -> bool {
     let events = llm_testkit::sse::json_events(text);
     // The choices that have begun, and those that have ended.
     let (mut begun, mut ended) = (Vec::new(), Vec::new());
-    let (list, reason) = if operation == "chat" { ("choices", "finish_reason") } else { ("candidates", "finishReason") };
+    let (list, reason) =
+        if operation == "chat" { ("choices", "finish_reason") } else { ("candidates", "finishReason") };
     for choice in events.iter().filter_map(|event| event[list].as_array()).flatten() {
         begun.push(choice["index"].as_u64().unwrap_or(0));
         if choice[reason].as_str().is_some_and(|reason| !reason.is_empty()) {
@@ -183,7 +184,8 @@ fn openai_halves(delta: fn(&str) -> Value) -> String {
 }
 
 fn anthropic_halves(block: &str, delta: &str, member: &str) -> String {
-    let event = |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default());
+    let event =
+        |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default());
     let tool = block == "tool_use";
     let start = if tool {
         json!({"type": block, "id": "toolu_1", "name": "f", "input": {}})
@@ -195,7 +197,11 @@ fn anthropic_halves(block: &str, delta: &str, member: &str) -> String {
     let mut out = event(json!({"type": "message_start", "message": message}));
     out += &event(json!({"type": "content_block_start", "index": 0, "content_block": start}));
     let [first, second] = halves();
-    let pieces = if tool { [format!("{{\"x\":\"{first}"), format!("{second}\"}}")] } else { [first.to_owned(), second.to_owned()] };
+    let pieces = if tool {
+        [format!("{{\"x\":\"{first}"), format!("{second}\"}}")]
+    } else {
+        [first.to_owned(), second.to_owned()]
+    };
     for piece in pieces {
         let delta = json!({"type": delta, member: piece});
         out += &event(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
@@ -209,7 +215,8 @@ fn anthropic_halves(block: &str, delta: &str, member: &str) -> String {
 
 fn gemini_halves(part: fn(&str) -> Value) -> String {
     let chunk = |part: Value, finish: Value| {
-        let candidate = json!({"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": finish});
+        let candidate =
+            json!({"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": finish});
         format!("data: {}\n\n", json!({"candidates": [candidate], "modelVersion": "m"}))
     };
     let [first, second] = halves();
