@@ -5,6 +5,7 @@
 mod args;
 mod exit;
 mod log;
+mod memory;
 mod run;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    memory::small_pages();
     let args = args::Args::parse();
     match run::run(&args) {
         Ok(()) => ExitCode::SUCCESS,

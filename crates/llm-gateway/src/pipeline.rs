@@ -89,7 +89,8 @@ where
     // dispatch, guard out, settle; the body is held until the answer is over
     let held = (running, share);
     if !stream {
-        let answer = dispatch.run(ticket).await?;
+        // Boxed, as below: a future of this size costs more to move than to allocate.
+        let answer = Box::pin(dispatch.run(ticket)).await?;
         drop(held);
         return Ok(respond_with(answer, &model, codec, started));
     }

@@ -127,7 +127,8 @@ impl Connection {
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
             let answering = busy.begin();
-            async move { Ok::<_, Infallible>(gateway.handle(request).await.map(|body| body.answering(answering))) }
+            let answer = Box::pin(gateway.handle(request));
+            async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering))) }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         // A client that breaks its connection is not a fault of ours; what it cost is in the request's log.

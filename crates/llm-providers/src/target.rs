@@ -120,6 +120,7 @@ impl Target {
         let route = route(&spec, &model, options, env).map_err(named)?;
         let headers = headers(&spec, route.as_ref(), options, env).map_err(named)?;
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), &headers);
+        let spec = Arc::new(settled(&spec, &model));
         Ok(Self { spec, model, route, headers, fingerprint })
     }
 
@@ -315,6 +316,17 @@ pub fn is_configured(spec: &ProviderSpec, env: Env<'_>) -> bool {
     let has_key = spec.auth != AuthStyle::None && matches!(key, Ok(Some(_)));
     let has_base = spec.base_env.iter().any(|name| env(name).is_some_and(|value| !value.trim().is_empty()));
     (has_key || (spec.key_optional && has_base)) && credential::base(spec, None, env).is_ok()
+}
+
+/// The row with the rules that are for this model and no others, so that no call has to match names.
+fn settled(spec: &ProviderSpec, model: &str) -> ProviderSpec {
+    let mut spec = spec.clone();
+    spec.rules.retain(|rule| rule.is_for(model));
+    for rule in &mut spec.rules {
+        rule.models = vec!["*".to_owned()];
+        rule.except = Vec::new();
+    }
+    spec
 }
 
 #[cfg(test)]

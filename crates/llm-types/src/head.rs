@@ -2,28 +2,27 @@
 //!
 //! When both sides speak one dialect the body is forwarded as it came. All we need of it is where its
 //! top-level members are: then `model` is replaced in place, a member renamed or left out, and every
-//! other byte goes through untouched. The text is fully validated on the way (one pass, no tree:
-//! measured 6.5 µs and 3 allocations on a 19 KB body, against 31 µs and 575 for a `Value`).
+//! other byte goes through untouched. The text is fully validated on the way, in one pass and without a tree.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::{ApiError, Result, Str};
+use crate::scan::{Fault, Keys, Scanner};
+use crate::{ApiError, Result};
 
 /// The most top-level members that a body may have.
 const MEMBER_LIMIT: usize = 256;
+/// How many different keys inside a member are noted.
+const KEY_LIMIT: usize = 24;
 
 /// The top-level members of one JSON object, over the bytes they stand in.
 #[derive(Debug, Clone)]
 pub struct Head {
     body: Bytes,
-    members: SmallVec<[Member; 12]>,
+    members: Vec<Member>,
 }
 
 /// One top-level member.
@@ -32,6 +31,14 @@ pub struct Member {
     name: Cow<'static, str>,
     start: usize,
     value: Range<usize>,
+    keys: NestedKeys,
+}
+
+/// The different keys of the objects inside a member, as they stand between their quotes.
+#[derive(Debug, Clone)]
+enum NestedKeys {
+    All(Vec<Range<usize>>),
+    TooMany,
 }
 
 impl Member {
@@ -52,14 +59,38 @@ impl Head {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(ApiError::bad_request("the body is empty: send a JSON object"));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(&body);
-        let members = HeadSeed { body: &body }
-            .deserialize(&mut deserializer)
-            .and_then(|members| deserializer.end().map(|()| members))
-            .map_err(|error| {
-                ApiError::bad_request(format!("the body is not a valid JSON object: {error}"))
-            })?;
+        let members = members(&body).map_err(|fault| not_json(&body, fault))?;
+        if !body.is_ascii() && std::str::from_utf8(&body).is_err() {
+            return Err(ApiError::bad_request("the body is not UTF-8: send JSON in UTF-8"));
+        }
+        for (index, member) in members.iter().enumerate() {
+            if members.iter().take(index).any(|earlier| earlier.name == member.name) {
+                let message = format!("the body has the duplicate member `{}`: send it once", member.name);
+                return Err(ApiError::bad_request(message).with_param(member.name.to_string()));
+            }
+        }
         Ok(Self { body, members })
+    }
+
+    /// Whether an object somewhere inside a member has this key. May say yes without reason where keys are
+    /// escaped or many; never no of a key that is there.
+    #[must_use]
+    pub fn mentions(&self, member: &str, key: &str) -> bool {
+        let Some(member) = self.members.iter().find(|m| m.name == member) else {
+            return false;
+        };
+        let bytes = |range: &Range<usize>| self.body.get(range.clone()).unwrap_or_default();
+        match &member.keys {
+            NestedKeys::All(keys) => keys.iter().any(|range| {
+                let name = bytes(range);
+                // An escaped key may be any key.
+                name == key.as_bytes() || name.contains(&b'\\')
+            }),
+            NestedKeys::TooMany => {
+                let quoted = format!("\"{key}\"");
+                memchr::memmem::find(bytes(&member.value), quoted.as_bytes()).is_some()
+            }
+        }
     }
 
     /// The bytes that were read.
@@ -112,53 +143,83 @@ impl Head {
     }
 }
 
-struct HeadSeed<'b> {
-    body: &'b [u8],
-}
-
-impl<'de> DeserializeSeed<'de> for HeadSeed<'_> {
-    type Value = SmallVec<[Member; 12]>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+/// The members of the object that `body` is.
+fn members(body: &[u8]) -> Result<Vec<Member>, Fault> {
+    let mut scanner = Scanner::new(body);
+    let mut members = Vec::with_capacity(12);
+    scanner.space();
+    if !scanner.eat(b'{') {
+        return Err(scanner.fault("expected a JSON object"));
     }
-}
-
-impl<'de> Visitor<'de> for HeadSeed<'_> {
-    type Value = SmallVec<[Member; 12]>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Self::Value = SmallVec::new();
-        let base = self.body.as_ptr().addr();
-        let mut end = 0;
-        while let Some(key) = map.next_key::<Str<'de>>()? {
-            let raw: &'de RawValue = map.next_value()?;
-            let value_start = raw.get().as_ptr().addr() - base;
-            let value = value_start..value_start + raw.get().len();
-            let gap = self.body.get(end..value_start).unwrap_or_default();
-            let start = end + gap.iter().position(|byte| *byte == b'"').unwrap_or_default();
-            if members.iter().any(|member: &Member| member.name == key.as_str()) {
-                return Err(A::Error::custom(format_args!(
-                    "duplicate member `{}`: send it once",
-                    key.as_str()
-                )));
-            }
-            if members.len() == MEMBER_LIMIT {
-                return Err(A::Error::custom("more than 256 members"));
-            }
-            end = value.end;
-            members.push(Member { name: known(key), start, value });
+    scanner.space();
+    let mut open = !scanner.eat(b'}');
+    while open {
+        let start = scanner.at();
+        let key = scanner.string()?;
+        scanner.colon()?;
+        let value = scanner.at();
+        let mut keys = Collect { body, keys: NestedKeys::All(Vec::new()) };
+        scanner.value(1, &mut keys)?;
+        if members.len() == MEMBER_LIMIT {
+            return Err(scanner.fault("more than 256 members"));
         }
-        Ok(members)
+        let name = name(body, key).ok_or(Fault { at: start, what: "a key that is not text" })?;
+        members.push(Member { name, start, value: value..scanner.at(), keys: keys.keys });
+        open = scanner.more(b'}')?;
     }
+    scanner.space();
+    if scanner.at() < body.len() {
+        return Err(scanner.fault("trailing characters behind the object"));
+    }
+    Ok(members)
+}
+
+/// A key as text, escapes resolved.
+fn name(body: &[u8], key: Range<usize>) -> Option<Cow<'static, str>> {
+    let plain = body.get(key.clone())?;
+    if plain.contains(&b'\\') {
+        let quoted = body.get(key.start.checked_sub(1)?..key.end + 1)?;
+        return serde_json::from_slice(quoted).ok().map(Cow::Owned);
+    }
+    Some(known(std::str::from_utf8(plain).ok()?))
+}
+
+/// Notes each different key once.
+struct Collect<'b> {
+    body: &'b [u8],
+    keys: NestedKeys,
+}
+
+impl Keys for Collect<'_> {
+    fn nested(&mut self, key: Range<usize>) {
+        let NestedKeys::All(keys) = &mut self.keys else {
+            return;
+        };
+        let text = self.body.get(key.clone());
+        if keys.iter().any(|known| self.body.get(known.clone()) == text) {
+            return;
+        }
+        if keys.len() == KEY_LIMIT {
+            self.keys = NestedKeys::TooMany;
+        } else {
+            keys.push(key);
+        }
+    }
+}
+
+/// "… at line 1 column 7"
+fn not_json(body: &[u8], fault: Fault) -> ApiError {
+    let before = body.get(..fault.at).unwrap_or(body);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    ApiError::bad_request(format!(
+        "the body is not a valid JSON object: {} at line {line} column {column}",
+        fault.what
+    ))
 }
 
 /// The name without an allocation where it is one that every chat body has.
-fn known(name: Str<'_>) -> Cow<'static, str> {
+fn known(name: &str) -> Cow<'static, str> {
     const NAMES: [&str; 12] = [
         "model",
         "messages",
@@ -173,9 +234,9 @@ fn known(name: Str<'_>) -> Cow<'static, str> {
         "top_p",
         "user",
     ];
-    match NAMES.iter().find(|known| **known == name.as_str()) {
+    match NAMES.iter().find(|known| **known == name) {
         Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(name.into_string()),
+        None => Cow::Owned(name.to_owned()),
     }
 }
 
@@ -420,10 +481,28 @@ mod tests {
         check("", "empty");
         check("  ", "empty");
         check("nope", "not a valid JSON object");
-        check("[1]", "expected a JSON object");
+        check("[1]", "expected a JSON object at line 1 column 1");
+        check("{\n\"a\" 1}", "expected `:` behind a key at line 2 column 5");
         check("{\"a\":1} x", "trailing characters");
         check("{\"a\":[1,}", "not a valid JSON object");
         check("{\"model\":\"a\",\"mod\\u0065l\":\"b\"}", "duplicate member `model`");
+    }
+
+    #[test]
+    fn keys_inside_a_member_are_known_without_a_search() {
+        let body = r#"{"model":"content","messages":[{"role":"user","content":"\"name\": x"},{"content":[{"type":"text"}]}],"odd":{"\u0061":1}}"#;
+        let head = head(body);
+        let check = |member, key, expect| assert_eq!(head.mentions(member, key), expect, "{member} {key}");
+        check("messages", "content", true);
+        check("messages", "type", true);
+        check("messages", "name", false);
+        check("model", "content", false);
+        check("absent", "content", false);
+        check("odd", "a", true);
+        let many: String = (0..40).map(|n| format!("\"k{n}\":{n},")).collect();
+        let head = Head::scan(Bytes::from(format!("{{\"tools\":[{{{many}\"last\":1}}]}}"))).unwrap();
+        assert!(head.mentions("tools", "last") && head.mentions("tools", "k0"));
+        assert!(!head.mentions("tools", "k40"));
     }
 
     #[test]

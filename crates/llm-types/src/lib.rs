@@ -10,6 +10,7 @@ mod head;
 mod op;
 mod reply;
 mod reply_builder;
+mod scan;
 mod secret;
 mod spec;
 mod text;

@@ -1,8 +1,7 @@
 //! A body that is in this dialect already, forwarded with as few edits as its provider needs.
 //!
-//! Whether something inside the messages would have to change is decided by looking for its JSON key in
-//! their bytes. A key inside a text is escaped and does not match; a rare false alarm only costs the
-//! full way.
+//! Whether something inside the messages would have to change is told by the keys that the scan found in
+//! them; their bytes are searched only when such a key is there. A false alarm only costs the full way.
 
 use llm_types::{Edits, Head, MessageQuirk as Q, Result, Segments, Str};
 use memchr::memmem;
@@ -18,10 +17,8 @@ pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments
         _ => head.read::<Str<'_>>("reasoning_effort")?.map(Str::into_string),
     };
     let row = Row::new(cx.spec, cx.model, effort.as_deref());
-    let messages = head.get("messages").unwrap_or_default();
-    let tools = head.get("tools").unwrap_or_default();
     let thinking = head.get("thinking").is_some_and(|json| json != b"null");
-    if (thinking && !row.takes("thinking")) || must_rewrite(&row, messages) || tools_rewrite(&row, tools) {
+    if (thinking && !row.takes("thinking")) || must_rewrite(&row, head) || tools_rewrite(&row, head) {
         return Ok(None);
     }
     // A row without `reasoning_effort` may have `thinking` instead: a choice for the full way.
@@ -69,36 +66,35 @@ fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
 }
 
 /// Whether the messages hold something that this provider does not take as it is.
-fn must_rewrite(row: &Row<'_>, messages: &[u8]) -> bool {
-    let has = |needle: &str| memmem::find(messages, needle.as_bytes()).is_some();
-    let reasons: [(bool, &dyn Fn() -> bool); 17] = [
-        (!row.has(Q::CacheControl), &|| has("\"cache_control\"")),
-        (true, &|| has("\"thinking_blocks\"")),
-        (true, &|| has("\"provider_specific_fields\"")),
-        (true, &|| has("__thought__")),
-        (true, &|| has("\"format\"") && (has("\"image_url\"") || has("\"file\""))),
-        (true, &|| followed_by(messages, "\"image_url\"", "\"")),
+fn must_rewrite(row: &Row<'_>, head: &Head) -> bool {
+    let has = |key: &str| head.mentions("messages", key);
+    let messages = || head.get("messages").unwrap_or_default();
+    let calls = has("tool_calls") || has("tool_call_id");
+    (!row.has(Q::CacheControl) && has("cache_control"))
+        || has("thinking_blocks")
+        || has("provider_specific_fields")
+        || has("format")
         // Of a tool call: it belongs to streams only.
-        (true, &|| has("\"index\"")),
-        (!row.has(Q::ReplayReasoning), &|| has("\"reasoning_content\"")),
-        (!row.has(Q::ReplayReasoningField), &|| has("\"reasoning\"")),
-        (!row.has(Q::ReplayReasoningDetails), &|| has("\"reasoning_details\"")),
-        (row.has(Q::DeveloperToSystem), &|| has("\"developer\"")),
-        (row.has(Q::SystemToUser), &|| has("\"system\"") || has("\"developer\"")),
-        (row.has(Q::FlattenContent), &|| followed_by(messages, "\"content\"", "[")),
-        (row.has(Q::EmptyArguments), &|| followed_by(messages, "\"arguments\"", "\"\"")),
-        (row.has(Q::ShortToolIds), &|| has("\"tool_call_id\"") || has("\"tool_calls\"")),
-        (row.has(Q::NameOnToolsOnly), &|| has("\"name\"")),
-        (row.has(Q::ThinkingParts), &|| has("\"thinking\"")),
-    ];
-    reasons.iter().any(|(matters, found)| *matters && found())
+        || has("index")
+        || (calls && memmem::find(messages(), b"__thought__").is_some())
+        || (has("image_url") && followed_by(messages(), "\"image_url\"", "\""))
+        || (!row.has(Q::ReplayReasoning) && has("reasoning_content"))
+        || (!row.has(Q::ReplayReasoningField) && has("reasoning"))
+        || (!row.has(Q::ReplayReasoningDetails) && has("reasoning_details"))
+        || (row.has(Q::DeveloperToSystem) && memmem::find(messages(), b"\"developer\"").is_some())
+        || (row.has(Q::SystemToUser)
+            && [&b"\"system\""[..], b"\"developer\""].iter().any(|role| memmem::find(messages(), role).is_some()))
+        || (row.has(Q::FlattenContent) && followed_by(messages(), "\"content\"", "["))
+        || (row.has(Q::EmptyArguments) && calls && followed_by(messages(), "\"arguments\"", "\"\""))
+        || (row.has(Q::ShortToolIds) && calls)
+        || (row.has(Q::NameOnToolsOnly) && has("name"))
+        || (row.has(Q::ThinkingParts) && has("thinking"))
 }
 
 /// Whether the tools do.
-fn tools_rewrite(row: &Row<'_>, tools: &[u8]) -> bool {
-    let has = |needle: &str| memmem::find(tools, needle.as_bytes()).is_some();
-    (!row.has(Q::CacheControl) && has("\"cache_control\""))
-        || (row.has(Q::ToolsWithoutStrict) && has("\"strict\""))
+fn tools_rewrite(row: &Row<'_>, head: &Head) -> bool {
+    let has = |key: &str| head.mentions("tools", key);
+    (!row.has(Q::CacheControl) && has("cache_control")) || (row.has(Q::ToolsWithoutStrict) && has("strict"))
 }
 
 /// Whether a member `key` has a value that begins with `start`, white space aside.
