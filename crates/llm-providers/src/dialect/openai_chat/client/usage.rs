@@ -36,7 +36,8 @@ pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
     let cache_write_5m = take(&mut left, write_5m);
     let heard = prompt_detail(|d| d.audio_tokens).unwrap_or(0);
     // Mistral counts sound beside the prompt; its total has it (recordings/mistral/chat-audio-in).
-    let input_audio = if heard > 0 && heard == beside { heard } else { take(&mut left, heard) };
+    let heard_beside = reasoning == Reasoning::Inside && heard > 0 && heard == beside;
+    let input_audio = if heard_beside { heard } else { take(&mut left, heard) };
     let input_image = take(&mut left, prompt_detail(|d| d.image_tokens).unwrap_or(0));
 
     let thought = first(&[Some(answer_detail(|d| d.reasoning_tokens)), get(&wire.reasoning_tokens)]);
