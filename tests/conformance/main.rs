@@ -1,2 +1,19 @@
-//! Conformance tests.
-fn main() {}
+//! The conformance suite: every recorded exchange with a provider through the whole gateway, every stream
+//! cut at every place, and what each dialect makes of the same requests.
+//!
+//! What a reply states is read by `llm-testkit`, which knows none of the code under test. Cases are made
+//! in loops inside a few tests, which name everything that failed at once: a broken codec breaks many
+//! recordings, and the pattern says more than the first of them.
+#![cfg(test)]
+
+mod fact;
+mod golden;
+mod lab;
+mod lost;
+mod pass;
+mod pipe;
+mod provider;
+mod recording;
+mod rule;
+mod stream;
+mod tally;

@@ -24,6 +24,11 @@ impl<'r> Encoder<'r, '_> {
         let calls = if plan.thinks() || !self.facts.forced_tool { Calls::Free } else { Calls::Forced };
         let choice = self.tool_choice(tooling, tools.list.len(), calls);
         if let Some(answer) = answer {
+            let kind = choice.as_ref().and_then(|choice| choice.kind.as_ref());
+            if kind.is_some_and(|kind| kind.as_str() == "any") {
+                self.changes
+                    .altered("tool_choice", "the structured answer is one of the calls to choose from");
+            }
             let choice = json_choice(choice, tools.list.is_empty(), calls);
             tools.list.push(answer);
             return choice;

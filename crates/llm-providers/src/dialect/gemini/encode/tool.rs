@@ -108,7 +108,8 @@ pub(super) fn tools<'a>(
             !refused
         });
     }
-    if *parallel == Some(false) && functions.len() > 1 {
+    // One function can be called several times at once.
+    if *parallel == Some(false) {
         cx.changes.dropped("parallel_tool_calls", NO_COUNTERPART);
     }
     let mut out = Tools { list: Vec::new(), functions: functions.len(), hosted: hosted.len() };

@@ -6,7 +6,7 @@
 use llm_types::{ApiError, ErrorKind, RawValue, Result, Usage, wire_struct};
 use memchr::memmem::Finder;
 
-use super::super::wire::{self, Word};
+use super::super::wire::{self, Count, Word};
 use super::usage::{self, Reasoning};
 use super::{decode, error};
 use crate::codec::{Seen, StreamTap, Tapped};
@@ -24,6 +24,7 @@ wire_struct! {
 wire_struct! {
     /// What matters of a choice.
     struct ChoiceFacts<'a> {
+        index: Count,
         delta: wire::Open<'a>,
         finish_reason: Word<'a>,
         usage: wire::Usage<'a>,
@@ -65,14 +66,20 @@ pub(super) struct Tap {
     usage: Option<Usage>,
     content: bool,
     done: bool,
+    begun: Choices,
+    ended: Choices,
     needles: Needles,
 }
+
+/// A set of choices, a bit for each: OpenAI's bound on `n` is 128.
+type Choices = u128;
 
 #[derive(Debug)]
 struct Needles {
     usage: Finder<'static>,
     error: Finder<'static>,
     finish: Finder<'static>,
+    index: Finder<'static>,
 }
 
 impl Default for Tap {
@@ -81,10 +88,13 @@ impl Default for Tap {
             usage: None,
             content: false,
             done: false,
+            begun: 0,
+            ended: 0,
             needles: Needles {
                 usage: Finder::new("\"usage\""),
                 error: Finder::new("\"error\""),
                 finish: Finder::new("\"finish_reason\""),
+                index: Finder::new("\"index\""),
             },
         }
     }
@@ -129,23 +139,18 @@ impl StreamTap for Tap {
         let fails = has_value(event, &needles.error, b"{\"[") || event.starts_with(b"event: error");
         let counts = has_value(event, &needles.usage, b"{");
         let finishes = has_value(event, &needles.finish, b"\"");
-        if !fails && !counts && finishes {
-            (self.done, self.content) = (true, true);
-            return Seen::Content;
-        }
-        if !fails && !counts && self.content {
-            return match is_done(event) {
-                true => {
-                    self.done = true;
-                    Seen::Done
-                }
-                false if event.starts_with(b":") => Seen::Quiet,
-                false => Seen::Content,
-            };
-        }
         if is_done(event) {
             self.done = true;
             return Seen::Done;
+        }
+        // Of another choice than the first, or of another tool call.
+        let another = has_value(event, &needles.index, b"123456789");
+        if !fails && !counts && !finishes && !another && self.content {
+            if event.starts_with(b":") {
+                return Seen::Quiet;
+            }
+            self.begun |= 1;
+            return Seen::Content;
         }
         let data = data(event);
         let json = String::from_utf8_lossy(data.trim_ascii());
@@ -163,7 +168,8 @@ impl StreamTap for Tap {
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        // Not every compatible server says `[DONE]`: that each choice has ended is enough.
+        self.done || (self.ended != 0 && self.begun & !self.ended == 0)
     }
 }
 
@@ -199,9 +205,17 @@ impl Tap {
         let used = facts.usage();
         let counted = used.is_some();
         self.usage = used.or_else(|| self.usage.take());
-        let finished = facts.choices.iter().flatten().filter_map(|choice| choice.finish_reason.as_ref());
-        let finished = finished.into_iter().any(|word| !word.0.is_empty());
-        self.done |= finished;
+        let mut finished = false;
+        for (at, choice) in facts.choices.iter().flatten().enumerate() {
+            let index = choice.index.and_then(|index| u32::try_from(index.0).ok());
+            let bit =
+                index.or_else(|| u32::try_from(at).ok()).and_then(|index| Choices::checked_shl(1, index));
+            self.begun |= bit.unwrap_or(0);
+            if choice.finish_reason.as_ref().is_some_and(|word| !word.0.is_empty()) {
+                self.ended |= bit.unwrap_or(0);
+                finished = true;
+            }
+        }
         if finished || speaks(&facts) {
             self.content = true;
             return Seen::Content;

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use llm_types::{SurrogateCarry, Wtf8};
+
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
@@ -33,6 +35,8 @@ pub(super) struct Splitter {
     state: State,
     /// What may be the beginning of a tag.
     held: String,
+    /// Half a character, whose other half is in the next piece.
+    carry: SurrogateCarry,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +49,10 @@ enum State {
 
 impl Splitter {
     /// Takes more text and hands on what is decided.
-    pub(super) fn push(&mut self, text: &str, mut each: impl FnMut(Piece)) {
-        let mut rest: Cow<'_, str> = if self.held.is_empty() {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(std::mem::take(&mut self.held) + text)
-        };
+    pub(super) fn push<'t>(&mut self, text: impl Into<Wtf8<'t>>, mut each: impl FnMut(Piece)) {
+        let text = self.carry.join(text.into());
+        let mut rest: Cow<'_, str> =
+            if self.held.is_empty() { text } else { Cow::Owned(std::mem::take(&mut self.held) + &text) };
         loop {
             let tag = match self.state {
                 State::Start => {
@@ -86,7 +88,7 @@ impl Splitter {
 
     /// What was held back, at the end of the stream.
     pub(super) fn finish(&mut self, mut each: impl FnMut(Piece)) {
-        let held = std::mem::take(&mut self.held);
+        let held = std::mem::take(&mut self.held) + self.carry.finish();
         self.emit(&held, &mut each);
     }
 
@@ -117,6 +119,18 @@ mod tests {
     }
 
     #[test]
+    fn halves_of_a_character_are_joined() {
+        let mut splitter = Splitter::default();
+        let mut text = String::new();
+        for half in [r#""a\ud83c""#, r#""\udf4bb\ud83c""#] {
+            let half: Wtf8<'_> = serde_json::from_str(half).unwrap();
+            splitter.push(half, |piece| text += &format!("{piece:?}"));
+        }
+        splitter.finish(|piece| text += &format!("{piece:?}"));
+        assert_eq!(text, "Text(\"a\")Text(\"🍋b\")Text(\"\u{fffd}\")");
+    }
+
+    #[test]
     fn streams_are_split_wherever_they_are_cut() {
         let run = |pieces: &[&str]| {
             let (mut thoughts, mut text) = (String::new(), String::new());
@@ -125,7 +139,7 @@ mod tests {
                 Piece::Thought(more) => thoughts.push_str(&more),
                 Piece::Text(more) => text.push_str(&more),
             };
-            pieces.iter().for_each(|piece| splitter.push(piece, &mut each));
+            pieces.iter().for_each(|piece| splitter.push(*piece, &mut each));
             splitter.finish(&mut each);
             (thoughts, text)
         };

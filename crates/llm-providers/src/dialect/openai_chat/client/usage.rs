@@ -28,16 +28,19 @@ pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
         get(&wire.cache_read_input_tokens),
     ]);
     let (write_5m, write_1h) = writes(wire);
+    let total = get(&wire.total_tokens).unwrap_or(0);
+    let beside = total.saturating_sub(prompt).saturating_sub(completion);
     let mut left = prompt;
     let cache_read = take(&mut left, cached);
     let cache_write_1h = take(&mut left, write_1h);
     let cache_write_5m = take(&mut left, write_5m);
-    let input_audio = take(&mut left, prompt_detail(|d| d.audio_tokens).unwrap_or(0));
+    let heard = prompt_detail(|d| d.audio_tokens).unwrap_or(0);
+    // Mistral counts sound beside the prompt; its total has it (recordings/mistral/chat-audio-in).
+    let heard_beside = reasoning == Reasoning::Inside && heard > 0 && heard == beside;
+    let input_audio = if heard_beside { heard } else { take(&mut left, heard) };
     let input_image = take(&mut left, prompt_detail(|d| d.image_tokens).unwrap_or(0));
 
     let thought = first(&[Some(answer_detail(|d| d.reasoning_tokens)), get(&wire.reasoning_tokens)]);
-    let total = get(&wire.total_tokens).unwrap_or(0);
-    let beside = total.saturating_sub(prompt).saturating_sub(completion);
     let mut answered = completion;
     let thoughts = match reasoning {
         // Gemini's surface does not even name them: they are what the total has more.
@@ -104,4 +107,29 @@ fn take(left: &mut u64, wanted: u64) -> u64 {
     let taken = wanted.min(*left);
     *left -= taken;
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_stands_within_the_prompt_or_beside_it() {
+        let check = |json: &str, prompt: u64, total: u64| {
+            let used = usage(&serde_json::from_str(json).unwrap(), Reasoning::Inside);
+            assert_eq!((used.input_audio, used.prompt_tokens(), used.total_tokens()), (375, prompt, total));
+        };
+        // OpenAI counts it within, Mistral (recordings/mistral/chat-audio-in) beside.
+        let details = r#""prompt_tokens_details":{"audio_tokens":375}"#;
+        check(
+            &format!(r#"{{"prompt_tokens":384,"completion_tokens":201,"total_tokens":585,{details}}}"#),
+            384,
+            585,
+        );
+        check(
+            &format!(r#"{{"prompt_tokens":9,"completion_tokens":201,"total_tokens":585,{details}}}"#),
+            384,
+            585,
+        );
+    }
 }

@@ -161,6 +161,31 @@ fn content_behind_the_finish_reason_still_counts() {
 }
 
 #[test]
+fn a_stream_is_complete_when_each_of_its_choices_is() {
+    let chunk = |index: u8, finish: &str| {
+        format!(
+            r#"{{"id":"c","choices":[{{"index":{index},"delta":{{"content":"a"}},"finish_reason":{finish}}}]}}"#
+        )
+    };
+    let check = |chunks: &[String], expect: bool| {
+        let stream = sse(&chunks.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(gather([stream.as_bytes()], &plain()).is_ok(), expect, "{stream}");
+        let mut tap = Client.stream_tap(llm_types::Op::Chat);
+        for event in stream.split_inclusive("\n\n") {
+            tap.see(event.as_bytes());
+        }
+        assert_eq!(tap.is_done(), expect, "{stream}");
+    };
+    let (open, stop) = ("null", "\"stop\"");
+    check(&[chunk(0, open), chunk(0, stop)], true);
+    check(&[chunk(0, open), chunk(1, open), chunk(0, stop)], false);
+    check(&[chunk(0, open), chunk(1, open), chunk(0, stop), chunk(1, stop)], true);
+    check(&[chunk(0, stop), chunk(1, open)], false);
+    check(&[chunk(1, stop)], true);
+    check(&[chunk(0, open), "[DONE]".to_owned()], true);
+}
+
+#[test]
 fn failures_inside_a_stream_are_classified() {
     let start = r#"{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}"#;
     let check = |bad: &str, kind: ErrorKind| {

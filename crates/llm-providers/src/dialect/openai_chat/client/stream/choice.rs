@@ -208,7 +208,7 @@ impl Choice {
             return self.cited(text, sources, sink);
         };
         let mut pieces = Vec::new();
-        splitter.push(&text.into_lossy(), |piece| pieces.push(piece));
+        splitter.push(text, |piece| pieces.push(piece));
         self.splitter = Some(splitter);
         self.pieces(pieces, sources, sink)
     }

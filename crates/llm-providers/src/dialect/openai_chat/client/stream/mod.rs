@@ -78,7 +78,7 @@ impl StreamDecoder for Decoder {
         if state.done {
             return Ok(());
         }
-        if !state.choices.iter().any(choice::Choice::is_finished) {
+        if state.choices.is_empty() || !state.choices.iter().all(choice::Choice::is_finished) {
             return Err(ApiError::upstream(
                 ErrorKind::Connection,
                 "the upstream's stream ended before it was complete",

@@ -1,0 +1,159 @@
+//! A whole gateway in this process, and upstreams that pretend to be every provider.
+//!
+//! Targets keep their real addresses (`https://api.openai.com/v1/…`), so that the table's base URLs and
+//! the rules that depend on a host are at work. The transport notes where a call was meant to go and takes
+//! it to the upstream of the moment instead.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use llm_config::{Config, Deployment, Model};
+use llm_gateway::{Gateway, Ledger, ServeOptions, Settlement, assemble, serve};
+use llm_providers::transport::{ByteStream, HyperOptions, HyperTransport, RequestBody, Transport};
+use llm_types::{Result, Secret};
+use serde_json::Value;
+
+/// How long any one exchange may take: far more than it needs, and less than a test runner waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The key that every deployment has.
+pub(crate) const KEY: &str = "key-of-the-lab";
+
+/// A running gateway whose calls all end at one upstream.
+pub(crate) struct Lab {
+    gateway: Arc<Gateway>,
+    addr: SocketAddr,
+    detour: Arc<Detour>,
+    book: Arc<Book>,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What a client got.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    /// Whether the body ended as HTTP wants it.
+    pub(crate) whole: bool,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Lab {
+    /// Starts a gateway without models.
+    pub(crate) async fn start() -> Self {
+        let transport = HyperTransport::new(&HyperOptions::default()).unwrap();
+        let detour = Arc::new(Detour { transport, state: Mutex::default() });
+        let snapshot = assemble::snapshot(&Config::from_models(["mock/echo"]), |_| None).unwrap();
+        let book = Arc::new(Book::default());
+        let gateway = Gateway::new(snapshot, Arc::clone(&detour) as Arc<dyn Transport>);
+        let gateway = Arc::new(gateway.with_ledger(Arc::clone(&book) as Arc<dyn Ledger>));
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let options = ServeOptions {
+            max_connections: 64,
+            header_timeout: PATIENCE,
+            idle_timeout: PATIENCE,
+            drain_timeout: Duration::from_secs(1),
+        };
+        let served = Arc::clone(&gateway);
+        tokio::spawn(async move { serve(listener, None, served, &options, std::future::pending()).await });
+        Self { gateway, addr, detour, book, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Puts one deployment in place, under the model name `m`, and leads all its calls to `upstream`.
+    pub(crate) fn deploy(&self, deployment: Deployment, upstream: SocketAddr) {
+        let mut config = Config::default();
+        config.router.retries = 0;
+        config.models = vec![Model { deployments: vec![deployment], ..Model::new("m") }];
+        self.gateway.replace(assemble::snapshot(&config, |_| None).unwrap());
+        *self.detour.state.lock().unwrap() = State { to: Some(upstream), meant: None };
+    }
+
+    /// Sends a chat request.
+    pub(crate) async fn chat(&self, body: &Value) -> Answer {
+        let request = Request::post(format!("http://{}/v1/chat/completions", self.addr))
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_string()))
+            .unwrap();
+        let exchange = async {
+            let (head, mut body) = self.client.request(request).await.unwrap().into_parts();
+            let (mut bytes, mut whole) = (Vec::new(), true);
+            while let Some(frame) = body.frame().await {
+                match frame {
+                    Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                    Err(_) => whole = false,
+                }
+            }
+            Answer { status: head.status, body: bytes.into(), whole }
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("the gateway answers in time")
+    }
+
+    /// How the requests since the last time ended in the books.
+    pub(crate) fn settlements(&self) -> Vec<Settlement> {
+        std::mem::take(&mut self.book.0.lock().unwrap())
+    }
+
+    /// Where the last call was meant to go.
+    pub(crate) fn meant(&self) -> Option<Uri> {
+        self.detour.state.lock().unwrap().meant.clone()
+    }
+}
+
+/// A deployment with a key.
+pub(crate) fn deployment(model: impl Into<String>) -> Deployment {
+    let mut deployment = Deployment::new(model);
+    deployment.id = "lab".into();
+    deployment.api_key = Some(Secret::new(KEY));
+    deployment
+}
+
+/// Keeps what the gateway books.
+#[derive(Debug, Default)]
+struct Book(Mutex<Vec<Settlement>>);
+
+impl Ledger for Book {
+    fn settle(&self, _: &str, settlement: Settlement) {
+        self.0.lock().unwrap().push(settlement);
+    }
+}
+
+/// Takes every call to one upstream, whatever host it is for.
+#[derive(Debug)]
+struct Detour {
+    transport: HyperTransport,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    to: Option<SocketAddr>,
+    meant: Option<Uri>,
+}
+
+#[async_trait]
+impl Transport for Detour {
+    async fn send(&self, mut request: Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let meant = request.uri().clone();
+        let to = {
+            let mut state = self.state.lock().unwrap();
+            state.meant = Some(meant.clone());
+            state.to.expect("an upstream is set before a call")
+        };
+        let path = meant.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = format!("http://{to}{path}").parse().unwrap();
+        self.transport.send(request).await
+    }
+}

@@ -1,0 +1,98 @@
+//! Which deployment of ours stands for a recording: the provider's prefix, its address, its key's header.
+
+use llm_config::Deployment;
+use llm_testkit::Recording;
+
+use crate::lab::{KEY, deployment};
+
+/// Servers without a row of their own: any compatible server is `hosted_vllm`.
+const COMPATIBLE: [&str; 4] = ["llamacpp", "mistralrs", "gpustack", "doubleword"];
+
+/// The deployment that calls what a recording called.
+pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
+    let url = recording.request.url.as_str();
+    let model = recording.model().unwrap_or_default();
+    let foundry = url.contains(".services.ai.azure.com");
+    let prefix = match (recording.provider.as_str(), recording.operation.as_str()) {
+        ("azure", _) if foundry => "azure_ai",
+        ("gemini" | "vertex", "generateContent") => "gemini",
+        // Google's OpenAI-compatible address.
+        ("gemini", "chat") => "openai",
+        (name, _) if COMPATIBLE.contains(&name) => "hosted_vllm",
+        (name, _) => name,
+    };
+    let mut out = deployment(format!("{prefix}/{model}"));
+    if prefix == "azure" {
+        // The deployment is a part of the path; the body's model is whatever the client wrote.
+        let named = recording.request.path().split('/').nth(3).unwrap_or_default();
+        out.model = format!("azure/{named}");
+    }
+    out.api_version = query(recording, "api-version").map(str::to_owned);
+    out.api_base = api_base(recording, prefix);
+    out
+}
+
+/// The base to configure; `None` where the table's own must do.
+fn api_base(recording: &Recording, prefix: &str) -> Option<String> {
+    let url = recording.request.url.as_str();
+    let origin = match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.split('/').next().unwrap_or_default()),
+        // `<OLLAMA_API_BASE>/chat/completions`: the base as its user had configured it, with `/v1`.
+        None => return Some("http://server.recorded/v1".to_owned()),
+    };
+    let below = recording.request.path().strip_suffix("/chat/completions").unwrap_or_default();
+    match prefix {
+        "azure" | "azure_ai" => Some(origin),
+        "openai" if recording.provider == "gemini" => Some(format!("{origin}{below}")),
+        "hosted_vllm" | "huggingface" | "snowflake" | "ollama" => Some(format!("{origin}{below}")),
+        _ => None,
+    }
+}
+
+fn query<'a>(recording: &'a Recording, name: &str) -> Option<&'a str> {
+    let pairs = recording.request.query().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
+}
+
+/// Where a call must go.
+pub(crate) struct Address {
+    /// `None` where the recording does not know.
+    pub(crate) host: Option<String>,
+    pub(crate) path: String,
+    pub(crate) query: String,
+}
+
+/// Where a recorded call went, in the address that we use.
+pub(crate) fn address(recording: &Recording) -> Address {
+    let request = &recording.request;
+    let (host, path) = match request.url.split_once("://") {
+        Some((_, rest)) => (rest.split('/').next(), request.path().to_owned()),
+        // The base was `<OLLAMA_API_BASE>`.
+        None => (None, format!("/v1{}", request.path())),
+    };
+    // Switches of a client library, and a key where its header is not used.
+    let wanted = |pair: &&str| ["api-version=", "alt="].iter().any(|name| pair.starts_with(name));
+    let query = request.query().split('&').filter(wanted).collect::<Vec<_>>().join("&");
+    let (host, path) = match (recording.provider.as_str(), host) {
+        // Its name until 2025; both answer.
+        ("together", _) => (Some("api.together.ai"), path),
+        // Vertex has no row yet: what it speaks is played at the Gemini API.
+        ("vertex", _) => {
+            let call = path.rsplit('/').next().unwrap_or_default();
+            (Some("generativelanguage.googleapis.com"), format!("/v1beta/models/{call}"))
+        }
+        // `<provider>.recorded` stands for a source that had not stored the host.
+        (_, host) => (host.filter(|host| !host.ends_with(".recorded")), path),
+    };
+    Address { host: host.map(str::to_owned), path, query }
+}
+
+/// The header that carries the key, and how.
+pub(crate) fn auth(recording: &Recording) -> (&'static str, String) {
+    match (recording.provider.as_str(), recording.operation.as_str()) {
+        ("anthropic", _) => ("x-api-key", KEY.to_owned()),
+        ("gemini" | "vertex", "generateContent") => ("x-goog-api-key", KEY.to_owned()),
+        ("azure", _) => ("api-key", KEY.to_owned()),
+        _ => ("authorization", format!("Bearer {KEY}")),
+    }
+}

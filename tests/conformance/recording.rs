@@ -1,0 +1,150 @@
+//! Every recording through the whole gateway: an OpenAI client asks, the recorded provider answers.
+
+use std::collections::BTreeSet;
+
+use llm_gateway::Settlement;
+use llm_testkit::conformance::{Case, differences, facts_of_openai_reply};
+use llm_testkit::player::{Cut, Player};
+use llm_testkit::{Recording, Recordings, Usage};
+use llm_types::Usage as Counted;
+
+use crate::fact::{booked, told};
+use crate::lab::{Answer, Lab};
+use crate::provider::{address, auth, deployment_for};
+use crate::rule::{expected, idle};
+use crate::tally::{Tally, recordings};
+
+/// The rules that were needed.
+type Used = BTreeSet<&'static str>;
+
+#[tokio::test]
+async fn every_exchange_goes_through_the_gateway() {
+    let lab = Lab::start().await;
+    let (mut tally, mut used) = (Tally::default(), Used::default());
+    for case in Case::all(&recordings()) {
+        tally.note(&case.recording, play(&lab, &case, Cut::Events, &mut used).await);
+    }
+    let shared = Recordings::shared().unwrap().is_some();
+    if shared {
+        tally.covers_what_it_must();
+    }
+    tally.close();
+    if shared {
+        assert_eq!(idle(&used), Vec::<&str>::new(), "rules that no recording needs");
+    }
+}
+
+#[tokio::test]
+async fn every_stream_goes_through_the_gateway_in_any_pieces() {
+    let lab = Lab::start().await;
+    let mut tally = Tally::default();
+    let streams = recordings().filter(Recording::is_stream);
+    for case in Case::all(&streams) {
+        for cut in [Cut::Whole, Cut::EveryByte, Cut::InUsage] {
+            let problems = play(&lab, &case, cut, &mut Used::default()).await;
+            let named = problems.into_iter().map(|problem| format!("{cut:?}: {problem}"));
+            tally.note(&case.recording, named.collect());
+        }
+    }
+    tally.close();
+}
+
+/// Plays one recording, and says what is wrong.
+async fn play(lab: &Lab, case: &Case, cut: Cut, used: &mut Used) -> Vec<String> {
+    let player = Player::start(&case.recording, cut).unwrap();
+    lab.deploy(deployment_for(&case.recording), player.addr());
+    let answer = lab.chat(&case.request_for("m")).await;
+    let mut problems = reply_problems(case, &answer);
+    problems.extend(book_problems(lab, case));
+    problems.extend(request_problems(lab, case, &player, used));
+    problems
+}
+
+/// What the client got, against what the recording states.
+fn reply_problems(case: &Case, answer: &Answer) -> Vec<String> {
+    let recorded = &case.recording.response;
+    if !recorded.is_success() {
+        return error_problems(case, answer);
+    }
+    if answer.status != 200 || !answer.whole {
+        return vec![format!("reply: status {}, whole: {}, {}", answer.status, answer.whole, answer.text())];
+    }
+    let mut expect = told(case);
+    let stream = case.recording.is_stream();
+    if stream && case.request.pointer("/stream_options/include_usage") != Some(&true.into()) {
+        // A client that did not ask for the usage does not get an event with it.
+        expect.usage = None;
+    }
+    let actual = facts_of_openai_reply(&answer.body);
+    let mut problems = expect.differences(&actual);
+    if stream && !answer.text().ends_with("data: [DONE]\n\n") {
+        problems.push("the stream does not end with [DONE]".to_owned());
+    }
+    problems.into_iter().map(|problem| format!("reply: {problem}")).collect()
+}
+
+fn error_problems(case: &Case, answer: &Answer) -> Vec<String> {
+    let recorded = case.recording.response.status;
+    let expect = match recorded {
+        // Anthropic's own code for an overload.
+        529 => 503,
+        // Google's word for a key that is none.
+        400 if case.recording.response.bytes().windows(15).any(|text| text == b"API_KEY_INVALID") => 401,
+        other => other,
+    };
+    let mut problems = Vec::new();
+    if answer.status.as_u16() != expect {
+        problems.push(format!("error: status {} for the recorded {recorded}", answer.status));
+    }
+    let (said, shown) =
+        (case.facts.error.clone().unwrap_or_default(), facts_of_openai_reply(&answer.body).error);
+    if said.is_empty() || !shown.as_ref().is_some_and(|shown| shown.contains(&said)) {
+        problems.push(format!("error: the message {said:?} became {shown:?}"));
+    }
+    problems
+}
+
+/// What the books say was used.
+fn book_problems(lab: &Lab, case: &Case) -> Vec<String> {
+    let settlements = lab.settlements();
+    let (expect, actual) = match settlements.as_slice() {
+        [Settlement::Settled(usage)] => (booked(case), usage.as_ref().map(counts)),
+        [Settlement::Received(None)] if !case.recording.response.is_success() => return Vec::new(),
+        other => return vec![format!("books: {other:?}")],
+    };
+    if expect == actual { Vec::new() } else { vec![format!("books: expected {expect:?}, got {actual:?}")] }
+}
+
+fn counts(usage: &Counted) -> Usage {
+    Usage {
+        prompt: usage.prompt_tokens(),
+        completion: usage.completion_tokens(),
+        total: usage.total_tokens(),
+        cached: usage.cache_read,
+        reasoning: usage.reasoning,
+    }
+}
+
+/// What was sent to the provider, against what the recorded client sent.
+fn request_problems(lab: &Lab, case: &Case, player: &Player, used: &mut Used) -> Vec<String> {
+    let Some(received) = player.received() else { return vec!["request: none came".to_owned()] };
+    let mut problems = Vec::new();
+    let mut compare = |what: &str, expect: &str, actual: &str| {
+        if expect != actual {
+            problems.push(format!("request: {what}: expected {expect:?}, got {actual:?}"));
+        }
+    };
+    let (name, value) = auth(&case.recording);
+    compare(name, &value, received.header(name).unwrap_or_default());
+    let meant = lab.meant().unwrap_or_default();
+    let expect = address(&case.recording);
+    if let Some(host) = expect.host {
+        compare("host", &host, meant.host().unwrap_or_default());
+    }
+    compare("method", &case.recording.request.method, &received.method);
+    compare("path", &expect.path, received.path());
+    compare("query", &expect.query, received.query());
+    let body = differences(&expected(case, used), &received.json());
+    problems.extend(body.into_iter().map(|problem| format!("request: {problem}")));
+    problems
+}

@@ -1,0 +1,224 @@
+//! Streams that are cut where it hurts: within an event, within a character, before their end.
+
+use std::fmt::Write as _;
+
+use llm_testkit::conformance::{Case, facts_of_openai_reply};
+use llm_testkit::player::{Cut, pieces};
+use llm_testkit::{Facts, Recording, Script, Upstream};
+use serde_json::{Value, json};
+
+use crate::fact::{booked, told};
+use crate::lab::{Lab, deployment};
+use crate::pipe::Pipe;
+use crate::provider::deployment_for;
+use crate::tally::recordings;
+
+/// Up to this length a stream is cut at every byte; a longer one at every so many-th that this many cuts
+/// come out, and at every byte of its event with the usage.
+const CUTS: usize = 2_000;
+
+fn streams() -> Vec<Case> {
+    Case::all(&recordings().filter(Recording::is_stream))
+}
+
+/// The stream's text and the way that it goes.
+fn opened(case: &Case) -> (&str, Pipe) {
+    (case.recording.response.sse().unwrap_or_default(), Pipe::new(&deployment_for(&case.recording)))
+}
+
+#[test]
+fn a_cut_anywhere_changes_nothing() {
+    let mut failures = String::new();
+    for case in streams() {
+        let (text, pipe) = opened(&case);
+        let expect = Facts { usage: booked(&case), ..told(&case) };
+        let whole = pipe.run([text.as_bytes()]).unwrap();
+        let problems = expect.differences(&facts_of_openai_reply(&whole));
+        problems.iter().for_each(|problem| _ = writeln!(failures, "{}: {problem}", case.recording));
+        for at in cuts(text) {
+            let (before, after) = text.as_bytes().split_at(at);
+            let problems = match pipe.run([before, after]) {
+                // The same bytes state the same; others may differ in an id that was made up.
+                Ok(cut) if cut == whole => continue,
+                Ok(cut) => expect.differences(&facts_of_openai_reply(&cut)),
+                Err(error) => vec![error.to_string()],
+            };
+            for problem in problems {
+                _ = writeln!(failures, "{} cut at {at}: {problem}", case.recording);
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// Where a stream is cut in two.
+fn cuts(text: &str) -> Vec<usize> {
+    let step = text.len().div_ceil(CUTS).max(1);
+    let usage = text.rfind("\"usage").map_or(0..0, |at| {
+        let start = text.get(..at).and_then(|before| before.rfind("\n\n")).unwrap_or(0);
+        let end = text.get(at..).and_then(|after| after.find("\n\n")).map_or(text.len(), |end| at + end + 2);
+        start..end
+    });
+    (0..=text.len()).filter(|at| at % step == 0 || usage.contains(at)).collect()
+}
+
+#[test]
+fn a_stream_that_ends_early_is_an_error() {
+    let mut failures = String::new();
+    let mut seen = 0;
+    for case in streams() {
+        let (text, pipe) = opened(&case);
+        for early in beginnings(&case, text) {
+            seen += 1;
+            if let Ok(clean) = pipe.run([early.as_bytes()]) {
+                let last = early.get(early.len().saturating_sub(200)..).unwrap_or(&early);
+                let clean = String::from_utf8_lossy(&clean).into_owned();
+                _ = writeln!(failures, "{}: clean after {last:?}: {clean}", case.recording);
+            }
+        }
+    }
+    assert!(seen > 20, "streams were cut short {seen} times");
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[tokio::test]
+async fn a_client_never_takes_a_stream_that_ended_early_for_a_whole_one() {
+    let lab = Lab::start().await;
+    let upstream = Upstream::start().unwrap();
+    let mut failures = String::new();
+    for case in streams() {
+        let (text, _) = opened(&case);
+        lab.deploy(deployment_for(&case.recording), upstream.addr());
+        for early in beginnings(&case, text) {
+            upstream.push(Script::sse(pieces(&early, Cut::Events)));
+            let answer = lab.chat(&case.request_for("m")).await;
+            let error = facts_of_openai_reply(&answer.body).error;
+            if error.is_none_or(|error| error.is_empty()) || answer.text().contains("[DONE]") {
+                _ = writeln!(failures, "{} after {} bytes: {}", case.recording, early.len(), answer.text());
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+    assert_eq!(upstream.unscripted(), 0);
+}
+
+/// The stream's beginnings, event by event, as long as they do not say that the answer is complete.
+fn beginnings(case: &Case, text: &str) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut so_far = String::new();
+    for event in pieces(text, Cut::Events) {
+        so_far.push_str(&String::from_utf8_lossy(&event));
+        if says_complete(&case.recording.operation, &so_far) {
+            break;
+        }
+        out.push(so_far.clone());
+    }
+    out
+}
+
+/// Whether a stream has said its last word, read without the codecs.
+fn says_complete(operation: &str, text: &str) -> bool {
+    let events = llm_testkit::sse::json_events(text);
+    // The choices that have begun, and those that have ended.
+    let (mut begun, mut ended) = (Vec::new(), Vec::new());
+    let (list, reason) =
+        if operation == "chat" { ("choices", "finish_reason") } else { ("candidates", "finishReason") };
+    for choice in events.iter().filter_map(|event| event[list].as_array()).flatten() {
+        begun.push(choice["index"].as_u64().unwrap_or(0));
+        if choice[reason].as_str().is_some_and(|reason| !reason.is_empty()) {
+            ended.push(choice["index"].as_u64().unwrap_or(0));
+        }
+    }
+    let all_ended = !begun.is_empty() && begun.iter().all(|index| ended.contains(index));
+    match operation {
+        "messages" => events.iter().any(|event| event["type"] == "message_stop"),
+        // Not every compatible server says `[DONE]`: that each choice has ended is enough.
+        _ => all_ended || text.contains("data: [DONE]"),
+    }
+}
+
+/// The two halves of a lemon: JSON writes it as two escapes, and some servers cut between them.
+const HALVES: [&str; 2] = ["\\ud83c", "\\udf4b"];
+
+#[test]
+fn halves_of_a_character_are_joined() {
+    let check = |model: &str, stream: String, expect: fn(&Facts) -> String| {
+        for cut in [Cut::Whole, Cut::Events, Cut::EveryByte] {
+            let cut = pieces(&stream, cut);
+            let answer = Pipe::new(&deployment(model)).run(cut.iter().map(Vec::as_slice)).unwrap();
+            assert_eq!(expect(&facts_of_openai_reply(&answer)), "a🍋b", "{model}: {stream}");
+        }
+    };
+    let text: fn(&Facts) -> String = |facts| facts.choices[0].text.clone();
+    let thought: fn(&Facts) -> String = |facts| facts.choices[0].reasoning.clone();
+    let argument: fn(&Facts) -> String =
+        |facts| facts.choices[0].tool_calls[0].arguments["x"].as_str().unwrap_or_default().to_owned();
+    for model in ["groq/m", "mistral/m", "hosted_vllm/m"] {
+        check(model, openai_halves(|half| json!({"content": half})), text);
+        check(model, openai_halves(|half| json!({"reasoning_content": half})), thought);
+    }
+    check("anthropic/m", anthropic_halves("text", "text_delta", "text"), text);
+    check("anthropic/m", anthropic_halves("thinking", "thinking_delta", "thinking"), thought);
+    check("anthropic/m", anthropic_halves("tool_use", "input_json_delta", "partial_json"), argument);
+    check("gemini/gemini-2.5-flash", gemini_halves(|half| json!({"text": half})), text);
+    check("gemini/gemini-2.5-flash", gemini_halves(|half| json!({"text": half, "thought": true})), thought);
+}
+
+/// `a`, half a lemon, the other half, `b`: no Rust string can hold a half, so marks stand for them.
+fn halves() -> [&'static str; 2] {
+    ["aHALF0", "HALF1b"]
+}
+
+fn with_halves(text: &str) -> String {
+    text.replace("HALF0", HALVES[0]).replace("HALF1", HALVES[1])
+}
+
+fn openai_halves(delta: fn(&str) -> Value) -> String {
+    let chunk = |delta: Value, finish: Value| {
+        let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices});
+        format!("data: {chunk}\n\n")
+    };
+    let [first, second] = halves().map(|half| chunk(delta(half), Value::Null));
+    with_halves(&format!("{first}{second}{}data: [DONE]\n\n", chunk(json!({}), json!("stop"))))
+}
+
+fn anthropic_halves(block: &str, delta: &str, member: &str) -> String {
+    let event =
+        |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default());
+    let tool = block == "tool_use";
+    let start = if tool {
+        json!({"type": block, "id": "toolu_1", "name": "f", "input": {}})
+    } else {
+        json!({"type": block, member: ""})
+    };
+    let message = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": null, "usage": {"input_tokens": 1, "output_tokens": 1}});
+    let mut out = event(json!({"type": "message_start", "message": message}));
+    out += &event(json!({"type": "content_block_start", "index": 0, "content_block": start}));
+    let [first, second] = halves();
+    let pieces = if tool {
+        [format!("{{\"x\":\"{first}"), format!("{second}\"}}")]
+    } else {
+        [first.to_owned(), second.to_owned()]
+    };
+    for piece in pieces {
+        let delta = json!({"type": delta, member: piece});
+        out += &event(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+    }
+    out += &event(json!({"type": "content_block_stop", "index": 0}));
+    let end = json!({"stop_reason": if tool { "tool_use" } else { "end_turn" }});
+    out += &event(json!({"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}}));
+    out += &event(json!({"type": "message_stop"}));
+    with_halves(&out)
+}
+
+fn gemini_halves(part: fn(&str) -> Value) -> String {
+    let chunk = |part: Value, finish: Value| {
+        let candidate =
+            json!({"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": finish});
+        format!("data: {}\n\n", json!({"candidates": [candidate], "modelVersion": "m"}))
+    };
+    let [first, second] = halves();
+    with_halves(&(chunk(part(first), Value::Null) + &chunk(part(second), json!("STOP"))))
+}
