@@ -3,6 +3,7 @@
 //! They are committed, so that they can be read without building, and `--check` fails when one is stale.
 
 mod crates;
+mod providers;
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,11 @@ use crate::workspace::Workspace;
 type Generator = fn(&Workspace) -> anyhow::Result<String>;
 
 /// Every generated file: path from the root, and who writes it.
-const FILES: &[(&str, Generator)] = &[("docs/crates.md", crates::markdown)];
+const FILES: &[(&str, Generator)] = &[
+    ("docs/crates.md", crates::markdown),
+    ("docs/providers.md", providers::markdown),
+    ("docs/config.schema.json", |_| Ok(llm_config::schema())),
+];
 
 /// What `cargo xtask gen` takes.
 #[derive(Debug, clap::Args)]

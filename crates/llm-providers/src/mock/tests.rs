@@ -1,3 +1,5 @@
+//! The built-in provider: answers, limits, schemas.
+
 use llm_types::chat::{JsonSchema, ToolResult};
 use llm_types::{Delta, Event, RawValue, ReplyBuilder};
 

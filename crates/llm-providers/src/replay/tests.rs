@@ -1,3 +1,5 @@
+//! A replayed answer gathers into itself.
+
 use llm_types::chat::{LogProbs, Opaque, TokenLogProb, ToolCallKind};
 use llm_types::{Finish, FinishKind, RawValue, ReplyBuilder, Usage};
 

@@ -1,3 +1,5 @@
+//! The table itself: every row can be used, and user rows lie over built-in ones.
+
 use std::collections::HashSet;
 
 use llm_types::{Dialect, MessageQuirk, ReplyQuirk};

@@ -1,3 +1,5 @@
+//! Addresses and headers of calls; keys stay out of sight.
+
 use http::Method;
 
 use super::*;

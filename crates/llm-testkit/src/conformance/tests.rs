@@ -1,3 +1,5 @@
+//! Requests and replies in OpenAI's terms, derived from recordings.
+
 use super::*;
 use crate::expect::Usage;
 

@@ -1,3 +1,5 @@
+//! Facts read off recorded answers.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The load generator against a scripted upstream.
+
 use super::*;
 use crate::script::End;
 use crate::{Script, Upstream};

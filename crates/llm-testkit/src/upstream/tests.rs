@@ -1,3 +1,5 @@
+//! The scripted upstream does what its scripts say.
+
 use std::time::Duration;
 
 use bytes::BytesMut;
