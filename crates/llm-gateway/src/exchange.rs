@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +57,8 @@ pub(crate) struct Exchange {
     relay: Relay,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
+    /// Who the deadline wakes.
+    woken: Option<Waker>,
     front: &'static dyn ServerCodec,
     tasks: Tasks,
     request_id: Arc<str>,
@@ -100,6 +102,7 @@ impl Exchange {
             relay,
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
+            woken: None,
             front,
             tasks,
             request_id,
@@ -128,7 +131,7 @@ impl Exchange {
                     self.complete()
                 }
                 Poll::Pending => {
-                    if self.deadline.as_mut().poll(cx).is_pending() {
+                    if self.is_within_time(cx) {
                         return Poll::Pending;
                     }
                     Err(ApiError::new(ErrorKind::Timeout, "the request took longer than request_timeout"))
@@ -139,6 +142,17 @@ impl Exchange {
                 self.fail(&error);
             }
         }
+    }
+
+    /// Whether the deadline has not come. The timer is asked again only when somebody else is to be woken:
+    /// that is once per stream, not once per chunk.
+    fn is_within_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let waker = cx.waker();
+        if self.woken.as_ref().is_some_and(|woken| woken.will_wake(waker)) {
+            return !self.deadline.is_elapsed();
+        }
+        self.woken = Some(waker.clone());
+        self.deadline.as_mut().poll(cx).is_pending()
     }
 
     /// The answer is complete: settles, and lets the upstream's connection be used again.

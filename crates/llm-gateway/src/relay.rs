@@ -208,10 +208,16 @@ impl Pass {
             }
             at = end;
         }
-        push(out, bytes.slice(run..at));
         if let Some(error) = failed {
+            push(out, bytes.slice(run..at));
             return Err(error);
         }
+        if run == 0 && at == bytes.len() {
+            // The usual case: whole events and nothing else.
+            push(out, bytes);
+            return Ok(());
+        }
+        push(out, bytes.slice(run..at));
         self.tail.extend_from_slice(bytes.get(at..).unwrap_or_default());
         if self.tail.len() > TAIL_LIMIT {
             return Err(ApiError::upstream(
