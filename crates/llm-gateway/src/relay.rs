@@ -132,6 +132,11 @@ impl Relay {
         }
     }
 
+    /// Whether bytes passed through that lack their terminal event, although the answer is complete.
+    pub(crate) fn is_left_open(&self) -> bool {
+        matches!(&self.way, Way::Pass(pass) if !pass.done)
+    }
+
     /// Whether something came that a client would see as an answer.
     pub(crate) fn has_content(&self) -> bool {
         self.facts.content
