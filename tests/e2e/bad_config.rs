@@ -56,6 +56,16 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn certificates_that_cannot_be_used_are_the_configurations_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let tls = |path: &str| format!("[server]\ntls = {{ cert = \"{path}\", key = \"{path}\" }}\n");
+    check(&tls("/no/such.pem"), &["server.tls.cert", "/no/such.pem"]);
+    check(&tls(empty.to_str().unwrap()), &["server.tls.cert", "no certificate"]);
+}
+
+#[test]
 fn an_address_that_is_taken_is_exit_code_4() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -51,6 +51,13 @@ async fn a_connection_is_kept_for_the_next_request_until_it_is_idle_for_too_long
 }
 
 #[tokio::test]
+async fn a_connection_that_never_says_anything_is_idle_too() {
+    let gateway = Gateway::start("[server]\nidle_timeout = \"300ms\"\n");
+    Raw::connect(gateway.addr()).await.closed().await;
+    gateway.assert_alive().await;
+}
+
+#[tokio::test]
 async fn requests_that_are_sent_ahead_are_answered_in_order() {
     let gateway = Gateway::start(&model("smart", &["{ model = \"mock/echo\" }".to_owned()]));
     let mut raw = Raw::connect(gateway.addr()).await;

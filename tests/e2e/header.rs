@@ -23,7 +23,7 @@ async fn an_answer_names_its_way() {
     let (one, two) = (reply.header("x-gateway-request-id"), reply.header("x-request-id"));
     assert!(one.len() >= 16 && one == two, "{one} {two}");
     let other = gateway.chat(&chat("gpt-4")).await;
-    assert_eq!(other.status, 200);
+    assert_eq!((other.status, other.header("x-gateway-model")), (200, "smart"), "the group's own name");
     assert_ne!(other.header("x-gateway-request-id"), one);
 }
 
@@ -45,6 +45,36 @@ async fn a_stream_names_its_way_and_a_failure_its_id() {
     failed.error(404);
     let id = failed.header("x-gateway-request-id");
     gateway.wait_log(id);
+}
+
+#[tokio::test]
+async fn a_failure_names_the_last_deployment_and_the_attempts() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::status(500));
+    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
+    for request in [chat("smart"), streamed("smart")] {
+        let reply = gateway.chat(&request).await;
+        reply.error(500);
+        for (name, expect) in [
+            ("x-gateway-model", "smart"),
+            ("x-gateway-provider", "openai"),
+            ("x-gateway-deployment", "smart/1"),
+            ("x-gateway-attempts", "3"),
+        ] {
+            assert_eq!(reply.header(name), expect, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_name_of_a_model_does_not_fill_the_head() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&canned::openai_completion(1)));
+    let gateway = Gateway::start(&model("*", &[openai(&upstream).replace("gpt-4o", "*")]));
+    let long = "m".repeat(100_000);
+    let reply = gateway.chat(&chat(&long)).await;
+    assert_eq!((reply.status, reply.header("x-gateway-model").len()), (200, 256));
+    assert_eq!(upstream.last_request().unwrap().json()["model"], long);
 }
 
 /// A request with a member that Anthropic cannot take.

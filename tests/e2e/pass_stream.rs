@@ -34,6 +34,20 @@ async fn a_stream_with_usage_asked_for_is_passed_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_complete_but_not_closed_by_its_upstream_is_closed_for_the_client() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
+    let mut events = openai_stream(3, IncludeUsage::No);
+    let whole = events.concat();
+    assert_eq!(events.pop().as_deref(), Some("data: [DONE]\n\n"));
+    for end in ["", "data: [DONE]", "data: [DONE]\n"] {
+        upstream.push(Script::sse(events.iter().cloned().chain([end.to_owned()])));
+        let reply = gateway.stream(&streamed("smart")).await.whole().await;
+        assert_eq!(reply.text(), whole, "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn usage_is_asked_for_and_kept_back_from_who_did_not_ask() {
     let upstream = Upstream::start().unwrap();
     let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));

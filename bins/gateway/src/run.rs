@@ -25,7 +25,9 @@ async fn serve_until_signal(args: &Args, config: Config) -> Result<(), Failure> 
     let assembled = if args.demo { assemble::demo(&config) } else { assemble::gateway(&config) };
     let (snapshot, transport) = assembled.map_err(|error| Failure::Config(error.to_string()))?;
     let acceptor = match &config.server.tls {
-        Some(files) => Some(tls::acceptor(&files.cert, &files.key)?),
+        Some(files) => {
+            Some(tls::acceptor(&files.cert, &files.key).map_err(|error| Failure::Config(error.to_string()))?)
+        }
         None => None,
     };
     let address = config.server.listen;

@@ -105,6 +105,10 @@ impl From<std::io::Error> for Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
+        // A writer's failure stays what it was.
+        if error.is_io() {
+            return std::io::Error::from(error).into();
+        }
         Self::Other(error.into())
     }
 }
@@ -122,6 +126,21 @@ mod tests {
             assert!(HELP.contains(&format!("\n  {position}  ")), "{exit:?}");
         }
         assert_eq!(HELP.lines().count(), all.len() + 1);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_within_json_is_recognised() {
+        struct Gone;
+        impl std::io::Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let failure = Failure::from(serde_json::to_writer(Gone, "text").unwrap_err());
+        assert!(failure.is_broken_pipe(), "{failure:?}");
     }
 
     #[test]

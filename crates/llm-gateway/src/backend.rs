@@ -14,6 +14,8 @@ use crate::respond::Labels;
 
 /// How many models a wildcard remembers the way to; further ones are worked out each time.
 const REMEMBERED: usize = 1024;
+/// The longest name of a model that is remembered, in bytes.
+const REMEMBERED_NAME: usize = 256;
 
 /// What a deployment calls.
 #[derive(Debug, Clone)]
@@ -114,7 +116,7 @@ impl Wildcard {
         let options = TargetOptions { model, ..self.options.clone() };
         let target = Arc::new(Target::new(&options, &self.table, &self.env)?);
         let mut known = self.known.write();
-        if known.len() < REMEMBERED {
+        if known.len() < REMEMBERED && star.len() <= REMEMBERED_NAME {
             known.insert(star.into(), Arc::clone(&target));
         }
         Ok(target)

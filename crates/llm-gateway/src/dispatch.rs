@@ -26,7 +26,7 @@ use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
-use crate::respond::Labels;
+use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
@@ -43,6 +43,8 @@ pub(crate) struct Dispatch {
     pub(crate) front: &'static Front,
     pub(crate) codec: &'static dyn ServerCodec,
     pub(crate) principal: Principal,
+    /// What the headers call the model.
+    pub(crate) model: Box<str>,
     pub(crate) request_id: Arc<str>,
     pub(crate) head: Head,
     pub(crate) peek: Peek,
@@ -105,21 +107,28 @@ impl Dispatch {
     ///
     /// # Errors
     /// The last failure; its message names every attempt when there were several.
-    pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer> {
+    pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer, Failed> {
         let group = Arc::clone(&self.group);
         let mut attempts = self.snapshot.router.attempts(&group, Instant::now(), self.deadline);
         let mut upstream = Duration::ZERO;
         let mut last: Option<ApiError> = None;
+        let mut asked: Option<Labels> = None;
         loop {
-            let index = match attempts.next(Instant::now(), last.take().as_ref()) {
+            let deployment = match attempts.next(Instant::now(), last.take().as_ref()) {
                 Step::Wait(pause) => {
                     tokio::time::sleep(pause).await;
                     continue;
                 }
-                Step::Fail => return Err(attempts.failure()),
-                Step::Try(index) => index,
+                Step::Fail => None,
+                Step::Try(index) => group.get(index),
             };
-            let Some(deployment) = group.get(index) else { return Err(attempts.failure()) };
+            let Some(deployment) = deployment else {
+                let (error, count) = (attempts.failure(), attempts.record().attempts.len());
+                return Err(match asked {
+                    Some(labels) => Failed::at(error, &self.model, labels, count),
+                    None => error.into(),
+                });
+            };
             let started = Instant::now();
             let limits = attempts.limits(deployment, started);
             let result = self.attempt(deployment, limits, &mut ticket).await;
@@ -140,6 +149,7 @@ impl Dispatch {
                 Err(error) => {
                     upstream += now.saturating_duration_since(started);
                     last = Some(self.note_failure(deployment, error));
+                    asked = Some(deployment.target.labels.clone());
                 }
             }
         }

@@ -158,6 +158,12 @@ impl Exchange {
     /// The answer is complete: settles, and lets the upstream's connection be used again.
     fn complete(&mut self) -> Result<()> {
         self.relay.finish()?;
+        if self.relay.is_left_open() {
+            // Some upstreams just close behind the last chunk; clients wait for the terminal event.
+            let mut encoder = self.front.encoder(ReplyCx::default());
+            encoder.finish();
+            self.relay.push(encoder.take());
+        }
         if let Some(upstream) = self.upstream.take() {
             drain(upstream, &self.tasks);
         }

@@ -18,6 +18,7 @@ use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Route, route};
 use crate::intake::BodyMemory;
+use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use crate::ticket::{FreeLedger, Ledger};
@@ -124,16 +125,19 @@ impl Gateway {
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
         let answer = match route(request.method(), request.uri().path()) {
-            Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref()).and(Err(error)),
+            Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref())
+                .and(Err(error))
+                .map_err(Failed::from),
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Models) => {
-                authenticate(request.headers(), snapshot.master_key.as_ref()).map(|_| models::list(&snapshot))
-            }
+            Ok(Route::Models) => authenticate(request.headers(), snapshot.master_key.as_ref())
+                .map(|_| models::list(&snapshot))
+                .map_err(Failed::from),
             Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
-                .and_then(|_| models::get(&snapshot, &percent_decoded(id))),
+                .and_then(|_| models::get(&snapshot, &percent_decoded(id)))
+                .map_err(Failed::from),
             Ok(Route::Inference(row)) => match row.codec() {
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
                 Ok(codec) => {
                     front = codec;
                     let arrival = pipeline::Arrival {
@@ -148,9 +152,12 @@ impl Gateway {
                 }
             },
         };
-        let mut response = answer.unwrap_or_else(|error| {
+        let mut response = answer.unwrap_or_else(|failed| {
+            let error = &failed.error;
             tracing::warn!(request_id = &*request_id, kind = ?error.kind, %error, "request failed");
-            respond::error(&error, front)
+            let mut response = respond::error(error, front);
+            failed.write(response.headers_mut());
+            response
         });
         respond::write_request_id(response.headers_mut(), &request_id);
         cors::write(response.headers_mut(), allow);

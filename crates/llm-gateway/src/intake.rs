@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -56,19 +56,30 @@ impl Drop for BodyShare {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes.
+/// How much is read, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// In bytes.
+    pub(crate) size: usize,
+    /// When the whole body must be there.
+    pub(crate) deadline: Instant,
+}
+
+/// Reads a whole body within `bounds`.
 ///
 /// # Errors
-/// 413 when it is larger, 408 when the client pauses for 30 s, 400 when it breaks off or is compressed.
+/// 413 when it is larger, 408 when the client pauses for 30 s or is late, 400 when it breaks off or is
+/// compressed.
 pub(crate) async fn read<B>(
     request: Request<B>,
-    limit: usize,
+    bounds: Bounds,
     memory: &BodyMemory,
 ) -> Result<(HeaderMap, Bytes, BodyShare)>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
+    let Bounds { size: limit, deadline } = bounds;
     let (head, mut body) = request.into_parts();
     refuse_encoded(&head.headers)?;
     let announced =
@@ -80,7 +91,8 @@ where
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = timeout(PAUSE, body.frame()).await.map_err(|_| {
+        let pause = PAUSE.min(deadline.saturating_duration_since(Instant::now()));
+        let frame = timeout(pause, body.frame()).await.map_err(|_| {
             ApiError::new(ErrorKind::Timeout, "the request's body did not arrive: send it without pauses")
         })?;
         let Some(frame) = frame else { break };
@@ -125,19 +137,23 @@ mod tests {
     use super::*;
     use http_body_util::{Full, StreamBody};
 
+    fn bounds(size: usize) -> Bounds {
+        Bounds { size, deadline: Instant::now() + Duration::from_secs(600) }
+    }
+
     #[tokio::test]
     async fn bodies_are_bounded_announced_or_not() {
         let memory = BodyMemory::default();
         let full = |size: usize| Request::new(Full::new(Bytes::from(vec![b'x'; size])));
-        let (_, body, share) = read(full(10), 10, &memory).await.unwrap();
+        let (_, body, share) = read(full(10), bounds(10), &memory).await.unwrap();
         assert_eq!(body.len(), 10);
         assert_eq!(memory.used.load(Ordering::Relaxed), 10);
         drop(share);
         assert_eq!(memory.used.load(Ordering::Relaxed), 0);
-        assert_eq!(read(full(11), 10, &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
+        assert_eq!(read(full(11), bounds(10), &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
         let mut announced = full(1);
         announced.headers_mut().insert(CONTENT_LENGTH, "11".parse().unwrap());
-        assert_eq!(read(announced, 10, &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
+        assert_eq!(read(announced, bounds(10), &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
         assert_eq!(memory.used.load(Ordering::Relaxed), 0);
     }
 
@@ -146,14 +162,28 @@ mod tests {
         let pieces = [b"{\"a\"", &b":1"[..], b"}"]
             .map(|piece| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece))));
         let body = StreamBody::new(futures_util::stream::iter(pieces));
-        let (_, body, _share) = read(Request::new(body), 100, &BodyMemory::default()).await.unwrap();
+        let (_, body, _share) = read(Request::new(body), bounds(100), &BodyMemory::default()).await.unwrap();
         assert_eq!(&body[..], b"{\"a\":1}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_times_out() {
         let body = StreamBody::new(futures_util::stream::pending::<Result<_, std::io::Error>>());
-        let error = read(Request::new(body), 100, &BodyMemory::default()).await.unwrap_err();
+        let error = read(Request::new(body), bounds(100), &BodyMemory::default()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_must_be_there_in_time() {
+        let drops = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b" "))), ()))
+        });
+        let body = StreamBody::new(Box::pin(drops));
+        let bounds = Bounds { size: 1 << 20, deadline: Instant::now() + Duration::from_millis(200) };
+        let memory = BodyMemory::default();
+        let read = read(Request::new(body), bounds, &memory);
+        let read = timeout(Duration::from_secs(20), read).await.expect("a bounded wait");
+        assert_eq!(read.unwrap_err().kind, ErrorKind::Timeout);
     }
 }

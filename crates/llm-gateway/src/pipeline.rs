@@ -22,7 +22,7 @@ use crate::body::{ClientBody, SILENCE};
 use crate::dispatch::{Answer, AnswerBody, Dispatch};
 use crate::front::Front;
 use crate::gateway::Gateway;
-use crate::respond::Served;
+use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 use crate::{intake, models, respond};
@@ -42,7 +42,7 @@ pub(crate) struct Arrival {
 ///
 /// # Errors
 /// Whatever ends the request before its answer begins.
-pub(crate) async fn run<B>(arrival: Arrival, request: Request<B>) -> Result<Response<ClientBody>>
+pub(crate) async fn run<B>(arrival: Arrival, request: Request<B>) -> Result<Response<ClientBody>, Failed>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: std::error::Error + Send + Sync + 'static,
@@ -54,7 +54,9 @@ where
 
     // read, peek
     let running = gateway.enter(snapshot.max_in_flight)?;
-    let (_headers, body, share) = intake::read(request, snapshot.max_body, gateway.memory()).await?;
+    let deadline = started + snapshot.request_timeout;
+    let bounds = intake::Bounds { size: snapshot.max_body, deadline };
+    let (_headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let head = Head::scan(body)?;
     let peek = codec.peek(&head)?;
 
@@ -64,14 +66,15 @@ where
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let stream = peek.stream;
-    let model = peek.model.clone();
-    let deadline = started + snapshot.request_timeout;
+    // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
+    let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
     let mut dispatch = Dispatch {
         gateway,
         snapshot: Arc::clone(&snapshot),
         front,
         codec,
         principal,
+        model: model.as_str().into(),
         request_id,
         head,
         peek,
@@ -100,7 +103,7 @@ where
         Err(_) => {
             // Nothing to show for five seconds: the head goes out, and comments keep the line open.
             let opening = async move {
-                opening.await.and_then(|answer| match answer.body {
+                opening.await.map_err(|failed| failed.error).and_then(|answer| match answer.body {
                     AnswerBody::Stream(exchange) => Ok(exchange),
                     AnswerBody::Whole(_) => Err(llm_types::ApiError::new(
                         llm_types::ErrorKind::Internal,
@@ -109,7 +112,9 @@ where
                 })
             };
             let body = ClientBody::opening(Box::pin(opening), codec).holding(held);
-            Ok(respond::stream(body, codec))
+            let mut response = respond::stream(body, codec);
+            respond::write_model(response.headers_mut(), &model);
+            Ok(response)
         }
     }
 }

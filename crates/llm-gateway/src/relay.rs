@@ -14,6 +14,9 @@ use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
 /// The largest incomplete event that is held, in bytes: a picture in base64 must fit.
 const TAIL_LIMIT: usize = 32 * 1024 * 1024;
 
+/// The longest end of an event, in bytes: a line's end and an empty line, `\n\r\n`.
+const BREAK: usize = 3;
+
 /// Turns upstream chunks into client bytes.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -132,6 +135,11 @@ impl Relay {
         }
     }
 
+    /// Whether bytes passed through that lack their terminal event, although the answer is complete.
+    pub(crate) fn is_left_open(&self) -> bool {
+        matches!(&self.way, Way::Pass(pass) if !pass.done)
+    }
+
     /// Whether something came that a client would see as an answer.
     pub(crate) fn has_content(&self) -> bool {
         self.facts.content
@@ -184,7 +192,12 @@ impl Pass {
         let bytes = if self.tail.is_empty() {
             chunk
         } else {
+            // Only the new bytes can end the event: a large one must not be read again with each chunk.
+            let from = self.tail.len().saturating_sub(BREAK - 1);
             self.tail.extend_from_slice(&chunk);
+            if split_event(self.tail.get(from..).unwrap_or_default()).is_none() {
+                return self.bounded();
+            }
             self.tail.split().freeze()
         };
         // From `run` to `at`: complete events that go on together.
@@ -219,6 +232,10 @@ impl Pass {
         }
         push(out, bytes.slice(run..at));
         self.tail.extend_from_slice(bytes.get(at..).unwrap_or_default());
+        self.bounded()
+    }
+
+    fn bounded(&self) -> Result<()> {
         if self.tail.len() > TAIL_LIMIT {
             return Err(ApiError::upstream(
                 ErrorKind::UpstreamFormat,

@@ -31,7 +31,51 @@ pub(crate) struct Labels {
 
 impl Labels {
     pub(crate) fn new(provider: &str, deployment: &str) -> Self {
-        Self { provider: visible(provider), deployment: visible(deployment) }
+        Self { provider: name(provider), deployment: name(deployment) }
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(PROVIDER, self.provider.clone());
+        headers.insert(DEPLOYMENT, self.deployment.clone());
+    }
+}
+
+/// The longest name that a header repeats, in bytes: clients bound their lines.
+const NAME_LIMIT: usize = 256;
+
+/// A request that was refused or failed before its answer began, and what its headers say.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: ApiError,
+    told: Option<Box<Told>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    model: HeaderValue,
+    labels: Labels,
+    attempts: usize,
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self { error, told: None }
+    }
+}
+
+impl Failed {
+    /// The failure of the last of `attempts`, which was at the deployment with these labels.
+    pub(crate) fn at(error: ApiError, model: &str, labels: Labels, attempts: usize) -> Self {
+        Self { error, told: Some(Box::new(Told { model: name(model), labels, attempts })) }
+    }
+
+    /// Adds the headers that tell who failed.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        if let Some(told) = &self.told {
+            headers.insert(MODEL, told.model.clone());
+            told.labels.write(headers);
+            headers.insert(ATTEMPTS, HeaderValue::from(told.attempts));
+        }
     }
 }
 
@@ -48,9 +92,8 @@ pub(crate) struct Served<'a> {
 impl Served<'_> {
     /// Adds the headers that tell who answered and how.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        headers.insert(MODEL, visible(self.model));
-        headers.insert(PROVIDER, self.labels.provider.clone());
-        headers.insert(DEPLOYMENT, self.labels.deployment.clone());
+        write_model(headers, self.model);
+        self.labels.write(headers);
         headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
         let overhead = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX);
         headers.insert(OVERHEAD, HeaderValue::from(overhead));
@@ -58,6 +101,11 @@ impl Served<'_> {
             headers.insert(CHANGES, visible(&self.changes.header()));
         }
     }
+}
+
+/// Adds the name of the group that answers.
+pub(crate) fn write_model(headers: &mut HeaderMap, model: &str) {
+    headers.insert(MODEL, name(model));
 }
 
 /// Adds the id by which a request is found again.
@@ -97,6 +145,11 @@ pub(crate) fn error(error: &ApiError, front: &dyn ServerCodec) -> Response<Clien
     response
 }
 
+/// A name as a header value, cut where it is too long.
+fn name(text: &str) -> HeaderValue {
+    visible(text.get(..text.floor_char_boundary(NAME_LIMIT)).unwrap_or_default())
+}
+
 /// A header value of visible ASCII; everything else becomes `?`.
 pub(crate) fn visible(text: &str) -> HeaderValue {
     if let Ok(value) = HeaderValue::from_str(text) {
@@ -108,4 +161,18 @@ pub(crate) fn visible(text: &str) -> HeaderValue {
         let _ = clean.write_char(shown);
     }
     HeaderValue::from_str(&clean).unwrap_or(HeaderValue::from_static("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_and_short_in_headers() {
+        let check = |text: &str, expect: &str| assert_eq!(name(text), expect);
+        check("openai/gpt-4o", "openai/gpt-4o");
+        check("größe\r\nx: y", "gr??e??x: y");
+        check(&"m".repeat(500_000), &"m".repeat(NAME_LIMIT));
+        check(&format!("{}ö", "m".repeat(NAME_LIMIT - 1)), &"m".repeat(NAME_LIMIT - 1));
+    }
 }

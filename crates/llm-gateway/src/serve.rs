@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
-use crate::patience::{Busy, Patience};
+use crate::patience::{Bounds, Busy, Patience};
 
 /// How the listener behaves.
 #[derive(Debug, Clone)]
@@ -25,7 +25,8 @@ pub struct ServeOptions {
     pub max_connections: usize,
     /// How long a client may take to send a request's head, from its first byte.
     pub header_timeout: Duration,
-    /// How long a connection may be idle between requests.
+    /// How long a connection may be idle before and between requests, and how long a client may take nothing
+    /// of an answer.
     pub idle_timeout: Duration,
     /// How long running requests may take to end after a shutdown began.
     pub drain_timeout: Duration,
@@ -59,19 +60,17 @@ pub async fn serve(
             gateway: Arc::clone(&gateway),
             watcher: graceful.watcher(),
             permit,
-            header_timeout: options.header_timeout,
+            bounds: Bounds { head: options.header_timeout, idle: options.idle_timeout },
         };
         let tls = tls.clone();
         gateway.tasks().spawn(async move {
             match tls {
                 None => connection.run(stream).await,
-                Some(tls) => {
-                    match tokio::time::timeout(connection.header_timeout, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => connection.run(stream).await,
-                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                        Err(_) => tracing::debug!("TLS handshake timed out"),
-                    }
-                }
+                Some(tls) => match tokio::time::timeout(connection.bounds.head, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => connection.run(stream).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                    Err(_) => tracing::debug!("TLS handshake timed out"),
+                },
             }
         });
     }
@@ -116,14 +115,14 @@ struct Connection {
     gateway: Arc<Gateway>,
     watcher: Watcher,
     permit: OwnedSemaphorePermit,
-    header_timeout: Duration,
+    bounds: Bounds,
 }
 
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let gateway = self.gateway;
         let busy = Busy::default();
-        let stream = Patience::new(stream, busy.clone(), self.header_timeout);
+        let stream = Patience::new(stream, busy.clone(), self.bounds);
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
             let answering = busy.begin();

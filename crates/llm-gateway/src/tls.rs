@@ -20,6 +20,9 @@ pub fn acceptor(cert: &Path, key: &Path) -> io::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| bad("cert", cert, &error))?;
+    if chain.is_empty() {
+        return Err(bad("cert", cert, &"it holds no certificate, write the chain in PEM"));
+    }
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("key", key, &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
