@@ -24,8 +24,6 @@ use crate::ticket::Ticket;
 
 /// How long a finished upstream may take to close its body, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
-/// What is gathered before it is sent, at most, in bytes.
-const GATHER_LIMIT: usize = 16 * 1024;
 /// What is buffered before the first content, at most: enough for any preamble.
 const PREAMBLE_LIMIT: usize = 64 * 1024;
 
@@ -53,28 +51,12 @@ pub(crate) async fn read_preamble(
     })
 }
 
-/// When what has come is sent on.
-///
-/// The connection to the upstream hands over one chunk at a time, also when it has read many at once. Asking it
-/// once more before sending costs a turn of the scheduler and no time on the clock, and what came together leaves
-/// in one write instead of many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// More may be there.
-    Gather,
-    /// The connection was given a turn to bring it.
-    Asked,
-    /// There is no more: out with what has come.
-    Send,
-}
-
 /// A streamed answer on its way to the client.
 pub(crate) struct Exchange {
     upstream: Option<ByteStream>,
     relay: Relay,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
-    pace: Pace,
     /// Who the deadline wakes.
     woken: Option<Waker>,
     front: &'static dyn ServerCodec,
@@ -121,8 +103,6 @@ impl Exchange {
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
             woken: None,
-            // What came with the first content leaves with the head.
-            pace: Pace::Send,
             front,
             tasks,
             request_id,
@@ -134,36 +114,21 @@ impl Exchange {
     /// The next bytes for the client; `None`: the answer is over.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            if self.pace == Pace::Send || self.relay.buffered() >= GATHER_LIMIT {
-                if let Some(bytes) = self.relay.take() {
-                    return Poll::Ready(Some(bytes));
-                }
-                self.pace = Pace::Gather;
+            if let Some(bytes) = self.relay.pop() {
+                return Poll::Ready(Some(bytes));
             }
             let Some(upstream) = &mut self.upstream else {
-                return Poll::Ready(self.relay.take());
+                return Poll::Ready(None);
             };
             let result = match upstream.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(chunk))) => {
-                    self.pace = Pace::Gather;
-                    match self.relay.feed(chunk) {
-                        Ok(()) if self.relay.is_done() => self.complete(),
-                        result => result,
-                    }
-                }
+                Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
+                    Ok(()) if self.relay.is_done() => self.complete(),
+                    result => result,
+                },
                 Poll::Ready(Some(Err(error))) => Err(error),
                 Poll::Ready(None) => {
                     self.upstream = None;
                     self.complete()
-                }
-                Poll::Pending if self.relay.buffered() > 0 => {
-                    if self.pace == Pace::Asked {
-                        self.pace = Pace::Send;
-                        continue;
-                    }
-                    self.pace = Pace::Asked;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
                 }
                 Poll::Pending => {
                     if self.is_within_time(cx) {

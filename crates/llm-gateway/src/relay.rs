@@ -17,44 +17,12 @@ const TAIL_LIMIT: usize = 32 * 1024 * 1024;
 /// The longest end of an event, in bytes: a line's end and an empty line, `\n\r\n`.
 const BREAK: usize = 3;
 
-/// Waiting pieces up to this size together are joined.
-const JOIN_LIMIT: usize = 32 * 1024;
-
 /// Turns upstream chunks into client bytes.
 #[derive(Debug)]
 pub(crate) struct Relay {
     way: Way,
-    out: Out,
+    out: VecDeque<Bytes>,
     facts: Facts,
-}
-
-/// Bytes that wait for the client.
-#[derive(Debug, Default)]
-struct Out {
-    pieces: VecDeque<Bytes>,
-    size: usize,
-}
-
-impl Out {
-    fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.size += bytes.len();
-            self.pieces.push_back(bytes);
-        }
-    }
-
-    /// All that waits in one piece, or the first piece where joining would copy much.
-    fn take(&mut self) -> Option<Bytes> {
-        if self.pieces.len() > 1 && self.size <= JOIN_LIMIT {
-            let mut joined = BytesMut::with_capacity(self.size);
-            self.pieces.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
-            self.size = 0;
-            return Some(joined.freeze());
-        }
-        let piece = self.pieces.pop_front()?;
-        self.size -= piece.len();
-        Some(piece)
-    }
 }
 
 /// What is known of the stream so far.
@@ -111,7 +79,7 @@ impl Relay {
     }
 
     fn new(way: Way) -> Self {
-        Self { way, out: Out::default(), facts: Facts::default() }
+        Self { way, out: VecDeque::new(), facts: Facts::default() }
     }
 
     /// Takes the next chunk of the upstream.
@@ -121,13 +89,13 @@ impl Relay {
     pub(crate) fn feed(&mut self, chunk: Bytes) -> Result<()> {
         match &mut self.way {
             Way::Written { .. } => {
-                self.out.push(chunk);
+                push(&mut self.out, chunk);
                 Ok(())
             }
             Way::Translate { decoder, encoder } => {
                 let mut watch = Watch { encoder: &mut **encoder, facts: &mut self.facts };
                 let fed = decoder.feed(&chunk, &mut watch);
-                self.out.push(encoder.take());
+                push(&mut self.out, encoder.take());
                 fed.and_then(|_| self.facts.ok())
             }
             Way::Pass(pass) => pass.feed(chunk, &mut self.facts, &mut self.out),
@@ -146,7 +114,7 @@ impl Relay {
                 if finished.is_ok() {
                     encoder.finish();
                 }
-                self.out.push(encoder.take());
+                push(&mut self.out, encoder.take());
                 finished
             }
             Way::Written { .. } => Ok(()),
@@ -188,17 +156,17 @@ impl Relay {
 
     /// The bytes that wait for the client.
     pub(crate) fn buffered(&self) -> usize {
-        self.out.size
+        self.out.iter().map(Bytes::len).sum()
     }
 
     /// The next bytes for the client.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        self.out.take()
+    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        self.out.pop_front()
     }
 
     /// Adds bytes for the client, e.g. an error event.
     pub(crate) fn push(&mut self, bytes: Bytes) {
-        self.out.push(bytes);
+        push(&mut self.out, bytes);
     }
 
     /// The encoder of a translated stream, for a last word.
@@ -220,7 +188,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut Out) -> Result<()> {
+    fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
         let bytes = if self.tail.is_empty() {
             chunk
         } else {
@@ -241,7 +209,7 @@ impl Pass {
                 Seen::Quiet => {}
                 Seen::Content => facts.content = true,
                 Seen::Usage if self.usage == UsageEvent::Withheld => {
-                    out.push(bytes.slice(run..at));
+                    push(out, bytes.slice(run..at));
                     run = end;
                 }
                 Seen::Usage => {}
@@ -254,15 +222,15 @@ impl Pass {
             at = end;
         }
         if let Some(error) = failed {
-            out.push(bytes.slice(run..at));
+            push(out, bytes.slice(run..at));
             return Err(error);
         }
         if run == 0 && at == bytes.len() {
             // The usual case: whole events and nothing else.
-            out.push(bytes);
+            push(out, bytes);
             return Ok(());
         }
-        out.push(bytes.slice(run..at));
+        push(out, bytes.slice(run..at));
         self.tail.extend_from_slice(bytes.get(at..).unwrap_or_default());
         self.bounded()
     }
@@ -275,6 +243,12 @@ impl Pass {
             ));
         }
         Ok(())
+    }
+}
+
+fn push(out: &mut VecDeque<Bytes>, bytes: Bytes) {
+    if !bytes.is_empty() {
+        out.push_back(bytes);
     }
 }
 
