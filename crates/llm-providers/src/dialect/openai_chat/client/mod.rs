@@ -14,6 +14,7 @@ mod foreign;
 mod message;
 mod option;
 mod part;
+mod shape;
 mod splice;
 mod stream;
 mod tap;

@@ -7,6 +7,7 @@ use llm_types::{ApiError, ErrorKind, RawValue, Result, Usage, wire_struct};
 use memchr::memmem::Finder;
 
 use super::super::wire::{self, Count, Word};
+use super::shape::Shape;
 use super::usage::{self, Reasoning};
 use super::{decode, error};
 use crate::codec::{Seen, StreamTap, Tapped};
@@ -69,6 +70,7 @@ pub(super) struct Tap {
     begun: Choices,
     ended: Choices,
     needles: Needles,
+    shape: Shape,
 }
 
 /// A set of choices, a bit for each: OpenAI's bound on `n` is 128.
@@ -96,6 +98,7 @@ impl Default for Tap {
                 finish: Finder::new("\"finish_reason\""),
                 index: Finder::new("\"index\""),
             },
+            shape: Shape::default(),
         }
     }
 }
@@ -135,6 +138,9 @@ fn speaks(facts: &Facts<'_>) -> bool {
 
 impl StreamTap for Tap {
     fn see(&mut self, event: &[u8]) -> Seen {
+        if self.shape.fits(event) {
+            return Seen::Content;
+        }
         let needles = &self.needles;
         let fails = has_value(event, &needles.error, b"{\"[") || event.starts_with(b"event: error");
         let counts = has_value(event, &needles.usage, b"{");
@@ -150,6 +156,7 @@ impl StreamTap for Tap {
                 return Seen::Quiet;
             }
             self.begun |= 1;
+            self.shape.learn(event);
             return Seen::Content;
         }
         let data = data(event);
