@@ -64,13 +64,17 @@ enum Speaks {
 }
 
 impl Speaks {
-    fn hear(self, bytes: &[u8]) -> Self {
-        bytes.iter().fold(self, |speaks, byte| match speaks {
-            Self::Unknown(at) if HTTP2.get(at) != Some(byte) => Self::Http1,
-            Self::Unknown(at) if at + 1 == HTTP2.len() => Self::Http2,
-            Self::Unknown(at) => Self::Unknown(at + 1),
-            known => known,
-        })
+    /// Listens only until it knows: bodies go by unheard.
+    fn hear(mut self, bytes: &[u8]) -> Self {
+        for byte in bytes {
+            self = match self {
+                Self::Unknown(at) if HTTP2.get(at) != Some(byte) => Self::Http1,
+                Self::Unknown(at) if at + 1 == HTTP2.len() => Self::Http2,
+                Self::Unknown(at) => Self::Unknown(at + 1),
+                Self::Http1 | Self::Http2 => return self,
+            };
+        }
+        self
     }
 }
 

@@ -1,7 +1,8 @@
 //! A shallow read of a JSON body.
 //!
 //! When both sides speak one dialect the body is forwarded as it came. All we need of it is where its
-//! top-level members are; `Edits` then changes those that have to change. The text is fully validated on the way, in one pass and without a tree.
+//! top-level members are; `Edits` then changes those that have to change. Its structure is validated on the
+//! way, in one pass and without a tree; escapes inside strings are left to whoever reads them.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! One validating pass over a JSON text, without a tree.
 //!
-//! A proxy reads every byte of every prompt, so this is its innermost loop: strings are searched with
-//! vector instructions, and everything else is a byte. Measured on
-//! a 157 kB prompt it is several times faster than skipping the same text as a `RawValue`, and it notes on
-//! the way which keys occur, so that nobody has to search the text for them.
+//! A proxy reads every byte of every prompt, so this is its innermost loop: strings are searched with vector
+//! instructions, and everything else is a byte. It notes on the way which keys occur, so that nobody has to
+//! search the text for them. What follows a backslash is left to whoever reads the string: a prompt is full of
+//! escapes, and stopping at each would cost more than all the rest.
 
 use std::ops::Range;
 
@@ -69,12 +69,16 @@ impl<'b> Scanner<'b> {
         }
         let start = self.at;
         loop {
-            self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => break,
-                Some(_) => self.escape()?,
-                None => return Err(self.fault("the text ends inside a string")),
+            self.at += to_quote(self.bytes.get(self.at..).unwrap_or_default());
+            let text = self.bytes.get(start..self.at).unwrap_or_default();
+            if self.peek().is_none() {
+                return Err(self.fault("the text ends inside a string"));
             }
+            // A quote behind an odd number of backslashes is part of the text.
+            if text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0 {
+                break;
+            }
+            self.at += 1;
         }
         let inside = start..self.at;
         let text = self.bytes.get(inside.clone()).unwrap_or_default();
@@ -84,21 +88,6 @@ impl<'b> Scanner<'b> {
         }
         self.at += 1;
         Ok(inside)
-    }
-
-    fn escape(&mut self) -> Result<(), Fault> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
-                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(self.fault("an escape that is not \\uXXXX"));
-                }
-                self.at += 6;
-            }
-            _ => return Err(self.fault("an unknown escape in a string")),
-        }
-        Ok(())
     }
 
     /// Passes one value, nested at most 128 deep.
@@ -212,35 +201,31 @@ impl<'b> Scanner<'b> {
     }
 }
 
-/// How many bytes at the start are neither a quote nor a backslash.
+/// How many bytes there are before the next quote.
 ///
-/// Texts with many escapes have short runs, prompts have long ones: a few words first, where a call would
-/// cost more than the search, then the vector search.
-fn plain(bytes: &[u8]) -> usize {
+/// Keys and words are short, prompts are long: a few words of the machine first, where a call would cost more
+/// than the search, then the vector search.
+fn to_quote(bytes: &[u8]) -> usize {
     const WORDS_FIRST: usize = 4;
     let mut passed = 0;
     let (words, _) = bytes.as_chunks::<8>();
     for word in words.iter().take(WORDS_FIRST) {
-        match first_end(*word) {
+        match quote_in(*word) {
             Some(at) => return passed + at,
             None => passed += word.len(),
         }
     }
     let rest = bytes.get(passed..).unwrap_or_default();
-    passed + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+    passed + memchr::memchr(b'"', rest).unwrap_or(rest.len())
 }
 
-/// The first quote or backslash of eight bytes. All eight are compared at once: a byte that matches sets the
-/// top bit of its place, and a borrow can only disturb places behind the first.
-fn first_end(word: [u8; 8]) -> Option<usize> {
+/// The first quote of eight bytes. All eight are compared at once: a byte that matches sets the top bit of its
+/// place, and a borrow can only disturb places behind the first.
+fn quote_in(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;
-    let word = u64::from_le_bytes(word);
-    let is = |byte: u8| {
-        let differs = word ^ (ONES * u64::from(byte));
-        differs.wrapping_sub(ONES) & !differs
-    };
-    let found = (is(b'"') | is(b'\\')) & TOPS;
+    let differs = u64::from_le_bytes(word) ^ (ONES * u64::from(b'"'));
+    let found = differs.wrapping_sub(ONES) & !differs & TOPS;
     // At most 7, so nothing is cut off.
     (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
@@ -273,10 +258,10 @@ mod tests {
             for place in 0..80 {
                 let mut bytes = [b'x'; 80];
                 bytes[place] = byte;
-                let expect = if byte == b'"' || byte == b'\\' { place } else { 80 };
-                assert_eq!(plain(&bytes), expect, "{byte:#x} at {place}");
+                let expect = if byte == b'"' { place } else { 80 };
+                assert_eq!(to_quote(&bytes), expect, "{byte:#x} at {place}");
                 bytes.iter_mut().skip(place + 1).for_each(|after| *after = 0xFF);
-                assert_eq!(plain(&bytes), expect, "{byte:#x} at {place} before high bytes");
+                assert_eq!(to_quote(&bytes), expect, "{byte:#x} at {place} before high bytes");
             }
         }
     }
@@ -308,8 +293,6 @@ mod tests {
             ".5",
             "+1",
             "\"",
-            "\"\\x\"",
-            "\"\\u12g4\"",
             "\"a\nb\"",
             "[1,]",
             "[1 2]",
@@ -340,7 +323,9 @@ mod tests {
         #[test]
         fn agrees_with_serde_json(text in "[\\[\\]{}:,\"\\\\a-c0-2.eE+\\-tnu \u{1}é]{0,24}") {
             let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            proptest::prop_assert_eq!(accepts(text.as_bytes()), theirs, "{}", text);
+            let ours = accepts(text.as_bytes());
+            // Escapes are not looked at; what is valid is never refused.
+            proptest::prop_assert!(ours == theirs || (ours && text.contains('\\')), "{}", text);
         }
 
         #[test]
