@@ -5,6 +5,7 @@
 //! format looks like.
 
 pub mod anthropic;
+mod custom;
 pub mod gemini;
 pub mod openai_chat;
 
