@@ -8,6 +8,8 @@ pub mod anthropic;
 mod custom;
 pub mod gemini;
 pub mod openai_chat;
+#[cfg(test)]
+mod tests;
 
 use llm_types::Dialect;
 
