@@ -172,8 +172,12 @@ pub fn upstream_error(status: StatusCode, headers: &HeaderMap, said: &Said<'_>, 
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let ms = header(headers, "retry-after-ms").and_then(|value| value.parse::<f64>().ok());
     let seconds = header(headers, "retry-after").and_then(|value| value.parse::<f64>().ok());
-    let wait = ms.map(|ms| ms / 1000.0).or(seconds)?;
-    let wait = Duration::try_from_secs_f64(wait).ok()?;
+    wait(ms.map(|ms| ms / 1000.0).or(seconds)?)
+}
+
+/// A wait of so many seconds, as far as one is obeyed.
+pub(crate) fn wait(seconds: f64) -> Option<Duration> {
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
     Some(wait.min(RETRY_AFTER_LIMIT))
 }
 

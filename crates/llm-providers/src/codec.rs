@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Changes, Event, EventSink, Flow, Head, Op, ProviderSpec, Reply, Result, Segments, Usage,
 };
@@ -41,6 +42,8 @@ pub struct Memo {
     pub tool_names: Vec<(String, String)>,
     /// A structured answer was asked for through this forced tool: its input is the answer's text.
     pub json_tool: Option<&'static str>,
+    /// Custom tools that went out as functions, as the client knows them: calls of them hold free text.
+    pub custom_tools: Vec<String>,
 }
 
 impl Memo {
@@ -48,6 +51,15 @@ impl Memo {
     #[must_use]
     pub fn client_name<'a>(&'a self, sent: &'a str) -> &'a str {
         self.tool_names.iter().find(|(name, _)| name == sent).map_or(sent, |(_, name)| name)
+    }
+
+    /// The kind of the tool that the client knows by this name.
+    #[must_use]
+    pub fn call_kind(&self, name: &str) -> ToolCallKind {
+        if self.custom_tools.iter().any(|custom| custom == name) {
+            return ToolCallKind::Custom;
+        }
+        ToolCallKind::Function
     }
 }
 

@@ -199,6 +199,16 @@ pub enum MessageQuirk {
     ToolsWithoutStrict,
     /// `cache_control` is understood on parts, messages and tools.
     CacheControl,
+    /// Calls of tools without their reasoning are refused: a blank stands for what was lost.
+    FillReasoning,
+    /// User and assistant must take turns: neighbours of one role become one message.
+    Alternate,
+    /// Members of an answer that a client echoes (`annotations`, `refusal: null`, …) are refused.
+    NoEchoes,
+    /// No single tool can be chosen: it goes alone, with `tool_choice` `required`.
+    ChoiceWithoutNames,
+    /// `response_format` knows `json_object` only: a schema goes into an instruction.
+    JsonObjectOnly,
 }
 
 /// How answers of a provider of the `openai_chat` dialect differ.

@@ -5,8 +5,11 @@
 //! format looks like.
 
 pub mod anthropic;
+mod custom;
 pub mod gemini;
 pub mod openai_chat;
+#[cfg(test)]
+mod tests;
 
 use llm_types::Dialect;
 

@@ -13,6 +13,7 @@ use super::encoder::{Encoder, breakpoint};
 use super::name::Ids;
 use super::tool::{self, JSON_TOOL};
 use crate::codec::{EncodeCx, Memo, WireRequest};
+use crate::dialect::custom;
 
 const PATH: &str = "/v1/messages";
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -99,7 +100,7 @@ pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
     encoder.sampling(sampling, &plan, &mut body);
     encoder.delivery(delivery, &mut body);
     encoder.caching(cache);
-    let memo = Memo { json_tool, ..Memo::default() };
+    let memo = Memo { json_tool, custom_tools: custom::names(tooling), ..Memo::default() };
     finish(&body, encoder, memo)
 }
 

@@ -1,7 +1,7 @@
 //! Whole answers and errors.
 
 use http::{HeaderMap, StatusCode};
-use llm_types::chat::{Citation, Opaque, Part, Reasoning, Text, ToolCall};
+use llm_types::chat::{Citation, Opaque, Part, Reasoning, Text, ToolCall, ToolCallKind};
 use llm_types::{ApiError, Choice, Dialect, ErrorKind, Extra, RawValue, Reply, Result, Str};
 
 use super::super::stream::{Answered, finish_of, unwrapped};
@@ -9,6 +9,7 @@ use super::super::usage::Counts;
 use super::super::wire::{self, Block, ErrorBody, Raw, TextBlock, ThinkingBlock, ToolUseBlock, Watched};
 use crate::classify::{self, Said};
 use crate::codec::{Memo, Tapped};
+use crate::dialect::custom;
 
 /// Reads a whole answer.
 pub(super) fn decode(body: &[u8], memo: &Memo) -> Result<Reply> {
@@ -97,10 +98,14 @@ fn part(block: Block<'_>, memo: &Memo, calls: &mut Answered, out: &mut Vec<Part>
                 return Ok(());
             }
             *calls = calls.and(Answered::ByCalls);
+            let name = memo.client_name(name.as_str());
+            let kind = memo.call_kind(name);
+            let free = kind == ToolCallKind::Custom;
             out.push(Part::ToolCall(ToolCall {
                 id: text(id),
-                name: memo.client_name(name.as_str()).to_owned(),
-                arguments: input.to_owned(),
+                name: name.to_owned(),
+                arguments: if free { custom::input(input).into_owned() } else { input.to_owned() },
+                kind,
                 extra: extra.to_extra(),
                 ..ToolCall::default()
             }));

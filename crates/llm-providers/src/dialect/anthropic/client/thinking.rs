@@ -16,6 +16,8 @@ use super::message::Conversation;
 const MIN_BUDGET: u64 = 1024;
 /// What is left for the answer when the caller sets no limit.
 const ROOM: u64 = 4096;
+/// The least that is left for the answer when a budget has to be cut.
+const ANSWER: u64 = 256;
 
 /// How the model is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,13 +244,19 @@ impl<'r> Encoder<'r, '_> {
         let top = self.facts.max_output.unwrap_or(u64::MAX);
         let wanted = asked.max(MIN_BUDGET);
         let max_tokens = given.unwrap_or_else(|| wanted.saturating_add(ROOM).min(top));
-        if max_tokens <= MIN_BUDGET {
-            self.changes.dropped(path, "thinking needs max_tokens above 1024");
+        let left = max_tokens.saturating_sub(wanted);
+        // A budget that the caller chose stands as long as the API takes it.
+        let fits = left >= ANSWER || (left > 0 && path == "thinking");
+        if !fits && max_tokens < MIN_BUDGET + ANSWER {
+            self.changes.dropped(path, "max_tokens leaves no room for 1024 tokens of thoughts and an answer");
             return (Mode::Unset, max_tokens);
         }
-        let budget = wanted.min(max_tokens - 1);
-        if budget != asked {
-            self.changes.altered(path, format!("the budget is {budget}: 1024 at least and below max_tokens"));
+        let budget = if fits { wanted } else { wanted.min(MIN_BUDGET.max(max_tokens / 2)) };
+        if budget != wanted {
+            self.changes
+                .altered(path, format!("the budget is {budget}: the answer needs room in max_tokens"));
+        } else if path == "thinking" && budget != asked {
+            self.changes.altered(path, format!("the budget is {budget}: 1024 at least"));
         }
         (Mode::Budget(budget), max_tokens)
     }

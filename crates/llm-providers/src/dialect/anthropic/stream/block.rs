@@ -13,6 +13,7 @@ use super::super::wire::{AssembledBlock, Block, BlockDelta, Raw, Text};
 use super::Answered;
 use super::json::JsonAnswer;
 use crate::codec::Memo;
+use crate::dialect::custom;
 
 /// The most that is gathered of one block, in bytes.
 const GATHER_LIMIT: usize = 32 * 1024 * 1024;
@@ -36,6 +37,11 @@ enum Kind {
     Tool {
         whole: Option<Box<RawValue>>,
         streamed: bool,
+    },
+    /// A call of a custom tool: its free text is known when its object is complete.
+    Custom {
+        whole: Option<Box<RawValue>>,
+        input: String,
     },
     Json(JsonAnswer),
     /// A block of the provider's own: as it began, and what came since.
@@ -144,17 +150,20 @@ impl OpenBlock {
             Block::ToolUse(block) => {
                 answered = Answered::ByCalls;
                 let name = block.name.unwrap_or_default();
-                let mut flow = out.start(PartStart::ToolCall {
-                    id: block.id.unwrap_or_default().0,
-                    name: memo.client_name(name.as_str()).into(),
-                    kind: ToolCallKind::Function,
-                });
+                let name = memo.client_name(name.as_str());
+                let kind = memo.call_kind(name);
+                let id = block.id.unwrap_or_default().0;
+                let mut flow = out.start(PartStart::ToolCall { id, name: name.into(), kind });
                 if flow.is_continue() && !block.extra.is_empty() {
                     flow = out.delta(Delta::Extra(Cow::Owned(block.extra.to_extra())));
                 }
                 let whole = block.input.filter(|input| !is_empty_object(input.get()));
                 let whole = whole.map(|input| input.0.into_owned());
-                (open(Kind::Tool { whole, streamed: false }), flow)
+                let kind = match kind {
+                    ToolCallKind::Custom => Kind::Custom { whole, input: String::new() },
+                    _ => Kind::Tool { whole, streamed: false },
+                };
+                (open(kind), flow)
             }
             other => (open(opaque(&other, raw)), Flow::Continue(())),
         };
@@ -192,7 +201,7 @@ impl OpenBlock {
                 let ready = answer.push(text).unwrap_or_default();
                 Ok(out.text(ready, Delta::Text))
             }
-            ("input_json_delta", Kind::Opaque { input, .. }) => {
+            ("input_json_delta", Kind::Opaque { input, .. } | Kind::Custom { input, .. }) => {
                 let Text(text) = delta.partial_json.unwrap_or_default();
                 input.push_str(&self.carry.join(text));
                 bounded(input.len())?;
@@ -223,6 +232,12 @@ impl OpenBlock {
                     let input = whole.as_deref().map_or("{}", RawValue::get);
                     go!(out.delta(Delta::ToolArgs(input.into())));
                 }
+            }
+            Kind::Custom { whole, mut input } => {
+                input.push_str(left);
+                let whole = whole.as_deref().map_or("{}", RawValue::get);
+                let arguments = if input.is_empty() { whole } else { input.as_str() };
+                go!(out.text(custom::input(arguments), Delta::ToolArgs));
             }
             Kind::Json(answer) => {
                 go!(out.text(left.into(), Delta::Text));

@@ -1,9 +1,9 @@
 //! Streams of the Messages API.
 //!
 //! Blocks come one after the other and whole events carry all that is needed, so the decoder holds only
-//! the open block. Three kinds of blocks are gathered before they are handed on, because nobody can use
-//! a piece of them: calls of the provider's own tools, compactions, and a structured answer that may
-//! have to be unwrapped.
+//! the open block. Some kinds of blocks are gathered before they are handed on, because nobody can use
+//! a piece of them: calls of the provider's own tools and of custom ones, compactions, and a structured
+//! answer that may have to be unwrapped.
 
 mod block;
 mod decoder;

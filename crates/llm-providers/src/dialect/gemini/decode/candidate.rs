@@ -15,6 +15,7 @@ use super::ground::Sources;
 use super::open::{Kind, Open};
 use super::turn::{Out, Stop};
 use super::usage::Lookups;
+use crate::dialect::custom;
 
 /// One of the answers.
 #[derive(Debug)]
@@ -159,10 +160,15 @@ impl Candidate {
         };
         self.called = Called::Functions;
         let id = call.id.filter(|id| !id.as_str().is_empty()).map_or_else(minted, |id| id.0);
-        let name = Cow::Borrowed(out.memo.client_name(name.as_str()));
-        let start = PartStart::ToolCall { id, name, kind: ToolCallKind::Function };
+        let name = out.memo.client_name(name.as_str());
+        let kind = out.memo.call_kind(name);
+        let start = PartStart::ToolCall { id, name: Cow::Borrowed(name), kind };
         self.begin(start, out)?;
-        let arguments = call.args.as_ref().map_or(Cow::Borrowed("{}"), |args| compact(args.get()));
+        let arguments = call.args.as_ref().map_or("{}", |args| args.get());
+        let arguments = match kind {
+            ToolCallKind::Custom => custom::input(arguments),
+            _ => compact(arguments),
+        };
         self.delta(Delta::ToolArgs(arguments), out)?;
         self.marks(thought_signature, &extra, out)?;
         self.end(out)

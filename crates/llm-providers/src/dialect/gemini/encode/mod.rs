@@ -18,6 +18,7 @@ use llm_types::{ApiError, Changes, Dialect, Result, Str};
 use super::model::Model;
 use super::wire;
 use crate::codec::{EncodeCx, Memo};
+use crate::dialect::custom;
 use extra::Native;
 use name::Names;
 
@@ -111,7 +112,10 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
 
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| ApiError::bad_request("the request cannot be written as JSON").with_source(error))?;
-    Ok((bytes, Memo { tool_names: names.rewritten(), ..Memo::default() }))
+    Ok((
+        bytes,
+        Memo { tool_names: names.rewritten(), custom_tools: custom::names(tooling), ..Memo::default() },
+    ))
 }
 
 /// Cached content brings its own instructions and tools; beside it they are a 400.

@@ -134,8 +134,17 @@ impl Writer<'_, '_> {
 
     fn tooling<'a>(&mut self, tooling: &'a Tooling, wire: &mut Request<'a>) {
         let Tooling { tools, choice, parallel, legacy } = tooling;
-        wire.tools = Some(tool::tools(self, tools)).filter(|tools| !tools.is_empty());
-        wire.tool_choice = choice.as_ref().and_then(|choice| tool::choice(choice, tools));
+        let choice = choice.as_ref();
+        let few = choice.filter(|_| self.row.has(MessageQuirk::ChoiceWithoutNames)).and_then(tool::few);
+        let (names, choice) = match &few {
+            Some((names, choice)) => {
+                self.changes.altered("tool_choice", "only the tools that may be called are sent");
+                (Some(*names), Some(choice))
+            }
+            None => (None, choice),
+        };
+        wire.tools = Some(tool::tools(self, tools, names)).filter(|tools| !tools.is_empty());
+        wire.tool_choice = choice.and_then(|choice| tool::choice(choice, tools));
         wire.parallel_tool_calls = *parallel;
         if *legacy {
             self.changes.altered("functions", "sent as `tools`, which replaced it");
@@ -146,7 +155,7 @@ impl Writer<'_, '_> {
         let OutputOptions { n, format, modalities, audio, logprobs, top_logprobs, prediction, verbosity } =
             output;
         wire.n = *n;
-        wire.response_format = format.as_ref().and_then(option::format);
+        wire.response_format = format.as_ref().and_then(|format| option::response_format(self, format, wire));
         wire.modalities = (!modalities.is_empty()).then(|| modalities.iter().map(Str::from).collect());
         wire.audio = audio.as_ref().and_then(|audio| option::audio(self, audio));
         wire.logprobs = *logprobs;

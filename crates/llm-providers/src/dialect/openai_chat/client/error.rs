@@ -3,6 +3,8 @@
 //! `{"error":{…}}` is OpenAI's; others send a string, FastAPI's `detail`, a flat object, a list, HTML, or
 //! put the failure into an answer with status 200.
 
+use std::time::Duration;
+
 use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, ErrorKind, RawValue, Str, wire_struct};
 
@@ -26,6 +28,7 @@ wire_struct! {
         status: Word<'a>,
         kind as "type": Word<'a>,
         error_type: Word<'a>,
+        estimated_time: Word<'a>,
         param: Word<'a>,
         loc: Vec<Word<'a>>,
         base_resp: &'a RawValue,
@@ -60,6 +63,8 @@ struct Found {
     param: String,
     status: Option<StatusCode>,
     flagged: bool,
+    /// How long until the model is loaded.
+    wait: Option<Duration>,
     /// This is the cause of another error: its own cause is not looked for.
     is_cause: bool,
 }
@@ -123,6 +128,7 @@ impl Found {
     fn into_error(self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
         let said = Said { message: &self.message, kind: &self.kind, code: &self.code, param: &self.param };
         let mut error = classify::upstream_error(status, headers, &said, body);
+        error.retry_after = error.retry_after.or(self.wait);
         if self.flagged {
             error.kind = ErrorKind::ContentPolicy;
         }
@@ -199,6 +205,8 @@ impl Found {
         fill(&mut self.code, word(&[&shape.code, &shape.error_code]));
         fill(&mut self.kind, word(&[&shape.kind, &shape.error_type]));
         fill(&mut self.param, word(&[&shape.param]));
+        let seconds = word(&[&shape.estimated_time]).and_then(|seconds| seconds.parse().ok());
+        self.wait = self.wait.or_else(|| seconds.and_then(classify::wait));
         let status = word(&[&shape.status_code]).or_else(|| word(&[&shape.status]));
         self.status = self.status.or_else(|| status_of(&status.unwrap_or_default()));
         for inner in [&shape.innererror, &shape.inner_error].into_iter().flatten() {

@@ -13,7 +13,7 @@ use super::super::path::Path;
 use super::super::wire::{self, AudioRef, Content, Written};
 use super::encode::Writer;
 use super::part::{self, Body};
-use super::tool;
+use super::{tool, turns};
 
 /// All messages. Results of tool calls become messages of their own.
 pub(super) fn messages<'a>(
@@ -36,6 +36,9 @@ pub(super) fn messages<'a>(
                 }
             }
         }
+    }
+    if writer.row.has(Q::Alternate) {
+        out = turns::alternate(writer.changes, out);
     }
     Ok(out)
 }
@@ -75,7 +78,11 @@ fn extras<'a>(writer: &mut Writer<'_, '_>, extra: &'a Extra, path: &Path<'_>) ->
     if !writer.row.has(Q::ReplayReasoningDetails) {
         apart.push("reasoning_details");
     }
-    for name in apart.iter().filter(|name| extra.get(name).is_some()) {
+    if writer.row.has(Q::NoEchoes) {
+        apart.extend(["annotations", "images"]);
+    }
+    let said = |name: &str| extra.get(name).is_some_and(|json| !matches!(json.get(), "null" | "[]"));
+    for name in apart.iter().filter(|name| said(name)) {
         writer.dropped(&path.key(name));
     }
     writer.extras(extra, path, &apart)
@@ -182,6 +189,10 @@ fn assistant<'a>(writer: &mut Writer<'_, '_>, message: &'a Message, path: &Path<
         }
     }
     replay(writer, &thoughts, extra, path, (&mut out, &mut body));
+    if !calls.is_empty() && out.reasoning_content.is_none() && writer.row.has(Q::FillReasoning) {
+        writer.changes.altered(path.key("reasoning_content").to_string(), "a blank stands for lost thoughts");
+        out.reasoning_content = Some(Str::from(" "));
+    }
     let silent = body.is_empty() && (!calls.is_empty() || !refusal.is_empty() || out.audio.is_some());
     out.content = Some(if silent { Content::Null } else { body.content(writer) });
     out.refusal = (!refusal.is_empty()).then(|| Str::from(refusal));

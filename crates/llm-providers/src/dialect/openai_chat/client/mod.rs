@@ -20,6 +20,7 @@ mod stream;
 mod tap;
 mod think;
 mod tool;
+mod turns;
 mod usage;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};

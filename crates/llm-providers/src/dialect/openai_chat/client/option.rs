@@ -3,7 +3,7 @@
 use llm_types::chat::{
     AudioOutput, ChatRequest, Effort, Format, JsonSchema, ReasoningOptions, Thinking, WebSearch,
 };
-use llm_types::{Members, Str};
+use llm_types::{Members, MessageQuirk, Str};
 
 use super::super::wire::{self, Request, Written};
 use super::encode::Writer;
@@ -88,8 +88,36 @@ fn thinking_json<'a>(thinking: Thinking, display: Option<&str>) -> Option<Writte
     })
 }
 
-/// `response_format`.
-pub(super) fn format<'a>(format: &Format) -> Option<Written<'a>> {
+/// `response_format`. Where a schema is not known, it goes into an instruction at the beginning.
+pub(super) fn response_format<'a>(
+    writer: &mut Writer<'_, '_>,
+    format: &'a Format,
+    wire: &mut Request<'a>,
+) -> Option<Written<'a>> {
+    let Format::JsonSchema(JsonSchema { name: _, description, schema, strict: _ }) = format else {
+        return self::format(format);
+    };
+    if !writer.row.has(MessageQuirk::JsonObjectOnly) {
+        return self::format(format);
+    }
+    let why = "only `json_object` is known there: the schema is sent as an instruction";
+    writer.changes.altered("response_format", why);
+    let schema = schema.as_ref().map_or("{}", |schema| schema.get());
+    let about = description.as_deref().map(|words| format!(" ({words})")).unwrap_or_default();
+    let words = format!(
+        "Answer with one JSON object{about} that follows this JSON Schema, and nothing else:\n{schema}"
+    );
+    let instruction = wire::Message {
+        role: Some(Str::from("system")),
+        content: Some(wire::Content::Text(Str::from(words))),
+        ..wire::Message::default()
+    };
+    wire.messages.get_or_insert_default().insert(0, instruction);
+    self::format(&Format::JsonObject)
+}
+
+/// `response_format` as OpenAI knows it.
+fn format<'a>(format: &Format) -> Option<Written<'a>> {
     let (kind, json_schema) = match format {
         Format::Text => ("text", None),
         Format::JsonObject => ("json_object", None),

@@ -88,13 +88,21 @@ fn must_rewrite(row: &Row<'_>, head: &Head) -> bool {
         || (row.has(Q::EmptyArguments) && calls && followed_by(messages(), "\"arguments\"", "\"\""))
         || (row.has(Q::ShortToolIds) && calls)
         || (row.has(Q::NameOnToolsOnly) && has("name"))
+        || (row.has(Q::FillReasoning) && has("tool_calls"))
+        || row.has(Q::Alternate)
+        || (row.has(Q::NoEchoes)
+            && ["annotations", "images", "refusal", "audio", "function_call"].iter().any(|echo| has(echo)))
         || (row.has(Q::ThinkingParts) && has("thinking"))
 }
 
-/// Whether the tools do.
+/// Whether the tools, the choice among them or the form of the answer do.
 fn tools_rewrite(row: &Row<'_>, head: &Head) -> bool {
     let has = |key: &str| head.mentions("tools", key);
-    (!row.has(Q::CacheControl) && has("cache_control")) || (row.has(Q::ToolsWithoutStrict) && has("strict"))
+    let is_object = |name| head.get(name).is_some_and(|json| json.starts_with(b"{"));
+    (!row.has(Q::CacheControl) && has("cache_control"))
+        || (row.has(Q::ToolsWithoutStrict) && has("strict"))
+        || (row.has(Q::ChoiceWithoutNames) && is_object("tool_choice"))
+        || (row.has(Q::JsonObjectOnly) && is_object("response_format"))
 }
 
 /// Whether a member `key` has a value that begins with `start`, white space aside.

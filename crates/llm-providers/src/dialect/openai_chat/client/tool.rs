@@ -10,11 +10,31 @@ use super::super::path::Path;
 use super::super::wire::{self, Arguments, CustomCall, FunctionCall, Lossy, Written};
 use super::encode::Writer;
 
-/// The tools on offer.
-pub(super) fn tools<'a>(writer: &mut Writer<'_, '_>, tools: &'a [Tool]) -> Vec<Written<'a>> {
+/// The tools on offer, or those of them that bear one of these names.
+pub(super) fn tools<'a>(
+    writer: &mut Writer<'_, '_>,
+    tools: &'a [Tool],
+    names: Option<&[String]>,
+) -> Vec<Written<'a>> {
     let root = Path::Root;
     let list = root.key("tools");
-    tools.iter().enumerate().filter_map(|(index, one)| tool(writer, one, &list.index(index))).collect()
+    let offered = |one: &Tool| {
+        names.is_none_or(|names| one.name().is_some_and(|name| names.iter().any(|other| other == name)))
+    };
+    let tools = tools.iter().enumerate().filter(|(_, one)| offered(one));
+    tools.filter_map(|(index, one)| tool(writer, one, &list.index(index))).collect()
+}
+
+/// A choice that names tools, as their names and a choice that names none.
+pub(super) fn few(choice: &ToolChoice) -> Option<(&[String], ToolChoice)> {
+    match choice {
+        ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
+        ToolChoice::Function(name) | ToolChoice::Custom(name) => {
+            Some((std::slice::from_ref(name), ToolChoice::Required))
+        }
+        ToolChoice::Allowed { required: true, names } => Some((names, ToolChoice::Required)),
+        ToolChoice::Allowed { required: false, names } => Some((names, ToolChoice::Auto)),
+    }
 }
 
 fn tool<'a>(writer: &mut Writer<'_, '_>, tool: &'a Tool, path: &Path<'_>) -> Option<Written<'a>> {

@@ -19,7 +19,7 @@ use crate::codec::ReplyCx;
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Fields<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) opaque: Vec<OpaqueOut<'a>>,
+    pub(super) opaque: Vec<Written<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thought_signature: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -211,7 +211,8 @@ impl<'a> Gather<'a> {
                 self.blocks.extend(thinking_block(reasoning));
             }
             Part::ToolCall(call) if cx.legacy_functions => {
-                self.message.function_call = Some(function_call(call));
+                // The deprecated form has room for one call.
+                self.message.function_call.get_or_insert_with(|| function_call(call));
             }
             Part::ToolCall(call) => self.calls.push(tool_call(call)),
             Part::Audio(audio) => self.message.audio = Some(sound(audio)),
@@ -226,7 +227,7 @@ impl<'a> Gather<'a> {
                     Cited::Other(json) => self.fields.citations.extend(json),
                 };
             }
-            Part::Opaque(opaque) => self.fields.opaque.push(OpaqueOut::from(opaque)),
+            Part::Opaque(opaque) => self.fields.opaque.extend(Written::json(&OpaqueOut::from(opaque))),
             // A model does not answer its own calls.
             Part::ToolResult(_) => {}
         }

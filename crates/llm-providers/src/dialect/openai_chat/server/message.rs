@@ -267,6 +267,8 @@ fn thinking_block(block: wire::ThinkingBlock<'_>) -> Reasoning {
     let wire::ThinkingBlock { kind: _, thinking, signature, data, extra } = block;
     let mut extra = extra.to_extra();
     extra.remove("cache_control");
+    // The number of a block belongs to the stream that it came in.
+    extra.remove("index");
     Reasoning {
         text: thinking.unwrap_or_default().0.into_owned(),
         signature: signature.map(Str::into_string),

@@ -100,3 +100,16 @@ fn an_answer_that_is_none_is_an_error() {
     );
     check(r#"{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"#, ErrorKind::Api);
 }
+
+#[test]
+fn a_model_that_is_being_loaded_says_how_long() {
+    let check = |body: &str, expect: Option<f64>| {
+        let error = Client.decode_error(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), body.as_bytes());
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{body}");
+        assert_eq!(error.retry_after.map(|wait| wait.as_secs_f64()), expect, "{body}");
+    };
+    check(r#"{"error":"Model x is currently loading","estimated_time":20.5}"#, Some(20.5));
+    check(r#"{"error":"Model x is currently loading","estimated_time":1e9}"#, Some(60.0));
+    check(r#"{"error":"Model x is currently loading","estimated_time":"soon"}"#, None);
+    check(r#"{"error":"Model x is currently loading","estimated_time":-1}"#, None);
+}

@@ -4,6 +4,7 @@ mod canonical;
 mod errors;
 mod property;
 mod recordings;
+mod rows;
 mod streams;
 
 use std::collections::BTreeMap;

@@ -143,6 +143,24 @@ fn tool_calls_of_every_form_are_told_apart() {
 }
 
 #[test]
+fn text_amid_the_arguments_of_a_call_waits_for_their_end() {
+    let stream = deltas(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"x","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"content":"\n"}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}"#,
+            r#"{"content":"A"}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}"#,
+            r#"{"content":"B"}"#,
+        ],
+        r#""tool_calls""#,
+    );
+    assert_eq!(summary(&stream, &plain()), r#""\nAB" f({"a":1}) x ToolCalls"#);
+    let out = restream(&stream, &plain(), ReplyCx::default());
+    assert!(!out.contains(r#""arguments":"{}""#), "{out}");
+}
+
+#[test]
 fn thoughts_in_the_text_are_split_off() {
     let spec = row("name = \"p\"\nquirks = { reply = [\"think_tags\"] }");
     let stream =

@@ -56,7 +56,7 @@ fn blocks_of_every_kind_survive() {
         "end_turn",
         json!({"input_tokens": 1, "output_tokens": 2, "service_tier": "standard", "inference_geo": "eu"}),
     );
-    let memo = Memo { tool_names: vec![("sent".to_owned(), "the.client's".to_owned())], json_tool: None };
+    let memo = Memo { tool_names: vec![("sent".to_owned(), "the.client's".to_owned())], ..Memo::default() };
     let reply = decode(&body, &memo).unwrap();
     insta::assert_snapshot!(summary(&reply));
 }

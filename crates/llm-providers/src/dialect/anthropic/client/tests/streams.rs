@@ -123,7 +123,7 @@ fn rich() -> Vec<Value> {
 
 #[test]
 fn a_stream_comes_to_the_same_as_its_unstreamed_twin() {
-    let memo = Memo { tool_names: vec![("sent".to_owned(), "the.client's".to_owned())], json_tool: None };
+    let memo = Memo { tool_names: vec![("sent".to_owned(), "the.client's".to_owned())], ..Memo::default() };
     let twin = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [
         {"type": "thinking", "thinking": "T", "signature": "S"},
         {"type": "redacted_thinking", "data": "R"},

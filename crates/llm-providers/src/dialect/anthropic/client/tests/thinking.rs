@@ -123,11 +123,33 @@ fn budgets_and_output_limits_fit_each_other() {
     };
     check(2000, Some(4000), (Some(2000), 4000), &[]);
     check(2000, None, (Some(2000), 6096), &[]);
-    check(5000, Some(5000), (Some(4999), 5000), &["altered thinking"]);
+    check(5000, Some(5000), (Some(2500), 5000), &["altered thinking"]);
     check(2000, Some(1024), (None, 1024), &["dropped thinking"]);
-    check(2000, Some(1025), (Some(1024), 1025), &["altered thinking"]);
+    check(2000, Some(1025), (None, 1025), &["dropped thinking"]);
+    check(2000, Some(1280), (Some(1024), 1280), &["altered thinking"]);
+    check(1024, Some(1025), (Some(1024), 1025), &[]);
     check(63_000, None, (Some(63_000), 64_000), &[]);
-    check(u64::MAX, None, (Some(63_999), 64_000), &["altered thinking"]);
+    check(u64::MAX, None, (Some(32_000), 64_000), &["altered thinking"]);
+}
+
+#[test]
+fn an_effort_leaves_room_for_the_answer() {
+    let check = |effort: Effort, max_tokens: u64, expect: Option<u64>, changed: &[&str]| {
+        let mut request = ask();
+        request.reasoning.effort = Some(effort);
+        request.limits.max_completion_tokens = Some(max_tokens);
+        let (thinking, _, max, changes) = settled(&request, "claude-haiku-4-5");
+        assert_eq!(
+            (thinking["budget_tokens"].as_u64(), max),
+            (expect, max_tokens),
+            "{effort:?} {max_tokens}"
+        );
+        assert_eq!(changes, changed, "{effort:?} {max_tokens}");
+    };
+    check(Effort::Low, 1280, Some(1024), &[]);
+    check(Effort::Low, 1025, None, &["dropped reasoning_effort"]);
+    check(Effort::High, 4097, Some(2048), &["altered reasoning_effort"]);
+    check(Effort::High, 4352, Some(4096), &[]);
 }
 
 #[test]

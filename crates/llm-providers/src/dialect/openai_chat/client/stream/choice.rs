@@ -186,15 +186,20 @@ impl Choice {
                 return Flow::Break(());
             }
         }
-        match legacy {
-            Some(call) => self.calls.take_legacy(call, &mut self.parts, sink),
-            None => Flow::Continue(()),
+        if let Some(call) = legacy
+            && self.calls.take_legacy(call, &mut self.parts, sink).is_break()
+        {
+            return Flow::Break(());
         }
+        if self.calls.is_held_up() { Flow::Continue(()) } else { self.calls.end(&mut self.parts, sink) }
     }
 
     /// More of a text-like part. Calls that are open end before it.
     fn push(&mut self, kind: Kind, text: Wtf8<'_>, sink: &mut dyn EventSink) -> Flow {
         if text.is_empty() {
+            return Flow::Continue(());
+        }
+        if self.calls.hold(kind, &text) {
             return Flow::Continue(());
         }
         if self.calls.end(&mut self.parts, sink).is_break() || self.end_audio(sink).is_break() {

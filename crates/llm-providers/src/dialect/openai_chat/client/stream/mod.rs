@@ -6,6 +6,7 @@
 
 mod choice;
 mod part;
+mod shape;
 mod tool;
 
 use llm_types::{ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, Members, Result, Start};

@@ -10,15 +10,21 @@ use llm_types::{Delta, Event, EventSink, Extra, Flow, PartStart, SurrogateCarry,
 
 use super::super::super::wire::{Count, CustomDelta, FunctionDelta, ToolCallDelta, without_padding};
 use super::super::content::{mint_id, specific_fields};
-use super::part::Parts;
+use super::part::{Kind, Parts};
+use super::shape::Shape;
 
 /// The most calls that one answer may make.
 const CALL_LIMIT: usize = 1024;
+
+/// The most text that waits for the rest of a call's arguments, in bytes.
+const HELD_LIMIT: usize = 64 * 1024;
 
 /// The calls of one choice.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     list: Vec<Call>,
+    /// Text that came amid the arguments of a call: parts must not overlap, so it waits.
+    held: Vec<(Kind, String)>,
 }
 
 #[derive(Debug)]
@@ -33,6 +39,7 @@ struct Call {
     /// Arguments that came before the name.
     early: String,
     carry: SurrogateCarry,
+    shape: Shape,
     ended: bool,
 }
 
@@ -141,6 +148,7 @@ impl Calls {
                     part: None,
                     early: String::new(),
                     carry: SurrogateCarry::default(),
+                    shape: Shape::default(),
                     ended: false,
                 });
                 self.list.len() - 1
@@ -174,7 +182,29 @@ impl Calls {
         sink.event(Event::Delta { choice, part, delta: Delta::Extra(Cow::Owned(extra)) })
     }
 
-    /// Ends all calls: text follows, or nothing.
+    /// Keeps text back while the arguments of a call go on. `false`: it may go out.
+    pub(super) fn hold(&mut self, kind: Kind, text: &Wtf8<'_>) -> bool {
+        if !self.list.iter().any(Call::is_open) {
+            return false;
+        }
+        let text = text.clone().into_lossy();
+        let held: usize = self.held.iter().map(|(_, text)| text.len()).sum();
+        if held.saturating_add(text.len()) > HELD_LIMIT {
+            return false;
+        }
+        match self.held.last_mut() {
+            Some((last, all)) if *last == kind => all.push_str(&text),
+            _ => self.held.push((kind, text.into_owned())),
+        }
+        true
+    }
+
+    /// Whether nothing waits, or what waits has to go on waiting.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held.is_empty() || self.list.iter().any(Call::is_open)
+    }
+
+    /// Ends all calls: text follows, or nothing. What waited for them goes out.
     pub(super) fn end(&mut self, parts: &mut Parts, sink: &mut dyn EventSink) -> Flow {
         for call in self.list.iter_mut().filter(|call| !call.ended) {
             call.ended = true;
@@ -193,11 +223,21 @@ impl Calls {
                 return Flow::Break(());
             }
         }
+        for (kind, text) in std::mem::take(&mut self.held) {
+            if parts.push(kind, Wtf8::from(text.as_str()), sink).is_break() {
+                return Flow::Break(());
+            }
+        }
         Flow::Continue(())
     }
 }
 
 impl Call {
+    /// Whether more of its arguments must come.
+    fn is_open(&self) -> bool {
+        !self.ended && self.kind != ToolCallKind::Custom && !self.shape.is_complete()
+    }
+
     fn open(&mut self, parts: &mut Parts, sink: &mut dyn EventSink) -> Flow {
         let (choice, part) = (parts.choice(), parts.number());
         self.part = Some(part);
@@ -215,6 +255,7 @@ impl Call {
 
     fn arguments(&mut self, text: Wtf8<'_>, choice: u32, sink: &mut dyn EventSink) -> Flow {
         let text = self.carry.join(text);
+        self.shape.see(&text);
         if self.part.is_none() {
             self.early.push_str(&text);
             return Flow::Continue(());

@@ -4,6 +4,7 @@
 //! and a text delta costs one copy. The rules are those that OpenAI's clients rely on: the role once and
 //! first, tool calls numbered densely from 0, one finish chunk per choice, usage only if asked for.
 
+mod list;
 mod tool;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -17,6 +18,10 @@ use super::encode::{self, Cited, Fields, OpaqueOut};
 use super::json::{self, member, member_object};
 use super::{error, usage};
 use crate::codec::{ReplyCx, StreamEncoder};
+use list::Counts;
+
+/// The most that is gathered of one part, in bytes.
+const GATHER_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Writes the chunks of one stream.
 #[derive(Debug)]
@@ -38,7 +43,7 @@ struct Choice {
     role_sent: bool,
     finished: bool,
     called: usize,
-    images: usize,
+    counts: Counts,
     /// Characters of text so far.
     chars: u64,
     parts: Vec<Part>,
@@ -57,10 +62,26 @@ struct Part {
 #[derive(Debug)]
 enum Kind {
     Text,
-    Reasoning,
+    Reasoning(Thoughts),
     Tool { index: u64, kind: ToolCallKind, empty: bool },
     Image { url: String },
     Other,
+}
+
+/// Thoughts, kept until their signature comes: it is worth nothing without them.
+#[derive(Debug, Default)]
+struct Thoughts {
+    text: String,
+    /// The number of their block, once it was written.
+    block: Option<u64>,
+}
+
+impl Thoughts {
+    fn push(&mut self, more: &str) {
+        if self.text.len().saturating_add(more.len()) <= GATHER_LIMIT {
+            self.text.push_str(more);
+        }
+    }
 }
 
 impl Encoder {
@@ -124,7 +145,7 @@ impl Encoder {
                     role_sent: false,
                     finished: false,
                     called: 0,
-                    images: 0,
+                    counts: Counts::default(),
                     chars: 0,
                     parts: Vec::new(),
                     members: BytesMut::new(),
@@ -171,7 +192,7 @@ impl Encoder {
         let at = self.choice(index);
         let kind = match start {
             PartStart::Text => Kind::Text,
-            PartStart::Reasoning => Kind::Reasoning,
+            PartStart::Reasoning => Kind::Reasoning(Thoughts::default()),
             PartStart::Refusal => Kind::Other,
             PartStart::ToolCall { id, name, kind } => {
                 let index = self.open_call(at, id, name, *kind);
@@ -185,7 +206,9 @@ impl Encoder {
             }
             PartStart::Image { media_type } => Kind::Image { url: format!("data:{media_type};base64,") },
             PartStart::Opaque(opaque) => {
-                let fields = Fields { opaque: vec![OpaqueOut::from(&**opaque)], ..Fields::default() };
+                let index = self.counted(at, |counts| &mut counts.opaque);
+                let entry = list::numbered(index, &OpaqueOut::from(&**opaque));
+                let fields = Fields { opaque: entry.into_iter().collect(), ..Fields::default() };
                 self.fields(at, &fields);
                 Kind::Other
             }
@@ -203,16 +226,26 @@ impl Encoder {
         });
     }
 
+    /// The number of one more entry of a list.
+    fn counted(&mut self, at: usize, list: impl FnOnce(&mut Counts) -> &mut u64) -> u64 {
+        self.choices.get_mut(at).map(|choice| list::next(list(&mut choice.counts))).unwrap_or_default()
+    }
+
     fn citation(&mut self, at: usize, number: u32, source: &Citation) {
         let base = self.part(at, number).map(|part| part.base).unwrap_or_default();
         let end = self.choices.get(at).map(|choice| choice.chars).unwrap_or_default();
         match encode::citation(source, base, end) {
-            Cited::Annotation(json) => self.delta(at, |out| {
-                out.put_slice(b"\"annotations\":");
-                json::value(out, &json.as_slice());
-            }),
+            Cited::Annotation(json) => {
+                let index = self.counted(at, |counts| &mut counts.annotations);
+                let entry = list::numbered(index, &json);
+                self.delta(at, |out| {
+                    out.put_slice(b"\"annotations\":");
+                    json::value(out, &entry.as_slice());
+                });
+            }
             Cited::Other(json) => {
-                let citations = json.into_iter().collect();
+                let index = self.counted(at, |counts| &mut counts.citations);
+                let citations = list::numbered(index, &json).into_iter().collect();
                 self.fields(at, &Fields { citations, ..Fields::default() });
             }
         }
@@ -255,17 +288,23 @@ impl Encoder {
                 self.delta(at, |out| member(out, "content", text));
             }
             Delta::Reasoning(text) if !text.is_empty() => {
+                if let Some(Kind::Reasoning(thoughts)) = self.part(at, number).map(|part| &mut part.kind) {
+                    thoughts.push(text);
+                }
                 self.delta(at, |out| member(out, "reasoning_content", text));
             }
             Delta::Refusal(text) if !text.is_empty() => self.delta(at, |out| member(out, "refusal", text)),
             Delta::ToolArgs(text) if !text.is_empty() => self.arguments(at, number, text),
             Delta::Signature(text) => self.signature(at, number, text),
-            Delta::Redacted(data) => self.delta(at, |out| {
-                out.put_slice(b"\"thinking_blocks\":[{\"type\":\"redacted_thinking\",\"data\":");
-                json::string(out, data);
-                out.put_slice(b"}]");
-            }),
+            Delta::Redacted(data) => {
+                let index = self.counted(at, |counts| &mut counts.blocks);
+                self.block(at, index, |out| {
+                    out.put_slice(b"\"redacted_thinking\",\"data\":");
+                    json::string(out, data);
+                });
+            }
             Delta::Data(data) => match self.part(at, number).map(|part| &mut part.kind) {
+                Some(Kind::Image { url }) if url.len().saturating_add(data.len()) > GATHER_LIMIT => {}
                 Some(Kind::Image { url }) => url.push_str(data),
                 _ => self.delta(at, |out| member_object(out, "audio", "data", data)),
             },
@@ -294,11 +333,8 @@ impl Encoder {
             }
             Some(Kind::Image { url }) => {
                 let url = std::mem::take(url);
-                let count = self.choices.get_mut(at).map(|choice| {
-                    choice.images += 1;
-                    choice.images - 1
-                });
-                let image = encode::image(count.unwrap_or_default(), &url);
+                let index = self.counted(at, |counts| &mut counts.images);
+                let image = encode::image(usize::try_from(index).unwrap_or(usize::MAX), &url);
                 self.delta(at, |out| {
                     out.put_slice(b"\"images\":");
                     json::value(out, &image.as_slice());

@@ -1,4 +1,6 @@
 //! Tool calls in a stream, and signatures over parts of it.
+//!
+//! The deprecated form has room for one call: the first one is it.
 
 use bytes::{BufMut, BytesMut};
 use llm_types::chat::ToolCallKind;
@@ -22,6 +24,9 @@ impl Encoder {
             id
         };
         let form = self.form(kind);
+        if form == ToolCallKind::LegacyFunction && index > 0 {
+            return index;
+        }
         self.delta(at, |out| {
             if form == ToolCallKind::LegacyFunction {
                 out.put_slice(b"\"function_call\":{\"name\":");
@@ -62,6 +67,9 @@ impl Encoder {
         *empty = false;
         let (index, kind) = (*index, *kind);
         let form = self.form(kind);
+        if form == ToolCallKind::LegacyFunction && index > 0 {
+            return;
+        }
         self.delta(at, |out| {
             if form == ToolCallKind::LegacyFunction {
                 return member_object(out, "function_call", "arguments", text);
@@ -97,16 +105,33 @@ impl Encoder {
         });
     }
 
+    /// A thinking block; `body` writes its type and what follows.
+    pub(super) fn block(&mut self, at: usize, index: u64, body: impl FnOnce(&mut BytesMut)) {
+        self.delta(at, |out| {
+            out.put_slice(b"\"thinking_blocks\":[{\"index\":");
+            json::number(out, index);
+            out.put_slice(b",\"type\":");
+            body(out);
+            out.put_slice(b"}]");
+        });
+    }
+
     pub(super) fn signature(&mut self, at: usize, number: u32, text: &str) {
         let legacy = self.cx.legacy_functions;
+        if let Some(Kind::Reasoning(thoughts)) = self.part(at, number).map(|part| &mut part.kind) {
+            let (words, block) = (std::mem::take(&mut thoughts.text), thoughts.block);
+            let index = block.unwrap_or_else(|| self.counted(at, |counts| &mut counts.blocks));
+            if let Some(Kind::Reasoning(thoughts)) = self.part(at, number).map(|part| &mut part.kind) {
+                thoughts.block = Some(index);
+            }
+            return self.block(at, index, |out| {
+                out.put_slice(b"\"thinking\",");
+                json::member(out, "thinking", &words);
+                out.put_u8(b',');
+                json::member(out, "signature", text);
+            });
+        }
         match self.part(at, number).map(|part| &part.kind) {
-            Some(Kind::Reasoning) => self.delta(at, |out| {
-                out.put_slice(
-                    b"\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":",
-                );
-                json::string(out, text);
-                out.put_slice(b"}]");
-            }),
             Some(&Kind::Tool { index, kind, .. }) if !legacy => self.beside_call(at, (index, kind), |out| {
                 out.put_u8(b',');
                 member_object(out, "provider_specific_fields", "thought_signature", text);

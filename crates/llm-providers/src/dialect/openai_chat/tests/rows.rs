@@ -1,0 +1,112 @@
+//! What single providers of the built-in table demand.
+
+use llm_types::ProviderSpec;
+use serde_json::{Value, json};
+
+use super::{splice, translate};
+use crate::table::ProviderTable;
+
+fn spec(name: &str) -> ProviderSpec {
+    ProviderTable::builtin().get(name).unwrap().as_ref().clone()
+}
+
+/// What is sent on the full way, which must be the only one.
+fn sent(provider: &str, body: &Value) -> (Value, String) {
+    let spec = spec(provider);
+    let model = body["model"].as_str().unwrap();
+    assert_eq!(splice(&body.to_string(), &spec, model), None, "{provider} {body}");
+    translate(&body.to_string(), &spec)
+}
+
+#[test]
+fn a_schema_that_is_not_known_becomes_an_instruction() {
+    let format = json!({"type": "json_schema", "json_schema": {"name": "n", "description": "d", "schema": {"type": "object"}}});
+    let hi = json!({"role": "user", "content": "Hi"});
+    let body = json!({"model": "deepseek-chat", "messages": [hi], "response_format": format});
+    let (body, changes) = sent("deepseek", &body);
+    assert_eq!(body["response_format"], json!({"type": "json_object"}));
+    assert_eq!(body["messages"][0]["role"], "system");
+    let words = body["messages"][0]["content"].as_str().unwrap();
+    assert!(
+        words.contains("JSON") && words.contains("(d)") && words.ends_with(r#"{"type":"object"}"#),
+        "{words}"
+    );
+    assert_eq!(body["messages"][1], hi);
+    assert!(changes.starts_with("altered response_format"), "{changes}");
+}
+
+#[test]
+fn a_named_tool_goes_alone_where_none_can_be_named() {
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let check = |choice: Value, names: &[&str], word: &str| {
+        let body = json!({"model": "mistral-large-latest", "messages": [], "tools": [tool("a"), tool("b"), tool("c")],
+            "tool_choice": choice});
+        let (body, changes) = sent("mistral", &body);
+        let tools = body["tools"].as_array().unwrap();
+        let sent: Vec<_> = tools.iter().map(|tool| tool["function"]["name"].as_str().unwrap()).collect();
+        assert_eq!((&*sent, body["tool_choice"].as_str()), (names, Some(word)));
+        assert!(changes.contains("altered tool_choice"), "{changes}");
+    };
+    check(tool("b"), &["b"], "any");
+    let few = json!({"mode": "auto", "tools": [tool("a"), tool("c")]});
+    check(json!({"type": "allowed_tools", "allowed_tools": few}), &["a", "c"], "auto");
+}
+
+#[test]
+fn a_blank_stands_for_lost_thoughts() {
+    let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let asked = |thoughts: Value| json!({"role": "assistant", "content": null, "tool_calls": [call], "reasoning_content": thoughts});
+    let result = json!({"role": "tool", "tool_call_id": "1", "content": "x"});
+    let body = |model: &str, more: Value| {
+        let mut body = json!({"model": model, "messages": [{"role": "user", "content": "Hi"}, asked(Value::Null), result,
+            asked(json!("kept")), result]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (provider, model) in [("deepseek", "deepseek-v4-pro"), ("moonshot", "kimi-k2.6")] {
+        let (body, changes) = sent(provider, &body(model, json!({})));
+        assert_eq!(body["messages"][1]["reasoning_content"], " ", "{provider}");
+        assert_eq!(body["messages"][3]["reasoning_content"], "kept", "{provider}");
+        assert!(changes.contains("altered messages[1].reasoning_content"), "{changes}");
+    }
+    for (model, more) in
+        [("deepseek-chat", json!({})), ("deepseek-v4-pro", json!({"reasoning_effort": "none"}))]
+    {
+        let (body, _) = translate(&body(model, more).to_string(), &spec("deepseek"));
+        assert_eq!(body["messages"][1].get("reasoning_content"), None, "{model}");
+    }
+}
+
+#[test]
+fn neighbours_are_joined_where_turns_must_alternate() {
+    let message = |role: &str, content: Value| json!({"role": role, "content": content});
+    let picture = json!({"type": "image_url", "image_url": {"url": "https://a/b.png"}});
+    let body = json!({"model": "sonar", "messages": [
+        message("system", json!("s")), message("system", json!("t")), message("user", json!("a")),
+        message("user", json!("b")), message("assistant", json!("c")), message("user", json!("d")),
+        message("user", json!([picture]))]});
+    let (body, changes) = sent("perplexity", &body);
+    assert_eq!(
+        body["messages"],
+        json!([
+            message("system", json!("s")),
+            message("system", json!("t")),
+            message("user", json!("a\n\nb")),
+            message("assistant", json!("c")),
+            message("user", json!([{"type": "text", "text": "d"}, picture]))
+        ])
+    );
+    assert_eq!(changes.lines().count(), 2, "{changes}");
+}
+
+#[test]
+fn echoes_of_an_answer_do_not_reach_strict_providers() {
+    let answer = json!({"role": "assistant", "content": "a", "refusal": null, "annotations": [], "audio": null,
+        "function_call": null, "tool_calls": null});
+    for (provider, model) in [("mistral", "mistral-large-latest"), ("groq", "openai/gpt-oss-20b")] {
+        let (body, changes) =
+            sent(provider, &json!({"model": model, "messages": [answer, {"role": "user", "content": "b"}]}));
+        assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "a"}), "{provider}");
+        assert_eq!(changes, "", "{provider}");
+    }
+}
