@@ -89,7 +89,7 @@ fn must_rewrite(row: &Row<'_>, head: &Head) -> bool {
         || (row.has(Q::ShortToolIds) && calls)
         || (row.has(Q::NameOnToolsOnly) && has("name"))
         || (row.has(Q::FillReasoning) && has("tool_calls"))
-        || row.has(Q::Alternate)
+        || (row.has(Q::Alternate) && has_neighbours(messages()))
         || (row.has(Q::NoEchoes)
             && ["annotations", "images", "refusal", "audio", "function_call"].iter().any(|echo| has(echo)))
         || (row.has(Q::ThinkingParts) && has("thinking"))
@@ -103,6 +103,21 @@ fn tools_rewrite(row: &Row<'_>, head: &Head) -> bool {
         || (row.has(Q::ToolsWithoutStrict) && has("strict"))
         || (row.has(Q::ChoiceWithoutNames) && is_object("tool_choice"))
         || (row.has(Q::JsonObjectOnly) && is_object("response_format"))
+}
+
+/// Whether two messages of one role stand side by side.
+fn has_neighbours(messages: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"role\"";
+    let roles = memmem::find_iter(messages, KEY).map(|at| {
+        let rest = messages.get(at + KEY.len()..).unwrap_or_default().trim_ascii_start();
+        let word = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+        word.split(|byte| *byte == b'"').nth(1).unwrap_or_default()
+    });
+    let roles: Vec<&[u8]> = roles.collect();
+    roles
+        .iter()
+        .zip(roles.iter().skip(1))
+        .any(|(one, next)| one == next && matches!(*one, b"user" | b"assistant"))
 }
 
 /// Whether a member `key` has a value that begins with `start`, white space aside.

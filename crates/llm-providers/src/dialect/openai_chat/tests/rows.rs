@@ -97,6 +97,9 @@ fn neighbours_are_joined_where_turns_must_alternate() {
         ])
     );
     assert_eq!(changes.lines().count(), 2, "{changes}");
+    let alternates = json!({"messages": [message("system", json!("s")), message("system", json!("s")),
+        message("user", json!("\"role\"")), message("assistant", json!("a")), message("user", json!("b"))]});
+    assert!(splice(&alternates.to_string(), &spec("perplexity"), "sonar").is_some());
 }
 
 #[test]
