@@ -56,7 +56,7 @@ pub struct Report {
     pub elapsed: Duration,
     /// From a request to the last byte of its reply.
     pub latency: Histogram,
-    /// Between two events of one reply.
+    /// Between two events of one reply, from its second on.
     pub gaps: Histogram,
 }
 
@@ -287,6 +287,9 @@ impl Client {
 }
 
 /// Counts events by their empty lines and notes when each was complete.
+///
+/// Gaps are counted from the second event on: a chat stream's first says only its role, and a gateway that
+/// can still fail over sends it together with the first content.
 #[derive(Debug, Default)]
 struct EventCounter {
     count: u64,
@@ -315,6 +318,9 @@ impl EventCounter {
         if ends > 0 {
             self.count += ends;
             let now = Instant::now();
+            if self.count < 2 {
+                return;
+            }
             if let Some(last) = self.last.replace(now) {
                 self.gaps.push(now - last);
             }
