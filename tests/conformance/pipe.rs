@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use llm_config::Deployment;
-use llm_providers::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec, WireRequest};
+use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec, WireRequest};
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
 use llm_types::{Changes, Dialect, Head, Op, ProviderSpec, Result};
@@ -61,15 +61,18 @@ pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Chang
     let body = Bytes::from(request.to_string());
     let mut changes = Changes::default();
     if spec.dialect == Dialect::OpenaiChat {
-        let mut cx = EncodeCx { spec: &spec, model: &model, changes: &mut changes };
+        let mut cx = EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes };
         if let Some(wire) = codec.splice(&Head::scan(body.clone())?, &mut cx)? {
             return Ok((wire, changes));
         }
     }
     let mut changes = Changes::default();
-    let mut call = openai().decode(Op::Chat, &body)?;
+    let mut call = openai().decode(&body, &Asked::default())?;
     call.set_model(&model);
-    let wire = codec.encode(&call, &mut EncodeCx { spec: &spec, model: &model, changes: &mut changes })?;
+    let wire = codec.encode(
+        &call,
+        &mut EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes },
+    )?;
     Ok((wire, changes))
 }
 

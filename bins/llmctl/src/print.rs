@@ -12,7 +12,7 @@ use llm_types::{Changes, Delta, Event, FinishKind, PartStart, Reply, Usage};
 
 /// A whole answer as JSON.
 pub(crate) fn json(reply: &Reply, cx: &ReplyCx, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(&Server.encode(reply, cx))?;
+    out.write_all(&Server.encode(&reply.clone().into(), cx))?;
     out.write_all(b"\n")
 }
 

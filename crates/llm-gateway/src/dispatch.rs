@@ -10,19 +10,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use llm_providers::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, Peek, ReplyCx, ServerCodec};
+use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, Peek, ReplyCx, ServerCodec};
 use llm_providers::replay::replay;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
-use llm_providers::{dialect, mock};
+use llm_providers::{dialect, estimate, mock};
 use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
-use llm_types::{ApiError, Call, Changes, ErrorKind, Event, Head, Origin, Result};
+use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
 use tokio::time::timeout;
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
-use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
@@ -40,7 +39,7 @@ const ERROR_LIMIT: usize = 1024 * 1024;
 pub(crate) struct Dispatch {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) front: &'static Front,
+    pub(crate) asked: Asked,
     pub(crate) codec: &'static dyn ServerCodec,
     pub(crate) principal: Principal,
     /// What the headers call the model.
@@ -189,14 +188,20 @@ impl Dispatch {
             in_flight: deployment.stats.begin(),
             started: Instant::now(),
         };
-        let Some(codec) = dialect::client(attempt.target.spec().dialect) else {
-            let call = read(&mut self.call, self.codec, self.front, &self.head)?;
+        let op = self.asked.op;
+        if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
+            let output = Output::Tokens(estimate::count(self.call()?)?);
+            return Ok((self.write(output, attempt).await?, Changes::default()));
+        }
+        let dialect = attempt.target.dialect_for(op, self.asked.dialect);
+        let Some(codec) = dialect::client(dialect) else {
+            let call = self.call()?;
             call.set_model(attempt.target.model());
             ticket.sent();
             let reply = mock::answer(call)?;
-            return Ok((self.write(reply, attempt).await?, Changes::default()));
+            return Ok((self.write(reply.into(), attempt).await?, Changes::default()));
         };
-        let prepared = self.prepare(codec, &attempt.target)?;
+        let prepared = self.prepare(codec, dialect, &attempt.target)?;
         let (request, memo, changes, pass) =
             (prepared.request, prepared.memo, prepared.changes, prepared.pass);
         let bound = if self.peek.stream { limits.first_token } else { limits.total };
@@ -213,38 +218,39 @@ impl Dispatch {
         if self.peek.stream && is_stream(&head.headers) {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
-                Relay::pass(codec.stream_tap(self.front.op), usage)
+                Relay::pass(codec.stream_tap(op), usage)
             } else {
                 let encoder = self.codec.encoder(self.reply_cx());
-                Relay::translate(codec.decoder(self.front.op, &cx), encoder)
+                Relay::translate(codec.decoder(op, &cx), encoder)
             };
             return Ok((attempt.open(upstream, relay, left).await?, changes));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         let reply = if pass && !self.peek.stream {
-            let tapped = codec.tap(self.front.op, &body)?;
+            let tapped = codec.tap(op, &body)?;
             attempt.reply(ReplyBody::Whole { body, usage: tapped.usage })
         } else {
-            let reply = codec.decode(self.front.op, &body, &cx)?;
-            self.write(reply, attempt).await?
+            let output = codec.decode(op, &body, &cx)?;
+            self.write(output, attempt).await?
         };
         Ok((reply, changes))
     }
 
     /// Writes the call for one deployment: the client's own bytes where both sides speak one dialect.
-    fn prepare(&mut self, codec: &dyn ClientCodec, target: &Target) -> Result<Prepared> {
+    fn prepare(&mut self, codec: &dyn ClientCodec, dialect: Dialect, target: &Target) -> Result<Prepared> {
         let mut changes = Changes::default();
         let spec = target.spec();
-        let same = spec.dialect == self.front.dialect && self.snapshot.guards.is_empty();
-        let mut cx = EncodeCx { spec, model: target.model(), changes: &mut changes };
+        let same = self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty();
+        let mut cx = EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
         let spliced = if same { codec.splice(&self.head, &mut cx)? } else { None };
         let wire = match spliced {
             Some(wire) => wire,
             None => {
                 changes = Changes::default();
-                let call = read(&mut self.call, self.codec, self.front, &self.head)?;
+                let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
                 call.set_model(target.model());
-                let mut cx = EncodeCx { spec, model: target.model(), changes: &mut changes };
+                let mut cx =
+                    EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
                 codec.encode(call, &mut cx)?
             }
         };
@@ -259,19 +265,24 @@ impl Dispatch {
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
-    async fn write(&mut self, mut reply: llm_types::Reply, attempt: Attempt<'_>) -> Result<Reply> {
-        for guard in &self.snapshot.guards {
-            guard.reply(&mut reply, self.principal).await?;
+    async fn write(&mut self, mut output: Output, attempt: Attempt<'_>) -> Result<Reply> {
+        if let Output::Chat(reply) = &mut output {
+            for guard in &self.snapshot.guards {
+                guard.reply(reply, self.principal).await?;
+            }
         }
-        let usage = reply.usage.clone();
+        let usage = output.usage().cloned();
         let cx = self.reply_cx();
-        if !self.peek.stream {
-            let body = Bytes::from(self.codec.encode(&reply, &cx));
-            return Ok(attempt.reply(ReplyBody::Whole { body, usage }));
-        }
+        let streamed = match &output {
+            Output::Chat(reply) if self.peek.stream => reply,
+            output => {
+                let body = Bytes::from(self.codec.encode(output, &cx));
+                return Ok(attempt.reply(ReplyBody::Whole { body, usage }));
+            }
+        };
         let mut encoder = self.codec.encoder(cx);
         let mut chunks = VecDeque::new();
-        let _ = replay(&reply, &mut |event: Event<'_>| {
+        let _ = replay(streamed, &mut |event: Event<'_>| {
             let flow = encoder.event(event);
             chunks.push_back(encoder.take());
             flow
@@ -323,11 +334,11 @@ impl Dispatch {
 fn read<'c>(
     call: &'c mut Option<Call>,
     codec: &dyn ServerCodec,
-    front: &Front,
+    asked: &Asked,
     head: &Head,
 ) -> Result<&'c mut Call> {
     if call.is_none() {
-        *call = Some(codec.decode(front.op, head.body())?);
+        *call = Some(codec.decode(head.body(), asked)?);
     }
     call.as_mut().ok_or_else(|| ApiError::new(ErrorKind::Internal, "the request was not read"))
 }
@@ -335,7 +346,7 @@ fn read<'c>(
 impl Dispatch {
     /// Reads the request for whoever wants to look at it.
     pub(crate) fn call(&mut self) -> Result<&mut Call> {
-        read(&mut self.call, self.codec, self.front, &self.head)
+        read(&mut self.call, self.codec, &self.asked, &self.head)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One running gateway: what outlives a configuration, and the way every request takes into it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use crate::auth::authenticate;
 use crate::body::ClientBody;
 use crate::cors;
-use crate::front::{Route, route};
+use crate::front::{Named, Route, route};
 use crate::intake::BodyMemory;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
@@ -125,9 +126,14 @@ impl Gateway {
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
         let answer = match route(request.method(), request.uri().path()) {
-            Err(error) => authenticate(request.headers(), snapshot.master_key.as_ref())
-                .and(Err(error))
-                .map_err(Failed::from),
+            Err(refused) => {
+                if let Some(codec) = refused.front.and_then(|row| row.codec().ok()) {
+                    front = codec;
+                }
+                authenticate(request.headers(), snapshot.master_key.as_ref())
+                    .map_err(Failed::from)
+                    .and(Err(Failed::refused(refused)))
+            }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
             Ok(Route::Models) => authenticate(request.headers(), snapshot.master_key.as_ref())
@@ -136,15 +142,19 @@ impl Gateway {
             Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
                 .and_then(|_| models::get(&snapshot, &percent_decoded(id)))
                 .map_err(Failed::from),
-            Ok(Route::Inference(row)) => match row.codec() {
+            Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {
                     front = codec;
+                    let Named { model, stream } = named;
+                    let model = model.map(Cow::into_owned);
                     let arrival = pipeline::Arrival {
                         gateway: Arc::clone(&self),
                         snapshot: Arc::clone(&snapshot),
                         front: row,
                         codec,
+                        model,
+                        stream,
                         request_id: Arc::clone(&request_id),
                         started,
                     };
@@ -159,7 +169,7 @@ impl Gateway {
             failed.write(response.headers_mut());
             response
         });
-        respond::write_request_id(response.headers_mut(), &request_id);
+        respond::write_request_id(response.headers_mut(), &request_id, front);
         cors::write(response.headers_mut(), allow);
         response
     }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use llm_providers::codec::ServerCodec;
+use llm_providers::codec::{Asked, ServerCodec};
 use llm_types::{Head, Result};
 use tokio::time::timeout;
 
@@ -34,6 +34,10 @@ pub(crate) struct Arrival {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) front: &'static Front,
     pub(crate) codec: &'static dyn ServerCodec,
+    /// The model, where the path names it.
+    pub(crate) model: Option<String>,
+    /// Whether a stream is wanted, where the path says it.
+    pub(crate) stream: Option<bool>,
     pub(crate) request_id: Arc<str>,
     pub(crate) started: Instant,
 }
@@ -47,7 +51,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
-    let Arrival { gateway, snapshot, front, codec, request_id, started } = arrival;
+    let Arrival { gateway, snapshot, front, codec, model, stream, request_id, started } = arrival;
 
     // authenticate
     let principal = authenticate(request.headers(), snapshot.master_key.as_ref())?;
@@ -56,9 +60,11 @@ where
     let running = gateway.enter(snapshot.max_in_flight)?;
     let deadline = started + snapshot.request_timeout;
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
-    let (_headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
+    let query = request.uri().query().map(str::to_owned);
+    let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
+    let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
     let head = Head::scan(body)?;
-    let peek = codec.peek(&head)?;
+    let peek = codec.peek(&head, &asked)?;
 
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
@@ -71,7 +77,7 @@ where
     let mut dispatch = Dispatch {
         gateway,
         snapshot: Arc::clone(&snapshot),
-        front,
+        asked,
         codec,
         principal,
         model: model.as_str().into(),

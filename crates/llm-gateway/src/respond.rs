@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use llm_providers::codec::ServerCodec;
 use llm_types::{ApiError, Changes};
 
 use crate::body::ClientBody;
+use crate::front::Refused;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
-const PLAIN_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
@@ -48,6 +48,7 @@ const NAME_LIMIT: usize = 256;
 pub(crate) struct Failed {
     pub(crate) error: ApiError,
     told: Option<Box<Told>>,
+    allow: Option<Method>,
 }
 
 #[derive(Debug)]
@@ -59,18 +60,26 @@ struct Told {
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self { error, told: None }
+        Self { error, told: None, allow: None }
     }
 }
 
 impl Failed {
     /// The failure of the last of `attempts`, which was at the deployment with these labels.
     pub(crate) fn at(error: ApiError, model: &str, labels: Labels, attempts: usize) -> Self {
-        Self { error, told: Some(Box::new(Told { model: name(model), labels, attempts })) }
+        Self { told: Some(Box::new(Told { model: name(model), labels, attempts })), ..error.into() }
     }
 
-    /// Adds the headers that tell who failed.
+    /// A request that nothing serves.
+    pub(crate) fn refused(Refused { error, front: _, allow }: Refused) -> Self {
+        Self { allow, ..error.into() }
+    }
+
+    /// Adds the headers that tell who failed, or what would be served.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        if let Some(allow) = self.allow.as_ref().and_then(|method| method.as_str().parse().ok()) {
+            headers.insert(ALLOW, allow);
+        }
         if let Some(told) = &self.told {
             headers.insert(MODEL, told.model.clone());
             told.labels.write(headers);
@@ -108,11 +117,11 @@ pub(crate) fn write_model(headers: &mut HeaderMap, model: &str) {
     headers.insert(MODEL, name(model));
 }
 
-/// Adds the id by which a request is found again.
-pub(crate) fn write_request_id(headers: &mut HeaderMap, request_id: &str) {
+/// Adds the id by which a request is found again, also where clients of this front look for it.
+pub(crate) fn write_request_id(headers: &mut HeaderMap, request_id: &str, front: &dyn ServerCodec) {
     let id = visible(request_id);
     headers.insert(REQUEST_ID, id.clone());
-    headers.insert(PLAIN_REQUEST_ID, id);
+    headers.insert(front.request_id_header(), id);
 }
 
 /// A whole JSON answer.

@@ -7,11 +7,49 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
-    ApiError, Call, Changes, Event, EventSink, Flow, Head, Op, ProviderSpec, Reply, Result, Segments, Usage,
+    ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, Result,
+    Segments, Usage,
 };
+
+/// What a client asks for beside its body: what its route and its headers say.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The operation.
+    pub op: Op,
+    /// What the client speaks; `None`: nobody's wire, the SDK.
+    pub dialect: Option<Dialect>,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// Whether a stream is wanted, where the path says it.
+    pub stream: Option<bool>,
+    /// The query of the URL, where there is one.
+    pub query: Option<String>,
+    /// The client's headers, its key among them: none may be forwarded without a reason.
+    pub headers: HeaderMap,
+}
+
+impl Asked {
+    /// An operation and nothing else.
+    #[must_use]
+    pub fn of(op: Op) -> Self {
+        Self { op, dialect: None, model: None, stream: None, query: None, headers: HeaderMap::new() }
+    }
+
+    /// The text of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self::of(Op::Chat)
+    }
+}
 
 /// What an encoder knows beside the request.
 #[derive(Debug)]
@@ -20,6 +58,8 @@ pub struct EncodeCx<'a> {
     pub spec: &'a ProviderSpec,
     /// The model as the provider names it (no prefix).
     pub model: &'a str,
+    /// What the client's route and headers say.
+    pub asked: &'a Asked,
     /// Takes what is dropped or altered.
     pub changes: &'a mut Changes,
 }
@@ -78,6 +118,11 @@ pub struct WireRequest {
     pub memo: Memo,
 }
 
+/// The failure of a codec that is asked for what its dialect has not.
+pub(crate) fn cannot(dialect: &str, op: Op) -> ApiError {
+    ApiError::bad_request(format!("a provider of the {dialect} dialect has no {op}: choose another model"))
+}
+
 /// Us calling a provider.
 pub trait ClientCodec: Debug + Send + Sync {
     /// Writes a call in this dialect. Whatever it cannot take is recorded in `cx.changes`.
@@ -99,7 +144,7 @@ pub trait ClientCodec: Debug + Send + Sync {
     /// # Errors
     /// [`llm_types::ErrorKind::UpstreamFormat`] when it is not one; the contained error when the
     /// provider put one into a 200.
-    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply>;
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output>;
 
     /// Classifies an answer that is not 2xx.
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError;
@@ -201,22 +246,27 @@ pub trait ServerCodec: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when a member that routing needs is missing or wrong.
-    fn peek(&self, head: &Head) -> Result<Peek>;
+    fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek>;
 
     /// Reads the whole request into the neutral form.
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
-    fn decode(&self, op: Op, body: &[u8]) -> Result<Call>;
+    fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
     /// Writes a whole answer.
-    fn encode(&self, reply: &Reply, cx: &ReplyCx) -> Vec<u8>;
+    fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
     /// Writes an error body; its HTTP status is [`ApiError::status`] unless the dialect has its own.
     fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>);
 
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
+
+    /// The header in which clients of this dialect look for the id of their request.
+    fn request_id_header(&self) -> HeaderName {
+        HeaderName::from_static("x-request-id")
+    }
 
     /// The content type of a streamed answer.
     fn stream_content_type(&self) -> &'static str {

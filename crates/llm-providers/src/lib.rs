@@ -4,6 +4,7 @@ pub mod classify;
 pub mod codec;
 pub mod credential;
 pub mod dialect;
+pub mod estimate;
 pub mod frame;
 pub mod mock;
 pub mod name;

@@ -158,7 +158,7 @@ pub(crate) fn demanded(mut wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::ClientCodec;
+    use crate::codec::{Asked, ClientCodec};
     use crate::dialect;
     use llm_types::chat::{ChatRequest, Message};
     use llm_types::{Call, Dialect};
@@ -174,7 +174,7 @@ mod tests {
             let codec: &dyn ClientCodec = dialect::client(dialect).unwrap();
             let encode = |spec: &ProviderSpec| {
                 let mut changes = Changes::default();
-                let mut cx = EncodeCx { spec, model: "m", changes: &mut changes };
+                let mut cx = EncodeCx { spec, model: "m", asked: &Asked::default(), changes: &mut changes };
                 let wire = codec.encode(&call, &mut cx).unwrap();
                 let body: serde_json::Value = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
                 (path.iter().try_fold(&body, |value, name| value.get(name)).cloned(), changes.header())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Request};
-use llm_types::{ApiError, AuthStyle, Dialect, ErrorKind, ProviderSpec, Result, Secret, Segments};
+use llm_types::{ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments};
 use sha2::{Digest, Sha256};
 
 use crate::codec::WireRequest;
@@ -153,6 +153,12 @@ impl Target {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// The dialect in which a call goes out; `client` is what the client speaks.
+    #[must_use]
+    pub fn dialect_for(&self, op: Op, client: Option<Dialect>) -> Dialect {
+        self.spec.dialect_for(op, client, &self.model)
     }
 
     /// The host that calls go to; `None`: no network is needed.

@@ -2,14 +2,18 @@
 //!
 //! Every operation is a variant, so that adding one makes each codec decide what to do with it.
 
-use crate::Op;
 use crate::chat::ChatRequest;
+use crate::{EmbedRequest, Op};
 
 /// What a client asks for, in no dialect.
 #[derive(Debug, Clone)]
 pub enum Call {
     /// A conversation turn.
     Chat(Box<ChatRequest>),
+    /// How many tokens a conversation turn would take as its prompt.
+    CountTokens(Box<ChatRequest>),
+    /// Vectors of texts.
+    Embed(Box<EmbedRequest>),
 }
 
 impl Call {
@@ -18,6 +22,8 @@ impl Call {
     pub fn op(&self) -> Op {
         match self {
             Self::Chat(_) => Op::Chat,
+            Self::CountTokens(_) => Op::CountTokens,
+            Self::Embed(_) => Op::Embed,
         }
     }
 
@@ -25,14 +31,16 @@ impl Call {
     #[must_use]
     pub fn model(&self) -> &str {
         match self {
-            Self::Chat(request) => &request.model,
+            Self::Chat(request) | Self::CountTokens(request) => &request.model,
+            Self::Embed(request) => &request.model,
         }
     }
 
     /// Names the model that is to answer, as its provider knows it.
     pub fn set_model(&mut self, model: &str) {
         match self {
-            Self::Chat(request) => model.clone_into(&mut request.model),
+            Self::Chat(request) | Self::CountTokens(request) => model.clone_into(&mut request.model),
+            Self::Embed(request) => model.clone_into(&mut request.model),
         }
     }
 
@@ -41,6 +49,16 @@ impl Call {
     pub fn stream(&self) -> bool {
         match self {
             Self::Chat(request) => request.delivery.stream,
+            Self::CountTokens(_) | Self::Embed(_) => false,
+        }
+    }
+
+    /// The conversation, if the call is about one.
+    #[must_use]
+    pub fn conversation(&self) -> Option<&ChatRequest> {
+        match self {
+            Self::Chat(request) | Self::CountTokens(request) => Some(request),
+            Self::Embed(_) => None,
         }
     }
 }

@@ -14,6 +14,12 @@ pub enum Dialect {
     /// OpenAI Chat Completions, and every server compatible with it.
     #[default]
     OpenaiChat,
+    /// OpenAI Responses.
+    OpenaiResponses,
+    /// OpenAI's legacy text completions.
+    OpenaiCompletions,
+    /// OpenAI's operations beside conversations: embeddings and the like.
+    OpenaiMedia,
     /// Anthropic Messages.
     Anthropic,
     /// Gemini `generateContent`.
@@ -28,6 +34,9 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
+            Self::OpenaiCompletions => "openai_completions",
+            Self::OpenaiMedia => "openai_media",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Mock => "mock",

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Op {
     /// A conversation turn.
     Chat,
+    /// Counting the tokens of a prompt.
+    CountTokens,
     /// Legacy text completion.
     Completion,
     /// Text to vectors.
@@ -41,6 +43,7 @@ impl Op {
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::CountTokens => "count_tokens",
             Self::Completion => "completion",
             Self::Embed => "embed",
             Self::Image => "image",

@@ -169,6 +169,11 @@ pub struct Quirks {
     pub reply: Vec<ReplyQuirk>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
+    /// The only one of the row's operations by which a conversation can be had: `responses` for models that
+    /// live only there, `completion` for text models.
+    pub only: Option<Op>,
+    /// Operations of the row that are not there.
+    pub without: Vec<Op>,
 }
 
 /// What messages have to respect at a provider of the `openai_chat` dialect.
@@ -279,6 +284,39 @@ impl ProviderSpec {
         self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
     }
 
+    /// Whether the provider offers an operation for this model.
+    #[must_use]
+    pub fn offers(&self, op: Op, model: &str) -> bool {
+        self.operations.contains(&op)
+            && !self.quirks_for(model, None).any(|quirks| quirks.without.contains(&op))
+    }
+
+    /// The dialect in which a call goes out. Behind one prefix OpenAI's kind speak several: a client gets
+    /// its own where the provider has it, and a model that lives only in one is asked in that one.
+    #[must_use]
+    pub fn dialect_for(&self, op: Op, client: Option<Dialect>, model: &str) -> Dialect {
+        if self.dialect != Dialect::OpenaiChat {
+            return self.dialect;
+        }
+        match op {
+            Op::Chat => match self.quirks_for(model, None).find_map(|quirks| quirks.only) {
+                Some(Op::Responses) => Dialect::OpenaiResponses,
+                Some(Op::Completion) => Dialect::OpenaiCompletions,
+                _ => match client {
+                    Some(Dialect::OpenaiResponses) if self.offers(Op::Responses, model) => {
+                        Dialect::OpenaiResponses
+                    }
+                    Some(Dialect::OpenaiCompletions) if self.offers(Op::Completion, model) => {
+                        Dialect::OpenaiCompletions
+                    }
+                    _ => Dialect::OpenaiChat,
+                },
+            },
+            Op::Embed => Dialect::OpenaiMedia,
+            _ => Dialect::OpenaiChat,
+        }
+    }
+
     /// Whether `name` is this provider's prefix.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
@@ -324,5 +362,34 @@ mod tests {
         check("gpt-5", "gpt-5-mini", false);
         check("*-pro", "o1-pro", true);
         check("a*b*c", "a-b-b-c", true);
+    }
+
+    #[test]
+    fn a_call_goes_out_in_the_dialect_that_both_sides_share() {
+        use Dialect::{Anthropic, OpenaiChat, OpenaiCompletions, OpenaiMedia, OpenaiResponses};
+        let rule =
+            |models: &str, quirks| ModelRule { models: vec![models.into()], quirks, ..ModelRule::default() };
+        let spec = ProviderSpec {
+            operations: vec![Op::Chat, Op::Responses, Op::Completion, Op::Embed],
+            rules: vec![
+                rule("o1-pro", Quirks { only: Some(Op::Responses), ..Quirks::default() }),
+                rule("davinci-002", Quirks { only: Some(Op::Completion), ..Quirks::default() }),
+                rule("gpt-*", Quirks { without: vec![Op::Completion], ..Quirks::default() }),
+            ],
+            ..ProviderSpec::default()
+        };
+        let check = |op, client, model, expect| {
+            assert_eq!(spec.dialect_for(op, client, model), expect, "{op} {client:?} {model}");
+        };
+        check(Op::Chat, None, "gpt-4o", OpenaiChat);
+        check(Op::Chat, Some(OpenaiChat), "gpt-4o", OpenaiChat);
+        check(Op::Chat, Some(OpenaiResponses), "gpt-4o", OpenaiResponses);
+        check(Op::Chat, Some(OpenaiCompletions), "gpt-4o", OpenaiChat);
+        check(Op::Chat, Some(OpenaiCompletions), "llama", OpenaiCompletions);
+        check(Op::Chat, Some(OpenaiChat), "o1-pro", OpenaiResponses);
+        check(Op::Chat, Some(Anthropic), "davinci-002", OpenaiCompletions);
+        check(Op::Embed, None, "text-embedding-3-small", OpenaiMedia);
+        let claude = ProviderSpec { dialect: Anthropic, ..ProviderSpec::default() };
+        assert_eq!(claude.dialect_for(Op::Chat, Some(OpenaiResponses), "claude"), Anthropic);
     }
 }

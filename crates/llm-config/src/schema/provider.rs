@@ -118,6 +118,12 @@ pub struct Quirks {
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
+    /// The only operation by which a conversation can be had: `responses` or `completion`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Word<Op>>,
+    /// Operations that are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Word<Op>>,
 }
 
 /// Quirks of certain models.
@@ -237,7 +243,7 @@ impl ModelName {
 
 impl Quirks {
     fn spec(self) -> llm_types::Quirks {
-        let Self { rename, drop, clamp, words, messages, reply, model_prefix } = self;
+        let Self { rename, drop, clamp, words, messages, reply, model_prefix, only, without } = self;
         llm_types::Quirks {
             rename,
             drop,
@@ -246,6 +252,8 @@ impl Quirks {
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
             model_prefix,
+            only: only.as_ref().map(Word::get),
+            without: without.iter().map(Word::get).collect(),
         }
     }
 }

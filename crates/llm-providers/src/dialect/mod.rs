@@ -22,7 +22,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
-        Dialect::Mock => None,
+        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
     }
 }
 
@@ -31,6 +31,11 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
-        Dialect::Anthropic | Dialect::Gemini | Dialect::Mock => None,
+        Dialect::OpenaiResponses
+        | Dialect::OpenaiCompletions
+        | Dialect::OpenaiMedia
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Mock => None,
     }
 }

@@ -4,7 +4,7 @@ use llm_types::{Call, Changes, Dialect, Op, ProviderSpec};
 use serde_json::{Value, json};
 
 use super::{client, server};
-use crate::codec::{DecodeCx, EncodeCx, Memo, ReplyCx};
+use crate::codec::{Asked, DecodeCx, EncodeCx, Memo, ReplyCx};
 
 /// A provider of a dialect, as an OpenAI client sees it.
 struct Way {
@@ -20,9 +20,10 @@ impl Way {
     /// What the provider gets, what the decoder has to know, and the changes.
     fn ask(&self, body: &Value) -> (Value, Memo, String) {
         let front = server(Dialect::OpenaiChat).unwrap();
-        let call: Call = front.decode(Op::Chat, body.to_string().as_bytes()).unwrap();
+        let call: Call = front.decode(body.to_string().as_bytes(), &Asked::default()).unwrap();
         let mut changes = Changes::default();
-        let mut cx = EncodeCx { spec: &self.spec, model: self.model, changes: &mut changes };
+        let mut cx =
+            EncodeCx { spec: &self.spec, model: self.model, asked: &Asked::default(), changes: &mut changes };
         let wire = client(self.spec.dialect).unwrap().encode(&call, &mut cx).unwrap();
         (serde_json::from_slice(&wire.body.to_bytes()).unwrap(), wire.memo, changes.header())
     }

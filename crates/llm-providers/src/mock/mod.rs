@@ -5,7 +5,6 @@
 //! several answers) and always answers the same, so that what it says can be asserted. Sampling
 //! options have no effect, as there is nothing to sample.
 
-mod count;
 mod schema;
 
 use llm_types::chat::{
@@ -16,6 +15,8 @@ use llm_types::{
     ApiError, Call, Choice, ErrorKind, EventSink, Finish, FinishKind, Flow, Reply, Result, Usage,
 };
 use sha2::{Digest, Sha256};
+
+use crate::estimate;
 
 /// The most answers that one call gets.
 const CHOICE_LIMIT: u32 = 128;
@@ -38,6 +39,7 @@ const LOREM: &str = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, se
 pub fn answer(call: &Call) -> Result<Reply> {
     match call {
         Call::Chat(request) => chat(request),
+        other => Err(crate::codec::cannot("mock", other.op())),
     }
 }
 
@@ -67,8 +69,8 @@ fn chat(request: &ChatRequest) -> Result<Reply> {
         Some(tool) => (vec![tool_call(tool, &id)], FinishKind::ToolCalls.into()),
         None => spoken(request, talk(&asked), &asked),
     };
-    let output = count::tokens_of(&parts).saturating_mul(u64::from(n));
-    let reasoning = count::reasoning_tokens(&parts).saturating_mul(u64::from(n));
+    let output = estimate::tokens_of(&parts).saturating_mul(u64::from(n));
+    let reasoning = estimate::reasoning_tokens(&parts).saturating_mul(u64::from(n));
     let choice =
         |index| Choice { index, parts: parts.clone(), finish: Some(finish.clone()), ..Choice::default() };
     Ok(Reply {
@@ -76,7 +78,7 @@ fn chat(request: &ChatRequest) -> Result<Reply> {
         model: request.model.clone(),
         choices: (0..n).map(choice).collect(),
         usage: Some(Usage {
-            input: count::prompt_tokens(request),
+            input: estimate::prompt_tokens(request),
             output: output.saturating_sub(reasoning),
             reasoning,
             estimated: true,
@@ -152,8 +154,8 @@ fn within(text: &str, left: &mut Option<u64>) -> (String, bool) {
     let Some(left) = left else {
         return (text.to_owned(), false);
     };
-    let kept = count::first(text, *left);
-    *left = left.saturating_sub(count::tokens(kept));
+    let kept = estimate::first(text, *left);
+    *left = left.saturating_sub(estimate::tokens(kept));
     (kept.to_owned(), kept.len() < text.len())
 }
 

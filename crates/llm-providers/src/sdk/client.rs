@@ -10,7 +10,7 @@ use llm_types::chat::ChatRequest;
 use llm_types::{ApiError, Call, Changes, ErrorKind, Op, Reply, Result};
 
 use super::stream::ChatStream;
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo};
 use crate::credential::process_env;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
@@ -188,13 +188,13 @@ impl Client {
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let Some(codec) = dialect::client(target.spec().dialect) else {
+        let Some(codec) = dialect::client(target.dialect_for(Op::Chat, None)) else {
             return Ok(ChatReply { reply: mock::answer(&call)?, changes: Changes::default() });
         };
         let sent = self.send(codec, &target, &call).await?;
         let body = collect(sent.body, REPLY_LIMIT).await?;
         let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
-        let reply = codec.decode(Op::Chat, &body, &cx).map_err(|error| named(error, &target))?;
+        let reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
         Ok(ChatReply { reply, changes: sent.changes })
     }
 
@@ -208,7 +208,7 @@ impl Client {
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let Some(codec) = dialect::client(target.spec().dialect) else {
+        let Some(codec) = dialect::client(target.dialect_for(Op::Chat, None)) else {
             return Ok(ChatStream::replayed(&mock::answer(&call)?));
         };
         let sent = self.send(codec, &target, &call).await?;
@@ -216,7 +216,7 @@ impl Client {
         if is_json(&sent.headers) {
             // Some servers answer whole whatever was asked.
             let body = collect(sent.body, REPLY_LIMIT).await?;
-            let reply = codec.decode(Op::Chat, &body, &cx).map_err(|error| named(error, &target))?;
+            let reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
             return Ok(ChatStream::replayed(&reply).with_changes(sent.changes));
         }
         let decoder = codec.decoder(Op::Chat, &cx);
@@ -238,7 +238,9 @@ impl Client {
 
     async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
         let mut changes = Changes::default();
-        let mut cx = EncodeCx { spec: target.spec(), model: target.model(), changes: &mut changes };
+        let asked = Asked::of(call.op());
+        let mut cx =
+            EncodeCx { spec: target.spec(), model: target.model(), asked: &asked, changes: &mut changes };
         let wire = codec.encode(call, &mut cx)?;
         if self.shared.strict && changes.any_dropped() {
             let message = format!("strict mode refuses what would be lost: {}", changes.header());
@@ -254,6 +256,13 @@ impl Client {
         }
         Ok(Sent { headers: head.headers, body, memo, changes })
     }
+}
+
+/// Reads an answer that is a conversation turn.
+fn chat(codec: &dyn ClientCodec, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
+    codec.decode(Op::Chat, body, cx)?.into_chat().ok_or_else(|| {
+        ApiError::upstream(ErrorKind::UpstreamFormat, "the provider's answer is no conversation turn")
+    })
 }
 
 /// A call whose answer has begun.

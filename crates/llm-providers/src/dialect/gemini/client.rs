@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use llm_types::{ApiError, Call, ErrorKind, Head, Op, Reply, Result, Segments};
+use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
 
 use super::host::{self, Verb};
 use super::{decode, encode};
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest};
+use crate::codec::{
+    ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+};
 use crate::quirk::demanded;
 
 /// The client half of the dialect.
@@ -23,6 +25,7 @@ impl ClientCodec for Client {
                 let (body, memo) = encode::body(request, cx)?;
                 demanded(wire(path, Segments::from(body), memo), cx)
             }
+            other => Err(cannot("gemini", other.op())),
         }
     }
 
@@ -34,9 +37,9 @@ impl ClientCodec for Client {
         Ok(Some(wire(path, Segments::from(body), Memo::default())))
     }
 
-    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
         only_chat(op)?;
-        decode::reply(body, cx)
+        decode::reply(body, cx).map(Output::from)
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
@@ -61,7 +64,7 @@ fn only_chat(op: Op) -> Result<()> {
     if op == Op::Chat {
         return Ok(());
     }
-    Err(ApiError::new(ErrorKind::BadRequest, format!("gemini answers chat calls only, not {op}")))
+    Err(cannot("gemini", op))
 }
 
 fn wire(path: String, body: Segments, memo: Memo) -> WireRequest {

@@ -21,10 +21,10 @@ mod tool;
 mod tests;
 
 use http::{HeaderMap, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Reply, Result};
+use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
 use super::stream;
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest};
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::quirk::demanded;
 
 pub(super) use reply::{citation, keep, stream_error};
@@ -37,6 +37,7 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
             Call::Chat(request) => demanded(encode::chat(request, cx)?, cx),
+            other => Err(cannot("anthropic", other.op())),
         }
     }
 
@@ -44,8 +45,8 @@ impl ClientCodec for Client {
         demanded(encode::splice(head, cx)?, cx).map(Some)
     }
 
-    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
-        reply::decode(body, cx.memo)
+    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
+        reply::decode(body, cx.memo).map(Output::from)
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {

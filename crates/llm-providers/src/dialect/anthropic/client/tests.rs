@@ -19,7 +19,7 @@ use llm_types::{
 use serde_json::Value;
 
 use super::Client;
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo};
 
 fn spec() -> ProviderSpec {
     serde_json::from_str(r#"{"name":"anthropic","dialect":"anthropic"}"#).unwrap()
@@ -53,7 +53,7 @@ impl Sent {
 fn try_encode(request: &ChatRequest, model: &str) -> Result<Sent> {
     let spec = spec();
     let mut changes = Changes::default();
-    let mut cx = EncodeCx { spec: &spec, model, changes: &mut changes };
+    let mut cx = EncodeCx { spec: &spec, model, asked: &Asked::default(), changes: &mut changes };
     let wire = Client.encode(&Call::Chat(Box::new(request.clone())), &mut cx)?;
     assert_eq!((wire.method.as_str(), wire.path.as_str()), ("POST", "/v1/messages"));
     assert_eq!(wire.headers["anthropic-version"], "2023-06-01");
@@ -68,7 +68,10 @@ fn encode(request: &ChatRequest, model: &str) -> Sent {
 
 fn decode(body: &str, memo: &Memo) -> Result<Reply> {
     let spec = spec();
-    Client.decode(Op::Chat, body.as_bytes(), &DecodeCx { spec: &spec, model: "m", memo })
+    Ok(Client
+        .decode(Op::Chat, body.as_bytes(), &DecodeCx { spec: &spec, model: "m", memo })?
+        .into_chat()
+        .unwrap())
 }
 
 /// Feeds the pieces of a stream and gathers the answer.

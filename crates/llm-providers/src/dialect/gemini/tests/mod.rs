@@ -14,7 +14,7 @@ use llm_types::{Call, Changes, ErrorKind, Op, ProviderSpec, RawValue, Reply, Rep
 use serde_json::Value;
 
 use super::Client;
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, WireRequest};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, WireRequest};
 
 fn spec() -> ProviderSpec {
     toml::from_str("name = 'gemini'\ndialect = 'gemini'").unwrap()
@@ -28,7 +28,7 @@ fn raw(json: &Value) -> Box<RawValue> {
 fn try_send(request: ChatRequest, model: &str) -> Result<(WireRequest, Changes)> {
     let mut changes = Changes::default();
     let spec = spec();
-    let mut cx = EncodeCx { spec: &spec, model, changes: &mut changes };
+    let mut cx = EncodeCx { spec: &spec, model, asked: &Asked::default(), changes: &mut changes };
     let wire = Client.encode(&Call::from(request), &mut cx)?;
     Ok((wire, changes))
 }
@@ -43,7 +43,7 @@ fn send(request: ChatRequest, model: &str) -> (Value, Vec<String>) {
 
 fn read_as(body: &[u8], model: &str, memo: &Memo) -> Result<Reply> {
     let spec = spec();
-    Client.decode(Op::Chat, body, &DecodeCx { spec: &spec, model, memo })
+    Ok(Client.decode(Op::Chat, body, &DecodeCx { spec: &spec, model, memo })?.into_chat().unwrap())
 }
 
 fn read(body: &Value) -> Result<Reply> {

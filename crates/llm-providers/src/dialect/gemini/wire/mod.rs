@@ -15,8 +15,9 @@ pub(super) use request::{
     AllowedCalls, FunctionDeclaration, GenerationConfig, Request, SpeechConfig, ThinkingConfig, Tool,
     ToolConfig, Voice, VoiceChoice,
 };
-pub(super) use value::{Raw, WireText, Word};
+pub(super) use value::Word;
 
+pub(super) use llm_types::{Raw, WireText};
 use llm_types::{Str, wire_struct};
 
 wire_struct! {

@@ -3,66 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use llm_types::{RawValue, Str, Wtf8};
+use llm_types::Str;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
-
-/// Raw JSON, borrowed from an answer or made by us.
-#[derive(Debug, Clone)]
-pub(in super::super) struct Raw<'a>(pub(in super::super) Cow<'a, RawValue>);
-
-impl Raw<'_> {
-    /// The JSON text.
-    pub(in super::super) fn get(&self) -> &str {
-        self.0.get()
-    }
-}
-
-impl<'a> From<&'a RawValue> for Raw<'a> {
-    fn from(raw: &'a RawValue) -> Self {
-        Self(Cow::Borrowed(raw))
-    }
-}
-
-impl From<Box<RawValue>> for Raw<'_> {
-    fn from(raw: Box<RawValue>) -> Self {
-        Self(Cow::Owned(raw))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&'de RawValue>::deserialize(deserializer).map(Self::from)
-    }
-}
-
-impl Serialize for Raw<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-/// Text of an answer, which may be cut inside a surrogate pair.
-#[derive(Debug, Clone, Default)]
-pub(in super::super) struct WireText<'a>(pub(in super::super) Wtf8<'a>);
-
-impl<'a> From<&'a str> for WireText<'a> {
-    fn from(text: &'a str) -> Self {
-        Self(Wtf8::from(text))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for WireText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Wtf8::deserialize(deserializer).map(Self)
-    }
-}
-
-impl Serialize for WireText<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.clone().into_lossy())
-    }
-}
 
 /// The value of an enum: its name, or its number where the caller asked for numbers
 /// (`$alt=json;enum-encoding=int`, recording `vertex/generatecontent-parallel-tool-calls…14d547`).

@@ -24,9 +24,11 @@ mod turns;
 mod usage;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use llm_types::{ApiError, Call, Head, Op, Reply, Result, Segments};
+use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
 
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest};
+use crate::codec::{
+    ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+};
 
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +38,7 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
             Call::Chat(request) => encode::request(request, cx).map(wire_request),
+            other => Err(cannot("openai_chat", other.op())),
         }
     }
 
@@ -43,8 +46,8 @@ impl ClientCodec for Client {
         Ok(splice::body(head, cx)?.map(wire_request))
     }
 
-    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
-        decode::reply(body, cx)
+    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
+        decode::reply(body, cx).map(Output::from)
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {

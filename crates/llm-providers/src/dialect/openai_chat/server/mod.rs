@@ -15,21 +15,21 @@ mod tool;
 mod usage;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Head, Op, Reply, Result};
+use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
-use crate::codec::{Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Server;
 
 impl ServerCodec for Server {
-    fn peek(&self, head: &Head) -> Result<Peek> {
+    fn peek(&self, head: &Head, _asked: &Asked) -> Result<Peek> {
         decode::peek(head)
     }
 
-    fn decode(&self, op: Op, body: &[u8]) -> Result<Call> {
-        match op {
+    fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {
+        match asked.op {
             Op::Chat => decode::request(body).map(Call::from),
             other => Err(ApiError::bad_request(format!(
                 "chat completions cannot carry {other}: use the route of that operation"
@@ -37,8 +37,12 @@ impl ServerCodec for Server {
         }
     }
 
-    fn encode(&self, reply: &Reply, cx: &ReplyCx) -> Vec<u8> {
-        encode::reply(reply, cx)
+    fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {
+        match output {
+            Output::Chat(reply) => encode::reply(reply, cx),
+            // No row asks chat completions for anything else.
+            Output::Tokens(_) | Output::Embed(_) => b"{}".to_vec(),
+        }
     }
 
     fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>) {

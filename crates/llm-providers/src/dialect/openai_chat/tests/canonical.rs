@@ -1,18 +1,20 @@
 //! Requests: the canonical one of `providers/test-vectors.md`, and each rule on its own.
 
 use llm_types::chat::{Message, Part, Role, Text, Thinking, ToolCallKind, ToolChoice, ToolKind};
-use llm_types::{Call, Dialect, Head, Op};
+use llm_types::{Call, Dialect, Head};
 use serde_json::{Value, json};
 
 use super::super::Server;
 use super::{encode, plain, row, splice, translate, write};
-use crate::codec::{Peek, ReplyCx, ServerCodec as _};
+use crate::codec::{Asked, Peek, ReplyCx, ServerCodec as _};
 
 /// `providers/test-vectors.md` §1.
 const CANONICAL: &str = r#"{"model":"M","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"Picture and weather?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]},{"role":"assistant","content":"Checking.","tool_calls":[{"id":"call_1","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Oslo\"}"}},{"id":"call_2","type":"function","function":{"name":"now","arguments":""}}]},{"role":"tool","tool_call_id":"call_1","content":"{\"temp\":4}"},{"role":"tool","tool_call_id":"call_2","content":"noon"},{"role":"user","content":"And tomorrow?"}],"tools":[{"type":"function","function":{"name":"get_weather","description":"Weather by city","parameters":{"type":"object","properties":{"city":{"type":"string"},"unit":{"type":["string","null"],"enum":["c","f",null]}},"required":["city"],"additionalProperties":false},"strict":true}},{"type":"function","function":{"name":"now","description":"Time"}}],"tool_choice":"required","parallel_tool_calls":false,"max_completion_tokens":300,"temperature":0.2,"stop":["END"],"user":"u-1","seed":7}"#;
 
 fn request(body: &str) -> llm_types::chat::ChatRequest {
-    let Call::Chat(request) = Server.decode(Op::Chat, body.as_bytes()).unwrap();
+    let Call::Chat(request) = Server.decode(body.as_bytes(), &Asked::default()).unwrap() else {
+        panic!("no chat")
+    };
     *request
 }
 
@@ -126,7 +128,7 @@ fn splicing_touches_only_what_the_row_demands() {
 #[test]
 fn members_of_the_wrong_type_are_named() {
     let check = |body: &str, param: &str, words: &str| {
-        let error = Server.decode(Op::Chat, body.as_bytes()).unwrap_err();
+        let error = Server.decode(body.as_bytes(), &Asked::default()).unwrap_err();
         assert_eq!((error.param.as_deref(), error.status().as_u16()), (Some(param), 400), "{body}");
         assert!(error.message.contains(words), "{error}");
     };
@@ -164,8 +166,9 @@ fn members_of_the_wrong_type_are_named() {
 
 #[test]
 fn a_peek_reads_what_routing_needs() {
-    let peek =
-        |body: &'static str| Server.peek(&Head::scan(bytes::Bytes::from_static(body.as_bytes())).unwrap());
+    let peek = |body: &'static str| {
+        Server.peek(&Head::scan(bytes::Bytes::from_static(body.as_bytes())).unwrap(), &Asked::default())
+    };
     let expect = Peek { model: "m".into(), stream: true, include_usage: true };
     assert_eq!(
         peek(r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#).unwrap(),

@@ -17,7 +17,7 @@ use llm_types::{
 use serde_json::Value;
 
 use super::{Client, Server};
-use crate::codec::{ClientCodec as _, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec as _};
+use crate::codec::{Asked, ClientCodec as _, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec as _};
 
 /// A provider's row.
 pub(super) fn row(toml: &str) -> ProviderSpec {
@@ -31,13 +31,13 @@ pub(super) fn plain() -> ProviderSpec {
 
 /// What the server half reads, the client half writes: the body and the changes, one per line.
 pub(super) fn translate(body: &str, spec: &ProviderSpec) -> (Value, String) {
-    let call = Server.decode(Op::Chat, body.as_bytes()).unwrap();
+    let call = Server.decode(body.as_bytes(), &Asked::default()).unwrap();
     encode(&call, spec)
 }
 
 pub(super) fn encode(call: &Call, spec: &ProviderSpec) -> (Value, String) {
     let mut changes = Changes::default();
-    let mut cx = EncodeCx { spec, model: call.model(), changes: &mut changes };
+    let mut cx = EncodeCx { spec, model: call.model(), asked: &Asked::default(), changes: &mut changes };
     let request = Client.encode(call, &mut cx).unwrap();
     (serde_json::from_slice(&request.body.to_bytes()).unwrap(), changes.header().replace("; ", "\n"))
 }
@@ -46,7 +46,7 @@ pub(super) fn encode(call: &Call, spec: &ProviderSpec) -> (Value, String) {
 pub(super) fn splice(body: &str, spec: &ProviderSpec, model: &str) -> Option<(String, String)> {
     let head = Head::scan(Bytes::copy_from_slice(body.as_bytes())).unwrap();
     let mut changes = Changes::default();
-    let mut cx = EncodeCx { spec, model, changes: &mut changes };
+    let mut cx = EncodeCx { spec, model, asked: &Asked::default(), changes: &mut changes };
     let request = Client.splice(&head, &mut cx).unwrap()?;
     let body = String::from_utf8(request.body.to_bytes().to_vec()).unwrap();
     Some((body, changes.header().replace("; ", "\n")))
@@ -54,7 +54,8 @@ pub(super) fn splice(body: &str, spec: &ProviderSpec, model: &str) -> Option<(St
 
 /// A whole answer read by the client half.
 pub(super) fn decode(body: &str, spec: &ProviderSpec) -> Result<Reply> {
-    Client.decode(Op::Chat, body.as_bytes(), &DecodeCx { spec, model: "m", memo: &Memo::default() })
+    let cx = DecodeCx { spec, model: "m", memo: &Memo::default() };
+    Ok(Client.decode(Op::Chat, body.as_bytes(), &cx)?.into_chat().unwrap())
 }
 
 /// A stream, cut into `chunks`, gathered into a whole answer.
@@ -86,7 +87,7 @@ pub(super) fn restream(sse: &str, spec: &ProviderSpec, cx: ReplyCx) -> String {
 
 /// A whole answer written by the server half.
 pub(super) fn write(reply: &Reply, cx: &ReplyCx) -> Value {
-    serde_json::from_slice(&Server.encode(reply, cx)).unwrap()
+    serde_json::from_slice(&Server.encode(&reply.clone().into(), cx)).unwrap()
 }
 
 /// Gathers events, and asserts that they come in the order that the neutral form promises.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::super::{Client, Server};
 use super::{gather, plain, row, splice};
-use crate::codec::{ClientCodec as _, EncodeCx, ServerCodec as _};
+use crate::codec::{Asked, ClientCodec as _, EncodeCx, ServerCodec as _};
 
 fn text() -> impl Strategy<Value = String> {
     "[a-z \"\\\\\n😀é]{1,12}"
@@ -111,10 +111,12 @@ fn facts(request: &ChatRequest) -> String {
 
 fn round_trip(request: &ChatRequest, spec: &llm_types::ProviderSpec) -> (ChatRequest, Changes, String) {
     let mut changes = Changes::default();
-    let mut cx = EncodeCx { spec, model: "m", changes: &mut changes };
+    let mut cx = EncodeCx { spec, model: "m", asked: &Asked::default(), changes: &mut changes };
     let wire = Client.encode(&Call::from(request.clone()), &mut cx).unwrap();
     let body = String::from_utf8(wire.body.to_bytes().to_vec()).unwrap();
-    let Call::Chat(again) = Server.decode(Op::Chat, body.as_bytes()).unwrap();
+    let Call::Chat(again) = Server.decode(body.as_bytes(), &Asked::default()).unwrap() else {
+        panic!("no chat")
+    };
     (*again, changes, body)
 }
 

@@ -6,7 +6,7 @@ use llm_types::{Changes, Dialect, ErrorKind, Head};
 use serde_json::{Value, json};
 
 use super::{Client, encode, raw, spec, try_encode};
-use crate::codec::{ClientCodec, EncodeCx};
+use crate::codec::{Asked, ClientCodec, EncodeCx};
 
 fn ask(edit: impl FnOnce(&mut ChatRequest)) -> ChatRequest {
     let mut request = ChatRequest::new([Message::user("Hi")]);
@@ -197,7 +197,8 @@ fn a_body_in_this_dialect_keeps_its_bytes() {
     let check = |body: &'static str, expect: &str, betas: Option<&str>| {
         let spec = spec();
         let mut changes = Changes::default();
-        let mut cx = EncodeCx { spec: &spec, model: "claude-x", changes: &mut changes };
+        let mut cx =
+            EncodeCx { spec: &spec, model: "claude-x", asked: &Asked::default(), changes: &mut changes };
         let head = Head::scan(Bytes::from_static(body.as_bytes())).unwrap();
         let wire = Client.splice(&head, &mut cx).unwrap().unwrap();
         assert_eq!(wire.body.to_bytes(), expect);

@@ -6,6 +6,7 @@
 //! by it exactly. Usage made of it is marked as estimated.
 
 use llm_types::chat::{ChatRequest, Message, Part, Tool, ToolKind};
+use llm_types::{ApiError, Call, Result, TokenCount};
 
 /// Characters of one token at most.
 const TOKEN_CHARS: usize = 8;
@@ -14,13 +15,24 @@ const MESSAGE_TOKENS: u64 = 4;
 /// What a picture, sound or file is taken to be.
 const MEDIA_TOKENS: u64 = 85;
 
+/// How many tokens the prompt of a call is.
+///
+/// # Errors
+/// When the call has no conversation to count.
+pub fn count(call: &Call) -> Result<TokenCount> {
+    let request = call
+        .conversation()
+        .ok_or_else(|| ApiError::bad_request("only the tokens of a conversation can be counted"))?;
+    Ok(TokenCount { input: prompt_tokens(request), estimated: true, ..TokenCount::default() })
+}
+
 /// How many tokens a text is.
-pub(super) fn tokens(text: &str) -> u64 {
+pub fn tokens(text: &str) -> u64 {
     u64::try_from(ends(text).count()).unwrap_or(u64::MAX)
 }
 
 /// The beginning of a text that is so many tokens long.
-pub(super) fn first(text: &str, tokens: u64) -> &str {
+pub fn first(text: &str, tokens: u64) -> &str {
     let wanted = usize::try_from(tokens).unwrap_or(usize::MAX);
     let end = match wanted.checked_sub(1) {
         None => 0,
@@ -49,17 +61,17 @@ fn ends(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// How many tokens an answer is.
-pub(super) fn tokens_of(parts: &[Part]) -> u64 {
+pub fn tokens_of(parts: &[Part]) -> u64 {
     parts.iter().map(part).sum()
 }
 
 /// How many of them are thoughts.
-pub(super) fn reasoning_tokens(parts: &[Part]) -> u64 {
+pub fn reasoning_tokens(parts: &[Part]) -> u64 {
     parts.iter().filter(|part| matches!(part, Part::Reasoning(_))).map(part).sum()
 }
 
 /// How many tokens a prompt is: messages and tools.
-pub(super) fn prompt_tokens(request: &ChatRequest) -> u64 {
+pub fn prompt_tokens(request: &ChatRequest) -> u64 {
     let messages: u64 = request.messages.iter().map(message).sum();
     messages.saturating_add(request.tooling.tools.iter().map(tool).sum())
 }

@@ -1,0 +1,54 @@
+//! What a call brought: one variant per kind of answer.
+
+use crate::{Embeddings, Extra, Reply};
+
+/// What a [`crate::Call`] brought.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// A conversation turn.
+    Chat(Box<Reply>),
+    /// How many tokens a prompt is.
+    Tokens(TokenCount),
+    /// Vectors.
+    Embed(Box<Embeddings>),
+}
+
+impl Output {
+    /// The conversation turn, if it is one.
+    #[must_use]
+    pub fn into_chat(self) -> Option<Reply> {
+        match self {
+            Self::Chat(reply) => Some(*reply),
+            Self::Tokens(_) | Self::Embed(_) => None,
+        }
+    }
+
+    /// What it used, where the provider says it. Counting tokens uses none.
+    #[must_use]
+    pub fn usage(&self) -> Option<&crate::Usage> {
+        match self {
+            Self::Chat(reply) => reply.usage.as_ref(),
+            Self::Tokens(_) => None,
+            Self::Embed(embeddings) => embeddings.usage.as_ref(),
+        }
+    }
+}
+
+impl From<Reply> for Output {
+    fn from(reply: Reply) -> Self {
+        Self::Chat(Box::new(reply))
+    }
+}
+
+/// How many tokens a prompt is.
+#[derive(Debug, Clone, Default)]
+pub struct TokenCount {
+    /// All tokens of the prompt: messages, tools and media.
+    pub input: u64,
+    /// Those of them that are read from a cache, where the provider says it.
+    pub cached: Option<u64>,
+    /// Whether nobody counted: the number was worked out here, without the model's vocabulary.
+    pub estimated: bool,
+    /// Members that no field names.
+    pub extra: Extra,
+}
