@@ -120,6 +120,10 @@ fn suggested(found: &Found) -> StatusCode {
         ("context_length", StatusCode::BAD_REQUEST),
         ("content_filter", StatusCode::BAD_REQUEST),
     ];
+    let said = found.message.to_lowercase();
+    if ["rate limit", "rate-limit", "too many requests"].iter().any(|words| said.contains(words)) {
+        return StatusCode::TOO_MANY_REQUESTS;
+    }
     let rule = rules.iter().find(|(word, _)| words.contains(word));
     rule.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
 }
