@@ -121,7 +121,8 @@ impl Gateway {
         let snapshot = self.snapshot.load_full();
         let request_id: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let allow = cors::allowed(&snapshot.cors, request.headers());
-        if let Some(preflight) = cors::preflight(&request, allow.as_ref()) {
+        if let Some(mut preflight) = cors::preflight(&request, allow.as_ref()) {
+            cors::write(&snapshot.cors, preflight.headers_mut(), allow);
             return preflight;
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
@@ -170,7 +171,7 @@ impl Gateway {
             response
         });
         respond::write_request_id(response.headers_mut(), &request_id, front);
-        cors::write(response.headers_mut(), allow);
+        cors::write(&snapshot.cors, response.headers_mut(), allow);
         response
     }
 
