@@ -26,7 +26,7 @@ pub(crate) fn preflight<B>(
 ) -> Option<Response<ClientBody>> {
     let asks =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let allow = allow.filter(|_| asks)?;
+    allow.filter(|_| asks)?;
     let mut response = Response::new(ClientBody::whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();

@@ -83,7 +83,13 @@ fn show(file: &Path, env: &dyn Env, out: &mut Output) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Err(report) => {
-            writeln!(out.err, "{}", report.render(out.style))?;
+            match out.json {
+                true => {
+                    let all: Vec<_> = report.diagnostics().iter().map(Diagnostic::json).collect();
+                    writeln!(out.err, "{}", serde_json::to_string_pretty(&all)?)?;
+                }
+                false => writeln!(out.err, "{}", report.render(out.style))?,
+            }
             Ok(Exit::Config)
         }
     }
