@@ -311,6 +311,7 @@ impl Dispatch {
                 deadline: self.deadline.into(),
                 front: self.codec,
                 tasks: self.gateway.tasks().clone(),
+                stop: self.gateway.stop().clone(),
                 request_id: Arc::clone(&self.request_id),
                 in_flight: Some(reply.in_flight),
                 target: reply.target,
