@@ -195,7 +195,9 @@ impl Dispatch {
         }
         let dialect = attempt.target.dialect_for(op, self.asked.dialect);
         let Some(codec) = dialect::client(dialect) else {
+            let front = self.codec;
             let call = self.call()?;
+            front.portable(call)?;
             call.set_model(attempt.target.model());
             ticket.sent();
             let reply = mock::answer(call)?;
@@ -248,6 +250,9 @@ impl Dispatch {
             None => {
                 changes = Changes::default();
                 let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
+                if self.asked.dialect != Some(dialect) {
+                    self.codec.portable(call)?;
+                }
                 call.set_model(target.model());
                 let mut cx =
                     EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
