@@ -61,7 +61,9 @@ fn text(parts: &[Part]) -> String {
     let mut out = String::new();
     for part in parts {
         match part {
-            Part::Text(Text { text, .. }) | Part::Refusal(Refusal { text }) => out.push_str(text),
+            Part::Text(Text { text, cache: _, signature: _, extra: _ }) | Part::Refusal(Refusal { text }) => {
+                out.push_str(text)
+            }
             Part::Image(_)
             | Part::Audio(_)
             | Part::File(_)
