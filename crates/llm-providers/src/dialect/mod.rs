@@ -8,6 +8,8 @@ pub mod anthropic;
 mod custom;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_responses;
+mod scalar;
 #[cfg(test)]
 mod tests;
 
