@@ -7,6 +7,7 @@
 pub mod anthropic;
 mod custom;
 pub mod gemini;
+mod json;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;

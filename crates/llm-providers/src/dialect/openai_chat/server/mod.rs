@@ -6,7 +6,6 @@
 mod decode;
 mod encode;
 mod error;
-mod json;
 mod message;
 mod option;
 mod part;
