@@ -7,7 +7,11 @@
 pub mod anthropic;
 mod custom;
 pub mod gemini;
+mod json;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
+mod scalar;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +26,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
-        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::OpenaiCompletions => Some(&openai_completions::Client),
+        Dialect::OpenaiResponses | Dialect::OpenaiMedia | Dialect::Mock => None,
     }
 }
 
@@ -31,8 +36,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
+        Dialect::OpenaiCompletions => Some(&openai_completions::Server),
         Dialect::OpenaiResponses
-        | Dialect::OpenaiCompletions
         | Dialect::OpenaiMedia
         | Dialect::Anthropic
         | Dialect::Gemini

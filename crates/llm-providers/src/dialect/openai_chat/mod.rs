@@ -12,7 +12,9 @@ mod server;
 mod wire;
 
 pub use client::Client;
+pub(super) use client::{ask_for_usage, failure, is_for_gateway, read_usage};
 pub use server::Server;
+pub(super) use server::usage_json;
 
 #[cfg(test)]
 mod tests;

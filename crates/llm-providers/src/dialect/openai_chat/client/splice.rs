@@ -49,7 +49,7 @@ pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments
 
 /// Makes sure that the stream ends with its usage; the gateway withholds it from a client that did not
 /// ask.
-fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
+pub(super) fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
     let json = match head.nested("stream_options")? {
         None => b"{\"include_usage\":true}".to_vec(),
         Some(options) => {

@@ -7,9 +7,9 @@ mod chunk;
 mod message;
 mod reply;
 mod request;
-mod scalar;
 mod tool;
 
+pub(super) use crate::dialect::scalar::{Count, Lossy, OrNull, Word};
 pub(super) use chunk::{
     AudioDelta, Chunk, ChunkChoice, CustomDelta, Delta, DeltaContent, FunctionDelta, ToolCallDelta,
 };
@@ -25,7 +25,6 @@ pub(super) use request::{
     Approximate, AudioOut, Effort, Format, JsonSchema, Request, Stop, StreamOptions, Thinking, UserLocation,
     WebSearchOptions,
 };
-pub(super) use scalar::{Count, Lossy, OrNull, Word};
 pub(super) use tool::{
     AllowedTools, Arguments, Custom, CustomCall, Function, FunctionCall, Named, Tool, ToolCall, ToolChoice,
 };

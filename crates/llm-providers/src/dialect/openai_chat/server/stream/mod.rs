@@ -15,9 +15,9 @@ use llm_types::{
 use smallvec::SmallVec;
 
 use super::encode::{self, Cited, Fields, OpaqueOut};
-use super::json::{self, member, member_object};
 use super::{error, usage};
 use crate::codec::{ReplyCx, StreamEncoder};
+use crate::dialect::json::{self, member, member_object};
 use list::Counts;
 
 /// The most that is gathered of one part, in bytes.

@@ -6,8 +6,8 @@ use bytes::{BufMut, BytesMut};
 use llm_types::chat::ToolCallKind;
 
 use super::super::encode::Fields;
-use super::super::json::{self, member_object};
 use super::{Encoder, Kind};
+use crate::dialect::json::{self, member_object};
 
 impl Encoder {
     pub(super) fn open_call(&mut self, at: usize, id: &str, name: &str, kind: ToolCallKind) -> u64 {

@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 /// Writes a JSON string.
-pub(super) fn string(out: &mut BytesMut, text: &str) {
+pub(in crate::dialect) fn string(out: &mut BytesMut, text: &str) {
     out.reserve(text.len() + 2);
     out.put_u8(b'"');
     let mut rest = text.as_bytes();
@@ -37,7 +37,7 @@ fn escape(out: &mut BytesMut, byte: u8) {
 }
 
 /// Writes a whole number.
-pub(super) fn number(out: &mut BytesMut, number: u64) {
+pub(in crate::dialect) fn number(out: &mut BytesMut, number: u64) {
     let mut digits = [0u8; 20];
     let mut rest = number;
     let mut used = 0;
@@ -54,13 +54,13 @@ pub(super) fn number(out: &mut BytesMut, number: u64) {
 }
 
 /// Writes a value that serde can write.
-pub(super) fn value(out: &mut BytesMut, value: &impl serde::Serialize) {
+pub(in crate::dialect) fn value(out: &mut BytesMut, value: &impl serde::Serialize) {
     // Writing into memory cannot fail, and none of our types has a key that is not a string.
     let _ = serde_json::to_writer(out.writer(), value);
 }
 
 /// `"name":"text"`
-pub(super) fn member(out: &mut BytesMut, name: &'static str, text: &str) {
+pub(in crate::dialect) fn member(out: &mut BytesMut, name: &'static str, text: &str) {
     out.put_u8(b'"');
     out.put_slice(name.as_bytes());
     out.put_slice(b"\":");
@@ -68,7 +68,12 @@ pub(super) fn member(out: &mut BytesMut, name: &'static str, text: &str) {
 }
 
 /// `"object":{"name":"text"}`
-pub(super) fn member_object(out: &mut BytesMut, object: &'static str, name: &'static str, text: &str) {
+pub(in crate::dialect) fn member_object(
+    out: &mut BytesMut,
+    object: &'static str,
+    name: &'static str,
+    text: &str,
+) {
     out.put_u8(b'"');
     out.put_slice(object.as_bytes());
     out.put_slice(b"\":{");

@@ -12,11 +12,11 @@ use serde::{Serialize, Serializer};
 
 /// Text of an answer; half a surrogate pair becomes U+FFFD instead of an error.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct Lossy<'a>(pub Cow<'a, str>);
+pub(in crate::dialect) struct Lossy<'a>(pub Cow<'a, str>);
 
 impl Lossy<'_> {
     /// The text, `None` if there is none: providers send `""` where they mean nothing.
-    pub(in super::super) fn non_empty(&self) -> Option<&str> {
+    pub(in crate::dialect) fn non_empty(&self) -> Option<&str> {
         Some(&*self.0).filter(|text| !text.is_empty())
     }
 }
@@ -35,7 +35,7 @@ impl Serialize for Lossy<'_> {
 
 /// A value, or an explicit `null`, which `wire_struct!` would leave out.
 #[derive(Debug, Clone)]
-pub(in super::super) struct OrNull<T>(pub Option<T>);
+pub(in crate::dialect) struct OrNull<T>(pub Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrNull<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -51,7 +51,7 @@ impl<T: Serialize> Serialize for OrNull<T> {
 
 /// A count. What is not a number reads as 0, a fraction is cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in super::super) struct Count(pub u64);
+pub(in crate::dialect) struct Count(pub u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,11 +113,11 @@ impl Serialize for Count {
 
 /// A word that may be written as a number (`"code": 429`). What is neither reads as empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in super::super) struct Word<'a>(pub Cow<'a, str>);
+pub(in crate::dialect) struct Word<'a>(pub Cow<'a, str>);
 
 impl<'a> Word<'a> {
     /// The word, `None` if there is none.
-    pub(in super::super) fn non_empty(self) -> Option<Cow<'a, str>> {
+    pub(in crate::dialect) fn non_empty(self) -> Option<Cow<'a, str>> {
         Some(self.0).filter(|word| !word.is_empty())
     }
 }
