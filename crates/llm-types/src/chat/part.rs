@@ -1,5 +1,6 @@
 //! The pieces of content that a message or an answer is made of.
 
+use super::Sealed;
 use crate::{Dialect, Extra, RawValue};
 
 /// One piece of content.
@@ -237,12 +238,22 @@ pub struct ToolResult {
 pub struct Reasoning {
     /// The thoughts, or their summary; empty when redacted.
     pub text: String,
-    /// The provider's signature over them.
+    /// The provider's signature over them, or what it encrypted of them; [`Sealed`] where another dialect
+    /// could take it for its own.
     pub signature: Option<String>,
     /// Encrypted thoughts (Anthropic's `redacted_thinking`).
     pub redacted: Option<String>,
     /// Members that no field names.
     pub extra: Extra,
+}
+
+impl Reasoning {
+    /// The dialect whose provider alone can read what is signed or encrypted here, where that is known.
+    #[must_use]
+    pub fn sealed_by(&self) -> Option<Dialect> {
+        let texts = [&self.signature, &self.redacted].into_iter().flatten();
+        texts.filter_map(|text| Sealed::read(text)).map(|sealed| sealed.dialect).next()
+    }
 }
 
 /// A source of the text before it.

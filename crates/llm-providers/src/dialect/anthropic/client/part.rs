@@ -194,6 +194,10 @@ impl<'r> Encoder<'r, '_> {
     }
 
     fn reasoning(&mut self, reasoning: &'r Reasoning, at: At) -> Option<Block<'r>> {
+        if reasoning.sealed_by().is_some() {
+            self.changes.dropped(at.path(), "the thoughts are sealed by another provider");
+            return None;
+        }
         let Reasoning { text, signature, redacted, extra } = reasoning;
         if let Some(signature) = signature.as_ref().filter(|signature| !signature.is_empty()) {
             if redacted.is_some() {

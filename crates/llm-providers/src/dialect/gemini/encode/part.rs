@@ -145,6 +145,13 @@ impl<'a> Turns<'a, '_, '_> {
 
     fn reasoning(&mut self, turn: Turn, reasoning: &'a Reasoning, place: Place) {
         let Reasoning { text: words, signature, redacted, extra } = reasoning;
+        let sealed = reasoning.sealed_by().is_some();
+        if sealed {
+            self.cx
+                .changes
+                .dropped(place.content(".signature"), "the thoughts are sealed by another provider");
+        }
+        let signature = signature.as_ref().filter(|_| !sealed);
         if redacted.is_some() {
             self.cx.changes.dropped(place.content(""), "encrypted thoughts are known to their provider only");
         }
@@ -153,7 +160,7 @@ impl<'a> Turns<'a, '_, '_> {
         }
         let mut out = text(words);
         out.thought = Some(true);
-        out.thought_signature = signature.as_ref().map(Str::from);
+        out.thought_signature = signature.map(Str::from);
         self.members(&mut out, extra, place);
         self.push(turn, out);
     }

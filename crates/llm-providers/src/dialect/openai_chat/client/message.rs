@@ -261,6 +261,10 @@ fn replay<'a>(
         }
     }
     if writer.row.has(Q::ReplayReasoningDetails) {
+        if thoughts.iter().any(|one| one.sealed_by().is_some()) {
+            writer
+                .dropped_because(&path.key("thinking_blocks"), "the thoughts are sealed by another provider");
+        }
         // The provider's own form, echoed by the client, is better than one put together anew.
         if extra.get("reasoning_details").is_none() {
             let details: Vec<Detail<'_>> = thoughts.iter().map(|one| detail(one)).collect();
@@ -288,6 +292,9 @@ fn replay<'a>(
 
 fn detail(reasoning: &Reasoning) -> Detail<'_> {
     let Reasoning { text, signature, redacted, extra: _ } = reasoning;
+    if reasoning.sealed_by().is_some() {
+        return Detail { r#type: "reasoning.text", text: Some(text), signature: None, data: None };
+    }
     match redacted {
         Some(data) => Detail { r#type: "reasoning.encrypted", text: None, signature: None, data: Some(data) },
         None => {
