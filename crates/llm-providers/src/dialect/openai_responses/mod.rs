@@ -3,7 +3,10 @@
 //! A conversation is a flat list of items here (messages, calls, outputs, reasoning), not turns with
 //! content. `wire` serves both halves of the dialect.
 
+mod client;
 mod wire;
+
+pub use client::Client;
 
 #[cfg(test)]
 mod tests;
