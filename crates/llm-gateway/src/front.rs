@@ -54,8 +54,10 @@ impl Front {
 }
 
 /// Every inference route.
-static FRONTS: &[Front] =
-    &[Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat }];
+static FRONTS: &[Front] = &[
+    Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat },
+    Front { path: Path::Fixed("/responses"), dialect: Dialect::OpenaiResponses, op: Op::Chat },
+];
 
 /// What serves a request.
 #[derive(Debug)]

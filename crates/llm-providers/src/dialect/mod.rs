@@ -9,6 +9,7 @@ mod custom;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+mod path;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -33,8 +34,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
-        Dialect::OpenaiResponses
-        | Dialect::OpenaiCompletions
+        Dialect::OpenaiResponses => Some(&openai_responses::Server),
+        Dialect::OpenaiCompletions
         | Dialect::OpenaiMedia
         | Dialect::Anthropic
         | Dialect::Gemini
