@@ -40,10 +40,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
         Dialect::OpenaiCompletions => Some(&openai_completions::Server),
-        Dialect::OpenaiResponses
-        | Dialect::OpenaiMedia
-        | Dialect::Anthropic
-        | Dialect::Gemini
-        | Dialect::Mock => None,
+        Dialect::OpenaiResponses => Some(&openai_responses::Server),
+        Dialect::OpenaiMedia | Dialect::Anthropic | Dialect::Gemini | Dialect::Mock => None,
     }
 }

@@ -4,9 +4,12 @@
 //! content. `wire` serves both halves of the dialect.
 
 mod client;
+mod seal;
+mod server;
 mod wire;
 
 pub use client::Client;
+pub use server::Server;
 
 #[cfg(test)]
 mod tests;
