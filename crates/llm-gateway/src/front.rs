@@ -54,8 +54,11 @@ impl Front {
 }
 
 /// Every inference route.
-static FRONTS: &[Front] =
-    &[Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat }];
+static FRONTS: &[Front] = &[
+    Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat },
+    Front { path: Path::Fixed("/messages"), dialect: Dialect::Anthropic, op: Op::Chat },
+    Front { path: Path::Fixed("/messages/count_tokens"), dialect: Dialect::Anthropic, op: Op::CountTokens },
+];
 
 /// What serves a request.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! format looks like.
 
 pub mod anthropic;
+mod complete;
 mod custom;
 pub mod gemini;
 mod json;
@@ -34,10 +35,10 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
+        Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::OpenaiResponses
         | Dialect::OpenaiCompletions
         | Dialect::OpenaiMedia
-        | Dialect::Anthropic
         | Dialect::Gemini
         | Dialect::Mock => None,
     }
