@@ -5,6 +5,7 @@
 //! format looks like.
 
 pub mod anthropic;
+mod complete;
 mod custom;
 pub mod gemini;
 mod json;
@@ -41,6 +42,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
         Dialect::OpenaiCompletions => Some(&openai_completions::Server),
         Dialect::OpenaiResponses => Some(&openai_responses::Server),
-        Dialect::OpenaiMedia | Dialect::Anthropic | Dialect::Gemini | Dialect::Mock => None,
+        Dialect::Anthropic => Some(&anthropic::Server),
+        Dialect::OpenaiMedia | Dialect::Gemini | Dialect::Mock => None,
     }
 }
