@@ -3,6 +3,9 @@
 //! A plan is the attempts at one group after the other: the same steps, so a caller does the same with both.
 //! Every target is asked once, however the chains refer to each other, and at most sixteen of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,6 +98,14 @@ struct Target {
     overrides: Option<usize>,
     /// Its position in the request's own list.
     entry: Option<usize>,
+}
+
+impl Target {
+    /// Whether asking both would be asking the same thing twice.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { group, star, overrides, entry: _ } = self;
+        (group, star, overrides) == (&other.group, &other.star, &other.overrides)
+    }
 }
 
 impl<'r, T> Plan<'r, T> {
@@ -299,28 +310,25 @@ impl<'r, T> Plan<'r, T> {
 
     /// Queues what this failure leads to; whether there is anything. With a time: anybody who is well then.
     fn find_targets(&mut self, well_at: Option<Instant>) -> bool {
-        let mut found = Vec::new();
-        if let Some(own) = &self.own {
-            if self.seen.is_empty() && self.queue.is_empty() {
-                let list = own.iter().enumerate();
-                found.extend(
-                    list.filter_map(|(entry, fallback)| {
-                        self.resolve(&fallback.model, Some((entry, fallback)))
-                    }),
-                );
+        let found = match &self.own {
+            // Its own list is used up once it was begun.
+            Some(_) if !self.seen.is_empty() || !self.queue.is_empty() => Vec::new(),
+            Some(own) => {
+                let own = own.iter().enumerate();
+                self.fresh(
+                    own.map(|(entry, fallback)| self.resolve(&fallback.model, Some((entry, fallback)))),
+                )
             }
-        } else {
-            let chain = self.attempts.group().fallbacks.chain(self.attempts.failure_kind());
-            found.extend(chain.iter().filter_map(|model| self.resolve(model, None)));
-        }
-        found.retain(|target| !self.is_known(target));
+            None => {
+                let chain = self.attempts.group().fallbacks.chain(self.attempts.failure_kind());
+                self.fresh(chain.iter().map(|model| self.resolve(model, None)))
+            }
+        };
         // What a group refers to goes before what was queued earlier.
         self.queue.extend(found.into_iter().rev());
         if self.own.is_none() && !self.defaults_used {
-            let defaults: Vec<_> =
-                self.router.defaults().iter().filter_map(|model| self.resolve(model, None)).collect();
-            let fresh: Vec<_> = defaults.into_iter().filter(|target| !self.is_known(target)).collect();
-            self.queue.splice(0..0, fresh.into_iter().rev());
+            let defaults = self.fresh(self.router.defaults().iter().map(|model| self.resolve(model, None)));
+            self.queue.splice(0..0, defaults.into_iter().rev());
             self.defaults_used = true;
         }
         match well_at {
@@ -332,11 +340,16 @@ impl<'r, T> Plan<'r, T> {
         }
     }
 
-    fn is_known(&self, target: &Target) -> bool {
-        let same = |known: &Target| {
-            (known.group, &known.star, known.overrides) == (target.group, &target.star, target.overrides)
-        };
-        same(&self.current) || self.seen.iter().any(same) || self.queue.iter().any(same)
+    /// Those of the targets that nothing was heard of yet, each once.
+    fn fresh(&self, targets: impl Iterator<Item = Option<Target>>) -> Vec<Target> {
+        let mut fresh: Vec<Target> = Vec::new();
+        for target in targets.flatten() {
+            let heard_of = self.seen.iter().chain(&self.queue).chain([&self.current]);
+            if !heard_of.chain(&fresh).any(|known| known.is_same(&target)) {
+                fresh.push(target);
+            }
+        }
+        fresh
     }
 
     fn resolve(&self, model: &str, own: Option<(usize, &Fallback)>) -> Option<Target> {

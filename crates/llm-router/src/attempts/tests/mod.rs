@@ -1,5 +1,9 @@
 //! The rules one by one, then over random groups and failures. Time is a number here: nothing sleeps.
 
+mod health;
+mod hedge;
+mod simulation;
+
 use llm_types::ErrorKind;
 use proptest::prelude::*;
 use rand::SeedableRng;
