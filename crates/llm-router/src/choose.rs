@@ -12,9 +12,12 @@ use crate::group::Group;
 use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::picker::PickCx;
-use crate::pool::{Pool, Seat};
+use crate::pool::{Pool, Seat, below, mix};
 use crate::record::{Because, Reason};
 use crate::stats::{Grant, Refused, Standing};
+
+/// Of more candidates than this, only the one that is picked is looked at.
+const MANY: usize = 64;
 
 /// Who was chosen, and let the request in.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,9 @@ impl<T> Group<T> {
             for tier in &self.tiers {
                 let mut ready = open.clone();
                 ready.retain(tier);
+                if let Some(choice) = self.choose_unseen(&ready, ask) {
+                    return Some(choice);
+                }
                 let probe = self.keep_ready(&mut ready, ask);
                 if ready.is_empty() {
                     continue;
@@ -102,6 +108,28 @@ impl<T> Group<T> {
             Err(Refused::Minute) => Some(Reason::Minute(seat.stats.free_in(&seat.allowance, tokens, now))),
             Err(_) => Some(Reason::Parallel),
         }
+    }
+
+    /// Chooses among so many that looking at the health of each takes longer than choosing: pick first, look
+    /// then. Whoever is unwell is noticed when it is picked, or by the look at one more.
+    fn choose_unseen(&self, open: &Mask, ask: &Ask<'_>) -> Option<Choice> {
+        if self.seats.len() <= MANY || open.count() <= MANY {
+            return None;
+        }
+        let other = below(mix(ask.cx.random), self.seats.len()).filter(|index| open.has(*index));
+        let is = |index: usize, standing| self.is(index, standing, ask);
+        let (index, because) = match other.filter(|index| ask.may_probe && is(*index, Standing::ProbeDue)) {
+            Some(index) => (index, Because::Probe),
+            None => self.pick(open, ask).filter(|(index, _)| is(*index, Standing::Ready))?,
+        };
+        let grant = self.admit(index, ask, false).ok()?;
+        Some(Choice { index, grant, because })
+    }
+
+    fn is(&self, index: usize, standing: Standing, ask: &Ask<'_>) -> bool {
+        let seat = self.seats.get(index);
+        let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(), ask.cx.now).is_ok();
+        seat.is_some_and(|seat| seat.stats.standing(ask.cx.now) == standing && fits(seat))
     }
 
     /// Takes out whoever is unwell or full; gives one whose probe is due.

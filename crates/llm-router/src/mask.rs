@@ -87,9 +87,26 @@ impl Mask {
         }
     }
 
+    /// The bits, 64 to a word.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.0
+    }
+
     /// The positions, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(at, word)| Bits { word: *word, base: at * BITS })
+    }
+
+    /// The positions from this one on, ascending, then those before it.
+    pub fn from(&self, start: usize) -> impl Iterator<Item = usize> {
+        let (at, bit) = (start / BITS, start % BITS);
+        let low = (1 << bit) - 1;
+        let part = move |at: usize, keep: u64| Bits {
+            word: self.0.get(at).copied().unwrap_or_default() & keep,
+            base: at * BITS,
+        };
+        let words = (at + 1..self.0.len()).chain(0..at);
+        part(at, !low).chain(words.flat_map(move |at| part(at, u64::MAX))).chain(part(at, low))
     }
 
     /// The position with so many of the set before it.
@@ -160,6 +177,10 @@ mod tests {
                 prop_assert_eq!(both.nth(nth), Some(*index));
             }
             prop_assert_eq!(both.nth(one.len()), None);
+            for start in [0, 1, 64, 100, 199] {
+                let around: Vec<_> = one.range(start..).chain(one.range(..start)).copied().collect();
+                prop_assert_eq!(both.from(start).collect::<Vec<_>>(), around);
+            }
             both.retain(&mask(200, &two));
             rest.remove(&mask(200, &two));
             prop_assert!(both.iter().eq(one.intersection(&two).copied()));

@@ -95,6 +95,13 @@ impl<'a> Pool<'a> {
         Some((index, self.seats.get(index)?))
     }
 
+    /// Who may be picked, beginning with the one that has so many of the pool before it.
+    pub fn from(&self, nth: usize) -> impl Iterator<Item = (usize, &'a Seat)> {
+        let Self { seats, open, .. } = *self;
+        let start = open.nth(nth).unwrap_or_default();
+        open.from(start).filter_map(move |index| Some((index, seats.get(index)?)))
+    }
+
     /// Two different ones by chance, if there are two; the same one twice if there is one.
     #[must_use]
     pub fn two(&self, random: u64) -> Option<[(usize, &'a Seat); 2]> {
@@ -106,8 +113,28 @@ impl<'a> Pool<'a> {
         Some([self.nth(first)?, self.nth(second)?])
     }
 
+    /// Looks at each that may be picked, with its position in the group, ascending: faster than [`Pool::iter`].
+    #[inline]
+    pub fn for_each(&self, mut look: impl FnMut(usize, &'a Seat)) {
+        for (at, (word, seats)) in self.open.words().iter().zip(self.seats.chunks(64)).enumerate() {
+            let base = at * 64;
+            if *word == u64::MAX {
+                seats.iter().enumerate().for_each(|(bit, seat)| look(base + bit, seat));
+                continue;
+            }
+            let mut word = *word;
+            while word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                word &= word - 1;
+                if let Some(seat) = seats.get(bit) {
+                    look(base + bit, seat);
+                }
+            }
+        }
+    }
+
     /// The best of the pool by a score of which less is better; of equals the first. Of a pool of more than
-    /// `most`, only so many drawn by chance are looked at.
+    /// `most`, only so many in a row are looked at, from a place drawn by chance.
     #[must_use]
     pub fn least(&self, most: usize, random: u64, score: impl Fn(usize, &Seat) -> f64) -> Option<usize> {
         let mut best: Option<(usize, f64)> = None;
@@ -118,13 +145,11 @@ impl<'a> Pool<'a> {
             }
         };
         if self.count <= most {
-            self.iter().for_each(&mut look);
+            self.for_each(|index, seat| look((index, seat)));
         } else {
-            let mut state = random;
-            for _ in 0..most {
-                state = mix(state);
-                below(state, self.count).and_then(|nth| self.nth(nth)).into_iter().for_each(&mut look);
-            }
+            let from = below(mix(random), self.seats.len()).unwrap_or_default();
+            let some = self.open.from(from).take(most);
+            some.filter_map(|index| Some((index, self.seats.get(index)?))).for_each(&mut look);
         }
         best.map(|(index, _)| index)
     }

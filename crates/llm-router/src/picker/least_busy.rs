@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Estimate, PickCx, Picker};
 use crate::pool::{Pool, Seat};
 
+/// The most that are looked at for one pick.
+const MOST: usize = 128;
+
 /// Least requests in flight per weight; of equals the next in turn.
 #[derive(Debug, Default)]
 pub struct LeastBusy {
@@ -19,24 +22,17 @@ impl Picker for LeastBusy {
         if pool.is_empty() {
             return None;
         }
-        // Where all are idle the first would get everything: the search begins elsewhere each time.
+        // Where all are idle the first would get everything: the search begins elsewhere each time. It need
+        // not look at hundreds: among so many some are idle, or all are equally busy.
         let from = self.turn.fetch_add(1, Ordering::Relaxed) % pool.len();
-        let from = pool.nth(from).map_or(0, |(index, _)| index);
         let mut best: Option<(usize, u64, u64)> = None;
-        let mut best_after: Option<(usize, u64, u64)> = None;
-        for (index, seat) in pool.iter() {
+        for (index, seat) in pool.from(from).take(MOST) {
             let (busy, weight) = (u64::from(seat.stats.in_flight()) + 1, u64::from(seat.weight.max(1)));
-            let side = if index < from { &mut best } else { &mut best_after };
-            if side.is_none_or(|(_, least, share)| busy * share < least * weight) {
-                *side = Some((index, busy, weight));
+            if best.is_none_or(|(_, least, share)| busy * share < least * weight) {
+                best = Some((index, busy, weight));
             }
         }
-        match (best, best_after) {
-            (Some((before, busy, weight)), Some((after, least, share))) => {
-                Some(if busy * share < least * weight { before } else { after })
-            }
-            (one, other) => one.or(other).map(|(index, ..)| index),
-        }
+        best.map(|(index, ..)| index)
     }
 
     fn estimate(&self, seat: &Seat, _: &PickCx) -> Estimate {

@@ -46,13 +46,15 @@ fn price(seat: &Seat, cx: &PickCx) -> u64 {
 
 impl Picker for LowestCost {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
-        let mut best: Option<(usize, (f64, u64, u32))> = None;
-        for (index, seat) in pool.iter() {
-            let key = (self.late(seat, cx), price(seat, cx), seat.stats.in_flight());
-            if best.is_none_or(|(_, least)| key < least) {
-                best = Some((index, key));
+        let (mut best, mut least): (Option<(usize, &Seat)>, _) = (None, (f64::INFINITY, u64::MAX));
+        pool.for_each(|index, seat| {
+            let key = (self.late(seat, cx), price(seat, cx));
+            // Who is busier is looked up only for equals: it lies elsewhere in memory.
+            let tie = |other: &Seat| key == least && seat.stats.in_flight() < other.stats.in_flight();
+            if best.is_none_or(|(_, other)| key < least || tie(other)) {
+                (best, least) = (Some((index, seat)), key);
             }
-        }
+        });
         best.map(|(index, _)| index)
     }
 

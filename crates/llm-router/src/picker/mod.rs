@@ -29,9 +29,9 @@ use crate::needs::Needs;
 use crate::pool::{Pool, Seat};
 use crate::stats::Shape;
 
-/// A group with more candidates than this is not compared in full where comparing takes time: so many drawn
-/// by chance are.
-const COMPARED: usize = 64;
+/// A group with more candidates than this is not compared in full where comparing takes time: so many are,
+/// beginning anywhere.
+const COMPARED: usize = 32;
 
 /// What is known of the request.
 #[derive(Debug, Clone, Copy)]

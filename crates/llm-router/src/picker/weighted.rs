@@ -37,19 +37,19 @@ impl Picker for Weighted {
             credits.resize(pool.seats(), 0);
         }
         let mut sum = 0;
-        let mut best: Option<(usize, i64)> = None;
-        for (index, seat) in pool.iter() {
+        let (mut best, mut highest) = (None, i64::MIN);
+        pool.for_each(|index, seat| {
             let weight = i64::from(seat.weight);
             let Some(credit) = credits.get_mut(index).filter(|_| weight > 0) else {
-                continue;
+                return;
             };
             *credit += weight;
             sum += weight;
-            if best.is_none_or(|(_, highest)| *credit > highest) {
-                best = Some((index, *credit));
+            if *credit > highest {
+                (best, highest) = (Some(index), *credit);
             }
-        }
-        let Some((index, _)) = best else {
+        });
+        let Some(index) = best else {
             return pool.nth(0).map(|(index, _)| index);
         };
         if let Some(credit) = credits.get_mut(index) {

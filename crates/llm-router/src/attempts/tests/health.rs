@@ -94,6 +94,33 @@ fn a_request_that_cannot_move_on_is_no_probe() {
 }
 
 #[test]
+fn of_many_the_unwell_are_left_alone_and_probed_in_time() {
+    for strategy in crate::picker::Strategy::ALL {
+        let deployments = (0..200).map(|nth| Deployment::new(format!("d{nth}"), 0, ()));
+        let group = Arc::new(Group::new("g", RetryPolicy::default(), deployments).with_strategy(strategy));
+        let now = Instant::now();
+        for index in (0..200).step_by(2) {
+            group.deployments[index].stats.learn_cooldown(10 * SECOND, 1, now);
+        }
+        for seed in 0..1000 {
+            let mut attempts = begin(&group, now, MINUTE).with_rng(SmallRng::seed_from_u64(seed));
+            let Step::Try(index) = attempts.next(now, None) else { panic!("nobody") };
+            assert!(index % 2 == 1, "{strategy:?} asked {index}");
+            attempts.answered(now);
+        }
+        let later = now + 10 * SECOND;
+        for seed in 0..4000 {
+            let mut attempts = begin(&group, later, MINUTE).with_rng(SmallRng::seed_from_u64(seed));
+            attempts.next(later, None);
+            attempts.answered(later);
+        }
+        let unwell =
+            group.deployments.iter().filter(|one| one.stats.standing(later) != Standing::Ready).count();
+        assert_eq!(unwell, 0, "{strategy:?}");
+    }
+}
+
+#[test]
 fn the_only_one_is_always_asked() {
     let now = Instant::now();
     let group = group(1, 0);
