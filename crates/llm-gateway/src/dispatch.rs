@@ -19,7 +19,7 @@ use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
 use tokio::time::timeout;
 
-use crate::answer::{Reply, ReplyBody, paced};
+use crate::answer::{Reply, ReplyBody, paced, pause};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
@@ -82,14 +82,13 @@ struct Prepared {
 }
 
 /// One attempt at one deployment.
-struct Attempt<'a> {
-    backend: &'a Backend,
+struct Attempt {
     target: Arc<Target>,
     in_flight: InFlight,
     started: Instant,
 }
 
-impl Attempt<'_> {
+impl Attempt {
     fn reply(self, body: ReplyBody) -> Reply {
         Reply { body, waited: self.started.elapsed(), in_flight: self.in_flight, target: self.target }
     }
@@ -183,7 +182,6 @@ impl Dispatch {
     ) -> Result<(Reply, Changes)> {
         let backend = &deployment.target;
         let attempt = Attempt {
-            backend,
             target: backend.target(self.star.as_deref())?,
             in_flight: deployment.stats.begin(),
             started: Instant::now(),
@@ -265,7 +263,7 @@ impl Dispatch {
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
-    async fn write(&mut self, mut output: Output, attempt: Attempt<'_>) -> Result<Reply> {
+    async fn write(&mut self, mut output: Output, attempt: Attempt) -> Result<Reply> {
         if let Output::Chat(reply) = &mut output {
             for guard in &self.snapshot.guards {
                 guard.reply(reply, self.principal).await?;
@@ -289,7 +287,7 @@ impl Dispatch {
         });
         encoder.finish();
         chunks.push_back(encoder.take());
-        let pause = attempt.backend.pause;
+        let pause = pause(&attempt.target);
         Ok(attempt.reply(ReplyBody::Written { chunks, usage, pause }))
     }
 
