@@ -149,3 +149,17 @@ fn ids_of_calls_are_shortened_where_they_are_too_long() {
     assert!(ids(&one).len() == 9 && changes.contains("altered messages[1].tool_call_id"), "{changes}");
     assert!(splice(&body("m", long).to_string(), &spec("together_ai"), "m").is_some());
 }
+
+#[test]
+fn hosts_of_open_models_get_their_instructions_as_system() {
+    let text = json!([{"type": "text", "text": "be brief"}]);
+    for provider in ["deepinfra", "hosted_vllm", "lm_studio", "baseten", "scaleway", "chutes"] {
+        let body = json!({"model": "m", "messages": [{"role": "developer", "content": text}]});
+        let (body, changes) = sent(provider, &body);
+        assert_eq!(body["messages"][0]["role"], "system", "{provider}");
+        assert!(changes.contains("altered messages[0].role"), "{provider}: {changes}");
+        let result = json!({"role": "tool", "tool_call_id": "1", "content": text});
+        let (body, _) = translate(&json!({"model": "m", "messages": [result]}).to_string(), &spec(provider));
+        assert!(provider != "deepinfra" || body["messages"][0]["content"] == "be brief", "{body}");
+    }
+}
