@@ -19,7 +19,7 @@ use llm_router::{Deployment, Group, InFlight, Limits, Step};
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
 use tokio::time::timeout;
 
-use crate::answer::{Reply, ReplyBody, paced};
+use crate::answer::{Reply, ReplyBody, paced, pause};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
@@ -82,8 +82,7 @@ struct Prepared {
 }
 
 /// One attempt at one deployment.
-struct Attempt<'a> {
-    backend: &'a Backend,
+struct Attempt {
     target: Arc<Target>,
     /// What is spoken there.
     dialect: Dialect,
@@ -91,7 +90,7 @@ struct Attempt<'a> {
     started: Instant,
 }
 
-impl Attempt<'_> {
+impl Attempt {
     fn reply(self, body: ReplyBody) -> Reply {
         Reply { body, waited: self.started.elapsed(), in_flight: self.in_flight, target: self.target }
     }
@@ -187,7 +186,7 @@ impl Dispatch {
         let target = backend.target(self.star.as_deref())?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let (in_flight, started) = (deployment.stats.begin(), Instant::now());
-        let attempt = Attempt { backend, target, dialect, in_flight, started };
+        let attempt = Attempt { target, dialect, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             let mut changes = Changes::default();
@@ -270,7 +269,7 @@ impl Dispatch {
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
-    async fn write(&mut self, mut output: Output, attempt: Attempt<'_>) -> Result<Reply> {
+    async fn write(&mut self, mut output: Output, attempt: Attempt) -> Result<Reply> {
         if let Output::Chat(reply) = &mut output {
             for guard in &self.snapshot.guards {
                 guard.reply(reply, self.principal).await?;
@@ -294,7 +293,7 @@ impl Dispatch {
         });
         encoder.finish();
         chunks.push_back(encoder.take());
-        let pause = attempt.backend.pause;
+        let pause = pause(&attempt.target);
         Ok(attempt.reply(ReplyBody::Written { chunks, usage, pause }))
     }
 

@@ -190,6 +190,8 @@ pub enum MessageQuirk {
     EmptyArguments,
     /// Tool call ids must be nine letters and digits.
     ShortToolIds,
+    /// Tool call ids must have at most 40 characters: others' are longer.
+    BoundedToolIds,
     /// Reasoning goes back as `reasoning_content`.
     ReplayReasoning,
     /// Reasoning goes back as `reasoning`.

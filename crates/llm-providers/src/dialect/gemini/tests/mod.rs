@@ -3,11 +3,14 @@
 mod convert;
 mod encode;
 mod hostile;
+mod media;
+mod message;
 mod option;
 mod property;
 mod recording;
 mod reply;
 mod stream;
+mod tool;
 
 use llm_types::chat::ChatRequest;
 use llm_types::{Call, Changes, ErrorKind, Op, ProviderSpec, RawValue, Reply, ReplyBuilder, Result};
