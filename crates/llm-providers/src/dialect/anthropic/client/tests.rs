@@ -1,6 +1,5 @@
 //! Tests of the client half: requests, answers, streams, and the recordings of real traffic.
 
-mod from_wire;
 mod golden;
 mod messages;
 mod options;

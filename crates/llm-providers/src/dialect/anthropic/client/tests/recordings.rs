@@ -6,11 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, StatusCode};
+use llm_types::chat::ChatRequest;
 use llm_types::{ErrorKind, FinishKind, Op, Reply};
 use serde_json::{Map, Value, json};
 
-use super::{Client, decode, encode, from_wire, gather, summary};
-use crate::codec::{ClientCodec, Memo, Seen};
+use super::{Client, decode, encode, gather, summary};
+use crate::codec::{Asked, ClientCodec, Memo, Seen, ServerCodec};
+use crate::dialect::anthropic::Server;
 use crate::frame::split_event;
 
 struct Recording {
@@ -82,10 +84,16 @@ fn normal(mut body: Value) -> Value {
     body
 }
 
+/// The neutral form of a recorded request.
+fn neutral(body: &Value) -> ChatRequest {
+    let call = Server.decode(body.to_string().as_bytes(), &Asked::default()).unwrap();
+    call.conversation().unwrap().clone()
+}
+
 #[test]
 fn requests_come_out_as_they_were_recorded() {
     for recording in recordings() {
-        let request = from_wire::request(&recording.request.to_string());
+        let request = neutral(&recording.request);
         let sent = encode(&request, recording.request["model"].as_str().unwrap());
         assert_eq!(normal(sent.body.clone()), normal(recording.request.clone()), "{}", recording.name);
         assert!(sent.changes.is_empty(), "{}: {:?}", recording.name, sent.changes);
@@ -96,7 +104,7 @@ fn requests_come_out_as_they_were_recorded() {
 fn stored_files_ask_for_their_beta() {
     let recordings = recordings();
     let file = recordings.iter().find(|recording| recording.name.contains("stream-document")).unwrap();
-    let request = from_wire::request(&file.request.to_string());
+    let request = neutral(&file.request);
     assert_eq!(encode(&request, "claude-sonnet-4-6").betas(), Some("files-api-2025-04-14"));
 }
 
