@@ -85,6 +85,8 @@ struct Prepared {
 struct Attempt<'a> {
     backend: &'a Backend,
     target: Arc<Target>,
+    /// What is spoken there.
+    dialect: Dialect,
     in_flight: InFlight,
     started: Instant,
 }
@@ -182,18 +184,15 @@ impl Dispatch {
         ticket: &mut Ticket,
     ) -> Result<(Reply, Changes)> {
         let backend = &deployment.target;
-        let attempt = Attempt {
-            backend,
-            target: backend.target(self.star.as_deref())?,
-            in_flight: deployment.stats.begin(),
-            started: Instant::now(),
-        };
         let op = self.asked.op;
+        let target = backend.target(self.star.as_deref())?;
+        let dialect = target.dialect_for(op, self.asked.dialect);
+        let (in_flight, started) = (deployment.stats.begin(), Instant::now());
+        let attempt = Attempt { backend, target, dialect, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             return Ok((self.write(output, attempt).await?, Changes::default()));
         }
-        let dialect = attempt.target.dialect_for(op, self.asked.dialect);
         let Some(codec) = dialect::client(dialect) else {
             let call = self.call()?;
             call.set_model(attempt.target.model());
@@ -220,7 +219,7 @@ impl Dispatch {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
                 Relay::pass(codec.stream_tap(op), usage)
             } else {
-                let encoder = self.codec.encoder(self.reply_cx());
+                let encoder = self.codec.encoder(self.reply_cx(dialect));
                 Relay::translate(codec.decoder(op, &cx), encoder)
             };
             return Ok((attempt.open(upstream, relay, left).await?, changes));
@@ -272,7 +271,7 @@ impl Dispatch {
             }
         }
         let usage = output.usage().cloned();
-        let cx = self.reply_cx();
+        let cx = self.reply_cx(attempt.dialect);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
@@ -318,7 +317,7 @@ impl Dispatch {
         )))
     }
 
-    fn reply_cx(&self) -> ReplyCx {
+    fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
         ReplyCx {
             include_usage: self.peek.include_usage,
@@ -326,6 +325,9 @@ impl Dispatch {
             model: self.peek.model.clone(),
             id: self.request_id.to_string(),
             created: unix_now(),
+            upstream: Some(upstream),
+            request: self.head.body().clone(),
+            owner: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! await and never touch a socket: bytes in, bytes or events out.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -238,6 +239,13 @@ pub struct ReplyCx {
     pub id: String,
     /// Unix seconds to use where the provider gives none.
     pub created: u64,
+    /// What the upstream speaks, where one answers: signatures and encrypted thoughts are its own.
+    pub upstream: Option<Dialect>,
+    /// The client's body, for dialects whose answers repeat parts of the request.
+    pub request: Bytes,
+    /// The word that ids of the answer carry so that they lead back to who made them; `None`: they stay
+    /// as they are.
+    pub owner: Option<Arc<str>>,
 }
 
 /// A client calling us.

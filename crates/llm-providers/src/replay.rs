@@ -105,7 +105,7 @@ impl Sender<'_> {
                 self.extra(extra)
             }
             Part::Refusal(Refusal { text }) => self.pieces(text, Delta::Refusal),
-            Part::Reasoning(Reasoning { text, signature, redacted, extra }) => {
+            Part::Reasoning(Reasoning { text, signature, redacted, origin: _, extra }) => {
                 self.pieces(text, Delta::Reasoning)?;
                 self.some(redacted.as_deref(), Delta::Redacted)?;
                 self.some(signature.as_deref(), Delta::Signature)?;

@@ -241,8 +241,19 @@ pub struct Reasoning {
     pub signature: Option<String>,
     /// Encrypted thoughts (Anthropic's `redacted_thinking`).
     pub redacted: Option<String>,
+    /// Whose signature and encryption they are; `None`: nobody knows, so they are taken for those of the
+    /// provider that is asked.
+    pub origin: Option<Dialect>,
     /// Members that no field names.
     pub extra: Extra,
+}
+
+impl Reasoning {
+    /// Whether a provider of this dialect can read the signature and the encryption.
+    #[must_use]
+    pub fn is_readable_by(&self, dialect: Dialect) -> bool {
+        self.origin.is_none_or(|origin| origin == dialect)
+    }
 }
 
 /// A source of the text before it.

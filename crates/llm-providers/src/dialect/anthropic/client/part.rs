@@ -194,7 +194,11 @@ impl<'r> Encoder<'r, '_> {
     }
 
     fn reasoning(&mut self, reasoning: &'r Reasoning, at: At) -> Option<Block<'r>> {
-        let Reasoning { text, signature, redacted, extra } = reasoning;
+        if !reasoning.is_readable_by(Dialect::Anthropic) {
+            self.changes.dropped(at.path(), "the thoughts are of another provider");
+            return None;
+        }
+        let Reasoning { text, signature, redacted, origin: _, extra } = reasoning;
         if let Some(signature) = signature.as_ref().filter(|signature| !signature.is_empty()) {
             if redacted.is_some() {
                 self.changes.dropped(at.member("redacted"), "signed thoughts cannot be encrypted as well");

@@ -81,6 +81,7 @@ fn part(block: Block<'_>, memo: &Memo, calls: &mut Answered, out: &mut Vec<Part>
                 text: thinking.unwrap_or_default().0.into_lossy().into_owned(),
                 signature: signature.map(Str::into_string).filter(|signature| !signature.is_empty()),
                 redacted: None,
+                origin: None,
                 extra: extra.to_extra(),
             }));
         }

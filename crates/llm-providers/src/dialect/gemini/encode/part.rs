@@ -144,7 +144,12 @@ impl<'a> Turns<'a, '_, '_> {
     }
 
     fn reasoning(&mut self, turn: Turn, reasoning: &'a Reasoning, place: Place) {
-        let Reasoning { text: words, signature, redacted, extra } = reasoning;
+        let Reasoning { text: words, signature, redacted, origin: _, extra } = reasoning;
+        let readable = reasoning.is_readable_by(Dialect::Gemini);
+        if signature.is_some() && !readable {
+            self.cx.changes.dropped(place.content(".signature"), "the signature is of another provider");
+        }
+        let signature = signature.as_ref().filter(|_| readable);
         if redacted.is_some() {
             self.cx.changes.dropped(place.content(""), "encrypted thoughts are known to their provider only");
         }
@@ -153,7 +158,7 @@ impl<'a> Turns<'a, '_, '_> {
         }
         let mut out = text(words);
         out.thought = Some(true);
-        out.thought_signature = signature.as_ref().map(Str::from);
+        out.thought_signature = signature.map(Str::from);
         self.members(&mut out, extra, place);
         self.push(turn, out);
     }

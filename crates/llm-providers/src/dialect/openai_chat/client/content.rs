@@ -154,6 +154,7 @@ fn thought_parts(
             text: block.thinking.unwrap_or_default().0.into_owned(),
             signature: non_empty(block.signature),
             redacted: non_empty(block.data),
+            origin: None,
             extra: block.extra.to_extra(),
         })
         .collect();
@@ -175,7 +176,7 @@ pub(super) fn reasoning_details(json: &Written<'_>) -> Vec<Reasoning> {
         let text = detail.text.or(detail.summary).unwrap_or_default().0.into_owned();
         let (signature, redacted) = (non_empty(detail.signature), non_empty(detail.data));
         let some = !text.is_empty() || signature.is_some() || redacted.is_some();
-        some.then(|| Reasoning { text, signature, redacted, extra: Extra::default() })
+        some.then(|| Reasoning { text, signature, redacted, ..Reasoning::default() })
     };
     list.into_iter().filter_map(read).collect()
 }

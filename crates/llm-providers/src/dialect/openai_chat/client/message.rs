@@ -255,7 +255,7 @@ fn replay<'a>(
     }
     let text: String = thoughts.iter().map(|reasoning| reasoning.text.as_str()).collect();
     let sealed = thoughts.iter().any(|one| one.signature.is_some() || one.redacted.is_some());
-    for Reasoning { text: _, signature: _, redacted: _, extra } in thoughts {
+    for Reasoning { text: _, signature: _, redacted: _, origin: _, extra } in thoughts {
         for (name, _) in extra.iter() {
             writer.dropped(&path.key("thinking_blocks").key(name));
         }
@@ -263,8 +263,12 @@ fn replay<'a>(
     if writer.row.has(Q::ReplayReasoningDetails) {
         // The provider's own form, echoed by the client, is better than one put together anew.
         if extra.get("reasoning_details").is_none() {
-            let details: Vec<Detail<'_>> = thoughts.iter().map(|one| detail(one)).collect();
+            let readable = thoughts.iter().filter(|one| one.is_readable_by(Dialect::OpenaiChat));
+            let details: Vec<Detail<'_>> = readable.map(|one| detail(one)).collect();
             out.reasoning_details = Written::json(&details);
+            if sealed && thoughts.iter().any(|one| !one.is_readable_by(Dialect::OpenaiChat)) {
+                writer.dropped_because(&path.key("thinking_blocks"), "they are of another provider");
+            }
         }
         return;
     }
@@ -287,7 +291,7 @@ fn replay<'a>(
 }
 
 fn detail(reasoning: &Reasoning) -> Detail<'_> {
-    let Reasoning { text, signature, redacted, extra: _ } = reasoning;
+    let Reasoning { text, signature, redacted, origin: _, extra: _ } = reasoning;
     match redacted {
         Some(data) => Detail { r#type: "reasoning.encrypted", text: None, signature: None, data: Some(data) },
         None => {

@@ -239,7 +239,7 @@ fn chars(text: &str) -> u64 {
 }
 
 fn thinking_block(reasoning: &Reasoning) -> Option<ThinkingBlock<'_>> {
-    let Reasoning { text, signature, redacted, extra: _ } = reasoning;
+    let Reasoning { text, signature, redacted, origin: _, extra: _ } = reasoning;
     if let Some(data) = redacted {
         return Some(ThinkingBlock {
             kind: Some(Str::from("redacted_thinking")),

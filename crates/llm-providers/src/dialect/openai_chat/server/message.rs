@@ -273,6 +273,7 @@ fn thinking_block(block: wire::ThinkingBlock<'_>) -> Reasoning {
         text: thinking.unwrap_or_default().0.into_owned(),
         signature: signature.map(Str::into_string),
         redacted: data.map(Str::into_string),
+        origin: None,
         extra,
     }
 }
