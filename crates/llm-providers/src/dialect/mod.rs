@@ -8,6 +8,7 @@ pub mod anthropic;
 mod custom;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_media;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
-        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::OpenaiMedia => Some(&openai_media::Client),
+        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::Mock => None,
     }
 }
 
@@ -31,11 +33,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
-        Dialect::OpenaiResponses
-        | Dialect::OpenaiCompletions
-        | Dialect::OpenaiMedia
-        | Dialect::Anthropic
-        | Dialect::Gemini
-        | Dialect::Mock => None,
+        Dialect::Gemini => Some(&gemini::Server),
+        Dialect::OpenaiMedia => Some(&openai_media::Server),
+        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::Anthropic | Dialect::Mock => None,
     }
 }

@@ -18,6 +18,7 @@ fn reply() -> Reply {
             text: "let me think about it".to_owned(),
             signature: Some("sig".to_owned()),
             redacted: Some("enc".to_owned()),
+            origin: None,
             extra: extra.clone(),
         }),
         Part::Text(Text {

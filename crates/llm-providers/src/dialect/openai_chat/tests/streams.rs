@@ -336,7 +336,7 @@ fn cx(include_usage: bool) -> ReplyCx {
         model: "asked".into(),
         id: "chatcmpl-1".into(),
         created: 7,
-        legacy_functions: false,
+        ..ReplyCx::default()
     }
 }
 
