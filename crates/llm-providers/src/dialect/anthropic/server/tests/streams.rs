@@ -8,7 +8,7 @@ use llm_types::{
 use serde_json::{Map, Value, json};
 
 use super::{Server, cx, raw, recordings, spec};
-use crate::codec::{ClientCodec, DecodeCx, Memo, ServerCodec};
+use crate::codec::{DecodeCx, Memo, ServerCodec};
 use crate::dialect::client;
 
 /// What a client gets of these events.
@@ -365,7 +365,10 @@ fn a_stream_that_passed_gets_its_last_event_only() {
     let mut encoder = Server.encoder(cx(None));
     encoder.finish();
     assert_eq!(encoder.take(), "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-    assert_eq!(Server.keepalive(), b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+    assert_eq!(
+        Server.keepalive(crate::codec::ReplyForm::default()),
+        b"event: ping\ndata: {\"type\":\"ping\"}\n\n"
+    );
 }
 
 /// The neutral answer of a stream.
