@@ -49,6 +49,16 @@ async fn the_demo_answers_streams_and_counts() {
 }
 
 #[tokio::test]
+async fn every_mock_model_takes_its_time() {
+    let gateway = Gateway::start(&crate::harness::model("mock/*", &["{ model = \"mock/*\" }".to_owned()]));
+    let started = std::time::Instant::now();
+    let reply = gateway.stream(&streamed("mock/lorem")).await.whole().await;
+    let pauses = u32::try_from(reply.events().len()).unwrap().min(5);
+    assert_eq!(pauses, 5, "{}", reply.text());
+    assert!(started.elapsed() >= pauses * std::time::Duration::from_millis(10), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn the_demos_stream_comes_in_pieces() {
     let gateway = Options::args(&["--demo"]).start();
     let mut stream = gateway.stream(&streamed("mock/lorem")).await;

@@ -9,7 +9,7 @@ use futures_util::stream;
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_router::InFlight;
-use llm_types::Usage;
+use llm_types::{Dialect, Usage};
 
 use crate::relay::Relay;
 
@@ -43,6 +43,14 @@ impl std::fmt::Debug for ReplyBody {
             Self::Written { .. } => "Written",
         })
     }
+}
+
+/// The pause between the chunks of the built-in provider, so that its stream looks like one.
+const MOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// The pause between the chunks of an answer that is written here and not streamed by an upstream.
+pub(crate) fn pause(target: &Target) -> Duration {
+    if target.dialect() == Dialect::Mock { MOCK_PAUSE } else { Duration::ZERO }
 }
 
 /// The chunks as a stream, with a pause after each.

@@ -1,7 +1,6 @@
 //! From a configuration to what runs: the only wiring.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
 use llm_providers::credential::process_env;
@@ -13,9 +12,6 @@ use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::snapshot::{ModelEntry, Snapshot};
-
-/// The pause between the chunks of the built-in provider, so that its stream looks like one.
-const MOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
@@ -174,7 +170,7 @@ impl Assembly<'_> {
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
-        let mut backend = Backend::new(&deployment.id, self.options(deployment), self.table, self.env);
+        let backend = Backend::new(&deployment.id, self.options(deployment), self.table, self.env);
         if let Some(error) = backend.fault() {
             // Without configured models every provider is there, most of them without a key.
             if !self.config.models.is_empty() {
@@ -182,7 +178,6 @@ impl Assembly<'_> {
             }
         }
         let fingerprint = backend.fingerprint();
-        backend.pause = if backend.is_mock() { MOCK_PAUSE } else { Duration::ZERO };
         let mut built = Deployment::new(deployment.id.as_str(), fingerprint, backend)
             .labelled(deployment.model.as_str())
             .weighing(deployment.weight);
@@ -220,6 +215,7 @@ impl Assembly<'_> {
             backoff: Backoff { base: router.backoff.base, max: router.backoff.max },
             timeout: router.timeout,
             first_token_timeout: router.first_token_timeout,
+            ..RetryPolicy::default()
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{Target, TargetOptions};
-use llm_types::{ApiError, Dialect, ErrorKind, Result};
+use llm_types::{ApiError, ErrorKind, Result};
 use parking_lot::RwLock;
 
 use crate::assemble::Env;
@@ -25,8 +24,6 @@ pub(crate) struct Backend {
     pub(crate) provider: Arc<str>,
     /// Its names in headers.
     pub(crate) labels: Labels,
-    /// The pause between the chunks of an answer that is written here and not streamed by an upstream.
-    pub(crate) pause: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +61,7 @@ impl Backend {
                 Err(error) => Calls::Nothing(error),
             }
         };
-        Self { calls, provider, labels, pause: Duration::ZERO }
+        Self { calls, provider, labels }
     }
 
     /// Why no call can go out, if none can.
@@ -73,11 +70,6 @@ impl Backend {
             Calls::Nothing(error) => Some(error),
             Calls::Model(_) | Calls::Wildcard(_) => None,
         }
-    }
-
-    /// Whether it is the built-in provider.
-    pub(crate) fn is_mock(&self) -> bool {
-        matches!(&self.calls, Calls::Model(target) if target.dialect() == Dialect::Mock)
     }
 
     /// A number that changes with every setting.

@@ -15,11 +15,13 @@ use llm_providers::replay::replay;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, estimate, mock};
-use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
-use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
+use llm_router::{Deployment, Group, InFlight, Limits, Step};
+use llm_types::{
+    ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result, VectorEncoding,
+};
 use tokio::time::timeout;
 
-use crate::answer::{Reply, ReplyBody, paced};
+use crate::answer::{Reply, ReplyBody, paced, pause};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
@@ -82,8 +84,7 @@ struct Prepared {
 }
 
 /// One attempt at one deployment.
-struct Attempt<'a> {
-    backend: &'a Backend,
+struct Attempt {
     target: Arc<Target>,
     /// What is spoken there.
     dialect: Dialect,
@@ -91,7 +92,7 @@ struct Attempt<'a> {
     started: Instant,
 }
 
-impl Attempt<'_> {
+impl Attempt {
     fn reply(self, body: ReplyBody) -> Reply {
         Reply { body, waited: self.started.elapsed(), in_flight: self.in_flight, target: self.target }
     }
@@ -156,9 +157,8 @@ impl Dispatch {
         }
     }
 
-    /// Books and logs a failed attempt.
+    /// Logs a failed attempt; the router books it.
     fn note_failure(&self, deployment: &Deployment<Backend>, mut error: ApiError) -> ApiError {
-        deployment.note(Outcome::Failure(error.kind), Instant::now());
         if let Ok(target) = deployment.target.target(self.star.as_deref()) {
             target.conceal(&mut error);
         }
@@ -188,19 +188,24 @@ impl Dispatch {
         let target = backend.target(self.star.as_deref())?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let (in_flight, started) = (deployment.stats.begin(), Instant::now());
-        let attempt = Attempt { backend, target, dialect, in_flight, started };
+        let attempt = Attempt { target, dialect, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             let mut changes = Changes::default();
             changes.altered("input_tokens", "estimated: the provider does not count tokens");
             return Ok((self.write(output, attempt).await?, changes));
         }
+        if !matches!(op, Op::Chat | Op::CountTokens) {
+            offered(op, &attempt.target)?;
+        }
         let Some(codec) = dialect::client(dialect) else {
+            let front = self.codec;
             let call = self.call()?;
+            front.portable(call)?;
             call.set_model(attempt.target.model());
             ticket.sent();
-            let reply = mock::answer(call)?;
-            return Ok((self.write(reply.into(), attempt).await?, Changes::default()));
+            let output = mock::output(call)?;
+            return Ok((self.write(output, attempt).await?, Changes::default()));
         };
         let prepared = self.prepare(codec, dialect, &attempt.target)?;
         let (request, memo, changes, pass) =
@@ -219,7 +224,12 @@ impl Dispatch {
         if self.peek.stream && is_stream(&head.headers) {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
-                Relay::pass(codec.stream_tap(op), usage)
+                if self.codec.reframes(self.peek.form) {
+                    let frame = self.codec.encoder(self.reply_cx(dialect));
+                    Relay::reframe(codec.stream_tap(op), usage, frame)
+                } else {
+                    Relay::pass(codec.stream_tap(op), usage)
+                }
             } else {
                 let encoder = self.codec.encoder(self.reply_cx(dialect));
                 Relay::translate(codec.decoder(op, &cx), encoder)
@@ -249,6 +259,9 @@ impl Dispatch {
             None => {
                 changes = Changes::default();
                 let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
+                if self.asked.dialect != Some(dialect) {
+                    self.codec.portable(call)?;
+                }
                 call.set_model(target.model());
                 let mut cx =
                     EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
@@ -262,11 +275,11 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = target.request(wire)?.map(RequestBody::from);
-        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim() && !rewritten })
+        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim(dialect) && !rewritten })
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
-    async fn write(&mut self, mut output: Output, attempt: Attempt<'_>) -> Result<Reply> {
+    async fn write(&mut self, mut output: Output, attempt: Attempt) -> Result<Reply> {
         if let Output::Chat(reply) = &mut output {
             for guard in &self.snapshot.guards {
                 guard.reply(reply, self.principal).await?;
@@ -290,7 +303,7 @@ impl Dispatch {
         });
         encoder.finish();
         chunks.push_back(encoder.take());
-        let pause = attempt.backend.pause;
+        let pause = pause(&attempt.target);
         Ok(attempt.reply(ReplyBody::Written { chunks, usage, pause }))
     }
 
@@ -312,6 +325,7 @@ impl Dispatch {
                 deadline: self.deadline.into(),
                 front: self.codec,
                 tasks: self.gateway.tasks().clone(),
+                stop: self.gateway.stop().clone(),
                 request_id: Arc::clone(&self.request_id),
                 in_flight: Some(reply.in_flight),
                 target: reply.target,
@@ -321,17 +335,33 @@ impl Dispatch {
 
     fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
+        let vectors = match &self.call {
+            Some(Call::Embed(request)) => request.encoding,
+            _ => VectorEncoding::default(),
+        };
         ReplyCx {
             include_usage: self.peek.include_usage,
             legacy_functions: legacy,
             model: self.peek.model.clone(),
             id: self.request_id.to_string(),
             created: unix_now(),
+            form: self.peek.form,
+            vectors,
             upstream: Some(upstream),
             request: self.head.body().clone(),
             owner: None,
         }
     }
+}
+
+/// Refuses an operation that a provider does not offer.
+fn offered(op: Op, target: &Target) -> Result<()> {
+    if target.spec().offers(op, target.model()) {
+        return Ok(());
+    }
+    let (provider, model) = (target.provider(), target.model());
+    let message = format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+    Err(ApiError::bad_request(message).with_param("model"))
 }
 
 /// The request in the neutral form, read once.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, Result,
-    Segments, Usage,
+    Segments, Usage, VectorEncoding,
 };
 
 /// What a client asks for beside its body: what its route and its headers say.
@@ -215,6 +215,16 @@ pub trait StreamTap: Debug + Send {
     fn is_done(&self) -> bool;
 }
 
+/// Which of its forms an answer has, in dialects that have two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplyForm {
+    /// The usual one.
+    #[default]
+    Usual,
+    /// A list: a stream as the elements of one JSON array, vectors as a batch.
+    List,
+}
+
 /// What the gateway needs to know of a request before it reads it in full.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peek {
@@ -224,6 +234,8 @@ pub struct Peek {
     pub stream: bool,
     /// Whether the client wants the usage in the stream.
     pub include_usage: bool,
+    /// In which form the client wants the answer.
+    pub form: ReplyForm,
 }
 
 /// How a client wants its answer.
@@ -239,6 +251,10 @@ pub struct ReplyCx {
     pub id: String,
     /// Unix seconds to use where the provider gives none.
     pub created: u64,
+    /// In which form the client wants the answer.
+    pub form: ReplyForm,
+    /// How the client wants the numbers of vectors written.
+    pub vectors: VectorEncoding,
     /// What the upstream speaks, where one answers: signatures and encrypted thoughts are its own.
     pub upstream: Option<Dialect>,
     /// The client's body, for dialects whose answers repeat parts of the request.
@@ -246,6 +262,37 @@ pub struct ReplyCx {
     /// The word that ids of the answer carry so that they lead back to who made them; `None`: they stay
     /// as they are.
     pub owner: Option<Arc<str>>,
+}
+
+/// A request that goes on from what one deployment made.
+#[derive(Debug, Clone)]
+pub struct Owned {
+    /// The word in the id that says whose it is.
+    pub owner: String,
+    /// The request with the id as its owner knows it.
+    pub head: Head,
+    /// The member that holds the id.
+    pub param: &'static str,
+}
+
+/// A call about an answer that its provider keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The id, as the client gave it.
+    pub id: String,
+    /// The word in the id that says whose it is; `None`: it says nothing.
+    pub owner: Option<String>,
+    /// The path at the provider, with the id as the provider knows it.
+    pub path: String,
+}
+
+/// A model on offer.
+#[derive(Debug, Clone)]
+pub struct ModelCard<'a> {
+    /// Its name here.
+    pub id: &'a str,
+    /// What can be asked of it.
+    pub operations: Vec<Op>,
 }
 
 /// A client calling us.
@@ -262,6 +309,14 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
+    /// Refuses what only providers of this dialect can be asked for, where a request goes to one of another.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] naming the member, and what to do.
+    fn portable(&self, _call: &Call) -> Result<()> {
+        Ok(())
+    }
+
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
@@ -271,19 +326,72 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
 
+    /// What of a request only providers of this dialect can do, as the error for a client whose model has
+    /// none; `None`: any provider can serve it.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] when a member at its top is of the wrong type.
+    fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
+        let _ = head;
+        Ok(None)
+    }
+
+    /// Who made what a request goes on from, where the request says it.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] when it cannot be read.
+    fn owned(&self, head: &Head) -> Result<Option<Owned>> {
+        let _ = head;
+        Ok(None)
+    }
+
+    /// A whole answer of this dialect with its owner in its ids; `None`: it needs none.
+    fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {
+        let _ = (body, owner);
+        None
+    }
+
+    /// An event of this dialect with its owner in its ids; `None`: it needs none.
+    fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
+        let _ = (event, owner);
+        None
+    }
+
+    /// What a route (without `/v1`) asks of the provider that keeps an answer; `None`: it is no such route.
+    fn kept(&self, method: &Method, path: &str) -> Option<Result<Kept>> {
+        let _ = (method, path);
+        None
+    }
+
     /// The header in which clients of this dialect look for the id of their request.
     fn request_id_header(&self) -> HeaderName {
         HeaderName::from_static("x-request-id")
     }
 
     /// The content type of a streamed answer.
-    fn stream_content_type(&self) -> &'static str {
+    fn stream_content_type(&self, _form: ReplyForm) -> &'static str {
         "text/event-stream"
     }
 
     /// Bytes that keep an idle stream open and mean nothing.
-    fn keepalive(&self) -> &'static [u8] {
+    fn keepalive(&self, _form: ReplyForm) -> &'static [u8] {
         b": keepalive\n\n"
+    }
+
+    /// Whether a stream that passes through is put into another frame, event by event, by
+    /// [`StreamEncoder::pass`].
+    fn reframes(&self, _form: ReplyForm) -> bool {
+        false
+    }
+
+    /// Writes the models on offer; `None`: in OpenAI's shape.
+    fn encode_models(&self, _models: &[ModelCard<'_>]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Writes one of the models on offer; `None`: in OpenAI's shape.
+    fn encode_model(&self, _model: &ModelCard<'_>) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -291,6 +399,10 @@ pub trait ServerCodec: Debug + Send + Sync {
 pub trait StreamEncoder: EventSink + Debug + Send {
     /// Takes the bytes written since the last time.
     fn take(&mut self) -> Bytes;
+
+    /// Takes one complete event of an upstream that speaks this dialect, content untouched. Only for
+    /// forms that [`ServerCodec::reframes`] names.
+    fn pass(&mut self, _event: &[u8]) {}
 
     /// Writes what must follow the last event of a clean stream.
     fn finish(&mut self);

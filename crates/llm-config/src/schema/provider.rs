@@ -118,6 +118,9 @@ pub struct Quirks {
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
+    /// The path of a call behind the base URL, where it is not the wire format's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The only operation by which a conversation can be had: `responses` or `completion`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Word<Op>>,
@@ -135,9 +138,13 @@ pub struct Rule {
     /// Models it is not for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// It holds only if the request's `reasoning_effort` is one of these (`default`: not given).
+    /// It holds only if the request's reasoning effort is one of these (`default`: not given).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub efforts: Vec<String>,
+    /// The wire format whose bodies it is about, where the provider speaks several; default: the
+    /// provider's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Word<Dialect>>,
     /// What they have to respect.
     #[serde(flatten)]
     pub quirks: Quirks,
@@ -243,7 +250,7 @@ impl ModelName {
 
 impl Quirks {
     fn spec(self) -> llm_types::Quirks {
-        let Self { rename, drop, clamp, words, messages, reply, model_prefix, only, without } = self;
+        let Self { rename, drop, clamp, words, messages, reply, model_prefix, path, only, without } = self;
         llm_types::Quirks {
             rename,
             drop,
@@ -252,6 +259,7 @@ impl Quirks {
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
             model_prefix,
+            path,
             only: only.as_ref().map(Word::get),
             without: without.iter().map(Word::get).collect(),
         }
@@ -260,7 +268,8 @@ impl Quirks {
 
 impl Rule {
     fn spec(self) -> ModelRule {
-        let Self { models, except, efforts, quirks } = self;
-        ModelRule { models, except, efforts, quirks: quirks.spec() }
+        let Self { models, except, efforts, dialect, quirks } = self;
+        let dialect = dialect.as_ref().map(Word::get);
+        ModelRule { models, except, efforts, dialect, quirks: quirks.spec() }
     }
 }

@@ -10,7 +10,11 @@ mod custom;
 pub mod gemini;
 mod json;
 pub mod openai_chat;
+pub mod openai_completions;
+mod openai_error;
+pub mod openai_media;
 pub mod openai_responses;
+mod path;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -26,7 +30,10 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
-        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::OpenaiCompletions => Some(&openai_completions::Client),
+        Dialect::OpenaiMedia => Some(&openai_media::Client),
+        Dialect::OpenaiResponses => Some(&openai_responses::Client),
+        Dialect::Mock => None,
     }
 }
 
@@ -35,11 +42,11 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
+        Dialect::OpenaiCompletions => Some(&openai_completions::Server),
+        Dialect::OpenaiMedia => Some(&openai_media::Server),
+        Dialect::OpenaiResponses => Some(&openai_responses::Server),
         Dialect::Anthropic => Some(&anthropic::Server),
-        Dialect::OpenaiResponses
-        | Dialect::OpenaiCompletions
-        | Dialect::OpenaiMedia
-        | Dialect::Gemini
-        | Dialect::Mock => None,
+        Dialect::Gemini => Some(&gemini::Server),
+        Dialect::Mock => None,
     }
 }

@@ -135,7 +135,7 @@ fn families_of_openai_models() {
 fn answers_of_openai_and_azure_pass_unread() {
     for name in ["openai", "azure", "hosted_vllm"] {
         let spec = ProviderTable::builtin().get(name).unwrap();
-        assert!(spec.quirks.reply.is_empty() && spec.quirks.messages.is_empty(), "{name}");
+        assert!(spec.quirks.reply.is_empty(), "{name}");
     }
     for name in [
         "mistral",
@@ -239,4 +239,45 @@ fn model_rules_may_change_messages() {
     let openai = ProviderTable::builtin().get("openai").unwrap();
     assert!(openai.has_message_quirk("o1-mini", MessageQuirk::SystemToUser));
     assert!(!openai.has_message_quirk("o1", MessageQuirk::SystemToUser));
+}
+
+#[test]
+fn text_completions_go_out_as_such_where_the_model_has_them() {
+    use Dialect::{OpenaiChat, OpenaiCompletions};
+    let check = |name: &str, client, expect| {
+        let (spec, model) = crate::name::resolve(ProviderTable::builtin(), name).unwrap();
+        assert_eq!(spec.dialect_for(llm_types::Op::Chat, Some(client), &model), expect, "{name} {client}");
+    };
+    // Text models have nothing else.
+    for name in [
+        "openai/gpt-3.5-turbo-instruct",
+        "openai/gpt-3.5-turbo-instruct-0914",
+        "davinci-002",
+        "babbage-002",
+        "ft:davinci-002:org::id",
+        "azure/gpt-3.5-turbo-instruct",
+        "azure/instruct_series/my-own-name",
+    ] {
+        check(name, OpenaiChat, OpenaiCompletions);
+        check(name, OpenaiCompletions, OpenaiCompletions);
+    }
+    // OpenAI's chat models, and providers without the operation, are asked as chats.
+    for name in [
+        "openai/gpt-4o",
+        "gpt-5",
+        "o3-mini",
+        "azure/my-own-name",
+        "groq/m",
+        "deepseek/deepseek-chat",
+        "codestral/m",
+    ] {
+        check(name, OpenaiCompletions, OpenaiChat);
+    }
+    // Other servers have it for whatever they serve.
+    for name in
+        ["together_ai/m", "hosted_vllm/m", "ollama/llama3", "fireworks_ai/m", "openai/llama-of-my-own"]
+    {
+        check(name, OpenaiCompletions, OpenaiCompletions);
+        check(name, OpenaiChat, OpenaiChat);
+    }
 }

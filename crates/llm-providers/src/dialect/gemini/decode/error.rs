@@ -20,7 +20,7 @@ pub(in super::super) fn error(status: StatusCode, headers: &HeaderMap, body: &[u
 }
 
 /// An error that stands in a 200, or in a stream.
-pub(super) fn contained(json: &RawValue) -> ApiError {
+pub(in super::super) fn contained(json: &RawValue) -> ApiError {
     let body = json.get().as_bytes();
     let problem: Problem<'_> = serde_json::from_str(json.get()).unwrap_or_default();
     let code = problem.code.as_ref().map(|code| code.name(&[]));
@@ -132,7 +132,7 @@ mod tests {
             assert_eq!((error.kind, error.retry_after), (kind, wait.map(Duration::from_millis)), "{body}");
         };
         check("RequestsPerMinute", "34.4s", ErrorKind::RateLimit, Some(34_400));
-        check("RequestsPerDayPerProject", "3600s", ErrorKind::Quota, Some(60_000));
+        check("RequestsPerDayPerProject", "3600s", ErrorKind::Quota, Some(3_600_000));
         check("x", "-1s", ErrorKind::RateLimit, None);
         check("x", "soon", ErrorKind::RateLimit, None);
     }

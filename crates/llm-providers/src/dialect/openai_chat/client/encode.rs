@@ -46,6 +46,11 @@ impl Writer<'_, '_> {
         self.changes.dropped(path.to_string(), self.row.why());
     }
 
+    /// Records that what is at `path` is sent in another way.
+    pub(super) fn altered(&mut self, path: &Path<'_>, why: &'static str) {
+        self.changes.altered(path.to_string(), why);
+    }
+
     /// Records that what is at `path` is left out, with a reason of its own.
     pub(super) fn dropped_because(&mut self, path: &Path<'_>, why: &'static str) {
         self.changes.dropped(path.to_string(), why);

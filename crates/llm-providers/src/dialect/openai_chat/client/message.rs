@@ -150,7 +150,7 @@ fn tool_result<'a>(
         role: Some(Str::from("tool")),
         content: Some(body.content(writer)),
         name: name.as_ref().map(Str::from),
-        tool_call_id: Some(tool::call_id(writer, call_id)),
+        tool_call_id: Some(tool::call_id(writer, call_id, &path.key("tool_call_id"))),
         cache_control: writer.cache(cache.as_ref(), path),
         extra: extras(writer, extra, path),
         ..wire::Message::default()

@@ -8,7 +8,6 @@ mod citation;
 mod content;
 mod decode;
 mod encode;
-mod error;
 mod finish;
 mod foreign;
 mod message;
@@ -24,11 +23,12 @@ mod turns;
 mod usage;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
+use llm_types::{ApiError, Call, Edits, Head, Op, Output, RawValue, Result, Segments, Usage};
 
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
+use crate::dialect::openai_error as error;
 
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,4 +76,28 @@ fn wire_request(body: Segments) -> WireRequest {
         body,
         memo: Memo::default(),
     }
+}
+
+/// Classifies a failure that came inside an answer with status 200, for OpenAI's other formats.
+pub(in crate::dialect) fn failure(json: &str) -> ApiError {
+    error::inside(json)
+}
+
+/// Reads the usage of an answer, which OpenAI's other format of text has in the same form.
+pub(in crate::dialect) fn read_usage(json: &RawValue) -> Option<Usage> {
+    let wire = serde_json::from_str(json.get()).ok()?;
+    Some(usage::usage(&wire, usage::Reasoning::Inside))
+}
+
+/// Makes sure that a stream ends with its usage; the gateway withholds it from a client that did not ask.
+///
+/// # Errors
+/// When `stream_options` is not what it should be.
+pub(in crate::dialect) fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
+    splice::ask_for_usage(head, edits)
+}
+
+/// Whether a top-level member is for the gateway and for no provider.
+pub(in crate::dialect) fn is_for_gateway(name: &str) -> bool {
+    foreign::foreign(name) == Some(foreign::Foreign::Gateway)
 }

@@ -7,6 +7,7 @@ use llm_types::{Edits, Head, MessageQuirk as Q, Result, Segments, Str};
 use memchr::memmem;
 
 use super::foreign::{Foreign, foreign};
+use super::tool::ID_LIMIT;
 use crate::codec::EncodeCx;
 use crate::quirk::Row;
 
@@ -49,7 +50,7 @@ pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments
 
 /// Makes sure that the stream ends with its usage; the gateway withholds it from a client that did not
 /// ask.
-fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
+pub(super) fn ask_for_usage(head: &Head, edits: &mut Edits) -> Result<()> {
     let json = match head.nested("stream_options")? {
         None => b"{\"include_usage\":true}".to_vec(),
         Some(options) => {
@@ -87,6 +88,7 @@ fn must_rewrite(row: &Row<'_>, head: &Head) -> bool {
         || (row.has(Q::FlattenContent) && followed_by(messages(), "\"content\"", "["))
         || (row.has(Q::EmptyArguments) && calls && followed_by(messages(), "\"arguments\"", "\"\""))
         || (row.has(Q::ShortToolIds) && calls)
+        || (row.has(Q::BoundedToolIds) && calls && has_long_id(messages()))
         || (row.has(Q::NameOnToolsOnly) && has("name"))
         || (row.has(Q::FillReasoning) && has("tool_calls"))
         || (row.has(Q::Alternate) && has_neighbours(messages()))
@@ -103,6 +105,19 @@ fn tools_rewrite(row: &Row<'_>, head: &Head) -> bool {
         || (row.has(Q::ToolsWithoutStrict) && has("strict"))
         || (row.has(Q::ChoiceWithoutNames) && is_object("tool_choice"))
         || (row.has(Q::JsonObjectOnly) && is_object("response_format"))
+}
+
+/// Whether the id of a call, or what may be one, is longer than OpenAI takes.
+fn has_long_id(messages: &[u8]) -> bool {
+    let long = |key: &str| {
+        memmem::find_iter(messages, key.as_bytes()).any(|at| {
+            let rest = messages.get(at + key.len()..).unwrap_or_default().trim_ascii_start();
+            let value = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+            let text = value.strip_prefix(b"\"").unwrap_or_default();
+            text.get(..=ID_LIMIT).is_some_and(|start| !start.contains(&b'"'))
+        })
+    };
+    long("\"tool_call_id\"") || long("\"id\"")
 }
 
 /// Whether two messages of one role stand side by side.

@@ -131,7 +131,8 @@ pub(super) fn call<'a>(
     if signature.is_some() {
         writer.dropped(&path.key("provider_specific_fields").key("thought_signature"));
     }
-    let mut out = wire::ToolCall { id: Some(call_id(writer, id)), ..wire::ToolCall::default() };
+    let id = call_id(writer, id, &path.key("id"));
+    let mut out = wire::ToolCall { id: Some(id), ..wire::ToolCall::default() };
     let apart: &[&str] = match kind {
         ToolCallKind::Custom => {
             out.kind = Some(Str::from("custom"));
@@ -161,20 +162,29 @@ pub(super) fn call<'a>(
     out
 }
 
-/// The id of a call as the provider takes it: without a signature that a client carries in it, and for
-/// some providers as nine letters and digits, the same ones for the call and its result.
-pub(super) fn call_id<'a>(writer: &Writer<'_, '_>, id: &'a str) -> Str<'a> {
+/// The longest id of a call that OpenAI takes, in characters.
+pub(super) const ID_LIMIT: usize = 40;
+
+/// The id of a call as the provider takes it: without a signature that a client carries in it, and for some
+/// providers shortened, to the same text for the call and its result.
+pub(super) fn call_id<'a>(writer: &mut Writer<'_, '_>, id: &'a str, path: &Path<'_>) -> Str<'a> {
     let id = id.split_once("__thought__").map_or(id, |(id, _)| id);
-    let fits = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if fits || !writer.row.has(MessageQuirk::ShortToolIds) {
+    let nine = || id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (short, why) = if writer.row.has(MessageQuirk::ShortToolIds) && !nine() {
+        (letters(id, 9), "shortened: ids are nine letters and digits there")
+    } else if writer.row.has(MessageQuirk::BoundedToolIds) && id.chars().count() > ID_LIMIT {
+        (format!("call_{}", letters(id, ID_LIMIT - 8)), "shortened: ids have at most 40 characters there")
+    } else {
         return Str::from(id);
-    }
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let short = Sha256::digest(id.as_bytes())
-        .iter()
-        .take(9)
-        .filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()))
-        .map(|letter| char::from(*letter))
-        .collect::<String>();
+    };
+    writer.altered(path, why);
     Str::from(short)
+}
+
+/// So many letters and digits that stand for a text, at most 32.
+fn letters(text: &str, count: usize) -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let bytes = Sha256::digest(text.as_bytes());
+    let letters = bytes.iter().take(count).filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()));
+    letters.map(|letter| char::from(*letter)).collect()
 }

@@ -14,7 +14,7 @@ mod tool;
 mod usage;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Head, Op, Output, RawValue, Result, Usage};
 
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
 
@@ -51,4 +51,9 @@ impl ServerCodec for Server {
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder> {
         Box::new(stream::Encoder::new(cx))
     }
+}
+
+/// Writes a usage, which OpenAI's other format of text has in the same form.
+pub(in crate::dialect) fn usage_json(used: &Usage) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&usage::usage(used)).ok()
 }

@@ -113,3 +113,53 @@ fn echoes_of_an_answer_do_not_reach_strict_providers() {
         assert_eq!(changes, "", "{provider}");
     }
 }
+
+#[test]
+fn ids_of_calls_are_shortened_where_they_are_too_long() {
+    let body = |model: &str, id: &str| {
+        let call = json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        json!({"model": model, "messages": [
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": id, "content": "x"}]})
+    };
+    let ids = |body: &Value| {
+        let messages = &body["messages"];
+        let [call, result] = [&messages[0]["tool_calls"][0]["id"], &messages[1]["tool_call_id"]];
+        assert_eq!(call, result);
+        call.as_str().unwrap().to_owned()
+    };
+    let long = "toolu_bdrk_01AbCdEfGhIjKlMnOpQrStUvWxYz0123";
+    assert!(long.len() > 40);
+    for provider in ["openai", "azure", "azure_ai"] {
+        let (one, changes) = sent(provider, &body("gpt-4o", long));
+        let id = ids(&one);
+        assert!(id.len() <= 40 && id.starts_with("call_"), "{id}");
+        assert_eq!(changes.lines().count(), 2, "{changes}");
+        assert!(changes.starts_with("altered messages[0].tool_calls[0].id"), "{changes}");
+        // The same text in the next turn, another one for another call.
+        assert_eq!(ids(&sent(provider, &body("gpt-4o", long)).0), id);
+        assert_ne!(ids(&sent(provider, &body("gpt-4o", &format!("{long}x"))).0), id);
+        // What fits goes as it came.
+        let fits = body("gpt-4o", long.get(..40).unwrap());
+        assert!(splice(&fits.to_string(), &spec(provider), "gpt-4o").is_some(), "{provider}");
+        let (whole, changes) = translate(&fits.to_string(), &spec(provider));
+        assert_eq!((ids(&whole).len(), changes.as_str()), (40, ""), "{provider}");
+    }
+    let (one, changes) = sent("mistral", &body("mistral-large-latest", long));
+    assert!(ids(&one).len() == 9 && changes.contains("altered messages[1].tool_call_id"), "{changes}");
+    assert!(splice(&body("m", long).to_string(), &spec("together_ai"), "m").is_some());
+}
+
+#[test]
+fn hosts_of_open_models_get_their_instructions_as_system() {
+    let text = json!([{"type": "text", "text": "be brief"}]);
+    for provider in ["deepinfra", "hosted_vllm", "lm_studio", "baseten", "scaleway", "chutes"] {
+        let body = json!({"model": "m", "messages": [{"role": "developer", "content": text}]});
+        let (body, changes) = sent(provider, &body);
+        assert_eq!(body["messages"][0]["role"], "system", "{provider}");
+        assert!(changes.contains("altered messages[0].role"), "{provider}: {changes}");
+        let result = json!({"role": "tool", "tool_call_id": "1", "content": text});
+        let (body, _) = translate(&json!({"model": "m", "messages": [result]}).to_string(), &spec(provider));
+        assert!(provider != "deepinfra" || body["messages"][0]["content"] == "be brief", "{body}");
+    }
+}

@@ -80,7 +80,7 @@ fn routing_needs_a_model_and_a_flag() {
             .map_err(|e| e.message.clone())
     };
     use llm_types::Op::{Chat, CountTokens};
-    let found = |stream| Ok(Peek { model: "m".into(), stream, include_usage: true });
+    let found = |stream| Ok(Peek { model: "m".into(), stream, include_usage: true, ..Peek::default() });
     assert_eq!(peek(r#"{"model":"m"}"#, Chat), found(false));
     assert_eq!(peek(r#"{"model":"m","stream":true}"#, Chat), found(true));
     assert_eq!(peek(r#"{"model":"m","stream":true}"#, CountTokens), found(false));

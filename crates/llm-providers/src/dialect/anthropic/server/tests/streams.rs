@@ -365,7 +365,10 @@ fn a_stream_that_passed_gets_its_last_event_only() {
     let mut encoder = Server.encoder(cx(None));
     encoder.finish();
     assert_eq!(encoder.take(), "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-    assert_eq!(Server.keepalive(), b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+    assert_eq!(
+        Server.keepalive(crate::codec::ReplyForm::default()),
+        b"event: ping\ndata: {\"type\":\"ping\"}\n\n"
+    );
 }
 
 /// The neutral answer of a stream.

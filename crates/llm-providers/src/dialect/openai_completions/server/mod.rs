@@ -1,0 +1,51 @@
+//! A client calls us.
+
+mod decode;
+mod encode;
+mod stream;
+
+use http::StatusCode;
+use llm_types::{ApiError, Call, Head, Op, Output, Result};
+
+use super::super::openai_chat;
+use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
+
+/// The half that a client calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Server;
+
+impl ServerCodec for Server {
+    fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
+        // What routing needs stands where chat completions have it.
+        openai_chat::Server.peek(head, asked)
+    }
+
+    fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {
+        match asked.op {
+            Op::Chat => decode::request(body).map(Call::from),
+            other => Err(ApiError::bad_request(format!(
+                "text completions cannot carry {other}: use the route of that operation"
+            ))),
+        }
+    }
+
+    fn portable(&self, call: &Call) -> Result<()> {
+        call.conversation().map_or(Ok(()), decode::portable)
+    }
+
+    fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {
+        match output {
+            Output::Chat(reply) => encode::reply(reply, cx),
+            // No row asks text completions for anything else.
+            Output::Tokens(_) | Output::Embed(_) => b"{}".to_vec(),
+        }
+    }
+
+    fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>) {
+        openai_chat::Server.encode_error(error)
+    }
+
+    fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::new(cx))
+    }
+}
