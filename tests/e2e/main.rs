@@ -19,6 +19,7 @@ mod key;
 mod models;
 mod pass;
 mod pass_stream;
+mod responses_only;
 mod sdk;
 mod secret;
 mod start;
