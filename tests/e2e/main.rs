@@ -27,6 +27,7 @@ mod messages_openai;
 mod models;
 mod pass;
 mod pass_stream;
+mod responses_only;
 mod sdk;
 mod secret;
 mod start;
