@@ -83,7 +83,12 @@ impl Lab {
 
     /// Sends a chat request.
     pub(crate) async fn chat(&self, body: &Value) -> Answer {
-        let request = Request::post(format!("http://{}/v1/chat/completions", self.addr))
+        self.post("/v1/chat/completions", body).await
+    }
+
+    /// Sends a request to any route.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.addr))
             .header("content-type", "application/json")
             .body(Full::from(body.to_string()))
             .unwrap();

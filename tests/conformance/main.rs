@@ -7,6 +7,8 @@
 #![cfg(test)]
 
 mod fact;
+mod gemini_front;
+mod gemini_golden;
 mod golden;
 mod lab;
 mod lost;

@@ -7,7 +7,10 @@ mod option;
 mod property;
 mod recording;
 mod reply;
+mod server;
 mod stream;
+mod vectors;
+mod written;
 
 use llm_types::chat::ChatRequest;
 use llm_types::{Call, Changes, ErrorKind, Op, ProviderSpec, RawValue, Reply, ReplyBuilder, Result};
