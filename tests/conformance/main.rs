@@ -8,6 +8,8 @@
 
 mod completion;
 mod fact;
+mod gemini_front;
+mod gemini_golden;
 mod golden;
 mod lab;
 mod lost;

@@ -65,9 +65,23 @@ struct Open {
 enum Kind {
     Text,
     Reasoning,
-    Call { id: String, name: String, kind: ToolCallKind, arguments: String, signature: Option<String> },
-    Image { media_type: String, data: String, extra: Extra },
-    Audio { media_type: String },
+    Call {
+        id: String,
+        name: String,
+        kind: ToolCallKind,
+        arguments: String,
+        signature: Option<String>,
+    },
+    Image {
+        media_type: String,
+        data: String,
+        extra: Extra,
+    },
+    /// Where this dialect answers, the media type comes behind the first data, which waits for it.
+    Audio {
+        media_type: Option<String>,
+        held: String,
+    },
     Other,
 }
 
@@ -180,9 +194,7 @@ impl Encoder {
                 arguments: String::new(),
                 signature: None,
             },
-            PartStart::Audio { id: _ } => {
-                Kind::Audio { media_type: media::sound_type(&Extra::default(), None).into_owned() }
-            }
+            PartStart::Audio { id: _ } => Kind::Audio { media_type: None, held: String::new() },
             PartStart::Image { media_type } => Kind::Image {
                 media_type: media_type.into_owned(),
                 data: String::new(),
@@ -265,13 +277,23 @@ impl Encoder {
     }
 
     fn data(&mut self, at: usize, number: u32, more: &str) {
+        let waits = self.cx.upstream == Some(Dialect::Gemini);
         match self.open(at, number).map(|open| &mut open.kind) {
             Some(Kind::Image { data, .. }) => push(data, more),
-            Some(Kind::Audio { media_type }) => {
+            Some(Kind::Audio { media_type: None, held }) if waits => push(held, more),
+            Some(Kind::Audio { media_type, .. }) => {
                 let kind = media_type.clone();
-                self.wire_part(at, &media::inline(&kind, Str::from(more.to_owned())));
+                self.sound(at, kind.as_deref(), more.to_owned());
             }
             _ => {}
+        }
+    }
+
+    /// Sound of this media type, if there is any.
+    fn sound(&mut self, at: usize, kind: Option<&str>, data: String) {
+        if !data.is_empty() {
+            let kind = kind.unwrap_or(media::SOUND);
+            self.wire_part(at, &media::inline(kind, Str::from(data)));
         }
     }
 
@@ -289,7 +311,12 @@ impl Encoder {
             return;
         }
         match self.open(at, number).map(|open| &mut open.kind) {
-            Some(Kind::Audio { media_type }) => *media_type = media::sound_type(members, None).into_owned(),
+            Some(Kind::Audio { media_type, held }) => {
+                let kind = media::sound_type(members, None).into_owned();
+                *media_type = Some(kind.clone());
+                let data = std::mem::take(held);
+                self.sound(at, Some(&kind), data);
+            }
             Some(Kind::Image { extra, .. }) => extra.clone_from(members),
             Some(Kind::Text) => {
                 let mut part = media::text("");
@@ -316,7 +343,8 @@ impl Encoder {
                 part.extra = extra.members();
                 self.wire_part(at, &part);
             }
-            Kind::Text | Kind::Reasoning | Kind::Audio { .. } | Kind::Other => {}
+            Kind::Audio { media_type, held } => self.sound(at, media_type.as_deref(), held),
+            Kind::Text | Kind::Reasoning | Kind::Other => {}
         }
     }
 
