@@ -12,6 +12,7 @@ use llm_router::{Backoff, Deployment, Group, RetryPolicy, Router, RouterBuilder}
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
+use crate::owner::Owners;
 use crate::snapshot::{ModelEntry, Snapshot};
 
 /// The pause between the chunks of the built-in provider, so that its stream looks like one.
@@ -68,6 +69,7 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
     let server = &config.server;
     Ok(Snapshot {
+        owners: Owners::of(&router),
         router,
         models,
         master_key: config.auth.master_key.clone(),

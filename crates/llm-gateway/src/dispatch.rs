@@ -23,6 +23,7 @@ use crate::answer::{Reply, ReplyBody, paced};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
+use crate::owner::Limit;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::{Failed, Labels};
@@ -53,6 +54,8 @@ pub(crate) struct Dispatch {
     /// What the `*` of a wildcard name stands for.
     pub(crate) star: Option<Box<str>>,
     pub(crate) deadline: Instant,
+    /// Who may serve it, where not everybody may.
+    pub(crate) limit: Limit,
 }
 
 /// An answer, and what its headers say.
@@ -87,6 +90,8 @@ struct Attempt<'a> {
     target: Arc<Target>,
     /// What is spoken there.
     dialect: Dialect,
+    /// The word that ids of its answers carry, where they have to say who made them.
+    owner: Option<Arc<str>>,
     in_flight: InFlight,
     started: Instant,
 }
@@ -111,6 +116,7 @@ impl Dispatch {
     pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer, Failed> {
         let group = Arc::clone(&self.group);
         let mut attempts = self.snapshot.router.attempts(&group, Instant::now(), self.deadline);
+        attempts.pass_over(|deployment| self.limit.against(deployment, self.star.as_deref()));
         let mut upstream = Duration::ZERO;
         let mut last: Option<ApiError> = None;
         let mut asked: Option<Labels> = None;
@@ -188,7 +194,9 @@ impl Dispatch {
         let target = backend.target(self.star.as_deref())?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let (in_flight, started) = (deployment.stats.begin(), Instant::now());
-        let attempt = Attempt { backend, target, dialect, in_flight, started };
+        let keepers = self.snapshot.owners.speaking(dialect);
+        let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
+        let attempt = Attempt { backend, target, dialect, owner, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             return Ok((self.write(output, attempt).await?, Changes::default()));
@@ -217,9 +225,13 @@ impl Dispatch {
         if self.peek.stream && is_stream(&head.headers) {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
-                Relay::pass(codec.stream_tap(op), usage)
+                let relay = Relay::pass(codec.stream_tap(op), usage);
+                match attempt.owner.clone() {
+                    Some(owner) => relay.marked(self.codec, owner),
+                    None => relay,
+                }
             } else {
-                let encoder = self.codec.encoder(self.reply_cx(dialect));
+                let encoder = self.codec.encoder(self.reply_cx(&attempt));
                 Relay::translate(codec.decoder(op, &cx), encoder)
             };
             return Ok((attempt.open(upstream, relay, left).await?, changes));
@@ -227,6 +239,8 @@ impl Dispatch {
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         let reply = if pass && !self.peek.stream {
             let tapped = codec.tap(op, &body)?;
+            let marked = attempt.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            let body = marked.unwrap_or(body);
             attempt.reply(ReplyBody::Whole { body, usage: tapped.usage })
         } else {
             let output = codec.decode(op, &body, &cx)?;
@@ -271,7 +285,7 @@ impl Dispatch {
             }
         }
         let usage = output.usage().cloned();
-        let cx = self.reply_cx(attempt.dialect);
+        let cx = self.reply_cx(&attempt);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
@@ -317,7 +331,7 @@ impl Dispatch {
         )))
     }
 
-    fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
+    fn reply_cx(&self, attempt: &Attempt<'_>) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
         ReplyCx {
             include_usage: self.peek.include_usage,
@@ -325,9 +339,9 @@ impl Dispatch {
             model: self.peek.model.clone(),
             id: self.request_id.to_string(),
             created: unix_now(),
-            upstream: Some(upstream),
+            upstream: Some(attempt.dialect),
             request: self.head.body().clone(),
-            owner: None,
+            owner: attempt.owner.clone(),
         }
     }
 }
@@ -352,7 +366,7 @@ impl Dispatch {
     }
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     !kind.starts_with(b"application/json")
 }

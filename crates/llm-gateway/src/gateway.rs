@@ -19,6 +19,7 @@ use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route};
 use crate::intake::BodyMemory;
+use crate::kept::Lookup;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
@@ -142,6 +143,16 @@ impl Gateway {
             Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
                 .and_then(|_| models::get(&snapshot, &percent_decoded(id)))
                 .map_err(Failed::from),
+            Ok(Route::Kept(row, kept)) => match row.codec() {
+                Err(error) => Err(error.into()),
+                Ok(codec) => {
+                    front = codec;
+                    let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
+                    let request_id = Arc::clone(&request_id);
+                    let lookup = Lookup { gateway, snapshot, front: row, codec, kept, request_id, started };
+                    Box::pin(lookup.run(&request)).await
+                }
+            },
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {

@@ -5,9 +5,10 @@
 //! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use llm_providers::codec::{Seen, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_providers::codec::{Seen, ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
 use llm_providers::frame::split_event;
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
 
@@ -65,7 +66,15 @@ pub(crate) enum UsageEvent {
 impl Relay {
     /// The bytes go through; the tap watches.
     pub(crate) fn pass(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
-        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false }))
+        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false, mark: None }))
+    }
+
+    /// The ids in what goes through get this word, by which their owner is found again.
+    pub(crate) fn marked(mut self, front: &'static dyn ServerCodec, owner: Arc<str>) -> Self {
+        if let Way::Pass(pass) = &mut self.way {
+            pass.mark = Some((front, owner));
+        }
+        self
     }
 
     /// The events are read and written anew.
@@ -185,6 +194,8 @@ struct Pass {
     tail: BytesMut,
     usage: UsageEvent,
     done: bool,
+    /// Puts a word into the ids.
+    mark: Option<(&'static dyn ServerCodec, Arc<str>)>,
 }
 
 impl Pass {
@@ -218,6 +229,12 @@ impl Pass {
                     failed = Some(error);
                     break;
                 }
+            }
+            let marked = self.mark.as_ref().filter(|_| run < end);
+            if let Some(marked) = marked.and_then(|(front, owner)| front.mark_event(event, owner)) {
+                push(out, bytes.slice(run..at));
+                push(out, marked);
+                run = end;
             }
             at = end;
         }

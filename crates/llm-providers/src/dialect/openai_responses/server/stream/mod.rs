@@ -14,9 +14,9 @@ mod part;
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_types::{ApiError, Dialect, Event, EventSink, Finish, FinishKind, Flow, Reply, Usage};
 
+use super::error;
 use super::json::{key, list, member};
 use super::response::{Frame, Stage, code};
-use super::error;
 use crate::codec::{ReplyCx, StreamEncoder};
 use crate::replay::replay;
 use item::{Body, Call, Content, Item, Status, Thoughts, place, whole};
@@ -406,6 +406,3 @@ impl StreamEncoder for Encoder {
 fn raw(value: &impl serde::Serialize) -> Option<Box<llm_types::RawValue>> {
     serde_json::value::to_raw_value(value).ok()
 }
-
-#[cfg(test)]
-mod tests;
