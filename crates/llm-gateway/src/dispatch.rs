@@ -274,7 +274,7 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = target.request(wire)?.map(RequestBody::from);
-        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim() && !rewritten })
+        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim(dialect) && !rewritten })
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.

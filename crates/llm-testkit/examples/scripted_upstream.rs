@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -46,7 +47,13 @@ struct Answers {
     openai_stream_usage: Vec<Bytes>,
     anthropic_stream: Vec<Bytes>,
     paced: Vec<Bytes>,
+    /// How many paced streams have begun.
+    begun: AtomicU32,
 }
+
+/// Paced streams take turns within a gap, so many of them: models do not answer in step, and a burst of
+/// events would measure how long the load generator's own core takes for it.
+const PHASES: u32 = 8;
 
 impl Answers {
     fn new(args: &Args) -> Self {
@@ -58,7 +65,16 @@ impl Answers {
             openai_stream_usage: stream(canned::openai_stream(args.chunks, IncludeUsage::Yes)),
             anthropic_stream: stream(canned::anthropic_stream(args.chunks)),
             paced: stream(canned::openai_stream(args.paced_chunks, IncludeUsage::No)),
+            begun: AtomicU32::new(0),
         }
+    }
+
+    /// How long a stream waits before its first event.
+    fn phase(&self, target: &str) -> Duration {
+        if !paced(target) {
+            return Duration::ZERO;
+        }
+        self.gap * (self.begun.fetch_add(1, Ordering::Relaxed) % PHASES) / PHASES
     }
 
     /// The writes that answer a request.
@@ -131,7 +147,7 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
             stream.write_all(&whole("404 Not Found", "{}")).await?;
             continue;
         };
-        let start = Instant::now();
+        let start = Instant::now() + answers.phase(target);
         for (index, write) in (0_u32..).zip(writes) {
             if paced(target) {
                 // Against the start and not the last write, so that lateness does not add up.

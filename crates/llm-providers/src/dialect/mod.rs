@@ -8,6 +8,7 @@ pub mod anthropic;
 mod custom;
 pub mod gemini;
 pub mod openai_chat;
+mod openai_error;
 pub mod openai_responses;
 mod path;
 mod scalar;
@@ -25,7 +26,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
-        Dialect::OpenaiResponses | Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::OpenaiResponses => Some(&openai_responses::Client),
+        Dialect::OpenaiCompletions | Dialect::OpenaiMedia | Dialect::Mock => None,
     }
 }
 

@@ -15,10 +15,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use llm_types::Dialect;
+use llm_types::chat::{SEAL, Sealed};
 use sha2::{Digest, Sha256};
 
-/// How everything that is sealed begins.
-const SEAL: &str = "sealed:";
+/// What tells these from ids, which others put in their place.
 const VERSION: &str = "v1.";
 
 /// What is carried.
@@ -51,12 +51,12 @@ impl Carried {
             Self::Text(signature) => ("text".to_owned(), signature),
             Self::Part { kind, json } => (format!("part.{}", BASE64.encode(kind)), &BASE64.encode(json)),
         };
-        format!("{SEAL}{}:{VERSION}{what}:{data}", dialect.name())
+        Sealed { dialect, id: &format!("{VERSION}{what}"), data }.write()
     }
 
     /// Reads what [`Carried::write`] wrote; `None` for anything else.
     pub(super) fn read(text: &str) -> Option<(Dialect, Self)> {
-        let (dialect, what, data) = parts(text)?;
+        let Sealed { dialect, id: what, data } = Sealed::read(text)?;
         let what = what.strip_prefix(VERSION)?;
         let (kind, more) = what.split_once('.').unwrap_or((what, ""));
         let data = data.to_owned();
@@ -72,23 +72,15 @@ impl Carried {
     }
 }
 
-/// `sealed:<dialect>:<id>:<data>`, taken apart.
-fn parts(text: &str) -> Option<(Dialect, &str, &str)> {
-    let (name, rest) = text.strip_prefix(SEAL)?.split_once(':')?;
-    let (id, data) = rest.split_once(':')?;
-    Some((dialect(name)?, id, data))
-}
-
 /// What OpenAI encrypted, in the form in which the neutral reasoning carries it: with the item's id.
 pub(super) fn own(id: &str, data: &str) -> String {
-    let id = if id.contains(':') { "" } else { id };
-    format!("{SEAL}{}:{id}:{data}", Dialect::OpenaiResponses.name())
+    Sealed { dialect: Dialect::OpenaiResponses, id, data }.write()
 }
 
 /// Id and data of what OpenAI encrypted; the text itself where it says nothing of an id.
 pub(super) fn read_own(text: &str) -> (&str, &str) {
-    match parts(text) {
-        Some((Dialect::OpenaiResponses, id, data)) => (id, data),
+    match Sealed::read(text) {
+        Some(Sealed { dialect: Dialect::OpenaiResponses, id, data }) => (id, data),
         _ => ("", text),
     }
 }
@@ -106,19 +98,6 @@ pub(super) fn digest(text: &str) -> String {
 
 fn decoded(text: &str) -> Option<String> {
     String::from_utf8(BASE64.decode(text).ok()?).ok()
-}
-
-fn dialect(name: &str) -> Option<Dialect> {
-    const ALL: [Dialect; 7] = [
-        Dialect::OpenaiChat,
-        Dialect::OpenaiResponses,
-        Dialect::OpenaiCompletions,
-        Dialect::OpenaiMedia,
-        Dialect::Anthropic,
-        Dialect::Gemini,
-        Dialect::Mock,
-    ];
-    ALL.into_iter().find(|dialect| dialect.name() == name)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use llm_types::chat::{Opaque, Part, Reasoning};
 use llm_types::{Dialect, RawValue};
 
 use super::super::seal::{self, Carried};
-use super::super::wire::{ReasoningItem, ReasoningText};
+use super::super::wire::{ReasoningItem, TextPart};
 use super::item::Turns;
 
 /// Reads one item into the model's turn.
@@ -71,7 +71,7 @@ fn opaque(turns: &mut Turns, dialect: Dialect, kind: String, json: Box<RawValue>
     turns.model().parts.push(Part::Opaque(Opaque { dialect, kind, json }));
 }
 
-fn text(texts: Option<Vec<ReasoningText<'_>>>, between: &str) -> String {
+fn text(texts: Option<Vec<TextPart<'_>>>, between: &str) -> String {
     let texts = texts.unwrap_or_default().into_iter().filter_map(|part| part.text);
     texts.map(|text| text.0.into_owned()).collect::<Vec<_>>().join(between)
 }
