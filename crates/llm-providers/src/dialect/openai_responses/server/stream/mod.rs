@@ -38,6 +38,8 @@ pub(super) struct Encoder {
     open: Option<usize>,
     /// An item that got everything but was not reported as done.
     ending: Option<usize>,
+    /// The upstream's own id of the next item.
+    own_id: Option<String>,
     gathered: usize,
     usage: Option<Usage>,
     finish: Option<FinishKind>,
@@ -94,6 +96,7 @@ impl Encoder {
             parts: Vec::new(),
             open: None,
             ending: None,
+            own_id: None,
             gathered: 0,
             usage: None,
             finish: None,
@@ -140,7 +143,8 @@ impl Encoder {
         self.close(Status::Completed);
         self.begin();
         let index = self.items.len();
-        let id = format!("{prefix}_{}{index:02x}", self.frame.stem());
+        let id = self.own_id.take();
+        let id = id.unwrap_or_else(|| format!("{prefix}_{}{index:02x}", self.frame.stem()));
         self.items.push(Item { id, status: Status::InProgress, body });
         if let Some(item) = self.items.get(index) {
             self.wire.event("response.output_item.added", |out| {

@@ -2,6 +2,7 @@
 
 mod reply;
 mod request;
+mod round;
 mod stream;
 mod turn;
 
