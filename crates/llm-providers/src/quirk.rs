@@ -67,6 +67,11 @@ impl<'a> Row<'a> {
         words.filter_map(|words| words.get(word)).map(String::as_str).next()
     }
 
+    /// The path of a call, where it is not the dialect's own.
+    pub(crate) fn path(&self) -> Option<&'a str> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.path.as_deref())
+    }
+
     /// The provider's name.
     pub(crate) fn provider(&self) -> &'a str {
         self.provider

@@ -169,6 +169,8 @@ pub struct Quirks {
     pub reply: Vec<ReplyQuirk>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
+    /// The path of a call behind the base URL, where it is not the dialect's own.
+    pub path: Option<String>,
     /// The only one of the row's operations by which a conversation can be had: `responses` for models that
     /// live only there, `completion` for text models.
     pub only: Option<Op>,

@@ -118,6 +118,9 @@ pub struct Quirks {
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
+    /// The path of a call behind the base URL, where it is not the wire format's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The only operation by which a conversation can be had: `responses` or `completion`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Word<Op>>,
@@ -247,7 +250,7 @@ impl ModelName {
 
 impl Quirks {
     fn spec(self) -> llm_types::Quirks {
-        let Self { rename, drop, clamp, words, messages, reply, model_prefix, only, without } = self;
+        let Self { rename, drop, clamp, words, messages, reply, model_prefix, path, only, without } = self;
         llm_types::Quirks {
             rename,
             drop,
@@ -256,6 +259,7 @@ impl Quirks {
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
             model_prefix,
+            path,
             only: only.as_ref().map(Word::get),
             without: without.iter().map(Word::get).collect(),
         }

@@ -7,12 +7,12 @@ use llm_types::chat::{
     CacheControl, CacheOptions, ChatRequest, Delivery, Identity, Limits, Sampling, Tooling, WebSearch,
 };
 use llm_types::{
-    ApiError, Changes, Dialect, Edits, ErrorKind, Extra, Head, Members, MessageQuirk, Result, Segments, Str,
+    ApiError, Changes, Dialect, Edits, ErrorKind, Extra, Head, Members, MessageQuirk, Result, Str,
 };
 
 use super::super::wire::{Input, Request, StreamOptions, Tool};
 use super::{choice, item, option, tool};
-use crate::codec::EncodeCx;
+use crate::codec::{EncodeCx, WireRequest};
 use crate::dialect::path::Path;
 use crate::quirk::Row;
 
@@ -24,7 +24,7 @@ const GATEWAY: [&str; 3] = ["fallbacks", "tags", "drop_params"];
 const NO_COUNTERPART: &str = "the Responses API has no counterpart";
 
 /// The whole body.
-pub(super) fn request(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Segments> {
+pub(super) fn request(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
     let effort = option::effort_of(&request.reasoning);
     let effort = effort.map(llm_types::chat::Effort::name);
     let row = Row::of(Dialect::OpenaiResponses, cx.spec, cx.model, effort);
@@ -38,7 +38,7 @@ pub(super) fn request(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Se
     let head = Head::scan(json)?;
     let mut edits = Edits::default();
     row.apply(&head, &mut edits, cx.changes);
-    Ok(edits.apply(&head))
+    Ok(super::wire_request(edits.apply(&head), &row))
 }
 
 /// What the functions that write a request share.

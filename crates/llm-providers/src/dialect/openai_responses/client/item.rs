@@ -28,7 +28,7 @@ pub(super) fn items<'a>(
 ) -> Result<(Option<Str<'a>>, Vec<Item<'a>>)> {
     let root = Path::Root;
     let list = root.key("messages");
-    let instructions = messages.first().and_then(instructions);
+    let instructions = messages.first().and_then(instructions).filter(|_| !writer.row.drops("instructions"));
     let mut items = Items { list: Vec::with_capacity(messages.len()), messages };
     for (index, message) in messages.iter().enumerate().skip(usize::from(instructions.is_some())) {
         let path = list.index(index);

@@ -25,6 +25,7 @@ use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 use crate::dialect::openai_error as error;
+use crate::quirk::Row;
 
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,13 +34,13 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
-            Call::Chat(request) => encode::request(request, cx).map(wire_request),
+            Call::Chat(request) => encode::request(request, cx),
             other => Err(cannot("openai_responses", other.op())),
         }
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
-        Ok(splice::body(head, cx)?.map(wire_request))
+        splice::body(head, cx)
     }
 
     fn decode(&self, _op: Op, body: &[u8], _cx: &DecodeCx<'_>) -> Result<Output> {
@@ -63,11 +64,11 @@ impl ClientCodec for Client {
     }
 }
 
-fn wire_request(body: Segments) -> WireRequest {
+fn wire_request(body: Segments, row: &Row<'_>) -> WireRequest {
     let json = HeaderValue::from_static("application/json");
     WireRequest {
         method: Method::POST,
-        path: "/responses".to_owned(),
+        path: row.path().unwrap_or("/responses").to_owned(),
         headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
         body,
         memo: Memo::default(),

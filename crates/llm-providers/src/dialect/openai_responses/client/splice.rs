@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use llm_types::chat::SEAL;
-use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, Result, Segments, Str};
+use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, Result, Str};
 use memchr::memmem;
 
-use crate::codec::EncodeCx;
+use crate::codec::{EncodeCx, WireRequest};
 use crate::quirk::Row;
 
 /// The edited body; `None` if it has to be written anew.
-pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments>> {
+pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
     if is_sealed(head) {
         return Ok(None);
     }
@@ -20,6 +20,10 @@ pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments
         false => None,
     };
     let row = Row::of(Dialect::OpenaiResponses, cx.spec, cx.model, effort.as_deref());
+    // What the model is told to do must not be lost: it goes into the input instead.
+    if row.drops("instructions") && head.get("instructions").is_some_and(|json| json != b"null") {
+        return Ok(None);
+    }
     let mut edits = Edits::default();
     let model = serde_json::to_vec(&*row.model()).map_err(|error| {
         ApiError::new(ErrorKind::Internal, "the model name cannot be written").with_source(error)
@@ -28,7 +32,7 @@ pub(super) fn body(head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<Segments
         edits.set(head, "model", Bytes::from(model));
     }
     row.apply(head, &mut edits, cx.changes);
-    Ok(Some(edits.apply(head)))
+    Ok(Some(super::wire_request(edits.apply(head), &row)))
 }
 
 /// Whether the input holds thoughts that another dialect's provider sealed: this one would refuse them.
