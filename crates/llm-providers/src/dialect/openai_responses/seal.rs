@@ -5,6 +5,7 @@
 //! encrypted, and read by later versions of us, it says whose it is and what:
 //!
 //! ```text
+//! sealed:<dialect>:v1.plain:
 //! sealed:<dialect>:v1.thought.<first 8 hex digits of the SHA-256 of the thoughts>:<signature>
 //! sealed:<dialect>:v1.redacted:<encrypted thoughts>
 //! sealed:<dialect>:v1.call.<base64 of the call's id>:<signature of the call>
@@ -24,6 +25,8 @@ const VERSION: &str = "v1.";
 /// What is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Carried {
+    /// Nothing: the thoughts are shown in full, but not this API's own.
+    Plain,
     /// The signature over thoughts with this digest.
     Thought { digest: String, signature: String },
     /// Encrypted thoughts.
@@ -46,6 +49,7 @@ impl Carried {
     pub(super) fn write(&self, dialect: Dialect) -> String {
         let (what, data) = match self {
             Self::Thought { digest, signature } => (format!("thought.{digest}"), signature),
+            Self::Plain => ("plain".to_owned(), &String::new()),
             Self::Redacted(data) => ("redacted".to_owned(), data),
             Self::Call { id, signature } => (format!("call.{}", BASE64.encode(id)), signature),
             Self::Text(signature) => ("text".to_owned(), signature),
@@ -62,6 +66,7 @@ impl Carried {
         let data = data.to_owned();
         let carried = match kind {
             "thought" => Self::Thought { digest: more.to_owned(), signature: data },
+            "plain" => Self::Plain,
             "redacted" => Self::Redacted(data),
             "call" => Self::Call { id: decoded(more)?, signature: data },
             "text" => Self::Text(data),
@@ -107,6 +112,7 @@ mod tests {
     #[test]
     fn what_is_carried_reads_back() {
         let all = [
+            Carried::Plain,
             Carried::thought("hm. né", "Sig+/=:x"),
             Carried::Redacted("a:b/c==".to_owned()),
             Carried::Call { id: "call:1 ü".to_owned(), signature: "s.t".to_owned() },

@@ -51,7 +51,7 @@ pub(super) struct Writer<'r, 'a> {
     /// Whether members that no field names are of this dialect, or for whoever answers.
     pub(super) own: bool,
     /// Whether a client of this API wrote the request: what it left out has the API's own default.
-    said: bool,
+    pub(super) said: bool,
 }
 
 impl Writer<'_, '_> {

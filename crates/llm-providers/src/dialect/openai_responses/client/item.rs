@@ -234,7 +234,7 @@ fn content(mut parts: Vec<wire::Part<'_>>) -> Parts<'_> {
 
 /// Thoughts go back to the provider that encrypted them; as text only where the provider wants that.
 fn thoughts<'a>(writer: &mut Writer<'_, '_>, reasoning: &'a Reasoning, path: &Path<'_>) -> Option<Item<'a>> {
-    let Reasoning { text, signature, redacted, origin: _, extra } = reasoning;
+    let Reasoning { text, signature, redacted, origin, extra } = reasoning;
     let sealed = signature.as_deref().or(redacted.as_deref());
     let own = sealed.and_then(Sealed::read).filter(|sealed| sealed.dialect == Dialect::OpenaiResponses);
     if sealed.is_some() && own.is_none() {
@@ -257,6 +257,8 @@ fn thoughts<'a>(writer: &mut Writer<'_, '_>, reasoning: &'a Reasoning, path: &Pa
             item.encrypted_content = Some(Str::from(data));
         }
         None if writer.replays() && !text.is_empty() => {}
+        // A client of this API sends back what its provider gave.
+        None if writer.said && origin.is_none() && sealed.is_none() && !text.is_empty() => {}
         None => {
             if !text.is_empty() && sealed.is_none() {
                 writer.dropped(path, "the Responses API takes back thoughts that it encrypted only");

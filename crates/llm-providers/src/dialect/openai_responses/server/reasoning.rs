@@ -29,7 +29,13 @@ pub(super) fn item(item: ReasoningItem<'_>, turns: &mut Turns) {
                 opaque(turns, Dialect::OpenaiResponses, "reasoning".to_owned(), json);
             }
         }
-        None => turns.model().parts.push(Part::Reasoning(thoughts)),
+        None => {
+            // The provider may know them by it.
+            if !id.is_empty() {
+                let _ = thoughts.extra.set_json("id", &id);
+            }
+            turns.model().parts.push(Part::Reasoning(thoughts));
+        }
         Some(sealed) => match Carried::read(sealed) {
             Some((dialect, carried)) => carry(turns, dialect, carried, thoughts),
             None => {
@@ -46,6 +52,7 @@ pub(super) fn item(item: ReasoningItem<'_>, turns: &mut Turns) {
 fn carry(turns: &mut Turns, dialect: Dialect, carried: Carried, mut thoughts: Reasoning) {
     thoughts.origin = Some(dialect);
     match carried {
+        Carried::Plain => turns.model().parts.push(Part::Reasoning(thoughts)),
         Carried::Thought { digest, signature } => {
             // A signature over other thoughts than these would be refused.
             if digest == seal::digest(&thoughts.text) {

@@ -383,6 +383,12 @@ impl Encoder {
             }
         }
         let Some(index) = self.part(number).and_then(|part| part.item) else { return };
+        if let (Some(thoughts), Some(dialect)) = (self.thoughts(number), upstream)
+            && dialect != Dialect::OpenaiResponses
+        {
+            // Told apart from thoughts of this API's providers, which could not take them for their own.
+            thoughts.encrypted.get_or_insert_with(|| Carried::Plain.write(dialect));
+        }
         self.close_summary(index);
         self.open = None;
         self.ending = Some(index);
