@@ -312,6 +312,18 @@ impl Encoder {
         self.ended = true;
     }
 
+    /// The event of a response that failed.
+    fn failed(&mut self, error: &ApiError) {
+        let stage =
+            Stage { status: "failed", error: Some(error), incomplete: None, usage: self.usage.as_ref() };
+        let mut object = BytesMut::new();
+        self.object(&mut object, &stage);
+        self.wire.event("response.failed", |out| {
+            key(out, "response");
+            out.put_slice(&object);
+        });
+    }
+
     /// Counts what is kept.
     ///
     /// Past the limit the answer ends with an error: its closing events could not repeat it.
@@ -378,20 +390,14 @@ impl StreamEncoder for Encoder {
     }
 
     /// `response.failed` for clients that follow the response, `error` for the SDKs, which raise it: the
-    /// Python one looks for a member `error`, the Node one for the event's name.
+    /// Python one looks for a member `error`, the Node one for the event's name. Before a response has begun
+    /// the SDKs take nothing but the second.
     fn fail(&mut self, error: &ApiError) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         if self.started {
-            let stage =
-                Stage { status: "failed", error: Some(error), incomplete: None, usage: self.usage.as_ref() };
-            let mut object = BytesMut::new();
-            self.object(&mut object, &stage);
-            self.wire.event("response.failed", |out| {
-                key(out, "response");
-                out.put_slice(&object);
-            });
+            self.failed(error);
         }
         let message = error.to_string();
         self.wire.event("error", |out| {
@@ -403,6 +409,9 @@ impl StreamEncoder for Encoder {
             out.put_u8(b',');
             member(out, "error", &error::inner(error, &message));
         });
+        if !self.started {
+            self.failed(error);
+        }
     }
 }
 

@@ -242,6 +242,7 @@ fn a_stream_that_breaks_off_fails() {
         let out = upstream.stream([&stream.as_bytes()[..cut]]);
         if !out.contains("response.created") {
             assert_eq!(name, "anthropic_nothing", "{out}");
+            assert!(out.starts_with("event: error"), "{out}");
             continue;
         }
         let events = events(&out);
@@ -260,13 +261,14 @@ fn a_stream_that_breaks_off_fails() {
 }
 
 #[test]
-fn a_failure_before_anything_is_an_error_event_alone() {
+fn a_failure_before_anything_is_raised_first() {
     use crate::codec::{ReplyCx, ServerCodec};
     let mut encoder = super::Server.encoder(ReplyCx::default());
     encoder.fail(&llm_types::ApiError::upstream(llm_types::ErrorKind::RateLimit, "slow down"));
     encoder.finish();
     let out = String::from_utf8(encoder.take().to_vec()).unwrap();
-    let events = events(&out);
-    assert_eq!(events.len(), 1, "{out}");
-    assert_eq!((&events[0]["type"], &events[0]["code"]), (&json!("error"), &json!("rate_limit_exceeded")));
+    let [error, failed] = &*events(&out) else { panic!("{out}") };
+    assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("rate_limit_exceeded")));
+    assert_eq!((&failed["type"], &failed["sequence_number"]), (&json!("response.failed"), &json!(1)));
+    assert_eq!(failed["response"]["error"], json!({"code": "rate_limit_exceeded", "message": "slow down"}));
 }
