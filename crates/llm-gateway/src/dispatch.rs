@@ -25,6 +25,7 @@ use crate::answer::{Reply, ReplyBody, paced, pause};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
+use crate::owner::Limit;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::{Failed, Labels};
@@ -55,6 +56,8 @@ pub(crate) struct Dispatch {
     /// What the `*` of a wildcard name stands for.
     pub(crate) star: Option<Box<str>>,
     pub(crate) deadline: Instant,
+    /// Who may serve it, where not everybody may.
+    pub(crate) limit: Limit,
 }
 
 /// An answer, and what its headers say.
@@ -88,6 +91,8 @@ struct Attempt {
     target: Arc<Target>,
     /// What is spoken there.
     dialect: Dialect,
+    /// The word that ids of its answers carry, where they have to say who made them.
+    owner: Option<Arc<str>>,
     in_flight: InFlight,
     started: Instant,
 }
@@ -112,6 +117,7 @@ impl Dispatch {
     pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer, Failed> {
         let group = Arc::clone(&self.group);
         let mut attempts = self.snapshot.router.attempts(&group, Instant::now(), self.deadline);
+        attempts.pass_over(|deployment| self.limit.against(deployment, self.star.as_deref()));
         let mut upstream = Duration::ZERO;
         let mut last: Option<ApiError> = None;
         let mut asked: Option<Labels> = None;
@@ -188,7 +194,9 @@ impl Dispatch {
         let target = backend.target(self.star.as_deref())?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let (in_flight, started) = (deployment.stats.begin(), Instant::now());
-        let attempt = Attempt { target, dialect, in_flight, started };
+        let keepers = self.snapshot.owners.speaking(dialect);
+        let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
+        let attempt = Attempt { target, dialect, owner, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             let mut changes = Changes::default();
@@ -225,13 +233,17 @@ impl Dispatch {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
                 if self.codec.reframes(self.peek.form) {
-                    let frame = self.codec.encoder(self.reply_cx(dialect));
+                    let frame = self.codec.encoder(self.reply_cx(&attempt));
                     Relay::reframe(codec.stream_tap(op), usage, frame)
                 } else {
-                    Relay::pass(codec.stream_tap(op), usage)
+                    let relay = Relay::pass(codec.stream_tap(op), usage);
+                    match attempt.owner.clone() {
+                        Some(owner) => relay.marked(self.codec, owner),
+                        None => relay,
+                    }
                 }
             } else {
-                let encoder = self.codec.encoder(self.reply_cx(dialect));
+                let encoder = self.codec.encoder(self.reply_cx(&attempt));
                 Relay::translate(codec.decoder(op, &cx), encoder)
             };
             return Ok((attempt.open(upstream, relay, left).await?, changes));
@@ -239,6 +251,8 @@ impl Dispatch {
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         let reply = if pass && !self.peek.stream {
             let tapped = codec.tap(op, &body)?;
+            let marked = attempt.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            let body = marked.unwrap_or(body);
             attempt.reply(ReplyBody::Whole { body, usage: tapped.usage })
         } else {
             let output = codec.decode(op, &body, &cx)?;
@@ -286,7 +300,7 @@ impl Dispatch {
             }
         }
         let usage = output.usage().cloned();
-        let cx = self.reply_cx(attempt.dialect);
+        let cx = self.reply_cx(&attempt);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
@@ -333,7 +347,7 @@ impl Dispatch {
         )))
     }
 
-    fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
+    fn reply_cx(&self, attempt: &Attempt) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
         let vectors = match &self.call {
             Some(Call::Embed(request)) => request.encoding,
@@ -347,9 +361,9 @@ impl Dispatch {
             created: unix_now(),
             form: self.peek.form,
             vectors,
-            upstream: Some(upstream),
+            upstream: Some(attempt.dialect),
             request: self.head.body().clone(),
-            owner: None,
+            owner: attempt.owner.clone(),
         }
     }
 }
@@ -384,7 +398,7 @@ impl Dispatch {
     }
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     !kind.starts_with(b"application/json")
 }

@@ -326,6 +326,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
 
+    /// Whether answers are kept under ids by the providers of this dialect. Only then are the next five asked.
+    fn keeps(&self) -> bool {
+        false
+    }
+
     /// What of a request only providers of this dialect can do, as the error for a client whose model has
     /// none; `None`: any provider can serve it.
     ///

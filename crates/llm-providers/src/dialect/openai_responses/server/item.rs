@@ -7,9 +7,7 @@
 use llm_types::chat::{Image, Media, Message, Opaque, Part, Role, Text, ToolCall, ToolCallKind, ToolResult};
 use llm_types::{Dialect, Members, Result, Str, wire_struct};
 
-use super::super::wire::{
-    CallOutput, CustomToolCall, FunctionCall, Input, Item, ItemReference, MessageItem, Raw,
-};
+use super::super::wire::{CallOutput, CustomToolCall, FunctionCall, Input, Item, MessageItem, Raw};
 use super::{part, reasoning};
 use crate::dialect::path::Path;
 
@@ -69,7 +67,6 @@ impl Turns {
             Item::FunctionOutput(output) | Item::CustomOutput(output) => self.output(output, path)?,
             Item::Reasoning(item) => reasoning::item(item, self),
             Item::Reference(reference) => {
-                let ItemReference { kind: _, id: _, extra: _ } = &reference;
                 if let Ok(json) = serde_json::value::to_raw_value(&reference) {
                     self.opaque("item_reference", Raw::from(json));
                 }
