@@ -57,6 +57,7 @@ impl Front {
 static FRONTS: &[Front] = &[
     Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat },
     Front { path: Path::Fixed("/completions"), dialect: Dialect::OpenaiCompletions, op: Op::Chat },
+    Front { path: Path::Fixed("/responses"), dialect: Dialect::OpenaiResponses, op: Op::Chat },
 ];
 
 /// What serves a request.

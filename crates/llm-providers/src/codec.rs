@@ -248,6 +248,28 @@ pub struct ReplyCx {
     pub owner: Option<Arc<str>>,
 }
 
+/// A request that goes on from what one deployment made.
+#[derive(Debug, Clone)]
+pub struct Owned {
+    /// The word in the id that says whose it is.
+    pub owner: String,
+    /// The request with the id as its owner knows it.
+    pub head: Head,
+    /// The member that holds the id.
+    pub param: &'static str,
+}
+
+/// A call about an answer that its provider keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The id, as the client gave it.
+    pub id: String,
+    /// The word in the id that says whose it is; `None`: it says nothing.
+    pub owner: Option<String>,
+    /// The path at the provider, with the id as the provider knows it.
+    pub path: String,
+}
+
 /// A client calling us.
 pub trait ServerCodec: Debug + Send + Sync {
     /// Reads what routing needs from a shallow scan of the body.
@@ -262,14 +284,6 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
-    /// Refuses what only providers of this dialect can be asked for, where a request goes to one of another.
-    ///
-    /// # Errors
-    /// [`llm_types::ErrorKind::BadRequest`] naming the member, and what to do.
-    fn portable(&self, _call: &Call) -> Result<()> {
-        Ok(())
-    }
-
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
@@ -278,6 +292,43 @@ pub trait ServerCodec: Debug + Send + Sync {
 
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
+
+    /// What of a request only providers of this dialect can do, as the error for a client whose model has
+    /// none; `None`: any provider can serve it.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] when a member at its top is of the wrong type.
+    fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
+        let _ = head;
+        Ok(None)
+    }
+
+    /// Who made what a request goes on from, where the request says it.
+    ///
+    /// # Errors
+    /// [`llm_types::ErrorKind::BadRequest`] when it cannot be read.
+    fn owned(&self, head: &Head) -> Result<Option<Owned>> {
+        let _ = head;
+        Ok(None)
+    }
+
+    /// A whole answer of this dialect with its owner in its ids; `None`: it needs none.
+    fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {
+        let _ = (body, owner);
+        None
+    }
+
+    /// An event of this dialect with its owner in its ids; `None`: it needs none.
+    fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
+        let _ = (event, owner);
+        None
+    }
+
+    /// What a route (without `/v1`) asks of the provider that keeps an answer; `None`: it is no such route.
+    fn kept(&self, method: &Method, path: &str) -> Option<Result<Kept>> {
+        let _ = (method, path);
+        None
+    }
 
     /// The header in which clients of this dialect look for the id of their request.
     fn request_id_header(&self) -> HeaderName {

@@ -23,6 +23,15 @@ impl Output {
         }
     }
 
+    /// The conversation turn, if it is one.
+    #[must_use]
+    pub fn as_chat(&self) -> Option<&Reply> {
+        match self {
+            Self::Chat(reply) => Some(reply),
+            Self::Tokens(_) | Self::Embed(_) => None,
+        }
+    }
+
     /// What it used, where the provider says it. Counting tokens uses none.
     #[must_use]
     pub fn usage(&self) -> Option<&crate::Usage> {

@@ -11,6 +11,7 @@ mod json;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;
+mod path;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -37,10 +38,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
         Dialect::OpenaiCompletions => Some(&openai_completions::Server),
-        Dialect::OpenaiResponses
-        | Dialect::OpenaiMedia
-        | Dialect::Anthropic
-        | Dialect::Gemini
-        | Dialect::Mock => None,
+        Dialect::OpenaiResponses => Some(&openai_responses::Server),
+        Dialect::OpenaiMedia | Dialect::Anthropic | Dialect::Gemini | Dialect::Mock => None,
     }
 }

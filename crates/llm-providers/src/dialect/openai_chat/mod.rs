@@ -7,9 +7,10 @@
 //! in one place to a body that is passed through and to one that is written anew.
 
 mod client;
-mod path;
 mod server;
 mod wire;
+
+use super::path;
 
 pub use client::Client;
 pub(super) use client::{ask_for_usage, failure, is_for_gateway, read_usage};

@@ -3,7 +3,11 @@
 //! A conversation is a flat list of items here (messages, calls, outputs, reasoning), not turns with
 //! content. `wire` serves both halves of the dialect.
 
+mod seal;
+mod server;
 mod wire;
+
+pub use server::Server;
 
 #[cfg(test)]
 mod tests;

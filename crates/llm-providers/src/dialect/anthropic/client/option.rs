@@ -225,7 +225,8 @@ impl<'r> Encoder<'r, '_> {
         let Delivery { stream, include_usage: _, include_obfuscation, service_tier, store } = delivery;
         out.stream = stream.then_some(true);
         self.refuse(include_obfuscation.as_ref(), "stream_options.include_obfuscation");
-        self.refuse(store.as_ref(), "store");
+        // A provider that keeps nothing is what `false` asks for.
+        self.refuse(store.as_ref().filter(|store| **store), "store");
         out.service_tier = service_tier.as_deref().map(|tier| match tier {
             "default" | "standard_only" => "standard_only".into(),
             "auto" => "auto".into(),

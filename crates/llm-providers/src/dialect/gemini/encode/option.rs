@@ -185,7 +185,8 @@ pub(super) fn delivery<'a>(delivery: &'a Delivery, cx: &mut Cx<'_>) -> Option<Co
     if *include_obfuscation == Some(true) {
         cx.changes.dropped("stream_options.include_obfuscation", NO_COUNTERPART);
     }
-    cx.no_counterpart("store", store.as_ref());
+    // A provider that keeps nothing is what `false` asks for.
+    cx.no_counterpart("store", store.as_ref().filter(|store| **store));
     Some(match service_tier.as_deref()? {
         "auto" => Cow::Borrowed("priority"),
         "default" => Cow::Borrowed("standard"),

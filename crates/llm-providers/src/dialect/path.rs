@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 /// A place in the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Path<'p> {
+pub(in crate::dialect) enum Path<'p> {
     /// The request itself.
     Root,
     /// A member.
@@ -21,23 +21,23 @@ pub(super) enum Path<'p> {
 
 impl<'p> Path<'p> {
     /// A member of what is here.
-    pub(super) fn key(&'p self, name: &'p str) -> Path<'p> {
+    pub(in crate::dialect) fn key(&'p self, name: &'p str) -> Path<'p> {
         Path::Key(self, name)
     }
 
     /// An element of the list that is here.
-    pub(super) fn index(&'p self, index: usize) -> Path<'p> {
+    pub(in crate::dialect) fn index(&'p self, index: usize) -> Path<'p> {
         Path::Index(self, index)
     }
 
     /// An error about what is here.
-    pub(super) fn error(&self, what: impl fmt::Display) -> ApiError {
+    pub(in crate::dialect) fn error(&self, what: impl fmt::Display) -> ApiError {
         let path = self.to_string();
         ApiError::bad_request(format!("`{path}` {what}")).with_param(path)
     }
 
     /// Reads the JSON that is here.
-    pub(super) fn read<'a, T: Deserialize<'a>>(&self, json: &'a str) -> Result<T> {
+    pub(in crate::dialect) fn read<'a, T: Deserialize<'a>>(&self, json: &'a str) -> Result<T> {
         serde_json::from_str(json).map_err(|error| {
             let mut path = self.to_string();
             path.push_str(&locate(json, &error));

@@ -1,0 +1,78 @@
+//! A client calls us.
+//!
+//! A conversation is a flat list of items here. Reading gathers the items of one turn of the model into one
+//! message; writing opens an item for each part. What only another dialect's provider can read travels as a
+//! reasoning item ([`super::seal`]), so that thinking models keep their thoughts behind this front too.
+
+mod bound;
+mod decode;
+mod encode;
+mod error;
+mod id;
+mod item;
+mod json;
+mod option;
+mod owner;
+mod part;
+mod reasoning;
+mod response;
+mod stream;
+mod tool;
+mod usage;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use llm_types::{ApiError, Call, Head, Op, Output, Result};
+
+use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
+
+/// The half that a client calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Server;
+
+impl ServerCodec for Server {
+    fn peek(&self, head: &Head, _asked: &Asked) -> Result<Peek> {
+        decode::peek(head)
+    }
+
+    fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {
+        match asked.op {
+            Op::Chat => decode::request(body).map(Call::from),
+            other => Err(ApiError::bad_request(format!(
+                "the Responses API cannot carry {other}: use the route of that operation"
+            ))),
+        }
+    }
+
+    fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {
+        encode::output(output, cx)
+    }
+
+    fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>) {
+        (error.status(), error::body(error))
+    }
+
+    fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::new(cx))
+    }
+
+    fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
+        bound::bound(head)
+    }
+
+    fn owned(&self, head: &Head) -> Result<Option<Owned>> {
+        owner::owned(head)
+    }
+
+    fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {
+        owner::mark(body, owner)
+    }
+
+    fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
+        owner::mark_event(event, owner)
+    }
+
+    fn kept(&self, method: &Method, path: &str) -> Option<Result<Kept>> {
+        owner::kept(method, path)
+    }
+}
