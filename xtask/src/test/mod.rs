@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything from a fresh clone to one summary line.
 //!
-//! The tests start the real binaries and drive them with the official Python SDK, so both are made ready
+//! The tests start the real binaries and drive them with the official SDKs, so both are made ready
 //! first. A test that is skipped or ignored is a failure: a green run means that everything ran.
 
+mod apt;
+mod node;
 mod python;
 mod summary;
 
@@ -26,7 +28,10 @@ const SUMMARY_LIFE: Duration = Duration::from_secs(3600);
 /// Runs all tests, and keeps the runner's summary for [`summarise`].
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let _ = fs::remove_file(summary_file(workspace));
-    let mut environment = vec![("LLM_PYTHON", python::ready(workspace)?.into_os_string())];
+    let mut environment = vec![
+        ("LLM_PYTHON", python::ready(workspace)?.into_os_string()),
+        ("LLM_NODE", node::ready(workspace)?.into_os_string()),
+    ];
     if let Some(recordings) = recordings(workspace)? {
         environment.push(("LLM_RECORDINGS", recordings.into_os_string()));
     }
