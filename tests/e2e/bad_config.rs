@@ -61,8 +61,14 @@ fn certificates_that_cannot_be_used_are_the_configurations_fault() {
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let tls = |path: &str| format!("[server]\ntls = {{ cert = \"{path}\", key = \"{path}\" }}\n");
-    check(&tls("/no/such.pem"), &["server.tls.cert", "/no/such.pem"]);
-    check(&tls(empty.to_str().unwrap()), &["server.tls.cert", "no certificate"]);
+    check(&tls("/no/such.pem"), &["gateway.toml:2", "^", "/no/such.pem"]);
+    check(&tls(empty.to_str().unwrap()), &["gateway.toml:2", "^", "no certificate"]);
+    // PEM in form, and no certificate in content: only the TLS library knows.
+    let pem = |kind: &str| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+    std::fs::write(&empty, pem("CERTIFICATE") + &pem("PRIVATE KEY")).unwrap();
+    check(&tls(empty.to_str().unwrap()), &["server.tls"]);
+    let ca = format!("[upstream]\nextra_ca = \"{}\"\n", empty.display());
+    check(&ca, &["upstream.extra_ca"]);
 }
 
 #[test]

@@ -181,10 +181,13 @@ async fn the_wait_that_a_provider_asks_for_is_told_to_the_client() {
     let gateway = Gateway::start(
         &model("smart", &[openai(&upstream)]).replace("deployments", "retries = 0\ndeployments"),
     );
-    upstream.always(error(429).header("retry-after", "17"));
-    let reply = gateway.chat(&chat("smart")).await;
-    reply.error(429);
-    assert_eq!(reply.header("retry-after"), "17");
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    for (asked, told) in [("17", "17"), ("3600", "3600"), ("Sun, 06 Nov 1994 09:49:38 GMT", "3601")] {
+        upstream.push(error(429).header(date.0, date.1).header("retry-after", asked));
+        let reply = gateway.chat(&chat("smart")).await;
+        reply.error(429);
+        assert_eq!(reply.header("retry-after"), told, "{asked}");
+    }
 }
 
 #[tokio::test]

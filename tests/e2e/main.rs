@@ -1,4 +1,5 @@
-//! End-to-end tests: the real gateway binary on loopback, scripted upstreams behind it, plain HTTP before it.
+//! End-to-end tests: the real gateway binary on loopback, scripted upstreams behind it, plain HTTP or llmctl
+//! before it.
 //!
 //! Each test starts its own gateway, so that none can lean on what another left behind. Nothing sleeps to
 //! wait for something: upstreams are held by gates, and every wait ends by itself.
@@ -17,6 +18,7 @@ mod failover;
 mod failover_stream;
 mod header;
 mod key;
+mod llmctl;
 mod models;
 mod pass;
 mod pass_stream;

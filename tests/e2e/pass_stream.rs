@@ -48,6 +48,28 @@ async fn a_stream_that_is_complete_but_not_closed_by_its_upstream_is_closed_for_
 }
 
 #[tokio::test]
+async fn the_usage_of_a_stream_that_ends_without_a_blank_line_reaches_the_client() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
+    let mut events = openai_stream(3, IncludeUsage::Yes);
+    let whole = events.concat();
+    assert_eq!(events.pop().as_deref(), Some("data: [DONE]\n\n"));
+    let usage = events.pop().unwrap();
+    for end in ["", "\n"] {
+        let last = format!("{}{end}", usage.trim_end());
+        let script = events.iter().cloned().chain([last]);
+        upstream.push(Script::sse(script.clone()));
+        upstream.push(Script::sse(script));
+        let mut request = streamed("smart");
+        request["stream_options"] = json!({"include_usage": true});
+        let reply = gateway.stream(&request).await.whole().await;
+        assert_eq!(reply.text(), whole, "{end:?}");
+        let reply = gateway.stream(&streamed("smart")).await.whole().await;
+        assert_eq!(reply.text(), openai_stream(3, IncludeUsage::No).concat(), "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn usage_is_asked_for_and_kept_back_from_who_did_not_ask() {
     let upstream = Upstream::start().unwrap();
     let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     /// Check, describe and show configurations of the gateway.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the manual page, in roff: `llmctl man > llmctl.1`.
+    Man,
     /// Print the completions of a shell, to be sourced or installed.
     Completions {
         /// Which shell.
@@ -103,7 +105,13 @@ pub(crate) struct ModelsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check files and say everything that is wrong with them.
+    ///
+    /// Variables and secrets that are not set here, and providers without a key, are warnings: the gateway may
+    /// run elsewhere. With --strict warnings are errors, for a check where it will run.
     Check {
+        /// Take warnings for errors.
+        #[arg(long)]
+        strict: bool,
         /// The files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,

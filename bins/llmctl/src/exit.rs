@@ -57,6 +57,8 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         use ErrorKind as K;
         match self {
+            // A gateway that reached no provider says so in a code; its status alone does not tell.
+            Self::Call(error) if error.public_code() == ErrorKind::Connection.code() => Exit::Unreachable,
             Self::Call(error) => match error.kind {
                 K::Auth | K::Permission => Exit::Auth,
                 K::Connection => Exit::Unreachable,
@@ -153,5 +155,8 @@ mod tests {
         check(ErrorKind::RateLimit, Exit::Limit);
         check(ErrorKind::BadRequest, Exit::Failed);
         check(ErrorKind::NotFound, Exit::Failed);
+        check(ErrorKind::BadGateway, Exit::Failed);
+        let told = ApiError::upstream(ErrorKind::BadGateway, "x").with_code("upstream_unreachable");
+        assert_eq!(Failure::from(told).exit(), Exit::Unreachable);
     }
 }

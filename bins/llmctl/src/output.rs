@@ -67,6 +67,10 @@ impl Output {
     ) -> Result<(), Failure> {
         let mut table = Table::new();
         table.load_style(NOTHING).set_header(header).add_rows(rows);
+        // Words begin where the line does, so that other programs find them.
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 2));
+        });
         Ok(writeln!(self.out, "{}", table.trim_fmt())?)
     }
 

@@ -17,10 +17,27 @@ pub trait Env: Debug {
     /// # Errors
     /// When it cannot be read, is not UTF-8 or is longer than [`MAX_FILE`].
     fn file(&self, path: &str) -> io::Result<String>;
+
+    /// The text of a PEM file, which may be a bundle of many certificates.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not UTF-8 or is longer than [`MAX_PEM`].
+    fn pem(&self, path: &str) -> io::Result<String> {
+        self.file(path)
+    }
+
+    /// Whether the configuration is looked at away from where it will run: variables and secrets that are not
+    /// here are then worth a warning, and no fault of the file.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 /// The longest file that `${file:…}` reads: a secret, not a data set.
 pub const MAX_FILE: u64 = 64 * 1024;
+
+/// The longest PEM file that is read: the bundle of a whole system is a fraction of it.
+pub const MAX_PEM: u64 = 16 * 1024 * 1024;
 
 /// The environment and the files of this process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,12 +49,42 @@ impl Env for ProcessEnv {
     }
 
     fn file(&self, path: &str) -> io::Result<String> {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-        if u64::try_from(text.len()).is_ok_and(|len| len > MAX_FILE) {
-            return Err(io::Error::other("the file is longer than 64 KiB, which is no secret"));
-        }
-        Ok(text)
+        read(path, MAX_FILE, "the file is longer than 64 KiB, which is no secret")
+    }
+
+    fn pem(&self, path: &str) -> io::Result<String> {
+        read(path, MAX_PEM, "the file is longer than 16 MiB, which is no certificate")
+    }
+}
+
+fn read(path: &str, most: u64, too_long: &str) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > most) {
+        return Err(io::Error::other(too_long.to_owned()));
+    }
+    Ok(text)
+}
+
+/// An environment that is not the one in which the gateway will run.
+#[derive(Debug, Clone, Copy)]
+pub struct Elsewhere<'e>(pub &'e dyn Env);
+
+impl Env for Elsewhere<'_> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.var(name)
+    }
+
+    fn file(&self, path: &str) -> io::Result<String> {
+        self.0.file(path)
+    }
+
+    fn pem(&self, path: &str) -> io::Result<String> {
+        self.0.pem(path)
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        true
     }
 }
 

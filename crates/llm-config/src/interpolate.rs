@@ -19,6 +19,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) help: String,
+    /// The reference is well-formed, and what it names is not here.
+    pub(crate) absent: bool,
 }
 
 /// Replaces every reference in `text`; `None`: there is none.
@@ -40,6 +42,7 @@ pub(crate) fn resolve(text: &str, env: &dyn Env) -> Result<Option<Resolved>, Pro
             return Err(Problem {
                 message: "`${` is not closed".to_owned(),
                 help: "write ${NAME}, or $${ for a literal ${".to_owned(),
+                absent: false,
             });
         };
         let value = lookup(name, env)?;
@@ -71,6 +74,7 @@ fn lookup(name: &str, env: &dyn Env) -> Result<String, Problem> {
         let text = env.file(path).map_err(|error| Problem {
             message: format!("cannot read the file `{path}`: {error}"),
             help: "create it, or correct the path; it must hold UTF-8 text".to_owned(),
+            absent: error.kind() == std::io::ErrorKind::NotFound,
         })?;
         return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
     }
@@ -80,11 +84,13 @@ fn lookup(name: &str, env: &dyn Env) -> Result<String, Problem> {
         return Err(Problem {
             message: format!("`{name}` is not the name of an environment variable"),
             help: "write ${NAME} or ${file:/path}, or $${ for a literal ${".to_owned(),
+            absent: false,
         });
     }
     env.var(name).ok_or_else(|| Problem {
         message: format!("the environment variable {name} is not set"),
         help: format!("set it, for example `export {name}=…`, before the start"),
+        absent: true,
     })
 }
 

@@ -17,7 +17,7 @@ mod walk;
 
 pub use check::Known;
 pub use diag::{Code, Diagnostic, DiagnosticJson, Report, Severity, Style, render_all};
-pub use env::{Env, FixedEnv, ProcessEnv};
+pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
     Auth, Backoff, BackoffOverride, Config, Cors, Deployment, KeyRule, Log, LogFormat, LogLevel, Model,

@@ -80,6 +80,20 @@ impl<'i> Places<'i> {
         Some(value.span())
     }
 
+    /// Whether the value at `path` stands in the file.
+    pub(crate) fn is_written(&self, path: &Path) -> bool {
+        let mut table = self.0.as_ref().map(Spanned::get_ref);
+        let mut steps = path.0.iter().peekable();
+        while let (Some(Step::Key(key)), Some(here)) = (steps.next(), table) {
+            let value = here.get(key.as_str()).map(Spanned::get_ref);
+            if steps.peek().is_none() {
+                return value.is_some();
+            }
+            table = value.and_then(DeValue::as_table);
+        }
+        false
+    }
+
     /// The document as a value of its type.
     pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, toml::de::Error> {
         let document = self.0.clone().ok_or_else(|| toml::de::Error::custom("there is no document"))?;

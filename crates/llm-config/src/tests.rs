@@ -5,10 +5,16 @@ use std::time::Duration;
 use llm_types::{AuthStyle, Dialect, Op, ProviderSpec};
 use serde_json::Value;
 
-use crate::{Code, Config, FixedEnv, Known, Report, Severity, Style};
+use crate::{Code, Config, Elsewhere, FixedEnv, Known, Report, Severity, Style};
+
+fn pem(kind: &str) -> String {
+    format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")
+}
 
 fn parse(text: &str) -> Result<Config, Report> {
-    let env = FixedEnv::new([("KEY", "sk-very-secret"), ("HOST", "vllm.internal")]);
+    let mut env = FixedEnv::new([("KEY", "sk-very-secret"), ("HOST", "vllm.internal")]);
+    env.files.insert("c.pem".to_owned(), pem("CERTIFICATE"));
+    env.files.insert("k.pem".to_owned(), pem("PRIVATE KEY"));
     Config::parse("gateway.toml", text, &env, Known::default()).map(|(config, _)| config)
 }
 
@@ -148,6 +154,69 @@ fn settings_without_effect_are_warned_about() {
     let (_, warnings) = Config::parse("f", text, &env, Known::default()).unwrap();
     let places: Vec<_> = warnings.iter().map(|one| (one.position(), one.code())).collect();
     assert_eq!(places, [(Some((4, 11)), Code::NoEffect), (Some((5, 23)), Code::NoEffect)]);
+}
+
+#[test]
+fn defaults_are_not_warned_about() {
+    let check = |text: &str, count: usize| {
+        let (_, warnings) = Config::parse("f", text, &FixedEnv::default(), Known::default()).unwrap();
+        assert_eq!(warnings.len(), count, "{text}: {warnings:?}");
+    };
+    check("[server]\nrequest_timeout = '1m'\n", 0);
+    check("[server]\nrequest_timeout = '1s'\n[router]\nretries = 1\n", 0);
+    check("[router]\ntimeout = '5s'\n", 0);
+    check("[router]\ntimeout = '5s'\nfirst_token_timeout = '6s'\n", 1);
+    check("[server]\nrequest_timeout = '1m'\n[router]\ntimeout = '61s'\n", 1);
+}
+
+#[test]
+fn certificates_and_keys_are_looked_at() {
+    let (cert, key) = (&*pem("CERTIFICATE"), &*pem("PRIVATE KEY"));
+    let mut env = FixedEnv::default();
+    for (name, text) in
+        [("c", cert), ("k", key), ("text", "hello"), ("cut", cert.split("-----END").next().unwrap())]
+    {
+        env.files.insert(name.to_owned(), text.to_owned());
+    }
+    let check = |text: &str, expect: &[((usize, usize), &str)]| {
+        let found: Vec<_> = match Config::parse("f", text, &env, Known::default()) {
+            Ok((_, warnings)) => warnings,
+            Err(report) => report.diagnostics().to_vec(),
+        };
+        assert_eq!(found.len(), expect.len(), "{text}: {found:?}");
+        for (one, (place, part)) in found.iter().zip(expect) {
+            assert_eq!(one.position(), Some(*place), "{one}");
+            assert!(one.to_string().contains(part), "{one}");
+        }
+    };
+    check("[server]\ntls = { cert = 'c', key = 'k' }\n[upstream]\nextra_ca = 'c'\n", &[]);
+    check("[server]\ntls = { cert = 'nope', key = 'k' }\n", &[((2, 16), "cannot read the file `nope`")]);
+    check("[server]\ntls = { cert = 'text', key = 'k' }\n", &[((2, 16), "holds no certificate")]);
+    check("[server]\ntls = { cert = 'cut', key = 'k' }\n", &[((2, 16), "`cut` is not PEM")]);
+    check("[server]\ntls = { cert = 'k', key = 'k' }\n", &[((2, 16), "holds no certificate")]);
+    check("[server]\ntls = { cert = 'c', key = 'c' }\n", &[((2, 27), "holds no private key")]);
+    check("[upstream]\nextra_ca = ''\n", &[((2, 12), "must be the path")]);
+    check("[upstream]\nextra_ca = 'text'\n", &[((2, 12), "holds no certificate")]);
+    check("[upstream]\n\nextra_ca = 'gone'\n", &[((3, 12), "cannot read")]);
+}
+
+#[test]
+fn away_from_where_it_runs_what_is_not_here_is_a_warning() {
+    let text = "[server]\nlisten = '${LISTEN}'\nrequest_timeout = '${TIMEOUT}'\n[auth]\nmaster_key = '${KEY}'\n\
+                [[providers]]\nname = 'own'\ndialect = 'openai_chat'\napi_base = '${BASE}/v1'\n\
+                api_key = '${file:/run/secrets/own}'\n";
+    let env = FixedEnv::default();
+    let report = Config::parse("f", text, &env, Known::default()).unwrap_err();
+    assert!(report.diagnostics().iter().any(|one| one.code() == Code::Interpolation), "{report}");
+    let (config, warnings) = Config::parse("f", text, &Elsewhere(&env), Known::default()).unwrap();
+    let places: Vec<_> = warnings.iter().map(|one| (one.position().unwrap().0, one.code())).collect();
+    assert_eq!(places, [2, 3, 5, 9, 10].map(|line| (line, Code::Interpolation)));
+    assert!(config.auth.master_key.is_some());
+    // What is wrong on every machine stays wrong.
+    for wrong in ["[auth]\nmaster_key = '${KEY'\n", "[auth]\nmaster_key = '${1}'\n", "[server]\nx = '${A}'\n"]
+    {
+        assert!(Config::parse("f", wrong, &Elsewhere(&env), Known::default()).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Severity};
 use crate::env::Env;
 use crate::source::is_secret_name;
 use crate::{interpolate, later, value};
@@ -97,8 +97,11 @@ impl<'e> Walk<'e> {
                 Ok(Some(resolved)) => *text = resolved.into(),
                 Ok(None) => {}
                 Err(finding) => {
+                    // What will stand there is not known: a text may stay as it is written, the default takes
+                    // the place of anything else.
+                    let stays = finding.severity == Severity::Warning && is_free(at.schema);
                     self.findings.push(finding);
-                    return false;
+                    return stays;
                 }
             }
         }
@@ -141,8 +144,11 @@ impl<'e> Walk<'e> {
             }
             Ok(None) => {}
             Err(problem) => {
-                return Err(Finding::error(Code::Interpolation, Some(span.clone()), problem.message)
-                    .help(problem.help));
+                let mut finding = Finding::error(Code::Interpolation, Some(span.clone()), problem.message);
+                if problem.absent && self.env.is_elsewhere() {
+                    finding.severity = Severity::Warning;
+                }
+                return Err(finding.help(problem.help));
             }
         }
         Ok(None)
@@ -205,6 +211,13 @@ fn section_of(key: &str) -> Option<&'static str> {
     let has =
         |schema: &Value| schema.pointer("/properties").is_some_and(|members| members.get(key).is_some());
     sections.iter().find(|(_, schema)| has(schema)).map(|(name, _)| name.as_str())
+}
+
+/// Whether any text may stand there.
+fn is_free(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "string")
+        && schema.get("format").is_none()
+        && words(schema).is_none()
 }
 
 fn is_true(schema: &Value, name: &str) -> bool {

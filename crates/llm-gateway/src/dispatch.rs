@@ -262,7 +262,7 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = target.request(wire)?.map(RequestBody::from);
-        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim() && !rewritten })
+        Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim(dialect) && !rewritten })
     }
 
     /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.
@@ -320,6 +320,7 @@ impl Dispatch {
                 deadline: self.deadline.into(),
                 front: self.codec,
                 tasks: self.gateway.tasks().clone(),
+                stop: self.gateway.stop().clone(),
                 request_id: Arc::clone(&self.request_id),
                 in_flight: Some(reply.in_flight),
                 target: reply.target,

@@ -19,6 +19,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::relay::Relay;
+use crate::stop::{Heard, Stop};
 use crate::tasks::Tasks;
 use crate::ticket::Ticket;
 
@@ -57,7 +58,9 @@ pub(crate) struct Exchange {
     relay: Relay,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
-    /// Who the deadline wakes.
+    stop: Stop,
+    heard: Heard,
+    /// Who the deadline and the last call wake.
     woken: Option<Waker>,
     front: &'static dyn ServerCodec,
     tasks: Tasks,
@@ -85,6 +88,8 @@ pub(crate) struct Parts {
     pub(crate) front: &'static dyn ServerCodec,
     /// Where draining goes on.
     pub(crate) tasks: Tasks,
+    /// The last call.
+    pub(crate) stop: Stop,
     /// For the log.
     pub(crate) request_id: Arc<str>,
     /// Counts the call as running at its deployment.
@@ -96,12 +101,14 @@ pub(crate) struct Parts {
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, request_id, in_flight, target } = parts;
+        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, in_flight, target } = parts;
         Self {
             upstream: Some(upstream),
             relay,
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
+            heard: stop.heard(),
+            stop,
             woken: None,
             front,
             tasks,
@@ -130,12 +137,10 @@ impl Exchange {
                     self.upstream = None;
                     self.complete()
                 }
-                Poll::Pending => {
-                    if self.is_within_time(cx) {
-                        return Poll::Pending;
-                    }
-                    Err(ApiError::new(ErrorKind::Timeout, "the request took longer than request_timeout"))
-                }
+                Poll::Pending => match self.late(cx) {
+                    None => return Poll::Pending,
+                    Some(error) => Err(error),
+                },
             };
             if let Err(mut error) = result {
                 self.target.conceal(&mut error);
@@ -144,15 +149,21 @@ impl Exchange {
         }
     }
 
-    /// Whether the deadline has not come. The timer is asked again only when somebody else is to be woken:
-    /// that is once per stream, not once per chunk.
-    fn is_within_time(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Why the answer may not be waited for any longer, if so. The timers are asked again only when somebody
+    /// else is to be woken: that is once per stream, not once per chunk.
+    fn late(&mut self, cx: &mut Context<'_>) -> Option<ApiError> {
         let waker = cx.waker();
-        if self.woken.as_ref().is_some_and(|woken| woken.will_wake(waker)) {
-            return !self.deadline.is_elapsed();
+        if !self.woken.as_ref().is_some_and(|woken| woken.will_wake(waker)) {
+            self.woken = Some(waker.clone());
+            // Both tell again below that they are over.
+            let _ = self.deadline.as_mut().poll(cx);
+            let _ = self.heard.as_mut().poll(cx);
         }
-        self.woken = Some(waker.clone());
-        self.deadline.as_mut().poll(cx).is_pending()
+        if self.stop.is_told() {
+            return Some(Stop::error());
+        }
+        let message = "the request took longer than request_timeout";
+        self.deadline.is_elapsed().then(|| ApiError::new(ErrorKind::Timeout, message))
     }
 
     /// The answer is complete: settles, and lets the upstream's connection be used again.

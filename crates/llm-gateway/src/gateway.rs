@@ -21,6 +21,7 @@ use crate::front::{Named, Route, route};
 use crate::intake::BodyMemory;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::ticket::{FreeLedger, Ledger};
 use crate::{models, pipeline, respond};
@@ -35,6 +36,7 @@ pub struct Gateway {
     memory: BodyMemory,
     in_flight: Arc<AtomicUsize>,
     draining: AtomicBool,
+    stop: Stop,
 }
 
 /// Counts a request as running until its answer is sent.
@@ -59,6 +61,7 @@ impl Gateway {
             memory: BodyMemory::default(),
             in_flight: Arc::default(),
             draining: AtomicBool::new(false),
+            stop: Stop::default(),
         }
     }
 
@@ -74,9 +77,18 @@ impl Gateway {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// From now on `/health/ready` says no.
+    /// From now on `/health/ready` says no, and no request to a model is taken.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends the requests that still run: with an error, or an error event where the answer has begun.
+    pub fn end_running(&self) {
+        self.stop.tell();
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -98,8 +110,14 @@ impl Gateway {
     /// Counts a request in.
     ///
     /// # Errors
-    /// 503 when as many are running as may (`server.max_in_flight`).
+    /// 503 when as many are running as may (`server.max_in_flight`), and while the gateway stops.
     pub(crate) fn enter(&self, limit: usize) -> Result<Running> {
+        if self.draining.load(Ordering::Acquire) {
+            let message = "the gateway is stopping and takes no more requests: ask again";
+            let mut error = ApiError::new(ErrorKind::Unavailable, message);
+            error.retry_after = Some(Duration::from_secs(1));
+            return Err(error);
+        }
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         let running = Running(Arc::clone(&self.in_flight));
         if limit > 0 && before >= limit {
@@ -121,7 +139,8 @@ impl Gateway {
         let snapshot = self.snapshot.load_full();
         let request_id: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let allow = cors::allowed(&snapshot.cors, request.headers());
-        if let Some(preflight) = cors::preflight(&request, allow.as_ref()) {
+        if let Some(mut preflight) = cors::preflight(&request, allow.as_ref()) {
+            cors::write(&snapshot.cors, preflight.headers_mut(), allow);
             return preflight;
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
@@ -170,7 +189,7 @@ impl Gateway {
             response
         });
         respond::write_request_id(response.headers_mut(), &request_id, front);
-        cors::write(response.headers_mut(), allow);
+        cors::write(&snapshot.cors, response.headers_mut(), allow);
         response
     }
 

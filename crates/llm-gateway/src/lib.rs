@@ -20,6 +20,7 @@ mod relay;
 mod respond;
 mod serve;
 mod snapshot;
+mod stop;
 mod tasks;
 mod ticket;
 pub mod tls;

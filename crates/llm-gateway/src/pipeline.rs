@@ -24,6 +24,7 @@ use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 use crate::ticket::Ticket;
 use crate::{intake, models, respond};
 
@@ -74,6 +75,7 @@ where
     let stream = peek.stream;
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
+    let stop = gateway.stop().clone();
     let mut dispatch = Dispatch {
         gateway,
         snapshot: Arc::clone(&snapshot),
@@ -97,13 +99,16 @@ where
 
     // dispatch, guard out, settle; the body is held until the answer is over
     let held = (running, share);
+    // Boxed: a future of this size costs more to move than to allocate.
+    let mut opening = Box::pin(async move {
+        let told = || Err(Failed::from(Stop::error()));
+        stop.unless_told(dispatch.run(ticket)).await.unwrap_or_else(told)
+    });
     if !stream {
-        // Boxed, as below: a future of this size costs more to move than to allocate.
-        let answer = Box::pin(dispatch.run(ticket)).await?;
+        let answer = opening.await?;
         drop(held);
         return Ok(respond_with(answer, &model, codec, started));
     }
-    let mut opening = Box::pin(dispatch.run(ticket));
     match timeout(SILENCE, &mut opening).await {
         Ok(answer) => Ok(respond_with(answer?, &model, codec, started).map(|body| body.holding(held))),
         Err(_) => {

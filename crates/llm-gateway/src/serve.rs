@@ -13,10 +13,14 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
 use crate::patience::{Bounds, Busy, Patience};
+
+/// How long an answer that is cut may take to say so, and background work to end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How the listener behaves.
 #[derive(Debug, Clone)]
@@ -48,41 +52,73 @@ pub async fn serve(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(options.idle_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    tokio::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = accept(&listener, &permits) => accepted,
-        };
-        let Some((stream, permit)) = accepted? else { continue };
-        let connection = Connection {
-            builder: builder.clone(),
-            gateway: Arc::clone(&gateway),
-            watcher: graceful.watcher(),
-            permit,
-            bounds: Bounds { head: options.header_timeout, idle: options.idle_timeout },
-        };
-        let tls = tls.clone();
-        gateway.tasks().spawn(async move {
-            match tls {
-                None => connection.run(stream).await,
-                Some(tls) => match tokio::time::timeout(connection.bounds.head, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection.run(stream).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!("TLS handshake timed out"),
-                },
-            }
-        });
+    let bounds = Bounds { head: options.header_timeout, idle: options.idle_timeout };
+    let mut door = Door { listener, permits, tls, builder, gateway: Arc::clone(&gateway), bounds };
+    tokio::select! {
+        () = shutdown => {}
+        failed = door.open(|| Some(graceful.watcher())) => return failed,
     }
-    drop(listener);
     gateway.begin_drain();
-    tracing::info!(timeout = ?options.drain_timeout, "draining: no new connections, running requests go on");
-    if tokio::time::timeout(options.drain_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!("drain_timeout is over: requests that still run are cut");
-        return Ok(());
+    tracing::info!(timeout = ?options.drain_timeout, "draining: no new requests, running ones go on");
+    // Who asks for our health is still told, on a connection for one question.
+    door.builder.http1().keep_alive(false);
+    tokio::select! {
+        () = end_running(&gateway, graceful, options.drain_timeout) => {}
+        failed = door.open(|| None) => return failed,
     }
-    gateway.tasks().drain(Duration::from_secs(1)).await;
+    drop(door);
+    gateway.tasks().drain(LAST_WORDS).await;
     Ok(())
+}
+
+/// Waits until every connection has ended, and ends those that do not in time.
+async fn end_running(gateway: &Gateway, graceful: GracefulShutdown, bound: Duration) {
+    let mut ended = std::pin::pin!(graceful.shutdown());
+    if timeout(bound, &mut ended).await.is_err() {
+        tracing::warn!("drain_timeout is over: requests that still run are cut");
+        gateway.end_running();
+        // A client that does not read its last words is left alone.
+        let _ = timeout(LAST_WORDS, ended).await;
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
+    builder: auto::Builder<TokioExecutor>,
+    gateway: Arc<Gateway>,
+    bounds: Bounds,
+}
+
+impl Door {
+    /// Serves each connection that comes in. A connection with a watcher is waited for at the end.
+    ///
+    /// Returns when the listener fails for good.
+    async fn open(&self, watcher: impl Fn() -> Option<Watcher>) -> io::Result<()> {
+        loop {
+            let Some((stream, permit)) = accept(&self.listener, &self.permits).await? else { continue };
+            let connection = Connection {
+                builder: self.builder.clone(),
+                gateway: Arc::clone(&self.gateway),
+                watcher: watcher(),
+                permit,
+                bounds: self.bounds,
+            };
+            let tls = self.tls.clone();
+            self.gateway.tasks().spawn(async move {
+                match tls {
+                    None => connection.run(stream).await,
+                    Some(tls) => match timeout(connection.bounds.head, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => connection.run(stream).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                        Err(_) => tracing::debug!("TLS handshake timed out"),
+                    },
+                }
+            });
+        }
+    }
 }
 
 /// The next connection; `None` after a failure that concerns only that connection.
@@ -113,7 +149,8 @@ fn is_fatal(error: &io::Error) -> bool {
 struct Connection {
     builder: auto::Builder<TokioExecutor>,
     gateway: Arc<Gateway>,
-    watcher: Watcher,
+    /// Waits for the connection at the end; without one nobody does.
+    watcher: Option<Watcher>,
     permit: OwnedSemaphorePermit,
     bounds: Bounds,
 }
@@ -129,9 +166,13 @@ impl Connection {
             let answer = Box::pin(gateway.handle(request));
             async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering))) }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let served = match self.watcher {
+            Some(watcher) => watcher.watch(connection).await,
+            None => connection.await,
+        };
         // A client that breaks its connection is not a fault of ours; what it cost is in the request's log.
-        if let Err(error) = self.watcher.watch(connection.into_owned()).await {
+        if let Err(error) = served {
             tracing::debug!(%error, "connection ended early");
         }
         drop(self.permit);

@@ -3,7 +3,7 @@
 //! The rules are texts and statuses that providers are known to use (`providers/errors.md`), in the
 //! order of that page: context window, content policy, the provider's own words, then the HTTP status.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -13,8 +13,6 @@ use llm_types::{ApiError, ErrorKind};
 const BODY_LIMIT: usize = 64 * 1024;
 /// The most of a provider's message that is repeated.
 const MESSAGE_LIMIT: usize = 4096;
-/// The longest wait that is obeyed.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a provider said of its failure, whatever shape it said it in. Absent fields are empty.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +50,7 @@ const CONTEXT: &[&str] = &[
     "request payload size exceeds",
     "prompt has too many tokens",
     "length limit exceeded",
+    "too many tokens: ",
 ];
 
 const POLICY: &[&str] = &[
@@ -77,6 +76,29 @@ const QUOTA: &[&str] = &[
     "exceeded your current quota",
 ];
 
+const AUTH: &[&str] = &[
+    "api key not valid",
+    "api_key_invalid",
+    "invalid api token",
+    "invalid_api_key",
+    "invalidapikey",
+    "no api key provided",
+    "a valid user token is required",
+    "invalid private key",
+    "authentication error",
+];
+
+const TIMEOUT: &[&str] = &[
+    "request timeout error",
+    "request timed out",
+    "timed out generating response",
+    "the read operation timed out",
+    "a timeout occurred",
+];
+
+/// One request that is over the limit of a whole minute: waiting does not make it smaller.
+const TOO_LARGE: &str = "request too large for";
+
 /// The class of a failure with this status and these words.
 #[must_use]
 pub fn classify(status: StatusCode, said: &Said<'_>) -> ErrorKind {
@@ -94,25 +116,47 @@ pub fn classify(status: StatusCode, said: &Said<'_>) -> ErrorKind {
     if any(POLICY) || prompt || said.code == "content_filter" {
         return ErrorKind::ContentPolicy;
     }
+    // DashScope's word for a rate, which its text calls a quota.
+    if text.contains("throttling.") {
+        return ErrorKind::RateLimit;
+    }
     if any(QUOTA) {
         return ErrorKind::Quota;
     }
     by_words(status, said, &text).unwrap_or_else(|| by_status(status))
 }
 
+/// Business codes of Z.AI, which come beside any status (`providers/errors.md`, section 4).
+const NUMBERS: &[(&str, ErrorKind)] = &[
+    ("1113", ErrorKind::Quota),
+    ("1261", ErrorKind::ContextWindow),
+    ("1301", ErrorKind::ContentPolicy),
+    ("1302", ErrorKind::RateLimit),
+    ("1303", ErrorKind::RateLimit),
+    ("1305", ErrorKind::RateLimit),
+];
+
 /// Words that mean more than the status they came with.
 fn by_words(status: StatusCode, said: &Said<'_>, text: &str) -> Option<ErrorKind> {
+    if let Some((_, kind)) = NUMBERS.iter().find(|(code, _)| *code == said.code) {
+        return Some(*kind);
+    }
     let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
     if any(&["model_not_found", "deploymentnotfound"]) {
         return Some(ErrorKind::NotFound);
     }
-    if any(&["api key not valid", "api_key_invalid", "invalid api token", "invalid_api_key"])
-        && (status.is_client_error() || status.is_success())
-    {
+    if any(AUTH) && (status.is_client_error() || status.is_success()) {
         return Some(ErrorKind::Auth);
     }
-    if any(&["service tier capacity exceeded", "token_quota_reached", "request too large for"])
+    // DashScope's: the account owes.
+    if said.code == "Arrearage" {
+        return Some(ErrorKind::Payment);
+    }
+    // 498 is an expired token elsewhere, and no room at Groq.
+    let full = status.as_u16() == 498 && text.contains("capacity exceeded");
+    if any(&["service tier capacity exceeded", "token_quota_reached", TOO_LARGE])
         || (said.code == "429" && status.is_server_error())
+        || full
     {
         return Some(ErrorKind::RateLimit);
     }
@@ -122,7 +166,7 @@ fn by_words(status: StatusCode, said: &Said<'_>, text: &str) -> Option<ErrorKind
     if any(&["overloaded_error"]) || said.code == "529" {
         return Some(ErrorKind::Overloaded);
     }
-    if any(&["request timeout error", "request timed out", "timed out generating response"]) {
+    if any(TIMEOUT) {
         return Some(ErrorKind::Timeout);
     }
     None
@@ -159,26 +203,72 @@ pub fn upstream_error(status: StatusCode, headers: &HeaderMap, said: &Said<'_>, 
     error.upstream_status = Some(status);
     error.code = (!said.code.is_empty()).then(|| said.code.to_owned());
     error.param = (!said.param.is_empty()).then(|| said.param.to_owned());
-    error.retry_after = retry_after(headers);
+    error.retry_after = retry_after(headers).or_else(|| {
+        // The last resort: only where waiting is the answer at all.
+        matches!(error.kind, ErrorKind::RateLimit).then(|| wait_in_words(said.message)).flatten()
+    });
     error.should_retry = header(headers, "x-should-retry").and_then(|word| word.parse().ok());
+    if error.kind == ErrorKind::RateLimit && said.message.to_lowercase().contains(TOO_LARGE) {
+        error.should_retry = error.should_retry.or(Some(false));
+    }
     let kept = body.get(..body.len().min(BODY_LIMIT)).unwrap_or_default();
     error.body = Some(Bytes::copy_from_slice(kept));
     error
 }
 
-/// How long the headers ask to wait: `retry-after-ms`, then `retry-after` in seconds; at most 60 s is
-/// obeyed, a longer wait is treated as 60 s by the cooldown and not slept.
+/// How long the headers ask to wait: `retry-after-ms`, then `retry-after` in seconds or as a date (RFC 9110
+/// section 10.2.3). It is what the provider says; whether so long a wait is obeyed is the router's to decide.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let ms = header(headers, "retry-after-ms").and_then(|value| value.parse::<f64>().ok());
-    let seconds = header(headers, "retry-after").and_then(|value| value.parse::<f64>().ok());
-    wait(ms.map(|ms| ms / 1000.0).or(seconds)?)
+    if let Some(ms) = ms {
+        return wait(ms / 1000.0);
+    }
+    let value = header(headers, "retry-after")?;
+    match value.parse() {
+        Ok(seconds) => wait(seconds),
+        Err(_) => until(value, headers),
+    }
 }
 
-/// A wait of so many seconds, as far as one is obeyed.
+/// How long it is until a date. The provider's own clock counts, where it tells the time.
+fn until(date: &str, headers: &HeaderMap) -> Option<Duration> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    let now = header(headers, "date").and_then(|now| httpdate::parse_http_date(now).ok());
+    Some(date.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
+}
+
+/// A wait of so many seconds; `None` for what is no time.
 pub(crate) fn wait(seconds: f64) -> Option<Duration> {
-    let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    Some(wait.min(RETRY_AFTER_LIMIT))
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// How long a message asks to wait, in the words of OpenAI and Groq: `Please try again in 1m2.5s`.
+fn wait_in_words(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("try again in ")?;
+    let word = rest.split_whitespace().next()?.trim_end_matches('.');
+    if word.is_empty() {
+        return None;
+    }
+    let mut rest = word;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let scale = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * scale;
+        rest = tail;
+    }
+    wait(seconds)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -225,21 +315,134 @@ mod tests {
         check(400, "The requested model 'x' does not exist", "model_not_found", ErrorKind::NotFound);
         check(413, "Request too large for model `x` on tokens per minute (TPM)", "", ErrorKind::RateLimit);
         check(529, "Overloaded", "", ErrorKind::Overloaded);
+        check(
+            400,
+            "too many tokens: total number of tokens cannot exceed 4081",
+            "",
+            ErrorKind::ContextWindow,
+        );
+        check(429, "Insufficient balance", "1113", ErrorKind::Quota);
+        check(400, "Prompt exceeds max length", "1261", ErrorKind::ContextWindow);
+        check(400, "unsafe or sensitive content", "1301", ErrorKind::ContentPolicy);
+        check(500, "High concurrency", "1302", ErrorKind::RateLimit);
+        check(403, "Authentication error", "10000", ErrorKind::Auth);
+        check(400, "A valid user token is required", "", ErrorKind::Auth);
+        check(400, "invalid private key", "", ErrorKind::Auth);
+        check(401, "", "InvalidApiKey", ErrorKind::Auth);
+        check(
+            400,
+            "Access denied, please make sure your account is in good standing.",
+            "Arrearage",
+            ErrorKind::Payment,
+        );
+        check(429, "You exceeded your current quota", "Throttling.AllocationQuota", ErrorKind::RateLimit);
+        check(429, "Token quota exceeded", "token_quota_exceeded", ErrorKind::RateLimit);
+        check(498, "Flex tier capacity exceeded", "capacity_exceeded", ErrorKind::RateLimit);
+        check(498, "invalid token", "", ErrorKind::Auth);
+        check(500, "The read operation timed out", "", ErrorKind::Timeout);
+        check(500, "A timeout occurred", "", ErrorKind::Timeout);
         check(418, "", "", ErrorKind::BadRequest);
         check(599, "", "", ErrorKind::Api);
     }
 
     #[test]
-    fn waits_are_read_and_bounded() {
-        let check = |name: &'static str, value: &'static str, expect: Option<u64>| {
-            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-            assert_eq!(retry_after(&headers), expect.map(Duration::from_millis), "{name}: {value}");
+    fn waits_are_read_in_every_form_and_not_cut() {
+        let check = |lines: &[(&'static str, &'static str)], expect: Option<u64>| {
+            let headers = HeaderMap::from_iter(
+                lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())),
+            );
+            assert_eq!(retry_after(&headers), expect.map(Duration::from_millis), "{lines:?}");
         };
-        check("retry-after", "2", Some(2000));
-        check("retry-after", "600", Some(60_000));
-        check("retry-after-ms", "150", Some(150));
-        check("retry-after", "-1", None);
-        check("retry-after", "soon", None);
+        check(&[("retry-after", "2")], Some(2000));
+        check(&[("retry-after", "1.5")], Some(1500));
+        check(&[("retry-after", "3600")], Some(3_600_000));
+        check(&[("retry-after-ms", "150"), ("retry-after", "1")], Some(150));
+        check(&[("retry-after", "-1")], None);
+        check(&[("retry-after", "1e300")], None);
+        check(&[("retry-after", "soon")], None);
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        check(&[date, ("retry-after", "Sun, 06 Nov 1994 08:51:40 GMT")], Some(123_000));
+        check(&[date, ("retry-after", "Sunday, 06-Nov-94 08:49:39 GMT")], Some(2000));
+        check(&[date, ("retry-after", "Sun Nov  6 08:49:38 1994")], Some(1000));
+        check(&[date, ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")], Some(0));
+        check(&[date, ("retry-after", "Sun, 99 Nov 1994 08:49:00 GMT")], None);
+        check(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(0));
+    }
+
+    #[test]
+    fn a_date_without_a_date_is_measured_by_our_clock() {
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
+        let headers = HeaderMap::from_iter([("retry-after".parse().unwrap(), date.parse().unwrap())]);
+        let wait = retry_after(&headers).unwrap();
+        assert!(wait > Duration::from_secs(500) && wait <= Duration::from_secs(600), "{wait:?}");
+    }
+
+    #[test]
+    fn waits_are_read_from_words_where_no_header_has_them() {
+        let check = |message: &str, expect: Option<u64>| {
+            let said = Said { message, ..Said::default() };
+            let error = upstream_error(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), &said, b"");
+            assert_eq!(error.retry_after, expect.map(Duration::from_millis), "{message}");
+        };
+        check("Rate limit reached. Please try again in 1.2s. Need more?", Some(1200));
+        check("Please try again in 280ms", Some(280));
+        check("Please try again in 1h2m3.5s.", Some(3_723_500));
+        check("Please try again in 7m12s.", Some(432_000));
+        check("Please try again in a while", None);
+        check("Please try again in 5 parsecs", None);
+        check("Please try again in .", None);
+        check("Please try again in s", None);
+        check("Please try again later", None);
+        let said = Said { message: "Please try again in 9s", ..Said::default() };
+        let headers = HeaderMap::from_iter([("retry-after".parse().unwrap(), "2".parse().unwrap())]);
+        let error = upstream_error(StatusCode::TOO_MANY_REQUESTS, &headers, &said, b"");
+        assert_eq!(error.retry_after, Some(Duration::from_secs(2)));
+        let error = upstream_error(StatusCode::BAD_REQUEST, &HeaderMap::new(), &said, b"");
+        assert_eq!(error.retry_after, None);
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        use ErrorKind as K;
+        let rows = [
+            (K::BadRequest, &[400, 405, 424, 434, 435][..]),
+            (K::Auth, &[401, 498]),
+            (K::Payment, &[402]),
+            (K::Permission, &[403]),
+            (K::NotFound, &[404]),
+            (K::Timeout, &[408, 499, 522, 524]),
+            (K::Conflict, &[409]),
+            (K::TooLarge, &[413]),
+            (K::Unprocessable, &[422]),
+            (K::RateLimit, &[425, 429]),
+            (K::Internal, &[500]),
+            (K::BadGateway, &[502]),
+            (K::Unavailable, &[503, 520, 521, 523, 525, 526, 527]),
+            (K::GatewayTimeout, &[504]),
+            (K::Overloaded, &[529]),
+            (K::Api, &[501, 505, 599, 302]),
+        ];
+        for (kind, statuses) in rows {
+            for status in statuses {
+                assert_eq!(by_status(StatusCode::from_u16(*status).unwrap()), kind, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_that_can_never_fit_is_not_asked_again() {
+        let check = |message: &str, header: Option<&str>, expect: Option<bool>| {
+            let said = Said { message, ..Said::default() };
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert("x-should-retry", header.parse().unwrap());
+            }
+            let error = upstream_error(StatusCode::TOO_MANY_REQUESTS, &headers, &said, b"");
+            assert_eq!((error.kind, error.should_retry), (ErrorKind::RateLimit, expect), "{message}");
+        };
+        check("Request too large for gpt-4o on tokens per min (TPM)", None, Some(false));
+        check("Request too large for gpt-4o on tokens per min (TPM)", Some("true"), Some(true));
+        check("Rate limit reached for gpt-4o", None, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use llm_types::{Changes, Edits, Head, MessageQuirk, ProviderSpec, Quirks, Result, Str};
+use llm_types::{Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, Result, Str};
 
 use crate::codec::{EncodeCx, WireRequest};
 
@@ -13,15 +13,31 @@ use crate::codec::{EncodeCx, WireRequest};
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     provider: &'a str,
-    model: &'a str,
+    model: Cow<'a, str>,
     /// The provider's own, then those of the rules that apply.
     quirks: Vec<&'a Quirks>,
 }
 
 impl<'a> Row<'a> {
-    /// The quirks for the model of `cx` at this effort.
+    /// The quirks for the model of `cx` at this effort, in the row's own dialect.
     pub(crate) fn new(spec: &'a ProviderSpec, model: &'a str, effort: Option<&'a str>) -> Self {
-        Self { provider: &spec.name, model, quirks: spec.quirks_for(model, effort).collect() }
+        Self::of(spec.dialect, spec, model, effort)
+    }
+
+    /// The quirks in one of the row's dialects. How models are named is the same in all of them.
+    pub(crate) fn of(
+        dialect: Dialect,
+        spec: &'a ProviderSpec,
+        model: &'a str,
+        effort: Option<&'a str>,
+    ) -> Self {
+        let prefixes = spec.quirks_for(model, effort).filter_map(|quirks| quirks.model_prefix.as_deref());
+        let name = match prefixes.last() {
+            Some(prefix) if !model.starts_with(prefix) => Cow::Owned(format!("{prefix}{model}")),
+            _ => Cow::Borrowed(model),
+        };
+        let quirks = spec.quirks_in(dialect, model, effort).collect();
+        Self { provider: &spec.name, model: name, quirks }
     }
 
     /// Whether messages have to respect this.
@@ -42,11 +58,18 @@ impl<'a> Row<'a> {
 
     /// The model as the body names it.
     pub(crate) fn model(&self) -> Cow<'a, str> {
-        let prefix = self.quirks.iter().rev().find_map(|quirks| quirks.model_prefix.as_deref());
-        match prefix {
-            Some(prefix) if !self.model.starts_with(prefix) => Cow::Owned(format!("{prefix}{}", self.model)),
-            _ => Cow::Borrowed(self.model),
-        }
+        self.model.clone()
+    }
+
+    /// The provider's word for the text value of a member, where it has another.
+    pub(crate) fn word_for(&self, name: &str, word: &str) -> Option<&'a str> {
+        let words = self.quirks.iter().rev().filter_map(|quirks| quirks.words.get(name));
+        words.filter_map(|words| words.get(word)).map(String::as_str).next()
+    }
+
+    /// The provider's name.
+    pub(crate) fn provider(&self) -> &'a str {
+        self.provider
     }
 
     /// Why something is dropped.

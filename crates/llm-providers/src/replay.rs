@@ -36,21 +36,17 @@ pub fn replay(reply: &Reply, sink: &mut dyn EventSink) -> Flow {
     }
 }
 
+/// Sends parts that came whole in the middle of a stream. `next` is the number of the next part.
+pub(crate) fn send_parts(parts: &[Part], choice: u32, next: &mut u32, sink: &mut dyn EventSink) -> Flow {
+    let mut out = Sender { sink, choice, part: *next };
+    let flow = out.parts(parts);
+    *next = out.part;
+    flow
+}
+
 fn send_choice(choice: &Choice, origin: Option<Dialect>, sink: &mut dyn EventSink) -> Flow {
     let mut out = Sender { sink, choice: choice.index, part: 0 };
-    let mut parts = choice.parts.iter().peekable();
-    while let Some(part) = parts.next() {
-        if !out.open(part)? {
-            continue;
-        }
-        out.body(part)?;
-        // A citation belongs to the part before it.
-        while let Some(Part::Citation(citation)) = parts.peek() {
-            out.citation(citation)?;
-            parts.next();
-        }
-        out.close()?;
-    }
+    out.parts(&choice.parts)?;
     if let Some(logprobs) = &choice.logprobs {
         out.delta(Delta::LogProbs(Cow::Borrowed(logprobs)))?;
     }
@@ -76,6 +72,23 @@ struct Sender<'s> {
 type Opened = std::ops::ControlFlow<(), bool>;
 
 impl Sender<'_> {
+    fn parts(&mut self, parts: &[Part]) -> Flow {
+        let mut parts = parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            if !self.open(part)? {
+                continue;
+            }
+            self.body(part)?;
+            // A citation belongs to the part before it.
+            while let Some(Part::Citation(citation)) = parts.peek() {
+                self.citation(citation)?;
+                parts.next();
+            }
+            self.close()?;
+        }
+        Flow::Continue(())
+    }
+
     fn open(&mut self, part: &Part) -> Opened {
         let start = match part {
             Part::Text(_) => PartStart::Text,

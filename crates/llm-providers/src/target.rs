@@ -167,10 +167,11 @@ impl Target {
         self.route.as_ref().map(|route| route.base().host())
     }
 
-    /// Whether answers need no mending for clients that speak the same dialect.
+    /// Whether answers in this dialect need no mending for clients that speak it too. What a row says of
+    /// its answers is about its own dialect.
     #[must_use]
-    pub fn answers_verbatim(&self) -> bool {
-        self.verbatim
+    pub fn answers_verbatim(&self, dialect: Dialect) -> bool {
+        self.verbatim || dialect != self.spec.dialect
     }
 
     /// A number that changes with every setting, key included, and tells none of them. It is the same in

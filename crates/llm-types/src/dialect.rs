@@ -29,6 +29,22 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    const ALL: [Self; 7] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::OpenaiCompletions,
+        Self::OpenaiMedia,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Mock,
+    ];
+
+    /// The dialect of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
     /// The name used in configuration, headers and logs.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -55,6 +55,12 @@ impl<'a> From<&'a str> for WireText<'a> {
     }
 }
 
+impl From<String> for WireText<'_> {
+    fn from(text: String) -> Self {
+        Self(Wtf8::from(text))
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for WireText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Wtf8::deserialize(deserializer).map(Self)

@@ -237,8 +237,11 @@ pub struct ModelRule {
     pub models: Vec<String>,
     /// Models it is not for.
     pub except: Vec<String>,
-    /// It holds only if the request's `reasoning_effort` is one of these (`default`: not given).
+    /// It holds only if the request's reasoning effort is one of these (`default`: not given).
     pub efforts: Vec<String>,
+    /// The dialect whose bodies it is about; `None`: the row's own. Dialects of one row name the same
+    /// thing differently, and the same models refuse other members in each.
+    pub dialect: Option<Dialect>,
     /// What they have to respect.
     #[serde(flatten)]
     pub quirks: Quirks,
@@ -262,14 +265,28 @@ impl ModelRule {
 }
 
 impl ProviderSpec {
-    /// The quirks that hold for a call: the provider's own, then those of every rule that applies.
+    /// The quirks that hold for a call in the row's own dialect: the provider's own, then those of every
+    /// rule that applies.
     pub fn quirks_for<'a>(
         &'a self,
         model: &'a str,
         effort: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Quirks> + Clone {
-        let rules = self.rules.iter().filter(move |rule| rule.applies(model, effort));
-        std::iter::once(&self.quirks).chain(rules.map(|rule| &rule.quirks))
+        self.quirks_in(self.dialect, model, effort)
+    }
+
+    /// The quirks that hold for a call in one of the row's dialects. The provider's own quirks and rules
+    /// that name no dialect are about the row's own: what they say of its members is not true of another's.
+    pub fn quirks_in<'a>(
+        &'a self,
+        dialect: Dialect,
+        model: &'a str,
+        effort: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Quirks> + Clone {
+        let own = (dialect == self.dialect).then_some(&self.quirks);
+        let is_about = move |rule: &&ModelRule| rule.dialect.unwrap_or(self.dialect) == dialect;
+        let rules = self.rules.iter().filter(is_about).filter(move |rule| rule.applies(model, effort));
+        own.into_iter().chain(rules.map(|rule| &rule.quirks))
     }
 
     /// Whether the provider or the model has this message quirk.
@@ -300,8 +317,10 @@ impl ProviderSpec {
         }
         match op {
             Op::Chat => match self.quirks_for(model, None).find_map(|quirks| quirks.only) {
-                Some(Op::Responses) => Dialect::OpenaiResponses,
-                Some(Op::Completion) => Dialect::OpenaiCompletions,
+                Some(Op::Responses) if self.operations.contains(&Op::Responses) => Dialect::OpenaiResponses,
+                Some(Op::Completion) if self.operations.contains(&Op::Completion) => {
+                    Dialect::OpenaiCompletions
+                }
                 _ => match client {
                     Some(Dialect::OpenaiResponses) if self.offers(Op::Responses, model) => {
                         Dialect::OpenaiResponses
@@ -365,6 +384,24 @@ mod tests {
     }
 
     #[test]
+    fn quirks_are_about_one_dialect() {
+        use Dialect::{OpenaiChat, OpenaiResponses};
+        let drops = |name: &str| Quirks { drop: vec![name.into()], ..Quirks::default() };
+        let rule =
+            |dialect, quirks| ModelRule { models: vec!["*".into()], dialect, quirks, ..ModelRule::default() };
+        let spec = ProviderSpec {
+            quirks: drops("a"),
+            rules: vec![rule(None, drops("b")), rule(Some(OpenaiResponses), drops("c"))],
+            ..ProviderSpec::default()
+        };
+        let dropped = |dialect| {
+            let quirks = spec.quirks_in(dialect, "m", None);
+            quirks.flat_map(|quirks| quirks.drop.clone()).collect::<Vec<_>>().concat()
+        };
+        assert_eq!((dropped(OpenaiChat), dropped(OpenaiResponses)), ("ab".into(), "c".into()));
+    }
+
+    #[test]
     fn a_call_goes_out_in_the_dialect_that_both_sides_share() {
         use Dialect::{Anthropic, OpenaiChat, OpenaiCompletions, OpenaiMedia, OpenaiResponses};
         let rule =
@@ -389,6 +426,8 @@ mod tests {
         check(Op::Chat, Some(OpenaiChat), "o1-pro", OpenaiResponses);
         check(Op::Chat, Some(Anthropic), "davinci-002", OpenaiCompletions);
         check(Op::Embed, None, "text-embedding-3-small", OpenaiMedia);
+        let without = ProviderSpec { operations: vec![Op::Chat], ..spec.clone() };
+        assert_eq!(without.dialect_for(Op::Chat, None, "o1-pro"), OpenaiChat);
         let claude = ProviderSpec { dialect: Anthropic, ..ProviderSpec::default() };
         assert_eq!(claude.dialect_for(Op::Chat, Some(OpenaiResponses), "claude"), Anthropic);
     }

@@ -116,6 +116,12 @@ impl<'a> From<&'a str> for Wtf8<'a> {
     }
 }
 
+impl From<String> for Wtf8<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text.into_bytes()))
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Wtf8<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Wtf8Visitor;

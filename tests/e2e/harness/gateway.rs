@@ -1,21 +1,17 @@
 //! Starts the real binary with a configuration of the test's own.
 
-use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::ExitStatus;
 
 use http::Method;
 use llm_testkit::{Program, Running};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::binary::{binary, foreign};
 use super::client::{Call, Client, Reply, Streaming};
 use super::{FAST, PATIENCE};
-
-/// Who tells the environment of a gateway apart from that of the tests: its keys must not leak in.
-const OURS: [&str; 5] = ["_KEY", "_BASE", "_URL", "_TOKEN", "_PROXY"];
 
 /// A running gateway; dropping it kills it.
 #[derive(Debug)]
@@ -76,18 +72,14 @@ impl Options {
 
     fn spawn(self) -> (Running, TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let mut program = Program::new(binary());
+        let mut program = Program::new(binary("gateway"));
         if let Some(config) = &self.config {
             let path = dir.path().join("gateway.toml");
             std::fs::write(&path, config).unwrap();
             program = program.args([Path::new("--config"), &path]);
         }
-        for (name, _) in env::vars() {
-            if OURS.iter().any(|suffix| name.to_ascii_uppercase().ends_with(suffix))
-                || name.starts_with("GATEWAY_")
-            {
-                program = program.env_remove(name);
-            }
+        for name in foreign() {
+            program = program.env_remove(name);
         }
         program = program.args(&self.args);
         for (name, value) in &self.env {
@@ -177,25 +169,4 @@ impl Drop for Gateway {
             eprintln!("--- the gateway's log\n{}", self.logs());
         }
     }
-}
-
-/// The binary under test: the one that `cargo xtask test` names, else it is built here.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match env::var_os("GATEWAY_BIN").filter(|path| !path.is_empty()) {
-        Some(path) => path.into(),
-        None => build(),
-    })
-}
-
-fn build() -> PathBuf {
-    // The test itself is <target>/<profile>/deps/e2e-….
-    let own = env::current_exe().unwrap();
-    let profile = own.ancestors().nth(2).unwrap();
-    let target = profile.parent().unwrap();
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "-p", "gateway", "-p", "llmctl", "--target-dir"]).arg(target);
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug/gateway")
 }

@@ -1,8 +1,10 @@
 //! What every test needs: a gateway of its own, a client, and configurations in one line.
 
+mod binary;
 mod client;
 mod config;
 mod gateway;
+mod llmctl;
 mod raw;
 
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 pub(crate) use client::Reply;
 pub(crate) use config::{FAST, anthropic, gemini, model, openai};
 pub(crate) use gateway::{Gateway, Options, refused};
+pub(crate) use llmctl::{Llmctl, llmctl};
 pub(crate) use raw::Raw;
 
 /// The longest wait for anything that must happen; generous, as machines that build are slow.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_config::{Config, Diagnostic, Env, Known, ProcessEnv, Severity, render_all};
+use llm_config::{Config, Diagnostic, Elsewhere, Env, Known, ProcessEnv, Severity, render_all};
 
 use crate::args::ConfigCommand;
 use crate::exit::{Exit, Failure};
@@ -12,7 +12,10 @@ use crate::output::Output;
 /// Carries a command out.
 pub(crate) fn run(command: ConfigCommand, out: &mut Output) -> Result<Exit, Failure> {
     match command {
-        ConfigCommand::Check { files } => check(&files, &ProcessEnv, out),
+        ConfigCommand::Check { strict, files } => {
+            let worst = if strict { Severity::Warning } else { Severity::Error };
+            check(&files, &Elsewhere(&ProcessEnv), worst, out)
+        }
         ConfigCommand::Schema => {
             write!(out.out, "{}", llm_config::schema())?;
             Ok(Exit::Ok)
@@ -21,7 +24,8 @@ pub(crate) fn run(command: ConfigCommand, out: &mut Output) -> Result<Exit, Fail
     }
 }
 
-fn check(files: &[PathBuf], env: &dyn Env, out: &mut Output) -> Result<Exit, Failure> {
+/// Checks files; what is at least as bad as `bad` makes them invalid.
+fn check(files: &[PathBuf], env: &dyn Env, bad: Severity, out: &mut Output) -> Result<Exit, Failure> {
     let mut all = Vec::new();
     for file in files {
         let (summary, diagnostics) = check_one(file, env);
@@ -36,7 +40,7 @@ fn check(files: &[PathBuf], env: &dyn Env, out: &mut Output) -> Result<Exit, Fai
     if out.json {
         out.json(&all.iter().map(Diagnostic::json).collect::<Vec<_>>())?;
     }
-    let bad = all.iter().any(|one| one.severity() == Severity::Error);
+    let bad = all.iter().any(|one| one.severity() <= bad);
     Ok(if bad { Exit::Config } else { Exit::Ok })
 }
 
@@ -79,7 +83,13 @@ fn show(file: &Path, env: &dyn Env, out: &mut Output) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Err(report) => {
-            writeln!(out.err, "{}", report.render(out.style))?;
+            match out.json {
+                true => {
+                    let all: Vec<_> = report.diagnostics().iter().map(Diagnostic::json).collect();
+                    writeln!(out.err, "{}", serde_json::to_string_pretty(&all)?)?;
+                }
+                false => writeln!(out.err, "{}", report.render(out.style))?,
+            }
             Ok(Exit::Config)
         }
     }
@@ -103,7 +113,8 @@ mod tests {
         let file =
             file("[[models]]\nname = 'a'\ndeployments = [{ model = 'openai/gpt-4o', api_key = 'sk' }]\n");
         let (mut output, out, _) = output(false);
-        let exit = check(&[file.path().to_owned()], &FixedEnv::default(), &mut output).unwrap();
+        let exit =
+            check(&[file.path().to_owned()], &FixedEnv::default(), Severity::Error, &mut output).unwrap();
         assert_eq!(exit, Exit::Ok);
         assert_eq!(out.text(), format!("{}: ok, 1 model\n", file.path().display()));
     }
@@ -114,25 +125,42 @@ mod tests {
             file("[server]\nlisen = 1\n[[models]]\nname = 'a'\ndeployments = [{ model = 'opanai/x' }]\n");
         let files = [file.path().to_owned()];
         let (mut text, out, _) = output(false);
-        assert_eq!(check(&files, &FixedEnv::default(), &mut text).unwrap(), Exit::Config);
+        assert_eq!(check(&files, &FixedEnv::default(), Severity::Error, &mut text).unwrap(), Exit::Config);
         assert!(out.text().contains("did you mean `listen`?"), "{}", out.text());
         assert!(out.text().ends_with("invalid, 2 errors\n"), "{}", out.text());
         let (mut json, out, _) = output(true);
-        check(&files, &FixedEnv::default(), &mut json).unwrap();
+        check(&files, &FixedEnv::default(), Severity::Error, &mut json).unwrap();
         let list: Vec<serde_json::Value> = serde_json::from_str(&out.text()).unwrap();
         let places: Vec<_> = list.iter().map(|one| (one["line"].as_u64(), one["code"].as_str())).collect();
         assert_eq!(places, [(Some(2), Some("unknown-key")), (Some(5), Some("unknown-provider"))]);
     }
 
-    #[test]
-    fn the_examples_fit_the_built_in_providers() {
+    fn examples() -> Vec<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config-examples");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
         assert!(!files.is_empty());
+        files
+    }
+
+    #[test]
+    fn the_examples_fit_the_built_in_providers() {
         let (mut output, out, _) = output(true);
-        assert_eq!(check(&files, &Everything, &mut output).unwrap(), Exit::Ok, "{}", out.text());
+        let exit = check(&examples(), &Everything, Severity::Warning, &mut output).unwrap();
+        assert_eq!(exit, Exit::Ok, "{}", out.text());
         assert_eq!(out.text(), "[]\n");
+    }
+
+    #[test]
+    fn the_examples_pass_on_a_machine_that_has_none_of_their_secrets() {
+        let bare = FixedEnv::default();
+        let (mut lenient, out, _) = output(false);
+        let exit = check(&examples(), &Elsewhere(&bare), Severity::Error, &mut lenient).unwrap();
+        assert_eq!(exit, Exit::Ok, "{}", out.text());
+        assert!(out.text().contains("OPENAI_KEY_MAIN is not set"), "{}", out.text());
+        let (mut strict, ..) = output(false);
+        let exit = check(&examples(), &Elsewhere(&bare), Severity::Warning, &mut strict).unwrap();
+        assert_eq!(exit, Exit::Config);
     }
 
     /// An environment in which every variable is set and every file is there.

@@ -3,6 +3,7 @@
 mod chat;
 mod completions;
 mod config;
+mod man;
 mod models;
 
 use crate::args::Command;
@@ -15,6 +16,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Config(command) => config::run(command, out),
+        Command::Man => man::run(out),
         Command::Completions { shell } => completions::run(shell, out),
     }
 }

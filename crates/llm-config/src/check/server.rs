@@ -36,13 +36,10 @@ impl Check<'_> {
             );
         }
         self.origins();
-        self.tls_paths();
+        self.pem_files();
         self.router();
         let upstream = root.key("upstream");
         self.not_zero(&upstream.key("connect_timeout"), config.upstream.connect_timeout);
-        if config.upstream.extra_ca.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            self.error(Code::BadValue, &upstream.key("extra_ca"), "must be the path of a PEM file");
-        }
     }
 
     fn origins(&mut self) {
@@ -65,30 +62,23 @@ impl Check<'_> {
         }
     }
 
-    fn tls_paths(&mut self) {
-        let config = self.config;
-        let Some(tls) = &config.server.tls else { return };
-        let path = Path::default().key("server").key("tls");
-        for (key, file) in [("cert", &tls.cert), ("key", &tls.key)] {
-            if file.as_os_str().is_empty() {
-                self.error(Code::BadValue, &path.key(key), "must be the path of a PEM file");
-            }
-        }
-    }
-
     fn router(&mut self) {
         let config = self.config;
         let (router, path) = (&config.router, Path::default().key("router"));
         self.not_zero(&path.key("timeout"), router.timeout);
         self.not_zero(&path.key("first_token_timeout"), router.first_token_timeout);
         self.backoff(&path.key("backoff"), router.backoff);
-        if router.timeout > config.server.request_timeout {
+        // Of defaults nobody has to be told.
+        let is_written = |path: &Path| self.places.is_written(path);
+        let (timeout, first) =
+            (is_written(&path.key("timeout")), is_written(&path.key("first_token_timeout")));
+        if timeout && router.timeout > config.server.request_timeout {
             self.no_effect(
                 &path.key("timeout"),
                 "longer than server.request_timeout, which ends the request first",
             );
         }
-        if router.first_token_timeout > router.timeout {
+        if first && router.first_token_timeout > router.timeout {
             self.no_effect(
                 &path.key("first_token_timeout"),
                 "longer than router.timeout, which ends the attempt first",

@@ -135,9 +135,13 @@ pub struct Rule {
     /// Models it is not for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// It holds only if the request's `reasoning_effort` is one of these (`default`: not given).
+    /// It holds only if the request's reasoning effort is one of these (`default`: not given).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub efforts: Vec<String>,
+    /// The wire format whose bodies it is about, where the provider speaks several; default: the
+    /// provider's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Word<Dialect>>,
     /// What they have to respect.
     #[serde(flatten)]
     pub quirks: Quirks,
@@ -260,7 +264,8 @@ impl Quirks {
 
 impl Rule {
     fn spec(self) -> ModelRule {
-        let Self { models, except, efforts, quirks } = self;
-        ModelRule { models, except, efforts, quirks: quirks.spec() }
+        let Self { models, except, efforts, dialect, quirks } = self;
+        let dialect = dialect.as_ref().map(Word::get);
+        ModelRule { models, except, efforts, dialect, quirks: quirks.spec() }
     }
 }

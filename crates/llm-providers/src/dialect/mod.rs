@@ -10,6 +10,7 @@ pub mod gemini;
 mod json;
 pub mod openai_chat;
 pub mod openai_completions;
+mod openai_error;
 pub mod openai_responses;
 mod path;
 mod scalar;
@@ -28,7 +29,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
-        Dialect::OpenaiResponses | Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::OpenaiResponses => Some(&openai_responses::Client),
+        Dialect::OpenaiMedia | Dialect::Mock => None,
     }
 }
 

@@ -2,4 +2,4 @@
 
 mod sse;
 
-pub use sse::{SseEvent, SseFrames, split_event};
+pub use sse::{SseEvent, SseFrames, is_whole, split_event};

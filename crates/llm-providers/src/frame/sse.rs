@@ -119,6 +119,19 @@ pub fn split_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     event_end(bytes, 0).map(|end| bytes.split_at(end))
 }
 
+/// Whether what is left at the end of a stream is an event that lacks only its blank line, and not half of
+/// one: its data is JSON in full, or the word that ends a stream.
+#[must_use]
+pub fn is_whole(tail: &[u8]) -> bool {
+    let mut data = Vec::new();
+    for value in lines(tail).filter_map(|line| field(line, b"data")) {
+        data.extend_from_slice(value);
+        data.push(b'\n');
+    }
+    let data = data.trim_ascii();
+    data == b"[DONE]" || serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
+}
+
 /// Where the first event ends that ends behind `from`: just after its blank line.
 fn event_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -173,5 +186,19 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = STREAM.as_bytes().chunks(1).collect();
         assert_eq!(read(&bytes), whole);
+    }
+
+    #[test]
+    fn half_an_event_is_told_from_a_whole_one() {
+        let check = |tail: &str, expect| assert_eq!(is_whole(tail.as_bytes()), expect, "{tail:?}");
+        check("data: {\"a\":[1]}", true);
+        check("event: x\r\ndata: {\"a\":1}\r\n", true);
+        check("data: {\"a\":\ndata: 1}\n", true);
+        check("data:[DONE]", true);
+        check("data: [DONE", false);
+        check("data: {\"a\":[1]", false);
+        check("event: x\ndat", false);
+        check(": comment\n", false);
+        check("", false);
     }
 }

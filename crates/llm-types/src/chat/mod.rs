@@ -9,6 +9,7 @@ mod message;
 mod option;
 mod part;
 mod request;
+mod seal;
 mod tool;
 
 pub use logprob::{LogProbs, TokenLogProb};
@@ -22,4 +23,5 @@ pub use part::{
     ToolCallKind, ToolResult,
 };
 pub use request::ChatRequest;
+pub use seal::{SEAL, Sealed};
 pub use tool::{Tool, ToolChoice, ToolKind, Tooling};

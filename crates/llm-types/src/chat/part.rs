@@ -1,5 +1,6 @@
 //! The pieces of content that a message or an answer is made of.
 
+use super::Sealed;
 use crate::{Dialect, Extra, RawValue};
 
 /// One piece of content.
@@ -237,7 +238,8 @@ pub struct ToolResult {
 pub struct Reasoning {
     /// The thoughts, or their summary; empty when redacted.
     pub text: String,
-    /// The provider's signature over them.
+    /// The provider's signature over them, or what it encrypted of them; [`Sealed`] where another dialect
+    /// could take it for its own.
     pub signature: Option<String>,
     /// Encrypted thoughts (Anthropic's `redacted_thinking`).
     pub redacted: Option<String>,
@@ -252,7 +254,14 @@ impl Reasoning {
     /// Whether a provider of this dialect can read the signature and the encryption.
     #[must_use]
     pub fn is_readable_by(&self, dialect: Dialect) -> bool {
-        self.origin.is_none_or(|origin| origin == dialect)
+        self.origin.or_else(|| self.sealed_by()).is_none_or(|origin| origin == dialect)
+    }
+
+    /// The dialect that is named in the signature or the encryption itself ([`Sealed`]).
+    #[must_use]
+    pub fn sealed_by(&self) -> Option<Dialect> {
+        let texts = [&self.signature, &self.redacted].into_iter().flatten();
+        texts.filter_map(|text| Sealed::read(text)).map(|sealed| sealed.dialect).next()
     }
 }
 

@@ -132,7 +132,7 @@ mod tests {
             assert_eq!((error.kind, error.retry_after), (kind, wait.map(Duration::from_millis)), "{body}");
         };
         check("RequestsPerMinute", "34.4s", ErrorKind::RateLimit, Some(34_400));
-        check("RequestsPerDayPerProject", "3600s", ErrorKind::Quota, Some(60_000));
+        check("RequestsPerDayPerProject", "3600s", ErrorKind::Quota, Some(3_600_000));
         check("x", "-1s", ErrorKind::RateLimit, None);
         check("x", "soon", ErrorKind::RateLimit, None);
     }

@@ -117,26 +117,27 @@ fn failure(wire: &Completion<'_>) -> Result<()> {
     if let Some(raw) = wire.error.filter(|raw| !matches!(raw.get(), "\"\"" | "{}")) {
         return Err(error::inside(raw.get()));
     }
-    if let Some(raw) = wire.base_resp {
-        let status: BaseResp<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
-        match status.status_code.unwrap_or_default().0 {
-            0 => {}
-            1002 => return Err(minimax(raw, llm_types::ErrorKind::RateLimit)),
-            1004 => return Err(minimax(raw, llm_types::ErrorKind::Auth)),
-            1008 => return Err(minimax(raw, llm_types::ErrorKind::Quota)),
-            1026 | 1027 => return Err(minimax(raw, llm_types::ErrorKind::ContentPolicy)),
-            1039 => return Err(minimax(raw, llm_types::ErrorKind::ContextWindow)),
-            2013 => return Err(minimax(raw, llm_types::ErrorKind::BadRequest)),
-            _ => return Err(error::inside(raw.get())),
-        }
-    }
-    Ok(())
+    wire.base_resp.map_or(Ok(()), base_resp)
 }
 
-fn minimax(raw: &RawValue, kind: llm_types::ErrorKind) -> llm_types::ApiError {
+/// The error that MiniMax puts beside or in place of an answer.
+pub(super) fn base_resp(raw: &RawValue) -> Result<()> {
+    use llm_types::ErrorKind as K;
+    let status: BaseResp<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let kind = match status.status_code.unwrap_or_default().0 {
+        0 => return Ok(()),
+        1001 => K::Timeout,
+        1002 => K::RateLimit,
+        1004 => K::Auth,
+        1008 => K::Quota,
+        1026 | 1027 => K::ContentPolicy,
+        1039 => K::ContextWindow,
+        2013 => K::BadRequest,
+        _ => return Err(error::inside(raw.get())),
+    };
     let mut error = error::inside(raw.get());
     error.kind = kind;
-    error
+    Err(error)
 }
 
 fn word(word: Option<Word<'_>>) -> Option<String> {

@@ -8,7 +8,6 @@ mod citation;
 mod content;
 mod decode;
 mod encode;
-mod error;
 mod finish;
 mod foreign;
 mod message;
@@ -29,6 +28,7 @@ use llm_types::{ApiError, Call, Edits, Head, Op, Output, RawValue, Result, Segme
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
+use crate::dialect::openai_error as error;
 
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]

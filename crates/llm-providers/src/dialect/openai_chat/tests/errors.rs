@@ -44,7 +44,7 @@ fn errors_of_every_shape_are_read() {
     check(
         403,
         r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#,
-        r#"Permission Authentication error "10000" """#,
+        r#"Auth Authentication error "10000" """#,
     );
     check(
         403,
@@ -94,11 +94,31 @@ fn an_answer_that_is_none_is_an_error() {
     check(r#"{"status":"ok"}"#, ErrorKind::UpstreamFormat);
     check(r#"{"error":{"message":"x","code":402}}"#, ErrorKind::Payment);
     check(r#"{"choices":[],"base_resp":{"status_code":1002,"status_msg":"slow"}}"#, ErrorKind::RateLimit);
+    check(r#"{"choices":[],"base_resp":{"status_code":1001,"status_msg":"late"}}"#, ErrorKind::Timeout);
+    check(r#"{"error":{"message":"Rate limit reached for x"}}"#, ErrorKind::RateLimit);
     check(
         r#"{"choices":[{"error":{"message":"x","code":503},"finish_reason":"error"}]}"#,
         ErrorKind::Unavailable,
     );
     check(r#"{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"#, ErrorKind::Api);
+}
+
+#[test]
+fn a_failure_beside_the_chunks_of_a_stream_is_one() {
+    let fed = |code: u32| {
+        let chunk = format!(
+            "data: {{\"id\":\"x\",\"choices\":[],\"base_resp\":{{\"status_code\":{code},\"status_msg\":\"m\"}}}}\n\n"
+        );
+        let spec = llm_types::ProviderSpec::default();
+        let memo = crate::codec::Memo::default();
+        let cx = crate::codec::DecodeCx { spec: &spec, model: "m", memo: &memo };
+        let mut decoder = Client.decoder(llm_types::Op::Chat, &cx);
+        let mut sink = |_: llm_types::Event<'_>| llm_types::Flow::Continue(());
+        decoder.feed(chunk.as_bytes(), &mut sink).map(|_| ()).map_err(|error| error.kind)
+    };
+    assert_eq!(fed(0), Ok(()));
+    assert_eq!(fed(1002), Err(ErrorKind::RateLimit));
+    assert_eq!(fed(1000), Err(ErrorKind::Internal));
 }
 
 #[test]
@@ -109,7 +129,7 @@ fn a_model_that_is_being_loaded_says_how_long() {
         assert_eq!(error.retry_after.map(|wait| wait.as_secs_f64()), expect, "{body}");
     };
     check(r#"{"error":"Model x is currently loading","estimated_time":20.5}"#, Some(20.5));
-    check(r#"{"error":"Model x is currently loading","estimated_time":1e9}"#, Some(60.0));
+    check(r#"{"error":"Model x is currently loading","estimated_time":1e9}"#, Some(1e9));
     check(r#"{"error":"Model x is currently loading","estimated_time":"soon"}"#, None);
     check(r#"{"error":"Model x is currently loading","estimated_time":-1}"#, None);
 }

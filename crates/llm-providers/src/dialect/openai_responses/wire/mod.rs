@@ -15,13 +15,13 @@ pub(super) use crate::dialect::scalar::{Count, Lossy, Word};
 pub(super) use llm_types::{Raw, WireText as Text, by_kind};
 
 pub(super) use item::{
-    CallOutput, CustomToolCall, FunctionCall, Item, ItemReference, MessageItem, Output, Parts, ReasoningItem,
+    CallOutput, CustomToolCall, FunctionCall, Item, ItemReference, MessageItem, Parts, ReasoningItem,
     ReasoningText,
 };
 pub(super) use part::{
     Annotation, InputAudio, InputFile, InputImage, OutputText, Part, RefusalPart, Sound, TextPart, Token,
 };
 pub(super) use reply::{Incomplete, InputDetails, OutputDetails, Response, Usage, Watched};
-pub(super) use request::{Conversation, Format, Input, Reasoning, Request, StreamOptions, TextOptions};
+pub(super) use request::{Format, Input, Reasoning, Request, StreamOptions, TextOptions};
 pub(super) use stream::{Head, StreamEvent};
 pub(super) use tool::{Choice, ChoiceObject, Custom, Function, Tool};

@@ -11,26 +11,29 @@ wire_struct! {
     /// An answer, whole or so far.
     pub(in super::super) struct Response<'a> {
         id: Word<'a>,
-        object: Str<'a>,
+        object: Word<'a>,
         created_at: Count,
-        status: Str<'a>,
+        status: Word<'a>,
         model: Word<'a>,
         error: Raw<'a>,
         incomplete_details: Incomplete<'a>,
         output: Vec<Item<'a>>,
         service_tier: Word<'a>,
         usage: Usage<'a>,
+        tool_usage: Raw<'a>,
     }
 }
 
 wire_struct! {
-    /// What a tap reads of a whole answer.
+    /// What is read of an answer whose content is known already or passes through.
     pub(in super::super) struct Watched<'a> {
-        object: Str<'a>,
-        status: Str<'a>,
+        object: Word<'a>,
+        status: Word<'a>,
         error: Raw<'a>,
+        incomplete_details: Incomplete<'a>,
         output: Raw<'a>,
         usage: Usage<'a>,
+        tool_usage: Raw<'a>,
     }
 }
 

@@ -125,6 +125,9 @@ impl State {
         if chunk.error.is_some_and(|raw| !matches!(raw.get(), "\"\"" | "{}")) {
             return Err(error::inside(text));
         }
+        if let Some(raw) = chunk.extra.get("base_resp") {
+            decode::base_resp(raw)?;
+        }
         let Chunk {
             id,
             object: _,

@@ -1,4 +1,4 @@
-//! Failures, in the shapes of sixty providers.
+//! Failures, in the shapes of the sixty providers that speak dialects of OpenAI's.
 //!
 //! `{"error":{…}}` is OpenAI's; others send a string, FastAPI's `detail`, a flat object, a list, HTML, or
 //! put the failure into an answer with status 200.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, ErrorKind, RawValue, Str, wire_struct};
 
-use super::super::wire::{Lossy, Word};
+use super::scalar::{Lossy, Word};
 use crate::classify::{self, Said};
 
 wire_struct! {
@@ -36,6 +36,11 @@ wire_struct! {
         innererror: Inner<'a>,
         inner_error: Inner<'a>,
     }
+}
+
+wire_struct! {
+    /// An object none of whose members are named.
+    struct Open<'a> {}
 }
 
 wire_struct! {
@@ -115,11 +120,20 @@ fn suggested(found: &Found) -> StatusCode {
         ("overloaded", StatusCode::SERVICE_UNAVAILABLE),
         ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         ("timeout", StatusCode::REQUEST_TIMEOUT),
-        ("invalid_request", StatusCode::BAD_REQUEST),
+        ("invalid_", StatusCode::BAD_REQUEST),
+        // Of the Responses API: the codes of `response.error` (providers/errors.md).
+        ("image_", StatusCode::BAD_REQUEST),
+        ("unsupported_", StatusCode::BAD_REQUEST),
+        ("failed_to_download", StatusCode::BAD_REQUEST),
+        ("_policy", StatusCode::BAD_REQUEST),
         ("tool_use_failed", StatusCode::BAD_REQUEST),
         ("context_length", StatusCode::BAD_REQUEST),
         ("content_filter", StatusCode::BAD_REQUEST),
     ];
+    let said = found.message.to_lowercase();
+    if ["rate limit", "rate-limit", "too many requests"].iter().any(|words| said.contains(words)) {
+        return StatusCode::TOO_MANY_REQUESTS;
+    }
     let rule = rules.iter().find(|(word, _)| words.contains(word));
     rule.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
 }
@@ -129,7 +143,7 @@ impl Found {
         let said = Said { message: &self.message, kind: &self.kind, code: &self.code, param: &self.param };
         let mut error = classify::upstream_error(status, headers, &said, body);
         error.retry_after = error.retry_after.or(self.wait);
-        if self.flagged {
+        if self.flagged || self.code == "bio_policy" {
             error.kind = ErrorKind::ContentPolicy;
         }
         // The model wrote a call that its own provider refuses: the next try may do better.
@@ -159,7 +173,7 @@ impl Found {
             Some(b'{') => {
                 if let Ok(shape) = serde_json::from_str::<Shape<'_>>(json) {
                     self.shape(&shape, depth);
-                } else if let Ok(open) = serde_json::from_str::<super::super::wire::Open<'_>>(json) {
+                } else if let Ok(open) = serde_json::from_str::<Open<'_>>(json) {
                     // A member has another type than expected: the words alone are worth having.
                     for name in ["error", "message", "detail"] {
                         open.extra.get(name).into_iter().for_each(|raw| self.look(raw.get(), depth));
