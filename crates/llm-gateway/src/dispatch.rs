@@ -191,7 +191,9 @@ impl Dispatch {
         let attempt = Attempt { backend, target, dialect, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
-            return Ok((self.write(output, attempt).await?, Changes::default()));
+            let mut changes = Changes::default();
+            changes.altered("input_tokens", "estimated: the provider does not count tokens");
+            return Ok((self.write(output, attempt).await?, changes));
         }
         let Some(codec) = dialect::client(dialect) else {
             self.check_bound(dialect)?;

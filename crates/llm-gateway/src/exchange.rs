@@ -144,6 +144,7 @@ impl Exchange {
             };
             if let Err(mut error) = result {
                 self.target.conceal(&mut error);
+                error.request_id = Some(self.request_id.to_string());
                 self.fail(&error);
             }
         }

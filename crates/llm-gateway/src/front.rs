@@ -58,6 +58,8 @@ static FRONTS: &[Front] = &[
     Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat },
     Front { path: Path::Fixed("/completions"), dialect: Dialect::OpenaiCompletions, op: Op::Chat },
     Front { path: Path::Fixed("/responses"), dialect: Dialect::OpenaiResponses, op: Op::Chat },
+    Front { path: Path::Fixed("/messages"), dialect: Dialect::Anthropic, op: Op::Chat },
+    Front { path: Path::Fixed("/messages/count_tokens"), dialect: Dialect::Anthropic, op: Op::CountTokens },
 ];
 
 /// What serves a request.

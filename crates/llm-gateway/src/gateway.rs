@@ -181,7 +181,8 @@ impl Gateway {
                 }
             },
         };
-        let mut response = answer.unwrap_or_else(|failed| {
+        let mut response = answer.unwrap_or_else(|mut failed| {
+            failed.error.request_id = Some(request_id.to_string());
             let error = &failed.error;
             tracing::warn!(request_id = &*request_id, kind = ?error.kind, %error, "request failed");
             let mut response = respond::error(error, front);

@@ -83,7 +83,7 @@ where
         codec,
         principal,
         model: model.as_str().into(),
-        request_id,
+        request_id: Arc::clone(&request_id),
         head,
         peek,
         call: None,
@@ -114,7 +114,12 @@ where
         Err(_) => {
             // Nothing to show for five seconds: the head goes out, and comments keep the line open.
             let opening = async move {
-                opening.await.map_err(|failed| failed.error).and_then(|answer| match answer.body {
+                let told = |failed: Failed| {
+                    let mut error = failed.error;
+                    error.request_id = Some(request_id.to_string());
+                    error
+                };
+                opening.await.map_err(told).and_then(|answer| match answer.body {
                     AnswerBody::Stream(exchange) => Ok(exchange),
                     AnswerBody::Whole(_) => Err(llm_types::ApiError::new(
                         llm_types::ErrorKind::Internal,

@@ -125,9 +125,9 @@ impl Sender<'_> {
                 self.extra(extra)
             }
             Part::ToolCall(ToolCall { id: _, name: _, arguments, kind: _, signature, cache: _, extra }) => {
-                self.pieces(arguments, Delta::ToolArgs)?;
                 self.some(signature.as_deref(), Delta::Signature)?;
-                self.extra(extra)
+                self.extra(extra)?;
+                self.pieces(arguments, Delta::ToolArgs)
             }
             Part::Audio(Audio { media, format: _, transcript, id: _, expires_at, cache: _, extra }) => {
                 self.some(media.as_ref().and_then(data), Delta::Data)?;

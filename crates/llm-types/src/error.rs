@@ -218,6 +218,8 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// The provider's own word on whether to retry (`x-should-retry`).
     pub should_retry: Option<bool>,
+    /// The id under which the client finds its request again.
+    pub request_id: Option<String>,
     /// The provider's body, for the log and for its own front; at most 64 KiB.
     pub body: Option<Bytes>,
     /// What caused it.
@@ -242,6 +244,7 @@ impl ApiError {
             upstream_status: None,
             retry_after: None,
             should_retry: None,
+            request_id: None,
             body: None,
             source: None,
         }))

@@ -7,8 +7,10 @@
 mod client;
 mod model;
 mod schema;
+mod server;
 mod stream;
 mod usage;
 mod wire;
 
 pub use client::Client;
+pub use server::Server;

@@ -3,10 +3,14 @@
 //! A name is sent only for a feature that the request uses; an unneeded one can change behaviour, and
 //! other hosts of the API refuse names they do not know.
 
-use http::HeaderValue;
-use llm_types::{ApiError, Extra, RawValue, Result};
+use http::{HeaderName, HeaderValue};
+use llm_types::{ApiError, Dialect, Extra, RawValue, Result};
 
 use super::super::wire::{Compaction, ContextEdit, ContextEdits, ContextObject, Trigger};
+use crate::codec::Asked;
+
+/// The header of the names.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// Stored files.
 pub(super) const FILES: &str = "files-api-2025-04-14";
@@ -48,14 +52,33 @@ const TOOL_MEMBERS: &[(&str, &str)] = &[
 
 /// The names that one request needs, each once, in order.
 #[derive(Debug, Default)]
-pub(super) struct Betas(Vec<String>);
+pub(super) struct Betas {
+    names: Vec<String>,
+    /// How many of them, from the first, the client named in its header.
+    asked: usize,
+}
 
 impl Betas {
-    /// Adds a name.
+    /// What the client named, if it speaks this dialect.
+    pub(super) fn of(asked: &Asked) -> Self {
+        let mut out = Self::default();
+        if asked.dialect == Some(Dialect::Anthropic) {
+            for value in asked.headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok()) {
+                value.split(',').for_each(|name| out.add(name));
+            }
+        }
+        out.asked = out.names.len();
+        out
+    }
+
+    /// Adds a name, unless the client named another version of the same feature.
     pub(super) fn add(&mut self, name: &str) {
         let name = name.trim();
-        if !name.is_empty() && !self.0.iter().any(|other| other == name) {
-            self.0.push(name.to_owned());
+        let asked = self.names.get(..self.asked).unwrap_or_default();
+        let there = self.names.iter().any(|other| other == name)
+            || asked.iter().any(|other| feature(other) == feature(name));
+        if !name.is_empty() && !there {
+            self.names.push(name.to_owned());
         }
     }
 
@@ -117,14 +140,19 @@ impl Betas {
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when a name cannot stand in a header.
     pub(super) fn header(&self) -> Result<Option<HeaderValue>> {
-        if self.0.is_empty() {
+        if self.names.is_empty() {
             return Ok(None);
         }
-        HeaderValue::from_str(&self.0.join(",")).map(Some).map_err(|_| {
+        HeaderValue::from_str(&self.names.join(",")).map(Some).map_err(|_| {
             ApiError::bad_request("`anthropic_beta` holds characters that a header cannot carry")
                 .with_param("anthropic_beta")
         })
     }
+}
+
+/// A name without its date: `mcp-client` of `mcp-client-2025-04-04`.
+fn feature(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')
 }
 
 /// `context_management` in Anthropic's form; `None`: it is in that form already.

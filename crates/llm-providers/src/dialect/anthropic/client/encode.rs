@@ -1,29 +1,28 @@
-//! One request, from the neutral form to `POST /v1/messages`.
+//! One request, from the neutral form to `POST /v1/messages` or its count of tokens.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_types::chat::ChatRequest;
-use llm_types::{ApiError, Edits, ErrorKind, Head, RawValue, Result, Segments};
+use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, Op, RawValue, Result, Segments};
 
-use super::super::model;
 use super::super::wire::{Raw, Request};
+use super::super::{model, server};
 use super::beta::{self, Betas};
 use super::encoder::{Encoder, breakpoint};
 use super::name::Ids;
 use super::tool::{self, JSON_TOOL};
-use crate::codec::{EncodeCx, Memo, WireRequest};
+use crate::codec::{Asked, EncodeCx, Memo, WireRequest};
 use crate::dialect::custom;
 
 const PATH: &str = "/v1/messages";
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
-/// Encodes a conversation turn.
+/// Encodes a conversation turn, or the question how many tokens it is.
 ///
 /// # Errors
 /// When it cannot be expressed: several answers, audio, nothing to answer.
-pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+pub(super) fn conversation(request: &ChatRequest, op: Op, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
     let ChatRequest {
         model: _,
         messages,
@@ -47,7 +46,7 @@ pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
         names: tool::names(request),
         ids: Ids::default(),
         prefill: None,
-        betas: Betas::default(),
+        betas: Betas::of(cx.asked),
     };
     let mut members = encoder.request_members(extra);
     if let Some(asked) = members.remove("anthropic_beta") {
@@ -100,18 +99,45 @@ pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
     encoder.sampling(sampling, &plan, &mut body);
     encoder.delivery(delivery, &mut body);
     encoder.caching(cache);
+    if op == Op::CountTokens {
+        body = prompt_of(body);
+    }
     let memo = Memo { json_tool, custom_tools: custom::names(tooling), ..Memo::default() };
-    finish(&body, encoder, memo)
+    let headers = headers(&encoder.betas, cx.asked)?;
+    finish(&body, encoder, (op, headers, memo))
 }
 
-fn finish(body: &Request<'_>, encoder: Encoder<'_, '_>, memo: Memo) -> Result<WireRequest> {
-    let headers = headers(&encoder.betas)?;
+/// What counting tokens takes: the prompt, and nothing that bears on the answer only.
+fn prompt_of(body: Request<'_>) -> Request<'_> {
+    Request {
+        max_tokens: None,
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        stop_sequences: None,
+        stream: None,
+        metadata: None,
+        service_tier: None,
+        ..body
+    }
+}
+
+fn path(op: Op) -> String {
+    let count = if op == Op::CountTokens { "/count_tokens" } else { "" };
+    format!("{PATH}{count}")
+}
+
+fn finish(
+    body: &Request<'_>,
+    encoder: Encoder<'_, '_>,
+    (op, headers, memo): (Op, HeaderMap, Memo),
+) -> Result<WireRequest> {
     let json = serde_json::to_vec(body).map_err(|error| {
         ApiError::new(ErrorKind::Internal, "the request cannot be written as JSON").with_source(error)
     })?;
     Ok(WireRequest {
         method: Method::POST,
-        path: PATH.to_owned(),
+        path: path(op),
         headers,
         body: Segments::from(json),
         memo: Memo { tool_names: encoder.names.into_memo(), ..memo },
@@ -127,14 +153,32 @@ fn servers(asked: Option<&RawValue>) -> Result<Vec<Raw<'_>>> {
         .map_err(|_| ApiError::bad_request("`mcp_servers` must be an array").with_param("mcp_servers"))
 }
 
-fn headers(betas: &Betas) -> Result<HeaderMap> {
+/// The headers of the dialect. A client that speaks it says itself which version it means.
+fn headers(betas: &Betas, asked: &Asked) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
+    let own = asked.headers.get(&VERSION).filter(|_| asked.dialect == Some(Dialect::Anthropic));
+    headers.insert(VERSION, own.cloned().unwrap_or(HeaderValue::from_static("2023-06-01")));
     if let Some(names) = betas.header()? {
-        headers.insert(BETA, names);
+        headers.insert(beta::HEADER, names);
     }
     Ok(headers)
+}
+
+/// Whether there are thoughts or sources in a body that an upstream of another dialect made: Anthropic
+/// refuses what it has not signed, so they have to be taken out. Searched for only where the keys are.
+pub(super) fn holds_foreign_thoughts(head: &Head) -> bool {
+    let has = |key| head.mentions("messages", key);
+    let (signed, cited) = (has("signature"), has("encrypted_index"));
+    if !signed && !cited && !has("data") {
+        return false;
+    }
+    let messages = head.get("messages").unwrap_or_default();
+    let finds = |text: &str| memchr::memmem::find(messages, text.as_bytes()).is_some();
+    let empty = |key: &str| finds(&format!("\"{key}\":\"\"")) || finds(&format!("\"{key}\": \"\""));
+    finds(&format!("\"{}", server::MARK))
+        || (signed && empty("signature"))
+        || (cited && empty("encrypted_index"))
 }
 
 /// Forwards a body that is in this dialect already, under the model's name at the provider.
@@ -143,7 +187,7 @@ fn headers(betas: &Betas) -> Result<HeaderMap> {
 /// When `anthropic_beta` is not a list of names.
 pub(super) fn splice(head: &Head, cx: &EncodeCx<'_>) -> Result<WireRequest> {
     let mut edits = Edits::default();
-    let mut betas = Betas::default();
+    let mut betas = Betas::of(cx.asked);
     let model = serde_json::to_vec(cx.model).map_err(|error| {
         ApiError::new(ErrorKind::Internal, "the model name cannot be written").with_source(error)
     })?;
@@ -165,8 +209,8 @@ pub(super) fn splice(head: &Head, cx: &EncodeCx<'_>) -> Result<WireRequest> {
     }
     Ok(WireRequest {
         method: Method::POST,
-        path: PATH.to_owned(),
-        headers: headers(&betas)?,
+        path: path(cx.asked.op),
+        headers: headers(&betas, cx.asked)?,
         body: edits.apply(head),
         memo: Memo::default(),
     })

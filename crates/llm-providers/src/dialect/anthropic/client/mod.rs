@@ -27,7 +27,7 @@ use super::stream;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::quirk::demanded;
 
-pub(super) use reply::{citation, keep, stream_error};
+pub(super) use reply::{citation, keep, opaque, stream_error};
 
 /// The client half of the `anthropic` dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,17 +36,25 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
-            Call::Chat(request) => demanded(encode::chat(request, cx)?, cx),
-            other => Err(cannot("anthropic", other.op())),
+            Call::Chat(request) | Call::CountTokens(request) => {
+                demanded(encode::conversation(request, call.op(), cx)?, cx)
+            }
+            Call::Embed(_) => Err(cannot("anthropic", call.op())),
         }
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
+        if encode::holds_foreign_thoughts(head) {
+            return Ok(None);
+        }
         demanded(encode::splice(head, cx)?, cx).map(Some)
     }
 
-    fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
-        reply::decode(body, cx.memo).map(Output::from)
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
+        match op {
+            Op::CountTokens => reply::count(body).map(Output::Tokens),
+            _ => reply::decode(body, cx.memo).map(Output::from),
+        }
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {

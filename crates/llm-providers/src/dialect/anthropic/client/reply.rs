@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 use llm_types::chat::{Citation, Opaque, Part, Reasoning, Text, ToolCall, ToolCallKind};
-use llm_types::{ApiError, Choice, Dialect, ErrorKind, Extra, RawValue, Reply, Result, Str};
+use llm_types::{ApiError, Choice, Dialect, ErrorKind, Extra, RawValue, Reply, Result, Str, TokenCount};
 
 use super::super::stream::{Answered, finish_of, unwrapped};
 use super::super::usage::Counts;
@@ -117,7 +117,7 @@ fn part(block: Block<'_>, memo: &Memo, calls: &mut Answered, out: &mut Vec<Part>
 }
 
 /// A block that stays as it is.
-fn opaque(block: &Block<'_>) -> Result<Opaque> {
+pub(in super::super) fn opaque(block: &Block<'_>) -> Result<Opaque> {
     let (kind, json) = match block {
         Block::Other(kind, raw) => (kind.as_str().to_owned(), raw.0.clone().into_owned()),
         known => {
@@ -145,6 +145,19 @@ pub(in super::super) fn citation(raw: &Raw<'_>) -> Citation {
         quote: read.cited_text.map(Str::into_string),
         native: Some((Dialect::Anthropic, raw.0.clone().into_owned())),
     }
+}
+
+/// Reads a count of tokens.
+pub(super) fn count(body: &[u8]) -> Result<TokenCount> {
+    let counted: wire::Counted<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, error))?;
+    let wire::Counted { input_tokens, error, extra } = counted;
+    if let Some(error) = error {
+        return Err(stream_error(&error, body));
+    }
+    let input = input_tokens.ok_or_else(|| {
+        ApiError::upstream(ErrorKind::UpstreamFormat, "the upstream's count of tokens has no input_tokens")
+    })?;
+    Ok(TokenCount { input, extra: extra.to_extra(), ..TokenCount::default() })
 }
 
 /// Reads what was used.

@@ -174,6 +174,13 @@ impl<'r> Encoder<'r, '_> {
     fn by_effort(&mut self, effort: Option<Effort>) -> (Mode, Option<Effort>) {
         match (effort, self.facts.thinks) {
             (None, _) => (Mode::Unset, None),
+            // A client of this API switches thinking itself; effort is about the answer as well.
+            (Some(effort), _) if self.origin == Some(Dialect::Anthropic) => {
+                if self.facts.top_effort.is_none() {
+                    self.changes.dropped("output_config.effort", "this model does not know it");
+                }
+                (Mode::Unset, Some(effort))
+            }
             (Some(Effort::None), Thinks::Never | Thinks::Budget) => (Mode::Unset, None),
             (Some(Effort::None), Thinks::Either | Thinks::Adaptive) => (Mode::Off, None),
             (Some(Effort::None), Thinks::Always) => {

@@ -15,7 +15,7 @@ pub(crate) use block::{
     Block, CacheControl, Citation, Content, MediaBlock, RedactedBlock, Source, TextBlock, ThinkingBlock,
     ToolResultBlock, ToolUseBlock,
 };
-pub(crate) use reply::{ErrorBody, Reply, Usage, Watched};
+pub(crate) use reply::{Counted, ErrorBody, Reply, Usage, Watched};
 pub(crate) use request::{
     Compaction, ContextEdit, ContextEdits, ContextObject, McpServer, McpTools, Message, Metadata,
     OutputConfig, OutputFormat, Request, Thinking, Tool, ToolChoice, ToolDef, Trigger, UserLocation,

@@ -37,6 +37,14 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// The answer of `count_tokens`.
+    pub(crate) struct Counted<'a> {
+        input_tokens: u64,
+        error: ErrorBody<'a>,
+    }
+}
+
+wire_struct! {
     /// What was used.
     pub(crate) struct Usage<'a> {
         input_tokens: u64,

@@ -169,8 +169,9 @@ impl Candidate {
             ToolCallKind::Custom => custom::input(arguments),
             _ => compact(arguments),
         };
-        self.delta(Delta::ToolArgs(arguments), out)?;
+        // Before the arguments: where a client gets the signature with the call's id, that goes out first.
         self.marks(thought_signature, &extra, out)?;
+        self.delta(Delta::ToolArgs(arguments), out)?;
         self.end(out)
     }
 

@@ -65,8 +65,8 @@ fn a_call_and_then_an_empty_text() {
     let expect = [
         "start",
         "0.0 call",
-        r#"0.0 + {"location":"San Francisco"}"#,
         "0.0 signed S",
+        r#"0.0 + {"location":"San Francisco"}"#,
         "0.0 end",
         "usage 848",
         "0 ToolCalls",

@@ -6,7 +6,6 @@
 
 mod choice;
 mod part;
-mod shape;
 mod tool;
 
 use llm_types::{ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, Members, Result, Start};

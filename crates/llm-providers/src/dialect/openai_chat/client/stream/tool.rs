@@ -11,7 +11,7 @@ use llm_types::{Delta, Event, EventSink, Extra, Flow, PartStart, SurrogateCarry,
 use super::super::super::wire::{Count, CustomDelta, FunctionDelta, ToolCallDelta, without_padding};
 use super::super::content::{mint_id, specific_fields};
 use super::part::{Kind, Parts};
-use super::shape::Shape;
+use crate::dialect::complete::Shape;
 
 /// The most calls that one answer may make.
 const CALL_LIMIT: usize = 1024;
@@ -164,22 +164,17 @@ impl Calls {
             }
         }
         let choice = parts.choice();
-        if call.arguments(fragment.arguments, choice, sink).is_break() {
-            return Flow::Break(());
-        }
-        let Some(part) = call.part else {
-            return Flow::Continue(());
-        };
-        if let Some(signature) = signature {
-            let delta = Delta::Signature(Cow::Owned(signature));
-            if sink.event(Event::Delta { choice, part, delta }).is_break() {
-                return Flow::Break(());
+        // What is said of the call before its arguments: some clients get it with the call's id.
+        if let Some(part) = call.part {
+            let signature = signature.map(|signature| Delta::Signature(Cow::Owned(signature)));
+            let extra = (!extra.is_empty()).then(|| Delta::Extra(Cow::Owned(extra)));
+            for delta in signature.into_iter().chain(extra) {
+                if sink.event(Event::Delta { choice, part, delta }).is_break() {
+                    return Flow::Break(());
+                }
             }
         }
-        if extra.is_empty() {
-            return Flow::Continue(());
-        }
-        sink.event(Event::Delta { choice, part, delta: Delta::Extra(Cow::Owned(extra)) })
+        call.arguments(fragment.arguments, choice, sink)
     }
 
     /// Keeps text back while the arguments of a call go on. `false`: it may go out.

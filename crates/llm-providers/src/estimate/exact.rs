@@ -1,12 +1,9 @@
-//! How many tokens a text is taken to be.
+//! Tokens as the built-in provider has them: defined, so that its answers can be cut and asserted exactly.
 //!
-//! There is no tokenizer here and no model whose vocabulary could be counted, so a token is defined: a
-//! word with the white space before it, and one more for each further eight characters of it. That is
-//! near what real vocabularies make of English (about four characters a token), and a text can be cut
-//! by it exactly. Usage made of it is marked as estimated.
+//! A token is a word with the white space before it, and one more for each further eight characters of it.
+//! That is near what real vocabularies make of English, and a text can be cut by it exactly.
 
 use llm_types::chat::{ChatRequest, Message, Part, Tool, ToolKind};
-use llm_types::{ApiError, Call, Result, TokenCount};
 
 /// Characters of one token at most.
 const TOKEN_CHARS: usize = 8;
@@ -14,17 +11,6 @@ const TOKEN_CHARS: usize = 8;
 const MESSAGE_TOKENS: u64 = 4;
 /// What a picture, sound or file is taken to be.
 const MEDIA_TOKENS: u64 = 85;
-
-/// How many tokens the prompt of a call is.
-///
-/// # Errors
-/// When the call has no conversation to count.
-pub fn count(call: &Call) -> Result<TokenCount> {
-    let request = call
-        .conversation()
-        .ok_or_else(|| ApiError::bad_request("only the tokens of a conversation can be counted"))?;
-    Ok(TokenCount { input: prompt_tokens(request), estimated: true, ..TokenCount::default() })
-}
 
 /// How many tokens a text is.
 pub fn tokens(text: &str) -> u64 {

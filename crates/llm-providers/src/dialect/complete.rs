@@ -2,7 +2,7 @@
 
 /// The brackets and strings of JSON that comes in pieces.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(in crate::dialect) struct Shape {
     begun: bool,
     depth: usize,
     in_text: bool,
@@ -11,7 +11,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Looks at the next piece.
-    pub(super) fn see(&mut self, piece: &str) {
+    pub(in crate::dialect) fn see(&mut self, piece: &str) {
         for byte in piece.bytes() {
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -27,7 +27,7 @@ impl Shape {
     }
 
     /// Whether something came, and all that was opened is closed.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::dialect) fn is_complete(&self) -> bool {
         self.begun && self.depth == 0 && !self.in_text
     }
 }
@@ -39,9 +39,9 @@ mod tests {
     #[test]
     fn brackets_outside_of_strings_count() {
         let check = |pieces: &[&str], expect: bool| {
-            let mut shape = Shape::default();
-            pieces.iter().for_each(|piece| shape.see(piece));
-            assert_eq!(shape.is_complete(), expect, "{pieces:?}");
+            let mut seen = Shape::default();
+            pieces.iter().for_each(|piece| seen.see(piece));
+            assert_eq!(seen.is_complete(), expect, "{pieces:?}");
         };
         check(&[], false);
         check(&["", " "], false);
