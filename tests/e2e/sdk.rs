@@ -7,11 +7,14 @@
 mod shape;
 
 use std::path::Path;
+use std::time::Duration;
 
 use llm_testkit::{Program, Upstream};
 
-use crate::harness::{Gateway, Options, PATIENCE, anthropic, gemini, model, openai};
+use crate::harness::{Gateway, Options, anthropic, gemini, model, openai};
 
+/// How long a script may take: all its cases, on a machine that builds.
+const LONG: Duration = Duration::from_secs(90);
 const KEY: &str = "sk-master-of-the-sdk";
 /// What the SDKs take from the environment and must not here.
 const FOREIGN: [&str; 12] = [
@@ -30,9 +33,9 @@ const FOREIGN: [&str; 12] = [
 ];
 
 /// The models of the gateway under test: each has an upstream of the dialect that it is named after.
-const CHAT: &[&str] = &["openai", "anthropic", "gemini"];
+const ALL: &[&str] = &["compatible", "anthropic", "gemini", "responses"];
 /// The same for clients that lose the signatures of calls.
-const LOSING: &[&str] = &["openai", "anthropic", "gemini3"];
+const LOSING: &[&str] = &["compatible", "anthropic", "gemini3", "responses"];
 
 /// A gateway with its upstreams.
 struct Stage {
@@ -58,7 +61,7 @@ impl Stage {
         );
         let config = format!("[auth]\nmaster_key = \"{KEY}\"\n[router]\nretries = 0\n")
             + &responses
-            + &model("openai", &[openai(one)])
+            + &model("compatible", &[openai(one).replace("openai/", "lm_studio/")])
             + &model("anthropic", &[anthropic(two)])
             + &model("gemini", &[gemini(three)])
             + &model("gemini3", &[gemini(three).replace("gemini-2.5-flash", "gemini-3-flash-preview")])
@@ -95,7 +98,7 @@ fn run(gateway: &Gateway, script: &str, cases: &[(&str, &[&str])]) {
         program = program.env_remove(name);
     }
     let mut process = program.spawn(gateway.addr()).unwrap();
-    let status = process.wait_exit(PATIENCE).unwrap();
+    let status = process.wait_exit(LONG).unwrap();
     assert!(status.is_some_and(|status| status.success()), "{script}: {status:?}\n{}", process.logs());
 }
 
@@ -109,8 +112,8 @@ fn installed(name: &str) -> std::ffi::OsString {
 fn openai_for_python_chats() {
     let cases = ["chat", "stream", "async_stream", "tools", "tools_stream", "structured", "completions"];
     let stage = Stage::start();
-    stage.run("openai_chat.py", &cases.map(|case| (case, CHAT)));
-    stage.run("openai_chat.py", &[("image", CHAT), ("errors", &["openai"])]);
+    stage.run("openai_chat.py", &cases.map(|case| (case, ALL)));
+    stage.run("openai_chat.py", &[("image", ALL), ("errors", &["compatible"])]);
     for upstream in &stage.upstreams[..3] {
         let pictures = |sent: &str| sent.contains("iVBORw0KGgo=") && sent.contains("image/png");
         assert!(upstream.requests().iter().any(|request| pictures(&request.text())));
@@ -128,19 +131,69 @@ fn openai_for_python_lists_models() {
 }
 
 #[test]
-fn openai_for_node_chats() {
-    let cases = ["chat", "stream", "tools", "tools_stream", "structured"];
-    let mut cases: Vec<_> = cases.map(|case| (case, CHAT)).to_vec();
-    cases.push(("errors", &["openai"]));
+fn openai_for_python_responds() {
+    let cases = ["create", "stream", "tools", "tools_stream", "structured"];
+    let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
+    cases.extend([
+        ("reasoning", &["responses", "anthropic"][..]),
+        ("errors", &["compatible", "responses"]),
+        ("unsupported", &["compatible", "anthropic", "gemini"]),
+    ]);
+    Stage::start().run("openai_responses.py", &cases);
+}
+
+#[test]
+fn openai_for_node() {
+    let cases = [
+        "chat",
+        "stream",
+        "tools",
+        "tools_stream",
+        "structured",
+        "responses",
+        "responses_tools",
+        "responses_parse",
+    ];
+    let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
+    cases.push(("errors", &["compatible"]));
     Stage::start().run("openai.mjs", &cases);
 }
 
 #[test]
+fn anthropic_for_python() {
+    let cases = ["create", "stream", "async_stream", "tools", "tools_stream"];
+    let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
+    cases.extend([
+        ("thinking", &["anthropic"][..]),
+        ("count_tokens", &["anthropic", "gemini"]),
+        ("estimated_tokens", &["compatible", "responses"]),
+        ("errors", &["anthropic", "compatible"]),
+        ("overloaded", &["anthropic"]),
+    ]);
+    Stage::start().run("anthropic_messages.py", &cases);
+}
+
+#[test]
+fn anthropic_for_node() {
+    let mut cases: Vec<_> = ["create", "stream", "tools", "tools_stream"].map(|case| (case, ALL)).to_vec();
+    cases.extend([
+        ("thinking", &["anthropic"][..]),
+        ("count_tokens", &["anthropic"]),
+        ("errors", &["anthropic", "compatible"]),
+    ]);
+    Stage::start().run("anthropic.mjs", &cases);
+}
+
+#[test]
 fn the_agents_sdk_runs_a_tool_loop() {
-    Stage::start().run("agents_loop.py", &[("chat", LOSING), ("chat_stream", LOSING)]);
+    let cases = ["chat", "chat_stream", "responses", "responses_stream"];
+    Stage::start().run("agents_loop.py", &cases.map(|case| (case, LOSING)));
 }
 
 #[test]
 fn langchain_runs_a_tool_loop() {
-    Stage::start().run("langchain_loop.py", &[("chat", LOSING), ("chat_stream", LOSING)]);
+    let cases = ["chat", "chat_stream", "responses", "responses_stream", "messages", "messages_stream"];
+    let mut cases: Vec<_> = cases.map(|case| (case, LOSING)).to_vec();
+    cases.push(("thinking", &["anthropic"]));
+    Stage::start().run("langchain_loop.py", &cases);
 }

@@ -29,7 +29,9 @@ def whole(message):
 
 
 def create(model):
-    message = client().messages.create(**ask(model, system="Be brief.", temperature=0.2, stop_sequences=["END"]))
+    system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    more = {"system": system, "stop_sequences": ["END"], "extra_body": {"temperature": 0.2}}
+    message = client().messages.create(**ask(model, **more))
     whole(message)
     assert message._request_id, message
     # A key may come as a token too.

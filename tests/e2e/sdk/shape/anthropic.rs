@@ -97,7 +97,9 @@ fn answer(body: &Value, wanted: &Wanted, thinks: bool) -> Script {
         events.push(json!({"type": "content_block_stop", "index": index}));
     }
     let end = json!({"stop_reason": stop, "stop_sequence": null});
-    events.push(json!({"type": "message_delta", "delta": end, "usage": {"output_tokens": 12}}));
+    events.push(
+        json!({"type": "message_delta", "delta": end, "usage": {"input_tokens": 19, "output_tokens": 12}}),
+    );
     events.push(json!({"type": "message_stop"}));
     Script::anthropic_sse(&events)
 }
