@@ -220,6 +220,7 @@ impl Assembly<'_> {
             backoff: Backoff { base: router.backoff.base, max: router.backoff.max },
             timeout: router.timeout,
             first_token_timeout: router.first_token_timeout,
+            ..RetryPolicy::default()
         }
     }
 }

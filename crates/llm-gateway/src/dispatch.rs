@@ -15,7 +15,7 @@ use llm_providers::replay::replay;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, estimate, mock};
-use llm_router::{Deployment, Group, InFlight, Limits, Outcome, Step};
+use llm_router::{Deployment, Group, InFlight, Limits, Step};
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
 use tokio::time::timeout;
 
@@ -156,9 +156,8 @@ impl Dispatch {
         }
     }
 
-    /// Books and logs a failed attempt.
+    /// Logs a failed attempt; the router books it.
     fn note_failure(&self, deployment: &Deployment<Backend>, mut error: ApiError) -> ApiError {
-        deployment.note(Outcome::Failure(error.kind), Instant::now());
         if let Ok(target) = deployment.target.target(self.star.as_deref()) {
             target.conceal(&mut error);
         }

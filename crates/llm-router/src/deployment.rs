@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::facts::Facts;
 use crate::stats::{InFlight, Outcome, Stats};
 
 /// A member of a group.
@@ -23,6 +24,8 @@ pub struct Deployment<T> {
     pub weight: u32,
     /// Words that requests can ask for.
     pub tags: Vec<Arc<str>>,
+    /// What is known of it.
+    pub facts: Facts,
     /// The longest time of one attempt, where it is not the group's.
     pub timeout: Option<Duration>,
     /// What has been seen of it.
@@ -41,6 +44,7 @@ impl<T> Deployment<T> {
             target,
             weight: 1,
             tags: Vec::new(),
+            facts: Facts::default(),
             timeout: None,
             stats: Arc::new(Stats::new(Instant::now())),
         }
@@ -60,6 +64,20 @@ impl<T> Deployment<T> {
         self
     }
 
+    /// Adds a word that requests can ask for.
+    #[must_use]
+    pub fn tagged(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Says what is known of it.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Facts) -> Self {
+        self.facts = facts;
+        self
+    }
+
     /// Goes on with counters kept from before a reload; see [`crate::Router::stats_of`].
     #[must_use]
     pub fn with_stats(mut self, stats: Option<Arc<Stats>>) -> Self {
@@ -67,7 +85,7 @@ impl<T> Deployment<T> {
         self
     }
 
-    /// Takes note of how an attempt ended.
+    /// Counts how an attempt ended that [`crate::Attempts`] knows nothing of.
     pub fn note(&self, outcome: Outcome, now: Instant) {
         self.stats.note(outcome, now);
     }

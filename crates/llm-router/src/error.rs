@@ -24,6 +24,16 @@ pub enum BuildError {
         /// What it names.
         model: String,
     },
+    /// A fallback that leads nowhere.
+    #[error(
+        "{owner} falls back to the model `{fallback}`, which does not exist: add it or drop the fallback"
+    )]
+    UnknownFallback {
+        /// Whose list it is in.
+        owner: String,
+        /// What it names.
+        fallback: String,
+    },
     /// Two deployments of a group that no log or header could tell apart.
     #[error("the model `{model}` has two deployments with the id `{id}`: give each its own")]
     DuplicateId {

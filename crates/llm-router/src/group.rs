@@ -3,9 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::affinity::PrefixMap;
+use crate::cooldown::{CooldownPolicy, CooldownStore};
 use crate::deployment::Deployment;
+use crate::facts::Capabilities;
+use crate::fallback::Fallbacks;
+use crate::mask::Mask;
+use crate::needs::Needs;
 use crate::picker::{Picker, Strategy};
 use crate::policy::RetryPolicy;
+use crate::pool::Seat;
 
 /// A model name and whoever can answer to it. Immutable: a reload builds a new one.
 pub struct Group<T> {
@@ -15,8 +22,27 @@ pub struct Group<T> {
     pub deployments: Arc<[Arc<Deployment<T>>]>,
     /// How the group is asked again.
     pub policy: RetryPolicy,
+    /// When a deployment is left alone.
+    pub cooldown: CooldownPolicy,
     /// Who is asked first.
     pub picker: Box<dyn Picker>,
+    /// Where to go when nobody here answers.
+    pub fallbacks: Fallbacks,
+    /// Where the beginnings of prompts were answered, to be kept over a reload.
+    pub prefixes: Arc<PrefixMap>,
+    pub(crate) store: Option<Arc<dyn CooldownStore>>,
+    pub(crate) seats: Box<[Seat]>,
+    /// Sets of positions, to be asked in this order.
+    pub(crate) tiers: Box<[Mask]>,
+    least: Least,
+}
+
+/// What every deployment of a group has at least: most requests ask for no more, and nobody has to be looked at.
+#[derive(Debug)]
+struct Least {
+    capabilities: Capabilities,
+    context_window: u64,
+    max_output: u64,
 }
 
 impl<T> Group<T> {
@@ -28,14 +54,56 @@ impl<T> Group<T> {
         deployments: impl IntoIterator<Item = Deployment<T>>,
     ) -> Self {
         let deployments: Arc<[_]> = deployments.into_iter().map(Arc::new).collect();
-        let picker = Strategy::default().picker(deployments.len());
-        Self { name: name.into(), deployments, policy, picker }
+        Self {
+            name: name.into(),
+            policy,
+            cooldown: CooldownPolicy::default(),
+            picker: Strategy::default().picker(deployments.len()),
+            fallbacks: Fallbacks::default(),
+            prefixes: Arc::default(),
+            store: None,
+            seats: deployments.iter().map(|deployment| Seat::new(deployment)).collect(),
+            tiers: tiers(&deployments),
+            least: Least::of(&deployments),
+            deployments,
+        }
     }
 
     /// Changes who is asked first.
     #[must_use]
-    pub fn with_strategy(mut self, strategy: Strategy) -> Self {
-        self.picker = strategy.picker(self.deployments.len());
+    pub fn with_strategy(self, strategy: Strategy) -> Self {
+        let picker = strategy.picker(self.deployments.len());
+        self.with_picker(picker)
+    }
+
+    /// Chooses who is asked first in a way of one's own.
+    #[must_use]
+    pub fn with_picker(mut self, picker: Box<dyn Picker>) -> Self {
+        if picker.learns() {
+            self.seats.iter().for_each(|seat| seat.stats.start_learning());
+        }
+        self.picker = picker;
+        self
+    }
+
+    /// Changes when a deployment is left alone.
+    #[must_use]
+    pub fn with_cooldown(mut self, cooldown: CooldownPolicy) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// Says where to go when nobody here answers.
+    #[must_use]
+    pub fn with_fallbacks(mut self, fallbacks: Fallbacks) -> Self {
+        self.fallbacks = fallbacks;
+        self
+    }
+
+    /// Goes on with what an older group remembered of prompts.
+    #[must_use]
+    pub fn with_prefixes(mut self, prefixes: Arc<PrefixMap>) -> Self {
+        self.prefixes = prefixes;
         self
     }
 
@@ -44,6 +112,66 @@ impl<T> Group<T> {
     pub fn get(&self, index: usize) -> Option<&Arc<Deployment<T>>> {
         self.deployments.get(index)
     }
+
+    /// The deployments as a strategy sees them.
+    #[must_use]
+    pub fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// Who has what a request needs, whatever their health.
+    #[must_use]
+    pub fn able(&self, needs: &Needs) -> Mask {
+        let mut able = Mask::all(self.deployments.len());
+        if !needs.is_anything() && !self.least.suffices(needs) {
+            for (index, deployment) in self.deployments.iter().enumerate() {
+                if needs.unmet(deployment).is_some() {
+                    able.clear(index);
+                }
+            }
+        }
+        able
+    }
+}
+
+impl Least {
+    fn of<T>(deployments: &[Arc<Deployment<T>>]) -> Self {
+        let facts = || deployments.iter().map(|deployment| &deployment.facts);
+        let least = |tokens: Option<Option<u64>>| tokens.flatten().unwrap_or(u64::MAX);
+        Self {
+            capabilities: facts().fold(Capabilities::ALL, |all, facts| all.only(facts.capabilities)),
+            context_window: least(
+                facts().map(|facts| facts.context_window).min_by_key(|has| has.unwrap_or(u64::MAX)),
+            ),
+            max_output: least(
+                facts().map(|facts| facts.max_output).min_by_key(|has| has.unwrap_or(u64::MAX)),
+            ),
+        }
+    }
+
+    fn suffices(&self, needs: &Needs) -> bool {
+        needs.tags.is_empty()
+            && needs.region.is_none()
+            && needs.pin.is_none()
+            && self.capabilities.has(needs.capabilities)
+            && needs.tokens() <= self.context_window
+            && needs.output_tokens <= self.max_output
+    }
+}
+
+/// Lower `order` first; those without weight after everybody else.
+fn tiers<T>(deployments: &[Arc<Deployment<T>>]) -> Box<[Mask]> {
+    let tier = |deployment: &Deployment<T>| (deployment.weight == 0, deployment.facts.order);
+    let mut kinds: Vec<_> = deployments.iter().map(|deployment| tier(deployment)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let members = |kind| {
+        let mut mask = Mask::none(deployments.len());
+        let of_kind = deployments.iter().enumerate().filter(|(_, deployment)| tier(deployment) == kind);
+        of_kind.for_each(|(index, _)| mask.set(index));
+        mask
+    };
+    kinds.into_iter().map(members).collect()
 }
 
 impl<T> fmt::Debug for Group<T> {
@@ -53,7 +181,9 @@ impl<T> fmt::Debug for Group<T> {
             .field("name", &self.name)
             .field("deployments", &ids)
             .field("policy", &self.policy)
+            .field("cooldown", &self.cooldown)
             .field("picker", &self.picker)
-            .finish()
+            .field("fallbacks", &self.fallbacks)
+            .finish_non_exhaustive()
     }
 }

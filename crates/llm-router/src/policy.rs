@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use llm_types::ErrorKind;
 use rand::Rng;
 
 /// How a group is asked again.
@@ -18,6 +19,52 @@ pub struct RetryPolicy {
     pub timeout: Duration,
     /// The longest time to the first content of a stream.
     pub first_token_timeout: Duration,
+    /// How long a stream may take to begin before a second deployment is asked as well; `None`: never.
+    pub hedge: Option<Duration>,
+    /// Retries after failures of some kinds, instead of `retries`.
+    pub by_kind: KindRetries,
+}
+
+/// The most retries after a failure of some kind; what is `None` follows the policy.
+///
+/// A number other than 0 also makes a failure worth another deployment that is not by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KindRetries {
+    /// The request's own fault.
+    pub bad_request: Option<u32>,
+    /// The prompt or the answer offends a policy.
+    pub content_policy: Option<u32>,
+    /// A missing or wrong key, or one that may not do this.
+    pub auth: Option<u32>,
+    /// No answer in time.
+    pub timeout: Option<u32>,
+    /// Too many requests or tokens.
+    pub rate_limit: Option<u32>,
+    /// The provider cannot be reached.
+    pub connection: Option<u32>,
+    /// The provider failed.
+    pub internal: Option<u32>,
+    /// The provider is down or has too much to do.
+    pub unavailable: Option<u32>,
+}
+
+impl KindRetries {
+    /// The bound for failures of this kind.
+    #[must_use]
+    pub fn get(&self, kind: ErrorKind) -> Option<u32> {
+        use ErrorKind as K;
+        match kind {
+            K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => self.bad_request,
+            K::ContentPolicy => self.content_policy,
+            K::Auth | K::Permission | K::Payment => self.auth,
+            K::Timeout | K::GatewayTimeout => self.timeout,
+            K::RateLimit | K::Quota => self.rate_limit,
+            K::Connection => self.connection,
+            K::Internal | K::Api | K::UpstreamFormat => self.internal,
+            K::Unavailable | K::Overloaded | K::BadGateway => self.unavailable,
+            _ => None,
+        }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -27,6 +74,8 @@ impl Default for RetryPolicy {
             backoff: Backoff::default(),
             timeout: Duration::from_secs(600),
             first_token_timeout: Duration::from_secs(60),
+            hedge: None,
+            by_kind: KindRetries::default(),
         }
     }
 }

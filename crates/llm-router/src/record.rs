@@ -1,18 +1,101 @@
 //! Why a request went where it went.
 //!
-//! Kept for every request, so it must cost nothing: inline up to four deployments and attempts, no text
-//! until one is asked for.
+//! The attempts are kept for every request, inline up to four. What else was considered is worked out only when
+//! somebody asks: for a sampled request ([`Trace`]), or to tell a client why nobody could be asked.
 
+use std::fmt;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use llm_types::ApiError;
 use smallvec::SmallVec;
 
+use crate::facts::Capabilities;
 use crate::group::Group;
+use crate::picker::Estimate;
 
 /// The most of one attempt's message that is repeated.
 const MESSAGE_LIMIT: usize = 300;
+
+/// Why a deployment cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The caller's own reason.
+    Caller(&'static str),
+    /// Only another one holds what the request refers to.
+    Pinned,
+    /// It lacks a tag that the request asks for.
+    Tags,
+    /// It stands elsewhere.
+    Region,
+    /// It cannot do something that the request uses.
+    Capability(Capabilities),
+    /// Prompt and answer do not fit the model.
+    ContextWindow {
+        /// Tokens of the request.
+        need: u64,
+        /// Tokens that fit.
+        has: u64,
+    },
+    /// The answer asked for is too long for the model.
+    MaxOutput {
+        /// Tokens of the answer.
+        need: u64,
+        /// Tokens it can give.
+        has: u64,
+    },
+    /// It failed and is left alone for so long.
+    Cooling(Duration),
+    /// Its provider's rate limit has nothing left for so long.
+    Resting(Duration),
+    /// Another request is finding out whether it is well again.
+    Probing,
+    /// It was taken out of service.
+    Drained,
+    /// It has as many requests under way as it may.
+    Parallel,
+    /// It has had as many requests or tokens in this minute as it may; the time until there is room.
+    Minute(Option<Duration>),
+}
+
+impl Reason {
+    /// Whether it may be otherwise in a while.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        use Reason as R;
+        matches!(self, R::Cooling(_) | R::Resting(_) | R::Probing | R::Parallel | R::Minute(_))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caller(why) => f.write_str(why),
+            Self::Pinned => f.write_str("the request belongs to another deployment"),
+            Self::Tags => f.write_str("lacks a tag that the request asks for"),
+            Self::Region => f.write_str("is not in the region that the request asks for"),
+            Self::Capability(missing) => write!(f, "does not offer {}", missing.name()),
+            Self::ContextWindow { need, has } => {
+                write!(f, "has a context window of {has} tokens, the request needs about {need}")
+            }
+            Self::MaxOutput { need, has } => {
+                write!(f, "answers with at most {has} tokens, the request asks for {need}")
+            }
+            Self::Cooling(left) => write!(f, "cools down for another {:.1} s", left.as_secs_f64()),
+            Self::Resting(left) => {
+                write!(f, "its rate limit is used up for another {:.1} s", left.as_secs_f64())
+            }
+            Self::Probing => f.write_str("is being tried after a cooldown"),
+            Self::Drained => f.write_str("was taken out of service"),
+            Self::Parallel => f.write_str("has as many requests under way as it may"),
+            Self::Minute(Some(left)) => {
+                write!(f, "is at its limit per minute for another {:.1} s", left.as_secs_f64())
+            }
+            Self::Minute(None) => f.write_str("is at its limit per minute"),
+        }
+    }
+}
 
 /// What became of one deployment of the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +105,29 @@ pub enum Verdict {
     /// It was asked.
     Tried,
     /// It could not be asked, and why.
-    PassedOver(&'static str),
+    PassedOver(Reason),
+}
+
+/// Why a deployment was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Because {
+    /// The group's strategy chose it.
+    Strategy,
+    /// The request belongs to it.
+    Pinned,
+    /// The session's requests go there.
+    Session,
+    /// It answered the same beginning last.
+    Prefix,
+    /// To find out whether it is well again.
+    Probe,
+    /// Nobody untried was left.
+    Again,
+    /// Everybody was cooling down; it was to be ready first.
+    LastResort,
+    /// The one asked before took long to begin.
+    Hedge,
 }
 
 /// One call of one deployment.
@@ -30,6 +135,8 @@ pub enum Verdict {
 pub struct Attempt {
     /// The deployment's position in the group.
     pub index: usize,
+    /// Why it was asked.
+    pub because: Because,
     /// When it began.
     pub started: Instant,
     /// The pause before it.
@@ -38,6 +145,8 @@ pub struct Attempt {
     pub took: Option<Duration>,
     /// What went wrong, if anything.
     pub error: Option<ApiError>,
+    /// Another one answered first.
+    pub lost: bool,
 }
 
 /// Why there was no further attempt.
@@ -48,6 +157,8 @@ pub enum End {
     Answered,
     /// Every deployment was passed over.
     NoCandidate,
+    /// Every deployment is unwell, and there is another group to ask.
+    AllCooling,
     /// The last failure would have been the same everywhere.
     NotRetryable,
     /// Every deployment has been tried and none may be asked again.
@@ -62,62 +173,90 @@ pub enum End {
     Abandoned,
 }
 
-/// What was considered and done for one request.
-#[derive(Debug, Clone)]
+/// What was done for one request.
+#[derive(Debug, Clone, Default)]
 pub struct Record {
-    /// One for each deployment, in the group's order.
-    pub verdicts: SmallVec<[Verdict; 4]>,
     /// In order.
     pub attempts: SmallVec<[Attempt; 4]>,
     /// Why it ended; `None` while it goes on.
     pub end: Option<End>,
+    /// What was considered, if the request is sampled.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// What was considered for one request.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// Each time somebody was to be asked.
+    pub decisions: Vec<Decision>,
+    /// Each time nobody could be asked at once.
+    pub waits: Vec<Waited>,
+}
+
+/// One choice among the deployments of a group.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// When.
+    pub at: Instant,
+    /// One for each deployment, in the group's order.
+    pub candidates: Vec<(Verdict, Estimate)>,
+    /// Who was asked, and why.
+    pub chosen: Option<(usize, Because)>,
+}
+
+/// One pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// When it began.
+    pub at: Instant,
+    /// How long it was to be.
+    pub pause: Duration,
+    /// What for.
+    pub why: WaitedFor,
+}
+
+/// What a pause was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitedFor {
+    /// Our own backoff before the deployment at this position is asked again.
+    Backoff(usize),
+    /// The deployment at this position had asked for it.
+    RetryAfter(usize),
 }
 
 impl Record {
-    /// Nothing done yet.
-    pub(crate) fn new(deployments: usize) -> Self {
-        let verdicts = SmallVec::from_elem(Verdict::NotPicked, deployments);
-        Self { verdicts, attempts: SmallVec::new(), end: None }
-    }
-
     /// How many of the attempts were retries.
     #[must_use]
     pub fn retries(&self) -> usize {
         self.attempts.len().saturating_sub(1)
     }
 
-    /// What to tell a client when nobody answered: each attempt with its deployment and cause.
+    /// What went wrong last.
     #[must_use]
-    pub fn summary<T>(&self, group: &Group<T>) -> String {
-        let mut text = match self.attempts.len() {
-            0 => format!("no deployment of `{}` can take this request", group.name),
-            1 => "the only attempt failed".to_owned(),
-            count => format!("all {count} attempts failed"),
-        };
-        let mut separator = ": ";
-        for (deployment, verdict) in group.deployments.iter().zip(&self.verdicts) {
-            if let (true, Verdict::PassedOver(why)) = (self.attempts.is_empty(), verdict) {
-                // Writing to a `String` cannot fail.
-                let _ = write!(text, "{separator}{deployment}: {why}");
-                separator = "; ";
-            }
-        }
+    pub fn last_error(&self) -> Option<&ApiError> {
+        self.attempts.iter().rev().find_map(|attempt| attempt.error.as_ref())
+    }
+
+    /// Each attempt with its deployment and cause, separated by semicolons.
+    pub(crate) fn causes<T>(&self, group: &Group<T>, text: &mut String) {
         for attempt in &self.attempts {
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            // Writing to a `String` cannot fail.
             let _ = match group.get(attempt.index) {
-                Some(deployment) => write!(text, "{separator}{deployment}: "),
-                None => write!(text, "{separator}deployment {}: ", attempt.index + 1),
+                Some(deployment) => write!(text, "{deployment}: "),
+                None => write!(text, "deployment {}: ", attempt.index + 1),
             };
             text.push_str(&attempt.cause());
-            separator = "; ";
         }
-        text
     }
 }
 
 impl Attempt {
     fn cause(&self) -> String {
         let Some(error) = &self.error else {
-            return "no answer".to_owned();
+            return if self.lost { "another one was faster".to_owned() } else { "no answer".to_owned() };
         };
         let status = error.upstream_status.unwrap_or_else(|| error.status()).as_u16();
         let word = error.kind.code().unwrap_or_else(|| error.kind.type_name());

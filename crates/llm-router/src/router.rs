@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use crate::attempts::Attempts;
 use crate::budget::RetryBudget;
+use crate::cooldown::{Cooldown, CooldownStore};
 use crate::error::BuildError;
+use crate::fallback::Plan;
 use crate::group::Group;
 use crate::stats::Stats;
 
@@ -39,6 +41,7 @@ pub struct Router<T> {
     names: HashMap<Arc<str>, usize>,
     /// Most letters first, then config order.
     patterns: Vec<Pattern>,
+    defaults: Vec<Arc<str>>,
     budget: Arc<RetryBudget>,
 }
 
@@ -60,7 +63,13 @@ impl<T> Router<T> {
     /// Begins a router.
     #[must_use]
     pub fn builder() -> RouterBuilder<T> {
-        RouterBuilder { groups: Vec::new(), aliases: Vec::new(), budget: None }
+        RouterBuilder {
+            groups: Vec::new(),
+            aliases: Vec::new(),
+            defaults: Vec::new(),
+            budget: None,
+            store: None,
+        }
     }
 
     /// Who answers to this name.
@@ -79,7 +88,36 @@ impl<T> Router<T> {
     #[must_use]
     pub fn attempts(&self, group: &Arc<Group<T>>, now: Instant, deadline: Instant) -> Attempts<T> {
         self.budget.deposit(now);
+        self.more_attempts(group, deadline)
+    }
+
+    /// Begins a request to what was found, which falls back to other groups and must be answered before the
+    /// deadline.
+    #[must_use]
+    pub fn plan(&self, found: Found<'_, T>, now: Instant, deadline: Instant) -> Plan<'_, T> {
+        Plan::new(self, found, now, deadline)
+    }
+
+    /// Goes on with a request at another group.
+    pub(crate) fn more_attempts(&self, group: &Arc<Group<T>>, deadline: Instant) -> Attempts<T> {
         Attempts::new(Arc::clone(group), Arc::clone(&self.budget), deadline)
+    }
+
+    /// Where every group falls back to in the end.
+    pub(crate) fn defaults(&self) -> &[Arc<str>] {
+        &self.defaults
+    }
+
+    /// Takes over what another gateway found out; what is not meant for a deployment of ours is ignored.
+    pub fn learn(&self, cooldown: &Cooldown<'_>, now: Instant) {
+        let group = self.groups.iter().find(|group| *group.name == *cooldown.group);
+        let mut deployments = group.into_iter().flat_map(|group| group.deployments.iter());
+        let meant = deployments.find(|deployment| {
+            *deployment.id == *cooldown.id && deployment.fingerprint == cooldown.fingerprint
+        });
+        if let Some(deployment) = meant {
+            deployment.stats.learn_cooldown(cooldown.left, cooldown.trips, now);
+        }
     }
 
     /// The groups in config order, those with patterns as names included.
@@ -119,7 +157,9 @@ impl<T> Router<T> {
 pub struct RouterBuilder<T> {
     groups: Vec<Group<T>>,
     aliases: Vec<(Arc<str>, Arc<str>)>,
+    defaults: Vec<Arc<str>>,
     budget: Option<Arc<RetryBudget>>,
+    store: Option<Arc<dyn CooldownStore>>,
 }
 
 impl<T> RouterBuilder<T> {
@@ -137,6 +177,20 @@ impl<T> RouterBuilder<T> {
         self
     }
 
+    /// Says where every group falls back to when its own fallbacks do not answer.
+    #[must_use]
+    pub fn default_fallbacks<S: Into<Arc<str>>>(mut self, models: impl IntoIterator<Item = S>) -> Self {
+        self.defaults = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Tells other gateways about cooldowns.
+    #[must_use]
+    pub fn cooldown_store(mut self, store: Arc<dyn CooldownStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Goes on with the retry budget of an older router.
     #[must_use]
     pub fn budget(mut self, budget: Arc<RetryBudget>) -> Self {
@@ -148,7 +202,7 @@ impl<T> RouterBuilder<T> {
     ///
     /// # Errors
     /// [`BuildError`] when a name is taken twice, leads nowhere or has nobody who answers to it.
-    pub fn build(self) -> Result<Router<T>, BuildError> {
+    pub fn build(mut self) -> Result<Router<T>, BuildError> {
         let mut names = HashMap::new();
         for (index, group) in self.groups.iter().enumerate() {
             check(group)?;
@@ -178,8 +232,25 @@ impl<T> RouterBuilder<T> {
             self.groups.get(*group).is_none_or(|owner| owner.name != *name) || !name.contains('*')
         });
         let budget = self.budget.unwrap_or_else(|| Arc::new(RetryBudget::new(Instant::now())));
+        for group in &mut self.groups {
+            group.store.clone_from(&self.store);
+        }
         let groups = self.groups.into_iter().map(Arc::new).collect();
-        Ok(Router { groups, aliases, names, patterns, budget })
+        let router = Router { groups, aliases, names, patterns, defaults: self.defaults, budget };
+        check_fallbacks(&router)?;
+        Ok(router)
+    }
+}
+
+fn check_fallbacks<T>(router: &Router<T>) -> Result<(), BuildError> {
+    let of_groups = router.groups.iter().flat_map(|group| {
+        group.fallbacks.names().map(|fallback| (format!("the model `{}`", group.name), fallback))
+    });
+    let defaults = router.defaults.iter().map(|fallback| ("the list of defaults".to_owned(), fallback));
+    let unknown = of_groups.chain(defaults).find(|(_, fallback)| router.find(fallback).is_none());
+    match unknown {
+        Some((owner, fallback)) => Err(BuildError::UnknownFallback { owner, fallback: fallback.to_string() }),
+        None => Ok(()),
     }
 }
 

@@ -40,9 +40,9 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
 pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
-        Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::OpenaiCompletions => Some(&openai_completions::Server),
         Dialect::OpenaiResponses => Some(&openai_responses::Server),
+        Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::OpenaiMedia | Dialect::Gemini | Dialect::Mock => None,
     }
 }

@@ -5,27 +5,34 @@
 //! be replayed from a log.
 //!
 //! The rules, in order: never more than the policy's retries; never past the deadline; a failure that would
-//! be the same everywhere ends it; an untried deployment is asked at once; otherwise one that has been tried
-//! and said nothing against it is asked again after a pause, if the router's retry budget allows.
+//! be the same everywhere ends it; an untried deployment that is well is asked at once; otherwise one that has
+//! been tried and said nothing against it is asked again after a pause, a well one before an unwell one, if the
+//! router's retry budget allows.
 
+mod again;
+mod explain;
+mod hedge;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_types::{ApiError, ErrorKind};
+use llm_types::ApiError;
 use rand::rngs::SmallRng;
+use rand::{Rng, RngCore};
 use smallvec::SmallVec;
 
+use self::again::Return;
 use crate::budget::RetryBudget;
+use crate::choose::{Ask, Choice};
 use crate::deployment::Deployment;
 use crate::group::Group;
-use crate::picker::{Candidate, PickCx};
-use crate::record::{Attempt, End, Record, Verdict};
-
-/// The longest wait asked for by a provider that is obeyed; a longer one is replaced by our own backoff.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60);
+use crate::lease::{Granted, Lease};
+use crate::mask::Mask;
+use crate::needs::Needs;
+use crate::picker::PickCx;
+use crate::record::{Attempt, End, Record, Trace};
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +54,32 @@ pub struct Limits {
     pub first_token: Duration,
 }
 
-/// The attempts of one request.
+/// The attempts of one request. Dropping it ends the ones under way.
 #[derive(Debug)]
 pub struct Attempts<T> {
     group: Arc<Group<T>>,
     budget: Arc<RetryBudget>,
     deadline: Instant,
-    retries: u32,
+    needs: Option<Arc<Needs>>,
+    /// The most retries, whatever the policy allows.
+    most: u32,
     waits: u32,
+    /// A second one was asked, or could not be.
+    hedged: bool,
+    hedges: usize,
     state: State,
-    /// By index in the group; says something only of deployments that were tried.
-    returns: SmallVec<[Return; 4]>,
+    /// Who has what the request needs.
+    able: Mask,
+    tried: Mask,
+    /// What the caller has against whom.
+    refused: SmallVec<[(usize, &'static str); 2]>,
+    /// Whether those that were tried may be asked again.
+    returns: SmallVec<[(usize, Return); 4]>,
+    flights: SmallVec<[Lease<T>; 2]>,
+    /// There is another group to ask when everybody here is unwell.
+    elsewhere: bool,
     record: Record,
+    ended: Option<Instant>,
     rng: Option<SmallRng>,
 }
 
@@ -70,64 +91,83 @@ enum State {
     Done,
 }
 
-/// Whether a deployment that was tried may be asked again in the same request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Return {
-    Never,
-    /// After our own pause, which begins when there is nobody else to ask.
-    Backoff,
-    /// From this time on.
-    At(Instant),
-}
-
-impl Return {
-    fn is_ready(self, now: Instant) -> bool {
-        self.time().is_some_and(|time| time <= now)
-    }
-
-    fn time(self) -> Option<Instant> {
-        match self {
-            Self::At(time) => Some(time),
-            Self::Never | Self::Backoff => None,
-        }
-    }
-}
-
 impl<T> Attempts<T> {
     pub(crate) fn new(group: Arc<Group<T>>, budget: Arc<RetryBudget>, deadline: Instant) -> Self {
         let deployments = group.deployments.len();
         Self {
             budget,
             deadline,
-            retries: group.policy.retries,
+            needs: None,
+            most: u32::MAX,
             waits: 0,
+            hedged: false,
+            hedges: 0,
             state: State::Fresh,
-            returns: SmallVec::from_elem(Return::Never, deployments),
-            record: Record::new(deployments),
+            able: Mask::all(deployments),
+            tried: Mask::none(deployments),
+            refused: SmallVec::new(),
+            returns: SmallVec::new(),
+            flights: SmallVec::new(),
+            elsewhere: false,
+            record: Record::default(),
+            ended: None,
             rng: None,
             group,
         }
     }
 
-    /// Allows at most this many retries, where the policy allows more: 0 for a body that cannot be sent twice.
+    /// Says what the request needs; before the first step.
     #[must_use]
-    pub fn at_most(mut self, retries: u32) -> Self {
-        self.retries = self.retries.min(retries);
+    pub fn needing(mut self, needs: Arc<Needs>) -> Self {
+        self.able.retain(&self.group.able(&needs));
+        self.needs = Some(needs);
         self
     }
 
-    /// Draws pauses from this generator, not from the thread's.
+    /// Allows at most this many retries, where the policy allows more: 0 for a body that cannot be sent twice.
+    #[must_use]
+    pub fn at_most(mut self, retries: u32) -> Self {
+        self.most = self.most.min(retries);
+        self
+    }
+
+    /// Draws all chance from this generator, not from the thread's.
     #[must_use]
     pub fn with_rng(mut self, rng: SmallRng) -> Self {
         self.rng = Some(rng);
         self
     }
 
+    /// Keeps what is considered, for the decision's record. Allocates; everything else here does not.
+    #[must_use]
+    pub fn sampled(mut self) -> Self {
+        self.record.trace = Some(Box::<Trace>::default());
+        self
+    }
+
+    /// Gives up at once, with [`End::AllCooling`], when everybody is unwell: another group will be asked.
+    #[must_use]
+    pub fn with_elsewhere(mut self, elsewhere: bool) -> Self {
+        self.elsewhere = elsewhere;
+        self
+    }
+
+    /// Begins anew after [`End::AllCooling`]: everywhere else is no better.
+    pub(crate) fn insist(&mut self) {
+        if self.record.end == Some(End::AllCooling) {
+            self.record.end = None;
+            self.ended = None;
+            self.elsewhere = false;
+            self.state = State::Fresh;
+        }
+    }
+
     /// Takes deployments out before the first step: `why` says for each what stands against it.
     pub fn pass_over(&mut self, why: impl Fn(&Deployment<T>) -> Option<&'static str>) {
-        for (deployment, verdict) in self.group.deployments.iter().zip(&mut self.record.verdicts) {
-            if let (Verdict::NotPicked, Some(reason)) = (*verdict, why(deployment)) {
-                *verdict = Verdict::PassedOver(reason);
+        for (index, deployment) in self.group.deployments.iter().enumerate() {
+            if let (true, Some(reason)) = (self.able.has(index), why(deployment)) {
+                self.able.clear(index);
+                self.refused.push((index, reason));
             }
         }
     }
@@ -141,19 +181,14 @@ impl<T> Attempts<T> {
             State::Waiting { since, until } => self.after_wait(now, since, until),
             State::Done => Err(End::Abandoned),
         };
-        step.unwrap_or_else(|end| {
-            self.record.end.get_or_insert(end);
-            Step::Fail
-        })
+        step.unwrap_or_else(|end| self.give_up(end, now))
     }
 
     /// Takes note that the current attempt is answered: at a stream's first content, or at the whole answer.
-    pub fn answered(&mut self, now: Instant) {
-        if let (State::Trying, Some(attempt)) = (self.state, self.record.attempts.last_mut()) {
-            attempt.took = Some(now.saturating_duration_since(attempt.started));
-            self.record.end = Some(End::Answered);
-            self.state = State::Done;
-        }
+    /// What comes back goes with the rest of the answer; `None` if no attempt is under way.
+    pub fn answered(&mut self, now: Instant) -> Option<Lease<T>> {
+        let index = self.flights.last()?.index();
+        self.answered_by(index, now)
     }
 
     /// How long an attempt on this deployment may take, begun now.
@@ -170,146 +205,146 @@ impl<T> Attempts<T> {
         &self.group
     }
 
-    /// What was considered and done so far.
+    /// What was done so far.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// What was considered and done.
+    /// What was done.
     #[must_use]
-    pub fn into_record(self) -> Record {
-        self.record
+    pub fn into_record(mut self) -> Record {
+        std::mem::take(&mut self.record)
     }
 
-    /// The failure to tell the client after [`Step::Fail`]: the last one, and with several attempts in words
-    /// that name each of them.
-    #[must_use]
-    pub fn failure(&self) -> ApiError {
-        let last = self.record.attempts.last().and_then(|attempt| attempt.error.as_ref());
-        let Some(last) = last else {
-            return ApiError::new(ErrorKind::Unavailable, self.record.summary(&self.group));
-        };
-        let mut error = last.clone();
-        if self.record.attempts.len() > 1 {
-            error.message = self.record.summary(&self.group);
-            // The summary names providers itself.
-            error.provider = None;
-        }
-        error
+    fn give_up(&mut self, end: End, now: Instant) -> Step {
+        self.record.end.get_or_insert(end);
+        self.ended.get_or_insert(now);
+        self.flights.clear();
+        Step::Fail
     }
 
     fn first(&mut self, now: Instant) -> Result<Step, End> {
         if now >= self.deadline {
             return Err(End::Deadline);
         }
-        let index = self.pick(now).ok_or(End::NoCandidate)?;
-        Ok(self.start(index, now, Duration::ZERO))
+        if let Some(choice) = self.choose(now) {
+            return Ok(self.start(choice, now, Duration::ZERO));
+        }
+        let mut unwell = self.able.clone();
+        unwell.keep(|index| !matches!(self.obstacle(index, now), Some(reason) if !reason.passes()));
+        if self.elsewhere && !unwell.is_empty() {
+            return Err(End::AllCooling);
+        }
+        self.last_resort(now).ok_or(End::NoCandidate)
     }
 
     fn after_attempt(&mut self, now: Instant, last: Option<&ApiError>) -> Result<Step, End> {
-        let index = self.close(now, last);
-        let error = last.ok_or(End::Abandoned)?;
-        let forced = error.should_retry == Some(true);
-        if let Some(state) = index.and_then(|index| self.returns.get_mut(index)) {
-            *state = may_return(error, now);
+        let index = self.flights.last().map(Lease::index);
+        if let (Some(index), Some(error)) = (index, last) {
+            self.close(index, now, error);
+        } else if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.took.get_or_insert(now.saturating_duration_since(attempt.started));
         }
+        // Those beside the one that failed are not waited for by a caller who does not know of them.
+        self.flights.clear();
+        self.after_failure(now, last.ok_or(End::Abandoned)?)
+    }
+
+    /// Where to go when nobody is asked any more and this was the last failure.
+    fn after_failure(&mut self, now: Instant, error: &ApiError) -> Result<Step, End> {
+        let by_kind = self.group.policy.by_kind.get(error.kind);
+        let forced = error.should_retry == Some(true) || by_kind.is_some_and(|retries| retries > 0);
         if !forced && !error.kind.retry_other() {
             return Err(End::NotRetryable);
         }
-        if self.record.attempts.len() > usize::try_from(self.retries).unwrap_or(usize::MAX) {
+        let allowed = by_kind.unwrap_or(self.group.policy.retries).min(self.most);
+        if self.retries_done() >= usize::try_from(allowed).unwrap_or(usize::MAX) {
             return Err(End::RetriesSpent);
         }
         if now >= self.deadline {
             return Err(End::Deadline);
         }
-        if let Some(untried) = self.pick(now) {
-            return Ok(self.start(untried, now, Duration::ZERO));
+        if let Some(choice) = self.choose(now) {
+            return Ok(self.start(choice, now, Duration::ZERO));
         }
-        self.pause(now)
+        self.again(now)
     }
 
-    /// A pause before one of the deployments that were tried is asked again.
-    fn pause(&mut self, now: Instant) -> Result<Step, End> {
-        let backoff = match &mut self.rng {
-            Some(rng) => self.group.policy.backoff.draw(self.waits, rng),
-            None => self.group.policy.backoff.draw(self.waits, &mut rand::rng()),
-        };
-        let until = self.returns.iter_mut().filter_map(|state| {
-            if *state == Return::Backoff {
-                *state = now.checked_add(backoff).map_or(Return::Never, Return::At);
-            }
-            state.time()
+    fn retries_done(&self) -> usize {
+        self.record.retries().saturating_sub(self.hedges)
+    }
+
+    /// Chooses among the untried that are well.
+    fn choose(&mut self, now: Instant) -> Option<Choice> {
+        let may_probe = self.record.attempts.is_empty() && self.most.min(self.group.policy.retries) > 0;
+        let cx = self.pick_cx(now);
+        let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
+        let mut open = self.able.clone();
+        open.remove(&self.tried);
+        let choice = self.group.choose(&mut open, &ask);
+        self.trace_choice(&cx, choice.map(|choice| (choice.index, choice.because)));
+        choice
+    }
+
+    /// Asks the untried one that will be well first, though nobody is.
+    fn last_resort(&mut self, now: Instant) -> Option<Step> {
+        let cx = self.pick_cx(now);
+        let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
+        let mut open = self.able.clone();
+        open.remove(&self.tried);
+        let choice = self.group.choose_unwell(&mut open, &ask)?;
+        self.trace_choice(&cx, Some((choice.index, choice.because)));
+        Some(self.start(choice, now, Duration::ZERO))
+    }
+
+    fn start(&mut self, choice: Choice, now: Instant, waited: Duration) -> Step {
+        let Choice { index, grant, because } = choice;
+        let shape = self.needs.as_ref().map(|needs| PickCx::new(now).needing(needs).shape());
+        let alone = self.able.count() <= 1;
+        let granted = Granted { index, grant, shape: shape.unwrap_or_default(), alone };
+        self.flights.push(Lease::new(granted, &self.group, now));
+        self.tried.set(index);
+        self.record.attempts.push(Attempt {
+            index,
+            because,
+            started: now,
+            waited,
+            took: None,
+            error: None,
+            lost: false,
         });
-        let until = until.min().ok_or(End::NobodyLeft)?.max(now);
-        if until >= self.deadline {
-            return Err(End::Deadline);
-        }
-        if !self.budget.withdraw(now) {
-            return Err(End::BudgetSpent);
-        }
-        self.waits += 1;
-        if until == now {
-            return self.after_wait(now, now, now);
-        }
-        self.state = State::Waiting { since: now, until };
-        Ok(Step::Wait(until - now))
-    }
-
-    fn after_wait(&mut self, now: Instant, since: Instant, until: Instant) -> Result<Step, End> {
-        if now >= self.deadline {
-            return Err(End::Deadline);
-        }
-        if now < until {
-            self.state = State::Waiting { since, until };
-            return Ok(Step::Wait(until - now));
-        }
-        let ready = self.returns.iter().enumerate().filter(|(_, state)| state.is_ready(now));
-        // The one that rested longest; a strategy knows nothing of this request's own failures.
-        let last = |index| self.record.attempts.iter().rposition(|attempt| attempt.index == index);
-        let index = ready.map(|(index, _)| index).min_by_key(|index| last(*index)).ok_or(End::NobodyLeft)?;
-        Ok(self.start(index, now, now.saturating_duration_since(since)))
-    }
-
-    /// Lets the group's strategy choose among the untried.
-    fn pick(&self, now: Instant) -> Option<usize> {
-        let untried = self.record.verdicts.iter().map(|verdict| *verdict == Verdict::NotPicked);
-        let candidates: SmallVec<[Candidate<'_>; 8]> = untried
-            .zip(self.group.deployments.iter())
-            .enumerate()
-            .filter(|(_, (untried, _))| *untried)
-            .map(|(index, (_, deployment))| Candidate::new(index, deployment.weight, &deployment.stats))
-            .collect();
-        let mut cx = PickCx::new(now);
-        cx.attempt = self.record.attempts.len();
-        let position = self.group.picker.pick(&candidates, &cx)?;
-        candidates.get(position).map(|candidate| candidate.index)
-    }
-
-    fn start(&mut self, index: usize, now: Instant, waited: Duration) -> Step {
-        if let Some(verdict) = self.record.verdicts.get_mut(index) {
-            *verdict = Verdict::Tried;
-        }
-        self.record.attempts.push(Attempt { index, started: now, waited, took: None, error: None });
         self.state = State::Trying;
         Step::Try(index)
     }
 
-    /// Ends the current attempt; returns which deployment it was on.
-    fn close(&mut self, now: Instant, error: Option<&ApiError>) -> Option<usize> {
-        let attempt = self.record.attempts.last_mut()?;
-        attempt.took = Some(now.saturating_duration_since(attempt.started));
-        attempt.error = error.cloned();
-        Some(attempt.index)
+    /// Ends the attempt under way on this deployment.
+    fn close(&mut self, index: usize, now: Instant, error: &ApiError) {
+        if let Some(at) = self.flights.iter().position(|flight| flight.index() == index) {
+            self.flights.remove(at).note_failure(error, now);
+        }
+        self.note_return(index, error, now);
+        if let Some(attempt) = self.running(index) {
+            attempt.took = Some(now.saturating_duration_since(attempt.started));
+            attempt.error = Some(error.clone());
+        }
     }
-}
 
-/// Whether the deployment that failed like this may be asked again. Its own word (`x-should-retry`) is about
-/// itself: "no" keeps us from returning to it, not from asking another.
-fn may_return(error: &ApiError, now: Instant) -> Return {
-    if !error.should_retry.unwrap_or_else(|| error.kind.retry_same()) {
-        return Return::Never;
+    fn running(&mut self, index: usize) -> Option<&mut Attempt> {
+        let attempts = self.record.attempts.iter_mut().rev();
+        attempts.into_iter().find(|attempt| attempt.index == index && attempt.took.is_none())
     }
-    let asked = error.retry_after.filter(|wait| !wait.is_zero() && *wait <= RETRY_AFTER_LIMIT);
-    asked.and_then(|wait| now.checked_add(wait)).map_or(Return::Backoff, Return::At)
+
+    fn pick_cx(&mut self, now: Instant) -> PickCx {
+        let random = match &mut self.rng {
+            Some(rng) => rng.next_u64(),
+            None => rand::rng().random(),
+        };
+        let mut cx = PickCx::new(now).with_random(random);
+        cx.attempt = self.record.attempts.len();
+        match &self.needs {
+            Some(needs) => cx.needing(needs),
+            None => cx,
+        }
+    }
 }

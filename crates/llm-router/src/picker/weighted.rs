@@ -7,19 +7,20 @@
 
 use parking_lot::Mutex;
 
-use super::{Candidate, PickCx, Picker};
+use super::{Estimate, PickCx, Picker};
+use crate::pool::{Pool, Seat};
 
 /// Smooth weighted round robin over one group.
 ///
 /// A deployment of weight 0 is picked only when no other candidate is left.
 #[derive(Debug)]
 pub struct Weighted {
-    /// By index in the group.
+    /// By position in the group.
     credits: Mutex<Vec<i64>>,
 }
 
 impl Weighted {
-    /// A round that nobody has had a turn in.
+    /// A round that nobody has had a turn in, for a group of so many.
     #[must_use]
     pub fn new(deployments: usize) -> Self {
         Self { credits: Mutex::new(vec![0; deployments]) }
@@ -27,35 +28,39 @@ impl Weighted {
 }
 
 impl Picker for Weighted {
-    fn pick(&self, candidates: &[Candidate<'_>], _: &PickCx) -> Option<usize> {
-        if candidates.len() <= 1 {
-            return (!candidates.is_empty()).then_some(0);
+    fn pick(&self, pool: &Pool<'_>, _: &PickCx) -> Option<usize> {
+        if pool.len() <= 1 {
+            return pool.nth(0).map(|(index, _)| index);
         }
-        let last = candidates.iter().map(|candidate| candidate.index).max()?;
         let mut credits = self.credits.lock();
-        if credits.len() <= last {
-            credits.resize(last + 1, 0);
+        if credits.len() < pool.seats() {
+            credits.resize(pool.seats(), 0);
         }
         let mut sum = 0;
-        let mut best: Option<(usize, usize, i64)> = None;
-        for (position, candidate) in candidates.iter().enumerate() {
-            let weight = i64::from(candidate.weight);
-            let Some(credit) = credits.get_mut(candidate.index).filter(|_| weight > 0) else {
-                continue;
+        let (mut best, mut highest) = (None, i64::MIN);
+        pool.for_each(|index, seat| {
+            let weight = i64::from(seat.weight);
+            let Some(credit) = credits.get_mut(index).filter(|_| weight > 0) else {
+                return;
             };
             *credit += weight;
             sum += weight;
-            if best.is_none_or(|(_, _, highest)| *credit > highest) {
-                best = Some((position, candidate.index, *credit));
+            if *credit > highest {
+                (best, highest) = (Some(index), *credit);
             }
-        }
-        let Some((position, index, _)) = best else {
-            return Some(0);
+        });
+        let Some(index) = best else {
+            return pool.nth(0).map(|(index, _)| index);
         };
         if let Some(credit) = credits.get_mut(index) {
             *credit -= sum;
         }
-        Some(position)
+        Some(index)
+    }
+
+    fn estimate(&self, seat: &Seat, _: &PickCx) -> Estimate {
+        // Less is better.
+        Estimate::of(1.0 / f64::from(seat.weight))
     }
 }
 
@@ -67,18 +72,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stats::Stats;
+    use crate::deployment::Deployment;
+    use crate::mask::Mask;
+
+    fn seats(weights: &[u32]) -> Vec<Seat> {
+        let deployments = weights.iter().map(|weight| Deployment::new("d", 0, ()).weighing(*weight));
+        deployments.map(|deployment| Seat::new(&deployment)).collect()
+    }
 
     fn picks(weights: &[u32], times: usize) -> Vec<usize> {
-        let now = Instant::now();
-        let stats = Stats::new(now);
-        let candidates: Vec<_> = weights
-            .iter()
-            .enumerate()
-            .map(|(index, weight)| Candidate::new(index, *weight, &stats))
-            .collect();
+        let (seats, open) = (seats(weights), Mask::all(weights.len()));
+        let pool = Pool::new(&seats, &open);
         let picker = Weighted::new(weights.len());
-        (0..times).map(|_| picker.pick(&candidates, &PickCx::new(now)).unwrap()).collect()
+        (0..times).map(|_| picker.pick(&pool, &PickCx::new(Instant::now())).unwrap()).collect()
     }
 
     #[test]
@@ -96,33 +102,35 @@ mod tests {
 
     #[test]
     fn nobody_to_pick() {
-        assert_eq!(Weighted::new(2).pick(&[], &PickCx::new(Instant::now())), None);
+        let open = Mask::none(2);
+        let pool = Pool::new(&[], &open);
+        assert_eq!(Weighted::new(2).pick(&pool, &PickCx::new(Instant::now())), None);
     }
 
     #[test]
     fn candidates_keep_their_credit_while_others_are_out() {
-        let now = Instant::now();
-        let stats = Stats::new(now);
         let picker = Weighted::new(0);
-        let some = [Candidate::new(1, 1, &stats), Candidate::new(3, 1, &stats)];
-        let cx = PickCx::new(now);
-        let indices: Vec<_> = (0..4).map(|_| some[picker.pick(&some, &cx).unwrap()].index).collect();
+        let (seats, mut open) = (seats(&[1; 4]), Mask::all(4));
+        open.clear(0);
+        open.clear(2);
+        let pool = Pool::new(&seats, &open);
+        let cx = PickCx::new(Instant::now());
+        let indices: Vec<_> = (0..4).map(|_| picker.pick(&pool, &cx).unwrap()).collect();
         assert_eq!(indices, [1, 3, 1, 3]);
     }
 
     #[test]
     fn turns_are_exact_across_threads() {
         let now = Instant::now();
-        let stats = Stats::new(now);
-        let candidates =
-            [(0, 5), (1, 3), (2, 2)].map(|(index, weight)| Candidate::new(index, weight, &stats));
+        let (seats, open) = (seats(&[5, 3, 2]), Mask::all(3));
+        let pool = Pool::new(&seats, &open);
         let picker = Weighted::new(3);
         let turns: [AtomicUsize; 3] = Default::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..250 {
-                        let pick = picker.pick(&candidates, &PickCx::new(now)).unwrap();
+                        let pick = picker.pick(&pool, &PickCx::new(now)).unwrap();
                         turns[pick].fetch_add(1, Ordering::Relaxed);
                     }
                 });

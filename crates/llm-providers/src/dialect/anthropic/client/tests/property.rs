@@ -67,7 +67,7 @@ const SETTINGS: &[Setting] = &[
         r.delivery.include_obfuscation = Some(true);
     }),
     setting("service_tier", "\"service_tier\":", |r| r.delivery.service_tier = Some("priority".into())),
-    setting("store", "never", |r| r.delivery.store = Some(false)),
+    setting("store", "never", |r| r.delivery.store = Some(true)),
     setting("prompt_cache_key", "never", |r| r.cache.key = Some("k".into())),
     setting("prompt_cache_retention", "never", |r| r.cache.retention = Some("24h".into())),
     setting("prompt_cache_options", "never", |r| r.cache.options = Some(raw("{}"))),

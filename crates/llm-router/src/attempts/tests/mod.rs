@@ -1,10 +1,17 @@
 //! The rules one by one, then over random groups and failures. Time is a number here: nothing sleeps.
 
+mod health;
+mod hedge;
+mod simulation;
+
+use llm_types::ErrorKind;
 use proptest::prelude::*;
 use rand::SeedableRng;
 
+use super::again::RETRY_AFTER_LIMIT;
 use super::*;
 use crate::policy::{Backoff, RetryPolicy};
+use crate::record::{Reason, Verdict};
 
 const MS: Duration = Duration::from_millis(1);
 const BASE: Duration = Duration::from_millis(100);
@@ -15,6 +22,7 @@ fn group(deployments: usize, retries: u32) -> Arc<Group<()>> {
         backoff: Backoff { base: BASE, max: Duration::from_secs(1) },
         timeout: Duration::from_secs(30),
         first_token_timeout: Duration::from_secs(5),
+        ..RetryPolicy::default()
     };
     let deployments = (1..=deployments)
         .map(|nth| Deployment::new(format!("smart/{nth}"), 0, ()).labelled(format!("openai/model-{nth}")));
@@ -214,8 +222,8 @@ fn what_is_passed_over_is_not_asked() {
     attempts.pass_over(|deployment| (&*deployment.id != "smart/2").then_some("cannot embed"));
     let got = play(&mut attempts, now, &[failure(ErrorKind::NotFound)]);
     assert_eq!(got, (vec![1], Some(End::NobodyLeft)));
-    let passed = Verdict::PassedOver("cannot embed");
-    assert_eq!(attempts.record().verdicts[..], [passed, Verdict::Tried, passed]);
+    let passed = Verdict::PassedOver(Reason::Caller("cannot embed"));
+    assert_eq!(attempts.verdicts(now), [passed, Verdict::Tried, passed]);
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn the_record_tells_times() {
         record.attempts.iter().map(|attempt| (attempt.started - start, attempt.took)).collect();
     assert_eq!(times, [(Duration::ZERO, Some(3 * MS)), (3 * MS, Some(7 * MS))]);
     assert_eq!((record.retries(), record.end), (1, Some(End::Answered)));
-    assert!(!record.attempts.spilled() && !record.verdicts.spilled());
+    assert!(!record.attempts.spilled());
 }
 
 fn any_failure() -> impl Strategy<Value = Option<ApiError>> {

@@ -1,0 +1,179 @@
+//! Asking somebody a second time, when nobody untried is well.
+//!
+//! Who may be asked again, when, and after which pause. All of it is charged to the router's retry budget: it
+//! puts load on what has just failed.
+
+use std::time::{Duration, Instant};
+
+use llm_types::{ApiError, ErrorKind};
+
+use super::{Attempts, State, Step};
+use crate::choose::{Ask, Choice};
+use crate::record::{Because, End, Waited, WaitedFor};
+
+/// The longest wait asked for by a provider that is obeyed; a longer one is replaced by our own backoff.
+pub(super) const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether a deployment that was tried may be asked again in the same request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    Never,
+    /// After our own pause, which begins when there is nobody else to ask.
+    Backoff,
+    /// From this time on.
+    At(Instant, Whose),
+}
+
+/// Whose pause it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Ours,
+    Providers,
+}
+
+impl Return {
+    fn time(self) -> Option<Instant> {
+        match self {
+            Self::At(time, _) => Some(time),
+            Self::Never | Self::Backoff => None,
+        }
+    }
+}
+
+impl<T> Attempts<T> {
+    /// A pause before one of the deployments that were tried is asked again, or the last resort.
+    pub(super) fn again(&mut self, now: Instant) -> Result<Step, End> {
+        let backoff = match &mut self.rng {
+            Some(rng) => self.group.policy.backoff.draw(self.waits, rng),
+            None => self.group.policy.backoff.draw(self.waits, &mut rand::rng()),
+        };
+        for (_, state) in &mut self.returns {
+            if *state == Return::Backoff {
+                let ready = now.checked_add(backoff);
+                *state = ready.map_or(Return::Never, |ready| Return::At(ready, Whose::Ours));
+            }
+        }
+        let Some((index, until, whose)) = self.soonest(now, true) else {
+            // Whoever was tried is unwell by now, or must not be asked again.
+            if self.some_untried(now) {
+                if !self.budget.withdraw(now) {
+                    return Err(End::BudgetSpent);
+                }
+                if let Some(step) = self.last_resort(now) {
+                    return Ok(step);
+                }
+            }
+            let (index, until, whose) = self.soonest(now, false).ok_or(End::NobodyLeft)?;
+            return self.pause(index, until, whose, now);
+        };
+        self.pause(index, until, whose, now)
+    }
+
+    fn pause(&mut self, index: usize, until: Instant, whose: Whose, now: Instant) -> Result<Step, End> {
+        let until = until.max(now);
+        if until >= self.deadline {
+            return Err(End::Deadline);
+        }
+        if !self.budget.withdraw(now) {
+            return Err(End::BudgetSpent);
+        }
+        self.waits += 1;
+        if until == now {
+            return self.after_wait(now, now, now);
+        }
+        if let Some(trace) = &mut self.record.trace {
+            let why = match whose {
+                Whose::Ours => WaitedFor::Backoff(index),
+                Whose::Providers => WaitedFor::RetryAfter(index),
+            };
+            trace.waits.push(Waited { at: now, pause: until - now, why });
+        }
+        self.state = State::Waiting { since: now, until };
+        Ok(Step::Wait(until - now))
+    }
+
+    pub(super) fn after_wait(&mut self, now: Instant, since: Instant, until: Instant) -> Result<Step, End> {
+        if now >= self.deadline {
+            return Err(End::Deadline);
+        }
+        if now < until {
+            self.state = State::Waiting { since, until };
+            return Ok(Step::Wait(until - now));
+        }
+        let waited = now.saturating_duration_since(since);
+        // Somebody untried may be well by now.
+        if let Some(choice) = self.choose(now) {
+            return Ok(self.start(choice, now, waited));
+        }
+        let cx = self.pick_cx(now);
+        for well in [true, false] {
+            while let Some(index) = self.rested(now, well) {
+                let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
+                let Ok(grant) = self.group.admit(index, &ask, !well) else {
+                    // It is full, and not worth another pause.
+                    self.set_return(index, Return::Never);
+                    continue;
+                };
+                self.trace_choice(&cx, Some((index, Because::Again)));
+                return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
+            }
+        }
+        Err(End::NobodyLeft)
+    }
+
+    /// Of those that may be asked again by now, the one that rested longest; a strategy knows nothing of this
+    /// request's own failures.
+    fn rested(&self, now: Instant, well: bool) -> Option<usize> {
+        let last = |index| self.record.attempts.iter().rposition(|attempt| attempt.index == index);
+        let ready = self.returns.iter().filter(|(_, state)| state.time().is_some_and(|time| time <= now));
+        let ready = ready.map(|(index, _)| *index).filter(|index| !well || self.is_well(*index, now));
+        ready.min_by_key(|index| last(*index))
+    }
+
+    /// Who may be asked again first, and when.
+    fn soonest(&self, now: Instant, well: bool) -> Option<(usize, Instant, Whose)> {
+        let times = self.returns.iter().filter_map(|(index, state)| match state {
+            Return::At(time, whose) => Some((*index, *time, *whose)),
+            Return::Never | Return::Backoff => None,
+        });
+        let times = times.filter(|(index, ..)| !well || self.is_well(*index, now));
+        times.min_by_key(|(_, time, _)| *time)
+    }
+
+    fn is_well(&self, index: usize, now: Instant) -> bool {
+        self.group.seats.get(index).is_some_and(|seat| seat.stats.standing(now).is_open())
+    }
+
+    fn some_untried(&self, now: Instant) -> bool {
+        let mut untried = self.able.clone();
+        untried.remove(&self.tried);
+        untried.iter().any(|index| self.obstacle(index, now).is_none_or(|reason| reason.passes()))
+    }
+
+    fn set_return(&mut self, index: usize, state: Return) {
+        match self.returns.iter_mut().find(|(known, _)| *known == index) {
+            Some((_, known)) => *known = state,
+            None => self.returns.push((index, state)),
+        }
+    }
+
+    /// Takes note of whether the deployment that failed like this may be asked again. Its own word
+    /// (`x-should-retry`) is about itself: "no" keeps us from returning to it, not from asking another.
+    pub(super) fn note_return(&mut self, index: usize, error: &ApiError, now: Instant) {
+        let by_kind = self.group.policy.by_kind.get(error.kind).is_some_and(|retries| retries > 0);
+        let once = matches!(error.kind, ErrorKind::Conflict | ErrorKind::UpstreamFormat);
+        let again = || {
+            let mut earlier = self.record.attempts.iter().filter(|attempt| attempt.index == index);
+            earlier.any(|attempt| attempt.error.as_ref().is_some_and(|was| was.kind == error.kind))
+        };
+        let kind_allows = (error.kind.retry_same() || by_kind) && !(once && again());
+        let state = if error.should_retry.unwrap_or(kind_allows) {
+            let asked = error.retry_after.filter(|wait| !wait.is_zero() && *wait <= RETRY_AFTER_LIMIT);
+            let ready = asked.and_then(|wait| now.checked_add(wait));
+            ready.map_or(Return::Backoff, |ready| Return::At(ready, Whose::Providers))
+        } else {
+            Return::Never
+        };
+        self.set_return(index, state);
+    }
+}

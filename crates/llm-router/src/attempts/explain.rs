@@ -1,0 +1,131 @@
+//! What was considered, and what to tell a client.
+//!
+//! Worked out when asked for, save for a sampled request, where each decision is kept as it was made.
+
+use std::time::Instant;
+
+use llm_types::{ApiError, ErrorKind};
+
+use super::Attempts;
+use crate::picker::PickCx;
+use crate::record::{Because, Decision, Reason, Verdict};
+
+impl<T> Attempts<T> {
+    /// What becomes of each deployment, in the group's order, as things are at this time.
+    #[must_use]
+    pub fn verdicts(&self, now: Instant) -> Vec<Verdict> {
+        (0..self.group.deployments.len()).map(|index| self.verdict(index, now)).collect()
+    }
+
+    /// The failure to tell the client after [`super::Step::Fail`]: the last one, and with several attempts in
+    /// words that name each of them.
+    #[must_use]
+    pub fn failure(&self) -> ApiError {
+        let Some(last) = self.record.last_error() else {
+            return self.nobody();
+        };
+        let mut error = last.clone();
+        if self.record.attempts.len() > 1 {
+            let mut text = String::new();
+            self.record.causes(&self.group, &mut text);
+            error.message = format!("all {} attempts failed: {text}", self.record.attempts.len());
+            // The text names providers itself.
+            error.provider = None;
+        }
+        error
+    }
+
+    /// The kind of [`Attempts::failure`].
+    pub(crate) fn failure_kind(&self) -> ErrorKind {
+        self.record.last_error().map_or_else(|| self.nobody().kind, |error| error.kind)
+    }
+
+    /// Why nobody could be asked.
+    fn nobody(&self) -> ApiError {
+        let name = &self.group.name;
+        if self.record.attempts.iter().any(|attempt| attempt.took.is_some()) {
+            return ApiError::new(ErrorKind::Unavailable, format!("no deployment of `{name}` answered"));
+        }
+        let mut text = format!("no deployment of `{name}` can take this request");
+        let mut separator = ": ";
+        let (mut limited, mut too_long, mut all) = (0, 0, 0);
+        let mut wait = None;
+        for (index, deployment) in self.group.deployments.iter().enumerate() {
+            let Some(reason) = self.against(index) else {
+                continue;
+            };
+            all += 1;
+            let left = match reason {
+                Reason::Minute(left) => left,
+                Reason::Resting(left) | Reason::Cooling(left) => Some(left),
+                _ => None,
+            };
+            wait = wait.into_iter().chain(left).min();
+            limited +=
+                usize::from(matches!(reason, Reason::Minute(_) | Reason::Resting(_) | Reason::Parallel));
+            too_long += usize::from(matches!(reason, Reason::ContextWindow { .. }));
+            text.push_str(&format!("{separator}{deployment}: {reason}"));
+            separator = "; ";
+        }
+        let kind = match all {
+            0 => ErrorKind::Unavailable,
+            _ if too_long == all => ErrorKind::ContextWindow,
+            _ if limited == all => ErrorKind::RateLimit,
+            _ => ErrorKind::Unavailable,
+        };
+        let mut error = ApiError::new(kind, text);
+        error.retry_after = wait;
+        error
+    }
+
+    fn verdict(&self, index: usize, now: Instant) -> Verdict {
+        if self.tried.has(index) {
+            return Verdict::Tried;
+        }
+        match self.unable(index).or_else(|| self.obstacle(index, now)) {
+            Some(reason) => Verdict::PassedOver(reason),
+            None => Verdict::NotPicked,
+        }
+    }
+
+    /// What stands against a deployment when the request ended.
+    fn against(&self, index: usize) -> Option<Reason> {
+        self.unable(index).or_else(|| self.obstacle(index, self.ended?))
+    }
+
+    /// What of the deployment keeps it from answering this request, whatever its health.
+    fn unable(&self, index: usize) -> Option<Reason> {
+        if self.able.has(index) {
+            return None;
+        }
+        if let Some((_, why)) = self.refused.iter().find(|(refused, _)| *refused == index) {
+            return Some(Reason::Caller(why));
+        }
+        self.needs.as_ref()?.unmet(self.group.get(index)?)
+    }
+
+    /// What of the deployment's health and limits stands against it.
+    pub(super) fn obstacle(&self, index: usize, now: Instant) -> Option<Reason> {
+        let tokens = self.needs.as_ref().map_or(0, |needs| needs.tokens());
+        self.group.obstacle(index, tokens, now)
+    }
+
+    /// Keeps a decision of a sampled request.
+    pub(super) fn trace_choice(&mut self, cx: &PickCx, chosen: Option<(usize, Because)>) {
+        if self.record.trace.is_none() {
+            return;
+        }
+        let candidates = (0..).zip(self.group.seats.iter()).map(|(index, seat)| {
+            // The one that was chosen has its place already and may be full with it.
+            let verdict = match chosen {
+                Some((chosen, _)) if chosen == index => Verdict::NotPicked,
+                _ => self.verdict(index, cx.now),
+            };
+            (verdict, self.group.picker.estimate(seat, cx))
+        });
+        let decision = Decision { at: cx.now, candidates: candidates.collect(), chosen };
+        if let Some(trace) = &mut self.record.trace {
+            trace.decisions.push(decision);
+        }
+    }
+}

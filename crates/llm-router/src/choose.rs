@@ -1,0 +1,174 @@
+//! One choice among the deployments of a group.
+//!
+//! Lower tiers first; in a tier those that nothing stands against; of those the probe that is due, then whom
+//! the request belongs to, then the strategy's pick. A choice is final only when the deployment has let the
+//! request in: its limits are checked there, once, and if it is full the next one is chosen. Allocates nothing
+//! up to 1,024 deployments.
+
+use std::time::Instant;
+
+use crate::affinity;
+use crate::group::Group;
+use crate::mask::Mask;
+use crate::needs::Needs;
+use crate::picker::PickCx;
+use crate::pool::{Pool, Seat, below, mix};
+use crate::record::{Because, Reason};
+use crate::stats::{Grant, Refused, Standing};
+
+/// Of more candidates than this, only the one that is picked is looked at.
+const MANY: usize = 64;
+
+/// Who was chosen, and let the request in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    pub(crate) index: usize,
+    pub(crate) grant: Grant,
+    pub(crate) because: Because,
+}
+
+/// What a choice goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) cx: PickCx,
+    pub(crate) needs: Option<&'a Needs>,
+    /// A probe may be sent first: if it fails, somebody else can be asked.
+    pub(crate) may_probe: bool,
+}
+
+impl Ask<'_> {
+    fn tokens(&self) -> u64 {
+        self.cx.input_tokens.saturating_add(self.cx.output_tokens)
+    }
+}
+
+impl<T> Group<T> {
+    /// Chooses among these who is well; takes out those that turn out to be full.
+    pub(crate) fn choose(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<Choice> {
+        'again: loop {
+            for tier in &self.tiers {
+                let mut ready = open.clone();
+                ready.retain(tier);
+                if let Some(choice) = self.choose_unseen(&ready, ask) {
+                    return Some(choice);
+                }
+                let probe = self.keep_ready(&mut ready, ask);
+                if ready.is_empty() {
+                    continue;
+                }
+                let (index, because) = match probe.filter(|_| ask.may_probe) {
+                    Some(index) => (index, Because::Probe),
+                    None => self.pick(&ready, ask)?,
+                };
+                match self.admit(index, ask, false) {
+                    Ok(grant) => return Some(Choice { index, grant, because }),
+                    // Somebody else took the last place since we looked.
+                    Err(_) => open.clear(index),
+                }
+                continue 'again;
+            }
+            return None;
+        }
+    }
+
+    /// Chooses among these whoever will be well first, though nobody is. Limits hold all the same.
+    pub(crate) fn choose_unwell(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<Choice> {
+        let now = ask.cx.now;
+        loop {
+            let standing = |index: usize| Some(self.seats.get(index)?.stats.standing(now));
+            let unwell = open.iter().filter_map(|index| Some((index, standing(index)?)));
+            let unwell = unwell.filter(|(_, standing)| *standing != Standing::Drained);
+            let (index, _) = unwell.min_by_key(|(_, standing)| standing.until())?;
+            match self.admit(index, ask, true) {
+                Ok(grant) => return Some(Choice { index, grant, because: Because::LastResort }),
+                Err(_) => open.clear(index),
+            }
+        }
+    }
+
+    /// Asks one deployment to let the request in.
+    pub(crate) fn admit(&self, index: usize, ask: &Ask<'_>, last_resort: bool) -> Result<Grant, Refused> {
+        let seat = self.seats.get(index).ok_or(Refused::Health)?;
+        seat.stats.acquire(&seat.allowance, ask.tokens(), last_resort, ask.cx.now)
+    }
+
+    /// What stands against a deployment now, its abilities aside.
+    pub(crate) fn obstacle(&self, index: usize, tokens: u64, now: Instant) -> Option<Reason> {
+        let seat = self.seats.get(index)?;
+        let left = |until: Instant| until.saturating_duration_since(now);
+        match seat.stats.standing(now) {
+            Standing::Drained => return Some(Reason::Drained),
+            Standing::Cooling(until) => return Some(Reason::Cooling(left(until))),
+            Standing::Resting(until) => return Some(Reason::Resting(left(until))),
+            Standing::Probing => return Some(Reason::Probing),
+            Standing::Ready | Standing::ProbeDue => {}
+        }
+        match seat.stats.fits(&seat.allowance, tokens, now) {
+            Ok(()) => None,
+            Err(Refused::Minute) => Some(Reason::Minute(seat.stats.free_in(&seat.allowance, tokens, now))),
+            Err(_) => Some(Reason::Parallel),
+        }
+    }
+
+    /// Chooses among so many that looking at the health of each takes longer than choosing: pick first, look
+    /// then. Whoever is unwell is noticed when it is picked, or by the look at one more.
+    fn choose_unseen(&self, open: &Mask, ask: &Ask<'_>) -> Option<Choice> {
+        if self.seats.len() <= MANY || open.count() <= MANY {
+            return None;
+        }
+        let other = below(mix(ask.cx.random), self.seats.len()).filter(|index| open.has(*index));
+        let is = |index: usize, standing| self.is(index, standing, ask);
+        let (index, because) = match other.filter(|index| ask.may_probe && is(*index, Standing::ProbeDue)) {
+            Some(index) => (index, Because::Probe),
+            None => self.pick(open, ask).filter(|(index, _)| is(*index, Standing::Ready))?,
+        };
+        let grant = self.admit(index, ask, false).ok()?;
+        Some(Choice { index, grant, because })
+    }
+
+    fn is(&self, index: usize, standing: Standing, ask: &Ask<'_>) -> bool {
+        let seat = self.seats.get(index);
+        let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(), ask.cx.now).is_ok();
+        seat.is_some_and(|seat| seat.stats.standing(ask.cx.now) == standing && fits(seat))
+    }
+
+    /// Takes out whoever is unwell or full; gives one whose probe is due.
+    fn keep_ready(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<usize> {
+        let (now, tokens) = (ask.cx.now, ask.tokens());
+        let mut probe = None;
+        open.keep(|index| {
+            let Some(seat) = self.seats.get(index) else {
+                return false;
+            };
+            let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, tokens, now).is_ok();
+            match seat.stats.standing(now) {
+                Standing::Ready => !seat.bounded || fits(seat),
+                Standing::ProbeDue if fits(seat) => {
+                    probe = Some(index);
+                    true
+                }
+                _ => false,
+            }
+        });
+        probe
+    }
+
+    fn pick(&self, ready: &Mask, ask: &Ask<'_>) -> Option<(usize, Because)> {
+        let pool = Pool::new(&self.seats, ready);
+        if let Some(needs) = ask.needs {
+            if needs.pin.is_some() {
+                return Some((pool.nth(0)?.0, Because::Pinned));
+            }
+            if !needs.prefixes.is_empty() {
+                let found = affinity::of_prefix(&needs.prefixes, &self.prefixes, &pool, ask.cx.random);
+                if let Some(index) = found {
+                    return Some((index, Because::Prefix));
+                }
+            }
+            if let Some(session) = needs.session {
+                return Some((affinity::of_session(session, &pool)?, Because::Session));
+            }
+        }
+        Some((self.picker.pick(&pool, &ask.cx)?, Because::Strategy))
+    }
+}

@@ -1,0 +1,392 @@
+//! Where a request goes when its group does not answer.
+//!
+//! A plan is the attempts at one group after the other: the same steps, so a caller does the same with both.
+//! Every target is asked once, however the chains refer to each other, and at most sixteen of them.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use llm_types::{ApiError, ErrorKind};
+use rand::rngs::SmallRng;
+
+use crate::attempts::{Attempts, Step};
+use crate::group::Group;
+use crate::lease::Lease;
+use crate::needs::Needs;
+use crate::record::{End, Record};
+use crate::router::{Found, Router};
+
+/// The most targets of one request.
+const MOST: usize = 16;
+
+/// Where to go from a group, by what went wrong. Names as clients would send them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fallbacks {
+    /// For every failure that another model may not have.
+    pub general: Vec<Arc<str>>,
+    /// For a prompt that does not fit the model; if empty, the general ones.
+    pub context_window: Vec<Arc<str>>,
+    /// For what offends the provider's policy; if empty, the general ones.
+    pub content_policy: Vec<Arc<str>>,
+    /// Also for requests that the provider finds malformed.
+    pub on_bad_request: bool,
+}
+
+impl Fallbacks {
+    /// General ones.
+    #[must_use]
+    pub fn to<S: Into<Arc<str>>>(models: impl IntoIterator<Item = S>) -> Self {
+        Self { general: models.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// The chain for a failure.
+    fn chain(&self, kind: ErrorKind) -> &[Arc<str>] {
+        let special: &[_] = match kind {
+            ErrorKind::ContextWindow => &self.context_window,
+            ErrorKind::ContentPolicy => &self.content_policy,
+            _ => &[],
+        };
+        if special.is_empty() { &self.general } else { special }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.general.iter().chain(&self.context_window).chain(&self.content_policy)
+    }
+}
+
+/// One entry of a request's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The model's name.
+    pub model: Arc<str>,
+    /// It changes the request, so it is a target of its own; the caller applies the change of
+    /// [`Plan::entry`].
+    pub overrides: bool,
+}
+
+/// The attempts of one request over its group and whatever that falls back to.
+#[derive(Debug)]
+pub struct Plan<'r, T> {
+    router: &'r Router<T>,
+    deadline: Instant,
+    attempts: Attempts<T>,
+    current: Target,
+    /// To be asked next, last one first.
+    queue: Vec<Target>,
+    seen: Vec<Target>,
+    /// The request's own list, which goes instead of the groups'.
+    own: Option<Vec<Fallback>>,
+    defaults_used: bool,
+    needs: Option<Arc<Needs>>,
+    most: Option<u32>,
+    rng: Option<SmallRng>,
+    past: Vec<(Arc<Group<T>>, Record)>,
+    /// What the groups that nobody could be asked of said.
+    refusals: Vec<ApiError>,
+}
+
+/// A group, and under which name it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    group: usize,
+    star: Option<Arc<str>>,
+    /// Its position in the request's own list, if it changes the request.
+    overrides: Option<usize>,
+    /// Its position in the request's own list.
+    entry: Option<usize>,
+}
+
+impl Target {
+    /// Whether asking both would be asking the same thing twice.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { group, star, overrides, entry: _ } = self;
+        (group, star, overrides) == (&other.group, &other.star, &other.overrides)
+    }
+}
+
+impl<'r, T> Plan<'r, T> {
+    pub(crate) fn new(router: &'r Router<T>, found: Found<'_, T>, now: Instant, deadline: Instant) -> Self {
+        let position =
+            router.groups().position(|group| Arc::ptr_eq(group, found.group)).unwrap_or(usize::MAX);
+        let current =
+            Target { group: position, star: found.star.map(Into::into), overrides: None, entry: None };
+        Self {
+            router,
+            deadline,
+            attempts: router.attempts(found.group, now, deadline),
+            current,
+            queue: Vec::new(),
+            seen: Vec::new(),
+            own: None,
+            defaults_used: false,
+            needs: None,
+            most: None,
+            rng: None,
+            past: Vec::new(),
+            refusals: Vec::new(),
+        }
+        .prepared()
+    }
+
+    /// Says what the request needs; before the first step.
+    #[must_use]
+    pub fn needing(mut self, needs: Arc<Needs>) -> Self {
+        self.attempts = self.attempts.needing(Arc::clone(&needs));
+        self.needs = Some(needs);
+        self
+    }
+
+    /// Goes by the request's own list instead of the groups' and the default one.
+    #[must_use]
+    pub fn with_fallbacks(mut self, own: Vec<Fallback>) -> Self {
+        self.own = Some(own);
+        self.prepared()
+    }
+
+    /// Allows at most this many retries in each group; with 0 there is no fallback after an attempt either.
+    #[must_use]
+    pub fn at_most(mut self, retries: u32) -> Self {
+        self.most = Some(retries);
+        self.attempts = self.attempts.at_most(retries);
+        self
+    }
+
+    /// Keeps what is considered, for the decision's record.
+    #[must_use]
+    pub fn sampled(mut self) -> Self {
+        self.attempts = self.attempts.sampled();
+        self
+    }
+
+    /// Draws all chance from this generator, not from the thread's.
+    #[must_use]
+    pub fn with_rng(mut self, rng: SmallRng) -> Self {
+        self.attempts = self.attempts.with_rng(rng.clone());
+        self.rng = Some(rng);
+        self
+    }
+
+    /// What to do now; as [`Attempts::next`], with positions in [`Plan::group`].
+    pub fn next(&mut self, now: Instant, last: Option<&ApiError>) -> Step {
+        let step = self.attempts.next(now, last);
+        self.go_on(step, now)
+    }
+
+    /// As [`Attempts::failed`].
+    pub fn failed(&mut self, index: usize, now: Instant, error: &ApiError) -> Option<Step> {
+        let step = self.attempts.failed(index, now, error)?;
+        Some(self.go_on(step, now))
+    }
+
+    /// As [`Attempts::answered`].
+    pub fn answered(&mut self, now: Instant) -> Option<Lease<T>> {
+        self.attempts.answered(now)
+    }
+
+    /// The attempts at the group that is asked now, for its limits and hedges.
+    pub fn attempts(&mut self) -> &mut Attempts<T> {
+        &mut self.attempts
+    }
+
+    /// The group that is asked now.
+    #[must_use]
+    pub fn group(&self) -> &Arc<Group<T>> {
+        self.attempts.group()
+    }
+
+    /// What the `*` of that group's name stands for.
+    #[must_use]
+    pub fn star(&self) -> Option<&str> {
+        self.current.star.as_deref()
+    }
+
+    /// Which entry of the request's own list that group was.
+    #[must_use]
+    pub fn entry(&self) -> Option<usize> {
+        self.current.entry
+    }
+
+    /// How many groups were given up on.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.past.len()
+    }
+
+    /// What was done, group by group.
+    pub fn records(&self) -> impl Iterator<Item = (&Arc<Group<T>>, &Record)> {
+        let past = self.past.iter().map(|(group, record)| (group, record));
+        past.chain([(self.attempts.group(), self.attempts.record())])
+    }
+
+    /// How many attempts there were.
+    #[must_use]
+    pub fn attempt_count(&self) -> usize {
+        self.records().map(|(_, record)| record.attempts.len()).sum()
+    }
+
+    /// The failure to tell the client after [`Step::Fail`]: the last one, in words that name every attempt and
+    /// every group that could not be asked.
+    #[must_use]
+    pub fn failure(&self) -> ApiError {
+        let own = self.attempts.failure();
+        if self.past.is_empty() {
+            return own;
+        }
+        let last = self.records().filter_map(|(_, record)| record.last_error()).last();
+        let mut error = last.cloned().unwrap_or_else(|| own.clone());
+        let mut text = String::new();
+        for (group, record) in self.records() {
+            record.causes(group, &mut text);
+        }
+        let refused = self.attempts.record().attempts.is_empty().then_some(&own);
+        for refusal in self.refusals.iter().chain(refused) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "; " }, refusal.message);
+        }
+        let (groups, attempts) = (self.past.len() + 1, self.attempt_count());
+        error.message = format!("{attempts} attempts at {groups} models failed: {text}");
+        error.provider = None;
+        error
+    }
+
+    fn prepared(mut self) -> Self {
+        let chained = match &self.own {
+            Some(own) => !own.is_empty(),
+            None => {
+                self.attempts.group().fallbacks.names().next().is_some() || !self.router.defaults().is_empty()
+            }
+        };
+        self.attempts = self.attempts.with_elsewhere(chained);
+        self
+    }
+
+    /// Moves on to the next group as long as one gives up.
+    fn go_on(&mut self, mut step: Step, now: Instant) -> Step {
+        while step == Step::Fail {
+            let unwell = self.attempts.record().end == Some(End::AllCooling);
+            if !self.may_fall_back(now) || !self.find_targets(unwell.then_some(now)) {
+                if unwell {
+                    // Nobody elsewhere is better off.
+                    self.attempts.insist();
+                    step = self.attempts.next(now, None);
+                    if step != Step::Fail {
+                        return step;
+                    }
+                    if self.may_fall_back(now) && self.find_targets(None) && self.move_on() {
+                        step = self.attempts.next(now, None);
+                        continue;
+                    }
+                }
+                return Step::Fail;
+            }
+            if !self.move_on() {
+                return Step::Fail;
+            }
+            step = self.attempts.next(now, None);
+        }
+        step
+    }
+
+    fn may_fall_back(&self, now: Instant) -> bool {
+        use ErrorKind as K;
+        let record = self.attempts.record();
+        let ended = matches!(record.end, Some(End::Answered | End::Abandoned | End::Deadline) | None);
+        let once = self.most == Some(0) && !record.attempts.is_empty();
+        if ended || once || now >= self.deadline || self.seen.len() + 1 >= MOST {
+            return false;
+        }
+        match self.attempts.failure_kind() {
+            K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
+            K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
+                self.attempts.group().fallbacks.on_bad_request
+            }
+            _ => true,
+        }
+    }
+
+    /// Queues what this failure leads to; whether there is anything. With a time: anybody who is well then.
+    fn find_targets(&mut self, well_at: Option<Instant>) -> bool {
+        let found = match &self.own {
+            // Its own list is used up once it was begun.
+            Some(_) if !self.seen.is_empty() || !self.queue.is_empty() => Vec::new(),
+            Some(own) => {
+                let own = own.iter().enumerate();
+                self.fresh(
+                    own.map(|(entry, fallback)| self.resolve(&fallback.model, Some((entry, fallback)))),
+                )
+            }
+            None => {
+                let chain = self.attempts.group().fallbacks.chain(self.attempts.failure_kind());
+                self.fresh(chain.iter().map(|model| self.resolve(model, None)))
+            }
+        };
+        // What a group refers to goes before what was queued earlier.
+        self.queue.extend(found.into_iter().rev());
+        if self.own.is_none() && !self.defaults_used {
+            let defaults = self.fresh(self.router.defaults().iter().map(|model| self.resolve(model, None)));
+            self.queue.splice(0..0, defaults.into_iter().rev());
+            self.defaults_used = true;
+        }
+        match well_at {
+            None => !self.queue.is_empty(),
+            Some(now) => self.queue.iter().any(|target| {
+                let group = self.router.groups().nth(target.group);
+                group.is_some_and(|group| group.seats.iter().any(|seat| seat.stats.standing(now).is_open()))
+            }),
+        }
+    }
+
+    /// Those of the targets that nothing was heard of yet, each once.
+    fn fresh(&self, targets: impl Iterator<Item = Option<Target>>) -> Vec<Target> {
+        let mut fresh: Vec<Target> = Vec::new();
+        for target in targets.flatten() {
+            let heard_of = self.seen.iter().chain(&self.queue).chain([&self.current]);
+            if !heard_of.chain(&fresh).any(|known| known.is_same(&target)) {
+                fresh.push(target);
+            }
+        }
+        fresh
+    }
+
+    fn resolve(&self, model: &str, own: Option<(usize, &Fallback)>) -> Option<Target> {
+        let found = self.router.find(model)?;
+        let group = self.router.groups().position(|group| Arc::ptr_eq(group, found.group))?;
+        let entry = own.map(|(entry, _)| entry);
+        let overrides = own.filter(|(_, fallback)| fallback.overrides).map(|(entry, _)| entry);
+        Some(Target { group, star: found.star.map(Into::into), overrides, entry })
+    }
+
+    /// Begins with the next target.
+    fn move_on(&mut self) -> bool {
+        let Some(target) = self.queue.pop() else {
+            return false;
+        };
+        let Some(group) = self.router.groups().nth(target.group) else {
+            return false;
+        };
+        if self.attempts.record().attempts.is_empty() {
+            self.refusals.push(self.attempts.failure());
+        }
+        let sampled = self.attempts.record().trace.is_some();
+        let mut next = self.router.more_attempts(group, self.deadline);
+        if let Some(needs) = &self.needs {
+            next = next.needing(Arc::clone(needs));
+        }
+        if let Some(most) = self.most {
+            next = next.at_most(most);
+        }
+        if let Some(rng) = &self.rng {
+            next = next.with_rng(rng.clone());
+        }
+        next = if sampled { next.sampled() } else { next };
+        let before = std::mem::replace(&mut self.attempts, next.with_elsewhere(true));
+        let group = Arc::clone(before.group());
+        self.past.push((group, before.into_record()));
+        self.seen.push(std::mem::replace(&mut self.current, target));
+        true
+    }
+}

@@ -1,0 +1,266 @@
+//! Which groups are asked, in which order, and what is said in the end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::deployment::Deployment;
+use crate::facts::Facts;
+use crate::policy::RetryPolicy;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn group(name: &str, fallbacks: Fallbacks) -> Group<()> {
+    let policy = RetryPolicy { retries: 0, ..RetryPolicy::default() };
+    Group::new(name, policy, [Deployment::new(format!("{name}/1"), 0, ())]).with_fallbacks(fallbacks)
+}
+
+fn chains(context_window: &[&str], content_policy: &[&str], general: &[&str]) -> Fallbacks {
+    let names = |list: &[&str]| list.iter().map(|name| (*name).into()).collect();
+    Fallbacks {
+        general: names(general),
+        context_window: names(context_window),
+        content_policy: names(content_policy),
+        on_bad_request: false,
+    }
+}
+
+/// Plays a request in which each group fails as told, if at all; gives the groups asked, with their stars.
+fn play(plan: &mut Plan<'_, ()>, now: Instant, failures: &HashMap<&str, ErrorKind>) -> (Vec<String>, Step) {
+    let mut asked = Vec::new();
+    let mut step = plan.next(now, None);
+    loop {
+        let Step::Try(_) = step else {
+            return (asked, step);
+        };
+        let name = plan.group().name.to_string();
+        asked.push(plan.star().map_or(name.clone(), |star| name.replace('*', star)));
+        let Some(kind) = failures.get(&*name) else {
+            assert!(plan.answered(now).is_some());
+            return (asked, step);
+        };
+        step = plan.next(now, Some(&ApiError::upstream(*kind, format!("{name} is down"))));
+    }
+}
+
+fn check(
+    router: &Router<()>,
+    own: Option<Vec<Fallback>>,
+    failures: &[(&'static str, ErrorKind)],
+    expect: &[&str],
+) {
+    let now = Instant::now();
+    let failures = failures.iter().copied().collect();
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    if let Some(own) = own.clone() {
+        plan = plan.with_fallbacks(own);
+    }
+    let (asked, step) = play(&mut plan, now, &failures);
+    assert_eq!(asked, expect, "{failures:?} {own:?} {step:?}");
+    assert_eq!(plan.attempt_count(), expect.len());
+}
+
+fn fresh(groups: impl IntoIterator<Item = Group<()>>, defaults: &[&str]) -> Router<()> {
+    let builder = groups.into_iter().fold(Router::builder(), |builder, group| builder.group(group));
+    builder.default_fallbacks(defaults.iter().copied()).build().unwrap()
+}
+
+#[test]
+fn the_kind_of_failure_chooses_the_chain() {
+    use ErrorKind as K;
+    let router = || {
+        let a = group("a", chains(&["long"], &["mild"], &["b", "c"]));
+        let others = ["b", "c", "long", "mild", "last"].map(|name| group(name, Fallbacks::default()));
+        fresh([a].into_iter().chain(others), &["last"])
+    };
+    let go = |failures: &[_], expect: &[&str]| check(&router(), None, failures, expect);
+    go(&[], &["a"]);
+    go(&[("a", K::Unavailable)], &["a", "b"]);
+    go(&[("a", K::Auth), ("b", K::RateLimit)], &["a", "b", "c"]);
+    go(&[("a", K::Internal), ("b", K::Internal), ("c", K::Internal)], &["a", "b", "c", "last"]);
+    go(&[("a", K::ContextWindow)], &["a", "long"]);
+    go(&[("a", K::ContextWindow), ("long", K::Internal)], &["a", "long", "last"]);
+    go(&[("a", K::ContentPolicy)], &["a", "mild"]);
+    go(&[("a", K::BadRequest)], &["a"]);
+    go(&[("a", K::ClientCancelled)], &["a"]);
+    go(&[("a", K::Internal), ("b", K::Unprocessable)], &["a", "b"]);
+    go(&[("a", K::Guardrail)], &["a"]);
+}
+
+#[test]
+fn without_a_special_chain_the_general_one_does() {
+    let router = fresh([group("a", chains(&[], &[], &["b"])), group("b", Fallbacks::default())], &[]);
+    check(&router, None, &[("a", ErrorKind::ContextWindow)], &["a", "b"]);
+    check(&router, None, &[("a", ErrorKind::ContentPolicy)], &["a", "b"]);
+    let on_bad = Fallbacks { on_bad_request: true, ..chains(&[], &[], &["b"]) };
+    let router = fresh([group("a", on_bad), group("b", Fallbacks::default())], &[]);
+    check(&router, None, &[("a", ErrorKind::BadRequest)], &["a", "b"]);
+}
+
+#[test]
+fn chains_lead_on_and_never_round() {
+    use ErrorKind::Internal;
+    let router = || {
+        fresh(
+            [
+                group("a", Fallbacks::to(["b", "d"])),
+                group("b", Fallbacks::to(["c", "a"])),
+                group("c", Fallbacks::to(["b", "c", "a"])),
+                group("d", Fallbacks::default()),
+            ],
+            &["a", "d"],
+        )
+    };
+    check(&router(), None, &[("a", Internal), ("b", Internal)], &["a", "b", "c"]);
+    let all = [("a", Internal), ("b", Internal), ("c", Internal), ("d", Internal)];
+    check(&router(), None, &all, &["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_request_may_bring_its_own_list() {
+    use ErrorKind::Internal;
+    let router = || {
+        fresh(
+            [
+                group("a", Fallbacks::to(["b"])),
+                group("b", Fallbacks::to(["c"])),
+                group("c", Fallbacks::default()),
+                group("x/*", Fallbacks::default()),
+            ],
+            &["c"],
+        )
+    };
+    let to = |model: &str, overrides| Fallback { model: model.into(), overrides };
+    let all = [("a", Internal), ("b", Internal), ("c", Internal), ("x/*", Internal)];
+    check(&router(), Some(vec![to("c", false)]), &all, &["a", "c"]);
+    check(&router(), Some(vec![]), &all, &["a"]);
+    check(&router(), Some(vec![to("nobody", false), to("b", false), to("b", false)]), &all, &["a", "b"]);
+    check(&router(), Some(vec![to("a", false), to("a", true)]), &all, &["a", "a"]);
+    check(
+        &router(),
+        Some(vec![to("x/1", false), to("x/2", false), to("x/1", false)]),
+        &all,
+        &["a", "x/1", "x/2"],
+    );
+
+    let now = Instant::now();
+    let router = router();
+    let own = vec![to("nobody", false), to("a", true)];
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).with_fallbacks(own);
+    assert_eq!((plan.next(now, None), plan.entry(), plan.depth()), (Step::Try(0), None, 0));
+    let down = ApiError::upstream(Internal, "x");
+    assert_eq!((plan.next(now, Some(&down)), plan.entry(), plan.depth()), (Step::Try(0), Some(1), 1));
+}
+
+#[test]
+fn the_error_names_every_attempt_at_every_model() {
+    let now = Instant::now();
+    let full =
+        Deployment::new("full", 0, ()).with_facts(Facts { context_window: Some(10), ..Facts::default() });
+    let tiny = Group::new("tiny", RetryPolicy::default(), [full]);
+    let router =
+        fresh([group("a", Fallbacks::to(["tiny", "b"])), tiny, group("b", Fallbacks::default())], &[]);
+    let needs = Arc::new(Needs { input_tokens: 11, ..Needs::default() });
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).needing(needs);
+    let failures = [("a", ErrorKind::Internal), ("b", ErrorKind::RateLimit)].into();
+    let (asked, step) = play(&mut plan, now, &failures);
+    assert_eq!((asked.len(), step), (2, Step::Fail));
+    let error = plan.failure();
+    assert_eq!(error.kind, ErrorKind::RateLimit);
+    assert_eq!(
+        error.message,
+        "2 attempts at 3 models failed: a/1: 500 server_error: a is down; \
+         b/1: 429 rate_limit_exceeded: b is down; no deployment of `tiny` can take this request: \
+         full: has a context window of 10 tokens, the request needs about 11"
+    );
+    let single = fresh([group("a", Fallbacks::default())], &[]);
+    let mut plan = single.plan(single.find("a").unwrap(), now, now + MINUTE);
+    play(&mut plan, now, &failures);
+    assert_eq!(plan.failure().message, "a is down", "nothing to add");
+}
+
+#[test]
+fn an_unwell_group_is_left_for_a_well_one() {
+    let now = Instant::now();
+    let router = fresh([group("a", Fallbacks::to(["b"])), group("b", Fallbacks::default())], &[]);
+    let cool = |name: &str| {
+        let group = router.find(name).unwrap().group;
+        group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+    };
+    let ask = || {
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+        play(&mut plan, now, &HashMap::from([("a", ErrorKind::Internal), ("b", ErrorKind::Internal)])).0
+    };
+    cool("a");
+    assert_eq!(ask(), ["b"], "nobody waits for the unwell one");
+    cool("b");
+    assert_eq!(ask(), ["a", "b"], "all are unwell: as if none were");
+}
+
+#[test]
+fn time_and_single_bodies_end_it() {
+    let now = Instant::now();
+    let router = fresh([group("a", Fallbacks::to(["b"])), group("b", Fallbacks::default())], &[]);
+    let down = ApiError::upstream(ErrorKind::Internal, "x");
+    let mut late = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    assert_eq!(late.next(now, None), Step::Try(0));
+    assert_eq!(late.next(now + MINUTE, Some(&down)), Step::Fail);
+    let mut single = router.plan(router.find("a").unwrap(), now, now + MINUTE).at_most(0);
+    assert_eq!(single.next(now, None), Step::Try(0));
+    assert_eq!(single.next(now, Some(&down)), Step::Fail);
+    assert_eq!(single.next(now, None), Step::Fail);
+}
+
+#[test]
+fn a_fallback_must_exist() {
+    let error = |builder: crate::RouterBuilder<()>| builder.build().unwrap_err().to_string();
+    assert_eq!(
+        error(Router::builder().group(group("a", chains(&["b"], &[], &[])))),
+        "the model `a` falls back to the model `b`, which does not exist: add it or drop the fallback"
+    );
+    assert_eq!(
+        error(Router::builder().group(group("a", Fallbacks::default())).default_fallbacks(["b"])),
+        "the list of defaults falls back to the model `b`, which does not exist: add it or drop the fallback"
+    );
+}
+
+proptest! {
+    #[test]
+    fn every_plan_ends_and_asks_each_target_once(
+        links in prop::collection::vec(prop::collection::vec(0_usize..8, 0..5), 8),
+        defaults in prop::collection::vec(0_usize..8, 0..4),
+        cooling in prop::collection::vec(any::<bool>(), 8),
+        well in prop::option::of(0_usize..8),
+    ) {
+        let now = Instant::now();
+        let name = |nth: &usize| format!("g{nth}");
+        let groups = links.iter().enumerate().map(|(nth, links)| group(&name(&nth), Fallbacks::to(links.iter().map(name))));
+        let builder = groups.fold(Router::builder(), |builder, group| builder.group(group));
+        let router = builder.default_fallbacks(defaults.iter().map(name)).build().unwrap();
+        for (group, cooling) in router.groups().zip(&cooling) {
+            if *cooling {
+                group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+            }
+        }
+        let mut plan = router.plan(router.find("g0").unwrap(), now, now + MINUTE);
+        let mut step = plan.next(now, None);
+        let mut asked = Vec::new();
+        while let Step::Try(_) = step {
+            let group = Arc::clone(plan.group());
+            prop_assert!(!asked.contains(&group.name), "{} twice", group.name);
+            asked.push(Arc::clone(&group.name));
+            if Some(&*group.name) == well.as_ref().map(name).as_deref() {
+                prop_assert!(plan.answered(now).is_some());
+                break;
+            }
+            step = plan.next(now, Some(&ApiError::upstream(ErrorKind::Internal, "x")));
+        }
+        prop_assert!(!asked.is_empty(), "somebody is always asked");
+        let reached = |nth: usize| links[0].contains(&nth) || defaults.contains(&nth);
+        if let Some(well) = well.filter(|well| reached(*well)) {
+            prop_assert!(cooling[well] || step != Step::Fail, "g{well} was within reach: {asked:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a request asks of whoever answers it.
+//!
+//! All of it is optional: a request nothing is known of goes anywhere. Estimates of size are the caller's;
+//! the router only compares them.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::affinity::Prefixes;
+use crate::deployment::Deployment;
+use crate::facts::{Capabilities, Facts};
+use crate::record::Reason;
+
+/// What a request needs and would like.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    /// Words that the deployment must all be tagged with.
+    pub tags: SmallVec<[Arc<str>; 2]>,
+    /// Where the deployment must stand.
+    pub region: Option<Arc<str>>,
+    /// What the request uses.
+    pub capabilities: Capabilities,
+    /// Estimated tokens of the prompt; 0: unknown.
+    pub input_tokens: u64,
+    /// The most tokens of the answer, or an estimate; 0: unknown.
+    pub output_tokens: u64,
+    /// The answer is streamed.
+    pub stream: bool,
+    /// The hour of the day, 0 to 23, in whichever zone the caller's traffic lives.
+    pub hour: u8,
+    /// The id of the only deployment that can answer, because it holds what the request refers to.
+    pub pin: Option<Arc<str>>,
+    /// A hash of the session: its requests stay together while they can.
+    pub session: Option<u64>,
+    /// The beginning of the prompt, which may be cached somewhere.
+    pub prefixes: Prefixes,
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self {
+            tags: SmallVec::new(),
+            region: None,
+            capabilities: Capabilities::NONE,
+            input_tokens: 0,
+            output_tokens: 0,
+            stream: false,
+            hour: 0,
+            pin: None,
+            session: None,
+            prefixes: Prefixes::default(),
+        }
+    }
+}
+
+impl Needs {
+    /// The tokens to count against a limit before the answer is known.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// Whether every deployment will do, so that none has to be looked at.
+    pub(crate) fn is_anything(&self) -> bool {
+        self.tags.is_empty()
+            && self.region.is_none()
+            && self.capabilities == Capabilities::NONE
+            && self.tokens() == 0
+            && self.pin.is_none()
+    }
+
+    /// What of the deployment, whatever its health, keeps it from answering.
+    pub(crate) fn unmet<T>(&self, deployment: &Deployment<T>) -> Option<Reason> {
+        let Self { tags, region, capabilities, input_tokens, output_tokens, pin, .. } = self;
+        let Facts { order: _, region: stands, capabilities: can, context_window, max_output, .. } =
+            &deployment.facts;
+        if pin.as_ref().is_some_and(|id| *id != deployment.id) {
+            return Some(Reason::Pinned);
+        }
+        if !tags.iter().all(|tag| deployment.tags.contains(tag)) {
+            return Some(Reason::Tags);
+        }
+        if region.is_some() && region != stands {
+            return Some(Reason::Region);
+        }
+        if !can.has(*capabilities) {
+            return Some(Reason::Capability(capabilities.without(*can)));
+        }
+        let need = input_tokens.saturating_add(*output_tokens);
+        if let Some(has) = context_window.filter(|has| need > *has) {
+            return Some(Reason::ContextWindow { need, has });
+        }
+        let has = max_output.filter(|has| output_tokens > has)?;
+        Some(Reason::MaxOutput { need: *output_tokens, has })
+    }
+}

@@ -1,0 +1,218 @@
+//! The deployments of a group as the strategies see them.
+//!
+//! A strategy sees seats, not deployments: what is called does not matter to it, and a thousand seats lie side
+//! by side in memory. Filters have run; what is left is a set of positions.
+
+use std::sync::Arc;
+
+use crate::deployment::Deployment;
+use crate::facts::{Allowance, Price};
+use crate::mask::Mask;
+use crate::stats::Stats;
+
+/// One deployment of a group.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Seat {
+    /// What has been seen of it.
+    pub stats: Arc<Stats>,
+    /// Its share of traffic.
+    pub weight: u32,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// The most it may be asked.
+    pub allowance: Allowance,
+    /// A hash of its id; the same in every process.
+    pub key: u64,
+    pub(crate) bounded: bool,
+}
+
+impl Seat {
+    /// The seat of a deployment.
+    #[must_use]
+    pub fn new<T>(deployment: &Deployment<T>) -> Self {
+        let allowance = deployment.facts.allowance;
+        Self {
+            stats: Arc::clone(&deployment.stats),
+            weight: deployment.weight,
+            price: deployment.facts.price,
+            allowance,
+            key: crate::affinity::hash(deployment.id.as_bytes()),
+            bounded: !allowance.is_unbounded(),
+        }
+    }
+}
+
+/// Who may be picked: some of the seats of a group.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool<'a> {
+    seats: &'a [Seat],
+    open: &'a Mask,
+    count: usize,
+}
+
+impl<'a> Pool<'a> {
+    /// The seats at these positions.
+    #[must_use]
+    pub fn new(seats: &'a [Seat], open: &'a Mask) -> Self {
+        Self { seats, open, count: open.count() }
+    }
+
+    /// How many may be picked.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nobody may be picked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many seats the group has, those that may not be picked included.
+    #[must_use]
+    pub fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// The seat at this position of the group.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&'a Seat> {
+        self.seats.get(index)
+    }
+
+    /// Who may be picked, with their positions in the group, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &'a Seat)> {
+        let Self { seats, open, .. } = *self;
+        open.iter().filter_map(move |index| Some((index, seats.get(index)?)))
+    }
+
+    /// The one with so many of the pool before it.
+    #[must_use]
+    pub fn nth(&self, nth: usize) -> Option<(usize, &'a Seat)> {
+        let index = self.open.nth(nth)?;
+        Some((index, self.seats.get(index)?))
+    }
+
+    /// Who may be picked, beginning with the one that has so many of the pool before it.
+    pub fn from(&self, nth: usize) -> impl Iterator<Item = (usize, &'a Seat)> {
+        let Self { seats, open, .. } = *self;
+        let start = open.nth(nth).unwrap_or_default();
+        open.from(start).filter_map(move |index| Some((index, seats.get(index)?)))
+    }
+
+    /// Two different ones by chance, if there are two; the same one twice if there is one.
+    #[must_use]
+    pub fn two(&self, random: u64) -> Option<[(usize, &'a Seat); 2]> {
+        let first = below(random, self.count)?;
+        let second = match below(random.rotate_right(32), self.count - 1) {
+            None => first,
+            Some(second) => second + usize::from(second >= first),
+        };
+        Some([self.nth(first)?, self.nth(second)?])
+    }
+
+    /// Looks at each that may be picked, with its position in the group, ascending: faster than [`Pool::iter`].
+    #[inline]
+    pub fn for_each(&self, mut look: impl FnMut(usize, &'a Seat)) {
+        for (at, (word, seats)) in self.open.words().iter().zip(self.seats.chunks(64)).enumerate() {
+            let base = at * 64;
+            if *word == u64::MAX {
+                seats.iter().enumerate().for_each(|(bit, seat)| look(base + bit, seat));
+                continue;
+            }
+            let mut word = *word;
+            while word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                word &= word - 1;
+                if let Some(seat) = seats.get(bit) {
+                    look(base + bit, seat);
+                }
+            }
+        }
+    }
+
+    /// The best of the pool by a score of which less is better; of equals the first. Of a pool of more than
+    /// `most`, only so many in a row are looked at, from a place drawn by chance.
+    #[must_use]
+    pub fn least(&self, most: usize, random: u64, score: impl Fn(usize, &Seat) -> f64) -> Option<usize> {
+        let mut best: Option<(usize, f64)> = None;
+        let mut look = |(index, seat): (usize, &Seat)| {
+            let score = score(index, seat);
+            if best.is_none_or(|(_, least)| score < least) {
+                best = Some((index, score));
+            }
+        };
+        if self.count <= most {
+            self.for_each(|index, seat| look((index, seat)));
+        } else {
+            let from = below(mix(random), self.seats.len()).unwrap_or_default();
+            let some = self.open.from(from).take(most);
+            some.filter_map(|index| Some((index, self.seats.get(index)?))).for_each(&mut look);
+        }
+        best.map(|(index, _)| index)
+    }
+}
+
+/// The upper half of a random number as one below `count`; `None` when there is none.
+#[must_use]
+pub(crate) fn below(random: u64, count: usize) -> Option<usize> {
+    let count = u64::try_from(count).ok().filter(|count| *count > 0)?;
+    usize::try_from(((random >> 32) * count) >> 32).ok()
+}
+
+/// Spreads every bit over all of them (the finaliser of SplitMix64, by Steele, Lea and Flood).
+#[must_use]
+pub(crate) fn mix(state: u64) -> u64 {
+    let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seats(count: usize) -> Vec<Seat> {
+        (0..count).map(|nth| Seat::new(&Deployment::new(format!("d{nth}"), 0, ()))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_is_in_the_pool(open in prop::collection::btree_set(0_usize..90, 0..20), random in any::<u64>()) {
+            let seats = seats(90);
+            let mut mask = Mask::none(90);
+            open.iter().for_each(|index| mask.set(*index));
+            let pool = Pool::new(&seats, &mask);
+            match pool.two(random) {
+                None => prop_assert!(open.is_empty()),
+                Some([(one, _), (two, _)]) => {
+                    prop_assert!(open.contains(&one) && open.contains(&two));
+                    prop_assert_eq!(one == two, open.len() == 1);
+                }
+            }
+            let all = pool.least(100, random, |index, _| -(index as f64));
+            prop_assert_eq!(all, open.iter().last().copied());
+            let some = pool.least(3, random, |_, _| 0.0);
+            prop_assert!(some.map_or(open.is_empty(), |index| open.contains(&index)));
+        }
+    }
+
+    #[test]
+    fn chance_is_fair() {
+        let seats = seats(5);
+        let mask = Mask::all(5);
+        let pool = Pool::new(&seats, &mask);
+        let mut turns = [[0_u32; 5]; 2];
+        for seed in 0..10_000 {
+            let [(one, _), (two, _)] = pool.two(mix(seed)).unwrap();
+            turns[0][one] += 1;
+            turns[1][two] += 1;
+        }
+        assert!(turns.iter().flatten().all(|count| (1_850..2_150).contains(count)), "{turns:?}");
+    }
+}

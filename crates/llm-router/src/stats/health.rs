@@ -1,0 +1,467 @@
+//! The circuit breaker of one deployment.
+//!
+//! Closed, then open for a cooldown, then half open: one request finds out whether it is well again. The
+//! question every pick asks of every candidate, "does anything stand against it?", is one load; only when
+//! something does is the lock taken that the rare changes go through.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::clock::Clock;
+use crate::cooldown::{CooldownPolicy, Effect};
+
+/// The first cooldown for what takes long to change.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Whether a deployment may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing stands against it.
+    Ready,
+    /// Its cooldown is over, and nobody has tried it since.
+    ProbeDue,
+    /// One request is finding out whether it is well again.
+    Probing,
+    /// It failed and is left alone until then.
+    Cooling(Instant),
+    /// Its provider's rate limit has nothing left until then.
+    Resting(Instant),
+    /// It was taken out of service.
+    Drained,
+}
+
+impl Standing {
+    /// Whether a request may go there without being the last resort.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Ready | Self::ProbeDue)
+    }
+
+    /// When it may be asked again, as far as that is known.
+    #[must_use]
+    pub fn until(self) -> Option<Instant> {
+        match self {
+            Self::Cooling(until) | Self::Resting(until) => Some(until),
+            Self::Ready | Self::ProbeDue | Self::Probing | Self::Drained => None,
+        }
+    }
+}
+
+/// On what terms a request was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Nothing stood against the deployment.
+    Normal,
+    /// It finds out whether the deployment is well again.
+    Probe,
+    /// There was nobody else.
+    LastResort,
+}
+
+/// What changed, for those who want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Zero: recovered.
+    pub(crate) left: Duration,
+    pub(crate) trips: u32,
+}
+
+/// A failure, as far as health is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blow {
+    pub(crate) pass: Pass,
+    pub(crate) effect: Effect,
+    pub(crate) retry_after: Option<Duration>,
+    /// Nobody else could take the request.
+    pub(crate) alone: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// Whether anything in `breaker` stands against the deployment.
+    troubled: AtomicU32,
+    /// Failures since the last success.
+    streak: AtomicU32,
+    /// Half window, failures, answers: 24, 20 and 20 bits.
+    tally: AtomicU64,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Debug, Default)]
+struct Breaker {
+    /// Set from the first failure that opens it to the success that closes it.
+    open_until: Option<Instant>,
+    rest_until: Option<Instant>,
+    probing: bool,
+    drained: bool,
+    /// Cooldowns in a row.
+    trips: u32,
+    closed_at: Option<Instant>,
+    last_blow: Option<Instant>,
+}
+
+impl Health {
+    /// Whether the deployment may be asked now.
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return Standing::Ready;
+        }
+        self.breaker.lock().standing(now)
+    }
+
+    /// Lets a request through, which must be given back with `success`, `failure` or `release`.
+    pub(crate) fn admit(&self, now: Instant) -> Option<Pass> {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return Some(Pass::Normal);
+        }
+        let mut breaker = self.breaker.lock();
+        match breaker.standing(now) {
+            Standing::Ready => {
+                if breaker.rest_until.is_some_and(|until| until <= now) {
+                    breaker.rest_until = None;
+                    self.publish(&breaker);
+                }
+                Some(Pass::Normal)
+            }
+            Standing::ProbeDue => {
+                breaker.probing = true;
+                Some(Pass::Probe)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes note of an answer.
+    pub(crate) fn success(
+        &self,
+        pass: Pass,
+        policy: &CooldownPolicy,
+        clock: Clock,
+        now: Instant,
+    ) -> Option<News> {
+        self.count(false, policy, clock, now);
+        if self.streak.load(Ordering::Relaxed) != 0 {
+            self.streak.store(0, Ordering::Relaxed);
+        }
+        // A request sent before the failures says nothing about the time after them.
+        if pass == Pass::Normal {
+            return None;
+        }
+        let mut breaker = self.breaker.lock();
+        breaker.probing &= pass != Pass::Probe;
+        breaker.open_until.take()?;
+        breaker.closed_at = Some(now);
+        self.publish(&breaker);
+        self.tally.store(0, Ordering::Relaxed);
+        Some(News { left: Duration::ZERO, trips: 0 })
+    }
+
+    /// Takes note of a failure.
+    pub(crate) fn failure(
+        &self,
+        blow: Blow,
+        policy: &CooldownPolicy,
+        clock: Clock,
+        now: Instant,
+    ) -> Option<News> {
+        let pass = blow.pass;
+        if blow.effect == Effect::Nothing || policy.duration.is_zero() {
+            self.release(pass);
+            return None;
+        }
+        let tally = self.count(true, policy, clock, now);
+        let mut breaker = self.breaker.lock();
+        breaker.probing &= pass != Pass::Probe;
+        let fresh = breaker.last_blow.is_some_and(|last| now.saturating_duration_since(last) < policy.window);
+        breaker.last_blow = Some(now);
+        let streak = if fresh { self.streak.load(Ordering::Relaxed).saturating_add(1) } else { 1 };
+        self.streak.store(streak, Ordering::Relaxed);
+
+        let enough = streak >= policy.failures || tally.is_bad(policy.failures);
+        let at_once = matches!(blow.effect, Effect::Opens | Effect::OpensLong) && !blow.alone;
+        let opens = match breaker.open_until {
+            None => enough || at_once,
+            // It goes on only if somebody had a look after it ended.
+            Some(until) => until <= now && pass != Pass::Normal,
+        };
+        let asked = blow.retry_after.and_then(|wait| now.checked_add(wait));
+        if !opens {
+            let longer = breaker.open_until.filter(|until| asked.is_some_and(|asked| asked > *until));
+            if longer.is_some() {
+                breaker.open_until = asked;
+            }
+            return None;
+        }
+        if breaker.open_until.is_none() {
+            let quiet = breaker.closed_at.is_none_or(|at| now.saturating_duration_since(at) >= policy.window);
+            breaker.trips = if quiet { 0 } else { breaker.trips };
+        }
+        let mut length = policy.length(breaker.trips);
+        if blow.effect == Effect::OpensLong {
+            length = length.max(LONG);
+        }
+        let length = blow.retry_after.unwrap_or(length);
+        breaker.trips = breaker.trips.saturating_add(1);
+        breaker.open_until = now.checked_add(length);
+        self.publish(&breaker);
+        Some(News { left: length, trips: breaker.trips })
+    }
+
+    /// Takes note that a request ended without saying anything about the deployment.
+    pub(crate) fn release(&self, pass: Pass) {
+        if pass == Pass::Probe {
+            self.breaker.lock().probing = false;
+        }
+    }
+
+    /// Leaves the deployment alone because its rate limit has nothing left.
+    pub(crate) fn rest(&self, length: Duration, now: Instant) {
+        let mut breaker = self.breaker.lock();
+        breaker.rest_until = breaker.rest_until.max(now.checked_add(length));
+        self.publish(&breaker);
+    }
+
+    /// Takes the deployment out of service, or puts it back.
+    pub(crate) fn drain(&self, drained: bool) {
+        let mut breaker = self.breaker.lock();
+        breaker.drained = drained;
+        self.publish(&breaker);
+    }
+
+    /// Takes over what another gateway found out. Only ever makes a cooldown longer, or ends it.
+    pub(crate) fn learn(&self, left: Duration, trips: u32, now: Instant) {
+        let mut breaker = self.breaker.lock();
+        if left.is_zero() {
+            if breaker.open_until.take().is_some() {
+                breaker.closed_at = Some(now);
+            }
+            breaker.probing = false;
+        } else {
+            breaker.open_until = breaker.open_until.max(now.checked_add(left));
+            breaker.trips = breaker.trips.max(trips);
+        }
+        self.publish(&breaker);
+    }
+
+    fn publish(&self, breaker: &Breaker) {
+        let troubled = breaker.drained || breaker.open_until.is_some() || breaker.rest_until.is_some();
+        self.troubled.store(u32::from(troubled), Ordering::Release);
+    }
+
+    /// Counts an answer. Counts halve every half window, so that old ones fade instead of ending at once.
+    fn count(&self, bad: bool, policy: &CooldownPolicy, clock: Clock, now: Instant) -> Tally {
+        let half = clock.period(now, policy.window / 2) & Tally::HALVES;
+        let update = |word| Some(Tally::from_word(word).at(half).with(bad).word());
+        let result = self.tally.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        let (Ok(before) | Err(before)) = result;
+        Tally::from_word(before).at(half).with(bad)
+    }
+}
+
+impl Breaker {
+    fn standing(&self, now: Instant) -> Standing {
+        if self.drained {
+            return Standing::Drained;
+        }
+        let rest = self.rest_until.filter(|until| *until > now);
+        match (self.open_until, rest) {
+            (Some(until), _) if until > now => Standing::Cooling(until.max(rest.unwrap_or(until))),
+            (_, Some(until)) => Standing::Resting(until),
+            (Some(_), None) if self.probing => Standing::Probing,
+            (Some(_), None) => Standing::ProbeDue,
+            (None, None) => Standing::Ready,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    half: u64,
+    failures: u64,
+    answers: u64,
+}
+
+impl Tally {
+    const HALVES: u64 = (1 << 24) - 1;
+    const MOST: u64 = (1 << 20) - 1;
+
+    fn from_word(word: u64) -> Self {
+        Self { half: word >> 40, failures: (word >> 20) & Self::MOST, answers: word & Self::MOST }
+    }
+
+    fn word(self) -> u64 {
+        (self.half << 40) | (self.failures << 20) | self.answers
+    }
+
+    fn at(self, half: u64) -> Self {
+        let passed = u32::try_from(half.saturating_sub(self.half)).unwrap_or(u32::MAX);
+        let fade = |count: u64| count.checked_shr(passed).unwrap_or_default();
+        Self { half: half.max(self.half), failures: fade(self.failures), answers: fade(self.answers) }
+    }
+
+    fn with(self, bad: bool) -> Self {
+        let full = self.answers >= Self::MOST;
+        let (failures, answers) =
+            if full { (self.failures / 2, self.answers / 2) } else { (self.failures, self.answers) };
+        Self { failures: failures + u64::from(bad), answers: answers + 1, ..self }
+    }
+
+    fn is_bad(self, least: u32) -> bool {
+        self.failures >= u64::from(least) && self.failures * 2 >= self.answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct Bench {
+        health: Health,
+        clock: Clock,
+        start: Instant,
+        policy: CooldownPolicy,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let start = Instant::now();
+            let (health, clock) = (Health::default(), Clock::new(start));
+            Self { health, clock, start, policy: CooldownPolicy::default() }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        fn fails(&self, seconds: u64, pass: Pass, effect: Effect) -> Option<News> {
+            let blow = Blow { pass, effect, retry_after: None, alone: false };
+            self.health.failure(blow, &self.policy, self.clock, self.at(seconds))
+        }
+
+        fn answers(&self, seconds: u64, pass: Pass) -> Option<News> {
+            self.health.success(pass, &self.policy, self.clock, self.at(seconds))
+        }
+
+        fn standing(&self, seconds: u64) -> Standing {
+            self.health.standing(self.at(seconds))
+        }
+    }
+
+    #[test]
+    fn it_opens_probes_grows_and_closes() {
+        let bench = Bench::new();
+        assert_eq!(bench.fails(0, Pass::Normal, Effect::Counts), None);
+        assert_eq!(bench.fails(0, Pass::Normal, Effect::Counts), None);
+        assert_eq!(bench.standing(0), Standing::Ready);
+        let news = bench.fails(0, Pass::Normal, Effect::Counts);
+        assert_eq!(news, Some(News { left: 5 * SECOND, trips: 1 }));
+        assert_eq!(bench.standing(4), Standing::Cooling(bench.at(5)));
+        assert_eq!(bench.health.admit(bench.at(4)), None);
+
+        assert_eq!(bench.standing(5), Standing::ProbeDue);
+        assert_eq!(bench.health.admit(bench.at(5)), Some(Pass::Probe));
+        assert_eq!(bench.standing(5), Standing::Probing);
+        assert_eq!(bench.health.admit(bench.at(5)), None, "one probe");
+        let news = bench.fails(6, Pass::Probe, Effect::Counts);
+        assert_eq!(news, Some(News { left: 10 * SECOND, trips: 2 }));
+
+        assert_eq!(bench.health.admit(bench.at(16)), Some(Pass::Probe));
+        bench.health.release(Pass::Probe);
+        assert_eq!(bench.health.admit(bench.at(16)), Some(Pass::Probe), "the first one came to nothing");
+        assert_eq!(bench.answers(17, Pass::Probe), Some(News { left: Duration::ZERO, trips: 0 }));
+        assert_eq!(bench.standing(17), Standing::Ready);
+        assert_eq!(bench.health.admit(bench.at(17)), Some(Pass::Normal));
+
+        // A relapse soon after goes on where it was, one much later begins anew.
+        (0..2).for_each(|_| assert_eq!(bench.fails(20, Pass::Normal, Effect::Counts), None));
+        let news = bench.fails(20, Pass::Normal, Effect::Counts);
+        assert_eq!(news, Some(News { left: 20 * SECOND, trips: 3 }));
+        assert_eq!(bench.health.admit(bench.at(40)), Some(Pass::Probe));
+        assert!(bench.answers(40, Pass::Probe).is_some());
+        assert_eq!(bench.fails(100, Pass::Normal, Effect::Opens).unwrap().left, 5 * SECOND);
+    }
+
+    #[test]
+    fn late_news_from_before_the_cooldown_changes_nothing() {
+        let bench = Bench::new();
+        assert!(bench.fails(0, Pass::Normal, Effect::Opens).is_some());
+        assert_eq!(bench.answers(1, Pass::Normal), None);
+        assert_eq!(bench.fails(2, Pass::Normal, Effect::Counts), None);
+        assert_eq!(bench.standing(2), Standing::Cooling(bench.at(5)));
+        assert_eq!(bench.fails(3, Pass::LastResort, Effect::Counts), None);
+        assert_eq!(bench.standing(3), Standing::Cooling(bench.at(5)), "a last resort does not lengthen it");
+        assert!(bench.answers(4, Pass::LastResort).is_some(), "but it may end it");
+        assert_eq!(bench.standing(4), Standing::Ready);
+    }
+
+    #[test]
+    fn answers_in_between_and_time_forgive() {
+        let bench = Bench::new();
+        for second in 0..50 {
+            assert_eq!(bench.fails(second, Pass::Normal, Effect::Counts), None);
+            (0..2).for_each(|_| assert_eq!(bench.answers(second, Pass::Normal), None));
+        }
+        let slow = Bench::new();
+        for minute in 0..10 {
+            assert_eq!(slow.fails(minute * 61, Pass::Normal, Effect::Counts), None);
+        }
+        let half = Bench::new();
+        let mut opened = None;
+        for nth in 0..10 {
+            assert_eq!(half.answers(nth, Pass::Normal), None);
+            opened = opened.or(half.fails(nth, Pass::Normal, Effect::Counts).map(|_| nth));
+        }
+        assert_eq!(opened, Some(2), "half of the answers are failures, three of them");
+    }
+
+    #[test]
+    fn what_the_provider_asks_for_wins() {
+        let check = |effect, retry_after: Option<u64>, alone, expect: Option<u64>| {
+            let bench = Bench::new();
+            let retry_after = retry_after.map(Duration::from_secs);
+            let blow = Blow { pass: Pass::Normal, effect, retry_after, alone };
+            let news = bench.health.failure(blow, &bench.policy, bench.clock, bench.start);
+            assert_eq!(news.map(|news| news.left), expect.map(Duration::from_secs), "{blow:?}");
+        };
+        check(Effect::Opens, None, false, Some(5));
+        check(Effect::Opens, Some(1), false, Some(1));
+        check(Effect::Opens, Some(90), false, Some(90));
+        check(Effect::Opens, Some(90), true, None);
+        check(Effect::OpensLong, None, false, Some(60));
+        check(Effect::OpensLong, Some(30), false, Some(30));
+        check(Effect::Counts, Some(30), false, None);
+        check(Effect::Nothing, Some(30), false, None);
+    }
+
+    #[test]
+    fn rests_and_drains_stand_beside_the_breaker() {
+        let bench = Bench::new();
+        bench.health.rest(10 * SECOND, bench.start);
+        bench.health.rest(3 * SECOND, bench.start);
+        assert_eq!(bench.standing(9), Standing::Resting(bench.at(10)));
+        assert_eq!(bench.standing(10), Standing::Ready);
+        assert_eq!(bench.health.admit(bench.at(10)), Some(Pass::Normal));
+        bench.health.drain(true);
+        assert_eq!(bench.standing(11), Standing::Drained);
+        assert_eq!(bench.health.admit(bench.at(11)), None);
+        bench.health.drain(false);
+        assert_eq!(bench.standing(11), Standing::Ready);
+    }
+
+    #[test]
+    fn others_may_know_more() {
+        let bench = Bench::new();
+        bench.health.learn(10 * SECOND, 2, bench.start);
+        assert_eq!(bench.standing(9), Standing::Cooling(bench.at(10)));
+        bench.health.learn(SECOND, 1, bench.at(1));
+        assert_eq!(bench.standing(9), Standing::Cooling(bench.at(10)), "only ever longer");
+        assert_eq!(bench.health.admit(bench.at(10)), Some(Pass::Probe));
+        assert_eq!(bench.fails(10, Pass::Probe, Effect::Counts).unwrap().trips, 3);
+        bench.health.learn(Duration::ZERO, 0, bench.at(11));
+        assert_eq!(bench.standing(11), Standing::Ready);
+    }
+}
