@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use llm_providers::codec::{ReplyCx, ServerCodec};
+use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_types::ApiError;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -45,6 +45,7 @@ struct Waiting {
     opening: Opening,
     silence: Pin<Box<Sleep>>,
     front: &'static dyn ServerCodec,
+    form: ReplyForm,
     started: bool,
 }
 
@@ -87,9 +88,9 @@ impl ClientBody {
     }
 
     /// A stream that is still being opened: comments until it begins.
-    pub(crate) fn opening(opening: Opening, front: &'static dyn ServerCodec) -> Self {
+    pub(crate) fn opening(opening: Opening, front: &'static dyn ServerCodec, form: ReplyForm) -> Self {
         let silence = Box::pin(sleep(SILENCE));
-        Self::new(Inner::Opening(Box::new(Waiting { opening, silence, front, started: false })))
+        Self::new(Inner::Opening(Box::new(Waiting { opening, silence, front, form, started: false })))
     }
 }
 
@@ -98,13 +99,13 @@ impl Waiting {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if !self.started {
             self.started = true;
-            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive())));
+            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive(self.form))));
         }
         if let Poll::Ready(opened) = self.opening.as_mut().poll(cx) {
             return Poll::Ready(match opened {
                 Ok(exchange) => Step::Opened(exchange),
                 Err(error) => {
-                    let mut encoder = self.front.encoder(ReplyCx::default());
+                    let mut encoder = self.front.encoder(ReplyCx { form: self.form, ..ReplyCx::default() });
                     encoder.fail(&error);
                     Step::Failed(encoder.take())
                 }
@@ -114,7 +115,7 @@ impl Waiting {
             self.silence.as_mut().reset(Instant::now() + SILENCE);
             // Registers the timer anew.
             let _ = self.silence.as_mut().poll(cx);
-            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive())));
+            return Poll::Ready(Step::Bytes(Bytes::from_static(self.front.keepalive(self.form))));
         }
         Poll::Pending
     }

@@ -16,7 +16,9 @@ use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, estimate, mock};
 use llm_router::{Deployment, Group, InFlight, Limits, Step};
-use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result};
+use llm_types::{
+    ApiError, Call, Changes, Dialect, ErrorKind, Event, Head, Op, Origin, Output, Result, VectorEncoding,
+};
 use tokio::time::timeout;
 
 use crate::answer::{Reply, ReplyBody, paced};
@@ -194,13 +196,16 @@ impl Dispatch {
             changes.altered("input_tokens", "estimated: the provider does not count tokens");
             return Ok((self.write(output, attempt).await?, changes));
         }
+        if !matches!(op, Op::Chat | Op::CountTokens) {
+            offered(op, &attempt.target)?;
+        }
         let Some(codec) = dialect::client(dialect) else {
             self.check_bound(dialect)?;
             let call = self.call()?;
             call.set_model(attempt.target.model());
             ticket.sent();
-            let reply = mock::answer(call)?;
-            return Ok((self.write(reply.into(), attempt).await?, Changes::default()));
+            let output = mock::output(call)?;
+            return Ok((self.write(output, attempt).await?, Changes::default()));
         };
         let prepared = self.prepare(codec, dialect, &attempt.target)?;
         let (request, memo, changes, pass) =
@@ -219,7 +224,12 @@ impl Dispatch {
         if self.peek.stream && is_stream(&head.headers) {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
-                Relay::pass(codec.stream_tap(op), usage)
+                if self.codec.reframes(self.peek.form) {
+                    let frame = self.codec.encoder(self.reply_cx(dialect));
+                    Relay::reframe(codec.stream_tap(op), usage, frame)
+                } else {
+                    Relay::pass(codec.stream_tap(op), usage)
+                }
             } else {
                 let encoder = self.codec.encoder(self.reply_cx(dialect));
                 Relay::translate(codec.decoder(op, &cx), encoder)
@@ -331,17 +341,33 @@ impl Dispatch {
 
     fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
+        let vectors = match &self.call {
+            Some(Call::Embed(request)) => request.encoding,
+            _ => VectorEncoding::default(),
+        };
         ReplyCx {
             include_usage: self.peek.include_usage,
             legacy_functions: legacy,
             model: self.peek.model.clone(),
             id: self.request_id.to_string(),
             created: unix_now(),
+            form: self.peek.form,
+            vectors,
             upstream: Some(upstream),
             request: self.head.body().clone(),
             owner: None,
         }
     }
+}
+
+/// Refuses an operation that a provider does not offer.
+fn offered(op: Op, target: &Target) -> Result<()> {
+    if target.spec().offers(op, target.model()) {
+        return Ok(());
+    }
+    let (provider, model) = (target.provider(), target.model());
+    let message = format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+    Err(ApiError::bad_request(message).with_param("model"))
 }
 
 /// The request in the neutral form, read once.

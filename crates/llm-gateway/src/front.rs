@@ -25,6 +25,9 @@ pub(crate) struct Front {
 enum Path {
     /// Below `/v1` or at the root; the body names the model.
     Fixed(&'static str),
+    /// `/v1beta/models/{model}:{verb}`, also below `/v1`: the path names the model, slashes and all, and
+    /// says whether a stream is wanted.
+    Verb { verb: &'static str, stream: bool },
 }
 
 /// What a path says beside which front it is.
@@ -46,20 +49,73 @@ impl Front {
             .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this front has no codec"))
     }
 
-    fn at<'p>(&self, below: &'p str) -> Option<Named<'p>> {
+    fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
-            Path::Fixed(path) => (path == below).then(Named::default),
+            Path::Fixed(fixed) => (fixed == below_v1(path)).then(Named::default),
+            Path::Verb { verb, stream } => {
+                let model = model_before(verb, below_version(path)?)?;
+                Some(Named { model: Some(model), stream: Some(stream) })
+            }
         }
     }
 }
 
+/// The path behind `/v1`, where it is there.
+fn below_v1(path: &str) -> &str {
+    path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+/// The path behind the version, which must be there.
+fn below_version(path: &str) -> Option<&str> {
+    ["/v1beta/", "/v1/"].iter().find_map(|version| path.strip_prefix(version))
+}
+
+/// The model of `models/{model}:{verb}`, decoded; one of `tunedModels/` keeps that in front.
+fn model_before<'p>(verb: &str, path: &'p str) -> Option<Cow<'p, str>> {
+    let name = match path.strip_prefix("models/") {
+        Some(name) => name,
+        None => path.strip_prefix(TUNED).map(|_| path)?,
+    };
+    let model = match decoded(name) {
+        Cow::Borrowed(name) => Cow::Borrowed(before(verb, name)?),
+        Cow::Owned(name) => Cow::Owned(before(verb, &name)?.to_owned()),
+    };
+    (!model.is_empty() && model != TUNED).then_some(model)
+}
+
+/// The models that somebody tuned, in the words of a path.
+const TUNED: &str = "tunedModels/";
+
+fn before<'n>(verb: &str, name: &'n str) -> Option<&'n str> {
+    name.strip_suffix(verb)?.strip_suffix(':')
+}
+
+/// A stretch of a path without its percent signs.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy()
+}
+
+const fn fixed(path: &'static str, dialect: Dialect, op: Op) -> Front {
+    Front { path: Path::Fixed(path), dialect, op }
+}
+
+const fn gemini(verb: &'static str, stream: bool, op: Op) -> Front {
+    Front { path: Path::Verb { verb, stream }, dialect: Dialect::Gemini, op }
+}
+
 /// Every inference route.
 static FRONTS: &[Front] = &[
-    Front { path: Path::Fixed("/chat/completions"), dialect: Dialect::OpenaiChat, op: Op::Chat },
-    Front { path: Path::Fixed("/completions"), dialect: Dialect::OpenaiCompletions, op: Op::Chat },
-    Front { path: Path::Fixed("/responses"), dialect: Dialect::OpenaiResponses, op: Op::Chat },
-    Front { path: Path::Fixed("/messages"), dialect: Dialect::Anthropic, op: Op::Chat },
-    Front { path: Path::Fixed("/messages/count_tokens"), dialect: Dialect::Anthropic, op: Op::CountTokens },
+    fixed("/chat/completions", Dialect::OpenaiChat, Op::Chat),
+    fixed("/completions", Dialect::OpenaiCompletions, Op::Chat),
+    fixed("/responses", Dialect::OpenaiResponses, Op::Chat),
+    fixed("/embeddings", Dialect::OpenaiMedia, Op::Embed),
+    fixed("/messages", Dialect::Anthropic, Op::Chat),
+    fixed("/messages/count_tokens", Dialect::Anthropic, Op::CountTokens),
+    gemini("generateContent", false, Op::Chat),
+    gemini("streamGenerateContent", true, Op::Chat),
+    gemini("countTokens", false, Op::CountTokens),
+    gemini("embedContent", false, Op::Embed),
+    gemini("batchEmbedContents", false, Op::Embed),
 ];
 
 /// What serves a request.
@@ -67,10 +123,10 @@ static FRONTS: &[Front] = &[
 pub(crate) enum Route<'p> {
     /// A call to a model.
     Inference(&'static Front, Named<'p>),
-    /// The models on offer.
-    Models,
-    /// One of them.
-    Model(&'p str),
+    /// The models on offer, in the shape of a dialect.
+    Models(Dialect),
+    /// One of them, by its name.
+    Model(Dialect, Cow<'p, str>),
     /// Whether the process lives.
     Live,
     /// Whether it takes requests.
@@ -92,15 +148,12 @@ pub(crate) struct Refused {
 /// # Errors
 /// 404 for a path that nothing serves, 405 for another method than the one it is served by.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Refused> {
-    let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    let found = FRONTS.iter().find_map(|front| Some((front, front.at(below)?)));
+    let found = FRONTS.iter().find_map(|front| Some((front, front.at(path)?)));
     let front = found.as_ref().map(|(front, _)| *front);
     let (route, allow) = if let Some((front, named)) = found {
         (Route::Inference(front, named), Method::POST)
-    } else if below == "/models" {
-        (Route::Models, Method::GET)
-    } else if let Some(id) = below.strip_prefix("/models/").filter(|id| !id.is_empty()) {
-        (Route::Model(id), Method::GET)
+    } else if let Some(route) = models(path) {
+        (route, Method::GET)
     } else if path == "/health/live" {
         (Route::Live, Method::GET)
     } else if path == "/health/ready" {
@@ -116,6 +169,21 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         return Err(Refused { error, front, allow: Some(allow) });
     }
     Ok(route)
+}
+
+/// What lists the models on offer, or tells of one of them.
+fn models(path: &str) -> Option<Route<'_>> {
+    let (dialect, below) = match path.strip_prefix("/v1beta/") {
+        Some(below) => (Dialect::Gemini, below),
+        None => (Dialect::OpenaiChat, below_v1(path).strip_prefix('/')?),
+    };
+    match below.strip_prefix("models")? {
+        "" => Some(Route::Models(dialect)),
+        rest => {
+            let id = rest.strip_prefix('/').filter(|id| !id.is_empty())?;
+            Some(Route::Model(dialect, decoded(id)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,13 +203,49 @@ mod tests {
         let get = |path| route(&Method::GET, path);
         assert!(matches!(post("/v1/chat/completions"), Ok(Route::Inference(..))));
         assert!(matches!(post("/chat/completions"), Ok(Route::Inference(..))));
-        assert!(matches!(get("/v1/models"), Ok(Route::Models)));
-        assert!(matches!(get("/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o"))));
+        assert!(matches!(get("/v1/models"), Ok(Route::Models(Dialect::OpenaiChat))));
+        assert!(matches!(get("/models"), Ok(Route::Models(Dialect::OpenaiChat))));
+        let named = |path| match get(path) {
+            Ok(Route::Model(dialect, id)) => (dialect, id.into_owned()),
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(named("/v1/models/openai/gpt-4o"), (Dialect::OpenaiChat, "openai/gpt-4o".to_owned()));
+        assert_eq!(named("/v1/models/llama3:8b"), (Dialect::OpenaiChat, "llama3:8b".to_owned()));
+        assert_eq!(named("/v1beta/models/openai%2Fgpt-4o"), (Dialect::Gemini, "openai/gpt-4o".to_owned()));
+        assert!(matches!(get("/v1beta/models"), Ok(Route::Models(Dialect::Gemini))));
         assert!(matches!(get("/health/live"), Ok(Route::Live)));
         let refused = get("/v1/chat/completions").unwrap_err();
         assert_eq!(refused.error.kind, ErrorKind::MethodNotAllowed);
         assert_eq!((refused.allow, refused.front.is_some()), (Some(Method::POST), true));
         assert_eq!(post("/v1/nothing").unwrap_err().error.kind, ErrorKind::NotFound);
         assert_eq!(get("/v1health/live").unwrap_err().error.kind, ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_path_names_the_model_and_the_verb() {
+        let check = |path, expect: Option<(&str, Op, bool)>| {
+            let found = match route(&Method::POST, path) {
+                Ok(Route::Inference(front, named)) => {
+                    Some((named.model.unwrap().into_owned(), front.op, named.stream.unwrap()))
+                }
+                _ => None,
+            };
+            let expect = expect.map(|(model, op, stream)| (model.to_owned(), op, stream));
+            assert_eq!(found, expect, "{path}");
+        };
+        check("/v1beta/models/gemini-3:generateContent", Some(("gemini-3", Op::Chat, false)));
+        check("/v1/models/gemini-3:streamGenerateContent", Some(("gemini-3", Op::Chat, true)));
+        check("/v1beta/models/openai/gpt-4o:generateContent", Some(("openai/gpt-4o", Op::Chat, false)));
+        check("/v1beta/models/openai%2Fgpt-4o:countTokens", Some(("openai/gpt-4o", Op::CountTokens, false)));
+        check("/v1beta/models/llama3:8b:embedContent", Some(("llama3:8b", Op::Embed, false)));
+        check("/v1beta/models/a%3AbatchEmbedContents", Some(("a", Op::Embed, false)));
+        check("/v1beta/tunedModels/mine:generateContent", Some(("tunedModels/mine", Op::Chat, false)));
+        check("/v1beta/models/:generateContent", None);
+        check("/v1beta/models/xgenerateContent", None);
+        check("/v1beta/tunedModels/:generateContent", None);
+        check("/models/a:generateContent", None);
+        check("/v1beta/models/a:nothing", None);
+        let refused = route(&Method::GET, "/v1beta/models/a:generateContent").unwrap_err();
+        assert_eq!((refused.error.kind, refused.allow), (ErrorKind::MethodNotAllowed, Some(Method::POST)));
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use llm_providers::codec::ServerCodec;
-use llm_providers::dialect::openai_chat;
+use llm_providers::dialect::{self, openai_chat};
 use llm_providers::transport::Transport;
 use llm_types::{ApiError, ErrorKind, Result};
 
@@ -144,23 +144,26 @@ impl Gateway {
             return preflight;
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
+        let authenticated = |request: &Request<B>| {
+            authenticate(request.headers(), request.uri().query(), snapshot.master_key.as_ref())
+        };
         let answer = match route(request.method(), request.uri().path()) {
             Err(refused) => {
                 if let Some(codec) = refused.front.and_then(|row| row.codec().ok()) {
                     front = codec;
                 }
-                authenticate(request.headers(), snapshot.master_key.as_ref())
-                    .map_err(Failed::from)
-                    .and(Err(Failed::refused(refused)))
+                authenticated(&request).map_err(Failed::from).and(Err(Failed::refused(refused)))
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Models) => authenticate(request.headers(), snapshot.master_key.as_ref())
-                .map(|_| models::list(&snapshot))
-                .map_err(Failed::from),
-            Ok(Route::Model(id)) => authenticate(request.headers(), snapshot.master_key.as_ref())
-                .and_then(|_| models::get(&snapshot, &percent_decoded(id)))
-                .map_err(Failed::from),
+            Ok(Route::Models(shape)) => {
+                front = dialect::server(shape).unwrap_or(front);
+                authenticated(&request).map(|_| models::list(&snapshot, front)).map_err(Failed::from)
+            }
+            Ok(Route::Model(shape, id)) => {
+                front = dialect::server(shape).unwrap_or(front);
+                authenticated(&request).and_then(|_| models::get(&snapshot, &id, front)).map_err(Failed::from)
+            }
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {
@@ -200,8 +203,4 @@ impl Gateway {
         }
         respond::json(StatusCode::OK, r#"{"status":"ok"}"#)
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -1,7 +1,8 @@
 //! The models on offer: `/v1/models`, and what to say of a name that is not among them.
 
 use http::StatusCode;
-use llm_types::{ApiError, ErrorKind};
+use llm_providers::codec::{ModelCard, ServerCodec};
+use llm_types::{ApiError, ErrorKind, Op};
 use serde::Serialize;
 
 use crate::body::ClientBody;
@@ -33,17 +34,30 @@ impl<'a> Model<'a> {
     }
 }
 
-/// `GET /v1/models`.
-pub(crate) fn list(snapshot: &Snapshot) -> http::Response<ClientBody> {
+/// `GET /v1/models`, in the shape of a front.
+pub(crate) fn list(snapshot: &Snapshot, front: &dyn ServerCodec) -> http::Response<ClientBody> {
+    let cards: Vec<ModelCard<'_>> = snapshot.models.iter().map(|entry| card(snapshot, &entry.id)).collect();
+    if let Some(body) = front.encode_models(&cards) {
+        return respond::json(StatusCode::OK, body);
+    }
     let data = snapshot.models.iter().map(Model::new).collect();
     json(&List { object: "list", data })
 }
 
-/// `GET /v1/models/{id}`.
+/// `GET /v1/models/{id}`, in the shape of a front.
 ///
 /// # Errors
 /// 404 with the nearest names.
-pub(crate) fn get(snapshot: &Snapshot, id: &str) -> Result<http::Response<ClientBody>, ApiError> {
+pub(crate) fn get(
+    snapshot: &Snapshot,
+    id: &str,
+    front: &dyn ServerCodec,
+) -> Result<http::Response<ClientBody>, ApiError> {
+    if snapshot.router.find(id).is_some()
+        && let Some(body) = front.encode_model(&card(snapshot, id))
+    {
+        return Ok(respond::json(StatusCode::OK, body));
+    }
     if let Some(entry) = snapshot.models.iter().find(|entry| entry.id == id) {
         return Ok(json(&Model::new(entry)));
     }
@@ -54,6 +68,18 @@ pub(crate) fn get(snapshot: &Snapshot, id: &str) -> Result<http::Response<Client
         }
         None => Err(unknown(snapshot, id)),
     }
+}
+
+/// What is known of a model: what its first deployment offers.
+fn card<'a>(snapshot: &Snapshot, id: &'a str) -> ModelCard<'a> {
+    let found = snapshot.router.find(id);
+    let target =
+        found.as_ref().and_then(|found| found.group.deployments.first()?.target.target(found.star).ok());
+    let operations = target.map(|target| {
+        let offered = |op: &Op| *op == Op::CountTokens || target.spec().offers(*op, target.model());
+        [Op::Chat, Op::CountTokens, Op::Embed].into_iter().filter(offered).collect()
+    });
+    ModelCard { id, operations: operations.unwrap_or_default() }
 }
 
 /// The error for a name that is not served.

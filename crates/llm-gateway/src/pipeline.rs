@@ -13,11 +13,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use llm_providers::codec::{Asked, ServerCodec};
+use llm_providers::codec::{Asked, ReplyForm, ServerCodec};
 use llm_types::{Head, Result};
 use tokio::time::timeout;
 
-use crate::auth::authenticate;
+use crate::auth::{authenticate, without_key};
 use crate::body::{ClientBody, SILENCE};
 use crate::dispatch::{Answer, AnswerBody, Dispatch};
 use crate::front::Front;
@@ -55,13 +55,14 @@ where
     let Arrival { gateway, snapshot, front, codec, model, stream, request_id, started } = arrival;
 
     // authenticate
-    let principal = authenticate(request.headers(), snapshot.master_key.as_ref())?;
+    let query = request.uri().query();
+    let principal = authenticate(request.headers(), query, snapshot.master_key.as_ref())?;
+    let query = query.and_then(without_key);
 
     // read, peek
     let running = gateway.enter(snapshot.max_in_flight)?;
     let deadline = started + snapshot.request_timeout;
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
-    let query = request.uri().query().map(str::to_owned);
     let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
     let head = Head::scan(body)?;
@@ -72,7 +73,7 @@ where
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
-    let stream = peek.stream;
+    let (stream, form) = (peek.stream, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
     let stop = gateway.stop().clone();
@@ -107,10 +108,12 @@ where
     if !stream {
         let answer = opening.await?;
         drop(held);
-        return Ok(respond_with(answer, &model, codec, started));
+        return Ok(respond_with(answer, &model, (codec, form), started));
     }
     match timeout(SILENCE, &mut opening).await {
-        Ok(answer) => Ok(respond_with(answer?, &model, codec, started).map(|body| body.holding(held))),
+        Ok(answer) => {
+            Ok(respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held)))
+        }
         Err(_) => {
             // Nothing to show for five seconds: the head goes out, and comments keep the line open.
             let opening = async move {
@@ -127,8 +130,8 @@ where
                     )),
                 })
             };
-            let body = ClientBody::opening(Box::pin(opening), codec).holding(held);
-            let mut response = respond::stream(body, codec);
+            let body = ClientBody::opening(Box::pin(opening), codec, form).holding(held);
+            let mut response = respond::stream(body, codec, form);
             respond::write_model(response.headers_mut(), &model);
             Ok(response)
         }
@@ -139,13 +142,13 @@ where
 fn respond_with(
     answer: Answer,
     model: &str,
-    codec: &dyn ServerCodec,
+    (codec, form): (&dyn ServerCodec, ReplyForm),
     started: Instant,
 ) -> Response<ClientBody> {
     let Answer { body, labels, attempts, changes, upstream } = answer;
     let mut response = match body {
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
-        AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec),
+        AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
     };
     let overhead = started.elapsed().saturating_sub(upstream);
     let served = Served { model, labels: &labels, attempts, changes: &changes, overhead };

@@ -67,7 +67,12 @@ pub(crate) enum UsageEvent {
 impl Relay {
     /// The bytes go through; the tap watches.
     pub(crate) fn pass(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
-        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false }))
+        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false, frame: None }))
+    }
+
+    /// The events go through in a frame of the client's own.
+    pub(crate) fn reframe(tap: Box<dyn StreamTap>, usage: UsageEvent, frame: Box<dyn StreamEncoder>) -> Self {
+        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false, frame: Some(frame) }))
     }
 
     /// The events are read and written anew.
@@ -140,7 +145,7 @@ impl Relay {
 
     /// Whether bytes passed through that lack their terminal event, although the answer is complete.
     pub(crate) fn is_left_open(&self) -> bool {
-        matches!(&self.way, Way::Pass(pass) if !pass.done)
+        matches!(&self.way, Way::Pass(pass) if !pass.done && pass.frame.is_none())
     }
 
     /// Whether something came that a client would see as an answer.
@@ -176,6 +181,7 @@ impl Relay {
     pub(crate) fn encoder(&mut self) -> Option<&mut dyn StreamEncoder> {
         match &mut self.way {
             Way::Translate { encoder, .. } => Some(&mut **encoder),
+            Way::Pass(Pass { frame: Some(frame), .. }) => Some(&mut **frame),
             Way::Pass(_) | Way::Written { .. } => None,
         }
     }
@@ -188,10 +194,30 @@ struct Pass {
     tail: BytesMut,
     usage: UsageEvent,
     done: bool,
+    /// The client's own frame around the events, where it is another.
+    frame: Option<Box<dyn StreamEncoder>>,
 }
 
 impl Pass {
     fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
+        let Some(mut frame) = self.frame.take() else {
+            return self.events(chunk, facts, out);
+        };
+        let mut events = VecDeque::new();
+        let result = self.events(chunk, facts, &mut events);
+        for run in &events {
+            let mut rest: &[u8] = run;
+            while let Some((event, after)) = split_event(rest) {
+                frame.pass(event);
+                rest = after;
+            }
+        }
+        push(out, frame.take());
+        self.frame = Some(frame);
+        result
+    }
+
+    fn events(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
         let bytes = if self.tail.is_empty() {
             chunk
         } else {
@@ -248,6 +274,10 @@ impl Pass {
             self.feed(tail.freeze(), facts, out)?;
         }
         if self.tap.is_done() {
+            if let Some(frame) = &mut self.frame {
+                frame.finish();
+                push(out, frame.take());
+            }
             return Ok(());
         }
         Err(ApiError::upstream(ErrorKind::Connection, "the upstream's stream ended before it was complete"))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use llm_providers::codec::ServerCodec;
+use llm_providers::codec::{ReplyForm, ServerCodec};
 use llm_types::{ApiError, Changes};
 
 use crate::body::ClientBody;
@@ -133,10 +133,10 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Clien
 }
 
 /// The head of a streamed answer.
-pub(crate) fn stream(body: ClientBody, front: &dyn ServerCodec) -> Response<ClientBody> {
+pub(crate) fn stream(body: ClientBody, front: &dyn ServerCodec, form: ReplyForm) -> Response<ClientBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(front.stream_content_type()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(front.stream_content_type(form)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Keeps nginx and its kin from collecting the stream.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

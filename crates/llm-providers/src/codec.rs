@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, Result,
-    Segments, Usage,
+    Segments, Usage, VectorEncoding,
 };
 
 /// What a client asks for beside its body: what its route and its headers say.
@@ -215,6 +215,16 @@ pub trait StreamTap: Debug + Send {
     fn is_done(&self) -> bool;
 }
 
+/// Which of its forms an answer has, in dialects that have two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplyForm {
+    /// The usual one.
+    #[default]
+    Usual,
+    /// A list: a stream as the elements of one JSON array, vectors as a batch.
+    List,
+}
+
 /// What the gateway needs to know of a request before it reads it in full.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peek {
@@ -224,6 +234,8 @@ pub struct Peek {
     pub stream: bool,
     /// Whether the client wants the usage in the stream.
     pub include_usage: bool,
+    /// In which form the client wants the answer.
+    pub form: ReplyForm,
 }
 
 /// How a client wants its answer.
@@ -239,6 +251,10 @@ pub struct ReplyCx {
     pub id: String,
     /// Unix seconds to use where the provider gives none.
     pub created: u64,
+    /// In which form the client wants the answer.
+    pub form: ReplyForm,
+    /// How the client wants the numbers of vectors written.
+    pub vectors: VectorEncoding,
     /// What the upstream speaks, where one answers: signatures and encrypted thoughts are its own.
     pub upstream: Option<Dialect>,
     /// The client's body, for dialects whose answers repeat parts of the request.
@@ -268,6 +284,15 @@ pub struct Kept {
     pub owner: Option<String>,
     /// The path at the provider, with the id as the provider knows it.
     pub path: String,
+}
+
+/// A model on offer.
+#[derive(Debug, Clone)]
+pub struct ModelCard<'a> {
+    /// Its name here.
+    pub id: &'a str,
+    /// What can be asked of it.
+    pub operations: Vec<Op>,
 }
 
 /// A client calling us.
@@ -336,13 +361,29 @@ pub trait ServerCodec: Debug + Send + Sync {
     }
 
     /// The content type of a streamed answer.
-    fn stream_content_type(&self) -> &'static str {
+    fn stream_content_type(&self, _form: ReplyForm) -> &'static str {
         "text/event-stream"
     }
 
     /// Bytes that keep an idle stream open and mean nothing.
-    fn keepalive(&self) -> &'static [u8] {
+    fn keepalive(&self, _form: ReplyForm) -> &'static [u8] {
         b": keepalive\n\n"
+    }
+
+    /// Whether a stream that passes through is put into another frame, event by event, by
+    /// [`StreamEncoder::pass`].
+    fn reframes(&self, _form: ReplyForm) -> bool {
+        false
+    }
+
+    /// Writes the models on offer; `None`: in OpenAI's shape.
+    fn encode_models(&self, _models: &[ModelCard<'_>]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Writes one of the models on offer; `None`: in OpenAI's shape.
+    fn encode_model(&self, _model: &ModelCard<'_>) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -350,6 +391,10 @@ pub trait ServerCodec: Debug + Send + Sync {
 pub trait StreamEncoder: EventSink + Debug + Send {
     /// Takes the bytes written since the last time.
     fn take(&mut self) -> Bytes;
+
+    /// Takes one complete event of an upstream that speaks this dialect, content untouched. Only for
+    /// forms that [`ServerCodec::reframes`] names.
+    fn pass(&mut self, _event: &[u8]) {}
 
     /// Writes what must follow the last event of a clean stream.
     fn finish(&mut self);

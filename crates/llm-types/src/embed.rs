@@ -17,8 +17,6 @@ pub struct EmbedRequest {
     pub encoding: VectorEncoding,
     /// What the vectors are for, in the words of Gemini's `taskType` (`RETRIEVAL_QUERY`, …).
     pub task: Option<String>,
-    /// The title of a document that is embedded for retrieval.
-    pub title: Option<String>,
     /// Whether a longer input is cut to the model's window.
     pub truncate: Option<bool>,
     /// The end user, for the provider's abuse detection.
@@ -31,7 +29,24 @@ pub struct EmbedRequest {
 
 /// One thing to be embedded.
 #[derive(Debug, Clone)]
-pub enum EmbedInput {
+pub struct EmbedInput {
+    /// What it is.
+    pub content: EmbedContent,
+    /// The title of a document that is embedded for retrieval.
+    pub title: Option<String>,
+}
+
+impl EmbedInput {
+    /// A text without a title.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { content: EmbedContent::Text(text.into()), title: None }
+    }
+}
+
+/// What is to be embedded.
+#[derive(Debug, Clone)]
+pub enum EmbedContent {
     /// A text.
     Text(String),
     /// A text as tokens of the model's own vocabulary.

@@ -29,7 +29,7 @@ pub use call::Call;
 pub use change::{Action, Change, Changes};
 pub use dialect::Dialect;
 pub use edit::{Edits, Segments};
-pub use embed::{EmbedInput, EmbedRequest, Embeddings, VectorEncoding};
+pub use embed::{EmbedContent, EmbedInput, EmbedRequest, Embeddings, VectorEncoding};
 pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
 pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};

@@ -227,6 +227,8 @@ pub enum ReplyQuirk {
     ReasoningOutside,
     /// Thoughts stand in the text between `<think>` and `</think>`.
     ThinkTags,
+    /// Vectors in base64 are signed bytes.
+    Int8Vectors,
 }
 
 /// Quirks of certain models.

@@ -7,7 +7,8 @@
 /// Declares a struct for one JSON object of a wire format.
 ///
 /// Every field is an `Option`: `null` and absent both read as `None`, and `None` is not written.
-/// `field as "name"` gives the member another name. Unknown members land in `extra` in order and are
+/// `field as "name"` gives the member another name; with `or "other"` behind it the member is also read
+/// under that one. Unknown members land in `extra` in order and are
 /// written last. A member that occurs twice is an error.
 ///
 /// ```
@@ -28,7 +29,7 @@ macro_rules! wire_struct {
     (
         $(#[$meta:meta])*
         $vis:vis struct $name:ident<$lt:lifetime> {
-            $( $(#[$fmeta:meta])* $field:ident $(as $wire:literal)? : $ty:ty ),* $(,)?
+            $( $(#[$fmeta:meta])* $field:ident $(as $wire:literal)? $(or $alias:literal)? : $ty:ty ),* $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -57,7 +58,7 @@ macro_rules! wire_struct {
                             while let Some(key) = map.next_key::<$crate::Str<'de>>()? {
                                 match key.as_str() {
                                     $(
-                                        $crate::__wire_name!($field $($wire)?) => {
+                                        $crate::__wire_name!($field $($wire)?) $(| $alias)? => {
                                             if out.$field.is_some() {
                                                 return Err(<A::Error as $crate::__private::DeError>
                                                     ::duplicate_field($crate::__wire_name!($field $($wire)?)));
@@ -125,7 +126,7 @@ mod tests {
         /// A sample.
         struct Sample<'a> {
             name: Str<'a>,
-            kind as "type": Str<'a>,
+            kind as "type" or "sort": Str<'a>,
             text: Wtf8Out<'a>,
             list: Vec<u32>,
         }
@@ -149,6 +150,14 @@ mod tests {
             serde_json::to_string(&sample).unwrap(),
             r#"{"name":"n","list":[1,2],"z":{"a": 1},"b":"x"}"#
         );
+    }
+
+    #[test]
+    fn another_spelling_is_read_and_not_written() {
+        let sample: Sample<'_> = serde_json::from_str(r#"{"sort":"x"}"#).unwrap();
+        assert_eq!(serde_json::to_string(&sample).unwrap(), r#"{"type":"x"}"#);
+        let error = serde_json::from_str::<Sample<'_>>(r#"{"type":"a","sort":"b"}"#).unwrap_err();
+        assert!(error.to_string().contains("duplicate field `type`"), "{error}");
     }
 
     #[test]

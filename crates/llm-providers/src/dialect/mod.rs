@@ -12,6 +12,7 @@ mod json;
 pub mod openai_chat;
 pub mod openai_completions;
 mod openai_error;
+pub mod openai_media;
 pub mod openai_responses;
 mod path;
 mod scalar;
@@ -30,8 +31,9 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
+        Dialect::OpenaiMedia => Some(&openai_media::Client),
         Dialect::OpenaiResponses => Some(&openai_responses::Client),
-        Dialect::OpenaiMedia | Dialect::Mock => None,
+        Dialect::Mock => None,
     }
 }
 
@@ -41,8 +43,10 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
     match dialect {
         Dialect::OpenaiChat => Some(&openai_chat::Server),
         Dialect::OpenaiCompletions => Some(&openai_completions::Server),
+        Dialect::OpenaiMedia => Some(&openai_media::Server),
         Dialect::OpenaiResponses => Some(&openai_responses::Server),
         Dialect::Anthropic => Some(&anthropic::Server),
-        Dialect::OpenaiMedia | Dialect::Gemini | Dialect::Mock => None,
+        Dialect::Gemini => Some(&gemini::Server),
+        Dialect::Mock => None,
     }
 }

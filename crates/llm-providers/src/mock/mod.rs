@@ -5,6 +5,7 @@
 //! several answers) and always answers the same, so that what it says can be asserted. Sampling
 //! options have no effect, as there is nothing to sample.
 
+mod embed;
 mod schema;
 
 use llm_types::chat::{
@@ -12,7 +13,7 @@ use llm_types::chat::{
     ToolKind,
 };
 use llm_types::{
-    ApiError, Call, Choice, ErrorKind, EventSink, Finish, FinishKind, Flow, Reply, Result, Usage,
+    ApiError, Call, Choice, ErrorKind, EventSink, Finish, FinishKind, Flow, Output, Reply, Result, Usage,
 };
 use sha2::{Digest, Sha256};
 
@@ -40,6 +41,17 @@ pub fn answer(call: &Call) -> Result<Reply> {
     match call {
         Call::Chat(request) => chat(request),
         other => Err(crate::codec::cannot("mock", other.op())),
+    }
+}
+
+/// Answers a call of any operation that it has.
+///
+/// # Errors
+/// As [`answer`].
+pub fn output(call: &Call) -> Result<Output> {
+    match call {
+        Call::Embed(request) => embed::embed(request).map(|vectors| Output::Embed(Box::new(vectors))),
+        other => answer(other).map(Output::from),
     }
 }
 

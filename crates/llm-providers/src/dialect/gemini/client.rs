@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
+use llm_types::chat::ChatRequest;
+use llm_types::{ApiError, Call, Extra, Head, Op, Output, Result, Segments, Str, TokenCount, wire_struct};
 
 use super::host::{self, Verb};
-use super::{decode, encode};
+use super::{decode, encode, server, vectors, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -21,25 +22,44 @@ impl ClientCodec for Client {
         match call {
             Call::Chat(request) => {
                 let verb = if request.delivery.stream { Verb::Stream } else { Verb::Generate };
-                let path = host::path(cx.model, verb)?;
                 let (body, memo) = encode::body(request, cx)?;
-                demanded(wire(path, Segments::from(body), memo), cx)
+                demanded(wire(host::path(cx.model, verb)?, Segments::from(body), memo), cx)
             }
-            other => Err(cannot("gemini", other.op())),
+            Call::CountTokens(request) => counted(request, cx),
+            Call::Embed(request) => {
+                let body = vectors::body(request, cx)?;
+                let path = host::path(cx.model, Verb::EmbedBatch)?;
+                Ok(wire(path, Segments::from(body), Memo::default()))
+            }
         }
     }
 
-    /// The model stands in the path, so that the body goes as it came. A body does not say whether its
-    /// answer is to be streamed either: whoever serves this dialect knows it from its own path.
+    /// The model and the verb stand in the path, so that the body goes as it came: what may have to change
+    /// is a model that it names once more. Thoughts of other providers must be put apart first.
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
-        let path = host::path(cx.model, Verb::Generate)?;
-        let body: Bytes = head.body().clone();
-        Ok(Some(wire(path, Segments::from(body), Memo::default())))
+        let verb = match cx.asked.op {
+            Op::Chat if cx.asked.stream == Some(true) => Verb::Stream,
+            Op::Chat => Verb::Generate,
+            Op::CountTokens => Verb::Count,
+            Op::Embed if head.get("requests").is_some() => Verb::EmbedBatch,
+            Op::Embed => Verb::Embed,
+            other => return Err(cannot("gemini", other)),
+        };
+        if cx.asked.op == Op::Chat && server::has_seal(head) {
+            return Ok(None);
+        }
+        let body: Bytes = vectors::renamed(head, cx.model)?;
+        let wire = wire(host::path(cx.model, verb)?, Segments::from(body), Memo::default());
+        if cx.asked.op == Op::Chat { demanded(wire, cx).map(Some) } else { Ok(Some(wire)) }
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
-        only_chat(op)?;
-        decode::reply(body, cx).map(Output::from)
+        match op {
+            Op::Chat => decode::reply(body, cx).map(Output::from),
+            Op::CountTokens => tokens(body).map(Output::Tokens),
+            Op::Embed => vectors::reply(body, cx).map(|vectors| Output::Embed(Box::new(vectors))),
+            other => Err(cannot("gemini", other)),
+        }
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
@@ -51,8 +71,13 @@ impl ClientCodec for Client {
     }
 
     fn tap(&self, op: Op, body: &[u8]) -> Result<Tapped> {
-        only_chat(op)?;
-        decode::tapped(body)
+        match op {
+            Op::Chat => decode::tapped(body),
+            // Counting uses nothing.
+            Op::CountTokens => tokens(body).map(|_| Tapped::default()),
+            Op::Embed => vectors::tapped(body).map(|usage| Tapped { usage }),
+            other => Err(cannot("gemini", other)),
+        }
     }
 
     fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
@@ -60,11 +85,44 @@ impl ClientCodec for Client {
     }
 }
 
-fn only_chat(op: Op) -> Result<()> {
-    if op == Op::Chat {
-        return Ok(());
+wire_struct! {
+    /// The body of `countTokens` for a whole request: its tools and instructions are counted too.
+    struct Counted<'a> {
+        whole as "generateContentRequest": wire::Raw<'a>,
     }
-    Err(cannot("gemini", op))
+}
+
+fn counted(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let (body, _) = encode::body(request, cx)?;
+    let unwritable =
+        |error| ApiError::bad_request("the request cannot be written as JSON").with_source(error);
+    let head = Head::scan(Bytes::from(body))?;
+    let mut whole = Extra::default();
+    whole.set_json("model", &Str::from(vectors::resource(cx.model))).map_err(unwritable)?;
+    for member in head.members() {
+        if let Some(value) = head.read(member.name())? {
+            whole.set(member.name(), value);
+        }
+    }
+    let whole = serde_json::value::to_raw_value(&whole).map_err(unwritable)?;
+    let body = serde_json::to_vec(&Counted { whole: Some(whole.into()), ..Counted::default() });
+    let path = host::path(cx.model, Verb::Count)?;
+    Ok(wire(path, Segments::from(body.map_err(unwritable)?), Memo::default()))
+}
+
+fn tokens(body: &[u8]) -> Result<TokenCount> {
+    let counts: wire::Counts<'_> = serde_json::from_slice(body).map_err(|error| decode::malformed(&error))?;
+    let wire::Counts { total_tokens, cached_content_token_count, error, extra } = counts;
+    if let Some(json) = error {
+        return Err(decode::contained(json));
+    }
+    Ok(TokenCount {
+        // Zero is not written.
+        input: total_tokens.unwrap_or_default(),
+        cached: cached_content_token_count,
+        estimated: false,
+        extra: extra.to_extra(),
+    })
 }
 
 fn wire(path: String, body: Segments, memo: Memo) -> WireRequest {

@@ -22,6 +22,12 @@ pub(super) enum Verb {
     Generate,
     /// Answer as a stream of server-sent events.
     Stream,
+    /// Count the tokens of a prompt.
+    Count,
+    /// One vector.
+    Embed,
+    /// Several vectors.
+    EmbedBatch,
 }
 
 /// Path and query of a call.
@@ -39,6 +45,9 @@ pub(super) fn path(model: &str, verb: Verb) -> Result<String> {
     path.push_str(match verb {
         Verb::Generate => ":generateContent",
         Verb::Stream => ":streamGenerateContent?alt=sse",
+        Verb::Count => ":countTokens",
+        Verb::Embed => ":embedContent",
+        Verb::EmbedBatch => ":batchEmbedContents",
     });
     Ok(path)
 }

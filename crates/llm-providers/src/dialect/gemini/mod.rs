@@ -9,11 +9,15 @@ mod client;
 mod decode;
 mod encode;
 mod host;
+mod ids;
 mod model;
 mod schema;
+mod server;
+mod vectors;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::Client;
+pub use server::Server;

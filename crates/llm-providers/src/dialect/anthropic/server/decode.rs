@@ -28,7 +28,7 @@ pub(super) fn peek(head: &Head, asked: &Asked) -> Result<Peek> {
         Some(_) => return Err(Place::Member("stream").wrong("Input should be a valid boolean")),
     };
     // Streams of this API always tell the usage.
-    Ok(Peek { model, stream, include_usage: true })
+    Ok(Peek { model, stream, include_usage: true, ..Peek::default() })
 }
 
 /// The whole request.

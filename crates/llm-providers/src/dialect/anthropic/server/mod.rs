@@ -24,7 +24,7 @@ mod tests;
 use http::{HeaderName, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
-use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::codec::{Asked, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
 
 pub(super) use seal::MARK;
 
@@ -68,7 +68,7 @@ impl ServerCodec for Server {
         HeaderName::from_static("request-id")
     }
 
-    fn keepalive(&self) -> &'static [u8] {
+    fn keepalive(&self, _form: ReplyForm) -> &'static [u8] {
         stream::PING
     }
 }

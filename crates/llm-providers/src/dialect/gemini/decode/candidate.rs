@@ -61,6 +61,7 @@ impl Candidate {
         let wire::Candidate {
             content,
             finish_reason,
+            finish_message,
             index: _,
             grounding_metadata,
             citation_metadata,
@@ -74,6 +75,9 @@ impl Candidate {
             self.delta(Delta::LogProbs(Cow::Owned(probabilities(logprobs))), out)?;
         }
         let mut members = extra.to_extra();
+        if let Some(message) = finish_message {
+            set_text(&mut members, "finishMessage", message.as_str());
+        }
         if let Some(json) = grounding_metadata {
             self.sources.ground(json);
             members.set("groundingMetadata", json.to_owned());

@@ -20,7 +20,7 @@ pub(in super::super) fn error(status: StatusCode, headers: &HeaderMap, body: &[u
 }
 
 /// An error that stands in a 200, or in a stream.
-pub(super) fn contained(json: &RawValue) -> ApiError {
+pub(in super::super) fn contained(json: &RawValue) -> ApiError {
     let body = json.get().as_bytes();
     let problem: Problem<'_> = serde_json::from_str(json.get()).unwrap_or_default();
     let code = problem.code.as_ref().map(|code| code.name(&[]));

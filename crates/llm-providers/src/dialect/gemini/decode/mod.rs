@@ -20,7 +20,7 @@ use llm_types::{ApiError, ErrorKind, Reply, ReplyBuilder, Result};
 use crate::codec::DecodeCx;
 use turn::{Answer, Stop};
 
-pub(super) use error::error;
+pub(super) use error::{contained, error};
 pub(super) use stream::Decoder;
 pub(super) use tap::{Tap, tapped};
 
@@ -45,7 +45,7 @@ pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
 }
 
 /// What is not of this dialect.
-fn malformed(error: &serde_json::Error) -> ApiError {
+pub(super) fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::upstream(
         ErrorKind::UpstreamFormat,
         format!("the upstream's answer is not what Gemini answers: {error}"),

@@ -76,7 +76,7 @@ fn camel_members(path: &str, value: &RawValue) -> Result<String> {
 }
 
 /// `safety_settings` is `safetySettings`.
-pub(super) fn camel(name: &str) -> String {
+pub(in super::super) fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for c in name.chars() {
@@ -104,6 +104,11 @@ pub(super) fn members<'a>(
         let spelled = camel(name);
         match spelled.as_str() {
             "safetySettings" | "cachedContent" | "labels" | "generationConfig" => {}
+            // The client's own: what it came to in other fields is an approximation.
+            "toolConfig" if cx.own => {
+                body.tool_config = None;
+                body.extra.push(spelled.into(), value);
+            }
             _ if !cx.native => cx.changes.dropped(name.to_owned(), NO_COUNTERPART),
             "contents" | "systemInstruction" | "tools" | "toolConfig" | "serviceTier"
                 if is_set(&spelled, body) =>

@@ -186,7 +186,7 @@ impl<'a, 'x, 'c> Turns<'a, 'x, 'c> {
                 let role = if turn == Turn::Model { "model" } else { "user" };
                 self.contents.push(wire::Content {
                     role: Some(Str::from(role)),
-                    parts: Some(vec![part]),
+                    parts: Some(vec![part].into()),
                     ..wire::Content::default()
                 });
                 self.turn = Some(turn);
@@ -217,7 +217,7 @@ impl<'a, 'x, 'c> Turns<'a, 'x, 'c> {
             }
         }
         let system = (!self.system.is_empty())
-            .then(|| wire::Content { parts: Some(self.system), ..wire::Content::default() });
+            .then(|| wire::Content { parts: Some(self.system.into()), ..wire::Content::default() });
         let whole = self.cx.model.resolution == Resolution::Request && self.resolution > 0;
         let resolution = if whole { LEVELS.get(self.resolution).copied() } else { None };
         Ok(Conversation { contents: self.contents, system, resolution })
@@ -229,6 +229,9 @@ impl<'a, 'x, 'c> Turns<'a, 'x, 'c> {
             match name {
                 "video_metadata" | "videoMetadata" => part.video_metadata = Some(value.into()),
                 MADE_AS if part.inline_data.is_some() => {}
+                "media_resolution" | "mediaResolution" if part.media_resolution.is_none() => {
+                    part.media_resolution = serde_json::from_str(value.get()).ok();
+                }
                 "thought_signature" | "thoughtSignature" if value.get().starts_with('"') => {
                     part.thought_signature = serde_json::from_str(value.get()).ok();
                 }

@@ -20,10 +20,11 @@ use super::wire;
 use crate::codec::{EncodeCx, Memo};
 use crate::dialect::custom;
 use extra::Native;
+pub(super) use extra::camel;
 use name::Names;
 
 /// Why a field is left out that has no counterpart.
-const NO_COUNTERPART: &str = "gemini has no counterpart";
+pub(super) const NO_COUNTERPART: &str = "gemini has no counterpart";
 
 /// What every part of the encoder knows.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct Cx<'c> {
     name: &'c str,
     /// Whether members that no field names are meant for this dialect.
     native: bool,
+    /// Whether the client speaks this dialect: it says in its own terms what it wants.
+    own: bool,
     changes: &'c mut Changes,
 }
 
@@ -76,6 +79,7 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
         model: Model::of(cx.model),
         name: cx.model,
         native: origin.is_none_or(|origin| origin == Dialect::Gemini),
+        own: *origin == Some(Dialect::Gemini),
         changes: cx.changes,
     };
     let native = Native::read(extra)?;
@@ -87,14 +91,14 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
     }
     let conversation = turns.finish()?;
 
-    let mut body = wire::Request { contents: Some(conversation.contents), ..wire::Request::default() };
+    let mut body = wire::Request { contents: Some(conversation.contents.into()), ..wire::Request::default() };
     if native.is_cached() {
         cached(request, &mut cx);
     } else {
         body.system_instruction = conversation.system;
         let tools = tool::tools(tooling, web_search.as_ref(), &mut names, &mut cx)?;
         body.tool_config = tool::config(tooling, &tools, &mut names, &mut cx);
-        body.tools = (!tools.list.is_empty()).then_some(tools.list);
+        body.tools = (!tools.list.is_empty()).then_some(tools.list.into());
     }
 
     let mut config = native.config()?;

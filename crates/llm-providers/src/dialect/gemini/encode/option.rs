@@ -30,7 +30,7 @@ pub(super) fn sampling(sampling: &Sampling, config: &mut wire::GenerationConfig<
         sampling;
     fill(&mut config.temperature, *temperature, "temperature", cx);
     fill(&mut config.top_p, *top_p, "top_p", cx);
-    fill(&mut config.top_k, *top_k, "top_k", cx);
+    fill(&mut config.top_k, top_k.map(wire::Whole), "top_k", cx);
     let penalties = [
         (&mut config.frequency_penalty, *frequency_penalty, "frequency_penalty"),
         (&mut config.presence_penalty, *presence_penalty, "presence_penalty"),
@@ -46,7 +46,7 @@ pub(super) fn sampling(sampling: &Sampling, config: &mut wire::GenerationConfig<
         Some(seed) if i32::try_from(*seed).is_err() => {
             cx.changes.dropped("seed", "gemini takes seeds of 32 bits");
         }
-        seed => fill(&mut config.seed, *seed, "seed", cx),
+        seed => fill(&mut config.seed, seed.map(wire::Whole), "seed", cx),
     }
     cx.no_counterpart("logit_bias", logit_bias.as_ref());
 }
@@ -54,7 +54,7 @@ pub(super) fn sampling(sampling: &Sampling, config: &mut wire::GenerationConfig<
 /// Where the answer ends.
 pub(super) fn limits<'a>(limits: &'a Limits, config: &mut wire::GenerationConfig<'a>, cx: &mut Cx<'_>) {
     let Limits { max_tokens, max_completion_tokens, stop } = limits;
-    fill(&mut config.max_output_tokens, limits.output_tokens(), "max_completion_tokens", cx);
+    fill(&mut config.max_output_tokens, limits.output_tokens().map(wire::Whole), "max_completion_tokens", cx);
     if max_completion_tokens.is_some() && max_tokens.is_some_and(|max| Some(max) != *max_completion_tokens) {
         cx.changes.dropped("max_tokens", "max_completion_tokens says it already");
     }
@@ -62,7 +62,7 @@ pub(super) fn limits<'a>(limits: &'a Limits, config: &mut wire::GenerationConfig
         cx.changes.dropped("stop", format!("gemini takes {STOP_LIMIT} stop texts: only the first are sent"));
     }
     let texts: Vec<Str<'a>> = stop.iter().take(STOP_LIMIT).map(Str::from).collect();
-    fill(&mut config.stop_sequences, (!texts.is_empty()).then_some(texts), "stop", cx);
+    fill(&mut config.stop_sequences, (!texts.is_empty()).then_some(wire::List(texts)), "stop", cx);
 }
 
 /// How closely the model looks, where that is said once for the request.
@@ -87,7 +87,7 @@ pub(super) fn output<'a>(
     if count != *n {
         cx.changes.altered("n", format!("gemini gives 1 to {CANDIDATE_LIMIT} answers"));
     }
-    fill(&mut config.candidate_count, count, "n", cx);
+    fill(&mut config.candidate_count, count.map(wire::Whole), "n", cx);
     if let Some(format) = format {
         self::format(format, config, cx)?;
     }
@@ -95,7 +95,7 @@ pub(super) fn output<'a>(
     if audio.is_some() && kinds.is_empty() {
         kinds.push(Str::from("AUDIO"));
     }
-    fill(&mut config.response_modalities, (!kinds.is_empty()).then_some(kinds), "modalities", cx);
+    fill(&mut config.response_modalities, (!kinds.is_empty()).then_some(wire::List(kinds)), "modalities", cx);
     if let Some(audio) = audio {
         let speech = speech(audio, cx)?;
         fill(&mut config.speech_config, speech, "audio", cx);
@@ -103,7 +103,7 @@ pub(super) fn output<'a>(
     // `logprobs` (a count) is refused unless `responseLogprobs` is set.
     let report = logprobs.or(top_logprobs.map(|_| true));
     fill(&mut config.response_logprobs, report, "logprobs", cx);
-    fill(&mut config.logprobs, *top_logprobs, "top_logprobs", cx);
+    fill(&mut config.logprobs, top_logprobs.map(wire::Whole), "top_logprobs", cx);
     cx.no_counterpart("prediction", prediction.as_ref());
     cx.no_counterpart("verbosity", verbosity.as_ref());
     Ok(())

@@ -8,6 +8,7 @@ use llm_types::{ApiError, Dialect, RawValue, Result, Str};
 use super::media::{self, Hint};
 use super::message::{LEVELS, Place, Turn, Turns, text};
 use super::{NO_COUNTERPART, wire};
+use crate::dialect::gemini::ids;
 use crate::dialect::gemini::model::Resolution;
 
 /// What some gateways put between an id and the signature of its call, for clients that keep ids only.
@@ -173,9 +174,8 @@ impl<'a> Turns<'a, '_, '_> {
         if cache.is_some() {
             self.cx.changes.dropped(place.call(".cache_control"), NO_COUNTERPART);
         }
-        let signs = self.cx.model.signs_calls();
         let function = wire::FunctionCall {
-            id: (signs && !id.is_empty()).then(|| Str::from(id)),
+            id: self.sent_id(id),
             name: Some(self.names.sent(name)),
             args: Some(self.arguments(*kind, arguments, place)?),
             ..wire::FunctionCall::default()
@@ -187,11 +187,19 @@ impl<'a> Turns<'a, '_, '_> {
                 "thought_signature" | "thoughtSignature" if out.thought_signature.is_none() => {
                     out.thought_signature = serde_json::from_str(value.get()).ok();
                 }
+                _ if self.cx.own => out.extra.push(name.into(), value),
                 _ => self.cx.changes.dropped(place.call(&format!(".{name}")), NO_COUNTERPART),
             }
         }
         self.push(turn, out);
         Ok(())
+    }
+
+    /// The id as it is sent: only newer models have ids, but a client of this dialect knows whether its
+    /// model takes them. Those that were made here for other dialects go no further.
+    fn sent_id(&self, id: &'a str) -> Option<Str<'a>> {
+        let takes = if self.cx.own { !ids::is_made(id) } else { self.cx.model.signs_calls() };
+        (takes && !id.is_empty()).then(|| Str::from(id))
     }
 
     /// Arguments must be an object: free text, and what a model garbled, goes into one.
@@ -214,8 +222,10 @@ impl<'a> Turns<'a, '_, '_> {
         if cache.is_some() {
             self.cx.changes.dropped(place.message(".cache_control"), NO_COUNTERPART);
         }
-        for (name, _) in extra.iter() {
-            self.cx.changes.dropped(place.message(&format!(".{name}")), NO_COUNTERPART);
+        if !self.cx.own {
+            for (name, _) in extra.iter() {
+                self.cx.changes.dropped(place.message(&format!(".{name}")), NO_COUNTERPART);
+            }
         }
         let id = call_id.split_once(SIGNATURE_IN_ID).map_or(call_id.as_str(), |(id, _)| id);
         // Deprecated function messages have names and no ids.
@@ -227,6 +237,7 @@ impl<'a> Turns<'a, '_, '_> {
             .with_param(place.message(".tool_call_id"))
         })?;
         let signs = self.cx.model.signs_calls();
+        let sent = self.sent_id(id);
         let mut inside = Vec::new();
         for part in parts {
             let out = self.result_part(part, place)?;
@@ -239,13 +250,16 @@ impl<'a> Turns<'a, '_, '_> {
                 }
             }
         }
-        let response = wire::FunctionResponse {
-            id: (signs && !id.is_empty()).then(|| Str::from(id)),
+        let mut response = wire::FunctionResponse {
+            id: sent,
             name: Some(self.names.sent(name)),
             response: Some(answer(parts, is_error.unwrap_or_default())?),
-            parts: (!inside.is_empty()).then_some(inside),
+            parts: (!inside.is_empty()).then_some(inside.into()),
             ..wire::FunctionResponse::default()
         };
+        if self.cx.own {
+            response.extra = extra.members();
+        }
         self.push(Turn::Results, wire::Part { function_response: Some(response), ..wire::Part::default() });
         Ok(())
     }

@@ -23,6 +23,9 @@ pub(super) fn thinking<'a>(
     cx: &mut Cx<'_>,
 ) {
     let ReasoningOptions { effort, thinking, summary } = options;
+    if cx.own {
+        return own(options, config);
+    }
     if config.thinking_config.is_some() {
         for (path, set) in [
             (EFFORT, effort.is_some()),
@@ -42,6 +45,26 @@ pub(super) fn thinking<'a>(
     };
     shown(summary.as_deref(), &mut out, cx);
     config.thinking_config = out;
+}
+
+/// What a client of this dialect asked for, as it asked for it.
+fn own<'a>(options: &ReasoningOptions, config: &mut wire::GenerationConfig<'a>) {
+    let ReasoningOptions { effort, thinking, summary } = options;
+    let budget = thinking.map(|thinking| match thinking {
+        Asked::Disabled => 0,
+        Asked::Adaptive | Asked::Enabled { budget_tokens: None } => DYNAMIC,
+        Asked::Enabled { budget_tokens: Some(tokens) } => i64::try_from(tokens).unwrap_or(i64::MAX),
+    });
+    let out = wire::ThinkingConfig {
+        include_thoughts: summary.as_deref().map(|word| word != "omitted"),
+        thinking_budget: budget.map(wire::Whole),
+        thinking_level: effort.map(|effort| Str::from(effort.name())),
+        ..wire::ThinkingConfig::default()
+    };
+    let set = effort.is_some() || thinking.is_some() || summary.is_some();
+    if set {
+        config.thinking_config.get_or_insert(out);
+    }
 }
 
 /// Whether thoughts are shown.
@@ -111,7 +134,7 @@ fn budget<'a>(
     };
     Some(wire::ThinkingConfig {
         include_thoughts: Some(show),
-        thinking_budget: tokens,
+        thinking_budget: tokens.map(wire::Whole),
         ..wire::ThinkingConfig::default()
     })
 }

@@ -115,7 +115,7 @@ pub(super) fn tools<'a>(
     let mut out = Tools { list: Vec::new(), functions: functions.len(), hosted: hosted.len() };
     out.list.extend(hosted.into_iter().map(|(_, tool)| tool));
     if !functions.is_empty() {
-        out.list.push(wire::Tool { function_declarations: Some(functions), ..wire::Tool::default() });
+        out.list.push(wire::Tool { function_declarations: Some(functions.into()), ..wire::Tool::default() });
     }
     Ok(out)
 }
@@ -236,7 +236,8 @@ pub(super) fn config<'a>(
     names: &mut Names<'a>,
     cx: &mut Cx<'_>,
 ) -> Option<wire::ToolConfig<'a>> {
-    let mixed = tools.functions > 0 && tools.hosted > 0 && host::asks_for_server_side_calls();
+    // A client of this dialect says itself what it wants.
+    let mixed = !cx.own && tools.functions > 0 && tools.hosted > 0 && host::asks_for_server_side_calls();
     let mut config = wire::ToolConfig {
         include_server_side_tool_invocations: (mixed && cx.model.signs_calls()).then_some(true),
         ..wire::ToolConfig::default()
@@ -270,7 +271,7 @@ fn allowed<'a>(choice: &'a ToolChoice, names: &mut Names<'a>) -> wire::AllowedCa
     };
     wire::AllowedCalls {
         mode: Some(Str::from(mode)),
-        allowed_function_names: (!only.is_empty()).then_some(only),
+        allowed_function_names: (!only.is_empty()).then_some(wire::List(only)),
         ..wire::AllowedCalls::default()
     }
 }

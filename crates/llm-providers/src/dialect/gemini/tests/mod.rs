@@ -13,8 +13,8 @@ use llm_types::chat::ChatRequest;
 use llm_types::{Call, Changes, ErrorKind, Op, ProviderSpec, RawValue, Reply, ReplyBuilder, Result};
 use serde_json::Value;
 
-use super::Client;
-use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, WireRequest};
+use super::{Client, Server};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ServerCodec, WireRequest};
 
 fn spec() -> ProviderSpec {
     toml::from_str("name = 'gemini'\ndialect = 'gemini'").unwrap()
@@ -78,6 +78,11 @@ fn shown(reply: &Reply) -> String {
         }
     }
     out
+}
+
+/// What a path says.
+fn asked(op: Op, model: &str) -> Asked {
+    Asked { model: Some(model.to_owned()), dialect: Some(llm_types::Dialect::Gemini), ..Asked::of(op) }
 }
 
 /// The text of a stream of these chunks.

@@ -138,5 +138,5 @@ fn taps_see_the_usage() {
     body["usageMetadata"] = json!({"promptTokenCount": 3, "candidatesTokenCount": 4});
     let tapped = Client.tap(Op::Chat, body.to_string().as_bytes()).unwrap();
     assert_eq!(tapped.usage.unwrap().total_tokens(), 7);
-    assert_eq!(Client.tap(Op::Embed, b"{}").unwrap_err().kind, ErrorKind::BadRequest);
+    assert_eq!(Client.tap(Op::Rerank, b"{}").unwrap_err().kind, ErrorKind::BadRequest);
 }

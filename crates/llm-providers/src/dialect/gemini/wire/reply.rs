@@ -22,6 +22,7 @@ wire_struct! {
     pub(in super::super) struct Candidate<'a> {
         content: Content<'a>,
         finish_reason as "finishReason": Word<'a>,
+        finish_message as "finishMessage": Str<'a>,
         index: u32,
         grounding_metadata as "groundingMetadata": &'a RawValue,
         citation_metadata as "citationMetadata": &'a RawValue,

@@ -29,7 +29,7 @@ pub(super) fn peek(head: &Head) -> Result<Peek> {
             .unwrap_or(false),
         None => false,
     };
-    Ok(Peek { model, stream, include_usage })
+    Ok(Peek { model, stream, include_usage, ..Peek::default() })
 }
 
 /// The whole request.

@@ -169,7 +169,7 @@ fn a_peek_reads_what_routing_needs() {
     let peek = |body: &'static str| {
         Server.peek(&Head::scan(bytes::Bytes::from_static(body.as_bytes())).unwrap(), &Asked::default())
     };
-    let expect = Peek { model: "m".into(), stream: true, include_usage: true };
+    let expect = Peek { model: "m".into(), stream: true, include_usage: true, ..Peek::default() };
     assert_eq!(
         peek(r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#).unwrap(),
         expect

@@ -26,7 +26,7 @@ pub(super) fn peek(head: &Head) -> Result<Peek> {
             .into_string(),
     };
     // The last event holds the usage, whether anybody asks for it or not.
-    Ok(Peek { model, stream: head.read("stream")?.unwrap_or(false), include_usage: true })
+    Ok(Peek { model, stream: head.read("stream")?.unwrap_or(false), include_usage: true, ..Peek::default() })
 }
 
 /// The whole request.

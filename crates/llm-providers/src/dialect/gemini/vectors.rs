@@ -1,0 +1,156 @@
+//! Vectors, as the provider gives them.
+
+use bytes::Bytes;
+use llm_types::{
+    ApiError, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Result,
+    Str, Usage,
+};
+
+use super::decode;
+use super::encode::NO_COUNTERPART;
+use super::wire::{self, Whole};
+use crate::codec::{DecodeCx, EncodeCx};
+
+/// The body of `batchEmbedContents`.
+///
+/// # Errors
+/// When an input is none that this provider takes.
+pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
+    // In which form the numbers are written concerns the client's answer only.
+    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task, truncate, user, origin, extra } =
+        request;
+    let name = resource(cx.model);
+    let own = *origin == Some(Dialect::Gemini);
+    let mut requests = Vec::with_capacity(inputs.len());
+    for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
+        let content = self::content(content).map_err(|error| error.with_param(format!("input[{index}]")))?;
+        requests.push(wire::EmbedOne {
+            model: Some(Str::from(&name)),
+            content: Some(content),
+            task_type: task.as_ref().map(Str::from),
+            title: title.as_ref().map(Str::from),
+            output_dimensionality: dimensions.map(Whole),
+            extra: if own { extra.members() } else { llm_types::Members::default() },
+        });
+    }
+    if truncate.is_some() {
+        cx.changes.dropped("truncate", NO_COUNTERPART);
+    }
+    if user.is_some() {
+        cx.changes.dropped("user", NO_COUNTERPART);
+    }
+    if !own {
+        for (name, _) in extra.iter() {
+            cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
+        }
+    }
+    let body = wire::EmbedBody { requests: Some(requests.into()), ..wire::EmbedBody::default() };
+    serde_json::to_vec(&body)
+        .map_err(|error| ApiError::bad_request("the request cannot be written as JSON").with_source(error))
+}
+
+/// `models/gemini-embedding-001`
+pub(super) fn resource(model: &str) -> String {
+    if model.contains('/') { model.to_owned() } else { format!("models/{model}") }
+}
+
+fn content(content: &EmbedContent) -> Result<wire::Content<'_>> {
+    match content {
+        EmbedContent::Text(text) => {
+            let part = wire::Part { text: Some(text.as_str().into()), ..wire::Part::default() };
+            Ok(wire::Content { parts: Some(vec![part].into()), ..wire::Content::default() })
+        }
+        EmbedContent::Tokens(_) => {
+            Err(ApiError::bad_request("gemini takes texts, not tokens: send the text"))
+        }
+        EmbedContent::Opaque(Dialect::Gemini, json) => serde_json::from_str(json.get())
+            .map_err(|error| ApiError::bad_request(format!("not a content: {error}"))),
+        EmbedContent::Opaque(dialect, _) => Err(ApiError::bad_request(format!(
+            "an input of this kind is known to {dialect} only: send texts"
+        ))),
+    }
+}
+
+/// A body of the client's own with the model that is asked put in wherever it stands.
+///
+/// # Errors
+/// When a request of a batch is no object.
+pub(super) fn renamed(head: &Head, model: &str) -> Result<Bytes> {
+    let name = serde_json::to_vec(&resource(model)).unwrap_or_default();
+    let mut edits = Edits::default();
+    if head.get("model").is_some() {
+        edits.set(head, "model", name.clone());
+    }
+    for whole in ["generateContentRequest", "generate_content_request"] {
+        if let Some(nested) = head.nested(whole)? {
+            let mut inner = Edits::default();
+            inner.set(&nested, "model", name.clone());
+            edits.set(head, whole, inner.apply(&nested).to_bytes());
+        }
+    }
+    if head.get("requests").is_some() && head.mentions("requests", "model") {
+        edits.set(head, "requests", requests(head, &name)?);
+    }
+    Ok(edits.apply(head).to_bytes())
+}
+
+fn requests(head: &Head, name: &[u8]) -> Result<Vec<u8>> {
+    let requests: wire::List<&llm_types::RawValue> = head.read("requests")?.unwrap_or_default();
+    let mut out = vec![b'['];
+    for (index, request) in requests.into_iter().enumerate() {
+        let request = Head::scan(Bytes::copy_from_slice(request.get().as_bytes()))
+            .map_err(|error| error.with_param(format!("requests[{index}]")))?;
+        if index > 0 {
+            out.push(b',');
+        }
+        let mut edits = Edits::default();
+        if request.get("model").is_some_and(|json| json != name) {
+            edits.set(&request, "model", name.to_vec());
+        }
+        out.extend_from_slice(&edits.apply(&request).to_bytes());
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+/// Reads the vectors.
+///
+/// # Errors
+/// [`ErrorKind::UpstreamFormat`] when they are none, and the error in the answer where it holds one.
+pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
+    let wire: wire::Vectors<'_> = serde_json::from_slice(body).map_err(|error| decode::malformed(&error))?;
+    let wire::Vectors { embedding, embeddings, usage_metadata, error, extra } = wire;
+    if let Some(json) = error {
+        return Err(decode::contained(json));
+    }
+    if embedding.is_none() && embeddings.is_none() {
+        let message = "the upstream answered without vectors: try again";
+        return Err(ApiError::upstream(ErrorKind::UpstreamFormat, message));
+    }
+    let all = embedding.into_iter().chain(embeddings.into_iter().flatten());
+    Ok(Embeddings {
+        id: String::new(),
+        model: super::model::bare(cx.model).to_owned(),
+        vectors: all.map(|vector| vector.values.unwrap_or_default()).collect(),
+        usage: usage_metadata.as_ref().and_then(usage),
+        origin: Some(Dialect::Gemini),
+        extra: extra.to_extra(),
+    })
+}
+
+fn usage(counts: &wire::UsageMetadata<'_>) -> Option<Usage> {
+    counts.prompt_token_count.map(|input| Usage { input, ..Usage::default() })
+}
+
+/// The usage of vectors that are passed through; the vectors themselves are not read.
+///
+/// # Errors
+/// As [`reply`].
+pub(super) fn tapped(body: &[u8]) -> Result<Option<Usage>> {
+    let wire: wire::VectorFacts<'_> =
+        serde_json::from_slice(body).map_err(|error| decode::malformed(&error))?;
+    match wire.error {
+        Some(json) => Err(decode::contained(json)),
+        None => Ok(wire.usage_metadata.as_ref().and_then(usage)),
+    }
+}

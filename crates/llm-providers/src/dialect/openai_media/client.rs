@@ -1,0 +1,167 @@
+//! Us calling a provider.
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use llm_types::{
+    ApiError, Call, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Op,
+    Output, Raw, RawValue, ReplyQuirk, Result, Segments, Str, Usage, VectorEncoding,
+};
+use serde::Serialize;
+
+use super::wire::{self, Packed};
+use crate::codec::{
+    ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+};
+use crate::dialect::openai_chat;
+use crate::quirk::{Row, demanded};
+
+const DIALECT: &str = "openai_media";
+const PATH: &str = "/embeddings";
+
+/// The client half of the dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client;
+
+impl ClientCodec for Client {
+    fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+        let Call::Embed(request) = call else { return Err(cannot(DIALECT, call.op())) };
+        let body = body(request, cx)?;
+        demanded(wire(Segments::from(body)), cx)
+    }
+
+    fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
+        if cx.asked.op != Op::Embed {
+            return Err(cannot(DIALECT, cx.asked.op));
+        }
+        let row = Row::new(cx.spec, cx.model, None);
+        let mut edits = Edits::default();
+        edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
+        row.apply(head, &mut edits, cx.changes);
+        Ok(Some(wire(edits.apply(head))))
+    }
+
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
+        if op != Op::Embed {
+            return Err(cannot(DIALECT, op));
+        }
+        reply(body, cx).map(|embeddings| Output::Embed(Box::new(embeddings)))
+    }
+
+    fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+        openai_chat::Client.decode_error(status, headers, body)
+    }
+
+    /// Nothing of this dialect is streamed.
+    fn decoder(&self, op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
+        openai_chat::Client.decoder(op, cx)
+    }
+
+    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+        let facts: wire::Facts<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+        Ok(Tapped { usage: facts.usage.as_ref().and_then(usage) })
+    }
+
+    /// Nothing of this dialect is streamed.
+    fn stream_tap(&self, op: Op) -> Box<dyn StreamTap> {
+        openai_chat::Client.stream_tap(op)
+    }
+}
+
+fn wire(body: Segments) -> WireRequest {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    WireRequest { method: Method::POST, path: PATH.to_owned(), headers, body, memo: Memo::default() }
+}
+
+fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
+    let EmbedRequest { model: _, inputs, dimensions, encoding, task, truncate, user, origin, extra } =
+        request;
+    let row = Row::new(cx.spec, cx.model, None);
+    let model = row.model();
+    for (path, set) in [("task", task.is_some()), ("truncate", truncate.is_some())] {
+        if set {
+            cx.changes.dropped(path, row.why());
+        }
+    }
+    let mut list = Vec::with_capacity(inputs.len());
+    for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
+        if title.is_some() {
+            cx.changes.dropped(format!("input[{index}].title"), row.why());
+        }
+        list.push(input(content).map_err(|error| error.with_param(format!("input[{index}]")))?);
+    }
+    let mut out = wire::Request {
+        model: Some(Str::from(&*model)),
+        input: Some(raw(&list)?.into()),
+        encoding_format: (*encoding == VectorEncoding::Base64).then(|| Str::from("base64")),
+        dimensions: *dimensions,
+        user: user.as_ref().map(Str::from),
+        ..wire::Request::default()
+    };
+    if origin.is_none_or(|origin| origin == Dialect::OpenaiMedia) {
+        out.extra = extra.members();
+    } else {
+        for (name, _) in extra.iter() {
+            cx.changes.dropped(name.to_owned(), row.why());
+        }
+    }
+    serde_json::to_vec(&out).map_err(unwritable)
+}
+
+fn input(content: &EmbedContent) -> Result<Raw<'_>> {
+    match content {
+        EmbedContent::Text(text) => raw(text).map(Raw::from),
+        EmbedContent::Tokens(tokens) => raw(tokens).map(Raw::from),
+        EmbedContent::Opaque(Dialect::OpenaiMedia, json) => Ok(Raw::from(&**json)),
+        EmbedContent::Opaque(dialect, _) => Err(ApiError::bad_request(format!(
+            "an input of this kind is known to {dialect} only: send texts"
+        ))),
+    }
+}
+
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::bad_request("the request cannot be written as JSON").with_source(error)
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    wrong(&error.to_string())
+}
+
+fn wrong(why: &str) -> ApiError {
+    ApiError::upstream(ErrorKind::UpstreamFormat, format!("the upstream's answer holds no vectors: {why}"))
+}
+
+fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
+    let wire: wire::Reply<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    let wire::Reply { id, object: _, data, model, usage, error, extra } = wire;
+    if error.is_some() {
+        // Some put an error into a 200; its body says what it is.
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        return Err(openai_chat::Client.decode_error(status, &HeaderMap::new(), body));
+    }
+    let int8 = cx.spec.has_reply_quirk(cx.model, ReplyQuirk::Int8Vectors);
+    let packed = if int8 { Packed::Int8 } else { Packed::Float };
+    let mut data = data.ok_or_else(|| wrong("`data` is missing"))?;
+    // Where the places are named they count; the sort keeps others in their order.
+    data.sort_by_key(|vector| vector.index.unwrap_or_default());
+    let numbers = |vector: wire::Vector<'_>| {
+        let json = vector.embedding.ok_or_else(|| wrong("a vector is missing"))?;
+        wire::numbers(&json.0, packed).ok_or_else(|| wrong("a vector cannot be read"))
+    };
+    Ok(Embeddings {
+        id: id.map(Str::into_string).unwrap_or_default(),
+        model: model.map(Str::into_string).unwrap_or_default(),
+        vectors: data.into_iter().map(numbers).collect::<Result<_>>()?,
+        usage: usage.as_ref().and_then(self::usage),
+        origin: Some(Dialect::OpenaiMedia),
+        extra: extra.to_extra(),
+    })
+}
+
+fn usage(counts: &wire::Counts<'_>) -> Option<Usage> {
+    let wire::Counts { prompt_tokens, total_tokens, extra: _ } = counts;
+    prompt_tokens.or(*total_tokens).map(|input| Usage { input, ..Usage::default() })
+}

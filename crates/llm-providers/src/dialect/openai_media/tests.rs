@@ -1,0 +1,1 @@
+//! Vectors: requests, answers, recordings.
