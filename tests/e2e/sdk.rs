@@ -64,6 +64,7 @@ impl Stage {
             + &model("compatible", &[openai(one).replace("openai/", "lm_studio/")])
             + &model("anthropic", &[anthropic(two)])
             + &model("gemini", &[gemini(three)])
+            + &model("vectors", &[gemini(three).replace("gemini-2.5-flash", "gemini-embedding-001")])
             + &model("gemini3", &[gemini(three).replace("gemini-2.5-flash", "gemini-3-flash-preview")])
             + &model("responses", &["{ model = \"responding/r\" }".to_owned()]);
         Self { gateway: Options::config(config).start(), upstreams }
@@ -113,7 +114,10 @@ fn openai_for_python_chats() {
     let cases = ["chat", "stream", "async_stream", "tools", "tools_stream", "structured", "completions"];
     let stage = Stage::start();
     stage.run("openai_chat.py", &cases.map(|case| (case, ALL)));
-    stage.run("openai_chat.py", &[("image", ALL), ("errors", &["compatible"])]);
+    stage.run(
+        "openai_chat.py",
+        &[("image", ALL), ("embeddings", &["compatible", "gemini"]), ("errors", &["compatible"])],
+    );
     for upstream in &stage.upstreams[..3] {
         let pictures = |sent: &str| sent.contains("iVBORw0KGgo=") && sent.contains("image/png");
         assert!(upstream.requests().iter().any(|request| pictures(&request.text())));
@@ -155,7 +159,7 @@ fn openai_for_node() {
         "responses_parse",
     ];
     let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
-    cases.push(("errors", &["compatible"]));
+    cases.extend([("embeddings", &["compatible"][..]), ("errors", &["compatible"])]);
     Stage::start().run("openai.mjs", &cases);
 }
 
@@ -182,6 +186,26 @@ fn anthropic_for_node() {
         ("errors", &["anthropic", "compatible"]),
     ]);
     Stage::start().run("anthropic.mjs", &cases);
+}
+
+#[test]
+fn google_for_python() {
+    let cases = ["generate", "stream", "tools", "tools_stream", "automatic", "structured"];
+    let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
+    cases.extend([
+        ("count_tokens", &["gemini", "anthropic"][..]),
+        ("embed", &["gemini", "compatible"]),
+        ("embed_many", &["vectors", "compatible"]),
+        ("errors", &["gemini", "compatible"]),
+    ]);
+    Stage::start().run("google_models.py", &cases);
+}
+
+#[test]
+fn google_for_node() {
+    let mut cases: Vec<_> = ["generate", "stream", "tools"].map(|case| (case, ALL)).to_vec();
+    cases.extend([("count_tokens", &["gemini"][..]), ("errors", &["gemini"])]);
+    Stage::start().run("google.mjs", &cases);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 """Google's own SDK for Gemini, as applications use it."""
 
+import functools
+
 from cases import KEY, LOOP, SCHEMA, TEXT, URL, loop, raised, run, weather
 from google import genai
 from google.genai import errors as problems
@@ -14,6 +16,8 @@ class Weather(BaseModel):
     degrees: int
 
 
+# A client closes its connections when the last name for it is gone, also while a call of its is under way.
+@functools.cache
 def client(key=KEY):
     options = types.HttpOptions(base_url=URL, timeout=30_000, retry_options=types.HttpRetryOptions(attempts=1))
     return genai.Client(api_key=key, vertexai=False, http_options=options)
