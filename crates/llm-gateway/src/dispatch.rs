@@ -207,9 +207,8 @@ impl Dispatch {
             offered(op, &attempt.target)?;
         }
         let Some(codec) = dialect::client(dialect) else {
-            let front = self.codec;
+            self.check_bound(dialect)?;
             let call = self.call()?;
-            front.portable(call)?;
             call.set_model(attempt.target.model());
             ticket.sent();
             let output = mock::output(call)?;
@@ -272,10 +271,8 @@ impl Dispatch {
             Some(wire) => wire,
             None => {
                 changes = Changes::default();
+                self.check_bound(dialect)?;
                 let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
-                if self.asked.dialect != Some(dialect) {
-                    self.codec.portable(call)?;
-                }
                 call.set_model(target.model());
                 let mut cx =
                     EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
@@ -290,6 +287,14 @@ impl Dispatch {
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = target.request(wire)?.map(RequestBody::from);
         Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim(dialect) && !rewritten })
+    }
+
+    /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.
+    fn check_bound(&self, dialect: Dialect) -> Result<()> {
+        if self.asked.dialect == Some(dialect) {
+            return Ok(());
+        }
+        self.codec.bound(&self.head)?.map_or(Ok(()), Err)
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.

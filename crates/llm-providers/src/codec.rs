@@ -309,14 +309,6 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
-    /// Refuses what only providers of this dialect can be asked for, where a request goes to one of another.
-    ///
-    /// # Errors
-    /// [`llm_types::ErrorKind::BadRequest`] naming the member, and what to do.
-    fn portable(&self, _call: &Call) -> Result<()> {
-        Ok(())
-    }
-
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
