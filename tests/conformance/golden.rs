@@ -14,6 +14,7 @@ use crate::pipe::{Pipe, encode};
 pub(crate) const TARGETS: &[&str] = &[
     "openai/gpt-4o",
     "openai/gpt-5.2",
+    "openai/gpt-5.3-codex",
     "azure/gpt-4o",
     "mistral/mistral-medium-latest",
     "groq/llama-3.3-70b-versatile",
@@ -233,7 +234,45 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("anthropic/claude-sonnet-4-5", anthropic),
         ("gemini/gemini-2.5-flash", gemini),
         ("mistral/mistral-medium-latest", mistral),
+        ("openai/gpt-5.3-codex", response()),
         ("xai/grok-4.5", xai),
+    ]
+}
+
+/// An answer of the Responses API.
+fn response() -> Value {
+    json!({"id": "resp_1", "object": "response", "created_at": 1_700_000_000, "status": "completed", "model": "gpt-5.3-codex",
+        "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "T"}], "encrypted_content": "gAAA"},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [
+                {"type": "output_text", "text": "A", "annotations": [
+                    {"type": "url_citation", "url": "https://a", "title": "S", "start_index": 0, "end_index": 1}]}]},
+            {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{\"a\":1}"}],
+        "usage": {"input_tokens": 100, "input_tokens_details": {"cached_tokens": 60}, "output_tokens": 20,
+            "output_tokens_details": {"reasoning_tokens": 15}, "total_tokens": 120}})
+}
+
+/// The same as a stream.
+fn response_stream() -> Vec<Value> {
+    let whole = response();
+    let item = |index: usize| whole["output"][index].clone();
+    let created = json!({"id": "resp_1", "created_at": 1_700_000_000, "model": "gpt-5.3-codex", "status": "in_progress", "output": []});
+    let call =
+        json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": ""});
+    let arguments = |delta: &str| json!({"type": "response.function_call_arguments.delta", "output_index": 3, "delta": delta});
+    vec![
+        json!({"type": "response.created", "response": created}),
+        json!({"type": "response.reasoning_summary_text.delta", "output_index": 0, "summary_index": 0, "delta": "T"}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item(0)}),
+        json!({"type": "response.output_item.done", "output_index": 1, "item": item(1)}),
+        json!({"type": "response.output_text.delta", "output_index": 2, "content_index": 0, "delta": "A"}),
+        json!({"type": "response.output_item.done", "output_index": 2, "item": item(2)}),
+        json!({"type": "response.output_item.added", "output_index": 3, "item": call}),
+        arguments("{\"a\""),
+        arguments(":1}"),
+        json!({"type": "response.output_item.done", "output_index": 3, "item": item(3)}),
+        json!({"type": "response.completed", "response": whole}),
     ]
 }
 
@@ -292,5 +331,6 @@ fn streams() -> Vec<(&'static str, String)> {
         ("anthropic/claude-sonnet-4-5", anthropic),
         ("gemini/gemini-3-flash-preview", gemini),
         ("mistral/mistral-medium-latest", mistral),
+        ("openai/gpt-5.3-codex", named(&response_stream())),
     ]
 }

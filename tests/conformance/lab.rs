@@ -18,8 +18,11 @@ use hyper_util::rt::TokioExecutor;
 use llm_config::{Config, Deployment, Model};
 use llm_gateway::{Gateway, Ledger, ServeOptions, Settlement, assemble, serve};
 use llm_providers::transport::{ByteStream, HyperOptions, HyperTransport, RequestBody, Transport};
+use llm_testkit::Recording;
 use llm_types::{Result, Secret};
 use serde_json::Value;
+
+use crate::provider::{deployment_for, rows_for};
 
 /// How long any one exchange may take: far more than it needs, and less than a test runner waits.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,9 +75,18 @@ impl Lab {
         Self { gateway, addr, detour, book, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// Puts the deployment that called what a recording called in place.
+    pub(crate) fn deploy_for(&self, recording: &Recording, upstream: SocketAddr) {
+        let config = Config { providers: rows_for(recording), ..Config::default() };
+        self.install(config, deployment_for(recording), upstream);
+    }
+
     /// Puts one deployment in place, under the model name `m`, and leads all its calls to `upstream`.
     pub(crate) fn deploy(&self, deployment: Deployment, upstream: SocketAddr) {
-        let mut config = Config::default();
+        self.install(Config::default(), deployment, upstream);
+    }
+
+    fn install(&self, mut config: Config, deployment: Deployment, upstream: SocketAddr) {
         config.router.retries = 0;
         config.models = vec![Model { deployments: vec![deployment], ..Model::new("m") }];
         self.gateway.replace(assemble::snapshot(&config, |_| None).unwrap());

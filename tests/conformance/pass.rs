@@ -11,7 +11,6 @@ use llm_testkit::{Recording, Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, deployment};
-use crate::provider::deployment_for;
 use crate::tally::recordings;
 
 /// Recordings of providers whose answers go through as they come.
@@ -40,7 +39,7 @@ async fn answers_pass_byte_by_byte() {
                 whole += 1;
             }
             let player = Player::start(&case.recording, Cut::Events).unwrap();
-            lab.deploy(deployment_for(&case.recording), player.addr());
+            lab.deploy_for(&case.recording, player.addr());
             let answer = lab.chat(&request).await;
             if answer.body != expect {
                 let expect = String::from_utf8_lossy(&expect).into_owned();

@@ -7,8 +7,11 @@ use llm_config::Deployment;
 use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec, WireRequest};
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
-use llm_types::{Changes, Dialect, Head, Op, ProviderSpec, Result};
+use llm_testkit::Recording;
+use llm_types::{Changes, Dialect, Head, ModelRule, Op, ProviderSpec, Quirks, Result};
 use serde_json::Value;
+
+use crate::provider::deployment_for;
 
 /// The way from one deployment to its client.
 pub(crate) struct Pipe {
@@ -19,10 +22,23 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     pub(crate) fn new(deployment: &Deployment) -> Self {
-        let table = ProviderTable::builtin();
+        Self::at(ProviderTable::builtin(), deployment)
+    }
+
+    /// The way that a recording went.
+    pub(crate) fn of(recording: &Recording) -> Self {
+        let only = (recording.operation == "responses").then_some(Op::Responses);
+        let quirks = Quirks { only, ..Quirks::default() };
+        let rules = vec![ModelRule { models: vec!["*".to_owned()], quirks, ..ModelRule::default() }];
+        let row = ProviderSpec { name: recording.provider.clone(), rules, ..ProviderSpec::default() };
+        let rows = if only.is_some() { vec![row] } else { Vec::new() };
+        Self::at(&ProviderTable::builtin().with(rows), &deployment_for(recording))
+    }
+
+    fn at(table: &ProviderTable, deployment: &Deployment) -> Self {
         let (spec, model) =
             name::resolve_at(table, &deployment.model, deployment.api_base.as_deref()).unwrap();
-        Self { codec: dialect::client(spec.dialect).expect("a provider that is called"), spec, model }
+        Self { codec: called(&spec, &model), spec, model }
     }
 
     /// What the client gets of a stream that comes in these pieces and then ends.
@@ -57,10 +73,10 @@ impl Pipe {
 /// can be done.
 pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Changes)> {
     let (spec, model) = name::resolve(ProviderTable::builtin(), model)?;
-    let codec = dialect::client(spec.dialect).expect("a provider that is called");
+    let codec = called(&spec, &model);
     let body = Bytes::from(request.to_string());
     let mut changes = Changes::default();
-    if spec.dialect == Dialect::OpenaiChat {
+    if dialect_of(&spec, &model) == Dialect::OpenaiChat {
         let mut cx = EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes };
         if let Some(wire) = codec.splice(&Head::scan(body.clone())?, &mut cx)? {
             return Ok((wire, changes));
@@ -74,6 +90,15 @@ pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Chang
         &mut EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes },
     )?;
     Ok((wire, changes))
+}
+
+/// The dialect in which an OpenAI client's call goes out.
+fn dialect_of(spec: &ProviderSpec, model: &str) -> Dialect {
+    spec.dialect_for(Op::Chat, Some(Dialect::OpenaiChat), model)
+}
+
+fn called(spec: &ProviderSpec, model: &str) -> &'static dyn ClientCodec {
+    dialect::client(dialect_of(spec, model)).expect("a provider that is called")
 }
 
 /// The half that an OpenAI client calls.

@@ -1,18 +1,31 @@
 //! Which deployment of ours stands for a recording: the provider's prefix, its address, its key's header.
 
-use llm_config::Deployment;
+use llm_config::{Deployment, Provider};
 use llm_testkit::Recording;
+use serde_json::json;
 
 use crate::lab::{KEY, deployment};
 
 /// Servers without a row of their own: any compatible server is `hosted_vllm`.
 const COMPATIBLE: [&str; 4] = ["llamacpp", "mistralrs", "gpustack", "doubleword"];
 
+/// What has to be configured beside the deployment: a recorded response was asked for as one, whether or not
+/// the model can be asked in another way.
+pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
+    if recording.operation != "responses" {
+        return Vec::new();
+    }
+    let rules = json!([{"models": ["*"], "only": "responses"}]);
+    let row = serde_json::from_value(json!({"name": recording.provider, "rules": rules}));
+    vec![row.expect("a provider's row")]
+}
+
 /// The deployment that calls what a recording called.
 pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
     let url = recording.request.url.as_str();
     let model = recording.model().unwrap_or_default();
-    let foundry = url.contains(".services.ai.azure.com");
+    let responses = recording.operation == "responses";
+    let foundry = url.contains(".services.ai.azure.com") && !responses;
     let prefix = match (recording.provider.as_str(), recording.operation.as_str()) {
         ("azure", _) if foundry => "azure_ai",
         ("gemini" | "vertex", "generateContent") => "gemini",
@@ -22,6 +35,11 @@ pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
         (name, _) => name,
     };
     let mut out = deployment(format!("{prefix}/{model}"));
+    if prefix == "azure" && responses {
+        out.api_version = Some("v1".to_owned());
+        out.api_base = api_base(recording, prefix);
+        return out;
+    }
     if prefix == "azure" {
         // The deployment is a part of the path; the body's model is whatever the client wrote.
         let named = recording.request.path().split('/').nth(3).unwrap_or_default();

@@ -10,7 +10,7 @@ use llm_types::Usage as Counted;
 
 use crate::fact::{booked, told};
 use crate::lab::{Answer, Lab};
-use crate::provider::{address, auth, deployment_for};
+use crate::provider::{address, auth};
 use crate::rule::{expected, idle};
 use crate::tally::{Tally, recordings};
 
@@ -52,7 +52,7 @@ async fn every_stream_goes_through_the_gateway_in_any_pieces() {
 /// Plays one recording, and says what is wrong.
 async fn play(lab: &Lab, case: &Case, cut: Cut, used: &mut Used) -> Vec<String> {
     let player = Player::start(&case.recording, cut).unwrap();
-    lab.deploy(deployment_for(&case.recording), player.addr());
+    lab.deploy_for(&case.recording, player.addr());
     let answer = lab.chat(&case.request_for("m")).await;
     let mut problems = reply_problems(case, &answer);
     problems.extend(book_problems(lab, case));
@@ -88,6 +88,8 @@ fn error_problems(case: &Case, answer: &Answer) -> Vec<String> {
     let expect = match recorded {
         // Anthropic's own code for an overload.
         529 => 503,
+        // The Responses API's way to say that there is no such model.
+        400 if case.recording.response.bytes().windows(15).any(|text| text == b"model_not_found") => 404,
         // Google's word for a key that is none.
         400 if case.recording.response.bytes().windows(15).any(|text| text == b"API_KEY_INVALID") => 401,
         other => other,

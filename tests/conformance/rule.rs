@@ -20,6 +20,76 @@ const fn rule(why: &'static str, rewrite: fn(&Case, &mut Value)) -> Rule {
 }
 
 const RULES: &[Rule] = &[
+    rule("whoever speaks another API could not name what is stored: nothing is", |case, body| {
+        if case.recording.operation == "responses" && body.get("store").is_none() {
+            body["store"] = false.into();
+        }
+    }),
+    rule("thoughts come back encrypted where nothing is stored and the model thinks", |case, body| {
+        let thinks = !case.recording.model().is_some_and(|model| model.starts_with("gpt-4"));
+        if case.recording.operation == "responses" && thinks && body.get("include").is_none() {
+            body["include"] = json!(["reasoning.encrypted_content"]);
+        }
+    }),
+    rule("a function that does not say so is not strict: left out it would mean that it is", |case, body| {
+        if case.recording.operation == "responses" {
+            each(body, "/tools", |tool| {
+                if tool["type"] == "function" && tool.get("strict").is_none() {
+                    tool["strict"] = false.into();
+                }
+            });
+        }
+    }),
+    rule("a first system message of one text goes as instructions", |case, body| {
+        let first = body.pointer("/input/0").cloned().unwrap_or_default();
+        if case.recording.provider == "openrouter" && first["role"] == "system" {
+            body["instructions"] = first["content"].clone();
+            body["input"].as_array_mut().into_iter().for_each(|items| {
+                items.remove(0);
+            });
+        }
+    }),
+    rule("an OpenAI client has no earlier response to go on from", |case, body| {
+        if lost(case, "previous_response_id") {
+            remove(body, "previous_response_id");
+        }
+    }),
+    rule("a member of OpenRouter's own goes to its chat completions only", |case, body| {
+        if lost(case, "provider") {
+            remove(body, "provider");
+        }
+    }),
+    rule("an OpenAI client cannot choose a mode of thinking", |case, body| {
+        if lost(case, "reasoning.mode")
+            && let Some(reasoning) = body.get_mut("reasoning")
+        {
+            remove(reasoning, "mode");
+        }
+    }),
+    rule(
+        "thoughts as text have no id, and only what is encrypted goes back where text does not",
+        |case, body| {
+            if case.recording.operation == "responses" {
+                each(body, "/input", |item| {
+                    if item["type"] == "reasoning" {
+                        remove(item, "id");
+                    }
+                });
+                if lost(case, "summaries of thoughts") {
+                    let items = body.get_mut("input").and_then(Value::as_array_mut);
+                    items.into_iter().for_each(|items| items.retain(|item| item["type"] != "reasoning"));
+                }
+            }
+        },
+    ),
+    rule("an OpenAI client sets no breakpoints of the prompt cache", |case, body| {
+        if lost(case, "cache breakpoints") {
+            each(body, "/input", |item| {
+                each(item, "/content", |part| remove(part, "prompt_cache_breakpoint"));
+            });
+            *body = normalise(body);
+        }
+    }),
     rule("a stream reports its usage only when it is asked to", |case, body| {
         let asked = body.get("stream_options").is_some();
         // Mistral always reports it, and refuses the member.

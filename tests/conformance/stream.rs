@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use crate::fact::{booked, told};
 use crate::lab::{Lab, deployment};
 use crate::pipe::Pipe;
-use crate::provider::deployment_for;
 use crate::tally::recordings;
 
 /// Up to this length a stream is cut at every byte; a longer one at every so many-th that this many cuts
@@ -23,7 +22,7 @@ fn streams() -> Vec<Case> {
 
 /// The stream's text and the way that it goes.
 fn opened(case: &Case) -> (&str, Pipe) {
-    (case.recording.response.sse().unwrap_or_default(), Pipe::new(&deployment_for(&case.recording)))
+    (case.recording.response.sse().unwrap_or_default(), Pipe::of(&case.recording))
 }
 
 #[test]
@@ -88,7 +87,7 @@ async fn a_client_never_takes_a_stream_that_ended_early_for_a_whole_one() {
     let mut failures = String::new();
     for case in streams() {
         let (text, _) = opened(&case);
-        lab.deploy(deployment_for(&case.recording), upstream.addr());
+        lab.deploy_for(&case.recording, upstream.addr());
         for early in beginnings(&case, text) {
             upstream.push(Script::sse(pieces(&early, Cut::Events)));
             let answer = lab.chat(&case.request_for("m")).await;
@@ -132,6 +131,10 @@ fn says_complete(operation: &str, text: &str) -> bool {
     let all_ended = !begun.is_empty() && begun.iter().all(|index| ended.contains(index));
     match operation {
         "messages" => events.iter().any(|event| event["type"] == "message_stop"),
+        "responses" => {
+            let last = ["response.completed", "response.incomplete"];
+            events.iter().any(|event| event["type"].as_str().is_some_and(|kind| last.contains(&kind)))
+        }
         // Not every compatible server says `[DONE]`: that each choice has ended is enough.
         _ => all_ended || text.contains("data: [DONE]"),
     }

@@ -21,6 +21,7 @@ mod pass;
 mod pass_stream;
 mod responses;
 mod responses_loop;
+mod responses_only;
 mod responses_owner;
 mod sdk;
 mod secret;

@@ -3,6 +3,7 @@
 
 mod from_gemini;
 mod from_messages;
+mod from_responses;
 pub mod normalise;
 
 use serde_json::{Map, Value, json};
@@ -70,6 +71,7 @@ pub fn convert(recording: &Recording) -> Option<Converted> {
     let mut out = match recording.operation.as_str() {
         "chat" => return Some(Converted { body: body.clone(), inexact: Vec::new() }),
         "messages" => from_messages::convert(body),
+        "responses" => from_responses::convert(body),
         "generateContent" => from_gemini::convert(body),
         _ => return None,
     };

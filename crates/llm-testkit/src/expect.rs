@@ -7,6 +7,7 @@
 mod chat;
 mod gemini;
 mod messages;
+mod responses;
 
 use serde_json::{Map, Value};
 
@@ -69,6 +70,7 @@ pub fn facts(recording: &Recording) -> Option<Facts> {
     let read: fn(&[Value]) -> Facts = match recording.operation.as_str() {
         "chat" => chat::facts,
         "messages" => messages::facts,
+        "responses" => responses::facts,
         "generateContent" => gemini::facts,
         _ => return None,
     };
@@ -109,6 +111,19 @@ pub fn anthropic_messages(body: &[u8]) -> Facts {
         }
         Ok(body) => messages::facts(&[body]),
         Err(_) => messages::facts(&sse::json_events(&text)),
+    }
+}
+
+/// The facts of an OpenAI response: a JSON body, or an event stream.
+#[must_use]
+pub fn openai_responses(body: &[u8]) -> Facts {
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Value>(&text) {
+        Ok(body) if body.get("output").is_none() => {
+            Facts { error: Some(error_message(&body)), ..Facts::default() }
+        }
+        Ok(body) => responses::facts(&[body]),
+        Err(_) => responses::facts(&sse::json_events(&text)),
     }
 }
 

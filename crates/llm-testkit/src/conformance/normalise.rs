@@ -7,7 +7,8 @@
 use serde_json::{Map, Number, Value};
 
 /// Members that say nothing when they hold their default.
-const DEFAULTS: [(&str, Value); 2] = [("stream", Value::Bool(false)), ("thought", Value::Bool(false))];
+const DEFAULTS: [(&str, &str); 4] =
+    [("stream", "false"), ("thought", "false"), ("instructions", ""), ("type", "message")];
 /// Objects that say nothing when they are empty. Others do: `"googleSearch": {}`.
 const EMPTY: [&str; 2] = ["generation_config", "metadata"];
 
@@ -27,7 +28,7 @@ fn object(members: &Map<String, Value>) -> Map<String, Value> {
     for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
         let name = snake(name);
         let value = match (name.as_str(), value) {
-            ("content" | "system", Value::Array(parts)) => {
+            ("content" | "system" | "output", Value::Array(parts)) => {
                 single_text(parts).unwrap_or_else(|| normalise(value))
             }
             ("arguments", Value::String(text)) => {
@@ -39,7 +40,7 @@ fn object(members: &Map<String, Value>) -> Map<String, Value> {
             }
             _ => normalise(value),
         };
-        let default = DEFAULTS.iter().any(|(known, default)| *known == name && *default == value);
+        let default = DEFAULTS.iter().any(|(known, default)| *known == name && says(default, &value));
         let empty = EMPTY.contains(&name.as_str()) && value.as_object().is_some_and(Map::is_empty);
         if !default && !empty {
             out.insert(name, value);
@@ -48,10 +49,20 @@ fn object(members: &Map<String, Value>) -> Map<String, Value> {
     out
 }
 
+/// Whether a value is this word, or this truth.
+fn says(word: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == word,
+        Value::Bool(truth) => word.parse() == Ok(*truth),
+        _ => false,
+    }
+}
+
 /// A list of one part that is a text and nothing more is that text.
 fn single_text(parts: &[Value]) -> Option<Value> {
     let [Value::Object(part)] = parts else { return None };
-    let plain = part.len() == 2 && part.get("type")?.as_str()? == "text";
+    let text = matches!(part.get("type")?.as_str()?, "text" | "input_text" | "output_text");
+    let plain = part.len() == 2 && text;
     plain.then(|| part.get("text").cloned()).flatten()
 }
 
@@ -130,6 +141,10 @@ mod tests {
         check(json!({"generationConfig": {}, "stream": false}), json!({}));
         check(json!({"arguments": "{\"a\": 1}"}), json!({"arguments": "{\"a\":1.0}"}));
         check(json!({"type": "OBJECT"}), json!({"type": "object"}));
+        let item =
+            json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]});
+        check(item, json!({"role": "user", "content": "x"}));
+        check(json!({"instructions": ""}), json!({}));
     }
 
     #[test]
