@@ -57,12 +57,12 @@ impl Turns {
             Item::FunctionCall(call) => {
                 let FunctionCall { kind: _, id, call_id, name, arguments, status: _, extra } = call;
                 let arguments = arguments.unwrap_or_default().0.into_owned();
-                self.call(call_id.or(id), name, arguments, (ToolCallKind::Function, &extra), path)?;
+                self.call((call_id.or(id), name), arguments, (ToolCallKind::Function, &extra), path)?;
             }
             Item::CustomCall(call) => {
                 let CustomToolCall { kind: _, id, call_id, name, input, status: _, extra } = call;
                 let input = input.unwrap_or_default().0.into_owned();
-                self.call(call_id.or(id), name, input, (ToolCallKind::Custom, &extra), path)?;
+                self.call((call_id.or(id), name), input, (ToolCallKind::Custom, &extra), path)?;
             }
             Item::FunctionOutput(output) | Item::CustomOutput(output) => self.output(output, path)?,
             Item::Reasoning(item) => reasoning::item(item, self),
@@ -132,8 +132,7 @@ impl Turns {
 
     fn call(
         &mut self,
-        id: Option<Str<'_>>,
-        name: Option<Str<'_>>,
+        (id, name): (Option<Str<'_>>, Option<Str<'_>>),
         arguments: String,
         (kind, extra): (ToolCallKind, &Members<'_>),
         path: &Path<'_>,

@@ -101,53 +101,17 @@ fn thinking_and_calls() -> Vec<Value> {
 
 /// Every stream that is looked at, by the name of its snapshot.
 fn streams() -> Vec<(&'static str, Dialect, String)> {
+    let mut all = model_streams();
+    all.extend(chat_streams());
+    all
+}
+
+fn chat_streams() -> Vec<(&'static str, Dialect, String)> {
     let call = |index: u32, id: Value, arguments: &str| {
         let name = if id.is_null() { Value::Null } else { json!("f") };
         json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]})
     };
     vec![
-        ("anthropic_thinking_and_calls", Dialect::Anthropic, anthropic(&thinking_and_calls(), "tool_use")),
-        (
-            "anthropic_text",
-            Dialect::Anthropic,
-            anthropic(&[json!({"type": "text", "text": "Hello"})], "end_turn"),
-        ),
-        (
-            "anthropic_cut_in_a_call",
-            Dialect::Anthropic,
-            anthropic(
-                &[json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}})],
-                "max_tokens",
-            ),
-        ),
-        (
-            "anthropic_refusal",
-            Dialect::Anthropic,
-            anthropic(&[json!({"type": "text", "text": "No"})], "refusal"),
-        ),
-        ("anthropic_nothing", Dialect::Anthropic, anthropic(&[], "end_turn")),
-        (
-            "gemini_thought_and_calls",
-            Dialect::Gemini,
-            gemini(
-                &[
-                    json!({"text": "Hm.", "thought": true}),
-                    json!({"functionCall": {"id": "f1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "c2ln"}),
-                    json!({"functionCall": {"id": "f2", "name": "g", "args": {}}}),
-                ],
-                "STOP",
-            ),
-        ),
-        (
-            "gemini_signed_text",
-            Dialect::Gemini,
-            gemini(&[json!({"text": "Rain"}), json!({"text": ".", "thoughtSignature": "c2ln"})], "STOP"),
-        ),
-        (
-            "gemini_picture",
-            Dialect::Gemini,
-            gemini(&[json!({"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}})], "STOP"),
-        ),
         (
             "chat_interleaved_calls",
             Dialect::OpenaiChat,
@@ -194,6 +158,53 @@ fn streams() -> Vec<(&'static str, Dialect, String)> {
             ),
         ),
         ("chat_filtered", Dialect::OpenaiChat, chat(&[json!({"content": "Well"})], "content_filter")),
+    ]
+}
+
+fn model_streams() -> Vec<(&'static str, Dialect, String)> {
+    vec![
+        ("anthropic_thinking_and_calls", Dialect::Anthropic, anthropic(&thinking_and_calls(), "tool_use")),
+        (
+            "anthropic_text",
+            Dialect::Anthropic,
+            anthropic(&[json!({"type": "text", "text": "Hello"})], "end_turn"),
+        ),
+        (
+            "anthropic_cut_in_a_call",
+            Dialect::Anthropic,
+            anthropic(
+                &[json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}})],
+                "max_tokens",
+            ),
+        ),
+        (
+            "anthropic_refusal",
+            Dialect::Anthropic,
+            anthropic(&[json!({"type": "text", "text": "No"})], "refusal"),
+        ),
+        ("anthropic_nothing", Dialect::Anthropic, anthropic(&[], "end_turn")),
+        (
+            "gemini_thought_and_calls",
+            Dialect::Gemini,
+            gemini(
+                &[
+                    json!({"text": "Hm.", "thought": true}),
+                    json!({"functionCall": {"id": "f1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "c2ln"}),
+                    json!({"functionCall": {"id": "f2", "name": "g", "args": {}}}),
+                ],
+                "STOP",
+            ),
+        ),
+        (
+            "gemini_signed_text",
+            Dialect::Gemini,
+            gemini(&[json!({"text": "Rain"}), json!({"text": ".", "thoughtSignature": "c2ln"})], "STOP"),
+        ),
+        (
+            "gemini_picture",
+            Dialect::Gemini,
+            gemini(&[json!({"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}})], "STOP"),
+        ),
     ]
 }
 
