@@ -373,6 +373,18 @@ fn others_are_told_and_listened_to() {
 }
 
 #[test]
+fn cooldowns_may_be_off() {
+    let now = Instant::now();
+    let deployments = (0..2).map(|nth| Deployment::new(format!("d{nth}"), 0, ()));
+    let group = Group::new("g", RetryPolicy::default(), deployments).with_cooldown(CooldownPolicy::OFF);
+    let group = Arc::new(group);
+    let first = |_| tried(&group, now, &[after(ErrorKind::RateLimit, MINUTE)])[0];
+    let firsts: Vec<_> = (0..4).map(first).collect();
+    assert_eq!(firsts, [0, 1, 0, 1], "turn and turn about, whatever happened");
+    assert!(group.deployments.iter().all(|deployment| deployment.stats.standing(now) == Standing::Ready));
+}
+
+#[test]
 fn counters_are_kept_without_the_caller() {
     let now = Instant::now();
     let group = group(2, 2);
