@@ -146,6 +146,19 @@ fn when_all_are_unwell_the_first_to_be_well_is_asked() {
 }
 
 #[test]
+fn a_well_one_is_waited_for_rather_than_an_unwell_one_asked() {
+    let now = Instant::now();
+    let group = group(2, 2);
+    let mut attempts = begin(&group, now, MINUTE);
+    assert_eq!(attempts.next(now, None), Step::Try(0));
+    group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+    // The first may be asked again after a short pause of ours, but cools down; the second asks for a second.
+    assert_eq!(attempts.next(now, Some(&failure(ErrorKind::Internal))), Step::Try(1));
+    assert_eq!(attempts.next(now, Some(&after(ErrorKind::Internal, SECOND))), Step::Wait(SECOND));
+    assert_eq!(attempts.next(now + SECOND, None), Step::Try(1));
+}
+
+#[test]
 fn what_is_drained_is_never_asked() {
     let now = Instant::now();
     let group = group(1, 2);
