@@ -6,11 +6,16 @@
 //! recordings, and the pattern says more than the first of them.
 #![cfg(test)]
 
+mod compact;
 mod completion;
 mod fact;
+mod fixture;
+mod front;
 mod golden;
 mod lab;
 mod lost;
+mod matrix;
+mod native;
 mod pass;
 mod pipe;
 mod provider;
