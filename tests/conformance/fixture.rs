@@ -35,6 +35,11 @@ pub(crate) fn answers() -> Vec<Answer> {
     read("answers").map(|(name, answers)| Answer { name, answers }).collect()
 }
 
+/// The answers of a conversation with tools, turn by turn.
+pub(crate) fn turns() -> Vec<Answer> {
+    read("loop").map(|(name, answers)| Answer { name, answers }).collect()
+}
+
 /// The files of a folder.
 pub(crate) fn read(folder: &str) -> impl Iterator<Item = (String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);

@@ -23,7 +23,7 @@ use llm_types::{Result, Secret};
 use serde_json::Value;
 
 use crate::front::{CHAT, Front, MODEL};
-use crate::provider::{deployment_for, rows_for};
+use crate::provider::{deployment_for, rows, rows_for};
 
 /// How long any one exchange may take: far more than it needs, and less than a test runner waits.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +81,13 @@ impl Lab {
     pub(crate) fn deploy_for(&self, recording: &Recording, upstream: SocketAddr) {
         let config = Config { providers: rows_for(recording), ..Config::default() };
         self.install(config, deployment_for(recording), upstream);
+    }
+
+    /// Puts a model in place that is called by one wire API, whatever its client speaks.
+    pub(crate) fn deploy_as(&self, operation: &str, model: &str, upstream: SocketAddr) {
+        let deployment = deployment(model);
+        let config = Config { providers: rows(operation, &deployment), ..Config::default() };
+        self.install(config, deployment, upstream);
     }
 
     /// Puts one deployment in place, under the model name `m`, and leads all its calls to `upstream`.

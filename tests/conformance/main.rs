@@ -6,6 +6,7 @@
 //! recordings, and the pattern says more than the first of them.
 #![cfg(test)]
 
+mod client;
 mod compact;
 mod completion;
 mod fact;
@@ -23,3 +24,4 @@ mod recording;
 mod rule;
 mod stream;
 mod tally;
+mod tool_loop;

@@ -15,12 +15,16 @@ const COMPATIBLE: [&str; 4] = ["llamacpp", "mistralrs", "gpustack", "doubleword"
 /// What has to be configured beside the deployment: OpenAI's kind speak several dialects behind one prefix,
 /// and a recorded exchange was had in one of them, whatever the client speaks.
 pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
-    let rule = match recording.operation.as_str() {
+    rows(&recording.operation, &deployment_for(recording))
+}
+
+/// The same for a deployment that is to be called by a wire API.
+pub(crate) fn rows(operation: &str, deployment: &Deployment) -> Vec<Provider> {
+    let rule = match operation {
         "responses" => json!({"models": ["*"], "only": "responses"}),
         "chat" => json!({"models": ["*"], "without": ["responses"]}),
         _ => return Vec::new(),
     };
-    let deployment = deployment_for(recording);
     let table = ProviderTable::builtin();
     let row = name::resolve_at(table, &deployment.model, deployment.api_base.as_deref());
     let (row, _) = row.expect("a row for each recording");
