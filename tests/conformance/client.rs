@@ -69,14 +69,17 @@ impl Client {
         let turn = match self.front.name {
             "messages" => json!({"role": "assistant", "content": blocks(&events)}),
             "responses" => output(&events),
-            "generateContent" => json!({"role": "model", "parts": parts(&events)}),
+            "generateContent" => contents(&events).into(),
             _ => message(&events),
         };
         let (mut calls, mut text) = (Vec::new(), String::new());
         let pieces = match self.front.name {
             "messages" => turn["content"].clone(),
             "responses" => turn.clone(),
-            "generateContent" => turn["parts"].clone(),
+            "generateContent" => {
+                let turns = turn.as_array().into_iter().flatten();
+                turns.flat_map(|turn| turn["parts"].as_array().cloned().unwrap_or_default()).collect()
+            }
             _ => {
                 text.push_str(turn["content"].as_str().unwrap_or_default());
                 turn["tool_calls"].clone()
@@ -184,11 +187,10 @@ fn output(events: &[Value]) -> Value {
     response["output"].clone()
 }
 
-/// Gemini's parts, one after the other: its SDK's chats keep them as they came.
-fn parts(events: &[Value]) -> Vec<Value> {
-    let parts = events.iter().filter_map(|event| event.pointer("/candidates/0/content/parts")?.as_array());
-    let said = |part: &&Value| part.as_object().is_some_and(|part| part.len() > 1) || part["text"] != "";
-    parts.flatten().filter(said).cloned().collect()
+/// Gemini's turns: the chats of its SDK keep the content of each chunk as it came.
+fn contents(events: &[Value]) -> Vec<Value> {
+    let contents = events.iter().filter_map(|event| event.pointer("/candidates/0/content"));
+    contents.filter(|content| content["parts"].is_array()).cloned().collect()
 }
 
 /// The message of a chat completion, gathered as OpenAI's SDK gathers it.

@@ -195,7 +195,7 @@ fn answers_for_an_openai_client() {
 }
 
 /// Ids that were made up, made the same.
-fn settled(text: &str) -> String {
+pub(crate) fn settled(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\"call_") {
@@ -208,7 +208,7 @@ fn settled(text: &str) -> String {
     out + rest
 }
 
-fn answers() -> Vec<(&'static str, Value)> {
+pub(crate) fn answers() -> Vec<(&'static str, Value)> {
     let anthropic = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
         "content": [
             {"type": "thinking", "thinking": "T", "signature": "S"},
@@ -277,7 +277,7 @@ fn response_stream() -> Vec<Value> {
     ]
 }
 
-fn streams() -> Vec<(&'static str, String)> {
+pub(crate) fn streams() -> Vec<(&'static str, String)> {
     let named = |events: &[Value]| -> String {
         events
             .iter()

@@ -12,6 +12,8 @@ mod completion;
 mod fact;
 mod fixture;
 mod front;
+mod gemini_front;
+mod gemini_golden;
 mod golden;
 mod lab;
 mod lost;

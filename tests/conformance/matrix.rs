@@ -111,14 +111,23 @@ fn whole(pipe: &Pipe, front: &Front, operation: &str, answer: &Answer) -> String
     if status == 200 { text } else { format!("{status}\n{text}") }
 }
 
+/// What of a response is shown in its stream: the rest stands in the whole answer.
+const TELLING: [&str; 6] = ["id", "status", "output", "usage", "error", "incomplete_details"];
+
 /// A stream as it is read best: the data of each event. An event's name must be its data's type.
 fn shown(stream: &str) -> String {
     let mut out = String::new();
     for event in llm_testkit::sse::events(stream) {
-        let data: Option<Value> = serde_json::from_str(&event.data).ok();
+        let mut data: Option<Value> = serde_json::from_str(&event.data).ok();
         let kind = data.as_ref().and_then(|data| data["type"].as_str());
         assert!(event.name.is_empty() || Some(event.name.as_str()) == kind, "{event:?}");
-        out += &event.data;
+        match data.as_mut().and_then(|data| data.get_mut("response")?.as_object_mut()) {
+            Some(response) => {
+                response.retain(|name, value| TELLING.contains(&name.as_str()) && !value.is_null());
+                out += &data.unwrap_or_default().to_string();
+            }
+            None => out += &event.data,
+        }
         out.push('\n');
     }
     out.trim_end().to_owned()

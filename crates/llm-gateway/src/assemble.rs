@@ -11,6 +11,7 @@ use llm_router::{Backoff, Deployment, Group, RetryPolicy, Router, RouterBuilder}
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
+use crate::owner::Owners;
 use crate::snapshot::{ModelEntry, Snapshot};
 
 /// Looks an environment variable up.
@@ -64,6 +65,7 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
     let server = &config.server;
     Ok(Snapshot {
+        owners: Owners::of(&router),
         router,
         models,
         master_key: config.auth.master_key.clone(),

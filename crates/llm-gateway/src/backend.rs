@@ -83,6 +83,11 @@ impl Backend {
         }
     }
 
+    /// A number for the account that calls are made with, whatever the model; `None`: none can go out.
+    pub(crate) fn account(&self) -> Option<u64> {
+        self.target(Some("*")).ok().map(|target| target.account())
+    }
+
     /// Where a call goes; `star` is what the `*` of the model's name stands for.
     ///
     /// # Errors

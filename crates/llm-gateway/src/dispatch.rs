@@ -25,6 +25,7 @@ use crate::answer::{Reply, ReplyBody, paced, pause};
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::gateway::Gateway;
+use crate::owner::Limit;
 use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::{Failed, Labels};
@@ -55,6 +56,8 @@ pub(crate) struct Dispatch {
     /// What the `*` of a wildcard name stands for.
     pub(crate) star: Option<Box<str>>,
     pub(crate) deadline: Instant,
+    /// Who may serve it, where not everybody may.
+    pub(crate) limit: Limit,
 }
 
 /// An answer, and what its headers say.
@@ -88,6 +91,8 @@ struct Attempt {
     target: Arc<Target>,
     /// What is spoken there.
     dialect: Dialect,
+    /// The word that ids of its answers carry, where they have to say who made them.
+    owner: Option<Arc<str>>,
     in_flight: InFlight,
     started: Instant,
 }
@@ -112,6 +117,7 @@ impl Dispatch {
     pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer, Failed> {
         let group = Arc::clone(&self.group);
         let mut attempts = self.snapshot.router.attempts(&group, Instant::now(), self.deadline);
+        attempts.pass_over(|deployment| self.limit.against(deployment, self.star.as_deref()));
         let mut upstream = Duration::ZERO;
         let mut last: Option<ApiError> = None;
         let mut asked: Option<Labels> = None;
@@ -188,7 +194,9 @@ impl Dispatch {
         let target = backend.target(self.star.as_deref())?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let (in_flight, started) = (deployment.stats.begin(), Instant::now());
-        let attempt = Attempt { target, dialect, in_flight, started };
+        let keepers = self.snapshot.owners.speaking(dialect);
+        let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
+        let attempt = Attempt { target, dialect, owner, in_flight, started };
         if op == Op::CountTokens && !attempt.target.spec().offers(op, attempt.target.model()) {
             let output = Output::Tokens(estimate::count(self.call()?)?);
             let mut changes = Changes::default();
@@ -199,9 +207,8 @@ impl Dispatch {
             offered(op, &attempt.target)?;
         }
         let Some(codec) = dialect::client(dialect) else {
-            let front = self.codec;
+            self.check_bound(dialect)?;
             let call = self.call()?;
-            front.portable(call)?;
             call.set_model(attempt.target.model());
             ticket.sent();
             let output = mock::output(call)?;
@@ -225,13 +232,17 @@ impl Dispatch {
             let relay = if pass {
                 let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
                 if self.codec.reframes(self.peek.form) {
-                    let frame = self.codec.encoder(self.reply_cx(dialect));
+                    let frame = self.codec.encoder(self.reply_cx(&attempt));
                     Relay::reframe(codec.stream_tap(op), usage, frame)
                 } else {
-                    Relay::pass(codec.stream_tap(op), usage)
+                    let relay = Relay::pass(codec.stream_tap(op), usage);
+                    match attempt.owner.clone() {
+                        Some(owner) => relay.marked(self.codec, owner),
+                        None => relay,
+                    }
                 }
             } else {
-                let encoder = self.codec.encoder(self.reply_cx(dialect));
+                let encoder = self.codec.encoder(self.reply_cx(&attempt));
                 Relay::translate(codec.decoder(op, &cx), encoder)
             };
             return Ok((attempt.open(upstream, relay, left).await?, changes));
@@ -239,6 +250,8 @@ impl Dispatch {
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         let reply = if pass && !self.peek.stream {
             let tapped = codec.tap(op, &body)?;
+            let marked = attempt.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            let body = marked.unwrap_or(body);
             attempt.reply(ReplyBody::Whole { body, usage: tapped.usage })
         } else {
             let output = codec.decode(op, &body, &cx)?;
@@ -258,10 +271,8 @@ impl Dispatch {
             Some(wire) => wire,
             None => {
                 changes = Changes::default();
+                self.check_bound(dialect)?;
                 let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
-                if self.asked.dialect != Some(dialect) {
-                    self.codec.portable(call)?;
-                }
                 call.set_model(target.model());
                 let mut cx =
                     EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
@@ -278,6 +289,14 @@ impl Dispatch {
         Ok(Prepared { request, memo, changes, pass: same && target.answers_verbatim(dialect) && !rewritten })
     }
 
+    /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.
+    fn check_bound(&self, dialect: Dialect) -> Result<()> {
+        if self.asked.dialect == Some(dialect) {
+            return Ok(());
+        }
+        self.codec.bound(&self.head)?.map_or(Ok(()), Err)
+    }
+
     /// Writes an answer that was read in full, in the form the client asked for.
     async fn write(&mut self, mut output: Output, attempt: Attempt) -> Result<Reply> {
         if let Output::Chat(reply) = &mut output {
@@ -286,7 +305,7 @@ impl Dispatch {
             }
         }
         let usage = output.usage().cloned();
-        let cx = self.reply_cx(attempt.dialect);
+        let cx = self.reply_cx(&attempt);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
@@ -333,7 +352,7 @@ impl Dispatch {
         )))
     }
 
-    fn reply_cx(&self, upstream: Dialect) -> ReplyCx {
+    fn reply_cx(&self, attempt: &Attempt) -> ReplyCx {
         let legacy = matches!(&self.call, Some(Call::Chat(request)) if request.tooling.legacy);
         let vectors = match &self.call {
             Some(Call::Embed(request)) => request.encoding,
@@ -347,9 +366,9 @@ impl Dispatch {
             created: unix_now(),
             form: self.peek.form,
             vectors,
-            upstream: Some(upstream),
+            upstream: Some(attempt.dialect),
             request: self.head.body().clone(),
-            owner: None,
+            owner: attempt.owner.clone(),
         }
     }
 }
@@ -384,7 +403,7 @@ impl Dispatch {
     }
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     !kind.starts_with(b"application/json")
 }

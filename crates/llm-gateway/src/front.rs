@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use http::Method;
-use llm_providers::codec::ServerCodec;
+use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect;
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
 
@@ -118,11 +118,18 @@ static FRONTS: &[Front] = &[
     gemini("batchEmbedContents", false, Op::Embed),
 ];
 
+/// The dialects of fronts whose answers are kept under ids.
+pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
+    FRONTS.iter().filter(|front| front.codec().is_ok_and(ServerCodec::keeps)).map(|front| front.dialect)
+}
+
 /// What serves a request.
 #[derive(Debug)]
 pub(crate) enum Route<'p> {
     /// A call to a model.
     Inference(&'static Front, Named<'p>),
+    /// A call about something that a provider keeps.
+    Kept(&'static Front, Kept),
     /// The models on offer, in the shape of a dialect.
     Models(Dialect),
     /// One of them, by its name.
@@ -150,6 +157,14 @@ pub(crate) struct Refused {
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Refused> {
     let found = FRONTS.iter().find_map(|front| Some((front, front.at(path)?)));
     let front = found.as_ref().map(|(front, _)| *front);
+    if front.is_none()
+        && let Some((front, kept)) = kept(method, below_v1(path))
+    {
+        return match kept {
+            Ok(kept) => Ok(Route::Kept(front, kept)),
+            Err(error) => Err(Refused { error, front: Some(front), allow: None }),
+        };
+    }
     let (route, allow) = if let Some((front, named)) = found {
         (Route::Inference(front, named), Method::POST)
     } else if let Some(route) = models(path) {
@@ -184,6 +199,11 @@ fn models(path: &str) -> Option<Route<'_>> {
             Some(Route::Model(dialect, decoded(id)))
         }
     }
+}
+
+/// The front that knows what is asked about something kept.
+fn kept(method: &Method, below: &str) -> Option<(&'static Front, Result<Kept>)> {
+    FRONTS.iter().find_map(|front| Some((front, front.codec().ok()?.kept(method, below)?)))
 }
 
 #[cfg(test)]

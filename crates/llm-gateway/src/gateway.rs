@@ -19,6 +19,7 @@ use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route};
 use crate::intake::BodyMemory;
+use crate::kept::Lookup;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -164,6 +165,16 @@ impl Gateway {
                 front = dialect::server(shape).unwrap_or(front);
                 authenticated(&request).and_then(|_| models::get(&snapshot, &id, front)).map_err(Failed::from)
             }
+            Ok(Route::Kept(row, kept)) => match row.codec() {
+                Err(error) => Err(error.into()),
+                Ok(codec) => {
+                    front = codec;
+                    let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
+                    let request_id = Arc::clone(&request_id);
+                    let lookup = Lookup { gateway, snapshot, front: row, codec, kept, request_id, started };
+                    Box::pin(lookup.run(&request)).await
+                }
+            },
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {

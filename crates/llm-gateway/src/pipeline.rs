@@ -13,15 +13,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use llm_providers::codec::{Asked, ReplyForm, ServerCodec};
+use llm_providers::codec::{Asked, Owned, ReplyForm, ServerCodec};
+use llm_router::{Deployment, Group};
 use llm_types::{Head, Result};
 use tokio::time::timeout;
 
 use crate::auth::{authenticate, without_key};
+use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
 use crate::dispatch::{Answer, AnswerBody, Dispatch};
 use crate::front::Front;
 use crate::gateway::Gateway;
+use crate::owner::{self, Limit};
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -71,6 +74,7 @@ where
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
+    let (head, limit) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -91,6 +95,7 @@ where
         group,
         star,
         deadline,
+        limit,
     };
 
     // guard in
@@ -136,6 +141,35 @@ where
             Ok(response)
         }
     }
+}
+
+/// Who of a group may serve a request, and the request as they are to get it: what goes on from something
+/// that is kept is served by whoever keeps it, what only one dialect can do by those who speak it.
+fn limit(
+    snapshot: &Snapshot,
+    (front, codec): (&Front, &dyn ServerCodec),
+    (group, star): (&Group<Backend>, Option<&str>),
+    head: Head,
+) -> Result<(Head, Limit)> {
+    let Some(keepers) = snapshot.owners.speaking(front.dialect) else {
+        return Ok((head, Limit::default()));
+    };
+    let mut limit = Limit::default();
+    let native = |deployment: &Arc<Deployment<Backend>>| owner::speaks(deployment, star, front.dialect);
+    if !group.deployments.iter().all(native)
+        && let Some(refusal) = codec.bound(&head)?
+    {
+        if !group.deployments.iter().any(native) {
+            return Err(refusal);
+        }
+        limit.dialect = Some(front.dialect);
+    }
+    let Some(Owned { owner, head, param }) = codec.owned(&head)? else {
+        return Ok((head, limit));
+    };
+    limit.owner = Some(keepers.find(&owner).ok_or_else(|| owner::gone(param))?.clone());
+    limit.check(group, star, param)?;
+    Ok((head, limit))
 }
 
 /// The head of an answer, and its body.

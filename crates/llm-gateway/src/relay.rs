@@ -5,9 +5,10 @@
 //! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use llm_providers::codec::{Seen, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_providers::codec::{Seen, ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
 use llm_providers::frame::{is_whole, split_event};
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
 
@@ -67,12 +68,20 @@ pub(crate) enum UsageEvent {
 impl Relay {
     /// The bytes go through; the tap watches.
     pub(crate) fn pass(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
-        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false, frame: None }))
+        Self::new(Way::Pass(Pass::new(tap, usage)))
     }
 
     /// The events go through in a frame of the client's own.
     pub(crate) fn reframe(tap: Box<dyn StreamTap>, usage: UsageEvent, frame: Box<dyn StreamEncoder>) -> Self {
-        Self::new(Way::Pass(Pass { tap, tail: BytesMut::new(), usage, done: false, frame: Some(frame) }))
+        Self::new(Way::Pass(Pass { frame: Some(frame), ..Pass::new(tap, usage) }))
+    }
+
+    /// The ids in what goes through get this word, by which their owner is found again.
+    pub(crate) fn marked(mut self, front: &'static dyn ServerCodec, owner: Arc<str>) -> Self {
+        if let Way::Pass(pass) = &mut self.way {
+            pass.mark = Some((front, owner));
+        }
+        self
     }
 
     /// The events are read and written anew.
@@ -196,9 +205,15 @@ struct Pass {
     done: bool,
     /// The client's own frame around the events, where it is another.
     frame: Option<Box<dyn StreamEncoder>>,
+    /// Puts a word into the ids.
+    mark: Option<(&'static dyn ServerCodec, Arc<str>)>,
 }
 
 impl Pass {
+    fn new(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
+        Self { tap, tail: BytesMut::new(), usage, done: false, frame: None, mark: None }
+    }
+
     fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
         let Some(mut frame) = self.frame.take() else {
             return self.events(chunk, facts, out);
@@ -247,6 +262,12 @@ impl Pass {
                     failed = Some(error);
                     break;
                 }
+            }
+            let marked = self.mark.as_ref().filter(|_| run < end);
+            if let Some(marked) = marked.and_then(|(front, owner)| front.mark_event(event, owner)) {
+                push(out, bytes.slice(run..at));
+                push(out, marked);
+                run = end;
             }
             at = end;
         }

@@ -10,6 +10,7 @@ use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::guard::Guard;
+use crate::owner::Owners;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Snapshot {
     pub(crate) router: Router<Backend>,
     /// The models on offer, in config order.
     pub(crate) models: Vec<ModelEntry>,
+    /// Who keeps answers under ids.
+    pub(crate) owners: Owners,
     /// The key that may call everything; `None`: no key is needed.
     pub(crate) master_key: Option<Secret>,
     /// The largest request body, in bytes.

@@ -309,14 +309,6 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
-    /// Refuses what only providers of this dialect can be asked for, where a request goes to one of another.
-    ///
-    /// # Errors
-    /// [`llm_types::ErrorKind::BadRequest`] naming the member, and what to do.
-    fn portable(&self, _call: &Call) -> Result<()> {
-        Ok(())
-    }
-
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
@@ -325,6 +317,11 @@ pub trait ServerCodec: Debug + Send + Sync {
 
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
+
+    /// Whether answers are kept under ids by the providers of this dialect. Only then are the next five asked.
+    fn keeps(&self) -> bool {
+        false
+    }
 
     /// What of a request only providers of this dialect can do, as the error for a client whose model has
     /// none; `None`: any provider can serve it.

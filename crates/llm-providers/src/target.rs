@@ -181,6 +181,26 @@ impl Target {
         self.fingerprint
     }
 
+    /// A number for the account that calls are made with: provider, address and key, whatever the model.
+    #[must_use]
+    pub fn account(&self) -> u64 {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update(bytes.len().to_le_bytes());
+            hash.update(bytes);
+        };
+        add(self.spec.name.as_bytes());
+        add(self.route.as_ref().map(|route| route.base().to_string()).unwrap_or_default().as_bytes());
+        let mut sorted: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        sorted.sort_unstable();
+        for (name, value) in sorted {
+            add(name.as_bytes());
+            add(value);
+        }
+        first_bytes(&hash.finalize())
+    }
+
     /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
     pub fn conceal(&self, error: &mut ApiError) {
         for secret in self.secrets() {
@@ -346,7 +366,10 @@ fn fingerprint(provider: &str, model: &str, route: Option<&Route>, headers: &Hea
         add(name.as_bytes());
         add(value);
     }
-    let digest = hash.finalize();
+    first_bytes(&hash.finalize())
+}
+
+fn first_bytes(digest: &[u8]) -> u64 {
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 

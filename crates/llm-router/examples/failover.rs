@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use llm_router::{Deployment, Group, Outcome, RetryPolicy, Router, Step};
+use llm_router::{Deployment, Group, RetryPolicy, Router, Step};
 use llm_types::{ApiError, ErrorKind};
 
 /// What is called: here, a server that is up or down.
@@ -43,17 +43,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match attempts.next(Instant::now(), failure.take().as_ref()) {
                 Step::Try(index) => {
                     let deployment = found.group.get(index).ok_or("no such deployment")?;
-                    let _in_flight = deployment.begin();
                     match call(deployment.target) {
                         Ok(()) => {
-                            deployment.note(Outcome::Success, Instant::now());
                             attempts.answered(Instant::now());
                             break;
                         }
-                        Err(error) => {
-                            deployment.note(Outcome::Failure(error.kind), Instant::now());
-                            failure = Some(error);
-                        }
+                        Err(error) => failure = Some(error),
                     }
                 }
                 Step::Wait(pause) => std::thread::sleep(pause),

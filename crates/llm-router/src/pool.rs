@@ -25,6 +25,27 @@ pub struct Seat {
     /// A hash of its id; the same in every process.
     pub key: u64,
     pub(crate) bounded: bool,
+    pub(crate) rates: Rates,
+}
+
+/// A price to compare by: multiplying whole numbers without overflow takes longer, and exactness is for bills.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    pub(crate) input: f64,
+    pub(crate) output: f64,
+    pub(crate) request: f64,
+}
+
+impl Rates {
+    fn of(price: Option<Price>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "compared, never charged")]
+        let rate = |of: fn(&Price) -> u64| price.as_ref().map_or(f64::INFINITY, |price| of(price) as f64);
+        Self {
+            input: rate(|price| price.input_pico_usd),
+            output: rate(|price| price.output_pico_usd),
+            request: rate(|price| price.request_pico_usd),
+        }
+    }
 }
 
 impl Seat {
@@ -39,6 +60,7 @@ impl Seat {
             allowance,
             key: crate::affinity::hash(deployment.id.as_bytes()),
             bounded: !allowance.is_unbounded(),
+            rates: Rates::of(deployment.facts.price),
         }
     }
 }

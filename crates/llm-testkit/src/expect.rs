@@ -120,6 +120,16 @@ pub fn anthropic_messages(body: &[u8]) -> Facts {
     reply("messages", body)
 }
 
+/// The facts of a Gemini reply: a JSON body, an event stream, or a stream as one list.
+#[must_use]
+pub fn gemini_content(body: &[u8]) -> Facts {
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Value>(&text) {
+        Ok(body) => gemini::facts(&[body]),
+        Err(_) => gemini::facts(&sse::json_events(&text)),
+    }
+}
+
 /// The message of an error body, wherever a provider puts it.
 #[must_use]
 pub fn error_message(body: &Value) -> String {

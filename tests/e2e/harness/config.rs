@@ -17,6 +17,11 @@ pub(crate) fn openai(upstream: &Upstream) -> String {
     deployment("openai/gpt-4o", &format!("{}/v1", upstream.url()))
 }
 
+/// A deployment that calls `upstream` as OpenAI, with a model that lives on the Responses API only.
+pub(crate) fn responses_only(upstream: &Upstream) -> String {
+    deployment("openai/gpt-5.3-codex", &format!("{}/v1", upstream.url()))
+}
+
 /// A deployment that calls `upstream` as Anthropic.
 pub(crate) fn anthropic(upstream: &Upstream) -> String {
     deployment("anthropic/claude-sonnet-4-5", &upstream.url())

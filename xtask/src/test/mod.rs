@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything from a fresh clone to one summary line.
 //!
-//! The tests start the real binaries and drive them with the official Python SDK, so both are made ready
+//! The tests start the real binaries and drive them with the official SDKs, so both are made ready
 //! first. A test that is skipped or ignored is a failure: a green run means that everything ran.
 
+mod apt;
+mod node;
 mod python;
 mod summary;
 
@@ -11,9 +13,10 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use cargo_metadata::Message;
 
 use crate::shell::{say, shown, works};
@@ -26,7 +29,12 @@ const SUMMARY_LIFE: Duration = Duration::from_secs(3600);
 /// Runs all tests, and keeps the runner's summary for [`summarise`].
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let _ = fs::remove_file(summary_file(workspace));
-    let mut environment = vec![("LLM_PYTHON", python::ready(workspace)?.into_os_string())];
+    let (python, node) = thread::scope(|scope| {
+        let node = scope.spawn(|| node::ready(workspace));
+        (python::ready(workspace), node.join())
+    });
+    let node = node.map_err(|_| anyhow!("installing the SDKs for Node panicked"))??;
+    let mut environment = vec![("LLM_PYTHON", python?.into_os_string()), ("LLM_NODE", node.into_os_string())];
     if let Some(recordings) = recordings(workspace)? {
         environment.push(("LLM_RECORDINGS", recordings.into_os_string()));
     }

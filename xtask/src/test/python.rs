@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+use super::apt;
 use crate::shell::{self, say, works};
 use crate::workspace::Workspace;
 
@@ -31,7 +32,9 @@ pub(crate) fn ready(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     say(&format!("installing {} into {} for the end-to-end tests", packages.join(", "), venv.display()));
     create(&venv)?;
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(&packages);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    // A wheel is unpacked; anything else would have to be built.
+    install.args(["--only-binary", ":all:"]).args(&packages);
     shell::run(&mut install).context(
         "the tests need these packages: allow the network once, or set LLM_PYTHON to a python that has them",
     )?;
@@ -48,20 +51,13 @@ fn create(venv: &Path) -> anyhow::Result<()> {
     if make(venv).is_ok() {
         return Ok(());
     }
-    let root = shell::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !root || !works(Command::new("apt-get").arg("--version")) {
+    if !apt::may_install() {
         bail!(
             "python3 cannot make a virtual environment: install python3 with venv and pip, or set LLM_PYTHON"
         );
     }
     say("python3 cannot make a virtual environment: installing python3-venv and python3-pip with apt-get");
-    let apt = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    shell::run(apt().args(["update", "-qq"]))?;
-    shell::run(apt().args(["install", "-y", "-qq", "python3", "python3-venv", "python3-pip"]))?;
+    apt::install(&["python3", "python3-venv", "python3-pip"])?;
     make(venv)
 }
 

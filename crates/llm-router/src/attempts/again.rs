@@ -9,7 +9,7 @@ use llm_types::{ApiError, ErrorKind};
 
 use super::{Attempts, State, Step};
 use crate::choose::{Ask, Choice};
-use crate::record::{Because, End, Waited, WaitedFor};
+use crate::record::{Because, End, Reason, Waited, WaitedFor};
 
 /// The longest wait asked for by a provider that is obeyed; a longer one is replaced by our own backoff.
 pub(super) const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60);
@@ -147,7 +147,8 @@ impl<T> Attempts<T> {
     fn some_untried(&self, now: Instant) -> bool {
         let mut untried = self.able.clone();
         untried.remove(&self.tried);
-        untried.iter().any(|index| self.obstacle(index, now).is_none_or(|reason| reason.passes()))
+        let unwell = |reason| matches!(reason, Reason::Cooling(_) | Reason::Resting(_) | Reason::Probing);
+        untried.iter().any(|index| self.obstacle(index, now).is_none_or(unwell))
     }
 
     fn set_return(&mut self, index: usize, state: Return) {

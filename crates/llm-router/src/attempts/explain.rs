@@ -2,6 +2,7 @@
 //!
 //! Worked out when asked for, save for a sampled request, where each decision is kept as it was made.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use llm_types::{ApiError, ErrorKind};
@@ -9,6 +10,9 @@ use llm_types::{ApiError, ErrorKind};
 use super::Attempts;
 use crate::picker::PickCx;
 use crate::record::{Because, Decision, Reason, Verdict};
+
+/// The most deployments that an error names.
+const NAMED: usize = 10;
 
 impl<T> Attempts<T> {
     /// What becomes of each deployment, in the group's order, as things are at this time.
@@ -48,30 +52,35 @@ impl<T> Attempts<T> {
         }
         let mut text = format!("no deployment of `{name}` can take this request");
         let mut separator = ": ";
-        let (mut limited, mut too_long, mut all) = (0, 0, 0);
+        let (mut full, mut too_long, mut against) = (false, false, 0);
         let mut wait = None;
         for (index, deployment) in self.group.deployments.iter().enumerate() {
             let Some(reason) = self.against(index) else {
                 continue;
             };
-            all += 1;
+            against += 1;
             let left = match reason {
                 Reason::Minute(left) => left,
                 Reason::Resting(left) | Reason::Cooling(left) => Some(left),
                 _ => None,
             };
             wait = wait.into_iter().chain(left).min();
-            limited +=
-                usize::from(matches!(reason, Reason::Minute(_) | Reason::Resting(_) | Reason::Parallel));
-            too_long += usize::from(matches!(reason, Reason::ContextWindow { .. }));
-            text.push_str(&format!("{separator}{deployment}: {reason}"));
-            separator = "; ";
+            full |= matches!(reason, Reason::Minute(_) | Reason::Resting(_) | Reason::Parallel);
+            too_long |= matches!(reason, Reason::ContextWindow { .. });
+            if against <= NAMED {
+                // Writing to a `String` cannot fail.
+                let _ = write!(text, "{separator}{deployment}: {reason}");
+                separator = "; ";
+            }
         }
-        let kind = match all {
-            0 => ErrorKind::Unavailable,
-            _ if too_long == all => ErrorKind::ContextWindow,
-            _ if limited == all => ErrorKind::RateLimit,
-            _ => ErrorKind::Unavailable,
+        if against > NAMED {
+            let _ = write!(text, "; and {} more", against - NAMED);
+        }
+        // Whoever is full could take it later; without one of them nobody ever will.
+        let kind = match (full, too_long) {
+            (true, _) => ErrorKind::RateLimit,
+            (false, true) => ErrorKind::ContextWindow,
+            (false, false) => ErrorKind::Unavailable,
         };
         let mut error = ApiError::new(kind, text);
         error.retry_after = wait;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Estimate, PickCx, Picker};
-use crate::pool::{Pool, Seat};
+use crate::pool::{Pool, Rates, Seat};
 
 /// Tokens assumed on either side when a request's size is not known.
 const TYPICAL: u64 = 1000;
@@ -24,44 +24,63 @@ impl LowestCost {
     pub fn new(within: Option<Duration>) -> Self {
         Self { within }
     }
+}
 
-    /// Seconds past the bound; 0 within it, and for those nobody knows yet.
-    fn late(&self, seat: &Seat, cx: &PickCx) -> f64 {
-        let Some(within) = self.within else {
-            return 0.0;
-        };
-        let within = within.as_secs_f64();
-        match cx.expected(seat) {
-            Some(expected) if expected > within => expected - within,
-            _ => 0.0,
-        }
+/// Seconds past the bound; 0 within it, and for those nobody knows yet.
+fn late(seat: &Seat, cx: &PickCx, within: Duration) -> f64 {
+    cx.expected(seat).map_or(0.0, |expected| (expected - within.as_secs_f64()).max(0.0))
+}
+
+/// What the request costs, in pico-dollars; infinite if that is not known.
+fn price(cx: &PickCx) -> impl Fn(&Seat) -> f64 {
+    let tokens = |tokens| u32::try_from(if tokens == 0 { TYPICAL } else { tokens }).unwrap_or(u32::MAX);
+    let (input, output) = (f64::from(tokens(cx.input_tokens)), f64::from(tokens(cx.output_tokens)));
+    move |seat| {
+        let Rates { input: each_in, output: each_out, request } = seat.rates;
+        each_in * input + each_out * output + request
     }
 }
 
-fn price(seat: &Seat, cx: &PickCx) -> u64 {
-    let or_typical = |tokens| if tokens == 0 { TYPICAL } else { tokens };
-    let (input, output) = (or_typical(cx.input_tokens), or_typical(cx.output_tokens));
-    seat.price.map_or(u64::MAX, |price| price.of(input, output))
+/// The least by score; of equals the one with fewest requests in flight, which is looked up only for them: it
+/// lies elsewhere in memory.
+fn least(pool: &Pool<'_>, score: impl Fn(&Seat) -> f64) -> Option<usize> {
+    let (mut best, mut least, mut equals) = (None, f64::INFINITY, true);
+    pool.for_each(|index, seat| {
+        let score = score(seat);
+        if score < least {
+            (best, least, equals) = (Some(index), score, false);
+        } else {
+            equals |= score <= least;
+        }
+    });
+    if !equals {
+        return best;
+    }
+    let mut idlest: Option<(usize, u32)> = None;
+    for (index, seat) in pool.iter().filter(|(_, seat)| score(seat) <= least) {
+        let busy = seat.stats.in_flight();
+        if idlest.is_none_or(|(_, fewest)| busy < fewest) {
+            idlest = Some((index, busy));
+        }
+    }
+    idlest.map(|(index, _)| index)
 }
 
 impl Picker for LowestCost {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
-        let (mut best, mut least): (Option<(usize, &Seat)>, _) = (None, (f64::INFINITY, u64::MAX));
-        pool.for_each(|index, seat| {
-            let key = (self.late(seat, cx), price(seat, cx));
-            // Who is busier is looked up only for equals: it lies elsewhere in memory.
-            let tie = |other: &Seat| key == least && seat.stats.in_flight() < other.stats.in_flight();
-            if best.is_none_or(|(_, other)| key < least || tie(other)) {
-                (best, least) = (Some((index, seat)), key);
-            }
-        });
-        best.map(|(index, _)| index)
+        let price = price(cx);
+        let Some(within) = self.within else {
+            return least(pool, price);
+        };
+        let late = |seat: &Seat| late(seat, cx, within);
+        if pool.iter().any(|(_, seat)| late(seat) <= 0.0) {
+            return least(pool, |seat| if late(seat) > 0.0 { f64::NAN } else { price(seat) });
+        }
+        least(pool, late)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
-        let price = Some(price(seat, cx)).filter(|price| *price < u64::MAX);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
-        let usd = price.map(|pico| pico as f64 / 1e12);
+        let usd = Some(price(cx)(seat) / 1e12).filter(|usd| usd.is_finite());
         Estimate { score: usd, usd, seconds: cx.expected(seat), ..Estimate::default() }
     }
 }

@@ -111,8 +111,9 @@ impl Health {
         self.breaker.lock().standing(now)
     }
 
-    /// Lets a request through, which must be given back with `success`, `failure` or `release`.
-    pub(crate) fn admit(&self, now: Instant) -> Option<Pass> {
+    /// Lets a request through, which must be given back with `success`, `failure` or `release`. The last resort
+    /// is kept out only by a drain.
+    pub(crate) fn admit(&self, now: Instant, last_resort: bool) -> Option<Pass> {
         if self.troubled.load(Ordering::Acquire) == 0 {
             return Some(Pass::Normal);
         }
@@ -129,7 +130,10 @@ impl Health {
                 breaker.probing = true;
                 Some(Pass::Probe)
             }
-            _ => None,
+            Standing::Drained => None,
+            Standing::Probing | Standing::Cooling(_) | Standing::Resting(_) => {
+                last_resort.then_some(Pass::LastResort)
+            }
         }
     }
 
@@ -360,27 +364,31 @@ mod tests {
         let news = bench.fails(0, Pass::Normal, Effect::Counts);
         assert_eq!(news, Some(News { left: 5 * SECOND, trips: 1 }));
         assert_eq!(bench.standing(4), Standing::Cooling(bench.at(5)));
-        assert_eq!(bench.health.admit(bench.at(4)), None);
+        assert_eq!(bench.health.admit(bench.at(4), false), None);
 
         assert_eq!(bench.standing(5), Standing::ProbeDue);
-        assert_eq!(bench.health.admit(bench.at(5)), Some(Pass::Probe));
+        assert_eq!(bench.health.admit(bench.at(5), false), Some(Pass::Probe));
         assert_eq!(bench.standing(5), Standing::Probing);
-        assert_eq!(bench.health.admit(bench.at(5)), None, "one probe");
+        assert_eq!(bench.health.admit(bench.at(5), false), None, "one probe");
         let news = bench.fails(6, Pass::Probe, Effect::Counts);
         assert_eq!(news, Some(News { left: 10 * SECOND, trips: 2 }));
 
-        assert_eq!(bench.health.admit(bench.at(16)), Some(Pass::Probe));
+        assert_eq!(bench.health.admit(bench.at(16), false), Some(Pass::Probe));
         bench.health.release(Pass::Probe);
-        assert_eq!(bench.health.admit(bench.at(16)), Some(Pass::Probe), "the first one came to nothing");
+        assert_eq!(
+            bench.health.admit(bench.at(16), false),
+            Some(Pass::Probe),
+            "the first one came to nothing"
+        );
         assert_eq!(bench.answers(17, Pass::Probe), Some(News { left: Duration::ZERO, trips: 0 }));
         assert_eq!(bench.standing(17), Standing::Ready);
-        assert_eq!(bench.health.admit(bench.at(17)), Some(Pass::Normal));
+        assert_eq!(bench.health.admit(bench.at(17), false), Some(Pass::Normal));
 
         // A relapse soon after goes on where it was, one much later begins anew.
         (0..2).for_each(|_| assert_eq!(bench.fails(20, Pass::Normal, Effect::Counts), None));
         let news = bench.fails(20, Pass::Normal, Effect::Counts);
         assert_eq!(news, Some(News { left: 20 * SECOND, trips: 3 }));
-        assert_eq!(bench.health.admit(bench.at(40)), Some(Pass::Probe));
+        assert_eq!(bench.health.admit(bench.at(40), false), Some(Pass::Probe));
         assert!(bench.answers(40, Pass::Probe).is_some());
         assert_eq!(bench.fails(100, Pass::Normal, Effect::Opens).unwrap().left, 5 * SECOND);
     }
@@ -444,10 +452,11 @@ mod tests {
         bench.health.rest(3 * SECOND, bench.start);
         assert_eq!(bench.standing(9), Standing::Resting(bench.at(10)));
         assert_eq!(bench.standing(10), Standing::Ready);
-        assert_eq!(bench.health.admit(bench.at(10)), Some(Pass::Normal));
+        assert_eq!(bench.health.admit(bench.at(10), false), Some(Pass::Normal));
         bench.health.drain(true);
         assert_eq!(bench.standing(11), Standing::Drained);
-        assert_eq!(bench.health.admit(bench.at(11)), None);
+        assert_eq!(bench.health.admit(bench.at(11), false), None);
+        assert_eq!(bench.health.admit(bench.at(11), true), None, "not even then");
         bench.health.drain(false);
         assert_eq!(bench.standing(11), Standing::Ready);
     }
@@ -459,7 +468,7 @@ mod tests {
         assert_eq!(bench.standing(9), Standing::Cooling(bench.at(10)));
         bench.health.learn(SECOND, 1, bench.at(1));
         assert_eq!(bench.standing(9), Standing::Cooling(bench.at(10)), "only ever longer");
-        assert_eq!(bench.health.admit(bench.at(10)), Some(Pass::Probe));
+        assert_eq!(bench.health.admit(bench.at(10), false), Some(Pass::Probe));
         assert_eq!(bench.fails(10, Pass::Probe, Effect::Counts).unwrap().trips, 3);
         bench.health.learn(Duration::ZERO, 0, bench.at(11));
         assert_eq!(bench.standing(11), Standing::Ready);

@@ -182,6 +182,20 @@ impl Stats {
         self.health.learn(left, trips, now);
     }
 
+    /// Takes note of an active health check: an answer ends a cooldown, a failure counts as a request's would.
+    pub fn checked(&self, result: Result<(), &ApiError>, policy: &CooldownPolicy, now: Instant) {
+        let pass = Pass::LastResort;
+        match result {
+            Ok(()) => {
+                self.health.success(pass, policy, self.clock, now);
+            }
+            Err(error) => {
+                let blow = Blow { pass, effect: Effect::of(error), retry_after: asked(error), alone: false };
+                self.health.failure(blow, policy, self.clock, now);
+            }
+        }
+    }
+
     /// Takes note of what a provider's headers say of its rate limits.
     pub fn note_rate_limits(&self, limits: &RateLimits, now: Instant) {
         self.headroom.note(limits, self.clock, now);
@@ -275,8 +289,7 @@ impl Stats {
                 return Err(Refused::Minute);
             }
         }
-        let pass = self.health.admit(now).or_else(|| last_resort.then_some(Pass::LastResort));
-        let Some(pass) = pass else {
+        let Some(pass) = self.health.admit(now, last_resort) else {
             self.unbook(booked, now);
             self.leave();
             return Err(Refused::Health);

@@ -102,3 +102,21 @@ fn a_timeout_is_a_time_and_a_fast_failure_is_not() {
     check(ErrorKind::Internal, None);
     check(ErrorKind::BadRequest, None);
 }
+
+#[test]
+fn active_checks_open_and_close() {
+    let start = Instant::now();
+    let stats = Stats::new(start);
+    let policy = CooldownPolicy::default();
+    let down = ApiError::upstream(ErrorKind::Connection, "refused");
+    let at = |seconds| start + Duration::from_secs(seconds);
+    (0..2).for_each(|second| stats.checked(Err(&down), &policy, at(second)));
+    assert_eq!(stats.standing(at(2)), Standing::Ready);
+    stats.checked(Err(&down), &policy, at(2));
+    assert_eq!(stats.standing(at(3)), Standing::Cooling(at(7)));
+    stats.checked(Err(&down), &policy, at(7));
+    assert_eq!(stats.standing(at(8)), Standing::Cooling(at(17)), "longer each time");
+    stats.checked(Ok(()), &policy, at(9));
+    assert_eq!(stats.standing(at(9)), Standing::Ready, "before its time, since it answers");
+    assert_eq!(stats.counts(), Counts::default(), "no requests");
+}

@@ -84,9 +84,7 @@ fn item(item: &Value, messages: &mut Vec<Value>, out: &mut Draft) {
         }
         "function_call" => {
             let function = json!({"name": get(item, "name"), "arguments": get(item, "arguments")});
-            let call = json!({"id": get(item, "call_id"), "type": "function", "function": function});
-            let calls = assistant(messages).entry("tool_calls").or_insert_with(|| json!([]));
-            calls.as_array_mut().into_iter().for_each(|calls| calls.push(call.clone()));
+            add_call(messages, json!({"id": get(item, "call_id"), "type": "function", "function": function}));
         }
         "function_call_output" => {
             let said = content(parts(item.get("output").unwrap_or(&Value::Null), out));
@@ -110,14 +108,17 @@ fn item(item: &Value, messages: &mut Vec<Value>, out: &mut Draft) {
     }
 }
 
-/// The message that a call belongs to: the assistant's turn that goes on, or a new one.
-fn assistant(messages: &mut Vec<Value>) -> &mut serde_json::Map<String, Value> {
+/// Adds a call to the turn of the assistant that goes on, or to a new one.
+fn add_call(messages: &mut Vec<Value>, call: Value) {
     let goes_on = messages.last().is_some_and(|message| message["role"] == "assistant");
     if !goes_on {
         messages.push(json!({"role": "assistant", "content": null}));
     }
-    let last = messages.last_mut().and_then(Value::as_object_mut);
-    last.expect("a message is an object")
+    let Some(message) = messages.last_mut() else { return };
+    match message["tool_calls"].as_array_mut() {
+        Some(calls) => calls.push(call),
+        None => message["tool_calls"] = json!([call]),
+    }
 }
 
 /// A string is a list of one text.

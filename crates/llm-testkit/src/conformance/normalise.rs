@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 /// Members that say nothing when they hold their default.
 const DEFAULTS: [(&str, &str); 4] =
-    [("stream", "false"), ("thought", "false"), ("instructions", "\"\""), ("type", "\"message\"")];
+    [("stream", "false"), ("thought", "false"), ("instructions", ""), ("type", "message")];
 /// Objects that say nothing when they are empty. Others do: `"googleSearch": {}`.
 const EMPTY: [&str; 2] = ["generation_config", "metadata"];
 
@@ -40,13 +40,22 @@ fn object(members: &Map<String, Value>) -> Map<String, Value> {
             }
             _ => normalise(value),
         };
-        let default = DEFAULTS.iter().any(|(known, default)| *known == name && *default == value.to_string());
+        let default = DEFAULTS.iter().any(|(known, default)| *known == name && says(default, &value));
         let empty = EMPTY.contains(&name.as_str()) && value.as_object().is_some_and(Map::is_empty);
         if !default && !empty {
             out.insert(name, value);
         }
     }
     out
+}
+
+/// Whether a value is this word, or this truth.
+fn says(word: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == word,
+        Value::Bool(truth) => word.parse() == Ok(*truth),
+        _ => false,
+    }
 }
 
 /// A list of one part that is a text and nothing more is that text.

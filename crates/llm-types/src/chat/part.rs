@@ -251,17 +251,18 @@ pub struct Reasoning {
 }
 
 impl Reasoning {
-    /// Whether a provider of this dialect can read the signature and the encryption.
-    #[must_use]
-    pub fn is_readable_by(&self, dialect: Dialect) -> bool {
-        self.origin.or_else(|| self.sealed_by()).is_none_or(|origin| origin == dialect)
-    }
-
-    /// The dialect that is named in the signature or the encryption itself ([`Sealed`]).
+    /// The dialect whose provider alone can read what is signed or encrypted here, where that is known.
     #[must_use]
     pub fn sealed_by(&self) -> Option<Dialect> {
         let texts = [&self.signature, &self.redacted].into_iter().flatten();
-        texts.filter_map(|text| Sealed::read(text)).map(|sealed| sealed.dialect).next()
+        let says = texts.filter_map(|text| Sealed::read(text)).map(|sealed| sealed.dialect).next();
+        says.or(self.origin)
+    }
+
+    /// Whether a provider of this dialect can read the signature and the encryption.
+    #[must_use]
+    pub fn is_readable_by(&self, dialect: Dialect) -> bool {
+        self.sealed_by().is_none_or(|origin| origin == dialect)
     }
 }
 

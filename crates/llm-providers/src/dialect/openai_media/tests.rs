@@ -1,1 +1,231 @@
 //! Vectors: requests, answers, recordings.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use llm_types::{
+    Call, Changes, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Op, Output,
+    ProviderSpec, Result, Usage, VectorEncoding,
+};
+use serde_json::{Value, json};
+
+use super::{Client, Server};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec};
+use crate::table::ProviderTable;
+
+fn asked() -> Asked {
+    Asked { dialect: Some(Dialect::OpenaiMedia), ..Asked::of(Op::Embed) }
+}
+
+fn row(name: &str) -> ProviderSpec {
+    // Voyage has no row: it is called as any compatible server.
+    let name = if name == "voyage" { "hosted_vllm" } else { name };
+    ProviderTable::builtin().get(name).unwrap().as_ref().clone()
+}
+
+fn decode(body: &Value) -> Result<EmbedRequest> {
+    match Server.decode(body.to_string().as_bytes(), &asked())? {
+        Call::Embed(request) => Ok(*request),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn encode(request: EmbedRequest, spec: &ProviderSpec, model: &str) -> Result<(Value, String)> {
+    let (mut changes, asked) = (Changes::default(), asked());
+    let mut cx = EncodeCx { spec, model, asked: &asked, changes: &mut changes };
+    let wire = Client.encode(&Call::Embed(Box::new(request)), &mut cx)?;
+    assert_eq!(wire.path, "/embeddings");
+    Ok((serde_json::from_slice(&wire.body.to_bytes()).unwrap(), changes.header()))
+}
+
+fn splice(body: &str, spec: &ProviderSpec, model: &str) -> (String, String) {
+    let head = Head::scan(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let (mut changes, asked) = (Changes::default(), asked());
+    let mut cx = EncodeCx { spec, model, asked: &asked, changes: &mut changes };
+    let wire = Client.splice(&head, &mut cx).unwrap().unwrap();
+    (String::from_utf8(wire.body.to_bytes().to_vec()).unwrap(), changes.header())
+}
+
+fn read(body: &Value, spec: &ProviderSpec) -> Result<Embeddings> {
+    let memo = Memo::default();
+    let cx = DecodeCx { spec, model: "m", memo: &memo };
+    match Client.decode(Op::Embed, body.to_string().as_bytes(), &cx)? {
+        Output::Embed(embeddings) => Ok(*embeddings),
+        other => panic!("{other:?}"),
+    }
+}
+
+struct Recording {
+    provider: String,
+    name: String,
+    request: Value,
+    status: StatusCode,
+    answer: Value,
+}
+
+fn recordings() -> Vec<Recording> {
+    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
+        PathBuf::from,
+    );
+    let mut out = Vec::new();
+    for provider in ["azure", "mistral", "openai", "openrouter", "perplexity", "voyage"] {
+        let folder = root.join(provider);
+        let files = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("set LLM_RECORDINGS: {}: {error}", folder.display()));
+        for file in files {
+            let path = file.unwrap().path();
+            let mut all: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            if all["operation"] == "embeddings" {
+                let status = u16::try_from(all["response"]["status"].as_u64().unwrap()).unwrap();
+                out.push(Recording {
+                    provider: provider.to_owned(),
+                    name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+                    request: all["request"]["body"].take(),
+                    status: StatusCode::from_u16(status).unwrap(),
+                    answer: all["response"]["body"].take(),
+                });
+            }
+        }
+    }
+    assert!(out.len() >= 10, "only {} recordings", out.len());
+    out
+}
+
+fn without_null(body: &Value) -> Value {
+    let members = body.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
+    Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// One text alone is a list of one.
+fn listed(mut body: Value) -> Value {
+    if body["input"].is_string() {
+        body["input"] = json!([body["input"]]);
+    }
+    body
+}
+
+#[test]
+fn recorded_exchanges_are_understood() {
+    let mut read_so_far = 0;
+    for Recording { provider, name, request: body, status, answer } in recordings() {
+        let (spec, model) = (row(&provider), body["model"].as_str().unwrap());
+        let bytes = answer.to_string();
+        if !status.is_success() {
+            let error = Client.decode_error(status, &HeaderMap::new(), bytes.as_bytes());
+            assert!(!error.message.is_empty() && error.upstream_status == Some(status), "{name}: {error:?}");
+            continue;
+        }
+        let (again, lost) = encode(decode(&body).unwrap(), &spec, model).unwrap();
+        assert_eq!(
+            (without_null(&again), lost.as_str()),
+            (listed(without_null(&body)), ""),
+            "{provider} {name}"
+        );
+        let (spliced, lost) = splice(&body.to_string(), &spec, model);
+        assert_eq!((spliced, lost.as_str()), (body.to_string(), ""), "{provider} {name}");
+
+        let vectors = read(&answer, &spec).unwrap();
+        let data = answer["data"].as_array().unwrap();
+        assert_eq!(vectors.vectors.len(), data.len(), "{name}");
+        let wanted = body["dimensions"].as_u64().or_else(|| body["output_dimension"].as_u64());
+        for vector in &vectors.vectors {
+            assert!(wanted.is_none_or(|wanted| u64::try_from(vector.len()).unwrap() == wanted), "{name}");
+            let norm: f32 = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+            assert!(norm.is_finite() && norm > 0.1, "{provider} {name}: {norm}");
+            // Numbers read in the wrong way are no vector of length one.
+            let unit = provider != "perplexity" && provider != "mistral";
+            assert!(!unit || (norm - 1.0).abs() < 0.01, "{provider} {name}: {norm}");
+        }
+        let total = answer["usage"]["total_tokens"].as_u64();
+        assert_eq!(vectors.usage.as_ref().map(Usage::prompt_tokens), total, "{name}");
+        assert_eq!(Client.tap(Op::Embed, bytes.as_bytes()).unwrap().usage, vectors.usage);
+        read_so_far += 1;
+    }
+    assert!(read_so_far >= 9, "{read_so_far}");
+}
+
+#[test]
+fn inputs_of_every_form_are_read() {
+    let check = |input: Value, expect: &str| {
+        let inputs = decode(&json!({"model": "m", "input": input})).map(|request| request.inputs);
+        let kinds = inputs.map(|inputs| {
+            let kind = |input: &EmbedInput| match &input.content {
+                EmbedContent::Text(text) => format!("{text:?}"),
+                EmbedContent::Tokens(tokens) => format!("{tokens:?}"),
+                EmbedContent::Opaque(..) => "opaque".to_owned(),
+            };
+            inputs.iter().map(kind).collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(kinds.unwrap_or_else(|error| error.param.clone().unwrap()), expect, "{input}");
+    };
+    check(json!("a"), "\"a\"");
+    check(json!(["a", "b"]), "\"a\" \"b\"");
+    check(json!([1, 2]), "[1, 2]");
+    check(json!([[1], [2, 3]]), "[1] [2, 3]");
+    check(json!([{"text": "a"}, "b"]), "opaque \"b\"");
+    check(json!([]), "input");
+    check(json!(7), "input");
+    check(json!([-1]), "input");
+    assert_eq!(decode(&json!({"input": "a"})).unwrap_err().param.as_deref(), Some("model"));
+    assert_eq!(decode(&json!({"model": "m"})).unwrap_err().param.as_deref(), Some("input"));
+}
+
+#[test]
+fn what_this_dialect_cannot_say_is_reported() {
+    let request = EmbedRequest {
+        inputs: vec![EmbedInput { content: EmbedContent::Text("a".into()), title: Some("t".into()) }],
+        dimensions: Some(4),
+        encoding: VectorEncoding::Base64,
+        task: Some("CLUSTERING".into()),
+        truncate: Some(true),
+        user: Some("u".into()),
+        origin: Some(Dialect::Gemini),
+        ..EmbedRequest::default()
+    };
+    let (body, lost) = encode(request.clone(), &row("openai"), "text-embedding-3-small").unwrap();
+    assert_eq!(
+        body,
+        json!({"model": "text-embedding-3-small", "input": ["a"], "dimensions": 4, "encoding_format": "base64", "user": "u"})
+    );
+    for path in ["task", "truncate", "input[0].title"] {
+        assert!(lost.contains(&format!("dropped {path} ")), "{lost}");
+    }
+    let foreign = EmbedContent::Opaque(Dialect::Gemini, serde_json::value::to_raw_value(&json!({})).unwrap());
+    let inputs = vec![EmbedInput { content: foreign, title: None }];
+    let error = encode(EmbedRequest { inputs, ..request }, &row("openai"), "m").unwrap_err();
+    assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::BadRequest, Some("input[0]")));
+}
+
+#[test]
+fn answers_are_written_as_the_client_wants_them() {
+    let vectors = Embeddings { vectors: vec![vec![0.5, 2.0], vec![-0.25, 0.0]], ..Embeddings::default() };
+    let write = |encoding| {
+        let cx = ReplyCx { model: "m".into(), vectors: encoding, ..ReplyCx::default() };
+        let body = Server.encode(&Output::Embed(Box::new(vectors.clone())), &cx);
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    let plain = write(VectorEncoding::Float);
+    assert_eq!(plain["data"][1], json!({"object": "embedding", "index": 1, "embedding": [-0.25, 0.0]}));
+    assert_eq!((&plain["object"], &plain["model"]), (&json!("list"), &json!("m")));
+    assert_eq!(plain["usage"], json!({"prompt_tokens": 0, "total_tokens": 0}));
+    let packed = write(VectorEncoding::Base64);
+    assert_eq!(packed["data"][0]["embedding"], "AAAAPwAAAEA=");
+    for body in [plain, packed] {
+        assert_eq!(read(&body, &row("openai")).unwrap().vectors, vectors.vectors);
+    }
+}
+
+#[test]
+fn what_holds_no_vectors_is_an_error() {
+    let openai = row("openai");
+    for body in
+        [json!({}), json!({"data": [{}]}), json!({"data": [{"embedding": "AAA"}]}), json!({"data": 1})]
+    {
+        assert_eq!(read(&body, &openai).unwrap_err().kind, ErrorKind::UpstreamFormat, "{body}");
+    }
+    let error = read(&json!({"error": {"message": "no such model", "code": 404}}), &openai).unwrap_err();
+    assert!(error.message.contains("no such model"), "{error}");
+    assert_eq!(Client.tap(Op::Embed, b"not json").unwrap_err().kind, ErrorKind::UpstreamFormat);
+}

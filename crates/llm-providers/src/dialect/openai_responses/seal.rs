@@ -5,6 +5,7 @@
 //! encrypted, and read by later versions of us, it says whose it is and what:
 //!
 //! ```text
+//! sealed:<dialect>:v1.plain:
 //! sealed:<dialect>:v1.thought.<first 8 hex digits of the SHA-256 of the thoughts>:<signature>
 //! sealed:<dialect>:v1.redacted:<encrypted thoughts>
 //! sealed:<dialect>:v1.call.<base64 of the call's id>:<signature of the call>
@@ -15,15 +16,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use llm_types::Dialect;
+use llm_types::chat::{SEAL, Sealed};
 use sha2::{Digest, Sha256};
 
-/// How everything that is sealed begins.
-const SEAL: &str = "sealed:";
+/// What tells these from ids, which others put in their place.
 const VERSION: &str = "v1.";
 
 /// What is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Carried {
+    /// Nothing: the thoughts are shown in full, but not this API's own.
+    Plain,
     /// The signature over thoughts with this digest.
     Thought { digest: String, signature: String },
     /// Encrypted thoughts.
@@ -46,22 +49,24 @@ impl Carried {
     pub(super) fn write(&self, dialect: Dialect) -> String {
         let (what, data) = match self {
             Self::Thought { digest, signature } => (format!("thought.{digest}"), signature),
+            Self::Plain => ("plain".to_owned(), &String::new()),
             Self::Redacted(data) => ("redacted".to_owned(), data),
             Self::Call { id, signature } => (format!("call.{}", BASE64.encode(id)), signature),
             Self::Text(signature) => ("text".to_owned(), signature),
             Self::Part { kind, json } => (format!("part.{}", BASE64.encode(kind)), &BASE64.encode(json)),
         };
-        format!("{SEAL}{}:{VERSION}{what}:{data}", dialect.name())
+        Sealed { dialect, id: &format!("{VERSION}{what}"), data }.write()
     }
 
     /// Reads what [`Carried::write`] wrote; `None` for anything else.
     pub(super) fn read(text: &str) -> Option<(Dialect, Self)> {
-        let (dialect, what, data) = parts(text)?;
+        let Sealed { dialect, id: what, data } = Sealed::read(text)?;
         let what = what.strip_prefix(VERSION)?;
         let (kind, more) = what.split_once('.').unwrap_or((what, ""));
         let data = data.to_owned();
         let carried = match kind {
             "thought" => Self::Thought { digest: more.to_owned(), signature: data },
+            "plain" => Self::Plain,
             "redacted" => Self::Redacted(data),
             "call" => Self::Call { id: decoded(more)?, signature: data },
             "text" => Self::Text(data),
@@ -72,23 +77,15 @@ impl Carried {
     }
 }
 
-/// `sealed:<dialect>:<id>:<data>`, taken apart.
-fn parts(text: &str) -> Option<(Dialect, &str, &str)> {
-    let (name, rest) = text.strip_prefix(SEAL)?.split_once(':')?;
-    let (id, data) = rest.split_once(':')?;
-    Some((dialect(name)?, id, data))
-}
-
 /// What OpenAI encrypted, in the form in which the neutral reasoning carries it: with the item's id.
 pub(super) fn own(id: &str, data: &str) -> String {
-    let id = if id.contains(':') { "" } else { id };
-    format!("{SEAL}{}:{id}:{data}", Dialect::OpenaiResponses.name())
+    Sealed { dialect: Dialect::OpenaiResponses, id, data }.write()
 }
 
 /// Id and data of what OpenAI encrypted; the text itself where it says nothing of an id.
 pub(super) fn read_own(text: &str) -> (&str, &str) {
-    match parts(text) {
-        Some((Dialect::OpenaiResponses, id, data)) => (id, data),
+    match Sealed::read(text) {
+        Some(Sealed { dialect: Dialect::OpenaiResponses, id, data }) => (id, data),
         _ => ("", text),
     }
 }
@@ -108,19 +105,6 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(BASE64.decode(text).ok()?).ok()
 }
 
-fn dialect(name: &str) -> Option<Dialect> {
-    const ALL: [Dialect; 7] = [
-        Dialect::OpenaiChat,
-        Dialect::OpenaiResponses,
-        Dialect::OpenaiCompletions,
-        Dialect::OpenaiMedia,
-        Dialect::Anthropic,
-        Dialect::Gemini,
-        Dialect::Mock,
-    ];
-    ALL.into_iter().find(|dialect| dialect.name() == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +112,7 @@ mod tests {
     #[test]
     fn what_is_carried_reads_back() {
         let all = [
+            Carried::Plain,
             Carried::thought("hm. né", "Sig+/=:x"),
             Carried::Redacted("a:b/c==".to_owned()),
             Carried::Call { id: "call:1 ü".to_owned(), signature: "s.t".to_owned() },

@@ -158,6 +158,34 @@ fn what_is_drained_is_never_asked() {
 }
 
 #[test]
+fn what_is_drained_meanwhile_is_not_asked_again() {
+    let now = Instant::now();
+    let group = group(1, 2);
+    let mut attempts = begin(&group, now, MINUTE);
+    assert_eq!(attempts.next(now, None), Step::Try(0));
+    let Step::Wait(pause) = attempts.next(now, Some(&after(ErrorKind::Internal, SECOND))) else {
+        panic!("no pause");
+    };
+    group.deployments[0].stats.drain(true);
+    assert_eq!(attempts.next(now + pause, None), Step::Fail);
+    assert_eq!(attempts.record().end, Some(End::NobodyLeft));
+}
+
+#[test]
+fn an_error_names_ten_and_counts_the_rest() {
+    let group = of((0..30).map(|_| Facts { region: Some("us".into()), ..Facts::default() }));
+    let now = Instant::now();
+    let needs = Needs { region: Some("eu".into()), ..Needs::default() };
+    let mut attempts = begin(&group, now, MINUTE).needing(Arc::new(needs));
+    assert_eq!(attempts.next(now, None), Step::Fail);
+    let message = &attempts.failure().message;
+    assert!(
+        message.ends_with("d9: is not in the region that the request asks for; and 20 more"),
+        "{message}"
+    );
+}
+
+#[test]
 fn full_deployments_are_passed_over_and_say_when_there_is_room() {
     let allowance = |rpm| Allowance { rpm: Some(rpm), ..Allowance::default() };
     let group = of([1, 2].map(|rpm| Facts { allowance: allowance(rpm), ..Facts::default() }));

@@ -99,12 +99,9 @@ pub(super) fn conversation(request: &ChatRequest, op: Op, cx: &mut EncodeCx<'_>)
     encoder.sampling(sampling, &plan, &mut body);
     encoder.delivery(delivery, &mut body);
     encoder.caching(cache);
-    if op == Op::CountTokens {
-        body = prompt_of(body);
-    }
     let memo = Memo { json_tool, custom_tools: custom::names(tooling), ..Memo::default() };
     let headers = headers(&encoder.betas, cx.asked)?;
-    finish(&body, encoder, (op, headers, memo))
+    finish(body, encoder, (op, headers, memo))
 }
 
 /// What counting tokens takes: the prompt, and nothing that bears on the answer only.
@@ -128,11 +125,12 @@ fn path(op: Op) -> String {
 }
 
 fn finish(
-    body: &Request<'_>,
+    body: Request<'_>,
     encoder: Encoder<'_, '_>,
     (op, headers, memo): (Op, HeaderMap, Memo),
 ) -> Result<WireRequest> {
-    let json = serde_json::to_vec(body).map_err(|error| {
+    let body = if op == Op::CountTokens { prompt_of(body) } else { body };
+    let json = serde_json::to_vec(&body).map_err(|error| {
         ApiError::new(ErrorKind::Internal, "the request cannot be written as JSON").with_source(error)
     })?;
     Ok(WireRequest {

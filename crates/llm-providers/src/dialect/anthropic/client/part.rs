@@ -195,7 +195,7 @@ impl<'r> Encoder<'r, '_> {
 
     fn reasoning(&mut self, reasoning: &'r Reasoning, at: At) -> Option<Block<'r>> {
         if !reasoning.is_readable_by(Dialect::Anthropic) {
-            self.changes.dropped(at.path(), "the thoughts are of another provider");
+            self.changes.dropped(at.path(), "the thoughts are sealed by another provider");
             return None;
         }
         let Reasoning { text, signature, redacted, origin: _, extra } = reasoning;

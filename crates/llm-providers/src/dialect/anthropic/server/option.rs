@@ -41,11 +41,8 @@ pub(super) fn output(
     if let Some(OutputConfig { effort: word, format: asked, extra: more }) = config {
         effort = word.as_ref().and_then(|word| known_effort(word.as_str()));
         left.effort = word.filter(|_| effort.is_none());
-        match asked.map(format) {
-            Some(Ok(read)) => schema = Some(read),
-            Some(Err(unknown)) => left.format = Some(unknown),
-            None => {}
-        }
+        schema = asked.as_ref().and_then(format);
+        left.format = asked.filter(|_| schema.is_none());
         left.extra = more;
     }
     let left_over = left.effort.is_some() || left.format.is_some() || !left.extra.is_empty();
@@ -53,11 +50,9 @@ pub(super) fn output(
     if schema.is_none() && left.format.is_none() {
         let older = extra.remove("output_format");
         let read = older.as_deref().and_then(|json| serde_json::from_str(json.get()).ok());
-        match read.map(format) {
-            Some(Ok(read)) => schema = Some(read),
-            // It stays as it came.
-            _ => keep(extra, "output_format", older.as_ref()),
-        }
+        schema = read.as_ref().and_then(format);
+        // What cannot be read stays as it came.
+        keep(extra, "output_format", older.as_ref().filter(|_| schema.is_none()));
     }
     (effort, schema)
 }
@@ -67,13 +62,13 @@ fn known_effort(word: &str) -> Option<Effort> {
     Effort::parse(word).filter(|effort| !matches!(effort, Effort::None | Effort::Minimal))
 }
 
-fn format(asked: OutputFormat<'_>) -> Result<Format, OutputFormat<'_>> {
-    let is_schema = asked.kind.as_ref().is_some_and(|kind| kind.as_str() == "json_schema");
-    if !is_schema || !asked.extra.is_empty() {
-        return Err(asked);
-    }
-    let schema = asked.schema.map(|schema| schema.0.into_owned());
-    Ok(Format::JsonSchema(JsonSchema { schema, ..JsonSchema::default() }))
+/// JSON by a schema; `None`: a form that is not known.
+fn format(asked: &OutputFormat<'_>) -> Option<Format> {
+    let OutputFormat { kind, schema, extra } = asked;
+    let is_schema = kind.as_ref().is_some_and(|kind| kind.as_str() == "json_schema");
+    let schema = schema.as_ref().map(|schema| schema.0.clone().into_owned());
+    let schema = JsonSchema { schema, ..JsonSchema::default() };
+    (is_schema && extra.is_empty()).then_some(Format::JsonSchema(schema))
 }
 
 /// `metadata.user_id`.

@@ -7,16 +7,21 @@
 //! - a signature or encrypted thoughts: `gateway:{dialect}:{text}`;
 //! - a part that has no block here: `redacted_thinking` with `gateway-part:{dialect}:{kind}:{json}`;
 //! - the signature of a call: behind its id, `{id}__thought__{signature}`, as other gateways have it,
-//!   because an id is what every client keeps. Base64 stands there in the letters that ids may have.
+//!   because an id is what every client keeps. It stands there in the letters that ids may have.
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use llm_types::chat::Opaque;
 use llm_types::{Dialect, RawValue};
 
 const TEXT: &str = "gateway:";
 const PART: &str = "gateway-part:";
+/// Before a signature that is base64, as other gateways have it.
 const IN_ID: &str = "__thought__";
+/// Before any other, as base64 of its bytes.
+const ANY_IN_ID: &str = "__thoughts__";
 
 /// What every text of this module but an id begins with.
 pub(in super::super) const MARK: &str = "gateway";
@@ -58,34 +63,46 @@ pub(super) fn part(data: &str) -> Option<Opaque> {
 
 /// The id of a call with the provider's signature over it.
 pub(super) fn signed_id(id: &str, signature: &str) -> String {
-    let mut out = format!("{id}{IN_ID}");
-    if signature.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte)) {
-        out.extend(signature.chars().filter(|c| *c != '=').map(|c| match c {
-            '+' => '-',
-            '/' => '_',
-            c => c,
-        }));
-    } else {
-        out.push_str(signature);
+    let letters: String = signature.chars().filter(|c| *c != '=').map(to_id).collect();
+    if restored(&letters).as_deref() == Some(signature) {
+        return format!("{id}{IN_ID}{letters}");
     }
-    out
+    format!("{id}{ANY_IN_ID}{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The id of a call, and the signature behind it.
 pub(super) fn split_id(id: &str) -> (&str, Option<String>) {
-    let Some((id, signature)) = id.split_once(IN_ID) else {
-        return (id, None);
-    };
-    if !signature.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-        return (id, Some(signature.to_owned()));
+    if let Some((id, letters)) = id.split_once(ANY_IN_ID) {
+        let bytes = URL_SAFE_NO_PAD.decode(letters).ok();
+        return (id, bytes.and_then(|bytes| String::from_utf8(bytes).ok()));
     }
-    let letters = signature.chars().map(|c| match c {
+    match id.split_once(IN_ID) {
+        // One that is in other letters was put there by someone else, as it is.
+        Some((id, letters)) => (id, restored(letters).or_else(|| Some(letters.to_owned()))),
+        None => (id, None),
+    }
+}
+
+fn to_id(c: char) -> char {
+    match c {
+        '+' => '-',
+        '/' => '_',
+        c => c,
+    }
+}
+
+/// Base64 of its letters in an id, with the padding that follows from the length.
+fn restored(letters: &str) -> Option<String> {
+    if !letters.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+        return None;
+    }
+    let padding = (4 - letters.len() % 4) % 4;
+    let base64 = letters.chars().map(|c| match c {
         '-' => '+',
         '_' => '/',
         c => c,
     });
-    let padding = (4 - signature.len() % 4) % 4;
-    (id, Some(letters.chain(std::iter::repeat_n('=', padding)).collect()))
+    Some(base64.chain(std::iter::repeat_n('=', padding)).collect())
 }
 
 #[cfg(test)]
@@ -120,15 +137,15 @@ mod tests {
 
     #[test]
     fn ids_carry_signatures() {
-        for signature in ["abcd", "ab+/cd==", "ab+/cd", "not base64!"] {
+        let signatures =
+            ["abcd", "ab+/cd==", "A+b/c===", "ab+/cd", "ab-_", "SIG_A", "", "not base64!", "größe", "=a="];
+        for signature in signatures {
             let id = signed_id("call_1", signature);
-            let (plain, read) = split_id(&id);
-            assert_eq!(plain, "call_1");
-            // Padding follows from the length.
-            let canonical = signature != "ab+/cd";
-            assert_eq!(read.as_deref() == Some(signature), canonical, "{signature}");
+            assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)), "{id}");
+            assert_eq!(split_id(&id), ("call_1", Some(signature.to_owned())), "{id}");
         }
-        assert!(signed_id("c", "ab+/cd==").bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+        assert_eq!(signed_id("c", "ab+/cd=="), "c__thought__ab-_cd");
         assert_eq!(split_id("call_1"), ("call_1", None));
+        assert_eq!(split_id("c__thought__ab+/cd=="), ("c", Some("ab+/cd==".to_owned())));
     }
 }

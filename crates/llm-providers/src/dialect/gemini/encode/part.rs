@@ -148,7 +148,9 @@ impl<'a> Turns<'a, '_, '_> {
         let Reasoning { text: words, signature, redacted, origin: _, extra } = reasoning;
         let readable = reasoning.is_readable_by(Dialect::Gemini);
         if signature.is_some() && !readable {
-            self.cx.changes.dropped(place.content(".signature"), "the signature is of another provider");
+            self.cx
+                .changes
+                .dropped(place.content(".signature"), "the thoughts are sealed by another provider");
         }
         let signature = signature.as_ref().filter(|_| readable);
         if redacted.is_some() {

@@ -1,9 +1,11 @@
 //! Turns of the conversation.
 //!
-//! One turn of the user may hold results of calls and words; the neutral form keeps the two apart.
+//! One turn of the user may hold results of calls and words; the neutral form keeps the two apart. Clients
+//! that had a stream send its chunks back as turns of their own: neighbours of one speaker are one message,
+//! and the pieces of thoughts that another provider signed are one thought again.
 
 use llm_types::chat::{Message, Part, Role, ToolResult};
-use llm_types::{ApiError, RawValue, Result, Str, wire_struct};
+use llm_types::{ApiError, Dialect, RawValue, Result, Str, wire_struct};
 
 use super::super::ids::Calls;
 use super::super::wire;
@@ -30,7 +32,7 @@ pub(super) fn turn(content: wire::Content<'_>, calls: &mut Calls, out: &mut Vec<
             return Err(ApiError::bad_request(message));
         }
     };
-    let first = out.len();
+    let mut any = false;
     for part in parts.unwrap_or_default() {
         let (role, part) = if part.function_response.is_some() {
             (Role::Tool, result(part, calls)?)
@@ -41,18 +43,39 @@ pub(super) fn turn(content: wire::Content<'_>, calls: &mut Calls, out: &mut Vec<
         } else {
             (role, spoken(part)?)
         };
-        match out.get_mut(first..).and_then(<[Message]>::last_mut) {
-            Some(message) if message.role == role => message.parts.push(part),
+        any = true;
+        match out.last_mut() {
+            Some(message) if message.role == role => push(&mut message.parts, part),
             _ => out.push(Message::new(role, [part])),
         }
     }
-    if out.len() == first {
+    if !any {
         out.push(Message::new(role, []));
     }
-    if let Some(message) = out.get_mut(first) {
-        message.extra = extra.to_extra();
+    if let Some(message) = out.last_mut() {
+        for (name, value) in extra.iter() {
+            message.extra.set(name, value.to_owned());
+        }
     }
     Ok(())
+}
+
+/// Adds a part. Thoughts come in pieces and their signature behind them: where it is another provider's, it
+/// covers them all.
+fn push(parts: &mut Vec<Part>, mut part: Part) {
+    if let Part::Reasoning(signed) = &mut part
+        && signed.signature.is_some()
+        && !signed.is_readable_by(Dialect::Gemini)
+    {
+        while let Some(Part::Reasoning(piece)) = parts.last()
+            && piece.signature.is_none()
+            && piece.redacted.is_none()
+        {
+            signed.text.insert_str(0, &piece.text);
+            parts.pop();
+        }
+    }
+    parts.push(part);
 }
 
 /// A part that somebody says: nobody but the model thinks.
@@ -73,7 +96,10 @@ fn result(part: wire::Part<'_>, calls: &mut Calls) -> Result<Part> {
     if name.is_empty() {
         return Err(ApiError::bad_request("a `functionResponse` has no name: name its function"));
     }
-    let call_id = calls.result(id.as_ref().map(Str::as_str), &name).unwrap_or_default();
+    let call = calls.result(id.as_ref().map(Str::as_str), &name);
+    // A result whose call is not there is told by its name.
+    let name = call.is_none().then_some(name);
+    let call_id = call.or_else(|| id.map(Str::into_string)).unwrap_or_default();
     let (text, is_error) = answer(response.as_ref().map(|json| &*json.0));
     let mut content = vec![Part::text(text)];
     for part in parts.unwrap_or_default() {
@@ -81,7 +107,7 @@ fn result(part: wire::Part<'_>, calls: &mut Calls) -> Result<Part> {
     }
     Ok(Part::ToolResult(ToolResult {
         call_id,
-        name: Some(name),
+        name,
         parts: content,
         is_error,
         cache: None,

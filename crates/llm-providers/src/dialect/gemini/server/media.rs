@@ -13,7 +13,7 @@ use super::super::wire;
 use super::seal;
 
 /// What sound is where nobody says it: what OpenAI's models speak too.
-const SOUND: &str = "audio/L16;codec=pcm;rate=24000";
+pub(super) const SOUND: &str = "audio/L16;codec=pcm;rate=24000";
 
 /// The parts that a part comes to; none for a source, which stands elsewhere. `upstream`: who answers.
 pub(super) fn parts(part: &Part, upstream: Option<Dialect>) -> Vec<wire::Part<'_>> {

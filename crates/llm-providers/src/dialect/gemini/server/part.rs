@@ -120,25 +120,26 @@ fn media(part: wire::Part<'_>) -> Result<Part> {
     let mut extra = extra.to_extra();
     keep(&mut extra, "videoMetadata", video_metadata.as_ref());
     keep(&mut extra, "thoughtSignature", thought_signature.as_ref());
-    let (media, kind, filename, more) = match (inline_data, file_data) {
+    let (media, kind, more) = match (inline_data, file_data) {
         (Some(blob), _) => {
             let wire::Blob { mime_type, data, extra } = blob;
             let media_type = mime_type.map(Str::into_string).unwrap_or_default();
             let data = standard(data.map(Str::into_string).unwrap_or_default());
-            (Media::Base64 { media_type: media_type.clone(), data }, media_type, None, extra)
+            (Media::Base64 { media_type: media_type.clone(), data }, media_type, extra)
         }
         (None, file) => {
             let wire::FileData { mime_type, file_uri, extra } = file.unwrap_or_default();
             let uri = file_uri.map(Str::into_string).unwrap_or_default();
-            (Media::Url(uri), mime_type.map(Str::into_string).unwrap_or_default(), None, extra)
+            (Media::Url(uri), mime_type.map(Str::into_string).unwrap_or_default(), extra)
         }
     };
     // `displayName` and its kind: of the data, kept beside it.
-    let filename: Option<String> = filename.or_else(|| name_of(&more));
+    let filename = name_of(&more);
     for (name, value) in more.iter().filter(|(name, _)| camel(name) != "displayName") {
         extra.set(name, value.to_owned());
     }
-    let media_type = Some(kind.clone()).filter(|kind| !kind.is_empty());
+    // Bytes say it themselves.
+    let media_type = matches!(media, Media::Url(_)).then(|| kind.clone()).filter(|kind| !kind.is_empty());
     if kind.starts_with("image/") {
         let detail = media_resolution.as_ref().and_then(detail);
         if detail.is_none() {

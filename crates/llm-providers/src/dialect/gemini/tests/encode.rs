@@ -127,7 +127,6 @@ fn address_and_headers() {
 }
 
 /// The contents sent for these messages, and the changes.
-
 pub(super) fn contents(messages: Vec<Message>, model: &str) -> (Value, Vec<String>) {
     let (mut body, changes) = send(ChatRequest::new(messages), model);
     (body["contents"].take(), changes)

@@ -9,8 +9,11 @@ mod option;
 mod property;
 mod recording;
 mod reply;
+mod server;
 mod stream;
 mod tool;
+mod vectors;
+mod written;
 
 use llm_types::chat::ChatRequest;
 use llm_types::{Call, Changes, ErrorKind, Op, ProviderSpec, RawValue, Reply, ReplyBuilder, Result};

@@ -10,38 +10,45 @@ use serde_json::{Value, json};
 use super::convert::normal;
 use super::*;
 
-struct Recording {
-    name: String,
-    request: Value,
-    response: Value,
+pub(super) struct Recording {
+    pub(super) name: String,
+    pub(super) request: Value,
+    pub(super) response: Value,
 }
 
 impl Recording {
-    fn model(&self) -> String {
+    pub(super) fn model(&self) -> String {
         let url = self.request["url"].as_str().unwrap();
         let (_, rest) = url.split_once("/models/").unwrap();
         rest.split(':').next().unwrap().to_owned()
     }
 
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.response["status"].as_u64().unwrap().try_into().unwrap()).unwrap()
     }
 }
 
 fn recordings() -> Vec<Recording> {
+    let out = recordings_of("generateContent", &["gemini", "vertex"]);
+    assert!(out.len() >= 20, "only {} recordings", out.len());
+    out
+}
+
+/// The recordings of an operation.
+pub(super) fn recordings_of(operation: &str, providers: &[&str]) -> Vec<Recording> {
     let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
         PathBuf::from,
     );
     let mut out = Vec::new();
-    for provider in ["gemini", "vertex"] {
+    for provider in providers {
         let folder = root.join(provider);
         let files = std::fs::read_dir(&folder)
             .unwrap_or_else(|error| panic!("set LLM_RECORDINGS: {}: {error}", folder.display()));
         for file in files {
             let path = file.unwrap().path();
             let mut all: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            if all["operation"] == "generateContent" {
+            if all["operation"] == operation {
                 let name = format!("{provider}/{}", path.file_stem().unwrap().to_string_lossy());
                 out.push(Recording {
                     name,
@@ -52,7 +59,6 @@ fn recordings() -> Vec<Recording> {
         }
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(out.len() >= 20, "only {} recordings", out.len());
     out
 }
 

@@ -261,14 +261,14 @@ fn replay<'a>(
         }
     }
     if writer.row.has(Q::ReplayReasoningDetails) {
+        if thoughts.iter().any(|one| !one.is_readable_by(Dialect::OpenaiChat)) {
+            writer
+                .dropped_because(&path.key("thinking_blocks"), "the thoughts are sealed by another provider");
+        }
         // The provider's own form, echoed by the client, is better than one put together anew.
         if extra.get("reasoning_details").is_none() {
-            let readable = thoughts.iter().filter(|one| one.is_readable_by(Dialect::OpenaiChat));
-            let details: Vec<Detail<'_>> = readable.map(|one| detail(one)).collect();
+            let details: Vec<Detail<'_>> = thoughts.iter().map(|one| detail(one)).collect();
             out.reasoning_details = Written::json(&details);
-            if sealed && thoughts.iter().any(|one| !one.is_readable_by(Dialect::OpenaiChat)) {
-                writer.dropped_because(&path.key("thinking_blocks"), "they are of another provider");
-            }
         }
         return;
     }
@@ -292,6 +292,9 @@ fn replay<'a>(
 
 fn detail(reasoning: &Reasoning) -> Detail<'_> {
     let Reasoning { text, signature, redacted, origin: _, extra: _ } = reasoning;
+    if !reasoning.is_readable_by(Dialect::OpenaiChat) {
+        return Detail { r#type: "reasoning.text", text: Some(text), signature: None, data: None };
+    }
     match redacted {
         Some(data) => Detail { r#type: "reasoning.encrypted", text: None, signature: None, data: Some(data) },
         None => {

@@ -75,47 +75,8 @@ pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
     })
 }
 
-/// Refuses what a chat model cannot be asked for.
-pub(super) fn portable(request: &ChatRequest) -> Result<()> {
-    let refuse = |name: &str, what: &str| {
-        let message = format!("{what} or ask a text model, e.g. one of a provider that has `/completions`");
-        Err(ApiError::bad_request(message).with_param(name).with_code("unsupported_parameter"))
-    };
-    let given = |name: &str| request.extra.get(name).map(RawValue::get);
-    if request.messages.is_empty() {
-        return match given("prompt") {
-            None => Err(ApiError::bad_request("`prompt` is missing: send the text to go on with")
-                .with_param("prompt")),
-            Some(json) if holds_tokens(json) => {
-                refuse("prompt", "`prompt` is tokens, which a chat model cannot read: send it as text,")
-            }
-            Some(json) if json.starts_with('[') => refuse(
-                "prompt",
-                "`prompt` is not one text, and a chat model answers one at a time: send a request for each,",
-            ),
-            Some(_) => Err(ApiError::bad_request("`prompt` must be a string or a list of strings or tokens")
-                .with_param("prompt")),
-        };
-    }
-    if given("suffix").is_some() {
-        return refuse("suffix", "a chat model cannot fill a gap before a `suffix`: leave it out,");
-    }
-    if given("echo").is_some() {
-        return refuse("echo", "a chat model cannot `echo` the prompt: put it before the answer yourself,");
-    }
-    Ok(())
-}
-
-/// Whether a list holds numbers, in it or one level below.
-fn holds_tokens(json: &str) -> bool {
-    let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(json) else { return false };
-    let first = list.first().map_or("", |value| value.get());
-    let number = |json: &str| json.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    number(first) || first.strip_prefix('[').is_some_and(|inner| number(inner.trim_start()))
-}
-
 /// One text: a string, or a list of one.
-fn text(json: &[u8]) -> Option<String> {
+pub(super) fn text(json: &[u8]) -> Option<String> {
     if let Ok(text) = serde_json::from_slice::<Str<'_>>(json) {
         return Some(text.into_string());
     }

@@ -1,5 +1,6 @@
 //! A client calls us.
 
+mod bound;
 mod decode;
 mod encode;
 mod stream;
@@ -29,8 +30,8 @@ impl ServerCodec for Server {
         }
     }
 
-    fn portable(&self, call: &Call) -> Result<()> {
-        call.conversation().map_or(Ok(()), decode::portable)
+    fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
+        bound::bound(head)
     }
 
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {

@@ -32,6 +32,7 @@ pub(super) fn request(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
         row: &row,
         changes: cx.changes,
         own: matches!(request.origin, None | Some(Dialect::OpenaiResponses)),
+        said: request.origin == Some(Dialect::OpenaiResponses),
     };
     let json = writer.request(request)?;
     let head = Head::scan(json)?;
@@ -49,6 +50,8 @@ pub(super) struct Writer<'r, 'a> {
     pub(super) changes: &'r mut Changes,
     /// Whether members that no field names are of this dialect, or for whoever answers.
     pub(super) own: bool,
+    /// Whether a client of this API wrote the request: what it left out has the API's own default.
+    pub(super) said: bool,
 }
 
 impl Writer<'_, '_> {
@@ -168,10 +171,12 @@ impl Writer<'_, '_> {
     fn delivery<'a>(&mut self, delivery: &'a Delivery, wire: &mut Request<'a>) {
         let Delivery { stream, include_usage, include_obfuscation, service_tier, store } = delivery;
         wire.service_tier = service_tier.as_ref().map(Str::from);
-        wire.store = Some(store.unwrap_or(false));
+        // A client of this API that says nothing has its exchange stored, and may rely on it.
+        wire.store = store.or((!self.said).then_some(false));
         // A model that takes no `reasoning` has none to encrypt, and says so with a 400.
-        let encrypts =
-            wire.store == Some(false) && !self.row.drops("reasoning") && !self.row.drops("include");
+        let encrypts = (self.said || wire.store == Some(false))
+            && !self.row.drops("reasoning")
+            && !self.row.drops("include");
         if encrypts {
             wire.include.get_or_insert_default().push(Str::from(option::ENCRYPTED));
         }

@@ -263,6 +263,8 @@ fn thoughts<'a>(writer: &mut Writer<'_, '_>, reasoning: &'a Reasoning, path: &Pa
             item.encrypted_content = Some(Str::from(data));
         }
         None if writer.replays() && !text.is_empty() => {}
+        // A client of this API sends back what its provider gave.
+        None if writer.said && origin.is_none() && sealed.is_none() && !text.is_empty() => {}
         None => {
             if !text.is_empty() && sealed.is_none() {
                 writer.dropped(path, "the Responses API takes back thoughts that it encrypted only");

@@ -97,7 +97,9 @@ impl Tap {
             name
         };
         match kind {
-            "response.created" | "response.in_progress" | "response.queued" => Seen::Quiet,
+            "response.created" | "response.in_progress" => Seen::Quiet,
+            // It works in the background: what more comes may take an hour, and must not be begun twice.
+            "response.queued" => Seen::Content,
             "response.output_item.added" => added(data),
             "response.content_part.added" | "response.reasoning_summary_part.added" => Seen::Quiet,
             "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {

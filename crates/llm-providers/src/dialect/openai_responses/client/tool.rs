@@ -65,7 +65,8 @@ fn tool<'a>(writer: &mut Writer<'_, '_>, tool: &'a Tool, path: &Path<'_>) -> Opt
                 description: description.as_ref().map(Str::from),
                 parameters: Some(parameters.as_deref().map_or_else(no_arguments, Raw::from)),
                 // Left out it would mean true here, and false everywhere else.
-                strict: Some(strict.unwrap_or(false)),
+                // Other APIs do not hold to the schema unless asked to, this one does.
+                strict: strict.or((!writer.said).then_some(false)),
                 extra: writer.extras(extra, path, &[]),
             }))
         }

@@ -37,6 +37,10 @@ pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
         .model
         .take()
         .ok_or_else(|| ApiError::bad_request("`model` is missing: name the model").with_param("model"))?;
+    let stored = [wire.previous_response_id.is_some(), wire.conversation.is_some(), wire.prompt.is_some()];
+    if wire.input.is_none() && !stored.contains(&true) {
+        return Err(ApiError::bad_request("`input` is missing: send the conversation").with_param("input"));
+    }
     let mut extra = wire.extra.to_extra();
     kept(&mut wire, &mut extra);
     let include = include(&mut wire, &mut extra);

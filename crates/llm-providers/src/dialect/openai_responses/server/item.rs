@@ -7,9 +7,7 @@
 use llm_types::chat::{Image, Media, Message, Opaque, Part, Role, Text, ToolCall, ToolCallKind, ToolResult};
 use llm_types::{Dialect, Members, Result, Str, wire_struct};
 
-use super::super::wire::{
-    CallOutput, CustomToolCall, FunctionCall, Input, Item, ItemReference, MessageItem, Raw,
-};
+use super::super::wire::{CallOutput, CustomToolCall, FunctionCall, Input, Item, MessageItem, Raw};
 use super::{part, reasoning};
 use crate::dialect::path::Path;
 
@@ -59,17 +57,16 @@ impl Turns {
             Item::FunctionCall(call) => {
                 let FunctionCall { kind: _, id, call_id, name, arguments, status: _, extra } = call;
                 let arguments = arguments.unwrap_or_default().0.into_owned();
-                self.call(call_id.or(id), name, arguments, (ToolCallKind::Function, &extra), path)?;
+                self.call((call_id.or(id), name), arguments, (ToolCallKind::Function, &extra), path)?;
             }
             Item::CustomCall(call) => {
                 let CustomToolCall { kind: _, id, call_id, name, input, status: _, extra } = call;
                 let input = input.unwrap_or_default().0.into_owned();
-                self.call(call_id.or(id), name, input, (ToolCallKind::Custom, &extra), path)?;
+                self.call((call_id.or(id), name), input, (ToolCallKind::Custom, &extra), path)?;
             }
             Item::FunctionOutput(output) | Item::CustomOutput(output) => self.output(output, path)?,
             Item::Reasoning(item) => reasoning::item(item, self),
             Item::Reference(reference) => {
-                let ItemReference { kind: _, id: _, extra: _ } = &reference;
                 if let Ok(json) = serde_json::value::to_raw_value(&reference) {
                     self.opaque("item_reference", Raw::from(json));
                 }
@@ -135,8 +132,7 @@ impl Turns {
 
     fn call(
         &mut self,
-        id: Option<Str<'_>>,
-        name: Option<Str<'_>>,
+        (id, name): (Option<Str<'_>>, Option<Str<'_>>),
         arguments: String,
         (kind, extra): (ToolCallKind, &Members<'_>),
         path: &Path<'_>,

@@ -56,6 +56,10 @@ impl ServerCodec for Server {
         Box::new(stream::Encoder::new(cx))
     }
 
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
         bound::bound(head)
     }
@@ -76,3 +80,6 @@ impl ServerCodec for Server {
         owner::kept(method, path)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use llm_types::chat::{Opaque, Part, Reasoning};
 use llm_types::{Dialect, RawValue};
 
 use super::super::seal::{self, Carried};
-use super::super::wire::{ReasoningItem, ReasoningText};
+use super::super::wire::{ReasoningItem, TextPart};
 use super::item::Turns;
 
 /// Reads one item into the model's turn.
@@ -29,7 +29,13 @@ pub(super) fn item(item: ReasoningItem<'_>, turns: &mut Turns) {
                 opaque(turns, Dialect::OpenaiResponses, "reasoning".to_owned(), json);
             }
         }
-        None => turns.model().parts.push(Part::Reasoning(thoughts)),
+        None => {
+            // The provider may know them by it.
+            if !id.is_empty() {
+                let _ = thoughts.extra.set_json("id", &id);
+            }
+            turns.model().parts.push(Part::Reasoning(thoughts));
+        }
         Some(sealed) => match Carried::read(sealed) {
             Some((dialect, carried)) => carry(turns, dialect, carried, thoughts),
             None => {
@@ -46,6 +52,7 @@ pub(super) fn item(item: ReasoningItem<'_>, turns: &mut Turns) {
 fn carry(turns: &mut Turns, dialect: Dialect, carried: Carried, mut thoughts: Reasoning) {
     thoughts.origin = Some(dialect);
     match carried {
+        Carried::Plain => turns.model().parts.push(Part::Reasoning(thoughts)),
         Carried::Thought { digest, signature } => {
             // A signature over other thoughts than these would be refused.
             if digest == seal::digest(&thoughts.text) {
@@ -71,7 +78,7 @@ fn opaque(turns: &mut Turns, dialect: Dialect, kind: String, json: Box<RawValue>
     turns.model().parts.push(Part::Opaque(Opaque { dialect, kind, json }));
 }
 
-fn text(texts: Option<Vec<ReasoningText<'_>>>, between: &str) -> String {
+fn text(texts: Option<Vec<TextPart<'_>>>, between: &str) -> String {
     let texts = texts.unwrap_or_default().into_iter().filter_map(|part| part.text);
     texts.map(|text| text.0.into_owned()).collect::<Vec<_>>().join(between)
 }

@@ -3,6 +3,8 @@
 //! OpenAI repeats the request in it, and its SDKs' types require some of that (`tools`, `tool_choice`,
 //! `parallel_tool_calls`), so these members are taken from the client's own bytes.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_types::{ApiError, Extra, Head, Start, Usage};
 use serde::Serialize;
@@ -55,6 +57,7 @@ pub(super) struct Frame {
     model: String,
     service_tier: Option<String>,
     request: Option<Head>,
+    owner: Option<Arc<str>>,
     /// Members of the provider's own Response object, which win over what the request says.
     extra: Extra,
 }
@@ -83,6 +86,7 @@ impl Frame {
             model: cx.model.clone(),
             service_tier: None,
             request,
+            owner: cx.owner.clone(),
             extra: Extra::default(),
         }
     }
@@ -150,7 +154,11 @@ impl Frame {
         for (name, default) in REPEATED {
             out.put_u8(b',');
             key(out, name);
-            out.put_slice(self.repeated(name).unwrap_or(default.as_bytes()));
+            let value = self.repeated(name).unwrap_or(default.as_bytes());
+            match self.marked(name, value) {
+                Some(marked) => json::value(out, &marked),
+                None => out.put_slice(value),
+            }
         }
         for (name, value) in self.extra.iter() {
             if !REPEATED.iter().any(|(repeated, _)| *repeated == name) {
@@ -164,6 +172,13 @@ impl Frame {
             Some(usage) => json::value(out, &usage::usage(usage)),
         }
         out.put_u8(b'}');
+    }
+
+    /// The id of the answer before this one, with its owner.
+    fn marked(&self, name: &str, value: &[u8]) -> Option<String> {
+        let owner = self.owner.as_deref().filter(|_| name == "previous_response_id")?;
+        let before: llm_types::Str<'_> = serde_json::from_slice(value).ok()?;
+        id::mark(before.as_str(), owner)
     }
 
     fn repeated(&self, name: &str) -> Option<&[u8]> {

@@ -12,7 +12,7 @@ fn non_zero(n: u64) -> Option<Count> {
     (n > 0).then_some(Count(n))
 }
 
-/// The wire form. Counts that OpenAI does not have are written only where there are any.
+/// The wire form. Those that its SDKs require are always there, others only where there are any.
 pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
     let Usage {
         input: _,
@@ -34,7 +34,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         input_tokens: count(usage.prompt_tokens()),
         input_tokens_details: Some(InputDetails {
             cached_tokens: count(cache_read),
-            cache_write_tokens: non_zero(usage.cache_write()),
+            cache_write_tokens: count(usage.cache_write()),
             audio_tokens: non_zero(input_audio),
             image_tokens: non_zero(input_image),
             ..InputDetails::default()

@@ -324,6 +324,7 @@ fn members_without_a_field_go_on_to_the_same_dialect_only() {
     let mut request = ChatRequest::new([Message::user("Hi")]);
     request.reasoning.effort = Some(Effort::Low);
     request.origin = Some(Dialect::OpenaiResponses);
+    request.delivery.store = Some(false);
     for (name, json) in [
         ("include", r#"["reasoning.encrypted_content","file_search_call.results"]"#),
         ("reasoning", r#"{"context":"all_turns"}"#),

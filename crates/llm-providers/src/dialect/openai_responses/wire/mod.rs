@@ -14,10 +14,7 @@ mod tool;
 pub(super) use crate::dialect::scalar::{Count, Lossy, Word};
 pub(super) use llm_types::{Raw, WireText as Text, by_kind};
 
-pub(super) use item::{
-    CallOutput, CustomToolCall, FunctionCall, Item, ItemReference, MessageItem, Parts, ReasoningItem,
-    ReasoningText,
-};
+pub(super) use item::{CallOutput, CustomToolCall, FunctionCall, Item, MessageItem, Parts, ReasoningItem};
 pub(super) use part::{
     Annotation, InputAudio, InputFile, InputImage, OutputText, Part, RefusalPart, Sound, TextPart, Token,
 };

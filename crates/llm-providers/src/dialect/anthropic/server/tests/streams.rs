@@ -383,14 +383,28 @@ fn read(dialect: Dialect, stream: &str) -> Reply {
 }
 
 /// What two readings of one answer must agree on.
-fn facts(reply: &Reply) -> (String, String, Vec<(String, Value)>, Option<FinishKind>, u64, u64) {
+#[derive(Debug, PartialEq)]
+struct Facts {
+    text: String,
+    reasoning: String,
+    calls: Vec<(String, Value)>,
+    finish: Option<FinishKind>,
+    tokens: (u64, u64),
+}
+
+fn facts(reply: &Reply) -> Facts {
     let calls = reply.tool_calls().map(|call| {
         let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
         (call.name.clone(), serde_json::from_str(arguments).unwrap_or(Value::Null))
     });
     let usage = reply.usage.clone().unwrap_or_default();
-    let (prompt, completion) = (usage.prompt_tokens(), usage.completion_tokens());
-    (reply.text(), reply.reasoning(), calls.collect(), reply.finish(), prompt, completion)
+    Facts {
+        text: reply.text(),
+        reasoning: reply.reasoning(),
+        calls: calls.collect(),
+        finish: reply.finish(),
+        tokens: (usage.prompt_tokens(), usage.completion_tokens()),
+    }
 }
 
 #[test]
@@ -412,11 +426,11 @@ fn recorded_streams_of_every_provider_keep_their_facts_wherever_they_are_cut() {
             gathered(&whole);
             let mut expect = facts(&read(dialect, stream));
             let got = facts(&read(Dialect::Anthropic, &whole));
-            if expect.3 == Some(FinishKind::Stop) && got.3 == Some(FinishKind::ContentFilter) {
+            if expect.finish == Some(FinishKind::Stop) && got.finish == Some(FinishKind::ContentFilter) {
                 // A refusal in words is told as one.
                 assert!(name.contains("refusal"), "{name}");
-                expect.3 = got.3;
-                expect.0.clone_from(&got.0);
+                expect.finish = got.finish;
+                expect.text.clone_from(&got.text);
             }
             assert_eq!(got, expect, "{name}");
             // Ids that are made here differ from one reading to the next.

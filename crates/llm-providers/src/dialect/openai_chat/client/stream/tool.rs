@@ -167,7 +167,7 @@ impl Calls {
         // What is said of the call before its arguments: some clients get it with the call's id.
         if let Some(part) = call.part {
             let signature = signature.map(|signature| Delta::Signature(Cow::Owned(signature)));
-            let extra = (!extra.is_empty()).then(|| Delta::Extra(Cow::Owned(extra)));
+            let extra = (!extra.is_empty()).then_some(Delta::Extra(Cow::Owned(extra)));
             for delta in signature.into_iter().chain(extra) {
                 if sink.event(Event::Delta { choice, part, delta }).is_break() {
                     return Flow::Break(());

@@ -4,6 +4,7 @@
 //! serves providers that send no deltas. The terminal event holds the whole answer again; of that only its
 //! end and its usage are read, unless nothing came before it.
 
+mod call;
 mod state;
 
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Start};
@@ -134,10 +135,12 @@ impl State {
                 items.said(Said::Thoughts, key(event.content_index), event.text, sink)
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                items.arguments(output, event.delta, sink)
+                items.calls().arguments(output, event.delta, sink)
             }
-            "response.function_call_arguments.done" => items.all_arguments(output, event.arguments, sink),
-            "response.custom_tool_call_input.done" => items.all_arguments(output, event.input, sink),
+            "response.function_call_arguments.done" => {
+                items.calls().all_arguments(output, event.arguments, sink)
+            }
+            "response.custom_tool_call_input.done" => items.calls().all_arguments(output, event.input, sink),
             kind @ ("response.completed"
             | "response.incomplete"
             | "response.failed"
@@ -195,7 +198,7 @@ impl State {
             return Ok(Flow::Break(()));
         }
         self.done = true;
-        let finish = reply::finish(status, facts.incomplete_details.as_ref(), self.items.calls());
+        let finish = reply::finish(status, facts.incomplete_details.as_ref(), self.items.called());
         Ok(sink.event(Event::Finish { choice: 0, finish }))
     }
 

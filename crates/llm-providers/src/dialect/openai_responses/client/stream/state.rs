@@ -6,19 +6,18 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::{LogProbs, Part, Reasoning, ToolCallKind};
+use llm_types::chat::{LogProbs, Part, Reasoning};
 use llm_types::{Delta, Event, EventSink, Extra, Flow, PartStart, Result, SurrogateCarry};
 
-use super::super::super::wire::{
-    self, CustomToolCall, FunctionCall, Item, MessageItem, OutputText, Parts, Raw, Text, Token,
-};
+use super::super::super::wire::{self, Item, MessageItem, OutputText, Parts, Raw, Text, Token};
 use super::super::content::{self, BETWEEN, Content};
 use super::super::error;
+use super::call::{CallHead, Calls, custom, function};
 use super::unread;
 use crate::replay::send_parts;
 
 /// The most items of one answer.
-const LIMIT: usize = 4096;
+pub(super) const LIMIT: usize = 4096;
 
 /// Where in the output a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub(super) struct Items {
     next: u32,
     /// The part that is open, unless calls are.
     open: Option<Open>,
-    calls: Vec<Call>,
+    calls: Calls,
     /// Texts of which something was said.
     said: Vec<(Said, Key)>,
     /// Items that have ended.
@@ -73,16 +72,8 @@ struct Open {
     cited: usize,
 }
 
-#[derive(Debug)]
-struct Call {
-    item: u32,
-    part: u32,
-    carry: SurrogateCarry,
-    begun: bool,
-    open: bool,
-}
-
-const GO_ON: Flow = Flow::Continue(());
+/// The sink takes more.
+pub(super) const GO_ON: Flow = Flow::Continue(());
 
 impl Items {
     /// Whether nothing came so far.
@@ -96,13 +87,13 @@ impl Items {
     }
 
     /// Whether tools of the caller are called.
-    pub(super) fn calls(&self) -> bool {
-        self.called
+    pub(super) fn called(&self) -> bool {
+        self.called || !self.calls.is_empty()
     }
 
     /// Notes that an answer in one piece calls tools.
     pub(super) fn note_call(&mut self, called: bool) {
-        self.called |= called;
+        self.called = called;
     }
 
     /// An item begins. Only a call is told at once: what it calls is known.
@@ -123,34 +114,14 @@ impl Items {
     }
 
     fn begin_call(&mut self, index: u32, head: CallHead<'_>, sink: &mut dyn EventSink) -> Result<Flow> {
-        if self.calls.iter().any(|call| call.item == index) {
+        if self.calls.knows(index) {
             return Ok(GO_ON);
-        }
-        if self.calls.len() >= LIMIT {
-            return Err(error::format("the upstream's stream has more than 4096 calls"));
         }
         if self.end_open(sink).is_break() {
             return Ok(Flow::Break(()));
         }
-        self.called = true;
         let part = self.number();
-        self.calls.push(Call {
-            item: index,
-            part,
-            carry: SurrogateCarry::default(),
-            begun: false,
-            open: true,
-        });
-        let CallHead { id, name, kind, extra, arguments } = head;
-        let start = PartStart::ToolCall { id, name, kind };
-        if sink.event(Event::PartStart { choice: 0, part, start }).is_break() {
-            return Ok(Flow::Break(()));
-        }
-        if !extra.is_empty() && delta(part, Delta::Extra(Cow::Owned(extra)), sink).is_break() {
-            return Ok(Flow::Break(()));
-        }
-        // Arguments that are there already are not repeated by deltas.
-        self.arguments(index, arguments, sink)
+        self.calls.begin(index, part, head, sink)
     }
 
     fn number(&mut self) -> u32 {
@@ -159,39 +130,9 @@ impl Items {
         number
     }
 
-    /// More arguments of a call.
-    pub(super) fn arguments(
-        &mut self,
-        index: u32,
-        more: Option<Text<'_>>,
-        sink: &mut dyn EventSink,
-    ) -> Result<Flow> {
-        let Some(more) = more.filter(|more| !more.0.is_empty()) else {
-            return Ok(GO_ON);
-        };
-        let Some(call) = self.calls.iter_mut().find(|call| call.item == index) else {
-            return Err(error::format("the upstream's stream holds arguments of a call that has not begun"));
-        };
-        if !call.open {
-            return Err(error::format("the upstream's stream goes on with a call that has ended"));
-        }
-        call.begun = true;
-        let text = call.carry.join(more.0);
-        let part = call.part;
-        Ok(if text.is_empty() { GO_ON } else { delta(part, Delta::ToolArgs(text), sink) })
-    }
-
-    /// All arguments of a call, in case no deltas came.
-    pub(super) fn all_arguments(
-        &mut self,
-        index: u32,
-        all: Option<Text<'_>>,
-        sink: &mut dyn EventSink,
-    ) -> Result<Flow> {
-        match self.calls.iter().find(|call| call.item == index) {
-            Some(call) if !call.begun && call.open => self.arguments(index, all, sink),
-            _ => Ok(GO_ON),
-        }
+    /// The calls.
+    pub(super) fn calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
     /// More of a text.
@@ -447,14 +388,11 @@ impl Items {
 
     fn call(&mut self, index: u32, head: CallHead<'_>, sink: &mut dyn EventSink) -> Result<Flow> {
         let all = head.arguments.clone();
-        if self.begin_call(index, head, sink)?.is_break() || self.all_arguments(index, all, sink)?.is_break()
-        {
+        let begun = self.begin_call(index, head, sink)?.is_break();
+        if begun || self.calls.all_arguments(index, all, sink)?.is_break() {
             return Ok(Flow::Break(()));
         }
-        match self.calls.iter_mut().find(|call| call.item == index) {
-            Some(call) => Ok(call.end(sink)),
-            None => Ok(GO_ON),
-        }
+        Ok(self.calls.end(index, sink))
     }
 
     /// An item that comes whole.
@@ -489,62 +427,11 @@ impl Items {
     /// Ends every part that is open.
     pub(super) fn close(&mut self, sink: &mut dyn EventSink) -> Flow {
         self.end_open(sink)?;
-        for call in &mut self.calls {
-            call.end(sink)?;
-        }
-        GO_ON
+        self.calls.close(sink)
     }
 }
 
-impl Call {
-    fn end(&mut self, sink: &mut dyn EventSink) -> Flow {
-        if !self.open {
-            return GO_ON;
-        }
-        self.open = false;
-        let left = self.carry.finish();
-        if !left.is_empty() {
-            delta(self.part, Delta::ToolArgs(left.into()), sink)?;
-        }
-        sink.event(Event::PartEnd { choice: 0, part: self.part })
-    }
-}
-
-fn delta(part: u32, delta: Delta<'_>, sink: &mut dyn EventSink) -> Flow {
+/// A piece of a part.
+pub(super) fn delta(part: u32, delta: Delta<'_>, sink: &mut dyn EventSink) -> Flow {
     sink.event(Event::Delta { choice: 0, part, delta })
-}
-
-/// What is known of a call at its start.
-struct CallHead<'a> {
-    id: Cow<'a, str>,
-    name: Cow<'a, str>,
-    kind: ToolCallKind,
-    extra: Extra,
-    arguments: Option<Text<'a>>,
-}
-
-fn function(call: FunctionCall<'_>) -> CallHead<'_> {
-    let FunctionCall { kind: _, id: _, call_id, name, arguments, status: _, extra } = call;
-    CallHead {
-        id: call_id.unwrap_or_default().0,
-        name: name.unwrap_or_default().0,
-        kind: ToolCallKind::Function,
-        extra: extra.to_extra(),
-        arguments: arguments.map(whole),
-    }
-}
-
-fn custom(call: CustomToolCall<'_>) -> CallHead<'_> {
-    let CustomToolCall { kind: _, id: _, call_id, name, input, status: _, extra } = call;
-    CallHead {
-        id: call_id.unwrap_or_default().0,
-        name: name.unwrap_or_default().0,
-        kind: ToolCallKind::Custom,
-        extra: extra.to_extra(),
-        arguments: input.map(whole),
-    }
-}
-
-fn whole(text: wire::Lossy<'_>) -> Text<'static> {
-    Text::from(text.0.into_owned())
 }

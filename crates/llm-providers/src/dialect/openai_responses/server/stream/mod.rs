@@ -38,6 +38,8 @@ pub(super) struct Encoder {
     open: Option<usize>,
     /// An item that got everything but was not reported as done.
     ending: Option<usize>,
+    /// The upstream's own id of the next item.
+    own_id: Option<String>,
     gathered: usize,
     usage: Option<Usage>,
     finish: Option<FinishKind>,
@@ -94,6 +96,7 @@ impl Encoder {
             parts: Vec::new(),
             open: None,
             ending: None,
+            own_id: None,
             gathered: 0,
             usage: None,
             finish: None,
@@ -140,7 +143,8 @@ impl Encoder {
         self.close(Status::Completed);
         self.begin();
         let index = self.items.len();
-        let id = format!("{prefix}_{}{index:02x}", self.frame.stem());
+        let id = self.own_id.take();
+        let id = id.unwrap_or_else(|| format!("{prefix}_{}{index:02x}", self.frame.stem()));
         self.items.push(Item { id, status: Status::InProgress, body });
         if let Some(item) = self.items.get(index) {
             self.wire.event("response.output_item.added", |out| {
@@ -308,6 +312,18 @@ impl Encoder {
         self.ended = true;
     }
 
+    /// The event of a response that failed.
+    fn failed(&mut self, error: &ApiError) {
+        let stage =
+            Stage { status: "failed", error: Some(error), incomplete: None, usage: self.usage.as_ref() };
+        let mut object = BytesMut::new();
+        self.object(&mut object, &stage);
+        self.wire.event("response.failed", |out| {
+            key(out, "response");
+            out.put_slice(&object);
+        });
+    }
+
     /// Counts what is kept.
     ///
     /// Past the limit the answer ends with an error: its closing events could not repeat it.
@@ -374,20 +390,14 @@ impl StreamEncoder for Encoder {
     }
 
     /// `response.failed` for clients that follow the response, `error` for the SDKs, which raise it: the
-    /// Python one looks for a member `error`, the Node one for the event's name.
+    /// Python one looks for a member `error`, the Node one for the event's name. Before a response has begun
+    /// the SDKs take nothing but the second.
     fn fail(&mut self, error: &ApiError) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         if self.started {
-            let stage =
-                Stage { status: "failed", error: Some(error), incomplete: None, usage: self.usage.as_ref() };
-            let mut object = BytesMut::new();
-            self.object(&mut object, &stage);
-            self.wire.event("response.failed", |out| {
-                key(out, "response");
-                out.put_slice(&object);
-            });
+            self.failed(error);
         }
         let message = error.to_string();
         self.wire.event("error", |out| {
@@ -399,6 +409,9 @@ impl StreamEncoder for Encoder {
             out.put_u8(b',');
             member(out, "error", &error::inner(error, &message));
         });
+        if !self.started {
+            self.failed(error);
+        }
     }
 }
 
@@ -406,6 +419,3 @@ impl StreamEncoder for Encoder {
 fn raw(value: &impl serde::Serialize) -> Option<Box<llm_types::RawValue>> {
     serde_json::value::to_raw_value(value).ok()
 }
-
-#[cfg(test)]
-mod tests;

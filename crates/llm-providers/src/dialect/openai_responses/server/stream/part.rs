@@ -350,15 +350,20 @@ impl Encoder {
         self.parts.retain(|part| part.number != number);
     }
 
-    /// Thoughts that a provider of this dialect encrypted, with the id under which it knows them.
+    /// Thoughts that a provider of this dialect encrypted, with the id under which it knows them. An item that
+    /// was announced under another id keeps that one, and the provider's goes with the data.
     fn own_seal(&mut self, number: u32, text: &str) -> Flow {
         let (id, data) = read_own(text);
+        let announced = self.part(number).and_then(|part| part.item).is_some() && !self.wire.silent;
+        if !announced {
+            self.own_id = Some(id.to_owned()).filter(|id| !id.is_empty());
+        }
         if let Some(thoughts) = self.thoughts(number) {
-            thoughts.encrypted = Some(data.to_owned());
+            thoughts.encrypted = Some(if announced { text } else { data }.to_owned());
         }
         let item = self.part(number).and_then(|part| part.item).and_then(|index| self.items.get_mut(index));
-        if let Some(item) = item.filter(|_| !id.is_empty()) {
-            id.clone_into(&mut item.id);
+        if let (Some(item), Some(id)) = (item, self.own_id.take()) {
+            item.id = id;
         }
         Flow::Continue(())
     }
@@ -378,6 +383,12 @@ impl Encoder {
             }
         }
         let Some(index) = self.part(number).and_then(|part| part.item) else { return };
+        if let (Some(thoughts), Some(dialect)) = (self.thoughts(number), upstream)
+            && dialect != Dialect::OpenaiResponses
+        {
+            // Told apart from thoughts of this API's providers, which could not take them for their own.
+            thoughts.encrypted.get_or_insert_with(|| Carried::Plain.write(dialect));
+        }
         self.close_summary(index);
         self.open = None;
         self.ending = Some(index);

@@ -4,20 +4,19 @@
 //! answer ended waits for the end of the stream, because its counts stand beside it. The chunks are
 //! server-sent events, or the elements of one JSON array.
 
+mod part;
+
 use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_types::chat::ToolCallKind;
-use llm_types::{
-    ApiError, Delta, Dialect, Event, EventSink, Extra, Finish, Flow, Members, PartStart, Start, Str, Usage,
-};
+use llm_types::{ApiError, Dialect, Event, EventSink, Extra, Finish, Flow, Members, Start, Str, Usage};
 use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::super::wire::{self, Word};
 use super::ground::{Grounds, is_told};
-use super::media::{self, sealed};
-use super::{encode, error, usage};
+use super::{encode, error, media, usage};
 use crate::codec::{ReplyCx, ReplyForm, StreamEncoder};
 use crate::frame::SseFrames;
 
@@ -65,9 +64,23 @@ struct Open {
 enum Kind {
     Text,
     Reasoning,
-    Call { id: String, name: String, kind: ToolCallKind, arguments: String, signature: Option<String> },
-    Image { media_type: String, data: String, extra: Extra },
-    Audio { media_type: String },
+    Call {
+        id: String,
+        name: String,
+        kind: ToolCallKind,
+        arguments: String,
+        signature: Option<String>,
+    },
+    Image {
+        media_type: String,
+        data: String,
+        extra: Extra,
+    },
+    /// Where this dialect answers, the media type comes behind the first data, which waits for it.
+    Audio {
+        media_type: Option<String>,
+        held: String,
+    },
     Other,
 }
 
@@ -158,168 +171,6 @@ impl Encoder {
         self.choices.len() - 1
     }
 
-    fn open(&mut self, at: usize, number: u32) -> Option<&mut Open> {
-        self.choices.get_mut(at)?.open.iter_mut().rev().find(|open| open.number == number)
-    }
-
-    fn part_start(&mut self, index: u32, number: u32, start: PartStart<'_>) {
-        let at = self.choice(index);
-        let kind = match start {
-            PartStart::Text | PartStart::Refusal => {
-                if let Some(choice) = self.choices.get_mut(at) {
-                    choice.before += choice.text.len();
-                    choice.text.clear();
-                }
-                Kind::Text
-            }
-            PartStart::Reasoning => Kind::Reasoning,
-            PartStart::ToolCall { id, name, kind } => Kind::Call {
-                id: id.into_owned(),
-                name: name.into_owned(),
-                kind,
-                arguments: String::new(),
-                signature: None,
-            },
-            PartStart::Audio { id: _ } => {
-                Kind::Audio { media_type: media::sound_type(&Extra::default(), None).into_owned() }
-            }
-            PartStart::Image { media_type } => Kind::Image {
-                media_type: media_type.into_owned(),
-                data: String::new(),
-                extra: Extra::default(),
-            },
-            PartStart::Opaque(opaque) => {
-                self.wire_part(at, &media::opaque(&opaque));
-                Kind::Other
-            }
-        };
-        if let Some(choice) = self.choices.get_mut(at) {
-            choice.open.push(Open { number, kind });
-        }
-    }
-
-    fn part_delta(&mut self, index: u32, number: u32, delta: Delta<'_>) {
-        let at = self.choice(index);
-        match delta {
-            Delta::Text(text) | Delta::Refusal(text) | Delta::Transcript(text) if !text.is_empty() => {
-                if let Some(choice) = self.choices.get_mut(at)
-                    && choice.text.len() < GATHER_LIMIT
-                {
-                    choice.text.push_str(&text);
-                }
-                self.part(at, |out| {
-                    out.put_slice(b"{\"text\":");
-                    json(out, &*text);
-                    out.put_u8(b'}');
-                });
-            }
-            Delta::Reasoning(text) if !text.is_empty() => self.part(at, |out| {
-                out.put_slice(b"{\"text\":");
-                json(out, &*text);
-                out.put_slice(b",\"thought\":true}");
-            }),
-            Delta::ToolArgs(more) => {
-                if let Some(Kind::Call { arguments, .. }) = self.open(at, number).map(|open| &mut open.kind) {
-                    push(arguments, &more);
-                }
-            }
-            Delta::Signature(text) => self.signature(at, number, &text),
-            Delta::Redacted(data) => self.mark(at, sealed(self.cx.upstream, media::Delta::Redacted(&data))),
-            Delta::Data(more) => self.data(at, number, &more),
-            Delta::Citation(citation) => {
-                if let Some(Choice { grounds, text, before, .. }) = self.choices.get_mut(at) {
-                    grounds.cite(&citation, text, *before);
-                }
-            }
-            Delta::LogProbs(log_probs) => self.log_probs(at, &encode::log_probs(&log_probs)),
-            Delta::Extra(extra) => self.extra(at, number, &extra),
-            Delta::Text(_)
-            | Delta::Refusal(_)
-            | Delta::Transcript(_)
-            | Delta::Reasoning(_)
-            | Delta::ExpiresAt(_) => {}
-        }
-    }
-
-    /// An empty thought that carries what other providers sign or encrypt.
-    fn mark(&mut self, at: usize, signature: String) {
-        let mut part = media::text("");
-        part.thought = Some(true);
-        part.thought_signature = Some(Str::from(signature));
-        self.wire_part(at, &part);
-    }
-
-    fn signature(&mut self, at: usize, number: u32, text: &str) {
-        let upstream = self.cx.upstream;
-        match self.open(at, number).map(|open| &mut open.kind) {
-            Some(Kind::Call { signature, .. }) => {
-                signature.get_or_insert_with(String::new).push_str(text);
-            }
-            Some(Kind::Reasoning) => self.mark(at, sealed(upstream, media::Delta::Signature(text))),
-            _ => {
-                let mut part = media::text("");
-                part.thought_signature = Some(Str::from(text.to_owned()));
-                self.wire_part(at, &part);
-            }
-        }
-    }
-
-    fn data(&mut self, at: usize, number: u32, more: &str) {
-        match self.open(at, number).map(|open| &mut open.kind) {
-            Some(Kind::Image { data, .. }) => push(data, more),
-            Some(Kind::Audio { media_type }) => {
-                let kind = media_type.clone();
-                self.wire_part(at, &media::inline(&kind, Str::from(more.to_owned())));
-            }
-            _ => {}
-        }
-    }
-
-    fn log_probs(&mut self, at: usize, log_probs: &wire::Logprobs<'_>) {
-        if let Some(choice) = self.choices.get_mut(at) {
-            // Whatever was read from JSON can be written as such.
-            let _ = choice.members.set_json("logprobsResult", log_probs);
-        }
-        self.part(at, |out| out.put_slice(b"{\"text\":\"\"}"));
-    }
-
-    /// Members of a part that no delta names: those of this dialect are understood.
-    fn extra(&mut self, at: usize, number: u32, members: &Extra) {
-        if self.cx.upstream != Some(Dialect::Gemini) {
-            return;
-        }
-        match self.open(at, number).map(|open| &mut open.kind) {
-            Some(Kind::Audio { media_type }) => *media_type = media::sound_type(members, None).into_owned(),
-            Some(Kind::Image { extra, .. }) => extra.clone_from(members),
-            Some(Kind::Text) => {
-                let mut part = media::text("");
-                part.extra = members.members();
-                self.wire_part(at, &part);
-            }
-            _ => {}
-        }
-    }
-
-    /// What has no deltas goes out at its end.
-    fn part_end(&mut self, index: u32, number: u32) {
-        let at = self.choice(index);
-        let Some(choice) = self.choices.get_mut(at) else { return };
-        let Some(place) = choice.open.iter().position(|open| open.number == number) else { return };
-        match choice.open.remove(place).kind {
-            Kind::Call { id, name, kind, arguments, signature } => {
-                let mut part = media::call(&id, &name, kind, &arguments);
-                part.thought_signature = signature.as_ref().map(Str::from);
-                self.wire_part(at, &part);
-            }
-            Kind::Image { media_type, data, extra } => {
-                let mut part = media::inline(&media_type, Str::from(data));
-                part.extra = extra.members();
-                self.wire_part(at, &part);
-            }
-            Kind::Text | Kind::Reasoning | Kind::Audio { .. } | Kind::Other => {}
-        }
-    }
-
     fn opaque(&mut self, index: Option<u32>, members: &Extra) {
         let into = match index {
             None => &mut self.members,
@@ -390,12 +241,6 @@ fn ended<'a>(choice: &'a Choice, grounds: Option<&'a llm_types::RawValue>) -> wi
         grounding_metadata: grounds,
         extra,
         ..wire::Candidate::default()
-    }
-}
-
-fn push(into: &mut String, more: &str) {
-    if into.len().saturating_add(more.len()) <= GATHER_LIMIT {
-        into.push_str(more);
     }
 }
 

@@ -1,0 +1,168 @@
+//! What a provider keeps under an id: read, cancelled and deleted there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use llm_providers::codec::{Kept, Memo, ReplyForm, ServerCodec, WireRequest};
+use llm_providers::dialect;
+use llm_providers::target::Target;
+use llm_providers::transport::{RequestBody, collect};
+use llm_types::{ApiError, Changes, ErrorKind, Op, Origin, Result, Segments};
+use tokio::time::timeout;
+
+use crate::auth::{authenticate, without_key};
+use crate::body::ClientBody;
+use crate::dispatch::is_stream;
+use crate::exchange::{Exchange, Parts, read_preamble};
+use crate::front::Front;
+use crate::gateway::Gateway;
+use crate::owner::Owner;
+use crate::relay::{Relay, UsageEvent};
+use crate::respond::{self, Failed, Labels, Served};
+use crate::snapshot::Snapshot;
+use crate::ticket::Ticket;
+
+/// The largest whole answer that is read, in bytes.
+const REPLY_LIMIT: usize = 256 * 1024 * 1024;
+/// The most that is read of an error's body, in bytes.
+const ERROR_LIMIT: usize = 1024 * 1024;
+
+/// A call about something that is kept.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) front: &'static Front,
+    pub(crate) codec: &'static dyn ServerCodec,
+    pub(crate) kept: Kept,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) started: Instant,
+}
+
+impl Lookup {
+    /// Asks whoever made it.
+    ///
+    /// # Errors
+    /// 404 when nobody here can have made it; whatever the provider says.
+    pub(crate) async fn run<B>(self, request: &Request<B>) -> Result<Response<ClientBody>, Failed> {
+        authenticate(request.headers(), request.uri().query(), self.snapshot.master_key.as_ref())?;
+        let running = self.gateway.enter(self.snapshot.max_in_flight)?;
+        let owner = self.owner()?.clone();
+        let target = owner.deployment.target.target(Some("*"))?;
+        let labels = owner.deployment.target.labels.clone();
+        let query = request.uri().query().and_then(without_key);
+        let asked = (request.method().clone(), query.as_deref());
+        let answer = self.ask(&owner, &target, asked).await;
+        drop(running);
+        answer.map_err(|mut error| {
+            target.conceal(&mut error);
+            if error.origin == Origin::Upstream && error.provider.is_none() {
+                error.provider = Some(owner.deployment.target.provider.to_string());
+            }
+            Failed::at(error, target.model(), labels, 1)
+        })
+    }
+
+    fn owner(&self) -> Result<&Owner> {
+        let keepers = self.snapshot.owners.speaking(self.front.dialect);
+        let owner = match (&self.kept.owner, keepers) {
+            (Some(word), Some(keepers)) => keepers.find(word),
+            (None, Some(keepers)) => keepers.only(),
+            (_, None) => None,
+        };
+        owner.ok_or_else(|| {
+            let message = format!(
+                "nothing is kept under `{}`: no deployment of this gateway can have made it, or its id does \
+                 not say which",
+                self.kept.id
+            );
+            ApiError::new(ErrorKind::NotFound, message).with_param("id").with_code("not_found")
+        })
+    }
+
+    async fn ask(
+        &self,
+        owner: &Owner,
+        target: &Arc<Target>,
+        (method, query): (Method, Option<&str>),
+    ) -> Result<Response<ClientBody>> {
+        let codec = dialect::client(self.front.dialect)
+            .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this dialect is not called"))?;
+        let path = match query {
+            Some(query) => format!("{}?{query}", self.kept.path),
+            None => self.kept.path.clone(),
+        };
+        let wire = WireRequest {
+            method,
+            path,
+            headers: HeaderMap::new(),
+            body: Segments::default(),
+            memo: Memo::default(),
+        };
+        let request = target.request(wire)?.map(RequestBody::from);
+        let bound = self.snapshot.request_timeout;
+        let mut ticket = Ticket::new(Arc::clone(&self.request_id), self.gateway.ledger());
+        ticket.sent();
+        let in_flight = owner.deployment.stats.begin();
+        let late = |_| ApiError::upstream(ErrorKind::Timeout, "the upstream did not answer in time");
+        let asked = Instant::now();
+        let head = timeout(bound, self.gateway.transport().send(request)).await.map_err(late)??;
+        let (head, mut upstream) = head.into_parts();
+        if !head.status.is_success() {
+            let body = timeout(bound, collect(upstream, ERROR_LIMIT)).await.map_err(late)??;
+            return Err(codec.decode_error(head.status, &head.headers, &body));
+        }
+        let keepers = self.snapshot.owners.speaking(self.front.dialect);
+        let word = keepers.and_then(|keepers| keepers.word(&owner.deployment));
+        if is_stream(&head.headers) && head.headers.contains_key(CONTENT_TYPE) {
+            let mut relay = Relay::pass(codec.stream_tap(Op::Chat), UsageEvent::Wanted);
+            if let Some(word) = word {
+                relay = relay.marked(self.codec, word);
+            }
+            read_preamble(&mut upstream, &mut relay, bound).await?;
+            let exchange = Exchange::new(
+                upstream,
+                Parts {
+                    relay,
+                    ticket,
+                    deadline: (self.started + bound).into(),
+                    front: self.codec,
+                    tasks: self.gateway.tasks().clone(),
+                    request_id: Arc::clone(&self.request_id),
+                    in_flight: Some(in_flight),
+                    target: Arc::clone(target),
+                    stop: self.gateway.stop().clone(),
+                },
+            );
+            let response =
+                respond::stream(ClientBody::stream(Box::new(exchange)), self.codec, ReplyForm::Usual);
+            return Ok(self.served(response, target, &owner.deployment.target.labels, asked));
+        }
+        let body = timeout(bound, collect(upstream, REPLY_LIMIT)).await.map_err(late)??;
+        ticket.settle(None);
+        let marked = word.and_then(|word| self.codec.mark(&body, &word));
+        let response = respond::json(StatusCode::OK, marked.unwrap_or(body));
+        Ok(self.served(response, target, &owner.deployment.target.labels, asked))
+    }
+
+    fn served(
+        &self,
+        mut response: Response<ClientBody>,
+        target: &Target,
+        labels: &Labels,
+        asked: Instant,
+    ) -> Response<ClientBody> {
+        let upstream = asked.elapsed();
+        let served = Served {
+            model: target.model(),
+            labels,
+            attempts: 1,
+            changes: &Changes::default(),
+            overhead: self.started.elapsed().saturating_sub(upstream),
+        };
+        served.write(response.headers_mut());
+        response
+    }
+}

@@ -1,0 +1,163 @@
+//! Who made an answer that its provider keeps.
+//!
+//! Some dialects keep answers under ids, to be gone on from, polled or deleted. Only the account that made one
+//! knows it, so a request that names such an id goes there and nowhere else. Where several accounts keep
+//! answers, the ids that clients get carry a word for the deployment that answered; with one account they
+//! stay as they are, and so does every byte around them.
+//!
+//! The word is a hash of the deployment's id, so that it outlives a restart and a new key. What counts when it
+//! comes back is the account behind that deployment: another model of it knows the answer as well.
+
+use std::sync::Arc;
+
+use llm_router::{Deployment, Group, Router};
+use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
+use sha2::{Digest, Sha256};
+
+use crate::backend::Backend;
+use crate::front;
+
+/// The deployments that keep answers, by dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Owners(Vec<Keepers>);
+
+/// The deployments that keep answers of one dialect.
+#[derive(Debug)]
+pub(crate) struct Keepers {
+    dialect: Dialect,
+    owners: Vec<Owner>,
+    /// Whether ids have to say who made them.
+    several: bool,
+}
+
+/// A deployment that keeps answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    /// Its word in ids.
+    pub(crate) word: Arc<str>,
+    /// The account behind it.
+    account: u64,
+    pub(crate) deployment: Arc<Deployment<Backend>>,
+}
+
+impl Owners {
+    /// Who keeps answers among all deployments that can be called.
+    pub(crate) fn of(router: &Router<Backend>) -> Self {
+        Self(front::keeping().map(|dialect| Keepers::of(router, dialect)).collect())
+    }
+
+    /// Who keeps answers of this dialect.
+    pub(crate) fn speaking(&self, dialect: Dialect) -> Option<&Keepers> {
+        self.0.iter().find(|keepers| keepers.dialect == dialect)
+    }
+}
+
+impl Keepers {
+    fn of(router: &Router<Backend>, dialect: Dialect) -> Self {
+        let deployments = router.groups().flat_map(|group| group.deployments.iter());
+        let owners: Vec<Owner> = deployments
+            .filter(|deployment| speaks(deployment, None, dialect))
+            .filter_map(|deployment| {
+                let account = deployment.target.account()?;
+                Some(Owner { word: word(&deployment.id), account, deployment: Arc::clone(deployment) })
+            })
+            .collect();
+        let first = owners.first().map(|owner| owner.account);
+        let several = owners.iter().any(|owner| Some(owner.account) != first);
+        Self { dialect, owners, several }
+    }
+
+    /// The word that ids of this deployment's answers carry; `None`: they stay as they are.
+    pub(crate) fn word(&self, deployment: &Deployment<Backend>) -> Option<Arc<str>> {
+        if !self.several {
+            return None;
+        }
+        let owner = self.owners.iter().find(|owner| owner.deployment.id == deployment.id)?;
+        Some(Arc::clone(&owner.word))
+    }
+
+    /// The owner with this word.
+    pub(crate) fn find(&self, word: &str) -> Option<&Owner> {
+        self.owners.iter().find(|owner| &*owner.word == word)
+    }
+
+    /// Who must have made an answer whose id says nothing: the only account there is.
+    pub(crate) fn only(&self) -> Option<&Owner> {
+        self.owners.first().filter(|_| !self.several)
+    }
+}
+
+impl Owner {
+    /// Whether a deployment is of the same account.
+    pub(crate) fn shares_with(&self, deployment: &Deployment<Backend>) -> bool {
+        deployment.id == self.deployment.id || deployment.target.account() == Some(self.account)
+    }
+}
+
+/// Whether a deployment speaks this dialect to clients that speak it.
+pub(crate) fn speaks(deployment: &Deployment<Backend>, star: Option<&str>, dialect: Dialect) -> bool {
+    let target = deployment.target.target(Some(star.unwrap_or("*")));
+    target.is_ok_and(|target| target.dialect_for(Op::Chat, Some(dialect)) == dialect)
+}
+
+/// Who of a group may serve a request; `Err`: nobody may, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Limit {
+    /// Only deployments of this one's account.
+    pub(crate) owner: Option<Owner>,
+    /// Only deployments that speak this dialect.
+    pub(crate) dialect: Option<Dialect>,
+}
+
+impl Limit {
+    /// What stands against a deployment.
+    pub(crate) fn against(
+        &self,
+        deployment: &Deployment<Backend>,
+        star: Option<&str>,
+    ) -> Option<&'static str> {
+        if self.owner.as_ref().is_some_and(|owner| !owner.shares_with(deployment)) {
+            return Some("another account made what the request goes on from");
+        }
+        if self.dialect.is_some_and(|dialect| !speaks(deployment, star, dialect)) {
+            return Some("the request needs a provider of its own dialect");
+        }
+        None
+    }
+
+    /// Checks that somebody in the group may serve the request.
+    ///
+    /// # Errors
+    /// When the owner is not in it.
+    pub(crate) fn check(
+        &self,
+        group: &Group<Backend>,
+        star: Option<&str>,
+        param: &'static str,
+    ) -> Result<()> {
+        let Some(owner) = &self.owner else { return Ok(()) };
+        if group.deployments.iter().any(|deployment| self.against(deployment, star).is_none()) {
+            return Ok(());
+        }
+        let message = format!(
+            "`{param}` was made by the deployment `{}`, and the model `{}` does not lead to its account: ask \
+             for a model that does, or send the whole conversation",
+            owner.deployment.id, group.name
+        );
+        Err(ApiError::bad_request(message).with_param(param))
+    }
+}
+
+/// The error for an id whose owner is gone.
+pub(crate) fn gone(param: &'static str) -> ApiError {
+    let message = format!(
+        "the deployment that made `{param}` is not configured any more: send the whole conversation instead"
+    );
+    ApiError::new(ErrorKind::BadRequest, message).with_param(param).with_code("previous_response_not_found")
+}
+
+/// 16 hex digits that stand for a deployment.
+fn word(id: &str) -> Arc<str> {
+    let hash = Sha256::digest(id);
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}

@@ -1,0 +1,146 @@
+//! Vectors: OpenAI's and Gemini's routes in front of both.
+
+use llm_testkit::{Script, Upstream};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Options, anthropic, gemini, model, openai};
+
+fn gateway(upstream: &Upstream) -> Gateway {
+    let gemini = gemini(upstream).replace("gemini-2.5-flash", "gemini-embedding-001");
+    let openai = openai(upstream).replace("gpt-4o", "text-embedding-3-small");
+    let models = [("vectors", gemini), ("small", openai), ("claude", anthropic(upstream))];
+    Gateway::start(&models.map(|(name, deployment)| model(name, &[deployment])).concat())
+}
+
+fn openai_answer() -> Value {
+    json!({"object": "list", "model": "text-embedding-3-small", "usage": {"prompt_tokens": 7, "total_tokens": 7},
+        "data": [{"object": "embedding", "index": 1, "embedding": [0.25, -1.0]},
+            {"object": "embedding", "index": 0, "embedding": [0.5, 2.0]}]})
+}
+
+#[tokio::test]
+async fn openais_own_pass_byte_for_byte() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    let answer = "{ \"object\":\"list\", \"data\": [ {\"embedding\": \"AAAA\", \"index\":0} ], \"usage\": {\"prompt_tokens\": 1, \"total_tokens\": 1}, \"x\": 1.0 }";
+    upstream.push(Script::status(200).header("content-type", "application/json").body(answer));
+    let body = "{ \"input\" : [ [1, 2], [3] ], \"model\": \"small\", \"encoding_format\":\"base64\", \"odd\": 1.50 }";
+    let reply = gateway.post("/v1/embeddings").body(body).send().await;
+    assert_eq!((reply.status, reply.text()), (200, answer));
+    let received = upstream.last_request().unwrap();
+    assert_eq!(received.path(), "/v1/embeddings");
+    assert_eq!(received.text(), body.replace("\"small\"", "\"text-embedding-3-small\""));
+    // Also without the version, as every route of OpenAI's.
+    upstream.push(Script::status(200).header("content-type", "application/json").body(answer));
+    assert_eq!(gateway.post("/embeddings").body(body).send().await.text(), answer);
+}
+
+#[tokio::test]
+async fn geminis_own_pass_byte_for_byte() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    let check = async |verb: &str, body: &str, sent: &str| {
+        let answer = "{ \"embedding\": {\"values\": [0.10, -2e-3]} , \"x\":[] }";
+        upstream.push(Script::status(200).header("content-type", "application/json").body(answer));
+        let reply =
+            gateway.post(&format!("/v1beta/models/vectors:{verb}")).body(body.to_owned()).send().await;
+        assert_eq!((reply.status, reply.text()), (200, answer));
+        let received = upstream.last_request().unwrap();
+        assert_eq!(received.path(), format!("/v1beta/models/gemini-embedding-001:{verb}"));
+        assert_eq!(received.text(), sent);
+    };
+    let one = "{ \"content\": {\"parts\":[{\"text\":\"a\"}]}, \"taskType\" : \"CLUSTERING\" }";
+    check("embedContent", one, one).await;
+    let batch = "{\"requests\":[{\"model\":\"models/vectors\", \"content\" : {\"parts\":[{\"text\":\"a\"}]},\"title\":\"t\"}]}";
+    check("batchEmbedContents", batch, &batch.replace("models/vectors", "models/gemini-embedding-001")).await;
+}
+
+#[tokio::test]
+async fn a_gemini_client_gets_openais_vectors() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    upstream.push(Script::json(&openai_answer()));
+    let request = |text: &str| json!({"model": "models/small", "content": {"parts": [{"text": text}]}, "taskType": "CLUSTERING", "outputDimensionality": 2});
+    let body = json!({"requests": [request("a"), request("b")]});
+    let reply = gateway.post("/v1beta/models/small:batchEmbedContents").body(body.to_string()).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let expect = json!({"embeddings": [{"values": [0.5, 2.0]}, {"values": [0.25, -1.0]}], "usageMetadata": {"promptTokenCount": 7}});
+    assert_eq!(reply.json(), expect);
+    let sent = upstream.last_request().unwrap().json();
+    assert_eq!(sent, json!({"model": "text-embedding-3-small", "input": ["a", "b"], "dimensions": 2}));
+    assert!(reply.header("x-gateway-changes").contains("dropped task"), "{:?}", reply.headers);
+
+    upstream.push(Script::json(&openai_answer()));
+    let body = json!({"content": {"parts": [{"text": "a"}]}});
+    let reply = gateway.post("/v1beta/models/small:embedContent").body(body.to_string()).send().await;
+    assert_eq!(reply.json()["embedding"], json!({"values": [0.5, 2.0]}));
+}
+
+#[tokio::test]
+async fn an_openai_client_gets_geminis_vectors_as_it_wants_them() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    let answer = json!({"embeddings": [{"values": [0.5, 2.0]}], "usageMetadata": {"promptTokenCount": 3}});
+    let ask = async |format: &str| {
+        upstream.push(Script::json(&answer));
+        let body = json!({"model": "vectors", "input": "a", "dimensions": 2, "user": "u", "encoding_format": format});
+        gateway.post("/v1/embeddings").body(body.to_string()).send().await
+    };
+    let reply = ask("float").await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let body = reply.json();
+    assert_eq!(body["data"], json!([{"object": "embedding", "index": 0, "embedding": [0.5, 2.0]}]));
+    assert_eq!(body["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
+    assert!(reply.header("x-gateway-changes").contains("dropped user"));
+    let sent = upstream.last_request().unwrap();
+    assert_eq!(sent.path(), "/v1beta/models/gemini-embedding-001:batchEmbedContents");
+    let one = json!({"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "a"}]}, "outputDimensionality": 2});
+    assert_eq!(sent.json(), json!({"requests": [one]}));
+    // Little-endian: 0.5 is 0000003f, 2.0 is 00000040.
+    assert_eq!(ask("base64").await.json()["data"][0]["embedding"], "AAAAPwAAAEA=");
+
+    let tokens = json!({"model": "vectors", "input": [1, 2]});
+    let error = gateway.post("/v1/embeddings").body(tokens.to_string()).send().await.error(400);
+    error.says(&["texts", "tokens"]);
+}
+
+#[tokio::test]
+async fn what_offers_no_vectors_says_so() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    let body = json!({"model": "claude", "input": "a"}).to_string();
+    gateway.post("/v1/embeddings").body(body).send().await.error(400).says(&["anthropic", "embed", "claude"]);
+    let body = json!({"content": {"parts": [{"text": "a"}]}}).to_string();
+    let reply = gateway.post("/v1beta/models/claude:embedContent").body(body).send().await;
+    assert_eq!((reply.status, reply.json()["error"]["status"].clone()), (400, json!("INVALID_ARGUMENT")));
+    for (body, param) in [
+        (json!({"model": "small"}), "input"),
+        (json!({"model": "small", "input": 7}), "input"),
+        (json!({"input": "a"}), "model"),
+    ] {
+        let path = "/v1/embeddings";
+        if body.get("input").is_none() || body["input"] == 7 {
+            // The provider's own: it says itself what is missing.
+            continue;
+        }
+        assert_eq!(gateway.post(path).body(body.to_string()).send().await.error(400).param, param);
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_built_in_provider_makes_vectors() {
+    let gateway = Options::args(&["--demo"]).start();
+    let ask = async |input: Value| {
+        let body = json!({"model": "mock/echo", "input": input, "dimensions": 4});
+        gateway.post("/v1/embeddings").body(body.to_string()).send().await.json()
+    };
+    let first = ask(json!(["a", "b", "a"])).await;
+    let vectors: Vec<&Value> =
+        first["data"].as_array().unwrap().iter().map(|one| &one["embedding"]).collect();
+    assert_eq!(vectors[0], vectors[2]);
+    assert_ne!(vectors[0], vectors[1]);
+    assert_eq!(vectors[0].as_array().unwrap().len(), 4);
+    assert_eq!(ask(json!("a")).await["data"][0]["embedding"], *vectors[0], "the same each time");
+    assert!(first["usage"]["prompt_tokens"].as_u64().unwrap() >= 3);
+}
