@@ -6,7 +6,7 @@ use bytes::Bytes;
 use llm_providers::codec::{Asked, EncodeCx, Memo, ReplyCx, ReplyForm, ServerCodec};
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
-use llm_types::{Changes, Dialect, Op};
+use llm_types::{Changes, Dialect, Op, ProviderSpec};
 use serde_json::{Value, json};
 
 use crate::golden::{TARGETS, answers, golden, settled, streams};
@@ -118,7 +118,7 @@ fn requests_of_gemini_clients_in_every_dialect() {
 /// What is written for a request: path, headers of the dialect, changes and body.
 fn encoded(request: &Value, target: &str) -> String {
     let (spec, model) = name::resolve(ProviderTable::builtin(), target).unwrap();
-    let codec = dialect::client(spec.dialect).expect("a provider that is called");
+    let codec = dialect::client(spoken(&spec, &model)).expect("a provider that is called");
     let asked = Asked { model: Some("m".to_owned()), dialect: Some(Dialect::Gemini), ..Asked::of(Op::Chat) };
     let mut call = gemini().decode(request.to_string().as_bytes(), &asked).unwrap();
     call.set_model(&model);
@@ -163,6 +163,11 @@ fn answers_for_a_gemini_client() {
     assert!(failures.is_empty(), "these snapshots differ:\n{failures}");
 }
 
+/// What is spoken to a model when its client speaks Gemini's dialect.
+fn spoken(spec: &ProviderSpec, model: &str) -> Dialect {
+    spec.dialect_for(Op::Chat, Some(Dialect::Gemini), model)
+}
+
 fn reply_cx(upstream: Dialect, form: ReplyForm) -> ReplyCx {
     ReplyCx {
         include_usage: true,
@@ -176,20 +181,20 @@ fn reply_cx(upstream: Dialect, form: ReplyForm) -> ReplyCx {
 
 fn whole(target: &str, body: &[u8]) -> Vec<u8> {
     let (spec, model) = name::resolve(ProviderTable::builtin(), target).unwrap();
-    let codec = dialect::client(spec.dialect).expect("a provider that is called");
+    let codec = dialect::client(spoken(&spec, &model)).expect("a provider that is called");
     let memo = Memo::default();
     let cx = llm_providers::codec::DecodeCx { spec: &spec, model: &model, memo: &memo };
     let output = codec.decode(Op::Chat, body, &cx).unwrap();
-    gemini().encode(&output, &reply_cx(spec.dialect, ReplyForm::Usual))
+    gemini().encode(&output, &reply_cx(spoken(&spec, &model), ReplyForm::Usual))
 }
 
 fn streamed<'p>(target: &str, pieces: impl IntoIterator<Item = &'p [u8]>, form: ReplyForm) -> Bytes {
     let (spec, model) = name::resolve(ProviderTable::builtin(), target).unwrap();
-    let codec = dialect::client(spec.dialect).expect("a provider that is called");
+    let codec = dialect::client(spoken(&spec, &model)).expect("a provider that is called");
     let memo = Memo::default();
     let cx = llm_providers::codec::DecodeCx { spec: &spec, model: &model, memo: &memo };
     let mut decoder = codec.decoder(Op::Chat, &cx);
-    let mut encoder = gemini().encoder(reply_cx(spec.dialect, form));
+    let mut encoder = gemini().encoder(reply_cx(spoken(&spec, &model), form));
     for piece in pieces {
         let _ = decoder.feed(piece, &mut *encoder).unwrap();
         if decoder.is_done() {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 
+use crate::front::CHAT;
 use crate::lab::deployment;
 use crate::pipe::{Pipe, encode};
 
@@ -180,13 +181,13 @@ fn encoded(request: &Value, target: &str) -> String {
 fn answers_for_an_openai_client() {
     let mut failures = String::new();
     for (target, body) in answers() {
-        let answer = Pipe::new(&deployment(target)).whole(body.to_string().as_bytes()).unwrap();
+        let answer = Pipe::new(&CHAT, &deployment(target)).whole(body.to_string().as_bytes()).unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         let text = settled(&serde_json::to_string_pretty(&answer).unwrap());
         golden(&mut failures, &format!("answer-{}", target.replace('/', "-")), &text);
     }
     for (target, stream) in streams() {
-        let answer = Pipe::new(&deployment(target)).run([stream.as_bytes()]).unwrap();
+        let answer = Pipe::new(&CHAT, &deployment(target)).run([stream.as_bytes()]).unwrap();
         let text = settled(std::str::from_utf8(&answer).unwrap());
         golden(&mut failures, &format!("stream-{}", target.replace('/', "-")), &text);
     }

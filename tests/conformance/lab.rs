@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,7 +22,8 @@ use llm_testkit::Recording;
 use llm_types::{Result, Secret};
 use serde_json::Value;
 
-use crate::provider::{deployment_for, rows_for};
+use crate::front::{CHAT, Front, MODEL};
+use crate::provider::{deployment_for, rows, rows_for};
 
 /// How long any one exchange may take: far more than it needs, and less than a test runner waits.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,6 +43,7 @@ pub(crate) struct Lab {
 /// What a client got.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether the body ended as HTTP wants it.
     pub(crate) whole: bool,
@@ -81,6 +83,13 @@ impl Lab {
         self.install(config, deployment_for(recording), upstream);
     }
 
+    /// Puts a model in place that is called by one wire API, whatever its client speaks.
+    pub(crate) fn deploy_as(&self, operation: &str, model: &str, upstream: SocketAddr) {
+        let deployment = deployment(model);
+        let config = Config { providers: rows(operation, &deployment), ..Config::default() };
+        self.install(config, deployment, upstream);
+    }
+
     /// Puts one deployment in place, under the model name `m`, and leads all its calls to `upstream`.
     pub(crate) fn deploy(&self, deployment: Deployment, upstream: SocketAddr) {
         self.install(Config::default(), deployment, upstream);
@@ -88,22 +97,37 @@ impl Lab {
 
     fn install(&self, mut config: Config, deployment: Deployment, upstream: SocketAddr) {
         config.router.retries = 0;
-        config.models = vec![Model { deployments: vec![deployment], ..Model::new("m") }];
+        config.models = vec![Model { deployments: vec![deployment], ..Model::new(MODEL) }];
         self.gateway.replace(assemble::snapshot(&config, |_| None).unwrap());
         *self.detour.state.lock().unwrap() = State { to: Some(upstream), meant: None };
     }
 
     /// Sends a chat request.
     pub(crate) async fn chat(&self, body: &Value) -> Answer {
-        self.post("/v1/chat/completions", body).await
+        self.send(CHAT.request(&self.origin(), body, body["stream"] == true)).await
     }
 
-    /// Sends a request to a front.
+    /// Sends a request to a front, as it is.
+    pub(crate) async fn call(&self, front: &Front, body: &Value, stream: bool) -> Answer {
+        self.send(front.request(&self.origin(), body, stream)).await
+    }
+
+    /// Sends a request to a path.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        let request = Request::post(format!("http://{}{path}", self.addr))
+        let request = Request::post(format!("{}{path}", self.origin()))
             .header("content-type", "application/json")
             .body(Full::from(body.to_string()))
             .unwrap();
+        self.send(request).await
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let exchange = async {
             let (head, mut body) = self.client.request(request).await.unwrap().into_parts();
             let (mut bytes, mut whole) = (Vec::new(), true);
@@ -113,7 +137,7 @@ impl Lab {
                     Err(_) => whole = false,
                 }
             }
-            Answer { status: head.status, body: bytes.into(), whole }
+            Answer { status: head.status, headers: head.headers, body: bytes.into(), whole }
         };
         tokio::time::timeout(PATIENCE, exchange).await.expect("the gateway answers in time")
     }

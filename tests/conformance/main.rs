@@ -6,13 +6,19 @@
 //! recordings, and the pattern says more than the first of them.
 #![cfg(test)]
 
+mod client;
+mod compact;
 mod completion;
 mod fact;
+mod fixture;
+mod front;
 mod gemini_front;
 mod gemini_golden;
 mod golden;
 mod lab;
 mod lost;
+mod matrix;
+mod native;
 mod pass;
 mod pipe;
 mod provider;
@@ -20,3 +26,4 @@ mod recording;
 mod rule;
 mod stream;
 mod tally;
+mod tool_loop;

@@ -1,118 +1,162 @@
-//! From an OpenAI client to a provider and back, in memory: the codecs and nothing between them.
+//! From a client to a provider and back, in memory: the codecs and nothing between them.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use llm_config::Deployment;
-use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec, WireRequest};
+use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, WireRequest};
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
 use llm_testkit::Recording;
-use llm_types::{Changes, Dialect, Head, ModelRule, Op, ProviderSpec, Quirks, Result};
+use llm_types::{Changes, Dialect, Head, Op, ProviderSpec, Result};
 use serde_json::Value;
 
-use crate::provider::deployment_for;
+use crate::front::{CHAT, Front};
+use crate::provider::{deployment_for, dialect_of};
 
-/// The way from one deployment to its client.
+/// The way from a client to one deployment and back.
 pub(crate) struct Pipe {
+    front: &'static Front,
+    dialect: Dialect,
     codec: &'static dyn ClientCodec,
     spec: Arc<ProviderSpec>,
     model: String,
+    memo: Memo,
+    request: Bytes,
 }
 
 impl Pipe {
-    pub(crate) fn new(deployment: &Deployment) -> Self {
-        Self::at(ProviderTable::builtin(), deployment)
+    /// The way that a recording goes.
+    pub(crate) fn of(front: &'static Front, recording: &Recording) -> Self {
+        let deployment = deployment_for(recording);
+        Self::over(front, dialect_of(recording), row(&deployment.model, deployment.api_base.as_deref()))
     }
 
-    /// The way that a recording went.
-    pub(crate) fn of(recording: &Recording) -> Self {
-        let only = (recording.operation == "responses").then_some(Op::Responses);
-        let quirks = Quirks { only, ..Quirks::default() };
-        let rules = vec![ModelRule { models: vec!["*".to_owned()], quirks, ..ModelRule::default() }];
-        let row = ProviderSpec { name: recording.provider.clone(), rules, ..ProviderSpec::default() };
-        let rows = if only.is_some() { vec![row] } else { Vec::new() };
-        Self::at(&ProviderTable::builtin().with(rows), &deployment_for(recording))
+    /// The way that the gateway chooses.
+    pub(crate) fn new(front: &'static Front, deployment: &Deployment) -> Self {
+        let (spec, model) = row(&deployment.model, deployment.api_base.as_deref());
+        let dialect = spec.dialect_for(Op::Chat, Some(front.dialect), &model);
+        Self::over(front, dialect, (spec, model))
     }
 
-    fn at(table: &ProviderTable, deployment: &Deployment) -> Self {
-        let (spec, model) =
-            name::resolve_at(table, &deployment.model, deployment.api_base.as_deref()).unwrap();
-        Self { codec: called(&spec, &model), spec, model }
+    /// The way to a provider's model in one of its dialects.
+    pub(crate) fn to(front: &'static Front, dialect: Dialect, model: &str) -> Self {
+        Self::over(front, dialect, row(model, None))
+    }
+
+    fn over(front: &'static Front, dialect: Dialect, (spec, model): (Arc<ProviderSpec>, String)) -> Self {
+        let codec = dialect::client(dialect).expect("a provider that is called");
+        Self { front, dialect, codec, spec, model, memo: Memo::default(), request: Bytes::from_static(b"{}") }
+    }
+
+    /// What is sent for a client's body, and what was lost of it, by the way through the neutral form. What
+    /// comes back is then read as the answer to it.
+    pub(crate) fn ask(&mut self, body: &Value, stream: bool) -> Result<(WireRequest, Changes)> {
+        let asked = self.front.asked(stream);
+        self.request = Bytes::from(body.to_string());
+        if self.dialect != self.front.dialect
+            && let Some(refused) = self.front.codec().bound(&Head::scan(self.request.clone())?)?
+        {
+            return Err(refused);
+        }
+        let mut call = self.front.codec().decode(&self.request, &asked)?;
+        call.set_model(&self.model);
+        let mut changes = Changes::default();
+        let wire = self.codec.encode(&call, &mut self.encode_cx(&asked, &mut changes))?;
+        self.memo = wire.memo.clone();
+        Ok((wire, changes))
+    }
+
+    /// What is sent where the client's bytes can be edited.
+    pub(crate) fn splice(&self, body: &Value, stream: bool) -> Result<Option<(WireRequest, Changes)>> {
+        if self.dialect != self.front.dialect {
+            return Ok(None);
+        }
+        let mut changes = Changes::default();
+        let head = Head::scan(Bytes::from(body.to_string()))?;
+        let asked = self.front.asked(stream);
+        let wire = self.codec.splice(&head, &mut self.encode_cx(&asked, &mut changes))?;
+        Ok(wire.map(|wire| (wire, changes)))
     }
 
     /// What the client gets of a stream that comes in these pieces and then ends.
     pub(crate) fn run<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Bytes> {
-        let memo = Memo::default();
-        let mut decoder = self.codec.decoder(Op::Chat, &self.cx(&memo));
-        let mut encoder = openai().encoder(reply_cx());
+        let (bytes, result) = self.stream(pieces);
+        result.map(|()| bytes)
+    }
+
+    /// The same, where the client is told of a failure as it can be told.
+    pub(crate) fn told<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Bytes {
+        self.stream(pieces).0
+    }
+
+    fn stream<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> (Bytes, Result<()>) {
+        let mut decoder = self.codec.decoder(Op::Chat, &self.decode_cx());
+        let mut encoder = self.front.codec().encoder(self.reply_cx());
+        let mut result = Ok(());
         for piece in pieces {
-            let _ = decoder.feed(piece, &mut *encoder)?;
-            if decoder.is_done() {
+            result = decoder.feed(piece, &mut *encoder).map(|_| ());
+            if result.is_err() || decoder.is_done() {
                 break;
             }
         }
-        decoder.finish(&mut *encoder)?;
-        encoder.finish();
-        Ok(encoder.take())
+        let result = result.and_then(|()| decoder.finish(&mut *encoder));
+        match &result {
+            Ok(()) => encoder.finish(),
+            Err(error) => encoder.fail(error),
+        }
+        (encoder.take(), result)
     }
 
     /// What the client gets of a whole answer.
     pub(crate) fn whole(&self, body: &[u8]) -> Result<Vec<u8>> {
-        let memo = Memo::default();
-        let reply = self.codec.decode(Op::Chat, body, &self.cx(&memo))?;
-        Ok(openai().encode(&reply, &reply_cx()))
+        let reply = self.codec.decode(Op::Chat, body, &self.decode_cx())?;
+        Ok(self.front.codec().encode(&reply, &self.reply_cx()))
     }
 
-    fn cx<'c>(&'c self, memo: &'c Memo) -> DecodeCx<'c> {
-        DecodeCx { spec: &self.spec, model: &self.model, memo }
+    /// What the client gets of an error: status and body.
+    pub(crate) fn error(&self, status: u16, body: &[u8]) -> (u16, Vec<u8>) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = self.codec.decode_error(status, &HeaderMap::new(), body);
+        let (status, body) = self.front.codec().encode_error(&error);
+        (status.as_u16(), body)
     }
-}
 
-/// A client's request as it is sent to a model's provider, and what was lost of it. It is spliced where that
-/// can be done.
-pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Changes)> {
-    let (spec, model) = name::resolve(ProviderTable::builtin(), model)?;
-    let codec = called(&spec, &model);
-    let body = Bytes::from(request.to_string());
-    let mut changes = Changes::default();
-    if dialect_of(&spec, &model) == Dialect::OpenaiChat {
-        let mut cx = EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes };
-        if let Some(wire) = codec.splice(&Head::scan(body.clone())?, &mut cx)? {
-            return Ok((wire, changes));
+    fn encode_cx<'c>(&'c self, asked: &'c Asked, changes: &'c mut Changes) -> EncodeCx<'c> {
+        EncodeCx { spec: &self.spec, model: &self.model, asked, changes }
+    }
+
+    /// A client that wants everything, and values that are the same each time.
+    fn reply_cx(&self) -> ReplyCx {
+        ReplyCx {
+            include_usage: true,
+            model: "m".to_owned(),
+            id: "chatcmpl-1".to_owned(),
+            created: 1_700_000_000,
+            upstream: Some(self.dialect),
+            request: self.request.clone(),
+            ..ReplyCx::default()
         }
     }
-    let mut changes = Changes::default();
-    let mut call = openai().decode(&body, &Asked::default())?;
-    call.set_model(&model);
-    let wire = codec.encode(
-        &call,
-        &mut EncodeCx { spec: &spec, model: &model, asked: &Asked::default(), changes: &mut changes },
-    )?;
-    Ok((wire, changes))
+
+    fn decode_cx(&self) -> DecodeCx<'_> {
+        DecodeCx { spec: &self.spec, model: &self.model, memo: &self.memo }
+    }
 }
 
-/// The dialect in which an OpenAI client's call goes out.
-fn dialect_of(spec: &ProviderSpec, model: &str) -> Dialect {
-    spec.dialect_for(Op::Chat, Some(Dialect::OpenaiChat), model)
+fn row(model: &str, api_base: Option<&str>) -> (Arc<ProviderSpec>, String) {
+    name::resolve_at(ProviderTable::builtin(), model, api_base).unwrap()
 }
 
-fn called(spec: &ProviderSpec, model: &str) -> &'static dyn ClientCodec {
-    dialect::client(dialect_of(spec, model)).expect("a provider that is called")
-}
-
-/// The half that an OpenAI client calls.
-pub(crate) fn openai() -> &'static dyn ServerCodec {
-    dialect::server(Dialect::OpenaiChat).expect("OpenAI's clients are served")
-}
-
-/// A client that wants everything, and values that are the same each time.
-fn reply_cx() -> ReplyCx {
-    ReplyCx {
-        include_usage: true,
-        model: "m".to_owned(),
-        id: "chatcmpl-1".to_owned(),
-        created: 1_700_000_000,
-        ..ReplyCx::default()
+/// An OpenAI client's request as it is sent to a model's provider, and what was lost of it. It is spliced
+/// where that can be done.
+pub(crate) fn encode(request: &Value, model: &str) -> Result<(WireRequest, Changes)> {
+    let (spec, name) = row(model, None);
+    let dialect = spec.dialect_for(Op::Chat, Some(CHAT.dialect), &name);
+    let mut pipe = Pipe::over(&CHAT, dialect, (spec, name));
+    match pipe.splice(request, false)? {
+        Some(sent) => Ok(sent),
+        None => pipe.ask(request, false),
     }
 }

@@ -1,7 +1,10 @@
 //! Which deployment of ours stands for a recording: the provider's prefix, its address, its key's header.
 
 use llm_config::{Deployment, Provider};
+use llm_providers::name;
+use llm_providers::table::ProviderTable;
 use llm_testkit::Recording;
+use llm_types::Dialect;
 use serde_json::json;
 
 use crate::lab::{KEY, deployment};
@@ -9,15 +12,34 @@ use crate::lab::{KEY, deployment};
 /// Servers without a row of their own: any compatible server is `hosted_vllm`.
 const COMPATIBLE: [&str; 4] = ["llamacpp", "mistralrs", "gpustack", "doubleword"];
 
-/// What has to be configured beside the deployment: a recorded response was asked for as one, whether or not
-/// the model can be asked in another way.
+/// What has to be configured beside the deployment: OpenAI's kind speak several dialects behind one prefix,
+/// and a recorded exchange was had in one of them, whatever the client speaks.
 pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
-    if recording.operation != "responses" {
-        return Vec::new();
-    }
-    let rules = json!([{"models": ["*"], "only": "responses"}]);
-    let row = serde_json::from_value(json!({"name": recording.provider, "rules": rules}));
+    rows(&recording.operation, &deployment_for(recording))
+}
+
+/// The same for a deployment that is to be called by a wire API.
+pub(crate) fn rows(operation: &str, deployment: &Deployment) -> Vec<Provider> {
+    let rule = match operation {
+        "responses" => json!({"models": ["*"], "only": "responses"}),
+        "chat" => json!({"models": ["*"], "without": ["responses"]}),
+        _ => return Vec::new(),
+    };
+    let table = ProviderTable::builtin();
+    let row = name::resolve_at(table, &deployment.model, deployment.api_base.as_deref());
+    let (row, _) = row.expect("a row for each recording");
+    let row = serde_json::from_value(json!({"name": row.name, "rules": [rule]}));
     vec![row.expect("a provider's row")]
+}
+
+/// The dialect of a recording's wire API.
+pub(crate) fn dialect_of(recording: &Recording) -> Dialect {
+    match recording.operation.as_str() {
+        "messages" => Dialect::Anthropic,
+        "responses" => Dialect::OpenaiResponses,
+        "generateContent" => Dialect::Gemini,
+        _ => Dialect::OpenaiChat,
+    }
 }
 
 /// The deployment that calls what a recording called.

@@ -2,48 +2,63 @@
 
 use std::fmt::Write as _;
 
-use llm_testkit::conformance::{Case, facts_of_openai_reply};
+use llm_testkit::conformance::Case;
 use llm_testkit::player::{Cut, pieces};
 use llm_testkit::{Facts, Recording, Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::fact::{booked, told};
+use crate::front::{CHAT, FRONTS, Front, says_complete};
 use crate::lab::{Lab, deployment};
 use crate::pipe::Pipe;
 use crate::tally::recordings;
 
 /// Up to this length a stream is cut at every byte; a longer one at every so many-th that this many cuts
-/// come out, and at every byte of its event with the usage.
-const CUTS: usize = 2_000;
+/// come out, and as many times again within its event with the usage. That is for OpenAI's clients; those of
+/// the other fronts get the same streams cut in fewer places, and in single bytes.
+const CUTS: [usize; 2] = [500, 4];
 
 fn streams() -> Vec<Case> {
     Case::all(&recordings().filter(Recording::is_stream))
 }
 
-/// The stream's text and the way that it goes.
-fn opened(case: &Case) -> (&str, Pipe) {
-    (case.recording.response.sse().unwrap_or_default(), Pipe::of(&case.recording))
+/// The stream's text and the way that it goes to a client of this front.
+fn opened<'c>(front: &'static Front, case: &'c Case) -> (&'c str, Pipe) {
+    (case.recording.response.sse().unwrap_or_default(), Pipe::of(front, &case.recording))
 }
 
 #[test]
 fn a_cut_anywhere_changes_nothing() {
     let mut failures = String::new();
-    for case in streams() {
-        let (text, pipe) = opened(&case);
-        let expect = Facts { usage: booked(&case), ..told(&case) };
-        let whole = pipe.run([text.as_bytes()]).unwrap();
-        let problems = expect.differences(&facts_of_openai_reply(&whole));
-        problems.iter().for_each(|problem| _ = writeln!(failures, "{}: {problem}", case.recording));
-        for at in cuts(text) {
-            let (before, after) = text.as_bytes().split_at(at);
-            let problems = match pipe.run([before, after]) {
-                // The same bytes state the same; others may differ in an id that was made up.
-                Ok(cut) if cut == whole => continue,
-                Ok(cut) => expect.differences(&facts_of_openai_reply(&cut)),
-                Err(error) => vec![error.to_string()],
+    for front in FRONTS {
+        for case in streams() {
+            let (text, pipe) = opened(front, &case);
+            let mut expect = told(front, &case);
+            // Two ways of counting that the books do not follow.
+            expect.usage = booked(&case);
+            let whole = pipe.run([text.as_bytes()]).unwrap();
+            let problems = expect.differences(&front.facts(&whole));
+            let mut note = |at: usize, problems: Vec<String>| {
+                for problem in problems {
+                    let name = &case.recording;
+                    _ = writeln!(failures, "{name} for {} cut at {at}: {problem}", front.name);
+                }
             };
-            for problem in problems {
-                _ = writeln!(failures, "{} cut at {at}: {problem}", case.recording);
+            note(0, problems);
+            if front.name != CHAT.name && text.len() < 20_000 {
+                let bytes = pipe.run(text.as_bytes().chunks(1)).unwrap();
+                if bytes != whole {
+                    note(usize::MAX, expect.differences(&front.facts(&bytes)));
+                }
+            }
+            for at in cuts(text, CUTS[usize::from(front.name != CHAT.name)]) {
+                let (before, after) = text.as_bytes().split_at(at);
+                match pipe.run([before, after]) {
+                    // The same bytes state the same; others may differ in an id that was made up.
+                    Ok(cut) if cut == whole => {}
+                    Ok(cut) => note(at, expect.differences(&front.facts(&cut))),
+                    Err(error) => note(at, vec![error.to_string()]),
+                }
             }
         }
     }
@@ -51,28 +66,36 @@ fn a_cut_anywhere_changes_nothing() {
 }
 
 /// Where a stream is cut in two.
-fn cuts(text: &str) -> Vec<usize> {
-    let step = text.len().div_ceil(CUTS).max(1);
+fn cuts(text: &str, count: usize) -> Vec<usize> {
+    let step = text.len().div_ceil(count).max(1);
     let usage = text.rfind("\"usage").map_or(0..0, |at| {
         let start = text.get(..at).and_then(|before| before.rfind("\n\n")).unwrap_or(0);
         let end = text.get(at..).and_then(|after| after.find("\n\n")).map_or(text.len(), |end| at + end + 2);
         start..end
     });
-    (0..=text.len()).filter(|at| at % step == 0 || usage.contains(at)).collect()
+    if count < CUTS[0] {
+        return (0..=text.len()).step_by(step).collect();
+    }
+    // Some put the whole answer into the event with the usage.
+    let fine = usage.len().div_ceil(count).max(1);
+    (0..=text.len()).filter(|at| at % step == 0 || (usage.contains(at) && at % fine == 0)).collect()
 }
 
 #[test]
 fn a_stream_that_ends_early_is_an_error() {
     let mut failures = String::new();
     let mut seen = 0;
-    for case in streams() {
-        let (text, pipe) = opened(&case);
-        for early in beginnings(&case, text) {
-            seen += 1;
-            if let Ok(clean) = pipe.run([early.as_bytes()]) {
-                let last = early.get(early.len().saturating_sub(200)..).unwrap_or(&early);
-                let clean = String::from_utf8_lossy(&clean).into_owned();
-                _ = writeln!(failures, "{}: clean after {last:?}: {clean}", case.recording);
+    for front in FRONTS {
+        for case in streams() {
+            let (text, pipe) = opened(front, &case);
+            for early in beginnings(&case, text) {
+                seen += 1;
+                let shown = String::from_utf8_lossy(&pipe.told([early.as_bytes()])).into_owned();
+                if !is_broken(front, &shown) {
+                    let last = early.get(early.len().saturating_sub(200)..).unwrap_or(&early);
+                    let name = &case.recording;
+                    _ = writeln!(failures, "{name} for {}: clean after {last:?}: {shown}", front.name);
+                }
             }
         }
     }
@@ -80,20 +103,33 @@ fn a_stream_that_ends_early_is_an_error() {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
+/// Whether a client is told of an error and cannot take the stream for complete.
+pub(crate) fn is_broken(front: &Front, stream: &str) -> bool {
+    let error = front.facts(stream.as_bytes()).error;
+    error.is_some_and(|error| !error.is_empty()) && !front.ends(stream)
+}
+
 #[tokio::test]
 async fn a_client_never_takes_a_stream_that_ended_early_for_a_whole_one() {
     let lab = Lab::start().await;
     let upstream = Upstream::start().unwrap();
     let mut failures = String::new();
-    for case in streams() {
-        let (text, _) = opened(&case);
-        lab.deploy_for(&case.recording, upstream.addr());
-        for early in beginnings(&case, text) {
-            upstream.push(Script::sse(pieces(&early, Cut::Events)));
-            let answer = lab.chat(&case.request_for("m")).await;
-            let error = facts_of_openai_reply(&answer.body).error;
-            if error.is_none_or(|error| error.is_empty()) || answer.text().contains("[DONE]") {
-                _ = writeln!(failures, "{} after {} bytes: {}", case.recording, early.len(), answer.text());
+    for front in FRONTS {
+        for case in streams() {
+            let (text, _) = opened(front, &case);
+            let Some(request) = case.request_at(front.name) else { continue };
+            lab.deploy_for(&case.recording, upstream.addr());
+            // OpenAI's clients see every beginning, the others every fifth.
+            let step = if front.name == CHAT.name { 1 } else { 5 };
+            for early in beginnings(&case, text).into_iter().step_by(step) {
+                upstream.push(Script::sse(pieces(&early, Cut::Events)));
+                let answer = lab.call(front, &front.body(&request, true), true).await;
+                let error = front.facts(&answer.body).error;
+                if error.is_none_or(|error| error.is_empty()) || front.ends(&answer.text()) {
+                    let (name, front) = (&case.recording, front.name);
+                    let said = answer.text();
+                    _ = writeln!(failures, "{name} at {front} after {} bytes: {said}", early.len());
+                }
             }
         }
     }
@@ -115,31 +151,6 @@ fn beginnings(case: &Case, text: &str) -> Vec<String> {
     out
 }
 
-/// Whether a stream has said its last word, read without the codecs.
-fn says_complete(operation: &str, text: &str) -> bool {
-    let events = llm_testkit::sse::json_events(text);
-    // The choices that have begun, and those that have ended.
-    let (mut begun, mut ended) = (Vec::new(), Vec::new());
-    let (list, reason) =
-        if operation == "chat" { ("choices", "finish_reason") } else { ("candidates", "finishReason") };
-    for choice in events.iter().filter_map(|event| event[list].as_array()).flatten() {
-        begun.push(choice["index"].as_u64().unwrap_or(0));
-        if choice[reason].as_str().is_some_and(|reason| !reason.is_empty()) {
-            ended.push(choice["index"].as_u64().unwrap_or(0));
-        }
-    }
-    let all_ended = !begun.is_empty() && begun.iter().all(|index| ended.contains(index));
-    match operation {
-        "messages" => events.iter().any(|event| event["type"] == "message_stop"),
-        "responses" => {
-            let last = ["response.completed", "response.incomplete"];
-            events.iter().any(|event| event["type"].as_str().is_some_and(|kind| last.contains(&kind)))
-        }
-        // Not every compatible server says `[DONE]`: that each choice has ended is enough.
-        _ => all_ended || text.contains("data: [DONE]"),
-    }
-}
-
 /// The two halves of a lemon: JSON writes it as two escapes, and some servers cut between them.
 const HALVES: [&str; 2] = ["\\ud83c", "\\udf4b"];
 
@@ -148,8 +159,8 @@ fn halves_of_a_character_are_joined() {
     let check = |model: &str, stream: String, expect: fn(&Facts) -> String| {
         for cut in [Cut::Whole, Cut::Events, Cut::EveryByte] {
             let cut = pieces(&stream, cut);
-            let answer = Pipe::new(&deployment(model)).run(cut.iter().map(Vec::as_slice)).unwrap();
-            assert_eq!(expect(&facts_of_openai_reply(&answer)), "a🍋b", "{model}: {stream}");
+            let answer = Pipe::new(&CHAT, &deployment(model)).run(cut.iter().map(Vec::as_slice)).unwrap();
+            assert_eq!(expect(&CHAT.facts(&answer)), "a🍋b", "{model}: {stream}");
         }
     };
     let text: fn(&Facts) -> String = |facts| facts.choices[0].text.clone();

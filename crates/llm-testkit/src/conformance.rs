@@ -5,6 +5,7 @@ mod from_gemini;
 mod from_messages;
 mod from_responses;
 pub mod normalise;
+mod onward;
 
 use serde_json::{Map, Value, json};
 
@@ -12,13 +13,14 @@ use crate::expect::{self, Facts};
 use crate::recording::{Recording, Recordings};
 
 pub use normalise::{differences, normalise};
+pub use onward::request_to;
 
-/// One recording, ready to be played to a gateway with an OpenAI front.
+/// One recording, ready to be played to a gateway.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The exchange.
     pub recording: Recording,
-    /// What a client sends to the gateway, with the recorded model.
+    /// What an OpenAI client sends to the gateway, with the recorded model.
     pub request: Value,
     /// What of the recorded request OpenAI's format can't say, or not in one way. Where this is empty,
     /// the gateway must send the recorded request.
@@ -40,6 +42,16 @@ impl Case {
     #[must_use]
     pub fn all(set: &Recordings) -> Vec<Self> {
         set.iter().filter_map(Self::new).collect()
+    }
+
+    /// What a client of another front sends: the recorded request at the front that it was made for, else
+    /// one that says the same. The model is not changed. `None` where the front is not known.
+    #[must_use]
+    pub fn request_at(&self, operation: &str) -> Option<Value> {
+        if self.recording.operation == operation {
+            return self.recording.request.json().cloned();
+        }
+        request_to(operation, &self.request)
     }
 
     /// The request for a model of another name: the one that the gateway's config has.

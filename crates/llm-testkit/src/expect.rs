@@ -67,13 +67,7 @@ pub struct Usage {
 /// The facts of a recording's reply; `None` for operations that are no chat.
 #[must_use]
 pub fn facts(recording: &Recording) -> Option<Facts> {
-    let read: fn(&[Value]) -> Facts = match recording.operation.as_str() {
-        "chat" => chat::facts,
-        "messages" => messages::facts,
-        "responses" => responses::facts,
-        "generateContent" => gemini::facts,
-        _ => return None,
-    };
+    let read = reader(&recording.operation)?;
     let events = match (recording.response.sse(), recording.response.json()) {
         (Some(text), _) => sse::json_events(text),
         (None, Some(body)) => vec![body.clone()],
@@ -88,43 +82,42 @@ pub fn facts(recording: &Recording) -> Option<Facts> {
     Some(read(&events))
 }
 
+/// The facts of a reply of this wire API (`chat`, `messages`, `responses`, `generateContent`): a JSON body, or an event
+/// stream. Of another one nothing is known.
+#[must_use]
+pub fn reply(operation: &str, body: &[u8]) -> Facts {
+    let Some(read) = reader(operation) else { return Facts::default() };
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Value>(&text) {
+        Ok(body) if body.get("error").is_some_and(|error| !error.is_null()) => {
+            Facts { error: Some(error_message(&body)), ..Facts::default() }
+        }
+        Ok(body) => read(&[body]),
+        Err(_) => read(&sse::json_events(&text)),
+    }
+}
+
+/// Who reads the replies of a wire API.
+fn reader(operation: &str) -> Option<fn(&[Value]) -> Facts> {
+    Some(match operation {
+        "chat" => chat::facts,
+        "messages" => messages::facts,
+        "responses" => responses::facts,
+        "generateContent" => gemini::facts,
+        _ => return None,
+    })
+}
+
 /// The facts of an OpenAI chat reply: a JSON body, or an event stream.
 #[must_use]
 pub fn openai_chat(body: &[u8]) -> Facts {
-    let text = String::from_utf8_lossy(body);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(body) if body.get("error").is_some() => {
-            Facts { error: Some(error_message(&body)), ..Facts::default() }
-        }
-        Ok(body) => chat::facts(&[body]),
-        Err(_) => chat::facts(&sse::json_events(&text)),
-    }
+    reply("chat", body)
 }
 
 /// The facts of an Anthropic messages reply: a JSON body, or an event stream.
 #[must_use]
 pub fn anthropic_messages(body: &[u8]) -> Facts {
-    let text = String::from_utf8_lossy(body);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(body) if body.get("error").is_some() => {
-            Facts { error: Some(error_message(&body)), ..Facts::default() }
-        }
-        Ok(body) => messages::facts(&[body]),
-        Err(_) => messages::facts(&sse::json_events(&text)),
-    }
-}
-
-/// The facts of an OpenAI response: a JSON body, or an event stream.
-#[must_use]
-pub fn openai_responses(body: &[u8]) -> Facts {
-    let text = String::from_utf8_lossy(body);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(body) if body.get("output").is_none() => {
-            Facts { error: Some(error_message(&body)), ..Facts::default() }
-        }
-        Ok(body) => responses::facts(&[body]),
-        Err(_) => responses::facts(&sse::json_events(&text)),
-    }
+    reply("messages", body)
 }
 
 /// The facts of a Gemini reply: a JSON body, an event stream, or a stream as one list.

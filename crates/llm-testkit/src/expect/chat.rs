@@ -6,8 +6,16 @@ use serde_json::Value;
 
 use super::{Facts, ToolCall, Usage, arguments, count, index_of, list_of, text_of};
 
-/// Calls that are being put together: name and argument text.
-type Calls = BTreeMap<usize, (String, String)>;
+/// Calls that are being put together.
+type Calls = BTreeMap<usize, Call>;
+
+#[derive(Debug, Default)]
+struct Call {
+    name: String,
+    text: String,
+    /// Its input is free text.
+    custom: bool,
+}
 
 pub(super) fn facts(events: &[Value]) -> Facts {
     let mut facts = Facts::default();
@@ -41,9 +49,10 @@ pub(super) fn facts(events: &[Value]) -> Facts {
     }
     for (index, calls) in calls {
         if let Some(choice) = facts.choice(index) {
-            choice.tool_calls.extend(
-                calls.into_values().map(|(name, text)| ToolCall { name, arguments: arguments(&text) }),
-            );
+            choice.tool_calls.extend(calls.into_values().map(|Call { name, text, custom }| {
+                let arguments = if custom { text.into() } else { arguments(&text) };
+                ToolCall { name, arguments }
+            }));
         }
     }
     facts
@@ -66,7 +75,12 @@ fn read_content(content: &Value, text: &mut String, reasoning: &mut String) {
 fn read_calls(message: &Value, calls: &mut Calls) {
     for (position, call) in list_of(message, "tool_calls").iter().enumerate() {
         let index = if call.get("index").is_some() { index_of(call) } else { position };
-        let (name, text) = calls.entry(index).or_default();
+        let Call { name, text, custom } = calls.entry(index).or_default();
+        if let Some(given) = call.get("custom").filter(|_| text_of(call, "type") != "function") {
+            *custom = true;
+            name.push_str(text_of(given, "name"));
+            text.push_str(text_of(given, "input"));
+        }
         let function = call.get("function").unwrap_or(&Value::Null);
         name.push_str(text_of(function, "name"));
         match function.get("arguments") {
