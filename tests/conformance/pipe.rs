@@ -11,7 +11,7 @@ use llm_testkit::Recording;
 use llm_types::{Changes, Dialect, Head, ModelRule, Op, ProviderSpec, Quirks, Result};
 use serde_json::Value;
 
-use crate::provider::deployment_for;
+use crate::provider::{deployment_for, only};
 
 /// The way from one deployment to its client.
 pub(crate) struct Pipe {
@@ -27,7 +27,7 @@ impl Pipe {
 
     /// The way that a recording went.
     pub(crate) fn of(recording: &Recording) -> Self {
-        let only = (recording.operation == "responses").then_some(Op::Responses);
+        let only = only(recording);
         let quirks = Quirks { only, ..Quirks::default() };
         let rules = vec![ModelRule { models: vec!["*".to_owned()], quirks, ..ModelRule::default() }];
         let row = ProviderSpec { name: recording.provider.clone(), rules, ..ProviderSpec::default() };

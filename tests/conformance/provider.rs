@@ -2,6 +2,7 @@
 
 use llm_config::{Deployment, Provider};
 use llm_testkit::Recording;
+use llm_types::Op;
 use serde_json::json;
 
 use crate::lab::{KEY, deployment};
@@ -9,13 +10,20 @@ use crate::lab::{KEY, deployment};
 /// Servers without a row of their own: any compatible server is `hosted_vllm`.
 const COMPATIBLE: [&str; 4] = ["llamacpp", "mistralrs", "gpustack", "doubleword"];
 
-/// What has to be configured beside the deployment: a recorded response was asked for as one, whether or not
-/// the model can be asked in another way.
-pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
-    if recording.operation != "responses" {
-        return Vec::new();
+/// The operation by which a recording's model must be asked, where the table might choose another: a
+/// response was asked for as one whatever else the model can, and a chat even where it was refused.
+pub(crate) fn only(recording: &Recording) -> Option<Op> {
+    match (recording.provider.as_str(), recording.operation.as_str()) {
+        (_, "responses") => Some(Op::Responses),
+        ("openai", "chat") => Some(Op::Chat),
+        _ => None,
     }
-    let rules = json!([{"models": ["*"], "only": "responses"}]);
+}
+
+/// What has to be configured beside the deployment.
+pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
+    let Some(only) = only(recording) else { return Vec::new() };
+    let rules = json!([{"models": ["*"], "only": only.name()}]);
     let row = serde_json::from_value(json!({"name": recording.provider, "rules": rules}));
     vec![row.expect("a provider's row")]
 }
