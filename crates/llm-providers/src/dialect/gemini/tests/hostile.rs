@@ -1,6 +1,7 @@
-//! Answers of an upstream that means no good: an error at worst, never a panic.
+//! Upstreams and clients that mean no good: an error at worst, never a panic.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -36,5 +37,26 @@ proptest! {
         let status = http::StatusCode::from_u16(status).unwrap();
         let error = Client.decode_error(status, &http::HeaderMap::new(), &body);
         prop_assert_eq!(error.upstream_status, Some(status));
+    }
+}
+
+proptest::proptest! {
+    /// A request with a piece of it cut out or put in twice is read or refused.
+    #[test]
+    fn no_request_makes_the_server_panic(from in 0..400_usize, len in 0..60_usize, twice in proptest::prelude::any::<bool>()) {
+        let body = json!({"contents": [{"role": "user", "parts": [{"text": "é"}, {"inlineData": {"mimeType": "image/png", "data": "-_"}}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "bGxtLXNlYWw6czphbnRocm9waWM6Uw=="}]},
+            {"parts": {"functionResponse": {"name": "f", "response": {"error": "x"}}}}],
+            "generationConfig": {"topK": "4", "responseMimeType": "application/json", "responseSchema": {"type": "OBJECT", "nullable": true}},
+            "tools": [{"functionDeclarations": [{"name": "f"}]}], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}).to_string();
+        let (from, to) = (from.min(body.len()), (from + len).min(body.len()));
+        let bytes = body.as_bytes();
+        let (middle, end) = (&bytes[from..to], if twice { from } else { to });
+        let cut = [&bytes[..from], if twice { middle } else { b"" }, &bytes[end..]].concat();
+        for op in [Op::Chat, Op::CountTokens, Op::Embed] {
+            if let Err(error) = Server.decode(&cut, &asked(op, "m")) {
+                proptest::prop_assert_eq!(error.kind, ErrorKind::BadRequest);
+            }
+        }
     }
 }
