@@ -4,13 +4,15 @@ use llm_types::chat::{
     Audio, Citation, Image, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolCallKind,
 };
 use llm_types::{
-    Choice, Dialect, Embeddings, Extra, Finish, FinishKind, Op, Output, Reply, TokenCount, Usage,
+    Call, Changes, Choice, Dialect, Embeddings, Extra, Finish, FinishKind, Op, Output, Reply, TokenCount,
+    Usage,
 };
 use serde_json::{Value, json};
 
 use super::{Server, cx, raw, recordings, spec};
-use crate::codec::{ClientCodec, DecodeCx, Memo, ServerCodec};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ServerCodec};
 use crate::dialect::anthropic::Client;
+use crate::dialect::client;
 
 fn written(reply: Reply, upstream: Option<Dialect>) -> Value {
     serde_json::from_slice(&Server.encode(&Output::from(reply), &cx(upstream))).unwrap()
@@ -52,6 +54,38 @@ fn recorded_answers_come_out_as_they_came() {
         seen += 1;
     }
     assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn encrypted_thoughts_of_the_responses_api_find_their_way_back() {
+    let codec = client(Dialect::OpenaiResponses).unwrap();
+    let mut seen = 0;
+    for (name, recording) in recordings("openai", "responses") {
+        let body = &recording["response"]["body"];
+        let items = body["output"].as_array().into_iter().flatten();
+        let Some(encrypted) = items.filter_map(|item| item["encrypted_content"].as_str()).next() else {
+            continue;
+        };
+        let (memo, row) = (Memo::default(), spec(Dialect::OpenaiResponses));
+        let at = DecodeCx { spec: &row, model: "m", memo: &memo };
+        let output = codec.decode(Op::Chat, body.to_string().as_bytes(), &at).unwrap();
+        let answer = Server.encode(&output, &cx(Some(Dialect::OpenaiResponses)));
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let call: Call = super::read(&super::with(json!({"messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": answer["content"]},
+            {"role": "user", "content": "Go on"}
+        ]})))
+        .into();
+        let (asked, mut changes) = (Asked::default(), Changes::default());
+        let mut cx = EncodeCx { spec: &row, model: "gpt-5", asked: &asked, changes: &mut changes };
+        let wire = codec.encode(&call, &mut cx).unwrap();
+        let sent: Value = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
+        let mut items = sent["input"].as_array().unwrap().iter();
+        assert!(items.any(|item| item["encrypted_content"] == encrypted), "{name}: {sent}");
+        seen += 1;
+    }
+    assert!(seen >= 1);
 }
 
 #[test]

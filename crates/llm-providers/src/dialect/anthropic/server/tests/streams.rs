@@ -412,6 +412,7 @@ fn recorded_streams_of_every_provider_keep_their_facts_wherever_they_are_cut() {
     let folders = [
         ("anthropic", "messages", Dialect::Anthropic),
         ("openai", "chat", Dialect::OpenaiChat),
+        ("openai", "responses", Dialect::OpenaiResponses),
         ("gemini", "generateContent", Dialect::Gemini),
     ];
     for (folder, operation, dialect) in folders {
