@@ -66,6 +66,7 @@ impl Stage {
             + &model("gemini", &[gemini(three)])
             + &model("vectors", &[gemini(three).replace("gemini-2.5-flash", "gemini-embedding-001")])
             + &model("gemini3", &[gemini(three).replace("gemini-2.5-flash", "gemini-3-flash-preview")])
+            + &model("group/of-names", &[openai(one)])
             + &model("responses", &["{ model = \"responding/r\" }".to_owned()]);
         Self { gateway: Options::config(config).start(), upstreams }
     }
@@ -111,27 +112,20 @@ fn installed(name: &str) -> std::ffi::OsString {
 
 #[test]
 fn openai_for_python_chats() {
-    let cases = ["chat", "stream", "async_stream", "tools", "tools_stream", "structured", "completions"];
+    let cases =
+        ["chat", "stream", "async_stream", "tools", "tools_stream", "structured", "completions", "image"];
+    let mut cases: Vec<_> = cases.map(|case| (case, ALL)).to_vec();
+    cases.extend([
+        ("embeddings", &["compatible", "gemini"][..]),
+        ("errors", &["compatible"]),
+        ("models", &["compatible"]),
+    ]);
     let stage = Stage::start();
-    stage.run("openai_chat.py", &cases.map(|case| (case, ALL)));
-    stage.run(
-        "openai_chat.py",
-        &[("image", ALL), ("embeddings", &["compatible", "gemini"]), ("errors", &["compatible"])],
-    );
-    for upstream in &stage.upstreams[..3] {
+    stage.run("openai_chat.py", &cases);
+    for upstream in &stage.upstreams {
         let pictures = |sent: &str| sent.contains("iVBORw0KGgo=") && sent.contains("image/png");
         assert!(upstream.requests().iter().any(|request| pictures(&request.text())));
     }
-}
-
-#[test]
-fn openai_for_python_lists_models() {
-    let upstream = Upstream::start().unwrap();
-    let config = format!("[auth]\nmaster_key = \"{KEY}\"\n")
-        + &model("zeta", &[openai(&upstream)])
-        + &model("smart", &[openai(&upstream)])
-        + &model("group/of-names", &[openai(&upstream)]);
-    run(&Options::config(config).start(), "openai_chat.py", &[("models", &["smart"])]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """Anthropic's own SDK, as applications use it."""
 
 import asyncio
+import functools
 
 import anthropic
 from anthropic import Anthropic, AsyncAnthropic
@@ -12,6 +13,8 @@ TOOL = {"name": "get_weather", "description": "Weather by city", "input_schema":
 THINKING = {"type": "enabled", "budget_tokens": 2000}
 
 
+# A client takes longer to make than a call.
+@functools.cache
 def client(key=KEY):
     return Anthropic(api_key=key, **OPTIONS)
 

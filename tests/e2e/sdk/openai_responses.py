@@ -1,5 +1,6 @@
 """OpenAI's own SDK on the Responses API, as applications use it."""
 
+import functools
 import json
 
 import openai
@@ -23,6 +24,8 @@ class Weather(BaseModel):
     degrees: int
 
 
+# A client takes longer to make than a call.
+@functools.cache
 def client(key=KEY):
     return OpenAI(api_key=key, base_url=URL + "/v1", max_retries=0, timeout=30)
 
