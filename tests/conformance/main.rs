@@ -23,6 +23,7 @@ mod pass;
 mod pipe;
 mod provider;
 mod recording;
+mod round;
 mod rule;
 mod stream;
 mod tally;
