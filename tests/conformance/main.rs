@@ -6,6 +6,7 @@
 //! recordings, and the pattern says more than the first of them.
 #![cfg(test)]
 
+mod agent;
 mod client;
 mod compact;
 mod completion;

@@ -59,7 +59,6 @@ fn script(turn: &Answer, operation: &str, stream: bool) -> Script {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a loop is made of")]
 async fn play(
     lab: &Lab,
     front: &'static Front,
@@ -145,7 +144,7 @@ fn signatures(operation: &str, turn: &Answer) -> Vec<Signed> {
 }
 
 /// The calls and their results in a request, in order; results by the name of their call.
-fn told(operation: &str, body: &Value) -> Vec<String> {
+pub(crate) fn told(operation: &str, body: &Value) -> Vec<String> {
     let mut names: Vec<(String, String)> = Vec::new();
     pieces(operation, body).iter().filter_map(|piece| heard(piece, &mut names)).collect()
 }
@@ -182,18 +181,30 @@ fn heard(piece: &Value, names: &mut Vec<(String, String)>) -> Option<String> {
             let function = &piece["function"];
             return call(&piece["id"], &function["name"], parsed(&function["arguments"]));
         }
+        Some("custom") => {
+            let custom = &piece["custom"];
+            return call(&piece["id"], &custom["name"], json!({"input": custom["input"]}));
+        }
+        Some("custom_tool_call") => {
+            return call(&piece["call_id"], &piece["name"], json!({"input": piece["input"]}));
+        }
         Some("tool_result") => (&piece["tool_use_id"], &piece["content"]),
-        Some("function_call_output") => (&piece["call_id"], &piece["output"]),
+        Some("function_call_output" | "custom_tool_call_output") => (&piece["call_id"], &piece["output"]),
         _ if piece["role"] == "tool" => (&piece["tool_call_id"], &piece["content"]),
         _ => {
             if let Some(made) = piece.get("functionCall") {
                 return call(&made["id"], &made["name"], made["args"].clone());
             }
             let answer = piece.get("functionResponse")?;
-            (&answer["id"], answer["response"].as_object()?.values().next()?)
+            let content = answer["response"].as_object()?.values().next()?;
+            if answer.get("id").is_none() {
+                return Some(format!("{}: {}", answer["name"].as_str()?, said(content)));
+            }
+            (&answer["id"], content)
         }
     };
-    let name = names.iter().find(|(known, _)| *known == id.to_string());
+    let id = id.to_string();
+    let name = names.iter().find(|(known, _)| *known == id);
     Some(format!("{}: {}", name.map_or("nobody", |(_, name)| name), said(content)))
 }
 
