@@ -20,6 +20,7 @@ mod lab;
 mod lost;
 mod matrix;
 mod native;
+mod order;
 mod pass;
 mod pipe;
 mod provider;

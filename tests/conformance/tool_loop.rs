@@ -42,13 +42,23 @@ async fn a_loop_of_five_turns_is_the_same_everywhere() {
                 lab.deploy_as(operation, model, upstream.addr());
                 let script: Vec<_> = turns.iter().map(|turn| script(turn, operation, stream)).collect();
                 script.into_iter().for_each(|script| upstream.push(script));
-                for problem in play(&lab, front, operation, &turns, &upstream, stream).await {
+                let run = Run { lab: &lab, front, operation, upstream: &upstream, stream };
+                for problem in play(&run, &turns).await {
                     _ = writeln!(failures, "{} to {operation}, stream {stream}: {problem}", front.name);
                 }
             }
         }
     }
     assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// One loop.
+struct Run<'r> {
+    lab: &'r Lab,
+    front: &'static Front,
+    operation: &'r str,
+    upstream: &'r Upstream,
+    stream: bool,
 }
 
 fn script(turn: &Answer, operation: &str, stream: bool) -> Script {
@@ -59,14 +69,8 @@ fn script(turn: &Answer, operation: &str, stream: bool) -> Script {
     }
 }
 
-async fn play(
-    lab: &Lab,
-    front: &'static Front,
-    operation: &str,
-    turns: &[Answer],
-    upstream: &Upstream,
-    stream: bool,
-) -> Vec<String> {
+async fn play(run: &Run<'_>, turns: &[Answer]) -> Vec<String> {
+    let Run { lab, front, operation, upstream, stream } = *run;
     let mut client = Client::asking(front, "Sum up what is here.");
     let (mut problems, mut history, mut signed) = (Vec::new(), Vec::new(), Vec::new());
     for (at, turn) in turns.iter().enumerate() {
