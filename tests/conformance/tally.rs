@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use llm_testkit::{Recording, Recordings};
 
 /// Recordings that can't pass, by provider and file name, and why.
-pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[(
-    "openai/chat-error-404-81247a",
-    "the model lives on the Responses API only: it is asked there, and the failure does not come about",
-)];
+pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[];
 
 /// Wire APIs of providers that must be among the recordings: without them a green run would say nothing.
 /// xAI's chat answers are a golden (`answer-xai-grok-4.5`): it is recorded with its Responses API only.

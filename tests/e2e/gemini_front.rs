@@ -315,4 +315,13 @@ async fn models_are_listed_as_gemini_does() {
     let missing = gateway.call(Method::GET, "/v1beta/models/flsh").send().await;
     assert_eq!((missing.status, missing.json()["error"]["status"].clone()), (404, json!("NOT_FOUND")));
     assert_eq!(gateway.get("/v1/models").await.json()["object"], "list");
+    // Google's newer clients ask below `/v1`, and say who they are.
+    for path in ["/v1/models", "/v1/models/flash"] {
+        let reply = gateway
+            .call(Method::GET, path)
+            .header("x-goog-api-client", "google-genai-sdk/3.4.0")
+            .send()
+            .await;
+        assert!(reply.text().contains("\"models/flash\""), "{}", reply.text());
+    }
 }

@@ -7,7 +7,7 @@ use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
-use llm_router::{Backoff, Deployment, Group, RetryPolicy, Router, RouterBuilder};
+use llm_router::{Backoff, CooldownPolicy, Deployment, Group, RetryPolicy, Router, RouterBuilder};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
@@ -168,7 +168,8 @@ impl Assembly<'_> {
     }
 
     fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
-        self.groups.push(Group::new(name, policy, deployments));
+        // No setting asks for cooldowns yet.
+        self.groups.push(Group::new(name, policy, deployments).with_cooldown(CooldownPolicy::OFF));
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect;
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
@@ -184,6 +184,14 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         return Err(Refused { error, front, allow: Some(allow) });
     }
     Ok(route)
+}
+
+/// Headers by which the clients of a dialect are known, where one path serves several.
+const CLIENTS: [(&str, Dialect); 1] = [("x-goog-api-client", Dialect::Gemini)];
+
+/// The dialect in whose shape models are listed: Google's clients ask below `/v1` as OpenAI's do.
+pub(crate) fn shape(path: Dialect, headers: &HeaderMap) -> Dialect {
+    CLIENTS.iter().find(|(name, _)| headers.contains_key(*name)).map_or(path, |(_, dialect)| *dialect)
 }
 
 /// What lists the models on offer, or tells of one of them.

@@ -17,7 +17,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use crate::auth::authenticate;
 use crate::body::ClientBody;
 use crate::cors;
-use crate::front::{Named, Route, route};
+use crate::front::{Named, Route, route, shape};
 use crate::intake::BodyMemory;
 use crate::kept::Lookup;
 use crate::respond::Failed;
@@ -157,12 +157,12 @@ impl Gateway {
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Models(shape)) => {
-                front = dialect::server(shape).unwrap_or(front);
+            Ok(Route::Models(path)) => {
+                front = dialect::server(shape(path, request.headers())).unwrap_or(front);
                 authenticated(&request).map(|_| models::list(&snapshot, front)).map_err(Failed::from)
             }
-            Ok(Route::Model(shape, id)) => {
-                front = dialect::server(shape).unwrap_or(front);
+            Ok(Route::Model(path, id)) => {
+                front = dialect::server(shape(path, request.headers())).unwrap_or(front);
                 authenticated(&request).and_then(|_| models::get(&snapshot, &id, front)).map_err(Failed::from)
             }
             Ok(Route::Kept(row, kept)) => match row.codec() {

@@ -13,7 +13,12 @@ use llm_types::{ApiError, ErrorKind, Result, UrlForm};
 /// API versions that mean the version-less surface of Azure OpenAI.
 const AZURE_V1: [&str; 3] = ["v1", "preview", "latest"];
 /// Operations of Azure OpenAI that belong to the resource and not to one deployment.
-const AZURE_RESOURCE_PATHS: [&str; 4] = ["/batches", "/files", "/models", "/responses"];
+const AZURE_RESOURCE_PATHS: [&str; 4] = ["/batches", "/files", "/models", AZURE_RESPONSES];
+/// The Responses API of Azure OpenAI; it is the same on the version-less surface.
+const AZURE_RESPONSES: &str = "/responses";
+/// The first version of Azure OpenAI's API that has it
+/// (learn.microsoft.com/azure/ai-foundry/openai/how-to/responses).
+const AZURE_RESPONSES_SINCE: &str = "2025-03-01";
 /// Hosts of Azure resources, behind which Foundry's models are at `/models`; serverless endpoints have
 /// other hosts and are at `/v1`.
 const FOUNDRY_HOSTS: [&str; 3] =
@@ -160,7 +165,12 @@ enum Prefix {
     None,
     Fixed(&'static str),
     /// `/openai/deployments/{model}`, or `/openai` for what belongs to the resource.
-    Deployment(String),
+    Deployment {
+        /// The deployment, as a segment of a path.
+        model: String,
+        /// The version is older than the Responses API, which is then asked on the version-less surface.
+        old: bool,
+    },
 }
 
 impl Route {
@@ -191,7 +201,11 @@ impl Route {
                     let preview = version == Some("preview") && given.is_none();
                     (Prefix::Fixed("/openai/v1"), preview.then(|| "api-version=preview".to_owned()))
                 } else {
-                    (Prefix::Deployment(escape(model)), pinned(version)?)
+                    let query = pinned(version)?;
+                    // Versions are dates. One in the base's own query cannot be left out.
+                    let old =
+                        query.is_some() && version.is_some_and(|version| version < AZURE_RESPONSES_SINCE);
+                    (Prefix::Deployment { model: escape(model), old }, query)
                 }
             }
             UrlForm::AzureFoundry => {
@@ -223,10 +237,15 @@ impl Route {
         match &self.prefix {
             Prefix::None => self.base.join(path, query),
             Prefix::Fixed(prefix) => self.base.join(&format!("{prefix}{path}"), query),
-            Prefix::Deployment(_) if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
+            Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
+                self.base.join(&format!("/openai/v1{path}"), None)
+            }
+            Prefix::Deployment { .. } if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
                 self.base.join(&format!("/openai{path}"), query)
             }
-            Prefix::Deployment(model) => self.base.join(&format!("/openai/deployments/{model}{path}"), query),
+            Prefix::Deployment { model, old: _ } => {
+                self.base.join(&format!("/openai/deployments/{model}{path}"), query)
+            }
         }
     }
 }
@@ -342,6 +361,15 @@ mod tests {
             "https://r/openai/deployments/my%20gpt/chat/completions?api-version=2024-06-01",
         );
         check("https://r", old, "/files", "https://r/openai/files?api-version=2025-02-01-preview");
+        let responses = "/responses";
+        check("https://r", old, responses, "https://r/openai/v1/responses");
+        check(
+            "https://r/openai",
+            Some("2025-04-01-preview"),
+            responses,
+            "https://r/openai/responses?api-version=2025-04-01-preview",
+        );
+        check("https://r", Some("preview"), responses, "https://r/openai/v1/responses?api-version=preview");
         check("https://r", Some("v1"), chat, "https://r/openai/v1/chat/completions");
         check("https://r", Some("latest"), chat, "https://r/openai/v1/chat/completions");
         check("https://r", Some("preview"), chat, "https://r/openai/v1/chat/completions?api-version=preview");

@@ -19,7 +19,7 @@ pub struct CooldownPolicy {
     pub failures: u32,
     /// What happened before that does not count.
     pub window: Duration,
-    /// The first cooldown; each one after it is twice as long. Zero: nothing is ever cooled down.
+    /// The first cooldown; each one after it is twice as long. Zero: none at all.
     pub duration: Duration,
     /// The longest cooldown.
     pub max: Duration,
@@ -37,6 +37,14 @@ impl Default for CooldownPolicy {
 }
 
 impl CooldownPolicy {
+    /// Nothing is ever cooled down.
+    pub const OFF: Self = Self {
+        failures: u32::MAX,
+        window: Duration::from_secs(60),
+        duration: Duration::ZERO,
+        max: Duration::ZERO,
+    };
+
     /// The cooldown after so many before it.
     #[must_use]
     pub fn length(&self, earlier: u32) -> Duration {

@@ -172,7 +172,7 @@ pub struct Quirks {
     /// The path of a call behind the base URL, where it is not the dialect's own.
     pub path: Option<String>,
     /// The only one of the row's operations by which a conversation can be had: `responses` for models that
-    /// live only there, `completion` for text models.
+    /// live only there, `completion` for text models, `chat` to keep to it. The last rule counts.
     pub only: Option<Op>,
     /// Operations of the row that are not there.
     pub without: Vec<Op>,
@@ -322,7 +322,8 @@ impl ProviderSpec {
             return self.dialect;
         }
         match op {
-            Op::Chat => match self.quirks_for(model, None).find_map(|quirks| quirks.only) {
+            Op::Chat => match self.quirks_for(model, None).filter_map(|quirks| quirks.only).last() {
+                Some(Op::Chat) => Dialect::OpenaiChat,
                 Some(Op::Responses) if self.operations.contains(&Op::Responses) => Dialect::OpenaiResponses,
                 Some(Op::Completion) if self.operations.contains(&Op::Completion) => {
                     Dialect::OpenaiCompletions
@@ -432,6 +433,9 @@ mod tests {
         check(Op::Chat, Some(OpenaiChat), "o1-pro", OpenaiResponses);
         check(Op::Chat, Some(Anthropic), "davinci-002", OpenaiCompletions);
         check(Op::Embed, None, "text-embedding-3-small", OpenaiMedia);
+        let mut kept = spec.clone();
+        kept.rules.push(rule("*", Quirks { only: Some(Op::Chat), ..Quirks::default() }));
+        assert_eq!(kept.dialect_for(Op::Chat, Some(OpenaiResponses), "o1-pro"), OpenaiChat);
         let without = ProviderSpec { operations: vec![Op::Chat], ..spec.clone() };
         assert_eq!(without.dialect_for(Op::Chat, None, "o1-pro"), OpenaiChat);
         let claude = ProviderSpec { dialect: Anthropic, ..ProviderSpec::default() };

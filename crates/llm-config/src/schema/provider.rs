@@ -121,7 +121,7 @@ pub struct Quirks {
     /// The path of a call behind the base URL, where it is not the wire format's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The only operation by which a conversation can be had: `responses` or `completion`.
+    /// The only operation by which a conversation can be had: `responses`, `completion` or `chat`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Word<Op>>,
     /// Operations that are not there.

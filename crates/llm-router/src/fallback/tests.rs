@@ -119,6 +119,18 @@ fn chains_lead_on_and_never_round() {
 }
 
 #[test]
+fn sixteen_models_are_enough() {
+    let names: Vec<_> = ["a".to_owned()].into_iter().chain((0..20).map(|nth| format!("g{nth}"))).collect();
+    let groups = names.iter().map(|name| group(name, Fallbacks::default()));
+    let defaults: Vec<_> = names.iter().map(|name| &**name).collect();
+    let router = fresh(groups, &defaults);
+    let failures = names.iter().map(|name| (&**name, ErrorKind::Internal)).collect();
+    let now = Instant::now();
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    assert_eq!(play(&mut plan, now, &failures).0, names[..MOST]);
+}
+
+#[test]
 fn a_request_may_bring_its_own_list() {
     use ErrorKind::Internal;
     let router = || {

@@ -79,10 +79,9 @@ impl Picker for Adaptive {
         // Never on a retry: that request has waited enough.
         if cx.attempt == 0 && self.explores(draw) {
             let samples = |seat: &Seat| seat.stats.lesson(cx.shape()).map_or(0, |lesson| lesson.samples);
-            let least = pool.iter().map(|(_, seat)| samples(seat)).min()?;
-            let unknown = pool.iter().filter(|(_, seat)| samples(seat) == least).count();
-            let nth = crate::pool::below(mix(draw), unknown)?;
-            return pool.iter().filter(|(_, seat)| samples(seat) == least).nth(nth).map(|(index, _)| index);
+            // Of equals any: less than one sample's difference is chance.
+            let chance = |seat: &Seat| f64::from(mix(draw ^ seat.key).to_le_bytes()[0]) / 256.0;
+            return pool.least(COMPARED, mix(draw), |_, seat| f64::from(samples(seat)) + chance(seat));
         }
         pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).score.unwrap_or(f64::MAX))
     }

@@ -146,6 +146,19 @@ fn when_all_are_unwell_the_first_to_be_well_is_asked() {
 }
 
 #[test]
+fn a_well_one_is_waited_for_rather_than_an_unwell_one_asked() {
+    let now = Instant::now();
+    let group = group(2, 2);
+    let mut attempts = begin(&group, now, MINUTE);
+    assert_eq!(attempts.next(now, None), Step::Try(0));
+    group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+    // The first may be asked again after a short pause of ours, but cools down; the second asks for a second.
+    assert_eq!(attempts.next(now, Some(&failure(ErrorKind::Internal))), Step::Try(1));
+    assert_eq!(attempts.next(now, Some(&after(ErrorKind::Internal, SECOND))), Step::Wait(SECOND));
+    assert_eq!(attempts.next(now + SECOND, None), Step::Try(1));
+}
+
+#[test]
 fn what_is_drained_is_never_asked() {
     let now = Instant::now();
     let group = group(1, 2);
@@ -370,6 +383,18 @@ fn others_are_told_and_listened_to() {
     check(&ours, news, false);
     check(&Router::builder().group(new(2)).build().unwrap(), news, true);
     check(&ours, Cooldown { left: Duration::ZERO, ..news }, true);
+}
+
+#[test]
+fn cooldowns_may_be_off() {
+    let now = Instant::now();
+    let deployments = (0..2).map(|nth| Deployment::new(format!("d{nth}"), 0, ()));
+    let group = Group::new("g", RetryPolicy::default(), deployments).with_cooldown(CooldownPolicy::OFF);
+    let group = Arc::new(group);
+    let first = |_| tried(&group, now, &[after(ErrorKind::RateLimit, MINUTE)])[0];
+    let firsts: Vec<_> = (0..4).map(first).collect();
+    assert_eq!(firsts, [0, 1, 0, 1], "turn and turn about, whatever happened");
+    assert!(group.deployments.iter().all(|deployment| deployment.stats.standing(now) == Standing::Ready));
 }
 
 #[test]

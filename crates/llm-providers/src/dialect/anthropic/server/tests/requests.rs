@@ -328,7 +328,7 @@ fn what_other_upstreams_made_is_not_spliced() {
     check(json!({"type": "redacted_thinking", "data": "D"}), true, "");
     let unsigned = "dropped messages[1].content[0] (anthropic takes back signed thoughts only)";
     check(json!({"type": "thinking", "thinking": "x", "signature": ""}), false, unsigned);
-    let foreign = "dropped messages[1].content[0] (the thoughts are of another provider)";
+    let foreign = "dropped messages[1].content[0] (the thoughts are sealed by another provider)";
     check(json!({"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"}), false, foreign);
     check(json!({"type": "redacted_thinking", "data": "gateway:openai_chat:D"}), false, foreign);
     check(
