@@ -207,7 +207,9 @@ fn message(events: &[Value]) -> Value {
             item.as_object_mut().map(|item| item.remove("index"));
         }
     }
-    message.as_object_mut().map(|members| members.retain(|_, value| !value.is_null()));
+    if let Some(members) = message.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
     message
 }
 

@@ -6,6 +6,7 @@
 //! recordings, and the pattern says more than the first of them.
 #![cfg(test)]
 
+mod agent;
 mod client;
 mod compact;
 mod completion;
@@ -19,10 +20,12 @@ mod lab;
 mod lost;
 mod matrix;
 mod native;
+mod order;
 mod pass;
 mod pipe;
 mod provider;
 mod recording;
+mod round;
 mod rule;
 mod stream;
 mod tally;

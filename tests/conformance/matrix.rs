@@ -14,6 +14,7 @@ use crate::compact::{compact, settled};
 use crate::fixture::{Answer, answers, conversations};
 use crate::front::{FRONTS, Front, says_complete};
 use crate::golden::golden;
+use crate::order::disorder;
 use crate::pipe::Pipe;
 use crate::stream::is_broken;
 
@@ -150,6 +151,9 @@ fn each_front_is_told_the_same() {
                     let name = &answer.name;
                     _ = writeln!(failures, "{operation} to {}, {name}, {what}: {problem}", front.name);
                 }
+            }
+            for problem in disorder(front, &String::from_utf8_lossy(&stream)) {
+                _ = writeln!(failures, "{operation} to {}, {}: {problem}", front.name, answer.name);
             }
             if !front.ends(&String::from_utf8_lossy(&stream)) {
                 _ = writeln!(failures, "{operation} to {}, {}: no clean end", front.name, answer.name);

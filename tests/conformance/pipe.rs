@@ -9,7 +9,7 @@ use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
 use llm_testkit::Recording;
-use llm_types::{Changes, Dialect, Head, Op, ProviderSpec, Result};
+use llm_types::{Call, Changes, Dialect, Head, Op, ProviderSpec, Result};
 use serde_json::Value;
 
 use crate::front::{CHAT, Front};
@@ -60,7 +60,13 @@ impl Pipe {
         {
             return Err(refused);
         }
-        let mut call = self.front.codec().decode(&self.request, &asked)?;
+        let call = self.front.codec().decode(&self.request, &asked)?;
+        self.encode(call, stream)
+    }
+
+    /// What is sent for a request in the neutral form.
+    pub(crate) fn encode(&mut self, mut call: Call, stream: bool) -> Result<(WireRequest, Changes)> {
+        let asked = self.front.asked(stream);
         call.set_model(&self.model);
         let mut changes = Changes::default();
         let wire = self.codec.encode(&call, &mut self.encode_cx(&asked, &mut changes))?;

@@ -14,6 +14,7 @@ use llm_types::Usage as Counted;
 use crate::fact::{booked, told};
 use crate::front::{CHAT, FRONTS, Front};
 use crate::lab::{Answer, Lab};
+use crate::order::disorder;
 use crate::provider::{address, auth};
 use crate::rule::{expected, idle};
 use crate::tally::{Tally, recordings};
@@ -106,6 +107,10 @@ fn reply_problems(front: &Front, case: &Case, answer: &Answer, usage: bool) -> V
     let mut problems = expect.differences(&front.facts(&answer.body));
     if case.recording.is_stream() && !front.ends(&answer.text()) {
         problems.push("the stream has no clean end".to_owned());
+    }
+    // What goes through as it comes is in the provider's own order.
+    if case.recording.is_stream() && front.name != case.recording.operation {
+        problems.extend(disorder(front, &answer.text()));
     }
     problems.into_iter().map(|problem| format!("reply: {problem}")).collect()
 }

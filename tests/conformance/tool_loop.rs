@@ -42,13 +42,23 @@ async fn a_loop_of_five_turns_is_the_same_everywhere() {
                 lab.deploy_as(operation, model, upstream.addr());
                 let script: Vec<_> = turns.iter().map(|turn| script(turn, operation, stream)).collect();
                 script.into_iter().for_each(|script| upstream.push(script));
-                for problem in play(&lab, front, operation, &turns, &upstream, stream).await {
+                let run = Run { lab: &lab, front, operation, upstream: &upstream, stream };
+                for problem in play(&run, &turns).await {
                     _ = writeln!(failures, "{} to {operation}, stream {stream}: {problem}", front.name);
                 }
             }
         }
     }
     assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// One loop.
+struct Run<'r> {
+    lab: &'r Lab,
+    front: &'static Front,
+    operation: &'r str,
+    upstream: &'r Upstream,
+    stream: bool,
 }
 
 fn script(turn: &Answer, operation: &str, stream: bool) -> Script {
@@ -59,15 +69,8 @@ fn script(turn: &Answer, operation: &str, stream: bool) -> Script {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a loop is made of")]
-async fn play(
-    lab: &Lab,
-    front: &'static Front,
-    operation: &str,
-    turns: &[Answer],
-    upstream: &Upstream,
-    stream: bool,
-) -> Vec<String> {
+async fn play(run: &Run<'_>, turns: &[Answer]) -> Vec<String> {
+    let Run { lab, front, operation, upstream, stream } = *run;
     let mut client = Client::asking(front, "Sum up what is here.");
     let (mut problems, mut history, mut signed) = (Vec::new(), Vec::new(), Vec::new());
     for (at, turn) in turns.iter().enumerate() {
@@ -145,7 +148,7 @@ fn signatures(operation: &str, turn: &Answer) -> Vec<Signed> {
 }
 
 /// The calls and their results in a request, in order; results by the name of their call.
-fn told(operation: &str, body: &Value) -> Vec<String> {
+pub(crate) fn told(operation: &str, body: &Value) -> Vec<String> {
     let mut names: Vec<(String, String)> = Vec::new();
     pieces(operation, body).iter().filter_map(|piece| heard(piece, &mut names)).collect()
 }
@@ -182,18 +185,30 @@ fn heard(piece: &Value, names: &mut Vec<(String, String)>) -> Option<String> {
             let function = &piece["function"];
             return call(&piece["id"], &function["name"], parsed(&function["arguments"]));
         }
+        Some("custom") => {
+            let custom = &piece["custom"];
+            return call(&piece["id"], &custom["name"], json!({"input": custom["input"]}));
+        }
+        Some("custom_tool_call") => {
+            return call(&piece["call_id"], &piece["name"], json!({"input": piece["input"]}));
+        }
         Some("tool_result") => (&piece["tool_use_id"], &piece["content"]),
-        Some("function_call_output") => (&piece["call_id"], &piece["output"]),
+        Some("function_call_output" | "custom_tool_call_output") => (&piece["call_id"], &piece["output"]),
         _ if piece["role"] == "tool" => (&piece["tool_call_id"], &piece["content"]),
         _ => {
             if let Some(made) = piece.get("functionCall") {
                 return call(&made["id"], &made["name"], made["args"].clone());
             }
             let answer = piece.get("functionResponse")?;
-            (&answer["id"], answer["response"].as_object()?.values().next()?)
+            let content = answer["response"].as_object()?.values().next()?;
+            if answer.get("id").is_none() {
+                return Some(format!("{}: {}", answer["name"].as_str()?, said(content)));
+            }
+            (&answer["id"], content)
         }
     };
-    let name = names.iter().find(|(known, _)| *known == id.to_string());
+    let id = id.to_string();
+    let name = names.iter().find(|(known, _)| *known == id);
     Some(format!("{}: {}", name.map_or("nobody", |(_, name)| name), said(content)))
 }
 
