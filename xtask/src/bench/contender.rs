@@ -54,6 +54,7 @@ impl Who {
 
     pub(super) fn path(self, request: Request) -> &'static str {
         match (request, self) {
+            (Request::Messages, _) | (Request::MessagesOnOpenai, Self::Gateway) => "/v1/messages",
             (_, Self::Gateway) => "/v1/chat/completions",
             (Request::Translated, _) => "/v1/messages",
             (Request::Paced, _) => "/paced/v1/chat/completions",
@@ -74,14 +75,24 @@ impl Who {
             (Request::Translated, Self::Gateway) => {
                 json!({"model": "a", "messages": question, "max_tokens": 1024})
             }
-            (Request::Translated, _) => json!({
-                "model": "claude-sonnet-4-5",
-                "max_tokens": 1024,
-                "system": "You answer in one paragraph.",
-                "messages": [{"role": "user", "content": canned::text(800)}]
-            }),
+            (Request::MessagesOnOpenai, Self::Gateway) => messages("m", true),
+            (Request::MessagesOnOpenai, _) => {
+                json!({"model": "m", "messages": question, "stream": true})
+            }
+            (Request::Messages, Self::Gateway) => messages("a", false),
+            (Request::Messages | Request::Translated, _) => messages("claude-sonnet-4-5", false),
         }
     }
+}
+
+fn messages(model: &str, stream: bool) -> Value {
+    json!({
+        "model": model,
+        "max_tokens": 1024,
+        "system": "You answer in one paragraph.",
+        "messages": [{"role": "user", "content": canned::text(800)}],
+        "stream": stream
+    })
 }
 
 /// The worker threads are set for every program in the same way.

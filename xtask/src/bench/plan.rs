@@ -22,6 +22,10 @@ pub(super) enum Request {
     Translated,
     /// 157 kB of conversation.
     LargePrompt,
+    /// A short Messages request, Anthropic on both sides.
+    Messages,
+    /// The same streamed, onto an OpenAI upstream. A proxy that can't translate gets OpenAI's request.
+    MessagesOnOpenai,
 }
 
 /// How it is sent.
@@ -101,7 +105,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 7] = [
+pub(super) const SCENARIOS: [Scenario; 9] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -143,6 +147,21 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
             Row { measure: Measure::CpuPerRequest, target: Target::Ratio(2.0) },
             Row { measure: Measure::Throughput, target: Target::None },
         ],
+    },
+    Scenario {
+        title: "messages 1 kB, 32 connections",
+        request: Request::Messages,
+        load: Load::Connections(32),
+        rows: &[
+            Row { measure: Measure::CpuPerRequest, target: Target::Ratio(2.0) },
+            Row { measure: Measure::Throughput, target: Target::None },
+        ],
+    },
+    Scenario {
+        title: "streamed messages to openai, 32 connections",
+        request: Request::MessagesOnOpenai,
+        load: Load::Connections(32),
+        rows: &[Row { measure: Measure::CpuPerEvent, target: Target::Ratio(2.0) }],
     },
     Scenario {
         title: "chat 1 kB, 50 requests/s",
