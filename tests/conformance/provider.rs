@@ -22,7 +22,7 @@ pub(crate) fn rows_for(recording: &Recording) -> Vec<Provider> {
 pub(crate) fn rows(operation: &str, deployment: &Deployment) -> Vec<Provider> {
     let rule = match operation {
         "responses" => json!({"models": ["*"], "only": "responses"}),
-        "chat" => json!({"models": ["*"], "without": ["responses"]}),
+        "chat" => json!({"models": ["*"], "only": "chat"}),
         _ => return Vec::new(),
     };
     let table = ProviderTable::builtin();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use llm_types::chat::{Audio, Part, Refusal, Text};
-use llm_types::{Choice, Dialect, Extra, Reply, TokenCount};
+use llm_types::{Dialect, Extra, Reply, TokenCount};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
@@ -57,7 +57,7 @@ pub(super) fn reply(reply: &Reply, cx: &ReplyCx) -> Vec<u8> {
     let members = Some(extra).filter(|_| *origin == Some(Dialect::Anthropic));
     let first = choices.iter().min_by_key(|choice| choice.index);
     let parts = first.map(|choice| choice.parts.as_slice()).unwrap_or_default();
-    let finish = first.and_then(|Choice { finish, .. }| finish.as_ref());
+    let finish = first.and_then(|choice| choice.finish.as_ref());
     let counts = usage.clone().unwrap_or_default();
     let message = Message {
         id: message_id(id, &cx.id),
@@ -102,15 +102,20 @@ fn content(parts: &[Part], upstream: Option<Dialect>) -> Vec<Block<'_>> {
             Part::ToolCall(call) => out.push(block::tool_use(call)),
             Part::Image(image) => out.push(block::image(image)),
             Part::File(file) => out.push(block::file(file)),
-            Part::Audio(Audio { transcript, .. }) => {
-                out.extend(plain(transcript.as_deref().unwrap_or_default(), sources));
-            }
+            // The sound itself has no block here.
+            Part::Audio(audio) => out.extend(plain(said(audio), sources)),
             Part::Opaque(opaque) => out.push(block::opaque(opaque)),
             // A model answers no tools.
             Part::ToolResult(_) => {}
         }
     }
     out
+}
+
+/// What a sound says: no block holds the sound itself.
+fn said(audio: &Audio) -> &str {
+    let Audio { transcript, media: _, format: _, id: _, expires_at: _, cache: _, extra: _ } = audio;
+    transcript.as_deref().unwrap_or_default()
 }
 
 /// A text with its sources; nothing where there is neither.
