@@ -4,8 +4,6 @@
 //! front, so that the same thing stands side by side in four spellings. `tests/fixtures/answers` holds what
 //! providers answer, whole and as the events of a stream.
 
-use std::path::Path;
-
 use llm_testkit::{Facts, expect};
 use serde_json::Value;
 
@@ -42,7 +40,7 @@ pub(crate) fn turns() -> Vec<Answer> {
 
 /// The files of a folder.
 pub(crate) fn read(folder: &str) -> impl Iterator<Item = (String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
+    let folder = llm_testkit::workspace().join("tests/fixtures").join(folder);
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     files.into_iter().map(|file| {

@@ -1,7 +1,5 @@
 //! The command-line tool: straight to a provider, through a gateway, and on files.
 
-use std::path::Path;
-
 use llm_testkit::canned::{IncludeUsage, openai_completion, openai_stream, text};
 use llm_testkit::{Gate, Script, Upstream};
 use serde_json::{Value, json};
@@ -133,7 +131,7 @@ fn failures_have_codes_of_their_own() {
 
 #[test]
 fn configurations_are_checked_described_and_shown() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config-examples");
+    let examples = llm_testkit::workspace().join("config-examples");
     for file in std::fs::read_dir(examples).unwrap() {
         let file = file.unwrap().path();
         if file.extension().is_some_and(|end| end == "toml") {

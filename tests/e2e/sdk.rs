@@ -6,7 +6,6 @@
 
 mod shape;
 
-use std::path::Path;
 use std::time::Duration;
 
 use llm_testkit::{Program, Upstream};
@@ -81,7 +80,7 @@ impl Stage {
 
 /// Runs cases of a script in one process.
 fn run(gateway: &Gateway, script: &str, cases: &[(&str, &[&str])]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/sdk");
+    let folder = llm_testkit::workspace().join("tests/e2e/sdk");
     let node = installed("LLM_NODE");
     let interpreter = if script.ends_with(".mjs") { "node".into() } else { installed("LLM_PYTHON") };
     let words =

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use llm_config::{Config, FixedEnv, Known, Style};
 use llm_types::ProviderSpec;
@@ -46,7 +46,7 @@ fn providers() -> Vec<ProviderSpec> {
 }
 
 fn toml_files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let folder = llm_testkit::workspace().join(folder);
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
@@ -66,7 +66,7 @@ fn keys() -> BTreeMap<String, String> {
 
 #[test]
 fn broken_files_are_refused_for_the_stated_reasons() {
-    let files = toml_files("tests/broken");
+    let files = toml_files("crates/llm-config/tests/broken");
     assert!(files.len() >= 20, "{}", files.len());
     let mut wrong = Vec::new();
     for path in files {
@@ -104,7 +104,7 @@ fn broken_files_are_refused_for_the_stated_reasons() {
 
 #[test]
 fn examples_load_without_a_complaint() {
-    let files = toml_files("../../config-examples");
+    let files = toml_files("config-examples");
     assert!(files.len() >= 6, "{}", files.len());
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();

@@ -6,6 +6,7 @@
 
 pub mod canned;
 pub mod conformance;
+pub mod exchange;
 pub mod expect;
 pub mod http1;
 pub mod load;
@@ -17,9 +18,10 @@ pub mod script;
 pub mod sse;
 pub mod upstream;
 
+pub use exchange::{exchanges, is_complete};
 pub use expect::{Choice, Facts, ToolCall, Usage};
 pub use player::{Cut, Player};
 pub use process::{Program, Ready, Running};
-pub use recording::{Recording, Recordings};
+pub use recording::{Recording, Recordings, workspace};
 pub use script::{End, Gate, Script};
 pub use upstream::{Received, Upstream};

@@ -179,7 +179,7 @@ impl Recordings {
     /// # Errors
     /// When a file can't be read or is not a recording.
     pub fn own() -> io::Result<Self> {
-        Self::read(&workspace().join("tests/fixtures/recordings"))
+        Self::read(&own_folder())
     }
 
     /// The set beside the repository; `None` where it is absent.
@@ -187,12 +187,7 @@ impl Recordings {
     /// # Errors
     /// When a file can't be read or is not a recording.
     pub fn shared() -> io::Result<Option<Self>> {
-        let named = std::env::var_os("LLM_RECORDINGS").map(PathBuf::from);
-        let folder = named.unwrap_or_else(|| workspace().join("../shared/recordings"));
-        if !folder.is_dir() {
-            return Ok(None);
-        }
-        Self::read(&folder).map(Some)
+        shared_folder().map(|folder| Self::read(&folder)).transpose()
     }
 
     /// Both sets, or ours alone where the other is absent.
@@ -303,9 +298,29 @@ impl<'a> IntoIterator for &'a Recordings {
     }
 }
 
-/// The root of the workspace: two folders above this crate.
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+/// The root of the workspace that the running test belongs to. It is looked for when the test runs: clones
+/// that share a target directory share the binaries too.
+///
+/// # Panics
+/// When the program was not started by cargo, nor below the workspace.
+#[must_use]
+#[expect(clippy::panic, reason = "only tests call it, and they fail with its words")]
+pub fn workspace() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let from = package.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+    let root = from.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.unwrap_or_else(|| panic!("{} is in no workspace", from.display())).to_owned()
+}
+
+/// Our own small set.
+pub(crate) fn own_folder() -> PathBuf {
+    workspace().join("tests/fixtures/recordings")
+}
+
+/// The large set, where it is there.
+pub(crate) fn shared_folder() -> Option<PathBuf> {
+    let named = std::env::var_os("LLM_RECORDINGS").map(PathBuf::from);
+    Some(named.unwrap_or_else(|| workspace().join("../shared/recordings"))).filter(|folder| folder.is_dir())
 }
 
 fn read_one(file: PathBuf) -> io::Result<Recording> {

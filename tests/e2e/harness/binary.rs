@@ -34,7 +34,7 @@ fn built() -> &'static Path {
         let target = profile.parent().unwrap();
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(["build", "-p", "gateway", "-p", "llmctl", "--target-dir"]).arg(target);
-        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        let output = command.current_dir(llm_testkit::workspace()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         target.join("debug")
     })

@@ -34,7 +34,12 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         (python::ready(workspace), node.join())
     });
     let node = node.map_err(|_| anyhow!("installing the SDKs for Node panicked"))??;
-    let mut environment = vec![("LLM_PYTHON", python?.into_os_string()), ("LLM_NODE", node.into_os_string())];
+    let mut environment = vec![
+        ("LLM_PYTHON", python?.into_os_string()),
+        ("LLM_NODE", node.into_os_string()),
+        // Snapshots are looked for in this clone, whichever clone built the tests.
+        ("INSTA_WORKSPACE_ROOT", workspace.root.clone().into()),
+    ];
     if let Some(recordings) = recordings(workspace)? {
         environment.push(("LLM_RECORDINGS", recordings.into_os_string()));
     }

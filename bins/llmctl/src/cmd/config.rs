@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn examples() -> Vec<PathBuf> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config-examples");
+        let folder = llm_testkit::workspace().join("config-examples");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
         assert!(!files.is_empty());

@@ -1,8 +1,6 @@
 //! The rule, piece by piece, and against what providers reported.
 
-use std::fs;
-use std::path::PathBuf;
-
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{Image, ToolCall, ToolResult};
 use llm_types::{Dialect, Op};
 use serde_json::Value;
@@ -73,22 +71,19 @@ fn reported(answer: &Value) -> Option<u64> {
 
 #[test]
 fn recorded_prompts_come_to_about_what_their_providers_say() {
-    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
     let (mut seen, mut close) = (0, 0);
-    for (folder, dialect) in [("anthropic", Dialect::Anthropic), ("openai", Dialect::OpenaiChat)] {
-        for path in fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path()) {
-            let all: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            let kind = all["operation"].as_str().unwrap();
+    let kinds = [
+        ("messages", "anthropic", Dialect::Anthropic),
+        ("count_tokens", "anthropic", Dialect::Anthropic),
+        ("chat", "openai", Dialect::OpenaiChat),
+    ];
+    for (kind, provider, dialect) in kinds {
+        for (name, all) in exchanges(kind, &[provider]) {
             // Pictures and files at an address have no size here, sound is counted by the second, and to
             // tools Anthropic adds some hundred tokens of its own.
             let features = all["features"].to_string();
             let odd = ["vision", "document", "audio", "tool_choice", "structured"];
-            if !matches!(kind, "messages" | "count_tokens" | "chat")
-                || odd.iter().any(|word| features.contains(word))
-            {
+            if odd.iter().any(|word| features.contains(word)) {
                 continue;
             }
             let Some(expect) = reported(&all["response"]["body"]) else { continue };
@@ -96,10 +91,10 @@ fn recorded_prompts_come_to_about_what_their_providers_say() {
             let body = all["request"]["body"].to_string();
             let call = server(dialect).unwrap().decode(body.as_bytes(), &asked).unwrap();
             let got = count(&call).unwrap().input;
-            assert!(expect <= 2 * got && got <= 2 * expect, "{}: {got}, not {expect}", path.display());
+            assert!(expect <= 2 * got && got <= 2 * expect, "{name}: {got}, not {expect}");
             seen += 1;
             close += u32::from(4 * got >= 3 * expect && 4 * got <= 5 * expect);
         }
     }
-    assert!(seen >= 8 && 2 * close >= seen, "{close} of {seen}");
+    assert!(!is_complete() || (seen >= 8 && 2 * close >= seen), "{close} of {seen}");
 }

@@ -1,9 +1,8 @@
 //! Vectors: requests, answers, recordings.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use llm_testkit::{exchanges, is_complete};
 use llm_types::{
     Call, Changes, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Op, Output,
     ProviderSpec, Result, Usage, VectorEncoding,
@@ -65,31 +64,17 @@ struct Recording {
 }
 
 fn recordings() -> Vec<Recording> {
-    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
-    let mut out = Vec::new();
-    for provider in ["azure", "mistral", "openai", "openrouter", "perplexity", "voyage"] {
-        let folder = root.join(provider);
-        let files = std::fs::read_dir(&folder)
-            .unwrap_or_else(|error| panic!("set LLM_RECORDINGS: {}: {error}", folder.display()));
-        for file in files {
-            let path = file.unwrap().path();
-            let mut all: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            if all["operation"] == "embeddings" {
-                let status = u16::try_from(all["response"]["status"].as_u64().unwrap()).unwrap();
-                out.push(Recording {
-                    provider: provider.to_owned(),
-                    name: path.file_stem().unwrap().to_string_lossy().into_owned(),
-                    request: all["request"]["body"].take(),
-                    status: StatusCode::from_u16(status).unwrap(),
-                    answer: all["response"]["body"].take(),
-                });
-            }
-        }
-    }
-    assert!(out.len() >= 10, "only {} recordings", out.len());
+    let all = exchanges("embeddings", &["azure", "mistral", "openai", "openrouter", "perplexity", "voyage"]);
+    let all = all.into_iter().map(|(name, mut all)| Recording {
+        provider: all["provider"].as_str().unwrap().to_owned(),
+        name,
+        request: all["request"]["body"].take(),
+        status: StatusCode::from_u16(all["response"]["status"].as_u64().unwrap().try_into().unwrap())
+            .unwrap(),
+        answer: all["response"]["body"].take(),
+    });
+    let out: Vec<Recording> = all.collect();
+    assert!(!is_complete() || out.len() >= 10, "only {} recordings", out.len());
     out
 }
 
@@ -143,7 +128,7 @@ fn recorded_exchanges_are_understood() {
         assert_eq!(Client.tap(Op::Embed, bytes.as_bytes()).unwrap().usage, vectors.usage);
         read_so_far += 1;
     }
-    assert!(read_so_far >= 9, "{read_so_far}");
+    assert!(!is_complete() || read_so_far >= 9, "{read_so_far}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Recorded exchanges: what providers answered is read, and what clients sent is what we would send.
 
-use std::path::PathBuf;
-
 use http::{HeaderMap, StatusCode};
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::Part;
 use llm_types::{ErrorKind, FinishKind, Reply};
 use serde_json::{Value, json};
@@ -30,36 +29,18 @@ impl Recording {
 
 fn recordings() -> Vec<Recording> {
     let out = recordings_of("generateContent", &["gemini", "vertex"]);
-    assert!(out.len() >= 20, "only {} recordings", out.len());
+    assert!(!is_complete() || out.len() >= 20, "only {} recordings", out.len());
     out
 }
 
 /// The recordings of an operation.
 pub(super) fn recordings_of(operation: &str, providers: &[&str]) -> Vec<Recording> {
-    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
-    let mut out = Vec::new();
-    for provider in providers {
-        let folder = root.join(provider);
-        let files = std::fs::read_dir(&folder)
-            .unwrap_or_else(|error| panic!("set LLM_RECORDINGS: {}: {error}", folder.display()));
-        for file in files {
-            let path = file.unwrap().path();
-            let mut all: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            if all["operation"] == operation {
-                let name = format!("{provider}/{}", path.file_stem().unwrap().to_string_lossy());
-                out.push(Recording {
-                    name,
-                    request: all["request"].take(),
-                    response: all["response"].take(),
-                });
-            }
-        }
-    }
-    out.sort_by(|a, b| a.name.cmp(&b.name));
-    out
+    let all = exchanges(operation, providers).into_iter().map(|(name, mut all)| Recording {
+        name,
+        request: all["request"].take(),
+        response: all["response"].take(),
+    });
+    all.collect()
 }
 
 /// What an answer must come to, read from the recording without our structs.
@@ -140,7 +121,7 @@ fn answers_are_read() {
         assert_eq!(tapped.usage, reply.usage, "{}", recording.name);
         read += 1;
     }
-    assert!(read >= 10, "{read}");
+    assert!(!is_complete() || read >= 10, "{read}");
 }
 
 #[test]
@@ -165,7 +146,7 @@ fn streams_are_read_wherever_they_are_cut() {
         }
         read += 1;
     }
-    assert!(read >= 6, "{read}");
+    assert!(!is_complete() || read >= 6, "{read}");
 }
 
 #[test]
@@ -256,5 +237,5 @@ fn requests_survive_the_neutral_form() {
         assert!(changes.is_empty(), "{name}: {changes:?}");
         sent += 1;
     }
-    assert!(sent >= 20, "{sent}");
+    assert!(!is_complete() || sent >= 20, "{sent}");
 }

@@ -1,8 +1,7 @@
 //! Every recorded chat exchange, in both directions.
 
-use std::path::{Path, PathBuf};
-
 use http::{HeaderMap, StatusCode};
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{Part, ToolCall};
 use llm_types::{Op, ProviderSpec, Reply, ReplyBuilder};
 use serde_json::{Map, Value};
@@ -17,35 +16,14 @@ struct Recording {
     exchange: Value,
 }
 
-fn folder() -> PathBuf {
-    match std::env::var_os("LLM_RECORDINGS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-    }
-}
-
-/// All recordings of this dialect; none, said aloud, where the folder is not there.
+/// All recordings of this dialect.
 fn recordings() -> Vec<Recording> {
-    let Ok(providers) = std::fs::read_dir(folder()) else {
-        println!("no recordings in {}: set LLM_RECORDINGS", folder().display());
-        return Vec::new();
-    };
-    let mut out = Vec::new();
-    for provider in providers.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        for file in std::fs::read_dir(&provider).unwrap().map(|entry| entry.unwrap().path()) {
-            let exchange: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-            if exchange["operation"] == "chat" {
-                out.push(Recording {
-                    name: file.display().to_string(),
-                    provider: exchange["provider"].as_str().unwrap().to_owned(),
-                    exchange,
-                });
-            }
-        }
-    }
-    assert!(!out.is_empty(), "the folder of recordings holds no chat exchange");
-    out.sort_by(|a, b| a.name.cmp(&b.name));
-    out
+    let all = exchanges("chat", &[]).into_iter().map(|(name, exchange)| Recording {
+        name,
+        provider: exchange["provider"].as_str().unwrap().to_owned(),
+        exchange,
+    });
+    all.collect()
 }
 
 /// The row of the provider of a recording, as far as its quirks matter here.
@@ -220,7 +198,7 @@ fn whole_answers_are_read_and_written() {
             assert_eq!(tapped.usage, reply.usage, "{name}");
         }
     }
-    assert!(seen > 40 || !folder().exists(), "{seen}");
+    assert!(!is_complete() || seen > 40, "{seen}");
 }
 
 #[test]

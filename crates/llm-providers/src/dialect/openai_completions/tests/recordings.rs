@@ -1,8 +1,7 @@
 //! Every recorded text completion, in both directions.
 
-use std::path::{Path, PathBuf};
-
 use http::{HeaderMap, StatusCode};
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::Part;
 use llm_types::{ErrorKind, Op};
 use serde_json::Value;
@@ -11,25 +10,10 @@ use super::super::Client;
 use super::{decode, encode, gather, read, write};
 use crate::codec::{ClientCodec as _, ReplyCx};
 
-/// The name and the exchange of each; none, said aloud, where the folder is not there.
+/// The name and the exchange of each.
 fn recordings() -> Vec<(String, Value)> {
-    let folder = std::env::var_os("LLM_RECORDINGS").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"));
-    let mut out = Vec::new();
-    for provider in ["openai", "together"] {
-        let Ok(files) = std::fs::read_dir(folder.join(provider)) else {
-            println!("no recordings in {}: set LLM_RECORDINGS", folder.display());
-            return Vec::new();
-        };
-        for file in files.map(|entry| entry.unwrap().path()) {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("completions-") {
-                out.push((name, serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap()));
-            }
-        }
-    }
-    assert!(out.len() >= 4, "the folder of recordings holds too few text completions: {}", out.len());
+    let out = exchanges("completions", &[]);
+    assert!(!is_complete() || out.len() >= 4, "too few text completions: {}", out.len());
     out
 }
 

@@ -2,10 +2,8 @@
 //!
 //! They lie in `LLM_RECORDINGS`, by default `../shared/recordings` beside the workspace.
 
-use std::fs;
-use std::path::PathBuf;
-
 use http::{HeaderMap, HeaderName, StatusCode};
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::ChatRequest;
 use llm_types::{ErrorKind, FinishKind, Op, Reply};
 use serde_json::{Map, Value, json};
@@ -27,26 +25,15 @@ struct Recording {
 }
 
 fn recordings() -> Vec<Recording> {
-    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
-    let folder = root.join("anthropic");
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut out = Vec::new();
-    for file in files {
-        let path = file.unwrap().path();
-        let mut all: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        if all["operation"] != "messages" {
-            continue;
-        }
+    for (name, mut all) in exchanges("messages", &["anthropic"]) {
         let mut response = all["response"].take();
         let headers = response["headers"].as_object().unwrap().iter().map(|(name, value)| {
             let name: HeaderName = name.parse().unwrap();
             (name, value.as_str().unwrap().parse().unwrap())
         });
         out.push(Recording {
-            name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+            name,
             request: all["request"]["body"].take(),
             status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
             headers: headers.collect(),
@@ -54,7 +41,7 @@ fn recordings() -> Vec<Recording> {
             body: Some(response["body"].take()).filter(|body| !body.is_null()),
         });
     }
-    assert!(out.len() >= 10, "only {} recordings in {}", out.len(), folder.display());
+    assert!(!is_complete() || out.len() >= 10, "only {} recordings", out.len());
     out
 }
 
@@ -160,7 +147,7 @@ fn whole_answers_are_read() {
         assert_eq!(tapped.usage, reply.usage, "{}", recording.name);
         seen += 1;
     }
-    assert!(seen >= 5, "{seen}");
+    assert!(!is_complete() || seen >= 5, "{seen}");
 }
 
 #[test]
@@ -181,7 +168,7 @@ fn errors_are_classified() {
         assert_eq!(error.message, body["error"]["message"], "{}", recording.name);
         seen += 1;
     }
-    assert!(seen >= 2, "{seen}");
+    assert!(!is_complete() || seen >= 2, "{seen}");
 }
 
 /// The message that a stream sends, put together from its JSON.
@@ -226,7 +213,7 @@ fn message_of(stream: &str) -> Value {
 fn streams() -> Vec<(String, String)> {
     let streams: Vec<_> =
         recordings().into_iter().filter_map(|recording| Some((recording.name, recording.sse?))).collect();
-    assert!(streams.len() >= 5, "{}", streams.len());
+    assert!(!is_complete() || streams.len() >= 5, "{}", streams.len());
     streams
 }
 

@@ -6,9 +6,6 @@ mod replies;
 mod requests;
 mod streams;
 
-use std::fs;
-use std::path::PathBuf;
-
 use llm_types::chat::ChatRequest;
 use llm_types::{Call, Changes, Dialect, Op, ProviderSpec, RawValue, Result};
 use serde_json::{Value, json};
@@ -85,23 +82,6 @@ fn normal(mut body: Value) -> Value {
         tool.as_object_mut().unwrap().entry("type").or_insert_with(|| json!("custom"));
     }
     body
-}
-
-/// Recorded exchanges of a provider: names, and the whole recordings.
-fn recordings(folder: &str, operation: &str) -> Vec<(String, Value)> {
-    let root = std::env::var_os("LLM_RECORDINGS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
-    let files = fs::read_dir(root.join(folder)).unwrap();
-    let all = files.map(|file| {
-        let path = file.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap())
-    });
-    let found: Vec<_> = all.filter(|(_, all)| all["operation"] == operation).collect();
-    assert!(!found.is_empty(), "{folder} {operation}");
-    found
 }
 
 /// The request of a coding agent: long instructions, dozens of tools, thoughts between calls, pictures.

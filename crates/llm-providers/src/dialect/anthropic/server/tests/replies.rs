@@ -1,5 +1,6 @@
 //! Whole answers, written.
 
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{
     Audio, Citation, Image, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolCallKind,
 };
@@ -9,7 +10,7 @@ use llm_types::{
 };
 use serde_json::{Value, json};
 
-use super::{Server, cx, raw, recordings, spec};
+use super::{Server, cx, raw, spec};
 use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ServerCodec};
 use crate::dialect::anthropic::Client;
 use crate::dialect::client;
@@ -29,7 +30,7 @@ fn content(parts: Vec<Part>, upstream: Option<Dialect>) -> Value {
 #[test]
 fn recorded_answers_come_out_as_they_came() {
     let mut seen = 0;
-    for (name, recording) in recordings("anthropic", "messages") {
+    for (name, recording) in exchanges("messages", &["anthropic"]) {
         let mut body = recording["response"]["body"].clone();
         if body["type"] != "message" {
             continue;
@@ -53,14 +54,14 @@ fn recorded_answers_come_out_as_they_came() {
         assert_eq!(out, body, "{name}");
         seen += 1;
     }
-    assert!(seen >= 5, "{seen}");
+    assert!(!is_complete() || seen >= 5, "{seen}");
 }
 
 #[test]
 fn encrypted_thoughts_of_the_responses_api_find_their_way_back() {
     let codec = client(Dialect::OpenaiResponses).unwrap();
     let mut seen = 0;
-    for (name, recording) in recordings("openai", "responses") {
+    for (name, recording) in exchanges("responses", &["openai"]) {
         let body = &recording["response"]["body"];
         let items = body["output"].as_array().into_iter().flatten();
         let Some(encrypted) = items.filter_map(|item| item["encrypted_content"].as_str()).next() else {
@@ -85,7 +86,7 @@ fn encrypted_thoughts_of_the_responses_api_find_their_way_back() {
         assert!(items.any(|item| item["encrypted_content"] == encrypted), "{name}: {sent}");
         seen += 1;
     }
-    assert!(seen >= 1);
+    assert!(!is_complete() || seen >= 1);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Requests, read.
 
 use http::HeaderMap;
+use llm_testkit::exchanges;
 use llm_types::chat::{
     CacheControl, Effort, Format, Media, Part, Reasoning, Role, Thinking, ToolChoice, ToolKind,
 };
 use llm_types::{Call, Dialect, Head, Op};
 use serde_json::{Value, json};
 
-use super::{Server, coding_agent, json_of, normal, read, recordings, spec, with, write};
+use super::{Server, coding_agent, json_of, normal, read, spec, with, write};
 use crate::codec::{Asked, ClientCodec, EncodeCx, ServerCodec};
 use crate::dialect::anthropic::Client;
 
@@ -27,7 +28,7 @@ fn a_coding_agent_s_request_goes_out_as_it_came() {
 
 #[test]
 fn recorded_counts_go_out_as_they_came() {
-    for (name, recording) in recordings("anthropic", "count_tokens") {
+    for (name, recording) in exchanges("count_tokens", &["anthropic"]) {
         let body = &recording["request"]["body"];
         let asked = Asked::of(Op::CountTokens);
         let call = Server.decode(body.to_string().as_bytes(), &asked).unwrap();

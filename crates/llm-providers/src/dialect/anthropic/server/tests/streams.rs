@@ -1,5 +1,6 @@
 //! Streamed answers, written.
 
+use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{Citation, Opaque, ToolCallKind};
 use llm_types::{
     ApiError, Delta, Dialect, ErrorKind, Event, Extra, Finish, FinishKind, Op, PartStart, Reply,
@@ -7,7 +8,7 @@ use llm_types::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Server, cx, raw, recordings, spec};
+use super::{Server, cx, raw, spec};
 use crate::codec::{DecodeCx, Memo, ServerCodec};
 use crate::dialect::client;
 
@@ -417,7 +418,7 @@ fn recorded_streams_of_every_provider_keep_their_facts_wherever_they_are_cut() {
     ];
     for (folder, operation, dialect) in folders {
         let mut seen = 0;
-        for (name, recording) in recordings(folder, operation) {
+        for (name, recording) in exchanges(operation, &[folder]) {
             let Some(stream) = recording["response"]["sse"].as_str() else { continue };
             if recording["response"]["status"] != 200 {
                 continue;
@@ -444,6 +445,6 @@ fn recorded_streams_of_every_provider_keep_their_facts_wherever_they_are_cut() {
             }
             seen += 1;
         }
-        assert!(seen >= 3, "{folder}: {seen}");
+        assert!(!is_complete() || seen >= 3, "{folder}: {seen}");
     }
 }
