@@ -1,13 +1,14 @@
 //! From a configuration to what runs: the only wiring.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
-use llm_router::{Backoff, CooldownPolicy, Deployment, Group, RetryPolicy, Router, RouterBuilder};
+use llm_router::{Backoff, CooldownPolicy, Deployment, Group, RetryPolicy, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
@@ -31,7 +32,7 @@ pub fn providers() -> Vec<ProviderSpec> {
 /// # Errors
 /// When the models cannot be told apart, or the HTTP client cannot be set up.
 pub fn gateway(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
-    Ok((snapshot(config, process_env)?, transport(config)?))
+    Ok((snapshot(config, process_env, None)?, transport(config)?))
 }
 
 /// The built-in `mock/` models and nothing else. Must be called within a tokio runtime.
@@ -47,19 +48,33 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 
 /// What a configuration decides, with an environment to look keys up in.
 ///
+/// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
+/// did not change, drains, prompts' beginnings, the retry budget. So do its guards.
+///
 /// # Errors
 /// When two models have one name.
-pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
+pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Result<Snapshot> {
     let table = Arc::new(table(config));
-    let mut assembly =
-        Assembly { config, table: &table, env, groups: Vec::new(), aliases: Vec::new(), models: Vec::new() };
+    let mut assembly = Assembly {
+        config,
+        table: &table,
+        env,
+        previous,
+        groups: Vec::new(),
+        aliases: Vec::new(),
+        models: Vec::new(),
+    };
     if config.models.is_empty() {
         assembly.everything();
     } else {
         config.models.iter().for_each(|model| assembly.model(model));
     }
     let Assembly { groups, aliases, models, .. } = assembly;
-    let router = groups.into_iter().fold(Router::builder(), RouterBuilder::group);
+    let builder = match previous {
+        Some(previous) => Router::builder().budget(Arc::clone(previous.router.budget())),
+        None => Router::builder(),
+    };
+    let router = groups.into_iter().fold(builder, RouterBuilder::group);
     let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
     let router =
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
@@ -74,7 +89,9 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         max_in_flight: server.max_in_flight,
         strict: server.strict,
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
-        guards: Vec::new(),
+        chosen: !config.models.is_empty(),
+        health_check: config.router.health_check,
+        guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
     })
 }
 
@@ -107,6 +124,7 @@ struct Assembly<'a> {
     config: &'a Config,
     table: &'a Arc<ProviderTable>,
     env: Env,
+    previous: Option<&'a Snapshot>,
     groups: Vec<Group<Backend>>,
     aliases: Vec<(String, String)>,
     models: Vec<ModelEntry>,
@@ -169,7 +187,30 @@ impl Assembly<'_> {
 
     fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
         // No setting asks for cooldowns yet.
-        self.groups.push(Group::new(name, policy, deployments).with_cooldown(CooldownPolicy::OFF));
+        let group = Group::new(name, policy, deployments).with_cooldown(CooldownPolicy::OFF);
+        self.groups.push(match self.group_before(name) {
+            Some(before) => group.with_prefixes(Arc::clone(&before.prefixes)),
+            None => group,
+        });
+    }
+
+    /// The group that has had this name so far.
+    fn group_before(&self, name: &str) -> Option<&Group<Backend>> {
+        self.previous?.router.groups().find(|group| *group.name == *name).map(|group| &**group)
+    }
+
+    /// Goes on with what was learned of a deployment. One with other settings begins anew, but stays drained: that
+    /// is somebody's decision, and not about its settings.
+    fn carry_over(&self, deployment: Deployment<Backend>) -> Deployment<Backend> {
+        let Some(router) = self.previous.map(|previous| &previous.router) else { return deployment };
+        let before = router.deployment(&deployment.id).and_then(|(group, index)| group.get(index));
+        let drained =
+            |before: &Arc<Deployment<Backend>>| before.stats.standing(Instant::now()) == Standing::Drained;
+        if before.is_some_and(drained) {
+            deployment.stats.drain(true);
+        }
+        let kept = router.stats_of(&deployment.id, deployment.fingerprint);
+        deployment.with_stats(kept)
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
@@ -186,7 +227,7 @@ impl Assembly<'_> {
             .weighing(deployment.weight);
         built.timeout = deployment.timeout;
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
-        built
+        self.carry_over(built)
     }
 
     /// Where a deployment's calls go: its own settings, then those of its `[[providers]]` row.
