@@ -21,6 +21,7 @@ mod patience;
 mod pipeline;
 mod principal;
 mod query;
+mod record;
 mod relay;
 mod reload;
 mod respond;

@@ -6,6 +6,7 @@
 
 mod config;
 mod deployments;
+mod requests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ enum Action {
     ProbeDeployment,
     GetConfig,
     ReloadConfig,
+    ListRequests,
+    GetRequest,
 }
 
 /// A path: `head`, then an id and `tail` where it has one.
@@ -72,6 +75,8 @@ static ROUTES: &[Row] = &[
     with_id(Method::GET, "/admin/v1/deployments/", "", Action::GetDeployment),
     plain(Method::GET, "/admin/v1/config", Action::GetConfig),
     plain(Method::POST, "/admin/v1/config/reload", Action::ReloadConfig),
+    plain(Method::GET, "/admin/v1/requests", Action::ListRequests),
+    with_id(Method::GET, "/admin/v1/requests/", "", Action::GetRequest),
 ];
 
 impl Row {
@@ -135,6 +140,8 @@ where
         Action::ProbeDeployment => deployments::probe(&visit).await?,
         Action::GetConfig => config::get(&visit),
         Action::ReloadConfig => config::reload(&visit).await?,
+        Action::ListRequests => requests::list(&visit)?,
+        Action::GetRequest => requests::get(&visit)?,
     };
     Ok(answer)
 }
@@ -197,6 +204,8 @@ mod tests {
         check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(POST)");
         check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(GET)");
         check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
+        check(Method::GET, "/admin/v1/requests", "ListRequests");
+        check(Method::GET, "/admin/v1/requests/0190", "GetRequest 0190");
         check(Method::GET, "/admin/v1/nothing", "NotFound None");
         assert!(owns("/admin/v1/nothing") && owns("/health"));
         assert!(!owns("/admin/v10/config") && !owns("/health/live"));
