@@ -9,8 +9,10 @@ mod error;
 mod event;
 mod extra;
 mod head;
+mod money;
 mod op;
 mod output;
+mod price;
 mod raw;
 mod reply;
 mod reply_builder;
@@ -34,8 +36,10 @@ pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
 pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
 pub use head::{Head, Member};
+pub use money::{MoneyError, PicoUsd};
 pub use op::Op;
 pub use output::{Output, TokenCount};
+pub use price::PriceSpec;
 pub use raw::{Kind, Raw, WireText, by_kind};
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
@@ -45,7 +49,7 @@ pub use spec::{
     glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
-pub use usage::Usage;
+pub use usage::{Units, Usage};
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;
