@@ -2,6 +2,7 @@
 //!
 //! That the classes are what each dialect makes of the reported usage is held in the conformance suite, which may
 //! import the dialects.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 
