@@ -8,8 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use llm_cost::import::{Draft, own_name, provider};
-use llm_cost::{Capabilities, Catalogue, Class, Date, Mode, ServiceTier};
+use llm_cost::import::{Draft, Models, provider};
+use llm_cost::{Capabilities, Class, Date, Mode, ServiceTier};
 use llm_types::PicoUsd;
 
 use crate::shell::say;
@@ -60,29 +60,18 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 fn catalogue(table: &str) -> anyhow::Result<String> {
     let mut lines = table.lines();
     let header: Vec<&str> = lines.next().context("the table is empty")?.split('\t').collect();
-    let mut entries = BTreeMap::new();
+    let mut models = Models::default();
     let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (number, line) in lines.enumerate() {
         let row = Row { fields: header.iter().copied().zip(line.split('\t')).collect() };
         let (word, model) = (row.get("provider"), row.get("model"));
-        let provider = provider(word);
-        let name = own_name(word, model);
-        let entry =
-            row.draft().with_context(|| format!("line {}: {model}", number + 2))?.entry(name.to_owned());
-        // The same model by two names: the row that says more, and does not call it free.
-        let rank = (entry.per_token() != Some((0, 0)), row.said());
-        let kept = entries.entry((provider, name)).or_insert_with(|| (rank, entry.clone()));
-        if rank > kept.0 {
-            *kept = (rank, entry);
-        }
-        let pages = sources.entry(provider).or_default();
+        models.add(word, model, row.draft().with_context(|| format!("line {}: {model}", number + 2))?);
+        let pages = sources.entry(provider(word)).or_default();
         if !row.get("source").is_empty() && !pages.contains(&row.get("source")) {
             pages.push(row.get("source"));
         }
     }
-    let catalogue = Catalogue::new(
-        entries.into_iter().map(|((provider, _), (_, entry))| (provider.to_owned().into(), entry)),
-    );
+    let catalogue = models.catalogue();
     let mut text = String::new();
     for line in catalogue.to_string().lines() {
         text.extend([line, "\n"]);
@@ -101,11 +90,6 @@ struct Row<'t> {
 impl<'t> Row<'t> {
     fn get(&self, column: &str) -> &'t str {
         self.fields.get(column).copied().unwrap_or_default()
-    }
-
-    /// How many fields say something.
-    fn said(&self) -> usize {
-        self.fields.values().filter(|field| !field.is_empty()).count()
     }
 
     fn draft(&self) -> anyhow::Result<Draft> {
@@ -181,6 +165,8 @@ fn count(text: &str) -> anyhow::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use llm_cost::Catalogue;
+
     use super::*;
 
     #[test]

@@ -3,15 +3,21 @@
 //! LiteLLM's price map is what people have, so its names are the ones that configurations use; what differs from
 //! ours is put right here, once, for the built-in catalogue and for maps that are read later.
 
+mod check;
+mod litellm;
 mod provider;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use crate::catalogue::Catalogue;
 use crate::class::Class;
 use crate::entry::{Capabilities, Date, Entry, Mode};
 use crate::prices::{Overlay, Prices, ServiceTier};
 use crate::rates::Rates;
 
+pub use check::check;
+pub use litellm::{PriceMap, from_litellm};
 pub use provider::{own_name, provider};
 
 /// A model as another catalogue states it.
@@ -84,6 +90,18 @@ impl Draft {
             }
             self.rename(Class::OutputSecond, Class::Second);
         }
+        self.widen();
+    }
+
+    /// Leaves out what costs the same as its wider class: in a tier that names only the wider one it changes with it.
+    fn widen(&mut self) {
+        let base = self.prices.iter().filter(|one| (one.0, one.1) == (ServiceTier::Standard, 0));
+        let base = Prices::flat(Rates::new(base.map(|one| (one.2, one.3))));
+        let price = |class| base.at(0, ServiceTier::Standard).price(class);
+        self.prices.retain(|(service, above, class, pico)| {
+            let wider = class.wider().and_then(price);
+            (*service, *above) != (ServiceTier::Standard, 0) || wider != Some(*pico)
+        });
     }
 
     fn rename(&mut self, from: Class, to: Class) {
@@ -92,6 +110,41 @@ impl Draft {
                 *class = to;
             }
         }
+    }
+}
+
+/// Models as they are read, each once.
+#[derive(Debug, Default)]
+pub struct Models {
+    all: BTreeMap<(String, String), (Rank, Entry)>,
+}
+
+/// How much an entry says: whether it costs anything, and how many figures and facts it has.
+type Rank = (bool, usize);
+
+impl Models {
+    /// Adds a model by its name and its provider's in LiteLLM's map. Of two rows for one model the one counts that
+    /// says more, and rather one with a price than one that calls it free; the first of equals.
+    pub fn add(&mut self, provider: &str, model: &str, draft: Draft) {
+        let facts = [
+            draft.context_window.is_some(),
+            draft.max_output.is_some(),
+            !draft.capabilities.is_empty(),
+            draft.deprecated_on.is_some(),
+        ];
+        let costs = draft.prices.iter().any(|(.., pico)| *pico > 0);
+        let rank = (costs, draft.prices.len() + facts.iter().filter(|known| **known).count());
+        let name = own_name(provider, model);
+        let key = (self::provider(provider).to_owned(), name.to_owned());
+        if self.all.get(&key).is_none_or(|(known, _)| *known < rank) {
+            self.all.insert(key, (rank, draft.entry(name.to_owned())));
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn catalogue(self) -> Catalogue {
+        Catalogue::new(self.all.into_iter().map(|((provider, _), (_, entry))| (provider.into(), entry)))
     }
 }
 
@@ -107,7 +160,10 @@ mod tests {
 
     #[test]
     fn figures_are_read_as_they_are_meant() {
-        use Class::{GivenImage, Image, Input, Output, OutputSecond, Pixel, Second};
+        use Class::{
+            CacheWrite, CacheWrite1h, GivenImage, Image, Input, Output, OutputAudio, OutputSecond, Pixel,
+        };
+        use Class::{Reasoning, Second};
         let check = |mode, prices: &[(Class, u64)], expect: &[(Class, u64)]| {
             assert_eq!(settled(mode, prices), expect, "{prices:?}");
         };
@@ -121,5 +177,8 @@ mod tests {
         check(Mode::Transcription, &[(Second, 0), (OutputSecond, 1)], &[(Second, 1)]);
         check(Mode::Speech, &[(Output, 2), (OutputSecond, 1)], &[(Output, 2), (OutputSecond, 1)]);
         check(Mode::Chat, &[(Input, 0), (Output, 0)], &[(Input, 0), (Output, 0)]);
+        let same =
+            [(Input, 3), (CacheWrite, 4), (CacheWrite1h, 4), (Output, 9), (Reasoning, 9), (OutputAudio, 8)];
+        check(Mode::Chat, &same, &[(Input, 3), (CacheWrite, 4), (Output, 9), (OutputAudio, 8)]);
     }
 }

@@ -140,11 +140,15 @@ impl Effective<'_> {
         if let Some(stated) = of(self.both) {
             return Some(stated);
         }
-        let base = self.base.get(class);
         match (of(self.served), of(self.long)) {
-            (Some(served), Some(long)) => Some(together(served, long, base)),
-            (one, other) => one.or(other).or(base),
+            (Some(served), Some(long)) => Some(together(served, long, self.plain(class))),
+            (one, other) => one.or(other).or(self.base.get(class)),
         }
+    }
+
+    /// The price of one in the usual tier with a short prompt.
+    fn plain(&self, class: Class) -> Option<u64> {
+        self.base.get(class).or_else(|| self.plain(class.wider()?))
     }
 
     /// The price of one in pico-dollars: its own, or that of the wider class.
