@@ -14,6 +14,8 @@ mod spec;
 mod text;
 
 pub mod import;
+#[cfg(feature = "tokenizers")]
+pub mod tokenizer;
 
 pub use adjust::Adjustment;
 pub use bound::{Services, Worst, upper_bound};
