@@ -6,7 +6,7 @@
 
 /// Keys of later versions by the table they are in; a list of tables counts as the table.
 const LATER: [(&str, &[&str]); 6] = [
-    ("", &["store", "redis", "cache"]),
+    ("", &["store", "cache"]),
     (
         "router",
         &["cooldown", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "mid_stream"],

@@ -21,7 +21,7 @@ pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
     Auth, Backoff, BackoffOverride, Config, Cors, Deployment, KeyRule, Log, LogFormat, LogLevel, Model,
-    ModelName, Provider, Quirks, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
+    ModelName, Provider, Quirks, Redis, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
 };
 pub use show::show;
 

@@ -7,6 +7,7 @@
 mod auth;
 mod model;
 mod provider;
+mod redis;
 mod router;
 mod server;
 mod telemetry;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use auth::Auth;
 pub use model::{BackoffOverride, Deployment, Model};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
+pub use redis::Redis;
 pub use router::{Backoff, Router, Strategy};
 pub use server::{Cors, Server, Tls};
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
@@ -35,6 +37,9 @@ pub struct Config {
     pub router: Router,
     /// The HTTP client towards providers.
     pub upstream: Upstream,
+    /// What several gateways share; without it each one knows what it has found out itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.
