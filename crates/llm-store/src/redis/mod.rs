@@ -1,0 +1,13 @@
+//! Cooldowns over Redis: a port that is told, a task that does the work, one connection.
+
+mod link;
+mod options;
+mod pause;
+mod port;
+mod state;
+mod worker;
+
+pub use options::{RedisOptions, StoreError};
+pub use port::RedisCooldowns;
+pub use state::Status;
+pub use worker::Worker;
