@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod call;
+mod capability;
 mod change;
 mod dialect;
 mod edit;
@@ -11,6 +12,7 @@ mod extra;
 mod head;
 mod op;
 mod output;
+mod rate_limit;
 mod raw;
 mod reply;
 mod reply_builder;
@@ -26,6 +28,7 @@ mod wire;
 pub mod chat;
 
 pub use call::Call;
+pub use capability::Capabilities;
 pub use change::{Action, Change, Changes};
 pub use dialect::Dialect;
 pub use edit::{Edits, Segments};
@@ -36,6 +39,7 @@ pub use extra::{Extra, Members};
 pub use head::{Head, Member};
 pub use op::Op;
 pub use output::{Output, TokenCount};
+pub use rate_limit::{RateLimit, RateLimits};
 pub use raw::{Kind, Raw, WireText, by_kind};
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;

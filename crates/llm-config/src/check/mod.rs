@@ -7,6 +7,7 @@ mod model;
 mod pem;
 mod provider;
 mod redis;
+mod router;
 mod server;
 
 use llm_types::{ProviderSpec, glob_matches};
@@ -58,6 +59,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
     check.redis();
+    check.router();
     check.providers();
     check.models();
     check.findings

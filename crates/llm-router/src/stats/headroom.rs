@@ -6,40 +6,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub use llm_types::{RateLimit, RateLimits};
+
 use super::clock::Clock;
 
 /// The longest that a reset is believed.
 const RESET_LIMIT: Duration = Duration::from_secs(600);
 
-/// One rate limit as a provider reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateLimit {
-    /// The most in its period.
-    pub limit: Option<u64>,
-    /// What is left of it.
-    pub left: Option<u64>,
-    /// The time until it is whole again.
-    pub reset: Option<Duration>,
-}
-
-/// What a provider's headers say of its rate limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateLimits {
-    /// In requests.
-    pub requests: RateLimit,
-    /// In tokens.
-    pub tokens: RateLimit,
-}
-
-impl RateLimits {
-    /// How long there is nothing left to ask for.
-    pub(crate) fn exhausted(&self) -> Option<Duration> {
-        let until = |rate: &RateLimit| match (rate.left, rate.reset) {
-            (Some(0), Some(reset)) if !reset.is_zero() => Some(reset.min(RESET_LIMIT)),
-            _ => None,
-        };
-        until(&self.requests).max(until(&self.tokens))
-    }
+/// How long there is nothing left to ask for.
+pub(crate) fn exhausted(limits: &RateLimits) -> Option<Duration> {
+    let until = |rate: &RateLimit| match (rate.left, rate.reset) {
+        (Some(0), Some(reset)) if !reset.is_zero() => Some(reset.min(RESET_LIMIT)),
+        _ => None,
+    };
+    until(&limits.requests).max(until(&limits.tokens))
 }
 
 /// The newest word on both dimensions.
@@ -119,7 +99,7 @@ mod tests {
         let rate = |left, reset| RateLimit { left, limit: None, reset };
         let check = |requests, tokens, expect: Option<u64>| {
             let limits = RateLimits { requests, tokens };
-            assert_eq!(limits.exhausted(), expect.map(Duration::from_secs), "{limits:?}");
+            assert_eq!(exhausted(&limits), expect.map(Duration::from_secs), "{limits:?}");
         };
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         check(rate(Some(0), seconds(3)), rate(Some(0), seconds(7)), Some(7));

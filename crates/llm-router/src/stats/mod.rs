@@ -199,7 +199,7 @@ impl Stats {
     /// Takes note of what a provider's headers say of its rate limits.
     pub fn note_rate_limits(&self, limits: &RateLimits, now: Instant) {
         self.headroom.note(limits, self.clock, now);
-        if let Some(rest) = limits.exhausted() {
+        if let Some(rest) = headroom::exhausted(limits) {
             self.health.rest(rest, now);
         }
     }
