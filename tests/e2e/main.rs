@@ -11,6 +11,7 @@ mod bad_config;
 mod bad_request;
 mod bad_upstream;
 mod cancel;
+mod chaos;
 mod completions;
 mod connection;
 mod drain;
