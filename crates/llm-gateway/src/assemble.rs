@@ -1,18 +1,22 @@
 //! From a configuration to what runs: the only wiring.
 
+mod routing;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
+use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig, Router as RouterConfig};
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
-use llm_router::{Backoff, CooldownPolicy, Deployment, Group, RetryPolicy, Router, RouterBuilder};
+use llm_router::{Deployment, Group, Router, RouterBuilder};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::owner::Owners;
-use crate::snapshot::{ModelEntry, Snapshot};
+use crate::record::Records;
+use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
 
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
@@ -51,15 +55,23 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 /// When two models have one name.
 pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
     let table = Arc::new(table(config));
-    let mut assembly =
-        Assembly { config, table: &table, env, groups: Vec::new(), aliases: Vec::new(), models: Vec::new() };
+    let mut assembly = Assembly {
+        config,
+        table: &table,
+        env,
+        groups: Vec::new(),
+        aliases: Vec::new(),
+        models: Vec::new(),
+        policies: HashMap::new(),
+    };
     if config.models.is_empty() {
         assembly.everything();
     } else {
         config.models.iter().for_each(|model| assembly.model(model));
     }
-    let Assembly { groups, aliases, models, .. } = assembly;
-    let router = groups.into_iter().fold(Router::builder(), RouterBuilder::group);
+    let Assembly { groups, aliases, models, policies, .. } = assembly;
+    let router = Router::builder().default_fallbacks(config.router.fallbacks.iter().map(String::as_str));
+    let router = groups.into_iter().fold(router, RouterBuilder::group);
     let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
     let router =
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
@@ -75,6 +87,9 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         strict: server.strict,
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
         guards: Vec::new(),
+        policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
+        policies,
+        records: Arc::new(Records::new(config.router.records.keep, config.router.records.sample)),
     })
 }
 
@@ -110,6 +125,7 @@ struct Assembly<'a> {
     groups: Vec<Group<Backend>>,
     aliases: Vec<(String, String)>,
     models: Vec<ModelEntry>,
+    policies: HashMap<Box<str>, ModelPolicy>,
 }
 
 impl Assembly<'_> {
@@ -119,7 +135,12 @@ impl Assembly<'_> {
             model.deployments.iter().map(|deployment| self.deployment(deployment)).collect();
         let owner = deployments.first().map(|deployment| deployment.target.provider.to_string());
         self.list(&model.name, owner.as_deref().unwrap_or_default(), model.deployments.first());
-        self.group(&model.name, self.policy(model), deployments);
+        let router = model.router(&self.config.router);
+        let policy = ModelPolicy { affinity: router.affinity, mid_stream: router.mid_stream };
+        if model.affinity.is_some() || model.mid_stream.is_some() {
+            self.policies.insert(model.name.as_str().into(), policy);
+        }
+        self.group(&model.name, &router, deployments);
         for alias in &model.aliases {
             self.aliases.push((alias.clone(), model.name.clone()));
         }
@@ -128,7 +149,7 @@ impl Assembly<'_> {
     /// Every model of every provider, by its full name and by the bare names that belong to one.
     fn everything(&mut self) {
         let table = Arc::clone(self.table);
-        let policy = self.policy(&ModelConfig::new(""));
+        let router = ModelConfig::new("").router(&self.config.router);
         for spec in table.iter().filter(|spec| spec.dialect != Dialect::Mock) {
             let prefixes = std::iter::once(&spec.name).chain(&spec.aliases);
             let full = prefixes.map(|prefix| (format!("{prefix}/*"), format!("{prefix}/*")));
@@ -138,7 +159,7 @@ impl Assembly<'_> {
                 let mut deployment = DeploymentConfig::new(model);
                 deployment.id = format!("{name}/1");
                 let deployment = self.deployment(&deployment);
-                self.group(&name, policy, vec![deployment]);
+                self.group(&name, &router, vec![deployment]);
             }
             if is_configured(spec, &self.env) {
                 self.list_all(spec);
@@ -167,9 +188,12 @@ impl Assembly<'_> {
         self.models.extend(spec.models.iter().map(entry));
     }
 
-    fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
-        // No setting asks for cooldowns yet.
-        self.groups.push(Group::new(name, policy, deployments).with_cooldown(CooldownPolicy::OFF));
+    fn group(&mut self, name: &str, router: &RouterConfig, deployments: Vec<Deployment<Backend>>) {
+        let group = Group::new(name, routing::retries(router), deployments)
+            .with_strategy(routing::strategy(router))
+            .with_cooldown(routing::cooldown(router))
+            .with_fallbacks(routing::fallbacks(router));
+        self.groups.push(group);
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
@@ -185,6 +209,7 @@ impl Assembly<'_> {
             .labelled(deployment.model.as_str())
             .weighing(deployment.weight);
         built.timeout = deployment.timeout;
+        built.facts = routing::facts(deployment);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
         built
     }
@@ -208,17 +233,6 @@ impl Assembly<'_> {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect(),
-        }
-    }
-
-    fn policy(&self, model: &ModelConfig) -> RetryPolicy {
-        let router = model.router(&self.config.router);
-        RetryPolicy {
-            retries: router.retries,
-            backoff: Backoff { base: router.backoff.base, max: router.backoff.max },
-            timeout: router.timeout,
-            first_token_timeout: router.first_token_timeout,
-            ..RetryPolicy::default()
         }
     }
 }

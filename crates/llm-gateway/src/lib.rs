@@ -18,6 +18,7 @@ mod owner;
 mod patience;
 mod pipeline;
 mod principal;
+mod record;
 mod relay;
 mod respond;
 mod serve;

@@ -17,6 +17,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const FALLBACK: HeaderName = HeaderName::from_static("x-gateway-fallback");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
 const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
@@ -93,6 +94,8 @@ impl Failed {
 pub(crate) struct Served<'a> {
     pub(crate) model: &'a str,
     pub(crate) labels: &'a Labels,
+    /// The model that answered, where it is not the one that was asked for.
+    pub(crate) fallback: Option<&'a str>,
     pub(crate) attempts: usize,
     pub(crate) changes: &'a Changes,
     pub(crate) overhead: Duration,
@@ -103,6 +106,9 @@ impl Served<'_> {
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         write_model(headers, self.model);
         self.labels.write(headers);
+        if let Some(fallback) = self.fallback {
+            headers.insert(FALLBACK, name(fallback));
+        }
         headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
         let overhead = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX);
         headers.insert(OVERHEAD, HeaderValue::from(overhead));

@@ -2,15 +2,18 @@
 //!
 //! A request takes one snapshot and keeps it to its end; a reload puts another in its place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use llm_config::{Affinity, MidStream};
 use llm_router::Router;
 use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::guard::Guard;
 use crate::owner::Owners;
+use crate::record::Records;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -35,6 +38,19 @@ pub struct Snapshot {
     pub(crate) cors: Vec<String>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
+    /// What a model wants beyond what the router knows.
+    pub(crate) policy: ModelPolicy,
+    /// The same for models that want something else.
+    pub(crate) policies: HashMap<Box<str>, ModelPolicy>,
+    /// Why requests went where they went.
+    pub(crate) records: Arc<Records>,
+}
+
+/// What a model wants beyond what the router knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelPolicy {
+    pub(crate) affinity: Affinity,
+    pub(crate) mid_stream: MidStream,
 }
 
 /// A model as `/v1/models` lists it.
@@ -45,6 +61,14 @@ pub(crate) struct ModelEntry {
 }
 
 impl Snapshot {
+    /// What the model of this group wants.
+    pub(crate) fn policy(&self, group: &str) -> ModelPolicy {
+        if self.policies.is_empty() {
+            return self.policy;
+        }
+        self.policies.get(group).copied().unwrap_or(self.policy)
+    }
+
     /// How many models are on offer.
     #[must_use]
     pub fn model_count(&self) -> usize {

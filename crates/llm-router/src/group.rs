@@ -26,6 +26,8 @@ pub struct Group<T> {
     pub cooldown: CooldownPolicy,
     /// Who is asked first.
     pub picker: Box<dyn Picker>,
+    /// Its name: `custom` for a picker of the caller's own.
+    pub strategy: &'static str,
     /// Where to go when nobody here answers.
     pub fallbacks: Fallbacks,
     /// Where the beginnings of prompts were answered, to be kept over a reload.
@@ -59,6 +61,7 @@ impl<T> Group<T> {
             policy,
             cooldown: CooldownPolicy::default(),
             picker: Strategy::default().picker(deployments.len()),
+            strategy: Strategy::default().name(),
             fallbacks: Fallbacks::default(),
             prefixes: Arc::default(),
             store: None,
@@ -73,7 +76,7 @@ impl<T> Group<T> {
     #[must_use]
     pub fn with_strategy(self, strategy: Strategy) -> Self {
         let picker = strategy.picker(self.deployments.len());
-        self.with_picker(picker)
+        Self { strategy: strategy.name(), ..self.with_picker(picker) }
     }
 
     /// Chooses who is asked first in a way of one's own.
@@ -83,6 +86,7 @@ impl<T> Group<T> {
             self.seats.iter().for_each(|seat| seat.stats.start_learning());
         }
         self.picker = picker;
+        self.strategy = "custom";
         self
     }
 
@@ -117,6 +121,17 @@ impl<T> Group<T> {
     #[must_use]
     pub fn seats(&self) -> &[Seat] {
         &self.seats
+    }
+
+    /// Whether it matters to anybody here what a request needs: there are several, or a bound.
+    #[must_use]
+    pub fn is_choosy(&self) -> bool {
+        let Least { capabilities, context_window, max_output } = self.least;
+        self.deployments.len() > 1
+            || capabilities != Capabilities::ALL
+            || context_window != u64::MAX
+            || max_output != u64::MAX
+            || self.seats.iter().any(|seat| seat.bounded)
     }
 
     /// Who has what a request needs, whatever their health.

@@ -249,7 +249,8 @@ pub struct Records {
     /// How many of the latest are kept in memory; 0: none.
     #[schemars(range(max = 1_000_000))]
     pub keep: usize,
-    /// The share of requests whose candidates and scores are kept too, from 0 to 1; attempts are kept of each.
+    /// The share of requests whose candidates and scores are kept, from 0 to 1. A request that failed or needed
+    /// more than one attempt is kept in any case, then without them.
     pub sample: f64,
 }
 

@@ -55,7 +55,8 @@ impl Fallbacks {
         if special.is_empty() { &self.general } else { special }
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.general.iter().chain(&self.context_window).chain(&self.content_policy)
     }
 }
@@ -238,6 +239,15 @@ impl<'r, T> Plan<'r, T> {
     pub fn records(&self) -> impl Iterator<Item = (&Arc<Group<T>>, &Record)> {
         let past = self.past.iter().map(|(group, record)| (group, record));
         past.chain([(self.attempts.group(), self.attempts.record())])
+    }
+
+    /// What was done, group by group. What is under way is given up.
+    #[must_use]
+    pub fn into_records(self) -> Vec<(Arc<Group<T>>, Record)> {
+        let mut records = self.past;
+        let group = Arc::clone(self.attempts.group());
+        records.push((group, self.attempts.into_record()));
+        records
     }
 
     /// How many attempts there were.
