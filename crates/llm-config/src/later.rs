@@ -13,7 +13,7 @@ const LATER: [(&str, &[&str]); 4] = [
 ];
 
 /// What other gateways call it, and what it is called here.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 24] = [
     ("host", "listen"),
     ("port", "listen"),
     ("bind", "listen"),
@@ -36,6 +36,8 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("default_fallbacks", "fallbacks"),
     ("max_parallel_requests", "max_parallel"),
     ("retry_policy", "retries_by_error"),
+    ("background_health_checks", "health_check"),
+    ("health_check_interval", "health_check"),
 ];
 
 /// Whether `key` of `table` is documented for a later version.

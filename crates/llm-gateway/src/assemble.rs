@@ -4,18 +4,23 @@ mod routing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig, Router as RouterConfig};
+use llm_config::{
+    Config, Deployment as DeploymentConfig, Model as ModelConfig, Records as RecordsConfig,
+    Router as RouterConfig,
+};
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
-use llm_router::{Deployment, Group, Router, RouterBuilder};
+use llm_router::{Deployment, Group, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::owner::Owners;
 use crate::record::Records;
+use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
 
 /// Looks an environment variable up.
@@ -35,7 +40,7 @@ pub fn providers() -> Vec<ProviderSpec> {
 /// # Errors
 /// When the models cannot be told apart, or the HTTP client cannot be set up.
 pub fn gateway(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
-    Ok((snapshot(config, process_env)?, transport(config)?))
+    Ok((snapshot(config, process_env, None)?, transport(config)?))
 }
 
 /// The built-in `mock/` models and nothing else. Must be called within a tokio runtime.
@@ -51,14 +56,18 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 
 /// What a configuration decides, with an environment to look keys up in.
 ///
+/// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
+/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis. So do its guards.
+///
 /// # Errors
-/// When two models have one name.
-pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
+/// When two models have one name, or Redis cannot have the address given.
+pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Result<Snapshot> {
     let table = Arc::new(table(config));
     let mut assembly = Assembly {
         config,
         table: &table,
         env,
+        previous,
         groups: Vec::new(),
         aliases: Vec::new(),
         models: Vec::new(),
@@ -70,8 +79,17 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         config.models.iter().for_each(|model| assembly.model(model));
     }
     let Assembly { groups, aliases, models, policies, .. } = assembly;
-    let router = Router::builder().default_fallbacks(config.router.fallbacks.iter().map(String::as_str));
-    let router = groups.into_iter().fold(router, RouterBuilder::group);
+    let builder = Router::builder().default_fallbacks(config.router.fallbacks.iter().map(String::as_str));
+    let builder = match previous {
+        Some(previous) => builder.budget(Arc::clone(previous.router.budget())),
+        None => builder,
+    };
+    let shared = Shared::of(config.redis.as_ref(), previous.and_then(|previous| previous.shared.as_ref()))?;
+    let builder = match &shared {
+        Some(shared) => builder.cooldown_store(shared.cooldowns()),
+        None => builder,
+    };
+    let router = groups.into_iter().fold(builder, RouterBuilder::group);
     let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
     let router =
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
@@ -86,11 +104,23 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         max_in_flight: server.max_in_flight,
         strict: server.strict,
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
-        guards: Vec::new(),
+        chosen: !config.models.is_empty(),
+        health_check: config.router.health_check,
+        shared,
+        guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,
-        records: Arc::new(Records::new(config.router.records.keep, config.router.records.sample)),
+        records: records(config.router.records, previous),
     })
+}
+
+/// Room for the latest decisions; those there are stay, unless there is to be another number of them.
+fn records(settings: RecordsConfig, previous: Option<&Snapshot>) -> Arc<Records> {
+    let records = Records::new(settings.keep, settings.sample);
+    match previous {
+        Some(previous) if previous.records.is_like(&records) => Arc::clone(&previous.records),
+        _ => Arc::new(records),
+    }
 }
 
 fn table(config: &Config) -> ProviderTable {
@@ -122,6 +152,7 @@ struct Assembly<'a> {
     config: &'a Config,
     table: &'a Arc<ProviderTable>,
     env: Env,
+    previous: Option<&'a Snapshot>,
     groups: Vec<Group<Backend>>,
     aliases: Vec<(String, String)>,
     models: Vec<ModelEntry>,
@@ -193,7 +224,29 @@ impl Assembly<'_> {
             .with_strategy(routing::strategy(router))
             .with_cooldown(routing::cooldown(router))
             .with_fallbacks(routing::fallbacks(router));
-        self.groups.push(group);
+        self.groups.push(match self.group_before(name) {
+            Some(before) => group.with_prefixes(Arc::clone(&before.prefixes)),
+            None => group,
+        });
+    }
+
+    /// The group that has had this name so far.
+    fn group_before(&self, name: &str) -> Option<&Group<Backend>> {
+        self.previous?.router.groups().find(|group| *group.name == *name).map(|group| &**group)
+    }
+
+    /// Goes on with what was learned of a deployment. One with other settings begins anew, but stays drained: that
+    /// is somebody's decision, and not about its settings.
+    fn carry_over(&self, deployment: Deployment<Backend>) -> Deployment<Backend> {
+        let Some(router) = self.previous.map(|previous| &previous.router) else { return deployment };
+        let before = router.deployment(&deployment.id).and_then(|(group, index)| group.get(index));
+        let drained =
+            |before: &Arc<Deployment<Backend>>| before.stats.standing(Instant::now()) == Standing::Drained;
+        if before.is_some_and(drained) {
+            deployment.stats.drain(true);
+        }
+        let kept = router.stats_of(&deployment.id, deployment.fingerprint);
+        deployment.with_stats(kept)
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
@@ -211,7 +264,7 @@ impl Assembly<'_> {
         built.timeout = deployment.timeout;
         built.facts = routing::facts(deployment);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
-        built
+        self.carry_over(built)
     }
 
     /// Where a deployment's calls go: its own settings, then those of its `[[providers]]` row.

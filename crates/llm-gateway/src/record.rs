@@ -96,6 +96,11 @@ impl Records {
         Self { slots, next: AtomicUsize::new(0), sample }
     }
 
+    /// Whether there is the same room, for the same share.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.slots.len(), self.sample) == (other.slots.len(), other.sample)
+    }
+
     /// Whether any are kept.
     pub(crate) fn is_kept(&self) -> bool {
         !self.slots.is_empty()

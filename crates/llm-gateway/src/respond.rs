@@ -8,6 +8,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use llm_providers::codec::{ReplyForm, ServerCodec};
 use llm_types::{ApiError, Changes};
+use serde::Serialize;
 
 use crate::body::ClientBody;
 use crate::front::Refused;
@@ -65,15 +66,17 @@ impl From<ApiError> for Failed {
     }
 }
 
+impl From<Refused> for Failed {
+    /// A request that nothing serves.
+    fn from(Refused { error, front: _, allow }: Refused) -> Self {
+        Self { allow, ..error.into() }
+    }
+}
+
 impl Failed {
     /// The failure of the last of `attempts`, which was at the deployment with these labels.
     pub(crate) fn at(error: ApiError, model: &str, labels: Labels, attempts: usize) -> Self {
         Self { told: Some(Box::new(Told { model: name(model), labels, attempts })), ..error.into() }
-    }
-
-    /// A request that nothing serves.
-    pub(crate) fn refused(Refused { error, front: _, allow }: Refused) -> Self {
-        Self { allow, ..error.into() }
     }
 
     /// Adds the headers that tell who failed, or what would be served.
@@ -136,6 +139,14 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Clien
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// A whole JSON answer from a value.
+pub(crate) fn value(status: StatusCode, value: &impl Serialize) -> Response<ClientBody> {
+    match serde_json::to_vec(value) {
+        Ok(body) => json(status, body),
+        Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, "{}"),
+    }
 }
 
 /// The head of a streamed answer.

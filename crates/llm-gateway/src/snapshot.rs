@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_config::{Affinity, MidStream};
-use llm_router::Router;
+use llm_config::{Affinity, HealthCheck, MidStream};
+use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::guard::Guard;
 use crate::owner::Owners;
 use crate::record::Records;
+use crate::shared::Shared;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -36,6 +37,12 @@ pub struct Snapshot {
     pub(crate) strict: bool,
     /// Origins that browsers may call from; `*`: any.
     pub(crate) cors: Vec<String>,
+    /// Whether models are configured; if not, every provider is there, most of them without a key.
+    pub(crate) chosen: bool,
+    /// How deployments are looked after while nobody calls them.
+    pub(crate) health_check: Option<HealthCheck>,
+    /// What is shared with other gateways.
+    pub(crate) shared: Option<Arc<Shared>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.
@@ -73,6 +80,11 @@ impl Snapshot {
     #[must_use]
     pub fn model_count(&self) -> usize {
         self.models.len()
+    }
+
+    /// Every deployment, in config order.
+    pub(crate) fn deployments(&self) -> impl Iterator<Item = &Arc<Deployment<Backend>>> {
+        self.router.groups().flat_map(|group| group.deployments.iter())
     }
 
     /// Installs what looks at content, after those already there.

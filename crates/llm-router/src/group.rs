@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
+
+use llm_types::ApiError;
 
 use crate::affinity::PrefixMap;
-use crate::cooldown::{CooldownPolicy, CooldownStore};
+use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::deployment::Deployment;
 use crate::facts::Capabilities;
 use crate::fallback::Fallbacks;
@@ -13,6 +16,7 @@ use crate::needs::Needs;
 use crate::picker::{Picker, Strategy};
 use crate::policy::RetryPolicy;
 use crate::pool::Seat;
+use crate::stats::News;
 
 /// A model name and whoever can answer to it. Immutable: a reload builds a new one.
 pub struct Group<T> {
@@ -115,6 +119,27 @@ impl<T> Group<T> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Arc<Deployment<T>>> {
         self.deployments.get(index)
+    }
+
+    /// Takes note of an active health check of the deployment at this position, and tells other gateways what it
+    /// changed: an answer ends a cooldown, a failure counts as a request's would.
+    pub fn checked(&self, index: usize, result: Result<(), &ApiError>, now: Instant) {
+        let deployment = self.get(index);
+        self.tell(
+            index,
+            deployment.and_then(|deployment| deployment.stats.note_check(result, &self.cooldown, now)),
+        );
+    }
+
+    /// Tells other gateways what has changed about a deployment.
+    pub(crate) fn tell(&self, index: usize, news: Option<News>) {
+        let (Some(News { left, trips }), Some(store), Some(deployment)) =
+            (news, &self.store, self.get(index))
+        else {
+            return;
+        };
+        let (group, id) = (&*self.name, &*deployment.id);
+        store.tell(&Cooldown { group, id, fingerprint: deployment.fingerprint, left, trips });
     }
 
     /// The deployments as a strategy sees them.

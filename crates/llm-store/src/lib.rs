@@ -4,8 +4,10 @@
 mod backlog;
 #[cfg(feature = "redis")]
 mod redis;
+mod status;
 #[cfg(feature = "redis")]
 mod wire;
 
 #[cfg(feature = "redis")]
-pub use redis::{RedisCooldowns, RedisOptions, Status, StoreError, Worker};
+pub use redis::{RedisCooldowns, RedisOptions, StoreError, Worker};
+pub use status::Status;

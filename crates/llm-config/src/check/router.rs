@@ -7,7 +7,7 @@ use super::Check;
 use crate::diag::Code;
 use crate::later::nearest;
 use crate::place::Path;
-use crate::{Backoff, Cooldown, CooldownRule, Model, Strategy};
+use crate::{Backoff, Cooldown, CooldownRule, HealthCheck, Model, Strategy};
 
 impl Check<'_> {
     pub(super) fn router(&mut self) {
@@ -20,6 +20,11 @@ impl Check<'_> {
         self.waits(&path, router.hedge_after, router.max_latency, router.first_token_timeout);
         if !(0.0..=1.0).contains(&router.records.sample) {
             self.error(Code::BadValue, &path.key("records").key("sample"), "must be from 0 to 1");
+        }
+        if let Some(HealthCheck { interval, timeout }) = router.health_check {
+            let path = path.key("health_check");
+            self.not_zero(&path.key("interval"), interval);
+            self.not_zero(&path.key("timeout"), timeout);
         }
         for (key, names) in [
             ("fallbacks", &router.fallbacks),

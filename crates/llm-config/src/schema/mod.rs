@@ -5,6 +5,7 @@
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
 mod auth;
+mod health;
 mod model;
 mod provider;
 mod redis;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
+pub use health::HealthCheck;
 pub use model::{BackoffOverride, Deployment, Model, Price};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::Redis;

@@ -135,6 +135,7 @@ impl Model {
             mid_stream: self.mid_stream.unwrap_or(defaults.mid_stream),
             affinity: self.affinity.unwrap_or(defaults.affinity),
             records: defaults.records,
+            health_check: defaults.health_check,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::HealthCheck;
 use crate::value::duration;
 
 /// How deployments are chosen and failures retried.
@@ -58,6 +59,9 @@ pub struct Router {
     pub affinity: Affinity,
     /// Why requests went where they went.
     pub records: Records,
+    /// Calls that find out how deployments are while nobody asks them; without it: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 impl Default for Router {
@@ -79,6 +83,7 @@ impl Default for Router {
             mid_stream: MidStream::Error,
             affinity: Affinity::default(),
             records: Records::default(),
+            health_check: None,
         }
     }
 }

@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn what_nobody_has_is_left_out() {
         let none: Arc<crate::snapshot::Snapshot> = Arc::new(
-            crate::assemble::snapshot(&llm_config::Config::from_models(["mock/echo"]), |_| None).unwrap(),
+            crate::assemble::snapshot(&llm_config::Config::from_models(["mock/echo"]), |_| None, None)
+                .unwrap(),
         );
         let backend = || none.router.groups().next().unwrap().deployments[0].target.clone();
         let small = Facts {

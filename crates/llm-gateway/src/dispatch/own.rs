@@ -3,7 +3,6 @@
 //! Names are models of this gateway. An object names one and says which members of the request are others for
 //! it. The list is ours: it is taken out of the body before anybody else reads it.
 
-
 use bytes::Bytes;
 use llm_router::Fallback;
 use llm_types::{ApiError, Edits, Head, RawValue, Result};
@@ -131,7 +130,7 @@ mod tests {
 
     fn take(body: &str) -> Result<(String, Option<Fallbacks>)> {
         let config = llm_config::Config::from_models(["mock/echo", "mock/other"]);
-        let snapshot = crate::assemble::snapshot(&config, |_| None).unwrap();
+        let snapshot = crate::assemble::snapshot(&config, |_| None, None).unwrap();
         let mut head = Head::scan(Bytes::from(body.to_owned())).unwrap();
         let list = Fallbacks::take(&mut head, &snapshot)?;
         Ok((String::from_utf8(head.body().to_vec()).unwrap(), list))

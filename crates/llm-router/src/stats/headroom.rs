@@ -22,6 +22,15 @@ pub(crate) fn exhausted(limits: &RateLimits) -> Option<Duration> {
     until(&limits.requests).max(until(&limits.tokens))
 }
 
+/// What is left of a provider's rate limits, each from 0 to 1; `None`: it said nothing, or its period is over.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RateLimitsLeft {
+    /// Of requests.
+    pub requests: Option<f64>,
+    /// Of tokens.
+    pub tokens: Option<f64>,
+}
+
 /// The newest word on both dimensions.
 #[derive(Debug, Default)]
 pub(crate) struct Headroom {
@@ -45,7 +54,12 @@ impl Headroom {
 
     /// The smaller share that is left, 0 to 1; 1 when nothing is known.
     pub(crate) fn share(&self, clock: Clock, now: Instant) -> f64 {
-        self.requests.share(clock, now).min(self.tokens.share(clock, now))
+        let RateLimitsLeft { requests, tokens } = self.left(clock, now);
+        requests.unwrap_or(1.0).min(tokens.unwrap_or(1.0))
+    }
+
+    pub(crate) fn left(&self, clock: Clock, now: Instant) -> RateLimitsLeft {
+        RateLimitsLeft { requests: self.requests.left(clock, now), tokens: self.tokens.left(clock, now) }
     }
 }
 
@@ -60,11 +74,11 @@ impl Share {
         self.until.store(now.checked_add(reset).map_or(0, |until| clock.tick(until)), Ordering::Relaxed);
     }
 
-    fn share(&self, clock: Clock, now: Instant) -> f64 {
+    fn left(&self, clock: Clock, now: Instant) -> Option<f64> {
         match self.left.load(Ordering::Relaxed) {
-            0 => 1.0,
-            _ if self.until.load(Ordering::Relaxed) <= clock.tick(now) => 1.0,
-            parts => f64::from(u32::try_from(parts - 1).unwrap_or(u32::MAX)) / 1e6,
+            0 => None,
+            _ if self.until.load(Ordering::Relaxed) <= clock.tick(now) => None,
+            parts => Some(f64::from(u32::try_from(parts - 1).unwrap_or(u32::MAX)) / 1e6),
         }
     }
 }
@@ -92,6 +106,8 @@ mod tests {
         check(0, 0.1);
         check(10, 0.5);
         check(30, 1.0);
+        let left = headroom.left(clock, now + Duration::from_secs(10));
+        assert_eq!(left, RateLimitsLeft { requests: Some(0.5), tokens: None });
     }
 
     #[test]

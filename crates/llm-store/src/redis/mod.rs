@@ -9,5 +9,4 @@ mod worker;
 
 pub use options::{RedisOptions, StoreError};
 pub use port::RedisCooldowns;
-pub use state::Status;
 pub use worker::Worker;

@@ -7,9 +7,10 @@ use llm_router::{Cooldown, CooldownStore};
 use tokio::sync::{Notify, mpsc};
 
 use super::options::{RedisOptions, StoreError};
-use super::state::{State, Status};
+use super::state::State;
 use super::worker::Worker;
 use crate::backlog::News;
+use crate::status::Status;
 
 /// How many changes can wait for the task to look. It looks at once; this is for a process that stalls.
 const QUEUE: usize = 1024;
