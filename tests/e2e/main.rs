@@ -38,6 +38,7 @@ mod responses_only;
 mod responses_owner;
 mod sdk;
 mod secret;
+mod shared;
 mod start;
 mod timeout;
 mod translate;

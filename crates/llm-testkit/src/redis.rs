@@ -114,9 +114,43 @@ impl Redis {
     pub fn command(&self, words: &[&[u8]]) -> io::Result<String> {
         command(self.addr, words)
     }
+
+    /// Listens to a channel from now on.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn subscribe(&self, channel: &str) -> io::Result<Subscription> {
+        let mut subscription = Subscription { reader: ask(self.addr, &[b"SUBSCRIBE", channel.as_bytes()])? };
+        subscription.next()?;
+        Ok(subscription)
+    }
+}
+
+/// What comes over a channel.
+#[derive(Debug)]
+pub struct Subscription {
+    reader: BufReader<TcpStream>,
+}
+
+impl Subscription {
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// When none comes within 10 seconds.
+    pub fn next(&mut self) -> io::Result<String> {
+        // `*3`, then the kind, the channel, and the message or a number.
+        line(&mut self.reader)?;
+        answer(&mut self.reader)?;
+        answer(&mut self.reader)?;
+        answer(&mut self.reader)
+    }
 }
 
 fn command(addr: SocketAddr, words: &[&[u8]]) -> io::Result<String> {
+    answer(&mut ask(addr, words)?)
+}
+
+fn ask(addr: SocketAddr, words: &[&[u8]]) -> io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
@@ -126,18 +160,27 @@ fn command(addr: SocketAddr, words: &[&[u8]]) -> io::Result<String> {
         request.extend_from_slice(b"\r\n");
     }
     stream.write_all(&request)?;
-    let mut reader = BufReader::new(stream);
+    Ok(BufReader::new(stream))
+}
+
+fn line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    let line = line.trim_end();
+    Ok(line.trim_end().to_owned())
+}
+
+/// One value: its line, or the whole of a bulk string.
+fn answer(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let line = line(reader)?;
     if let Some(error) = line.strip_prefix('-') {
         return Err(io::Error::other(error.to_owned()));
     }
-    let Some(length) = line.strip_prefix('$').and_then(|length| length.parse::<u64>().ok()) else {
-        return Ok(line.to_owned());
+    let Some(length) = line.strip_prefix('$').and_then(|length| length.parse::<usize>().ok()) else {
+        return Ok(line);
     };
-    let mut bulk = Vec::new();
-    reader.take(length).read_to_end(&mut bulk)?;
+    let mut bulk = vec![0; length + 2];
+    reader.read_exact(&mut bulk)?;
+    bulk.truncate(length);
     Ok(String::from_utf8_lossy(&bulk).into_owned())
 }
 

@@ -19,17 +19,17 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Two of the three are in trouble at most; while both of the model's own are, its fallback is well.
+/// Two of the three are in trouble at most, and who is well by then has been for longer than a cooldown.
 const TROUBLE: [Change; 9] = [
     Change { upstream: 0, from: s(1), to: s(5), fault: Fault::RateLimited },
     Change { upstream: 1, from: s(5), to: s(9), fault: Fault::Broken },
     Change { upstream: 0, from: s(9), to: s(13), fault: Fault::Hang },
     Change { upstream: 1, from: s(9), to: s(13), fault: Fault::Garbage },
-    Change { upstream: 1, from: s(14), to: s(19), fault: Fault::ResetLate },
-    Change { upstream: 2, from: s(14), to: s(20), fault: Fault::Broken },
-    Change { upstream: 0, from: s(17), to: s(21), fault: Fault::Slow },
-    Change { upstream: 0, from: s(22), to: s(26), fault: Fault::Broken },
-    Change { upstream: 1, from: s(22), to: s(26), fault: Fault::ResetEarly },
+    Change { upstream: 1, from: s(15), to: s(19), fault: Fault::ResetLate },
+    Change { upstream: 2, from: s(17), to: s(22), fault: Fault::Broken },
+    Change { upstream: 0, from: s(18), to: s(22), fault: Fault::Slow },
+    Change { upstream: 0, from: s(23), to: s(26), fault: Fault::Hang },
+    Change { upstream: 1, from: s(23), to: s(26), fault: Fault::ResetEarly },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
