@@ -1,7 +1,8 @@
 //! What this gateway shares with others (`[redis]`): so far, cooldowns.
 //!
 //! The connection belongs to the snapshot, and the next snapshot takes it over when its settings are the same. So a
-//! reload neither loses it nor keeps one that nobody wants any more: a store ends with the last snapshot that has it.
+//! reload does not lose it. One that the next snapshot does not take over is closed: requests that still run by the
+//! old snapshot, and records of them, would keep it for long.
 
 #[cfg(feature = "redis")]
 mod redis;
@@ -24,10 +25,16 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
 
 async fn keep(gateway: Arc<Gateway>) {
     let mut replaced = gateway.replaced();
+    let mut last: Option<Arc<Shared>> = None;
     loop {
-        if let Some(shared) = &gateway.snapshot().shared {
-            shared.begin(&gateway);
+        let now = gateway.snapshot().shared.clone();
+        if let Some(last) = last.filter(|last| now.as_ref().is_none_or(|now| !Arc::ptr_eq(last, now))) {
+            last.close();
         }
+        if let Some(now) = &now {
+            now.begin(&gateway);
+        }
+        last = now;
         if replaced.changed().await.is_err() {
             return;
         }

@@ -47,7 +47,7 @@ impl Shared {
     pub(crate) fn begin(&self, gateway: &Arc<Gateway>) {
         let Some(worker) = self.worker.lock().take() else { return };
         let tasks = gateway.tasks().clone();
-        // It ends by itself when the last snapshot goes that has it, so it must not keep one alive.
+        // It may outlive the gateway by a moment, and must not keep it.
         let gateway = Arc::downgrade(gateway);
         tasks.spawn(worker.run(move |cooldown| {
             if let Some(gateway) = gateway.upgrade() {
