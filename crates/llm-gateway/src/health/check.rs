@@ -13,7 +13,9 @@ use llm_providers::transport::{RequestBody, collect};
 use llm_providers::{dialect, mock};
 use llm_router::{Deployment, Group};
 use llm_types::chat::{ChatRequest, Message};
-use llm_types::{ApiError, Call, Changes, EmbedInput, EmbedRequest, ErrorKind, Op, Output, Result, Usage};
+use llm_types::{
+    ApiError, Call, Changes, EmbedInput, EmbedRequest, ErrorKind, Op, Origin, Output, Result, Usage,
+};
 use parking_lot::Mutex;
 
 use crate::backend::Backend;
@@ -102,6 +104,9 @@ pub(crate) async fn check(
             let mut result = tokio::time::timeout(bound, call).await.unwrap_or_else(|_| late());
             if let Err(error) = &mut result {
                 target.conceal(error);
+                if error.origin == Origin::Upstream {
+                    error.provider.get_or_insert_with(|| target.provider().to_owned());
+                }
             }
             result
         }
