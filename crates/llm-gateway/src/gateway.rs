@@ -122,6 +122,12 @@ impl Gateway {
         self.stop.tell();
     }
 
+    /// How sharing with other gateways is; `None`: nothing is shared.
+    #[must_use]
+    pub fn sharing(&self) -> Option<llm_store::Status> {
+        self.snapshot.load().shared.as_ref().map(|shared| shared.status())
+    }
+
     /// What is in place at this moment.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()

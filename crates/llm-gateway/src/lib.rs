@@ -26,6 +26,7 @@ mod relay;
 mod reload;
 mod respond;
 mod serve;
+mod shared;
 mod snapshot;
 mod stop;
 mod tasks;
