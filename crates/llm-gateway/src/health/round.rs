@@ -11,7 +11,6 @@ use llm_router::{Deployment, Standing};
 use tokio::time::{Instant, sleep_until};
 
 use super::{AT_ONCE, check, members, timeout};
-use crate::backend::Backend;
 use crate::gateway::Gateway;
 use crate::snapshot::Snapshot;
 
@@ -50,7 +49,7 @@ struct Answered(HashMap<Arc<str>, u64>);
 
 impl Answered {
     /// Whether a deployment has answered since, and nothing stands against it.
-    fn since(&mut self, deployment: &Deployment<Backend>) -> bool {
+    fn since<T>(&mut self, deployment: &Deployment<T>) -> bool {
         let now = deployment.stats.counts().successes;
         let before = self.0.insert(Arc::clone(&deployment.id), now);
         before.is_some_and(|before| before < now)
@@ -82,4 +81,35 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
 fn jittered(interval: Duration) -> Duration {
     let [byte, ..] = *uuid::Uuid::new_v4().as_bytes();
     interval + interval.mul_f64(f64::from(byte) / 2560.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_router::Outcome;
+
+    use super::*;
+
+    #[test]
+    fn who_has_answered_since_the_last_round_is_left_out() {
+        let deployment = Deployment::new("a", 0, ());
+        let mut answered = Answered::default();
+        let now = std::time::Instant::now();
+        deployment.note(Outcome::Success, now);
+        assert!(!answered.since(&deployment), "nobody has looked before");
+        assert!(!answered.since(&deployment), "nothing new");
+        deployment.note(Outcome::Success, now);
+        assert!(answered.since(&deployment));
+        assert!(!answered.since(&deployment));
+        deployment.note(Outcome::Success, now);
+        deployment.stats.learn_cooldown(Duration::from_secs(60), 1, now);
+        assert!(!answered.since(&deployment), "it has failed since");
+    }
+
+    #[test]
+    fn rounds_are_spread() {
+        let second = Duration::from_secs(1);
+        for _ in 0..100 {
+            assert!((second..second * 11 / 10).contains(&jittered(second)));
+        }
+    }
 }
