@@ -58,7 +58,7 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
     let mut gateway = Gateway::new(snapshot, transport);
     let reloads = file.is_some();
     if let Some((file, loaded)) = file {
-        gateway = gateway.from_file(file, loaded);
+        gateway = gateway.with_file(file, loaded);
     }
     let gateway = Arc::new(gateway);
     if reloads {

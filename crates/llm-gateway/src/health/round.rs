@@ -38,7 +38,6 @@ async fn rounds(gateway: Arc<Gateway>) {
             _ = replaced.changed() => continue,
         }
         round(&gateway, &snapshot, &mut answered).await;
-        gateway.checks().keep_only(&gateway.snapshot());
         due = Instant::now() + jittered(rule.interval);
     }
 }
@@ -63,8 +62,9 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
     let due: Vec<_> = all
         .filter(|(group, index)| {
             group.get(*index).is_some_and(|deployment| {
-                let drained = deployment.stats.standing(Instant::now().into_std()) == Standing::Drained;
-                !answered.since(deployment) && !drained
+                // Looked at in any case: it takes note.
+                let answered = answered.since(deployment);
+                !answered && may_be_asked(deployment)
             })
         })
         .collect();
@@ -77,6 +77,14 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
         .await;
 }
 
+/// Whether a check is welcome: not where somebody took the deployment out of service, or its limits are
+/// used up.
+fn may_be_asked<T>(deployment: &Deployment<T>) -> bool {
+    let now = Instant::now().into_std();
+    let stats = &deployment.stats;
+    stats.standing(now) != Standing::Drained && stats.headroom(&deployment.facts.allowance, now) > 0.0
+}
+
 /// Up to a tenth longer, so that gateways that were started together do not ask together.
 fn jittered(interval: Duration) -> Duration {
     let [byte, ..] = *uuid::Uuid::new_v4().as_bytes();
@@ -85,7 +93,7 @@ fn jittered(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use llm_router::Outcome;
+    use llm_router::{Allowance, Facts, Outcome};
 
     use super::*;
 
@@ -103,6 +111,19 @@ mod tests {
         deployment.note(Outcome::Success, now);
         deployment.stats.learn_cooldown(Duration::from_secs(60), 1, now);
         assert!(!answered.since(&deployment), "it has failed since");
+    }
+
+    #[test]
+    fn who_has_no_room_is_left_alone() {
+        let allowance = Allowance { max_parallel: Some(1), ..Allowance::default() };
+        let facts = Facts { allowance, ..Facts::default() };
+        let deployment = Deployment::new("a", 0, ()).with_facts(facts);
+        assert!(may_be_asked(&deployment));
+        let busy = deployment.begin();
+        assert!(!may_be_asked(&deployment));
+        drop(busy);
+        deployment.stats.drain(true);
+        assert!(!may_be_asked(&deployment));
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn gateway(path: &Path, listen: Option<&str>) -> Arc<Gateway> {
     let loaded = file.load().unwrap();
     let snapshot = assemble::snapshot(&loaded.config, |_| None, None).unwrap();
     let snapshot = snapshot.with_guard(Arc::new(Watchman));
-    Arc::new(Gateway::new(snapshot, Arc::new(Nowhere)).from_file(file, loaded))
+    Arc::new(Gateway::new(snapshot, Arc::new(Nowhere)).with_file(file, loaded))
 }
 
 fn written(text: &str) -> (TempDir, PathBuf) {
