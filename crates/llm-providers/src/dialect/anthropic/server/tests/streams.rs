@@ -312,10 +312,10 @@ fn parts_without_a_block_of_their_own_travel_too() {
             {"type": "text", "text": "no"},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AABB"}},
             {"type": "text", "text": "said"},
-            {"type": "redacted_thinking", "data": "gateway-part:gemini:k:{\"a\":1}"},
+            {"type": "redacted_thinking", "data": "sealed:gemini:part.k:{\"a\":1}"},
             {"type": "server_tool_use"},
             {"type": "tool_use", "id": "c", "name": "f", "input": {"input": "free \"text\""}},
-            {"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"},
+            {"type": "thinking", "thinking": "x", "signature": "sealed:gemini::S"},
             {"type": "tool_use", "id": "d__thought__s-_", "name": "g", "input": {}}
         ])
     );
