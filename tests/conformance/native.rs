@@ -74,10 +74,6 @@ fn answered(recording: &Recording, usage: bool) -> Vec<u8> {
     let Some(text) = recording.response.sse() else { return recording.response.bytes().to_vec() };
     let mut events = pieces(text, Cut::Events);
     events.retain(|event| usage || !only_usage(event));
-    // A word of chat completions that one server says behind the last event of a response.
-    if recording.operation == "responses" {
-        events.retain(|event| event != b"data: [DONE]\n\n");
-    }
     events.concat()
 }
 

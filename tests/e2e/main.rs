@@ -22,6 +22,7 @@ mod gemini_front_loop;
 mod gemini_front_stream;
 mod header;
 mod key;
+mod last_words;
 mod llmctl;
 mod messages;
 mod messages_errors;

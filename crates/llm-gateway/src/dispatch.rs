@@ -58,6 +58,8 @@ pub(crate) struct Dispatch {
     pub(crate) deadline: Instant,
     /// Who may serve it, where not everybody may.
     pub(crate) limit: Limit,
+    /// What was left out of it before anybody was asked.
+    pub(crate) left_out: Changes,
 }
 
 /// An answer, and what its headers say.
@@ -215,7 +217,7 @@ impl Dispatch {
             return Ok((self.write(output, attempt).await?, Changes::default()));
         };
         let prepared = self.prepare(codec, dialect, &attempt.target)?;
-        let (request, memo, changes, pass) =
+        let (request, memo, mut changes, pass) =
             (prepared.request, prepared.memo, prepared.changes, prepared.pass);
         let bound = if self.peek.stream { limits.first_token } else { limits.total };
         ticket.sent();
@@ -255,6 +257,7 @@ impl Dispatch {
             attempt.reply(ReplyBody::Whole { body, usage: tapped.usage })
         } else {
             let output = codec.decode(op, &body, &cx)?;
+            self.codec.unsaid(&output, &mut changes);
             self.write(output, attempt).await?
         };
         Ok((reply, changes))
@@ -262,7 +265,7 @@ impl Dispatch {
 
     /// Writes the call for one deployment: the client's own bytes where both sides speak one dialect.
     fn prepare(&mut self, codec: &dyn ClientCodec, dialect: Dialect, target: &Target) -> Result<Prepared> {
-        let mut changes = Changes::default();
+        let mut changes = self.left_out.clone();
         let spec = target.spec();
         let same = self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty();
         let mut cx = EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
@@ -270,7 +273,7 @@ impl Dispatch {
         let wire = match spliced {
             Some(wire) => wire,
             None => {
-                changes = Changes::default();
+                changes = self.left_out.clone();
                 self.check_bound(dialect)?;
                 let call = read(&mut self.call, self.codec, &self.asked, &self.head)?;
                 call.set_model(target.model());

@@ -16,7 +16,7 @@ use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_router::InFlight;
 use llm_types::{ApiError, ErrorKind, Result};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
@@ -25,6 +25,9 @@ use crate::ticket::Ticket;
 
 /// How long a finished upstream may take to close its body, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the client's stream is held open behind its last event for what the upstream may still say: some
+/// end all their streams with a word of another API. It usually closes at once.
+const BEHIND: Duration = Duration::from_millis(250);
 /// What is buffered before the first content, at most: enough for any preamble.
 const PREAMBLE_LIMIT: usize = 64 * 1024;
 
@@ -56,6 +59,10 @@ pub(crate) async fn read_preamble(
 pub(crate) struct Exchange {
     upstream: Option<ByteStream>,
     relay: Relay,
+    /// The last event is out; what comes behind it goes on as it comes.
+    is_over: bool,
+    /// Until when that is waited for, once it has to be.
+    behind: Option<Pin<Box<Sleep>>>,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
     stop: Stop,
@@ -105,6 +112,8 @@ impl Exchange {
         Self {
             upstream: Some(upstream),
             relay,
+            is_over: false,
+            behind: None,
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
             heard: stop.heard(),
@@ -127,6 +136,20 @@ impl Exchange {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
             };
+            if self.is_over {
+                let polled = upstream.poll_next_unpin(cx);
+                let mut wait =
+                    || self.behind.get_or_insert_with(|| Box::pin(sleep(BEHIND))).as_mut().poll(cx);
+                match polled {
+                    Poll::Ready(Some(Ok(chunk))) if !self.target.repeats_secret(&chunk) => {
+                        self.relay.push(chunk);
+                    }
+                    Poll::Ready(_) => self.upstream = None,
+                    Poll::Pending if wait().is_ready() => self.let_go(),
+                    Poll::Pending => return Poll::Pending,
+                }
+                continue;
+            }
             let result = match upstream.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
                     Ok(()) if self.relay.is_done() => self.complete(),
@@ -176,8 +199,10 @@ impl Exchange {
             encoder.finish();
             self.relay.push(encoder.take());
         }
-        if let Some(upstream) = self.upstream.take() {
-            drain(upstream, &self.tasks);
+        if self.relay.passes_on() {
+            self.is_over = true;
+        } else {
+            self.let_go();
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(self.relay.usage().cloned());
@@ -186,13 +211,27 @@ impl Exchange {
         Ok(())
     }
 
-    /// The answer broke off after content was sent: the client gets an error event, never a clean end.
+    /// Reads the rest of a finished body on its own.
+    fn let_go(&mut self) {
+        if let Some(upstream) = self.upstream.take() {
+            drain(upstream, &self.tasks);
+        }
+    }
+
+    /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
+    /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
-        self.upstream = None;
         self.note_usage();
         self.ticket = None;
         self.in_flight = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        let parting = self.relay.parting();
+        if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
+            parting.into_iter().for_each(|bytes| self.relay.push(bytes));
+            self.is_over = true;
+            return;
+        }
+        self.upstream = None;
         let event = match self.relay.encoder() {
             Some(encoder) => {
                 encoder.fail(error);
@@ -216,6 +255,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.is_over {
+            // The client has all of it and went: the connection can still be used again.
+            self.let_go();
+        }
         if self.upstream.is_some() {
             self.note_usage();
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");

@@ -176,7 +176,7 @@ fn taps_watch_without_reading() {
     let error = json!({"error": {"code": 500, "message": "m", "status": "INTERNAL"}});
     for error in [error.clone(), json!([error])] {
         assert!(
-            matches!(tap.see(event(&error).as_bytes()), Seen::Error(error) if error.kind == ErrorKind::Internal)
+            matches!(tap.see(event(&error).as_bytes()), Seen::Failed(error) if error.kind == ErrorKind::Internal)
         );
     }
     assert!(matches!(tap.see(b": comment\n\n"), Seen::Quiet));

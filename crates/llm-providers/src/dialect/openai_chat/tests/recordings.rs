@@ -237,7 +237,7 @@ fn tapped(name: &str, bytes: &[u8], whole: &Reply) {
         rest = after;
         match tap.see(event) {
             Seen::Content => content = true,
-            Seen::Error(error) => panic!("{name}: {error}"),
+            Seen::Error(error) | Seen::Failed(error) => panic!("{name}: {error}"),
             Seen::Quiet | Seen::Usage | Seen::Done => {}
         }
     }

@@ -270,7 +270,7 @@ fn a_tap_sees_what_the_decoder_sees() {
                 Seen::Content => content += 1,
                 Seen::Done => done += 1,
                 Seen::Quiet => {}
-                seen @ (Seen::Usage | Seen::Error(_)) => panic!("{name}: {seen:?}"),
+                seen @ (Seen::Usage | Seen::Error(_) | Seen::Failed(_)) => panic!("{name}: {seen:?}"),
             }
         }
         assert!(tap.is_done() && done == 1 && content >= 2, "{name}: {content} {done}");
