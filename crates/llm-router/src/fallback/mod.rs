@@ -320,7 +320,7 @@ impl<'r, T> Plan<'r, T> {
                 }
             }
             let on = on || (unwell && self.may_fall_back(now) && self.find_targets(None) && self.move_on());
-            if !on && !(self.may_fall_back(now) && self.go_back()) {
+            if !(on || self.may_fall_back(now) && self.go_back()) {
                 return Step::Fail;
             }
             step = self.attempts.next(now, None);
