@@ -1,4 +1,4 @@
-//! `llmctl`: ad-hoc calls, model lists, configuration checks.
+//! `llmctl`: ad-hoc calls, model lists, costs, configuration checks.
 //!
 //! Everything is in `cmd`; exit codes are in `exit.rs`.
 

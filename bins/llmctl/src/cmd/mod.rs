@@ -3,8 +3,10 @@
 mod chat;
 mod completions;
 mod config;
+mod cost;
 mod man;
 mod models;
+mod prices;
 
 use crate::args::Command;
 use crate::exit::{Exit, Failure};
@@ -15,6 +17,8 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
+        Command::Cost(args) => cost::run(&args, out),
+        Command::Prices(command) => prices::run(command, out),
         Command::Config(command) => config::run(command, out),
         Command::Man => man::run(out),
         Command::Completions { shell } => completions::run(shell, out),
