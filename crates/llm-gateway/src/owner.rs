@@ -101,7 +101,7 @@ pub(crate) fn speaks(deployment: &Deployment<Backend>, star: Option<&str>, diale
 }
 
 /// Who of a group may serve a request; `Err`: nobody may, and why.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Limit {
     /// Only deployments of this one's account.
     pub(crate) owner: Option<Owner>,
@@ -110,6 +110,11 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
+    /// Whether there is any.
+    pub(crate) fn is_some(&self) -> bool {
+        self.owner.is_some() || self.dialect.is_some()
+    }
+
     /// What stands against a deployment.
     pub(crate) fn against(
         &self,

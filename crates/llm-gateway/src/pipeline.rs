@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::auth::{authenticate, without_key};
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
-use crate::dispatch::{Answer, AnswerBody, Dispatch};
+use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit};
@@ -68,12 +68,13 @@ where
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
     let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
-    let head = Head::scan(body)?;
+    let mut head = Head::scan(body)?;
     let peek = codec.peek(&head, &asked)?;
 
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
+    let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
     let (head, limit) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
@@ -89,13 +90,14 @@ where
         principal,
         model: model.as_str().into(),
         request_id: Arc::clone(&request_id),
-        head,
         peek,
-        call: None,
+        asking: head.into(),
         group,
         star,
+        started,
         deadline,
         limit,
+        fallbacks,
     };
 
     // guard in
@@ -179,13 +181,14 @@ fn respond_with(
     (codec, form): (&dyn ServerCodec, ReplyForm),
     started: Instant,
 ) -> Response<ClientBody> {
-    let Answer { body, labels, attempts, changes, upstream } = answer;
+    let Answer { body, labels, fallback, attempts, changes, upstream } = answer;
     let mut response = match body {
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
         AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
     };
     let overhead = started.elapsed().saturating_sub(upstream);
-    let served = Served { model, labels: &labels, attempts, changes: &changes, overhead };
+    let fallback = fallback.as_deref();
+    let served = Served { model, labels: &labels, fallback, attempts, changes: &changes, overhead };
     served.write(response.headers_mut());
     response
 }

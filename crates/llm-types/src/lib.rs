@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod call;
+mod capability;
 mod change;
 mod dialect;
 mod edit;
@@ -13,6 +14,7 @@ mod money;
 mod op;
 mod output;
 mod price;
+mod rate_limit;
 mod raw;
 mod reply;
 mod reply_builder;
@@ -28,6 +30,7 @@ mod wire;
 pub mod chat;
 
 pub use call::Call;
+pub use capability::Capabilities;
 pub use change::{Action, Change, Changes};
 pub use dialect::Dialect;
 pub use edit::{Edits, Segments};
@@ -40,6 +43,7 @@ pub use money::{MoneyError, PicoUsd};
 pub use op::Op;
 pub use output::{Output, TokenCount};
 pub use price::PriceSpec;
+pub use rate_limit::{RateLimit, RateLimits};
 pub use raw::{Kind, Raw, WireText, by_kind};
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
