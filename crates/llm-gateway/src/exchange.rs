@@ -10,16 +10,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use llm_providers::codec::{ReplyCx, ServerCodec};
+use futures_util::{StreamExt, stream};
+use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
-use llm_router::{InFlight, Lease};
-use llm_types::{ApiError, ErrorKind, Result, Usage};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use llm_types::{ApiError, ErrorKind, Result};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use crate::backend::Backend;
-use crate::dispatch;
+use crate::dispatch::{Resume, Resumed};
+use crate::place::Place;
 use crate::record::Decision;
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
@@ -28,6 +27,9 @@ use crate::ticket::Ticket;
 
 /// How long a finished upstream may take to close its body, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the client's stream is held open behind its last event for what the upstream may still say: some
+/// end all their streams with a word of another API. It usually closes at once.
+const BEHIND: Duration = Duration::from_millis(250);
 /// What is buffered before the first content, at most: enough for any preamble.
 const PREAMBLE_LIMIT: usize = 64 * 1024;
 
@@ -59,6 +61,10 @@ pub(crate) async fn read_preamble(
 pub(crate) struct Exchange {
     upstream: Option<ByteStream>,
     relay: Relay,
+    /// The last event is out; what comes behind it goes on as it comes.
+    is_over: bool,
+    /// Until when that is waited for, once it has to be.
+    behind: Option<Pin<Box<Sleep>>>,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
     stop: Stop,
@@ -66,48 +72,18 @@ pub(crate) struct Exchange {
     /// Who the deadline and the last call wake.
     woken: Option<Waker>,
     front: &'static dyn ServerCodec,
+    form: ReplyForm,
     tasks: Tasks,
     request_id: Arc<str>,
     place: Option<Place>,
     target: Arc<Target>,
     decision: Option<Arc<Decision>>,
-}
-
-/// A request's place at its deployment, given back when it is dropped.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// Nobody counts.
-    None,
-    /// Counts as running.
-    Counted {
-        /// The count.
-        _in_flight: InFlight,
-    },
-    /// Counts as running, and teaches the deployment's counters.
-    Leased(Lease<Backend>),
-}
-
-impl From<Option<Lease<Backend>>> for Place {
-    fn from(lease: Option<Lease<Backend>>) -> Self {
-        lease.map_or(Self::None, Self::Leased)
-    }
-}
-
-impl Place {
-    /// The answer is complete.
-    pub(crate) fn finish(self, usage: Option<&Usage>) {
-        if let Self::Leased(lease) = self {
-            let used = dispatch::used(usage, &lease);
-            lease.finish(&used, std::time::Instant::now());
-        }
-    }
-
-    /// The answer broke off.
-    fn fail(self, error: &ApiError) {
-        if let Self::Leased(lease) = self {
-            lease.fail(error, std::time::Instant::now());
-        }
-    }
+    /// What it takes to go on with the answer elsewhere, should it break off.
+    resume: Option<Box<Resume>>,
+    /// Somebody else is being asked to go on.
+    resuming: Option<Pin<Box<dyn Future<Output = Result<Resumed>> + Send>>>,
+    /// Who has gone on with it.
+    continued: Vec<Arc<str>>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -127,6 +103,8 @@ pub(crate) struct Parts {
     pub(crate) deadline: Instant,
     /// The client's dialect.
     pub(crate) front: &'static dyn ServerCodec,
+    /// In which form it wants the answer.
+    pub(crate) form: ReplyForm,
     /// Where draining goes on.
     pub(crate) tasks: Tasks,
     /// The last call.
@@ -139,27 +117,35 @@ pub(crate) struct Parts {
     pub(crate) target: Arc<Target>,
     /// Why it was asked, where that is kept.
     pub(crate) decision: Option<Arc<Decision>>,
+    /// What it takes to go on with the answer elsewhere, where that is wanted.
+    pub(crate) resume: Option<Box<Resume>>,
 }
 
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, place, target, decision } =
-            parts;
+        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, .. } = parts;
+        let (place, target) = (parts.place, parts.target);
         Self {
             upstream: Some(upstream),
             relay,
+            is_over: false,
+            behind: None,
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
             heard: stop.heard(),
             stop,
             woken: None,
             front,
+            form: parts.form,
             tasks,
             request_id,
             place: Some(place),
             target,
-            decision,
+            decision: parts.decision,
+            resume: parts.resume,
+            resuming: None,
+            continued: Vec::new(),
         }
     }
 
@@ -169,9 +155,33 @@ impl Exchange {
             if let Some(bytes) = self.relay.pop() {
                 return Poll::Ready(Some(bytes));
             }
+            if let Some(resuming) = &mut self.resuming {
+                match resuming.as_mut().poll(cx) {
+                    Poll::Ready(resumed) => self.joined(resumed),
+                    Poll::Pending => match self.late(cx) {
+                        None => return Poll::Pending,
+                        Some(error) => self.fail(&error),
+                    },
+                }
+                continue;
+            }
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
             };
+            if self.is_over {
+                let polled = upstream.poll_next_unpin(cx);
+                let mut wait =
+                    || self.behind.get_or_insert_with(|| Box::pin(sleep(BEHIND))).as_mut().poll(cx);
+                match polled {
+                    Poll::Ready(Some(Ok(chunk))) if !self.target.repeats_secret(&chunk) => {
+                        self.relay.push(chunk);
+                    }
+                    Poll::Ready(_) => self.upstream = None,
+                    Poll::Pending if wait().is_ready() => self.let_go(),
+                    Poll::Pending => return Poll::Pending,
+                }
+                continue;
+            }
             let result = match upstream.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
                     Ok(()) if self.relay.is_done() => self.complete(),
@@ -190,9 +200,39 @@ impl Exchange {
             if let Err(mut error) = result {
                 self.target.conceal(&mut error);
                 error.request_id = Some(self.request_id.to_string());
-                self.fail(&error);
+                if !self.turn_elsewhere(&error) {
+                    self.fail(&error);
+                }
             }
         }
+    }
+
+    /// Asks another deployment to go on with the answer; whether that can be done.
+    fn turn_elsewhere(&mut self, error: &ApiError) -> bool {
+        let Some(said) = self.relay.said() else { return false };
+        let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
+        tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        self.resuming = Some(Box::pin(resume.go_on(said.to_owned(), error.clone())));
+        self.upstream = None;
+        if let Some(place) = self.place.take() {
+            place.fail(error);
+        }
+        true
+    }
+
+    /// Goes on with another deployment's stream, behind a comment that marks the seam.
+    fn joined(&mut self, resumed: Result<Resumed>) {
+        self.resuming = None;
+        let Resumed { resume, head, upstream, decoder, place, target, deployment } = match resumed {
+            Ok(resumed) => resumed,
+            Err(error) => return self.fail(&error),
+        };
+        self.relay.push(Bytes::from_static(self.front.keepalive(self.form)));
+        self.relay.go_on(decoder);
+        let rest = stream::iter(head.into_iter().map(Ok)).chain(upstream);
+        self.upstream = Some(Box::pin(rest));
+        (self.resume, self.place, self.target) = (Some(resume), Some(place), target);
+        self.continued.push(deployment);
     }
 
     /// Why the answer may not be waited for any longer, if so. The timers are asked again only when somebody
@@ -221,14 +261,16 @@ impl Exchange {
             encoder.finish();
             self.relay.push(encoder.take());
         }
-        if let Some(upstream) = self.upstream.take() {
-            drain(upstream, &self.tasks);
+        if self.relay.passes_on() {
+            self.is_over = true;
+        } else {
+            self.let_go();
         }
         if let Some(place) = self.place.take() {
             place.finish(self.relay.usage());
         }
         if let Some(decision) = self.decision.take() {
-            decision.end(self.relay.usage(), None);
+            decision.end_after(self.relay.usage(), None, std::mem::take(&mut self.continued));
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(self.relay.usage().cloned());
@@ -236,18 +278,33 @@ impl Exchange {
         Ok(())
     }
 
-    /// The answer broke off after content was sent: the client gets an error event, never a clean end.
+    /// Reads the rest of a finished body on its own.
+    fn let_go(&mut self) {
+        if let Some(upstream) = self.upstream.take() {
+            drain(upstream, &self.tasks);
+        }
+    }
+
+    /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
+    /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
-        self.upstream = None;
         self.note_usage();
         self.ticket = None;
         if let Some(place) = self.place.take() {
             place.fail(error);
         }
         if let Some(decision) = self.decision.take() {
-            decision.end(self.relay.usage(), Some(error));
+            decision.end_after(self.relay.usage(), Some(error), std::mem::take(&mut self.continued));
         }
+        self.resuming = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        let parting = self.relay.parting();
+        if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
+            parting.into_iter().for_each(|bytes| self.relay.push(bytes));
+            self.is_over = true;
+            return;
+        }
+        self.upstream = None;
         let event = match self.relay.encoder() {
             Some(encoder) => {
                 encoder.fail(error);
@@ -271,7 +328,11 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.upstream.is_some() {
+        if self.is_over {
+            // The client has all of it and went: the connection can still be used again.
+            self.let_go();
+        }
+        if self.upstream.is_some() || self.resuming.is_some() {
             self.note_usage();
             if let Some(decision) = self.decision.take() {
                 let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");

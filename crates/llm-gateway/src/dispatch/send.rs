@@ -10,7 +10,7 @@ use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_router::Limits;
-use llm_types::{ApiError, ErrorKind, Event, Output, RateLimits, Result};
+use llm_types::{ApiError, Changes, ErrorKind, Event, Output, RateLimits, Result};
 use tokio::time::timeout;
 
 use super::Dispatch;
@@ -22,7 +22,7 @@ use crate::relay::{Relay, UsageEvent};
 /// The largest whole answer that is read, in bytes.
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
-const ERROR_LIMIT: usize = 1024 * 1024;
+pub(super) const ERROR_LIMIT: usize = 1024 * 1024;
 
 /// A call on the wire.
 struct Sent {
@@ -39,13 +39,13 @@ impl Dispatch {
     /// # Errors
     /// What went wrong, as the router is to know it.
     pub(super) async fn send(&self, ready: Ready, limits: Limits) -> Result<Reply> {
-        let Ready { way, asks, changes } = ready;
+        let Ready { way, asks, mut changes } = ready;
         let (body, rate_limits) = match way {
             Way::Here(output) => (self.written(output, &asks).await?, None),
             Way::Wire { codec, request, memo, pass } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, left: bound };
-                self.exchange(*request, sent, &asks).await?
+                self.exchange(*request, sent, &asks, &mut changes).await?
             }
         };
         Ok(Reply { body, target: asks.target, changes, rate_limits })
@@ -56,6 +56,7 @@ impl Dispatch {
         request: http::Request<RequestBody>,
         sent: Sent,
         asks: &Asks,
+        changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
         let Sent { codec, left: bound, .. } = sent;
         let started = Instant::now();
@@ -74,7 +75,7 @@ impl Dispatch {
             return Ok((self.open(upstream, sent, asks).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
-        Ok((self.whole(body, sent, asks).await?, rate_limits))
+        Ok((self.whole(body, sent, asks, changes).await?, rate_limits))
     }
 
     /// Waits for the first content of a stream.
@@ -95,13 +96,14 @@ impl Dispatch {
             }
         } else {
             let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-            Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)))
+            let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
+            if self.goes_on() { relay.keeping() } else { relay }
         };
         read_preamble(&mut upstream, &mut relay, left).await?;
-        Ok(ReplyBody::Stream { upstream, relay })
+        Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }
 
-    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks) -> Result<ReplyBody> {
+    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
         let Sent { codec, memo, pass, left: _ } = sent;
         let op = self.asked.op;
         if pass && !self.peek.stream {
@@ -110,7 +112,9 @@ impl Dispatch {
             return Ok(ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage });
         }
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-        self.written(codec.decode(op, &body, &cx)?, asks).await
+        let output = codec.decode(op, &body, &cx)?;
+        self.codec.unsaid(&output, changes);
+        self.written(output, asks).await
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
@@ -148,7 +152,7 @@ pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     !kind.starts_with(b"application/json")
 }
 
-fn late(bound: Duration) -> ApiError {
+pub(super) fn late(bound: Duration) -> ApiError {
     let message = format!("the upstream did not answer within {} s", bound.as_secs_f32());
     ApiError::upstream(ErrorKind::Timeout, message)
 }
