@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Take deployments of a gateway out of service, put them back, try them.
     #[command(subcommand)]
     Deployments(DeploymentsCommand),
+    /// Tell why a request went where it went.
+    Explain(ExplainArgs),
     /// Check, describe and show configurations of the gateway.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +118,16 @@ pub(crate) struct At {
     /// The gateway's master key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+}
+
+/// Which request.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// The request's id: the answer's header `x-gateway-request-id`.
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 /// How the deployments are to be shown.

@@ -9,11 +9,10 @@ use llm_router::{Plan, Step};
 use llm_types::{ApiError, Op, Result};
 use tokio::time::sleep_until;
 
-use super::ready::{Asking, Ready, Way};
+use super::ready::{Ready, Way};
 use super::{Answered, Dispatch, Journey};
 use crate::answer::Reply;
 use crate::backend::Backend;
-use crate::ticket::Ticket;
 
 impl Dispatch {
     /// Asks a deployment of the plan's group: its answer, or what to do next.
@@ -21,12 +20,10 @@ impl Dispatch {
         &self,
         index: usize,
         plan: &mut Plan<'_, Backend>,
-        asking: &mut Asking,
-        ticket: &mut Ticket,
         journey: &mut Journey,
     ) -> Result<Answered, Step> {
         let started = Instant::now();
-        let result = match self.begin(index, plan, asking, ticket) {
+        let result = match self.begin(index, plan, journey) {
             Err(error) => Err(error),
             Ok((ready, limits)) => match plan.attempts().hedge_at() {
                 None => self.send(ready, limits).await,
@@ -36,7 +33,7 @@ impl Dispatch {
                         biased;
                         result = &mut first => result,
                         () = sleep_until(hedge_at.into()) => {
-                            return self.race((index, first), plan, asking, ticket, journey, started).await;
+                            return self.race((index, first), plan, journey, started).await;
                         }
                     }
                 }
@@ -58,8 +55,6 @@ impl Dispatch {
         &'d self,
         (index, first): (usize, Pin<Box<F>>),
         plan: &mut Plan<'_, Backend>,
-        asking: &mut Asking,
-        ticket: &mut Ticket,
         journey: &mut Journey,
         started: Instant,
     ) -> Result<Answered, Step>
@@ -70,7 +65,7 @@ impl Dispatch {
         let mut running: Vec<Running<'d>> = vec![Box::pin(first.map(move |result| (index, result)))];
         let second = plan.attempts().hedge(Instant::now());
         if let Some(second) = second {
-            match self.begin(second, plan, asking, ticket) {
+            match self.begin(second, plan, journey) {
                 Ok((ready, limits)) => {
                     running.push(Box::pin(self.send(ready, limits).map(move |result| (second, result))));
                 }
@@ -105,15 +100,14 @@ impl Dispatch {
         &self,
         index: usize,
         plan: &mut Plan<'_, Backend>,
-        asking: &mut Asking,
-        ticket: &mut Ticket,
+        journey: &mut Journey,
     ) -> Result<(Ready, llm_router::Limits)> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(llm_types::ErrorKind::Internal, "no such deployment"));
         };
-        let ready = self.ready(&deployment, plan.star(), asking)?;
+        let ready = self.ready(&deployment, plan.star(), &mut journey.asking)?;
         if !(matches!(ready.way, Way::Here(_)) && self.asked.op == Op::CountTokens) {
-            ticket.sent();
+            journey.ticket.sent();
         }
         Ok((ready, plan.attempts().limits(&deployment, Instant::now())))
     }

@@ -78,8 +78,11 @@ pub(crate) enum AnswerBody {
 }
 
 /// What became of the request so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Journey {
+    /// What is asked.
+    asking: Asking,
+    ticket: Ticket,
     /// How long upstreams were waited for.
     upstream: Duration,
     /// Who failed last.
@@ -98,11 +101,11 @@ impl Dispatch {
     ///
     /// # Errors
     /// The last failure; its message names every attempt when there were several.
-    pub(crate) async fn run(mut self, mut ticket: Ticket) -> Result<Answer, Failed> {
+    pub(crate) async fn run(mut self, ticket: Ticket) -> Result<Answer, Failed> {
         let snapshot = Arc::clone(&self.snapshot);
-        let mut asking = std::mem::take(&mut self.asking);
-        let mut plan = self.plan(&snapshot, &mut asking)?;
-        let mut journey = Journey::default();
+        let asking = std::mem::take(&mut self.asking);
+        let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
+        let mut plan = self.plan(&snapshot, &mut journey.asking)?;
         let mut entry = None;
         let mut step = plan.next(Instant::now(), None);
         loop {
@@ -115,10 +118,10 @@ impl Dispatch {
                 Step::Try(index) => {
                     if plan.entry() != entry {
                         entry = plan.entry();
-                        self.turn_to(entry, &mut asking).await?;
+                        self.turn_to(entry, &mut journey.asking).await?;
                     }
-                    step = match self.ask(index, &mut plan, &mut asking, &mut ticket, &mut journey).await {
-                        Ok(answered) => return Ok(self.answer(answered, plan, journey, ticket)),
+                    step = match self.ask(index, &mut plan, &mut journey).await {
+                        Ok(answered) => return Ok(self.answer(answered, plan, journey)),
                         Err(step) => step,
                     };
                 }
@@ -156,13 +159,7 @@ impl Dispatch {
     }
 
     /// Hands an answer over to the client's side, with its account.
-    fn answer(
-        &self,
-        answered: Answered,
-        plan: Plan<'_, Backend>,
-        journey: Journey,
-        ticket: Ticket,
-    ) -> Answer {
+    fn answer(&self, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
         let Answered { reply, lease, labels } = answered;
         let attempts = plan.attempt_count();
         let fallback = (plan.depth() > 0).then(|| Arc::clone(&plan.group().name));
@@ -173,7 +170,7 @@ impl Dispatch {
             decision
         });
         let Reply { body, target, changes, .. } = reply;
-        let body = self.deliver(body, Place::from(lease), target, (ticket, decision));
+        let body = self.deliver(body, Place::from(lease), target, (journey.ticket, decision));
         Answer { body, labels, fallback, attempts, changes, upstream }
     }
 

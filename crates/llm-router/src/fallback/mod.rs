@@ -363,7 +363,8 @@ impl<'r, T> Plan<'r, T> {
         match self.attempts.failure_kind() {
             K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
             K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
-                self.attempts.group().fallbacks.on_bad_request
+                // Nobody was asked: another model may have what it asks for.
+                record.attempts.is_empty() || self.attempts.group().fallbacks.on_bad_request
             }
             _ => true,
         }
