@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod admin;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
@@ -22,6 +23,7 @@ mod gemini_front;
 mod gemini_front_loop;
 mod gemini_front_stream;
 mod header;
+mod health;
 mod key;
 mod llmctl;
 mod messages;
@@ -32,6 +34,7 @@ mod messages_openai;
 mod models;
 mod pass;
 mod pass_stream;
+mod reload;
 mod responses;
 mod responses_loop;
 mod responses_only;
