@@ -28,6 +28,7 @@ mod provider;
 mod recording;
 mod round;
 mod rule;
+mod seal;
 mod stream;
 mod tally;
 mod tool_loop;

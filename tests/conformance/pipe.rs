@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_config::Deployment;
 use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, WireRequest};
+use llm_providers::replay::replay;
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
 use llm_testkit::Recording;
-use llm_types::{Call, Changes, Dialect, Event, Flow, Head, Op, ProviderSpec, Result, Usage};
+use llm_types::{Call, Changes, Dialect, Event, Flow, Head, Op, Output, ProviderSpec, Result, Usage};
 use serde_json::Value;
 
 use crate::front::{CHAT, Front};
@@ -140,6 +141,16 @@ impl Pipe {
         let _ = decoder.feed(&body, &mut sink).unwrap();
         decoder.finish(&mut sink).unwrap();
         (usage, None)
+    }
+
+    /// What a client that wants a stream gets of a whole answer.
+    pub(crate) fn replayed(&self, body: &[u8]) -> Result<Bytes> {
+        let mut encoder = self.front.codec().encoder(self.reply_cx());
+        if let Output::Chat(reply) = self.codec.decode(Op::Chat, body, &self.decode_cx())? {
+            let _ = replay(&reply, &mut |event: Event<'_>| encoder.event(event));
+        }
+        encoder.finish();
+        Ok(encoder.take())
     }
 
     /// What the client gets of an error: status and body.

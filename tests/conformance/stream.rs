@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use llm_testkit::conformance::Case;
-use llm_testkit::player::{Cut, pieces};
+use llm_testkit::player::{Cut, cuts, pieces};
 use llm_testkit::{Facts, Recording, Script, Upstream};
 use serde_json::{Value, json};
 
@@ -13,10 +13,9 @@ use crate::lab::{Lab, deployment};
 use crate::pipe::Pipe;
 use crate::tally::recordings;
 
-/// Up to this length a stream is cut at every byte; a longer one at every so many-th that this many cuts
-/// come out, and as many times again within its event with the usage. That is for OpenAI's clients; those of
-/// the other fronts get the same streams cut in fewer places, and in single bytes.
-const CUTS: [usize; 2] = [500, 4];
+/// A stream is cut in two in about so many places for OpenAI's clients, a short one at every byte, and in so
+/// many for those of the other fronts. All get it in single bytes besides, which cuts it everywhere at once.
+const CUTS: [usize; 2] = [60, 4];
 
 fn streams() -> Vec<Case> {
     Case::all(&recordings().filter(Recording::is_stream))
@@ -45,13 +44,13 @@ fn a_cut_anywhere_changes_nothing() {
                 }
             };
             note(0, problems);
-            if front.name != CHAT.name && text.len() < 20_000 {
+            if text.len() < 20_000 {
                 let bytes = pipe.run(text.as_bytes().chunks(1)).unwrap();
                 if bytes != whole {
                     note(usize::MAX, expect.differences(&front.facts(&bytes)));
                 }
             }
-            for at in cuts(text, CUTS[usize::from(front.name != CHAT.name)]) {
+            for at in cuts_of(front, text) {
                 let (before, after) = text.as_bytes().split_at(at);
                 match pipe.run([before, after]) {
                     // The same bytes state the same; others may differ in an id that was made up.
@@ -65,20 +64,16 @@ fn a_cut_anywhere_changes_nothing() {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
-/// Where a stream is cut in two.
-fn cuts(text: &str, count: usize) -> Vec<usize> {
-    let step = text.len().div_ceil(count).max(1);
-    let usage = text.rfind("\"usage").map_or(0..0, |at| {
-        let start = text.get(..at).and_then(|before| before.rfind("\n\n")).unwrap_or(0);
-        let end = text.get(at..).and_then(|after| after.find("\n\n")).map_or(text.len(), |end| at + end + 2);
-        start..end
-    });
-    if count < CUTS[0] {
-        return (0..=text.len()).step_by(step).collect();
+/// Where a stream is cut in two. Some put the whole answer into the event with the usage, which is cut as
+/// finely again.
+fn cuts_of(front: &Front, text: &str) -> Vec<usize> {
+    if front.name != CHAT.name {
+        return (0..=text.len()).step_by(text.len().div_ceil(CUTS[1]).max(1)).collect();
     }
-    // Some put the whole answer into the event with the usage.
-    let fine = usage.len().div_ceil(count).max(1);
-    (0..=text.len()).filter(|at| at % step == 0 || (usage.contains(at) && at % fine == 0)).collect()
+    let start = text.rfind("\"usage").and_then(|at| text.get(..at)?.rfind("\n\n")).map_or(0, |at| at + 2);
+    let last = text.get(start..).unwrap_or_default();
+    let fine = cuts(last.as_bytes(), CUTS[0] / 2).into_iter().map(|at| start + at);
+    cuts(text.as_bytes(), CUTS[0]).into_iter().chain(fine).collect()
 }
 
 #[test]

@@ -133,6 +133,23 @@ async fn chat_models_of_every_dialect_complete_a_text() {
 }
 
 #[tokio::test]
+async fn what_a_text_has_no_place_for_is_told() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("smart", &[anthropic(&upstream)]));
+    let cited = json!({"type": "char_location", "cited_text": "t", "document_index": 0, "start_char_index": 0, "end_char_index": 1});
+    let mut answer = canned::anthropic_message(20);
+    answer["content"] = json!([{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+        {"type": "text", "text": "Aye.", "citations": [cited]}]);
+    upstream.push(Script::json(&answer));
+    let reply = gateway.post(PATH).body("{\"model\":\"smart\",\"prompt\":\"x\"}").send().await;
+    assert_eq!((reply.status, &reply.json()["choices"][0]["text"]), (200, &json!("Aye.")));
+    let changes = reply.header("x-gateway-changes");
+    for lost in ["dropped choices[0].thoughts", "dropped choices[0].sources"] {
+        assert!(changes.contains(lost), "{changes}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_chat_model_cannot_do_is_a_400_that_says_what_to_do() {
     let upstream = Upstream::start().unwrap();
     let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));

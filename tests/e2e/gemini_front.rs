@@ -297,6 +297,38 @@ async fn tokens_are_counted_natively_and_estimated_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_gemini_has_cached_needs_gemini() {
+    let (upstream, other) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    let both = model("both", &[openai(&other), gemini(&upstream), anthropic(&other)]);
+    let models = [("flash", gemini(&upstream)), ("gpt", openai(&other)), ("claude", anthropic(&other))];
+    let models = models.map(|(name, deployment)| model(name, &[deployment])).concat();
+    let gateway = Gateway::start(&(models + &both));
+    let body = json!({"cachedContent": "cachedContents/x", "contents": [{"parts": [{"text": "Hi"}]}]});
+    for path in ["gpt:generateContent", "claude:streamGenerateContent?alt=sse", "claude:countTokens"] {
+        let body = match path.contains("count") {
+            true => {
+                json!({"generateContentRequest": {"model": "models/claude", "cachedContent": "x", "contents": []}})
+            }
+            false => body.clone(),
+        };
+        let reply = post(&gateway, path, &body).await;
+        let error = reply.json()["error"].clone();
+        assert_eq!((reply.status, &error["status"]), (400, &json!("INVALID_ARGUMENT")), "{path}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("`cachedContent` needs a provider"), "{error}");
+    }
+    let answer = json!({"candidates": [{"content": {"parts": [{"text": "Yo"}]}, "finishReason": "STOP"}]});
+    upstream.always(Script::json(&answer));
+    // Where one of several can, it is the one that is asked.
+    for path in
+        ["flash:generateContent", "both:generateContent", "both:generateContent", "both:generateContent"]
+    {
+        assert_eq!(post(&gateway, path, &body).await.status, 200, "{path}");
+        assert_eq!(sent(&upstream), body);
+    }
+    assert_eq!(other.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn models_are_listed_as_gemini_does() {
     let upstream = Upstream::start().unwrap();
     let gateway = gateway(&upstream);

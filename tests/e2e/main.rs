@@ -25,6 +25,7 @@ mod gemini_front_stream;
 mod header;
 mod health;
 mod key;
+mod last_words;
 mod llmctl;
 mod messages;
 mod messages_errors;

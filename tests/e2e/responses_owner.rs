@@ -73,6 +73,68 @@ async fn who_made_an_answer_goes_on_from_it() {
     assert_eq!(pair.counts()[1 - maker], 0);
 }
 
+/// An answer with encrypted thoughts.
+fn thinking() -> Value {
+    let thoughts = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-1"});
+    let call =
+        json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"});
+    response("resp_1", &json!([thoughts, call]))
+}
+
+/// What a client that keeps everything itself sends after such an answer.
+fn going_on(answered: &Value) -> Value {
+    let mut request = json!({"model": "smart", "store": false, "input": [{"role": "user", "content": "Hi"}]});
+    let input = request["input"].as_array_mut().unwrap();
+    input.extend(answered["output"].as_array().unwrap().iter().cloned());
+    input.push(json!({"type": "function_call_output", "call_id": "call_1", "output": "noon"}));
+    request
+}
+
+#[tokio::test]
+async fn encrypted_thoughts_go_to_the_account_that_encrypted_them() {
+    let pair = Pair::start();
+    for upstream in &pair.upstreams {
+        upstream.on("/v1/responses", |received| match received.json()["stream"] == true {
+            true => {
+                let item = json!({"type": "response.output_item.done", "output_index": 0, "item": thinking()["output"][0]});
+                let last = json!({"type": "response.completed", "response": thinking()});
+                Script::sse([item, last].map(|one| format!("event: {}\ndata: {one}\n\n", one["type"].as_str().unwrap())))
+            }
+            false => Script::json(&thinking()),
+        });
+    }
+    for stream in [false, true] {
+        let before = pair.counts();
+        let mut request = asking("smart");
+        request["stream"] = stream.into();
+        let reply = ask(&pair.gateway, &request).await;
+        let answered = if stream { crate::responses::last(&reply) } else { reply.json() };
+        let marked = answered["output"][0]["encrypted_content"].as_str().unwrap();
+        assert!(marked.starts_with("gw") && marked.ends_with(".gAAAA-1"), "{marked}");
+        if stream {
+            assert_eq!(reply.events()[0]["item"]["encrypted_content"], marked);
+        }
+        let maker = (0..2).find(|one| pair.counts()[*one] > before[*one]).unwrap();
+        for _ in 0..4 {
+            let reply = ask(&pair.gateway, &going_on(&answered)).await;
+            assert_eq!((reply.status, reply.header("x-gateway-changes")), (200, ""), "{}", reply.text());
+            let sent = pair.upstreams[maker].last_request().unwrap().json();
+            assert_eq!(sent["input"][1], thinking()["output"][0], "{sent}");
+        }
+        assert_eq!(pair.counts()[maker], before[maker] + 5);
+        // What another account encrypted before is left out, and told.
+        let mut request = going_on(&answered);
+        let strange = json!({"type": "reasoning", "id": "rs_0", "summary": [], "encrypted_content": "gw0123456789abcdef.gAAAA-0"});
+        request["input"].as_array_mut().unwrap().insert(1, strange);
+        let reply = ask(&pair.gateway, &request).await;
+        let changes = reply.header("x-gateway-changes");
+        assert!(changes.contains("dropped input[1] (another account"), "{changes}");
+        let sent = pair.upstreams[maker].last_request().unwrap();
+        assert_eq!(sent.json()["input"][1], thinking()["output"][0]);
+        assert!(!sent.text().contains("gAAAA-0"), "{}", sent.text());
+    }
+}
+
 #[tokio::test]
 async fn streams_say_who_made_them() {
     let pair = Pair::start();

@@ -16,7 +16,7 @@ use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_router::{InFlight, Lease};
 use llm_types::{ApiError, ErrorKind, Result, Usage};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::backend::Backend;
 use crate::dispatch;
@@ -28,6 +28,9 @@ use crate::ticket::Ticket;
 
 /// How long a finished upstream may take to close its body, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the client's stream is held open behind its last event for what the upstream may still say: some
+/// end all their streams with a word of another API. It usually closes at once.
+const BEHIND: Duration = Duration::from_millis(250);
 /// What is buffered before the first content, at most: enough for any preamble.
 const PREAMBLE_LIMIT: usize = 64 * 1024;
 
@@ -59,6 +62,10 @@ pub(crate) async fn read_preamble(
 pub(crate) struct Exchange {
     upstream: Option<ByteStream>,
     relay: Relay,
+    /// The last event is out; what comes behind it goes on as it comes.
+    is_over: bool,
+    /// Until when that is waited for, once it has to be.
+    behind: Option<Pin<Box<Sleep>>>,
     ticket: Option<Ticket>,
     deadline: Pin<Box<Sleep>>,
     stop: Stop,
@@ -149,6 +156,8 @@ impl Exchange {
         Self {
             upstream: Some(upstream),
             relay,
+            is_over: false,
+            behind: None,
             ticket: Some(ticket),
             deadline: Box::pin(sleep_until(deadline)),
             heard: stop.heard(),
@@ -172,6 +181,20 @@ impl Exchange {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
             };
+            if self.is_over {
+                let polled = upstream.poll_next_unpin(cx);
+                let mut wait =
+                    || self.behind.get_or_insert_with(|| Box::pin(sleep(BEHIND))).as_mut().poll(cx);
+                match polled {
+                    Poll::Ready(Some(Ok(chunk))) if !self.target.repeats_secret(&chunk) => {
+                        self.relay.push(chunk);
+                    }
+                    Poll::Ready(_) => self.upstream = None,
+                    Poll::Pending if wait().is_ready() => self.let_go(),
+                    Poll::Pending => return Poll::Pending,
+                }
+                continue;
+            }
             let result = match upstream.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
                     Ok(()) if self.relay.is_done() => self.complete(),
@@ -221,8 +244,10 @@ impl Exchange {
             encoder.finish();
             self.relay.push(encoder.take());
         }
-        if let Some(upstream) = self.upstream.take() {
-            drain(upstream, &self.tasks);
+        if self.relay.passes_on() {
+            self.is_over = true;
+        } else {
+            self.let_go();
         }
         if let Some(place) = self.place.take() {
             place.finish(self.relay.usage());
@@ -236,9 +261,16 @@ impl Exchange {
         Ok(())
     }
 
-    /// The answer broke off after content was sent: the client gets an error event, never a clean end.
+    /// Reads the rest of a finished body on its own.
+    fn let_go(&mut self) {
+        if let Some(upstream) = self.upstream.take() {
+            drain(upstream, &self.tasks);
+        }
+    }
+
+    /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
+    /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
-        self.upstream = None;
         self.note_usage();
         self.ticket = None;
         if let Some(place) = self.place.take() {
@@ -248,6 +280,13 @@ impl Exchange {
             decision.end(self.relay.usage(), Some(error));
         }
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        let parting = self.relay.parting();
+        if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
+            parting.into_iter().for_each(|bytes| self.relay.push(bytes));
+            self.is_over = true;
+            return;
+        }
+        self.upstream = None;
         let event = match self.relay.encoder() {
             Some(encoder) => {
                 encoder.fail(error);
@@ -271,6 +310,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.is_over {
+            // The client has all of it and went: the connection can still be used again.
+            self.let_go();
+        }
         if self.upstream.is_some() {
             self.note_usage();
             if let Some(decision) = self.decision.take() {

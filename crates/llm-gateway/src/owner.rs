@@ -88,6 +88,11 @@ impl Keepers {
 }
 
 impl Owner {
+    /// Whether another owner is of the same account.
+    pub(crate) fn is_with(&self, other: &Self) -> bool {
+        self.account == other.account
+    }
+
     /// Whether a deployment is of the same account.
     pub(crate) fn shares_with(&self, deployment: &Deployment<Backend>) -> bool {
         deployment.id == self.deployment.id || deployment.target.account() == Some(self.account)

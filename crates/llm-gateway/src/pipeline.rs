@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use llm_providers::codec::{Asked, Owned, ReplyForm, ServerCodec};
 use llm_router::{Deployment, Group};
-use llm_types::{Head, Result};
+use llm_types::{Changes, Head, Result};
 use tokio::time::timeout;
 
 use crate::auth::{authenticate, without_key};
@@ -24,7 +24,7 @@ use crate::body::{ClientBody, SILENCE};
 use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
-use crate::owner::{self, Limit};
+use crate::owner::{self, Limit, Owner};
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -75,7 +75,7 @@ where
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
-    let (head, limit) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let (head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -98,6 +98,7 @@ where
         deadline,
         limit,
         fallbacks,
+        left_out,
     };
 
     // guard in
@@ -147,15 +148,15 @@ where
 
 /// Who of a group may serve a request, and the request as they are to get it: what goes on from something
 /// that is kept is served by whoever keeps it, what only one dialect can do by those who speak it.
+/// Encrypted thoughts are for whoever encrypted them: the last of those that the group leads to. What others
+/// encrypted is left out.
 fn limit(
     snapshot: &Snapshot,
     (front, codec): (&Front, &dyn ServerCodec),
     (group, star): (&Group<Backend>, Option<&str>),
     head: Head,
-) -> Result<(Head, Limit)> {
-    let Some(keepers) = snapshot.owners.speaking(front.dialect) else {
-        return Ok((head, Limit::default()));
-    };
+) -> Result<(Head, Limit, Changes)> {
+    let mut left_out = Changes::default();
     let mut limit = Limit::default();
     let native = |deployment: &Arc<Deployment<Backend>>| owner::speaks(deployment, star, front.dialect);
     if !group.deployments.iter().all(native)
@@ -166,12 +167,32 @@ fn limit(
         }
         limit.dialect = Some(front.dialect);
     }
-    let Some(Owned { owner, head, param }) = codec.owned(&head)? else {
-        return Ok((head, limit));
+    let Some(keepers) = snapshot.owners.speaking(front.dialect) else {
+        return Ok((head, limit, left_out));
     };
-    limit.owner = Some(keepers.find(&owner).ok_or_else(|| owner::gone(param))?.clone());
-    limit.check(group, star, param)?;
-    Ok((head, limit))
+    let head = match codec.owned(&head)? {
+        Some(Owned { owner, head, param }) => {
+            limit.owner = Some(keepers.find(&owner).ok_or_else(|| owner::gone(param))?.clone());
+            limit.check(group, star, param)?;
+            head
+        }
+        None => head,
+    };
+    let thinkers = codec.thinkers(&head);
+    if thinkers.is_empty() {
+        return Ok((head, limit, left_out));
+    }
+    if limit.owner.is_none() {
+        let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
+        limit.owner = thinkers.iter().rev().filter_map(|word| keepers.find(word)).find(leads_to).cloned();
+    }
+    let by = |word: &str| match &limit.owner {
+        Some(owner) => keepers.find(word).is_some_and(|thinker| thinker.is_with(owner)),
+        // Whoever speaks another dialect reads none of it, and says so.
+        None => !group.deployments.iter().any(native),
+    };
+    let head = codec.readable(head, &by, &mut left_out)?;
+    Ok((head, limit, left_out))
 }
 
 /// The head of an answer, and its body.

@@ -35,6 +35,8 @@ struct Facts {
     usage: Option<Usage>,
     /// An error that came as an event.
     error: Option<ApiError>,
+    /// The provider's own words about it, and what came behind them.
+    parting: VecDeque<Bytes>,
 }
 
 impl Facts {
@@ -181,6 +183,17 @@ impl Relay {
         self.out.pop_front()
     }
 
+    /// The event in which the provider said that it broke off, where clients of this dialect know it and may
+    /// be shown it as it is.
+    pub(crate) fn parting(&mut self) -> Vec<Bytes> {
+        self.facts.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect()
+    }
+
+    /// Whether what may come behind the last event goes through as well.
+    pub(crate) fn passes_on(&self) -> bool {
+        matches!(&self.way, Way::Pass(pass) if pass.frame.is_none())
+    }
+
     /// Adds bytes for the client, e.g. an error event.
     pub(crate) fn push(&mut self, bytes: Bytes) {
         push(&mut self.out, bytes);
@@ -229,6 +242,8 @@ impl Pass {
         }
         push(out, frame.take());
         self.frame = Some(frame);
+        // In another frame only its own error is one.
+        facts.parting.clear();
         result
     }
 
@@ -262,9 +277,16 @@ impl Pass {
                     failed = Some(error);
                     break;
                 }
+                Seen::Failed(error) => {
+                    facts.parting.push_back(self.marked(event).unwrap_or_else(|| bytes.slice(at..end)));
+                    facts.parting.push_back(bytes.slice(end..));
+                    failed = Some(error);
+                    break;
+                }
             }
-            let marked = self.mark.as_ref().filter(|_| run < end);
-            if let Some(marked) = marked.and_then(|(front, owner)| front.mark_event(event, owner)) {
+            if run < end
+                && let Some(marked) = self.marked(event)
+            {
                 push(out, bytes.slice(run..at));
                 push(out, marked);
                 run = end;
@@ -274,6 +296,11 @@ impl Pass {
         if let Some(error) = failed {
             push(out, bytes.slice(run..at));
             return Err(error);
+        }
+        if self.done {
+            // Nothing more is looked at: what comes behind the last event goes on as it comes.
+            push(out, bytes.slice(run..));
+            return Ok(());
         }
         if run == 0 && at == bytes.len() {
             // The usual case: whole events and nothing else.
@@ -302,6 +329,12 @@ impl Pass {
             return Ok(());
         }
         Err(ApiError::upstream(ErrorKind::Connection, "the upstream's stream ended before it was complete"))
+    }
+
+    /// An event with its owner's word in its ids, where it needs one.
+    fn marked(&self, event: &[u8]) -> Option<Bytes> {
+        let (front, owner) = self.mark.as_ref()?;
+        front.mark_event(event, owner)
     }
 
     fn bounded(&self) -> Result<()> {

@@ -205,8 +205,10 @@ pub enum Seen {
     Content,
     /// The usage event that only we asked for.
     Usage,
-    /// The provider broke off. `event()` still tells what the client is to see.
+    /// What came is no event of this dialect, or an error that its clients would not know for one.
     Error(ApiError),
+    /// The provider broke off and says so in its dialect: behind content the client is shown its own words.
+    Failed(ApiError),
     /// The terminal event.
     Done,
 }
@@ -325,6 +327,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
 
+    /// Records what of a whole answer this dialect cannot say. Of a stream it is not known in time.
+    fn unsaid(&self, output: &Output, changes: &mut Changes) {
+        let _ = (output, changes);
+    }
+
     /// Writes an error body; its HTTP status is [`ApiError::status`] unless the dialect has its own.
     fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>);
 
@@ -353,6 +360,22 @@ pub trait ServerCodec: Debug + Send + Sync {
     fn owned(&self, head: &Head) -> Result<Option<Owned>> {
         let _ = head;
         Ok(None)
+    }
+
+    /// Who encrypted thoughts that a request holds, in its order, as far as the request says it.
+    fn thinkers(&self, head: &Head) -> Vec<String> {
+        let _ = head;
+        Vec::new()
+    }
+
+    /// The request as providers know it, without what says who encrypted the thoughts in it. What none of the
+    /// owners that `by` names encrypted is left out.
+    ///
+    /// # Errors
+    /// When it cannot be written anew.
+    fn readable(&self, head: Head, by: &dyn Fn(&str) -> bool, changes: &mut Changes) -> Result<Head> {
+        let _ = (by, changes);
+        Ok(head)
     }
 
     /// A whole answer of this dialect with its owner in its ids; `None`: it needs none.

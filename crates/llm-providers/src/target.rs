@@ -215,6 +215,12 @@ impl Target {
         }
     }
 
+    /// Whether a text repeats a key that is sent to the provider.
+    #[must_use]
+    pub fn repeats_secret(&self, text: &[u8]) -> bool {
+        self.secrets().any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
+    }
+
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let values = self.headers.values().filter(|value| value.is_sensitive());
         let texts = values.filter_map(|value| value.to_str().ok());

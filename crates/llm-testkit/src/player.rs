@@ -3,6 +3,7 @@
 //! A stream's text is cut into HTTP chunks at chosen places. HTTP clients hand on a chunk as a piece of
 //! its own even where several arrive together, so the cuts reach the decoder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 
@@ -24,6 +25,40 @@ pub enum Cut {
     At(usize),
     /// Once, within the last event that speaks of usage.
     InUsage,
+}
+
+/// Where a stream is cut in two, one place after the other: everywhere, or where that would be more than `most`
+/// places, at so many in even steps and wherever a reader may have to wait: at the ends of lines and events
+/// that come for the first time, and within the characters that are more than one byte long.
+#[must_use]
+pub fn cuts(stream: &[u8], most: usize) -> Vec<usize> {
+    let step = stream.len().div_ceil(most.max(1)).max(1);
+    let mut at: BTreeSet<usize> = (0..=stream.len()).step_by(step).collect();
+    if step > 1 {
+        at.extend(edges(stream));
+        let inner = |(at, byte): (usize, &u8)| (byte & 0xC0 == 0x80).then_some(at);
+        at.extend(stream.iter().enumerate().filter_map(inner).take(most / 4));
+    }
+    at.into_iter().collect()
+}
+
+/// Around the line ends of the first events of each kind; events of one kind begin alike.
+fn edges(stream: &[u8]) -> Vec<usize> {
+    const LIKE: usize = 40;
+    let (mut seen, mut out, mut start) = (BTreeMap::new(), Vec::new(), 0);
+    for (at, byte) in stream.iter().enumerate() {
+        if *byte != b'\n' {
+            continue;
+        }
+        let line = stream.get(start..at).unwrap_or_default();
+        let count = seen.entry(line.get(..LIKE).unwrap_or(line)).or_insert(0_usize);
+        *count += 1;
+        if *count <= 2 {
+            out.extend(at.saturating_sub(1)..=(at + 2).min(stream.len()));
+        }
+        start = at + 1;
+    }
+    out
 }
 
 /// An upstream that gives one recorded reply to every request.
@@ -200,5 +235,20 @@ mod tests {
         let recording = set.find("own-openai-chat-basic-system").unwrap();
         let player = Player::start(recording, Cut::Whole).unwrap();
         assert_eq!(player.api_base(), format!("{}/v1", player.url()));
+    }
+
+    #[test]
+    fn a_stream_is_cut_where_it_matters() {
+        assert_eq!(cuts(b"abc", 10), [0, 1, 2, 3]);
+        assert_eq!(cuts(b"", 10), [0]);
+        let event = "data: {\"text\":\"größe\"}\n\n";
+        let stream = event.repeat(500);
+        let places = cuts(stream.as_bytes(), 40);
+        assert!(places.len() < 80 && places.last() == Some(&stream.len()), "{places:?}");
+        // Within both characters, before, within and behind the empty line.
+        for at in [18, 20, event.len() - 2, event.len() - 1, event.len()] {
+            assert!(places.contains(&at), "{at}: {places:?}");
+        }
+        assert!(places.windows(2).all(|two| two[1] - two[0] <= stream.len().div_ceil(40)));
     }
 }

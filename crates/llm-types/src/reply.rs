@@ -102,6 +102,18 @@ impl Reply {
         out
     }
 
+    /// Notes whose the signatures and encrypted thoughts are that do not say it themselves, so that they go
+    /// back to no other provider.
+    pub fn sealed_by(&mut self, dialect: Dialect) {
+        for part in self.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+            if let Part::Reasoning(reasoning) = part
+                && (reasoning.signature.is_some() || reasoning.redacted.is_some())
+            {
+                reasoning.origin.get_or_insert(dialect);
+            }
+        }
+    }
+
     /// Why the first answer ended.
     #[must_use]
     pub fn finish(&self) -> Option<FinishKind> {

@@ -56,6 +56,8 @@ pub(crate) struct Dispatch {
     pub(crate) limit: Limit,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
+    /// What was left out of it before anybody was asked.
+    pub(crate) left_out: Changes,
 }
 
 /// An answer, and what its headers say.

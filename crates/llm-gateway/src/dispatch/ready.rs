@@ -130,7 +130,7 @@ impl Dispatch {
         target: &Target,
         asking: &mut Asking,
     ) -> Result<(Way, Changes)> {
-        let mut changes = Changes::default();
+        let mut changes = self.left_out.clone();
         let spec = target.spec();
         let same = self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty();
         let mut cx = EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
@@ -138,7 +138,7 @@ impl Dispatch {
         let wire = match spliced {
             Some(wire) => wire,
             None => {
-                changes = Changes::default();
+                changes = self.left_out.clone();
                 self.check_bound(dialect, asking)?;
                 let call = asking.call(self.codec, &self.asked)?;
                 call.set_model(target.model());

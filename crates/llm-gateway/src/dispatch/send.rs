@@ -10,7 +10,7 @@ use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_router::Limits;
-use llm_types::{ApiError, ErrorKind, Event, Output, RateLimits, Result};
+use llm_types::{ApiError, Changes, ErrorKind, Event, Output, RateLimits, Result};
 use tokio::time::timeout;
 
 use super::Dispatch;
@@ -39,13 +39,13 @@ impl Dispatch {
     /// # Errors
     /// What went wrong, as the router is to know it.
     pub(super) async fn send(&self, ready: Ready, limits: Limits) -> Result<Reply> {
-        let Ready { way, asks, changes } = ready;
+        let Ready { way, asks, mut changes } = ready;
         let (body, rate_limits) = match way {
             Way::Here(output) => (self.written(output, &asks).await?, None),
             Way::Wire { codec, request, memo, pass } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, left: bound };
-                self.exchange(*request, sent, &asks).await?
+                self.exchange(*request, sent, &asks, &mut changes).await?
             }
         };
         Ok(Reply { body, target: asks.target, changes, rate_limits })
@@ -56,6 +56,7 @@ impl Dispatch {
         request: http::Request<RequestBody>,
         sent: Sent,
         asks: &Asks,
+        changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
         let Sent { codec, left: bound, .. } = sent;
         let started = Instant::now();
@@ -74,7 +75,7 @@ impl Dispatch {
             return Ok((self.open(upstream, sent, asks).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
-        Ok((self.whole(body, sent, asks).await?, rate_limits))
+        Ok((self.whole(body, sent, asks, changes).await?, rate_limits))
     }
 
     /// Waits for the first content of a stream.
@@ -101,7 +102,7 @@ impl Dispatch {
         Ok(ReplyBody::Stream { upstream, relay })
     }
 
-    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks) -> Result<ReplyBody> {
+    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
         let Sent { codec, memo, pass, left: _ } = sent;
         let op = self.asked.op;
         if pass && !self.peek.stream {
@@ -110,7 +111,9 @@ impl Dispatch {
             return Ok(ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage });
         }
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-        self.written(codec.decode(op, &body, &cx)?, asks).await
+        let output = codec.decode(op, &body, &cx)?;
+        self.codec.unsaid(&output, changes);
+        self.written(output, asks).await
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.

@@ -188,13 +188,15 @@ impl Client {
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let Some(codec) = dialect::client(target.dialect_for(Op::Chat, None)) else {
+        let dialect = target.dialect_for(Op::Chat, None);
+        let Some(codec) = dialect::client(dialect) else {
             return Ok(ChatReply { reply: mock::answer(&call)?, changes: Changes::default() });
         };
         let sent = self.send(codec, &target, &call).await?;
         let body = collect(sent.body, REPLY_LIMIT).await?;
         let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
-        let reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
+        let mut reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
+        reply.sealed_by(dialect);
         Ok(ChatReply { reply, changes: sent.changes })
     }
 
@@ -208,8 +210,9 @@ impl Client {
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let Some(codec) = dialect::client(target.dialect_for(Op::Chat, None)) else {
-            return Ok(ChatStream::replayed(&mock::answer(&call)?));
+        let dialect = target.dialect_for(Op::Chat, None);
+        let Some(codec) = dialect::client(dialect) else {
+            return Ok(ChatStream::replayed(&mock::answer(&call)?, dialect));
         };
         let sent = self.send(codec, &target, &call).await?;
         let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
@@ -217,10 +220,10 @@ impl Client {
             // Some servers answer whole whatever was asked.
             let body = collect(sent.body, REPLY_LIMIT).await?;
             let reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
-            return Ok(ChatStream::replayed(&reply).with_changes(sent.changes));
+            return Ok(ChatStream::replayed(&reply, dialect).with_changes(sent.changes));
         }
         let decoder = codec.decoder(Op::Chat, &cx);
-        Ok(ChatStream::new(sent.body, decoder).with_changes(sent.changes))
+        Ok(ChatStream::new(sent.body, decoder, dialect).with_changes(sent.changes))
     }
 
     /// Where calls to a model go.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::{Stream, StreamExt, stream};
-use llm_types::{Changes, Event, EventSink, Flow, Reply, ReplyBuilder, Result};
+use llm_types::{Changes, Dialect, Event, EventSink, Flow, Reply, ReplyBuilder, Result};
 
 use crate::codec::StreamDecoder;
 use crate::replay::replay;
@@ -18,6 +18,8 @@ pub struct ChatStream {
     decoder: Option<Box<dyn StreamDecoder>>,
     events: VecDeque<Event<'static>>,
     changes: Changes,
+    /// Whose signatures it holds.
+    dialect: Dialect,
 }
 
 impl std::fmt::Debug for ChatStream {
@@ -27,18 +29,18 @@ impl std::fmt::Debug for ChatStream {
 }
 
 impl ChatStream {
-    pub(crate) fn new(body: ByteStream, decoder: Box<dyn StreamDecoder>) -> Self {
-        Self { body, decoder: Some(decoder), events: VecDeque::new(), changes: Changes::default() }
+    pub(crate) fn new(body: ByteStream, decoder: Box<dyn StreamDecoder>, dialect: Dialect) -> Self {
+        Self { body, decoder: Some(decoder), events: VecDeque::new(), changes: Changes::default(), dialect }
     }
 
     /// The events of an answer that is whole already.
-    pub(crate) fn replayed(reply: &Reply) -> Self {
+    pub(crate) fn replayed(reply: &Reply, dialect: Dialect) -> Self {
         let mut events = VecDeque::new();
         let _ = replay(reply, &mut |event: Event<'_>| {
             events.push_back(event.into_owned());
             Flow::Continue(())
         });
-        Self { body: Box::pin(stream::empty()), decoder: None, events, changes: Changes::default() }
+        Self { body: Box::pin(stream::empty()), decoder: None, events, changes: Changes::default(), dialect }
     }
 
     pub(crate) fn with_changes(mut self, changes: Changes) -> Self {
@@ -66,7 +68,9 @@ impl ChatStream {
         while let Some(event) = self.next().await {
             let _ = builder.event(event?);
         }
-        builder.finish()
+        let mut reply = builder.finish()?;
+        reply.sealed_by(self.dialect);
+        Ok(reply)
     }
 }
 

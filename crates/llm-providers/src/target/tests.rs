@@ -268,4 +268,6 @@ fn what_a_provider_repeats_of_a_key_is_concealed() {
     target.conceal(&mut error);
     assert_eq!(error.message, "a wrong key: [redacted].");
     assert_eq!(error.body.as_deref(), Some(&b"{\"key\":\"[redacted]\"}"[..]));
+    assert!(target.repeats_secret(b"data: {\"m\":\"sk-planted-key\"}"));
+    assert!(!target.repeats_secret(b"data: {\"m\":\"sk-planted-\"}"));
 }

@@ -1,6 +1,5 @@
 //! The pieces of content that a message or an answer is made of.
 
-use super::Sealed;
 use crate::{Dialect, Extra, RawValue};
 
 /// One piece of content.
@@ -238,7 +237,7 @@ pub struct ToolResult {
 pub struct Reasoning {
     /// The thoughts, or their summary; empty when redacted.
     pub text: String,
-    /// The provider's signature over them, or what it encrypted of them; [`Sealed`] where another dialect
+    /// The provider's signature over them, or what it encrypted of them; [`super::Sealed`] where another dialect
     /// could take it for its own.
     pub signature: Option<String>,
     /// Encrypted thoughts (Anthropic's `redacted_thinking`).
@@ -248,22 +247,6 @@ pub struct Reasoning {
     pub origin: Option<Dialect>,
     /// Members that no field names.
     pub extra: Extra,
-}
-
-impl Reasoning {
-    /// The dialect whose provider alone can read what is signed or encrypted here, where that is known.
-    #[must_use]
-    pub fn sealed_by(&self) -> Option<Dialect> {
-        let texts = [&self.signature, &self.redacted].into_iter().flatten();
-        let says = texts.filter_map(|text| Sealed::read(text)).map(|sealed| sealed.dialect).next();
-        says.or(self.origin)
-    }
-
-    /// Whether a provider of this dialect can read the signature and the encryption.
-    #[must_use]
-    pub fn is_readable_by(&self, dialect: Dialect) -> bool {
-        self.sealed_by().is_none_or(|origin| origin == dialect)
-    }
 }
 
 /// A source of the text before it.

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use llm_types::chat::ChatRequest;
+use llm_types::chat::{ChatRequest, SEAL};
 use llm_types::{ApiError, Dialect, Edits, ErrorKind, Head, Op, RawValue, Result, Segments};
 
+use super::super::model;
 use super::super::wire::{Raw, Request};
-use super::super::{model, server};
 use super::beta::{self, Betas};
 use super::encoder::{Encoder, breakpoint};
 use super::name::Ids;
@@ -174,9 +174,7 @@ pub(super) fn holds_foreign_thoughts(head: &Head) -> bool {
     let messages = head.get("messages").unwrap_or_default();
     let finds = |text: &str| memchr::memmem::find(messages, text.as_bytes()).is_some();
     let empty = |key: &str| finds(&format!("\"{key}\":\"\"")) || finds(&format!("\"{key}\": \"\""));
-    finds(&format!("\"{}", server::MARK))
-        || (signed && empty("signature"))
-        || (cited && empty("encrypted_index"))
+    finds(&format!("\"{SEAL}")) || (signed && empty("signature")) || (cited && empty("encrypted_index"))
 }
 
 /// Forwards a body that is in this dialect already, under the model's name at the provider.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::{Citation, File, Image, Media, Opaque, Reasoning, ToolCall, ToolCallKind};
+use llm_types::chat::{Citation, File, Image, Media, Opaque, Reasoning, Sealed, ToolCall, ToolCallKind};
 use llm_types::{Dialect, RawValue, Str};
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ pub(super) fn opaque(opaque: &Opaque) -> Block<'_> {
     let Opaque { dialect, kind, json } = opaque;
     match dialect {
         Dialect::Anthropic => Block::Other(kind.into(), Raw::from(&**json)),
-        _ => Block::Redacted(encrypted(Cow::Owned(seal::carried(opaque)))),
+        _ => Block::Redacted(encrypted(Cow::Owned(Sealed::write_part(opaque)))),
     }
 }
 

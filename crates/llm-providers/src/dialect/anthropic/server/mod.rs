@@ -28,8 +28,6 @@ use llm_types::{ApiError, Call, Head, Op, Output, Result};
 use crate::codec::{Asked, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
-pub(super) use seal::MARK;
-
 /// The server half of the `anthropic` dialect.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Server;

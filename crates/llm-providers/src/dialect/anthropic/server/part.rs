@@ -2,7 +2,7 @@
 //!
 //! A block that has no neutral form, or a document of a kind that only Anthropic reads, stays as it is.
 
-use llm_types::chat::{File, Image, Media, Opaque, Part, Reasoning, Text, ToolCall, ToolResult};
+use llm_types::chat::{File, Image, Media, Opaque, Part, Reasoning, Sealed, Text, ToolCall, ToolResult};
 use llm_types::{Dialect, Extra, Result, Str};
 
 use super::super::client::{citation, opaque};
@@ -29,6 +29,7 @@ pub(super) fn read(block: Block<'_>, place: &Place<'_>, out: &mut Vec<Part>) -> 
         Block::ToolUse(block) => Part::ToolCall(tool_use(block, place)?),
         Block::ToolResult(block) => Part::ToolResult(tool_result(block, place)?),
         Block::Thinking(block) => Part::Reasoning(thinking(block, place)?),
+        Block::Redacted(block) if signs_text(&block, out) => return Ok(()),
         Block::Redacted(block) => redacted(block, place)?,
         Block::Other(kind, raw) => {
             if kind.as_str().is_empty() {
@@ -71,6 +72,19 @@ fn text_signature(extra: &mut Extra) -> Option<String> {
     }
     extra.remove("signature");
     Some(signature.to_owned())
+}
+
+/// Whether a block is only the signature over the last text, which it then gets.
+fn signs_text(block: &RedactedBlock<'_>, out: &mut [Part]) -> bool {
+    let signature = block.data.as_ref().and_then(|data| seal::text_signature(data.as_str()));
+    let text = out.iter_mut().rev().find_map(|part| match part {
+        Part::Text(text) => Some(text),
+        _ => None,
+    });
+    if let (Some(signature), Some(text)) = (signature, text) {
+        text.signature = Some(signature.to_owned());
+    }
+    signature.is_some()
 }
 
 /// Whether a citation was written by this front: Anthropic's own are always encrypted.
@@ -189,7 +203,7 @@ fn thinking(block: ThinkingBlock<'_>, place: &Place<'_>) -> Result<Reasoning> {
 fn redacted(block: RedactedBlock<'_>, place: &Place<'_>) -> Result<Part> {
     let RedactedBlock { kind: _, data, extra } = block;
     let data = data.ok_or_else(|| place.key("data").missing())?;
-    if let Some(part) = seal::part(data.as_str()) {
+    if let Some(part) = Sealed::read_part(data.as_str()) {
         return Ok(Part::Opaque(part));
     }
     let (dialect, data) = seal::opened(data.as_str());

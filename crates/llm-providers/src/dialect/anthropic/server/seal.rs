@@ -1,11 +1,12 @@
 //! What only another provider can read, on its way through a client of this API.
 //!
 //! Clients send signatures, encrypted thoughts and call ids back as they got them, perhaps to another
-//! model. Anthropic's own pass unchanged. Those of another provider say whose they are, so that it gets
-//! them back and nobody else does:
+//! model. Anthropic's own pass unchanged. Those of another provider say whose they are ([`Sealed`]), so that
+//! it gets them back and nobody else does:
 //!
-//! - a signature or encrypted thoughts: `gateway:{dialect}:{text}`;
-//! - a part that has no block here: `redacted_thinking` with `gateway-part:{dialect}:{kind}:{json}`;
+//! - a signature or encrypted thoughts: in their own place;
+//! - a part that has no block here: as the data of `redacted_thinking`;
+//! - the signature of a text, in a stream: as `redacted_thinking` behind the text, since no delta has room;
 //! - the signature of a call: behind its id, `{id}__thought__{signature}`, as other gateways have it,
 //!   because an id is what every client keeps. It stands there in the letters that ids may have.
 
@@ -13,52 +14,37 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use llm_types::chat::Opaque;
-use llm_types::{Dialect, RawValue};
+use llm_types::Dialect;
+use llm_types::chat::Sealed;
 
-const TEXT: &str = "gateway:";
-const PART: &str = "gateway-part:";
+/// Stands for an id in the seal of a text's signature.
+const OF_TEXT: &str = "text";
 /// Before a signature that is base64, as other gateways have it.
 const IN_ID: &str = "__thought__";
 /// Before any other, as base64 of its bytes.
 const ANY_IN_ID: &str = "__thoughts__";
 
-/// What every text of this module but an id begins with.
-pub(in super::super) const MARK: &str = "gateway";
-
-fn dialect(name: &str) -> Option<Dialect> {
-    serde_json::from_str(&format!("\"{name}\"")).ok()
-}
-
 /// A signature or encrypted thoughts as the client gets them.
 pub(super) fn sealed(text: &str, upstream: Option<Dialect>) -> Cow<'_, str> {
     match upstream {
         None | Some(Dialect::Anthropic) => Cow::Borrowed(text),
-        Some(dialect) => Cow::Owned(format!("{TEXT}{dialect}:{text}")),
+        Some(dialect) => Sealed::wrap(text, dialect),
     }
 }
 
 /// Whose a text is that a client sends back, and the text.
 pub(super) fn opened(text: &str) -> (Dialect, &str) {
-    let sealed = text.strip_prefix(TEXT).and_then(|rest| rest.split_once(':'));
-    match sealed.and_then(|(name, text)| Some((dialect(name)?, text))) {
-        Some(sealed) => sealed,
-        None => (Dialect::Anthropic, text),
-    }
+    Sealed::unwrap_text(text).unwrap_or((Dialect::Anthropic, text))
 }
 
-/// A part of another dialect as the data of encrypted thoughts.
-pub(super) fn carried(part: &Opaque) -> String {
-    let Opaque { dialect, kind, json } = part;
-    format!("{PART}{dialect}:{}:{json}", kind.replace(':', "_"))
+/// The signature over the text before it, as the data of encrypted thoughts.
+pub(super) fn of_text(signature: &str, upstream: Dialect) -> String {
+    Sealed { dialect: upstream, id: OF_TEXT, data: signature }.write()
 }
 
-/// The part in such data.
-pub(super) fn part(data: &str) -> Option<Opaque> {
-    let (name, rest) = data.strip_prefix(PART)?.split_once(':')?;
-    let (kind, json) = rest.split_once(':')?;
-    let json = RawValue::from_string(json.to_owned()).ok()?;
-    Some(Opaque { dialect: dialect(name)?, kind: kind.to_owned(), json })
+/// The signature over the text before it in such data.
+pub(super) fn text_signature(data: &str) -> Option<&str> {
+    Sealed::read(data).filter(|sealed| sealed.id == OF_TEXT).map(|sealed| sealed.data)
 }
 
 /// The id of a call with the provider's signature over it.
@@ -117,21 +103,18 @@ mod tests {
         };
         check(None, "sig", "sig", Dialect::Anthropic);
         check(Some(Dialect::Anthropic), "a:b", "a:b", Dialect::Anthropic);
-        check(Some(Dialect::Gemini), "a:b", "gateway:gemini:a:b", Dialect::Gemini);
-        assert_eq!(opened("gateway:nobody:x"), (Dialect::Anthropic, "gateway:nobody:x"));
+        check(Some(Dialect::Gemini), "a:b", "sealed:gemini::a:b", Dialect::Gemini);
+        let own = "sealed:openai_responses:rs_1:gAAA";
+        check(Some(Dialect::OpenaiResponses), own, own, Dialect::OpenaiResponses);
+        assert_eq!(opened("sealed:nobody::x"), (Dialect::Anthropic, "sealed:nobody::x"));
     }
 
     #[test]
-    fn parts_of_others_find_their_way_back() {
-        let json = RawValue::from_string(r#"{"a":"b:c"}"#.to_owned()).unwrap();
-        let opaque = Opaque { dialect: Dialect::Gemini, kind: "executableCode".to_owned(), json };
-        let read = part(&carried(&opaque)).unwrap();
-        assert_eq!(
-            (read.dialect, read.kind, read.json.get()),
-            (opaque.dialect, opaque.kind, opaque.json.get())
-        );
-        for data in ["", "abc", "gateway-part:gemini:x:{", "gateway-part:nobody:x:{}", "gateway:gemini:x"] {
-            assert!(part(data).is_none(), "{data}");
+    fn a_text_s_signature_finds_its_way_back() {
+        assert_eq!(of_text("a:b", Dialect::Gemini), "sealed:gemini:text:a:b");
+        assert_eq!(text_signature("sealed:gemini:text:a:b"), Some("a:b"));
+        for other in ["", "a:b", "sealed:gemini::a", "sealed:nobody:text:a"] {
+            assert_eq!(text_signature(other), None, "{other}");
         }
     }
 

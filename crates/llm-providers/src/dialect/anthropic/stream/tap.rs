@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::super::client::stream_error;
 use super::super::usage::Counts;
-use super::super::wire::{Kind, Raw, StreamEvent, Watched};
+use super::super::wire::{ErrorBody, Kind, Raw, StreamEvent, Watched};
 use crate::codec::{Seen, StreamTap};
 use crate::frame::SseFrames;
 
@@ -65,7 +65,10 @@ impl Tap {
             }
             "error" => {
                 let error = serde_json::from_slice::<Watched<'_>>(data).ok().and_then(|seen| seen.error);
-                Seen::Error(stream_error(&error.unwrap_or_default(), data))
+                match error {
+                    Some(error) => Seen::Failed(stream_error(&error, data)),
+                    None => Seen::Error(stream_error(&ErrorBody::default(), data)),
+                }
             }
             _ => Seen::Quiet,
         }

@@ -73,7 +73,7 @@ impl StreamTap for Tap {
         let read = SseFrames::default().feed(event, |event| {
             seen = match serde_json::from_slice::<wire::Response<'_>>(event.data) {
                 Ok(response) => match response.error {
-                    Some(json) => Seen::Error(error::contained(json)),
+                    Some(json) => Seen::Failed(error::contained(json)),
                     None if self.note(&response) => Seen::Content,
                     None => Seen::Quiet,
                 },

@@ -3,6 +3,7 @@
 //! The path says which model and which operation; the body is read in both spellings of its names. What is
 //! this dialect's alone is kept for a provider that speaks it and reported by any other.
 
+mod bound;
 mod config;
 mod content;
 mod decode;
@@ -52,6 +53,10 @@ impl ServerCodec for Server {
                 "gemini's paths cannot carry {other}: use the route of that operation"
             ))),
         }
+    }
+
+    fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
+        bound::bound(head)
     }
 
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {

@@ -6,7 +6,7 @@ use llm_types::{ApiError, Dialect, Extra, RawValue, Result, Str};
 use super::super::encode::camel;
 use super::super::ids::Calls;
 use super::super::wire;
-use super::seal::{Sealed, unseal};
+use super::seal::unseal;
 
 /// A part that is neither a call nor a result.
 ///
@@ -29,22 +29,9 @@ pub(super) fn of_model(part: wire::Part<'_>) -> Result<Part> {
     if !thought {
         return Ok(Part::Text(Text { text: words, signature, extra, ..Text::default() }));
     }
-    Ok(match signature.as_deref().and_then(unseal) {
-        Some(Sealed::Signature(dialect, signature)) => Part::Reasoning(Reasoning {
-            text: words,
-            signature: Some(signature),
-            origin: Some(dialect),
-            extra,
-            ..Reasoning::default()
-        }),
-        Some(Sealed::Redacted(dialect, data)) => Part::Reasoning(Reasoning {
-            text: words,
-            redacted: Some(data),
-            origin: Some(dialect),
-            extra,
-            ..Reasoning::default()
-        }),
-        Some(Sealed::Opaque(opaque)) => Part::Opaque(opaque),
+    Ok(match signature.as_deref().and_then(|signature| unseal(signature, &words)) {
+        Some(Part::Reasoning(reasoning)) => Part::Reasoning(Reasoning { extra, ..reasoning }),
+        Some(part) => part,
         None => {
             let origin = signature.is_some().then_some(Dialect::Gemini);
             Part::Reasoning(Reasoning { text: words, signature, origin, extra, ..Reasoning::default() })

@@ -200,7 +200,7 @@ fn signatures_and_sources_survive() {
         }
         assert!(cited.next().is_none());
     }
-    assert_eq!(sources, 10);
+    assert!(sources == 10 || !is_complete(), "{sources}");
 }
 
 #[test]
@@ -212,6 +212,11 @@ fn errors_are_classified() {
         assert_eq!(error.message, recording.response["body"]["error"]["message"], "{}", recording.name);
         let wait = error.retry_after.map(|wait| wait.as_secs());
         seen.push((recording.name.as_str().to_owned(), error.kind, wait));
+    }
+    if !is_complete() {
+        let own = ("gemini/generatecontent-error-400".to_owned(), ErrorKind::BadRequest, None);
+        assert_eq!(seen, [own]);
+        return;
     }
     let expect = [
         ("gemini/generatecontent-error-400-f1648f", ErrorKind::Auth, None),

@@ -102,7 +102,7 @@ fn parallel_calls_of_one_function_get_ids_that_stay() {
 #[test]
 fn pieces_of_a_stream_that_come_back_are_one_turn() {
     let model = |part: Value| json!({"role": "model", "parts": [part]});
-    let sealed = "bGxtLXNlYWw6czphbnRocm9waWM6Uw==";
+    let sealed = "c2VhbGVkOmFudGhyb3BpYzo6Uw==";
     let request = decode(&json!({"contents": [
         {"role": "user", "parts": [{"text": "?"}]},
         model(json!({"text": "Let ", "thought": true})),
@@ -292,7 +292,7 @@ fn a_body_is_spliced_unless_it_holds_what_others_sealed() {
     assert_eq!(splice(Op::Chat, false, body), own("generateContent"));
     assert_eq!(splice(Op::Chat, true, body), own("streamGenerateContent?alt=sse"));
     assert_eq!(splice(Op::CountTokens, false, body), own("countTokens"));
-    assert_eq!(splice(Op::Chat, false, &body.replace("c2ln", "bGxtLXNlYWw6czphbnRocm9waWM6Uw==")), None);
+    assert_eq!(splice(Op::Chat, false, &body.replace("c2ln", "c2VhbGVkOmFudGhyb3BpYzo6Uw==")), None);
     let named = splice(
         Op::CountTokens,
         false,

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use llm_types::chat::{
-    Audio, Citation, File, LogProbs, Media, Opaque, Part, Reasoning, TokenLogProb, ToolCall, ToolCallKind,
+    Audio, Citation, File, LogProbs, Media, Opaque, Part, Reasoning, Sealed, TokenLogProb, ToolCall,
+    ToolCallKind,
 };
 use llm_types::{Choice, Dialect, Finish, FinishKind, RawValue, Reply, Str};
 use serde::Serialize;
@@ -208,7 +209,7 @@ impl<'a> Gather<'a> {
             Part::Refusal(refusal) => self.refusal.push_str(&refusal.text),
             Part::Reasoning(reasoning) => {
                 self.thoughts.push_str(&reasoning.text);
-                self.blocks.extend(thinking_block(reasoning));
+                self.blocks.extend(thinking_block(reasoning, cx.upstream));
             }
             Part::ToolCall(call) if cx.legacy_functions => {
                 // The deprecated form has room for one call.
@@ -238,19 +239,29 @@ fn chars(text: &str) -> u64 {
     u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
-fn thinking_block(reasoning: &Reasoning) -> Option<ThinkingBlock<'_>> {
-    let Reasoning { text, signature, redacted, origin: _, extra: _ } = reasoning;
+/// A signature or encrypted thoughts as clients get them: the blocks are Anthropic's, so its own stay as they
+/// are, and those of any other provider say whose they are.
+pub(super) fn sealed(text: &str, upstream: Option<Dialect>) -> Cow<'_, str> {
+    match upstream {
+        None | Some(Dialect::Anthropic) => Cow::Borrowed(text),
+        Some(dialect) => Sealed::wrap(text, dialect),
+    }
+}
+
+fn thinking_block(reasoning: &Reasoning, upstream: Option<Dialect>) -> Option<ThinkingBlock<'_>> {
+    let Reasoning { text, signature, redacted, origin, extra: _ } = reasoning;
+    let upstream = origin.or(upstream);
     if let Some(data) = redacted {
         return Some(ThinkingBlock {
             kind: Some(Str::from("redacted_thinking")),
-            data: Some(Str::from(data)),
+            data: Some(Str(sealed(data, upstream))),
             ..ThinkingBlock::default()
         });
     }
     signature.as_ref().map(|signature| ThinkingBlock {
         kind: Some(Str::from("thinking")),
         thinking: Some(Lossy(Cow::Borrowed(text))),
-        signature: Some(Str::from(signature)),
+        signature: Some(Str(sealed(signature, upstream))),
         ..ThinkingBlock::default()
     })
 }

@@ -4,8 +4,8 @@
 //! one list of parts, in the order in which models produce them: thoughts, text, tool calls.
 
 use llm_types::chat::{
-    Audio, CacheControl, Message, Opaque, Part, Reasoning, Refusal, Role, Text, ToolCall, ToolCallKind,
-    ToolResult,
+    Audio, CacheControl, Message, Opaque, Part, Reasoning, Refusal, Role, Sealed, Text, ToolCall,
+    ToolCallKind, ToolResult,
 };
 use llm_types::{Dialect, Extra, RawValue, Result, Str, wire_struct};
 
@@ -269,13 +269,23 @@ fn thinking_block(block: wire::ThinkingBlock<'_>) -> Reasoning {
     extra.remove("cache_control");
     // The number of a block belongs to the stream that it came in.
     extra.remove("index");
+    let (signed_by, signature) = opened(signature);
+    let (encrypted_by, redacted) = opened(data);
     Reasoning {
         text: thinking.unwrap_or_default().0.into_owned(),
-        signature: signature.map(Str::into_string),
-        redacted: data.map(Str::into_string),
-        origin: None,
+        signature,
+        redacted,
+        origin: signed_by.or(encrypted_by),
         extra,
     }
+}
+
+/// Whose a signature or encrypted thoughts are, and the text. Only those of others say it: the blocks are
+/// Anthropic's, and so is what stands in them as it came.
+fn opened(text: Option<Str<'_>>) -> (Option<Dialect>, Option<String>) {
+    let Some(text) = text.filter(|text| !text.as_str().is_empty()) else { return (None, None) };
+    let (dialect, text) = Sealed::unwrap_text(text.as_str()).unwrap_or((Dialect::Anthropic, text.as_str()));
+    (Some(dialect), Some(text.to_owned()))
 }
 
 /// Takes what is ours out of `provider_specific_fields`; the rest is kept. Returns the signature of

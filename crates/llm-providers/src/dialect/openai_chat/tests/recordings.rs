@@ -1,6 +1,7 @@
 //! Every recorded chat exchange, in both directions.
 
 use http::{HeaderMap, StatusCode};
+use llm_testkit::player::cuts;
 use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{Part, ToolCall};
 use llm_types::{Op, ProviderSpec, Reply, ReplyBuilder};
@@ -215,11 +216,9 @@ fn streams_are_read_wherever_they_are_cut() {
         assert!(whole.choices.iter().all(|choice| choice.finish.is_some()), "{name}");
         let expect = facts(&whole);
         assert_eq!(facts(&gather(bytes.chunks(1), &spec).unwrap()), expect, "{name}");
-        if bytes.len() < 6000 {
-            for cut in 0..bytes.len() {
-                let (a, b) = bytes.split_at(cut);
-                assert_eq!(facts(&gather([a, b], &spec).unwrap()), expect, "{name} cut at {cut}");
-            }
+        for cut in cuts(bytes, 400) {
+            let (a, b) = bytes.split_at(cut);
+            assert_eq!(facts(&gather([a, b], &spec).unwrap()), expect, "{name} cut at {cut}");
         }
         let cx = ReplyCx { include_usage: true, ..ReplyCx::default() };
         let again = super::restream(sse, &spec, cx);
@@ -237,7 +236,7 @@ fn tapped(name: &str, bytes: &[u8], whole: &Reply) {
         rest = after;
         match tap.see(event) {
             Seen::Content => content = true,
-            Seen::Error(error) => panic!("{name}: {error}"),
+            Seen::Error(error) | Seen::Failed(error) => panic!("{name}: {error}"),
             Seen::Quiet | Seen::Usage | Seen::Done => {}
         }
     }

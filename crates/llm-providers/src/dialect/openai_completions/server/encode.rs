@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use llm_types::chat::{Part, Refusal, Text};
-use llm_types::{Choice, Dialect, Extra, Finish, FinishKind, Reply, WireText};
+use llm_types::{Changes, Choice, Dialect, Extra, Finish, FinishKind, Reply, WireText};
 
 use super::super::super::openai_chat;
 use super::super::super::scalar::{Count, OrNull, Word};
@@ -75,6 +75,23 @@ fn text(parts: &[Part]) -> String {
         }
     }
     out
+}
+
+/// What [`text`] leaves out.
+pub(super) fn unsaid(reply: &Reply, changes: &mut Changes) {
+    for (choice, part) in reply.choices.iter().flat_map(|one| one.parts.iter().map(move |part| (one, part))) {
+        let what = match part {
+            Part::Text(_) | Part::Refusal(_) => continue,
+            Part::Reasoning(_) => "thoughts",
+            Part::Citation(_) => "sources",
+            Part::Image(_) => "pictures",
+            Part::Audio(_) => "sound",
+            Part::File(_) => "files",
+            Part::ToolCall(_) | Part::ToolResult(_) | Part::Opaque(_) => "calls of tools",
+        };
+        let path = format!("choices[{}].{}", choice.index, what.replace(' ', "_"));
+        changes.dropped(path, format!("a text completion has no place for {what}"));
+    }
 }
 
 /// Why it ended, in OpenAI's words.

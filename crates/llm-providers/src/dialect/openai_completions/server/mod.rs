@@ -6,7 +6,7 @@ mod encode;
 mod stream;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
 use super::super::openai_chat;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
@@ -44,6 +44,12 @@ impl ServerCodec for Server {
             Output::Chat(reply) => encode::reply(reply, cx),
             // No row asks text completions for anything else.
             Output::Tokens(_) | Output::Embed(_) => b"{}".to_vec(),
+        }
+    }
+
+    fn unsaid(&self, output: &Output, changes: &mut Changes) {
+        if let Output::Chat(reply) = output {
+            encode::unsaid(reply, changes);
         }
     }
 

@@ -104,7 +104,7 @@ fn a_tap_sees_content_usage_and_the_end() {
             Seen::Quiet => 'q',
             Seen::Content => 'c',
             Seen::Usage => 'u',
-            Seen::Error(error) => panic!("{error}"),
+            Seen::Error(error) | Seen::Failed(error) => panic!("{error}"),
             Seen::Done => 'd',
         });
         assert_eq!(tap.is_done(), seen.len() >= 5, "{seen}");

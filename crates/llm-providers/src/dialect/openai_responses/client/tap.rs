@@ -105,6 +105,7 @@ impl Tap {
             "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
                 self.last(kind, data)
             }
+            "error" if data.starts_with(b"{") => Seen::Failed(error::inside(&String::from_utf8_lossy(data))),
             "error" => Seen::Error(error::inside(&String::from_utf8_lossy(data))),
             "" => match untyped(data) {
                 Some(error) => Seen::Error(error),
@@ -124,7 +125,7 @@ impl Tap {
         self.usage = used(&facts).or(self.usage.take());
         let status = kind.strip_prefix("response.").unwrap_or_default();
         match reply::failure(status, facts.error.as_ref()) {
-            Err(error) => Seen::Error(error),
+            Err(error) => Seen::Failed(error),
             Ok(()) => {
                 self.done = true;
                 Seen::Done

@@ -46,8 +46,12 @@ pub(super) fn split(id: &str) -> Option<(&str, String)> {
     let rest = id.strip_prefix(PREFIX)?.strip_prefix(MARK)?;
     let (owner, rest) = rest.split_at_checked(DIGITS)?;
     let rest = rest.strip_prefix('_')?;
-    let is_hex = owner.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_hex.then(|| (owner, format!("{PREFIX}{rest}")))
+    is_owner(owner).then(|| (owner, format!("{PREFIX}{rest}")))
+}
+
+/// Whether this is the word for an owner.
+pub(super) fn is_owner(word: &str) -> bool {
+    word.len() == DIGITS && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ mod part;
 mod reasoning;
 mod response;
 mod stream;
+mod thought;
 mod tool;
 mod usage;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
@@ -72,6 +73,14 @@ impl ServerCodec for Server {
 
     fn owned(&self, head: &Head) -> Result<Option<Owned>> {
         owner::owned(head)
+    }
+
+    fn thinkers(&self, head: &Head) -> Vec<String> {
+        thought::owners(head)
+    }
+
+    fn readable(&self, head: Head, by: &dyn Fn(&str) -> bool, changes: &mut Changes) -> Result<Head> {
+        thought::unmarked(head, by, changes)
     }
 
     fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {

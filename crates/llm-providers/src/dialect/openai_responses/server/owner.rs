@@ -5,7 +5,7 @@ use http::Method;
 use llm_types::{ApiError, Edits, ErrorKind, Head, Result, Str};
 use memchr::memmem;
 
-use super::id;
+use super::{id, thought};
 use crate::codec::{Kept, Owned};
 
 /// Members of a Response object that hold the id of an answer.
@@ -35,7 +35,11 @@ pub(super) fn mark(body: &Bytes, owner: &str) -> Option<Bytes> {
     // A deleted answer is told as `response.deleted`.
     let object = head.read::<Str<'_>>("object").ok()??;
     let is_response = object.as_str() == "response" || object.as_str() == "response.deleted";
-    is_response.then(|| object_with(&head, owner)).flatten()
+    if !is_response {
+        return None;
+    }
+    let marked = object_with(&head, owner);
+    thought::mark(marked.as_ref().unwrap_or(body), owner).or(marked)
 }
 
 fn object_with(head: &Head, owner: &str) -> Option<Bytes> {
@@ -50,9 +54,14 @@ fn object_with(head: &Head, owner: &str) -> Option<Bytes> {
     (!edits.is_empty()).then(|| edits.apply(head).to_bytes())
 }
 
-/// An event of a stream with its owner in its ids; `None`: it holds none. Only events with a whole Response
-/// object do.
+/// An event of a stream with its owner in its ids and before what is encrypted; `None`: it holds neither.
 pub(super) fn mark_event(event: &[u8], owner: &str) -> Option<Bytes> {
+    let marked = mark_ids(event, owner);
+    thought::mark(marked.as_deref().unwrap_or(event), owner).or(marked)
+}
+
+/// Only events with a whole Response object hold its id.
+fn mark_ids(event: &[u8], owner: &str) -> Option<Bytes> {
     // Inside a text the quotes would be escaped.
     memmem::find(event, b"\"response\"")?;
     let start = memmem::find(event, b"data:")? + "data:".len();

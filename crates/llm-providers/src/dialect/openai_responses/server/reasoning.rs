@@ -1,6 +1,6 @@
 //! Reasoning items: the thoughts of this dialect's providers, and what we sealed for others.
 
-use llm_types::chat::{Opaque, Part, Reasoning};
+use llm_types::chat::{Opaque, Part, Reasoning, Sealed};
 use llm_types::{Dialect, RawValue};
 
 use super::super::seal::{self, Carried};
@@ -39,10 +39,13 @@ pub(super) fn item(item: ReasoningItem<'_>, turns: &mut Turns) {
         Some(sealed) => match Carried::read(sealed) {
             Some((dialect, carried)) => carry(turns, dialect, carried, thoughts),
             None => {
-                if !seal::is_sealed(sealed) {
-                    thoughts.signature = Some(seal::own(id, sealed));
-                    thoughts.origin = Some(Dialect::OpenaiResponses);
-                }
+                let (dialect, signature) = match Sealed::unwrap_text(sealed) {
+                    // Our own stream: the id was not known when the item began.
+                    Some((dialect, text)) => (Some(dialect), Some(text.to_owned())),
+                    None if seal::is_sealed(sealed) => (None, None),
+                    None => (Some(Dialect::OpenaiResponses), Some(seal::own(id, sealed))),
+                };
+                (thoughts.origin, thoughts.signature) = (dialect, signature);
                 turns.model().parts.push(Part::Reasoning(thoughts));
             }
         },

@@ -145,7 +145,7 @@ fn a_tap_sees_usage_content_and_the_end() {
                 Seen::Quiet => {}
                 Seen::Content => content += 1,
                 Seen::Done => assert!(tap.is_done()),
-                seen @ (Seen::Usage | Seen::Error(_)) => panic!("{name}: {seen:?}"),
+                seen @ (Seen::Usage | Seen::Error(_) | Seen::Failed(_)) => panic!("{name}: {seen:?}"),
             }
         }
         assert!(tap.is_done(), "{name}");

@@ -213,7 +213,7 @@ fn failures_in_a_stream() {
         assert!(error.message.contains(words), "{error}");
         let mut tap = Client.stream_tap(Op::Chat);
         let seen = tap.see(sse(std::slice::from_ref(&event)).as_bytes());
-        assert!(matches!(&seen, Seen::Error(error) if error.kind == kind), "{event} {seen:?}");
+        assert!(matches!(&seen, Seen::Failed(error) if error.kind == kind), "{event} {seen:?}");
         assert!(!tap.is_done());
     };
     let failed = |code: &str| json!({"type": "response.failed", "response": {"status": "failed", "error": {"code": code, "message": "it broke"}}});

@@ -331,7 +331,7 @@ fn taps() {
     let mut tap = Client.stream_tap(Op::Chat);
     let error =
         sse(&[json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})]);
-    assert!(matches!(tap.see(error.as_bytes()), Seen::Error(error) if error.kind == ErrorKind::Overloaded));
+    assert!(matches!(tap.see(error.as_bytes()), Seen::Failed(error) if error.kind == ErrorKind::Overloaded));
     assert!(matches!(tap.see(b"data: {\"type\":\"message_stop\"}\n\n"), Seen::Done));
     assert!(matches!(tap.see(b": comment\n\n"), Seen::Quiet));
 }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use llm_types::chat::{Image, Media, Opaque, ToolCallKind};
-use llm_types::{Delta, Extra, PartStart};
+use llm_types::{Delta, Dialect, Extra, PartStart};
 
 use super::super::{block, seal};
 use super::Encoder;
@@ -104,12 +104,13 @@ impl Live {
                 out.piece(index, |out| put(out, b"\"type\":\"signature_delta\",", "signature", &sealed));
             }
             (Kind::Reasoning, Delta::Redacted(data)) => {
-                if let Some(index) = self.open.take() {
-                    out.close(index);
-                }
                 let sealed = seal::sealed(&data, out.cx.upstream);
-                let index = out.open(|out| json::value(out, &block::encrypted(sealed)));
-                out.close(index);
+                self.whole(&sealed, out);
+            }
+            (Kind::Text, Delta::Signature(text)) => {
+                if let Some(upstream) = out.cx.upstream.filter(|upstream| *upstream != Dialect::Anthropic) {
+                    self.whole(&seal::of_text(&text, upstream), out);
+                }
             }
             (Kind::Call(_), Delta::ToolArgs(text)) if !text.is_empty() => self.arguments(&text, out),
             (Kind::Call(call), Delta::Signature(text)) if self.open.is_none() => {
@@ -121,10 +122,18 @@ impl Live {
             (Kind::Image { data, .. }, Delta::Data(more)) if data.len() + more.len() <= GATHER_LIMIT => {
                 data.push_str(&more);
             }
-            // What has no place in such a block: log probabilities, sound, a text's signature, which its
-            // provider does not insist on.
+            // What has no place in such a block: log probabilities, sound.
             _ => {}
         }
+    }
+
+    /// A block of encrypted thoughts behind what is there so far.
+    fn whole(&mut self, data: &str, out: &mut Encoder) {
+        if let Some(index) = self.open.take() {
+            out.close(index);
+        }
+        let index = out.open(|out| json::value(out, &block::encrypted(data.into())));
+        out.close(index);
     }
 
     /// It is complete.

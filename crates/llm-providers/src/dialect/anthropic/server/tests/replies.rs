@@ -165,7 +165,7 @@ fn parts_of_every_kind_become_blocks() {
     check(
         thought("x", Some("S"), None),
         gemini,
-        json!([{"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"}]),
+        json!([{"type": "thinking", "thinking": "x", "signature": "sealed:gemini::S"}]),
     );
     check(thought("", None, Some("D")), None, json!([{"type": "redacted_thinking", "data": "D"}]));
     check(
@@ -173,11 +173,11 @@ fn parts_of_every_kind_become_blocks() {
         Some(Dialect::OpenaiChat),
         json!([
             {"type": "thinking", "thinking": "x", "signature": ""},
-            {"type": "redacted_thinking", "data": "gateway:openai_chat:D"}
+            {"type": "redacted_thinking", "data": "sealed:openai_chat::D"}
         ]),
     );
     let signed = Part::Text(Text { signature: Some("S".into()), ..Text::new("a") });
-    check(signed, gemini, json!([{"type": "text", "text": "a", "signature": "gateway:gemini:S"}]));
+    check(signed, gemini, json!([{"type": "text", "text": "a", "signature": "sealed:gemini::S"}]));
     let png = Media::Base64 { media_type: "image/png".into(), data: "AA".into() };
     check(
         Part::Image(Image::new(png)),
@@ -191,7 +191,7 @@ fn parts_of_every_kind_become_blocks() {
     check(
         opaque(Dialect::Gemini),
         gemini,
-        json!([{"type": "redacted_thinking", "data": "gateway-part:gemini:k:{\"type\":\"k\"}"}]),
+        json!([{"type": "redacted_thinking", "data": "sealed:gemini:part.k:{\"type\":\"k\"}"}]),
     );
 }
 

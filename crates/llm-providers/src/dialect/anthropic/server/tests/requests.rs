@@ -184,7 +184,7 @@ fn blocks_of_every_kind_are_read() {
         &["text a None false", "citation Some(\"u\") true", "citation Some(\"v\") false"],
     );
     check(
-        json!({"type": "text", "text": "a", "signature": "gateway:gemini:S"}),
+        json!({"type": "text", "text": "a", "signature": "sealed:gemini::S"}),
         &["text a Some(\"S\") false"],
     );
     let image = |source: Value| json!({"type": "image", "source": source});
@@ -221,7 +221,7 @@ fn blocks_of_every_kind_are_read() {
     );
     check(json!({"type": "thinking", "thinking": "x", "signature": ""}), &["thought \"x\" None None None"]);
     check(
-        json!({"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"}),
+        json!({"type": "thinking", "thinking": "x", "signature": "sealed:gemini::S"}),
         &["thought \"x\" Some(\"S\") None Some(Gemini)"],
     );
     check(
@@ -229,7 +229,7 @@ fn blocks_of_every_kind_are_read() {
         &["thought \"\" None Some(\"D\") Some(Anthropic)"],
     );
     check(
-        json!({"type": "redacted_thinking", "data": "gateway-part:gemini:executableCode:{\"a\":1}"}),
+        json!({"type": "redacted_thinking", "data": "sealed:gemini:part.executableCode:{\"a\":1}"}),
         &["opaque gemini executableCode {\"a\":1}"],
     );
     let search = json!({"content": [], "source": "s", "title": "t", "type": "search_result"});
@@ -330,10 +330,10 @@ fn what_other_upstreams_made_is_not_spliced() {
     let unsigned = "dropped messages[1].content[0] (anthropic takes back signed thoughts only)";
     check(json!({"type": "thinking", "thinking": "x", "signature": ""}), false, unsigned);
     let foreign = "dropped messages[1].content[0] (the thoughts are sealed by another provider)";
-    check(json!({"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"}), false, foreign);
-    check(json!({"type": "redacted_thinking", "data": "gateway:openai_chat:D"}), false, foreign);
+    check(json!({"type": "thinking", "thinking": "x", "signature": "sealed:gemini::S"}), false, foreign);
+    check(json!({"type": "redacted_thinking", "data": "sealed:openai_chat::D"}), false, foreign);
     check(
-        json!({"type": "redacted_thinking", "data": "gateway-part:gemini:x:{}"}),
+        json!({"type": "redacted_thinking", "data": "sealed:gemini:part.x:{}"}),
         false,
         "dropped messages[1].content[0] (only gemini understands this part)",
     );

@@ -1,5 +1,6 @@
 //! Streamed answers, written.
 
+use llm_testkit::player::cuts;
 use llm_testkit::{exchanges, is_complete};
 use llm_types::chat::{Citation, Opaque, ToolCallKind};
 use llm_types::{
@@ -312,10 +313,10 @@ fn parts_without_a_block_of_their_own_travel_too() {
             {"type": "text", "text": "no"},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AABB"}},
             {"type": "text", "text": "said"},
-            {"type": "redacted_thinking", "data": "gateway-part:gemini:k:{\"a\":1}"},
+            {"type": "redacted_thinking", "data": "sealed:gemini:part.k:{\"a\":1}"},
             {"type": "server_tool_use"},
             {"type": "tool_use", "id": "c", "name": "f", "input": {"input": "free \"text\""}},
-            {"type": "thinking", "thinking": "x", "signature": "gateway:gemini:S"},
+            {"type": "thinking", "thinking": "x", "signature": "sealed:gemini::S"},
             {"type": "tool_use", "id": "d__thought__s-_", "name": "g", "input": {}}
         ])
     );
@@ -438,7 +439,7 @@ fn recorded_streams_of_every_provider_keep_their_facts_wherever_they_are_cut() {
             // Ids that are made here differ from one reading to the next.
             if whole == through(dialect, [bytes]) {
                 assert_eq!(through(dialect, bytes.chunks(1)), whole, "{name}");
-                for cut in 0..=bytes.len() {
+                for cut in cuts(bytes, 400) {
                     let (head, tail) = bytes.split_at(cut);
                     assert_eq!(through(dialect, [head, tail]), whole, "{name} cut at {cut}");
                 }

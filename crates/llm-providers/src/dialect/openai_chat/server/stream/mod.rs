@@ -298,9 +298,10 @@ impl Encoder {
             Delta::Signature(text) => self.signature(at, number, text),
             Delta::Redacted(data) => {
                 let index = self.counted(at, |counts| &mut counts.blocks);
+                let upstream = self.cx.upstream;
                 self.block(at, index, |out| {
                     out.put_slice(b"\"redacted_thinking\",\"data\":");
-                    json::string(out, data);
+                    json::string(out, &encode::sealed(data, upstream));
                 });
             }
             Delta::Data(data) => match self.part(at, number).map(|part| &mut part.kind) {

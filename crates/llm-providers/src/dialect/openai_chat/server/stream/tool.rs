@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 use llm_types::chat::ToolCallKind;
 
-use super::super::encode::Fields;
+use super::super::encode::{self, Fields};
 use super::{Encoder, Kind};
 use crate::dialect::json::{self, member_object};
 
@@ -124,11 +124,12 @@ impl Encoder {
             if let Some(Kind::Reasoning(thoughts)) = self.part(at, number).map(|part| &mut part.kind) {
                 thoughts.block = Some(index);
             }
+            let sealed = encode::sealed(text, self.cx.upstream).into_owned();
             return self.block(at, index, |out| {
                 out.put_slice(b"\"thinking\",");
                 json::member(out, "thinking", &words);
                 out.put_u8(b',');
-                json::member(out, "signature", text);
+                json::member(out, "signature", &sealed);
             });
         }
         match self.part(at, number).map(|part| &part.kind) {

@@ -371,7 +371,9 @@ impl EventSink for Encoder {
 
 impl StreamEncoder for Encoder {
     fn take(&mut self) -> Bytes {
-        self.wire.out.split().freeze()
+        let events = self.wire.out.split().freeze();
+        let marked = self.cx.owner.as_ref().and_then(|owner| super::thought::mark(&events, owner));
+        marked.unwrap_or(events)
     }
 
     fn finish(&mut self) {
