@@ -19,6 +19,7 @@ mod models;
 mod owner;
 mod patience;
 mod pipeline;
+mod place;
 mod principal;
 mod query;
 mod record;
