@@ -60,7 +60,7 @@ impl Lab {
     pub(crate) async fn start() -> Self {
         let transport = HyperTransport::new(&HyperOptions::default()).unwrap();
         let detour = Arc::new(Detour { transport, state: Mutex::default() });
-        let snapshot = assemble::snapshot(&Config::from_models(["mock/echo"]), |_| None).unwrap();
+        let snapshot = assemble::snapshot(&Config::from_models(["mock/echo"]), |_| None, None).unwrap();
         let book = Arc::new(Book::default());
         let gateway = Gateway::new(snapshot, Arc::clone(&detour) as Arc<dyn Transport>);
         let gateway = Arc::new(gateway.with_ledger(Arc::clone(&book) as Arc<dyn Ledger>));
@@ -98,7 +98,7 @@ impl Lab {
     fn install(&self, mut config: Config, deployment: Deployment, upstream: SocketAddr) {
         config.router.retries = 0;
         config.models = vec![Model { deployments: vec![deployment], ..Model::new(MODEL) }];
-        self.gateway.replace(assemble::snapshot(&config, |_| None).unwrap());
+        self.gateway.replace(assemble::snapshot(&config, |_| None, None).unwrap());
         *self.detour.state.lock().unwrap() = State { to: Some(upstream), meant: None };
     }
 

@@ -10,6 +10,7 @@ mod agent;
 mod client;
 mod compact;
 mod completion;
+mod cost;
 mod fact;
 mod fixture;
 mod front;

@@ -10,7 +10,7 @@ use llm_providers::replay::replay;
 use llm_providers::table::ProviderTable;
 use llm_providers::{dialect, name};
 use llm_testkit::Recording;
-use llm_types::{Call, Changes, Dialect, Event, Head, Op, Output, ProviderSpec, Result};
+use llm_types::{Call, Changes, Dialect, Event, Flow, Head, Op, Output, ProviderSpec, Result, Usage};
 use serde_json::Value;
 
 use crate::front::{CHAT, Front};
@@ -130,6 +130,27 @@ impl Pipe {
         }
         encoder.finish();
         Ok(encoder.take())
+    }
+
+    /// What a recorded answer used: as it is read, and as it is seen where it is passed through.
+    pub(crate) fn usages(&self, recording: &Recording) -> (Option<Usage>, Option<Usage>) {
+        let body = recording.response.bytes();
+        if !recording.is_stream() {
+            let read = self.codec.decode(Op::Chat, &body, &self.decode_cx()).unwrap();
+            let passed = self.codec.tap(Op::Chat, &body).unwrap();
+            return (read.usage().cloned(), passed.usage);
+        }
+        let mut usage = None;
+        let mut decoder = self.codec.decoder(Op::Chat, &self.decode_cx());
+        let mut sink = |event: Event<'_>| {
+            if let Event::Usage(seen) = event {
+                usage = Some(seen);
+            }
+            Flow::Continue(())
+        };
+        let _ = decoder.feed(&body, &mut sink).unwrap();
+        decoder.finish(&mut sink).unwrap();
+        (usage, None)
     }
 
     /// What the client gets of an error: status and body.

@@ -66,7 +66,7 @@ fn error(status: u16) -> Script {
 
 #[tokio::test]
 async fn failures_of_a_server_move_on() {
-    let pair = Pair::new();
+    let pair = Pair::with("cooldown = false\n");
     for status in [500, 502, 503, 504, 529, 408, 409] {
         pair.takes_over(error(status)).await;
     }
@@ -74,7 +74,7 @@ async fn failures_of_a_server_move_on() {
 
 #[tokio::test]
 async fn limits_move_on_at_once() {
-    let pair = Pair::new();
+    let pair = Pair::with("cooldown = false\n");
     let started = Instant::now();
     pair.takes_over(error(429).header("retry-after", "50")).await;
     assert!(started.elapsed() < Duration::from_secs(25), "it waited");
@@ -82,7 +82,7 @@ async fn limits_move_on_at_once() {
 
 #[tokio::test]
 async fn faults_of_one_account_move_on() {
-    let pair = Pair::new();
+    let pair = Pair::with("cooldown = false\n");
     for status in [401, 402, 403, 404] {
         pair.takes_over(error(status)).await;
     }
@@ -90,7 +90,7 @@ async fn faults_of_one_account_move_on() {
 
 #[tokio::test]
 async fn broken_protocols_move_on() {
-    let pair = Pair::new();
+    let pair = Pair::with("cooldown = false\n");
     pair.takes_over(Script::garbage("no HTTP")).await;
     pair.takes_over(Script::status(200).header("content-type", "text/html").body("<html>")).await;
 }

@@ -36,6 +36,7 @@ mod responses;
 mod responses_loop;
 mod responses_only;
 mod responses_owner;
+mod routing;
 mod sdk;
 mod secret;
 mod start;

@@ -1,9 +1,10 @@
-//! The project's chores: `cargo xtask test|check|tidy|gen|bench`.
+//! The project's chores: `cargo xtask test|check|tidy|gen|catalogue|bench`.
 //!
 //! Rust and not shell, so that they work the same on a laptop, in CI and on a fresh machine, and can be
 //! tested themselves.
 
 mod bench;
+mod catalogue;
 mod check;
 mod r#gen;
 mod shell;
@@ -34,6 +35,8 @@ enum Chore {
     Tidy,
     /// Writes the generated files, or checks that they are fresh.
     Gen(r#gen::Args),
+    /// Writes the price catalogue from a table of model facts.
+    Catalogue(catalogue::Args),
     /// Measures the gateway against a bare proxy.
     Bench(bench::Args),
 }
@@ -68,6 +71,7 @@ fn run(workspace: &Workspace, chore: Chore) -> anyhow::Result<()> {
         Chore::Check => check::run(workspace),
         Chore::Tidy => tidy::run(workspace),
         Chore::Gen(args) => r#gen::run(workspace, &args),
+        Chore::Catalogue(args) => catalogue::run(workspace, &args),
         Chore::Bench(args) => bench::run(args),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use llm_config::{Config, Known, ProcessEnv};
-use llm_gateway::{Gateway, ServeOptions, assemble, serve, tls};
+use llm_config::{Config, Known, ProcessEnv, Report};
+use llm_gateway::{ConfigFile, Gateway, Loaded, ServeOptions, assemble, serve, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,14 +14,22 @@ use crate::log;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let config = config(args)?;
-    log::start(&config.telemetry.log)?;
+    let start = start(args)?;
+    log::start(&start.config.telemetry.log)?;
     // Worker threads: as many as cores, or TOKIO_WORKER_THREADS.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve_until_signal(args, config))
+    runtime.block_on(serve_until_signal(args, start))
 }
 
-async fn serve_until_signal(args: &Args, config: Config) -> Result<(), Failure> {
+/// What the gateway starts with.
+struct Start {
+    config: Config,
+    /// Where the configuration is to be read again.
+    file: Option<(ConfigFile, Loaded)>,
+}
+
+async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
+    let Start { config, file } = start;
     let assembled = if args.demo { assemble::demo(&config) } else { assemble::gateway(&config) };
     let (snapshot, transport) = assembled.map_err(|error| Failure::Config(error.to_string()))?;
     let acceptor = match &config.server.tls {
@@ -47,44 +55,48 @@ async fn serve_until_signal(args: &Args, config: Config) -> Result<(), Failure> 
         idle_timeout: config.server.idle_timeout,
         drain_timeout: config.server.drain_timeout,
     };
-    let gateway = Arc::new(Gateway::new(snapshot, transport));
+    let mut gateway = Gateway::new(snapshot, transport);
+    let reloads = file.is_some();
+    if let Some((file, loaded)) = file {
+        gateway = gateway.from_file(file, loaded);
+    }
+    let gateway = Arc::new(gateway);
+    if reloads {
+        reload_on_signal(&gateway)?;
+    }
     serve(listener, acceptor, gateway, &options, stop_signal()?).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// The configuration: a file, the models named, or everything that has a key.
-fn config(args: &Args) -> Result<Config, Failure> {
-    let providers = assemble::providers();
-    let known = Known { providers: &providers };
-    let mut config = match &args.config {
+fn start(args: &Args) -> Result<Start, Failure> {
+    let invalid = |report: Report| Failure::Config(report.to_string());
+    let start = match &args.config {
         Some(path) => {
-            let (config, warnings) = Config::load(path, &ProcessEnv, known)
-                .map_err(|report| Failure::Config(report.to_string()))?;
-            for warning in warnings {
+            let file = ConfigFile::new(path).listening(args.listen);
+            let loaded = file.load().map_err(invalid)?;
+            for warning in &loaded.warnings {
                 eprintln!("{warning}");
             }
-            config
+            Start { config: loaded.config.clone(), file: Some((file, loaded)) }
         }
         None => {
-            let config = Config::from_models(args.model.iter().map(String::as_str));
-            config
-                .check("--model", &ProcessEnv, known)
-                .map_err(|report| Failure::Config(report.to_string()))?;
-            config
+            let providers = assemble::providers();
+            let mut config = Config::from_models(args.model.iter().map(String::as_str));
+            config.check("--model", &ProcessEnv, Known { providers: &providers }).map_err(invalid)?;
+            config.server.listen = args.listen.unwrap_or(config.server.listen);
+            Start { config, file: None }
         }
     };
-    if let Some(listen) = args.listen {
-        config.server.listen = listen;
-    }
-    if config.exposed_without_key() {
-        let listen = config.server.listen;
+    if start.config.exposed_without_key() {
+        let listen = start.config.server.listen;
         return Err(Failure::Config(format!(
             "refusing to listen on {listen} without a master key: anyone who can reach it could spend \
              your money. Set auth.master_key, or listen on 127.0.0.1"
         )));
     }
-    Ok(config)
+    Ok(start)
 }
 
 /// What to try first.
@@ -94,6 +106,20 @@ fn greet(base: &str) {
          -H 'content-type: application/json' \\\n    \
          -d '{{\"model\": \"mock/echo\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello!\"}}]}}'\n"
     );
+}
+
+/// Reads the configuration again at SIGHUP. Without a file there is nothing to read, and the signal ends the
+/// process as it does by default: the terminal is gone.
+fn reload_on_signal(gateway: &Arc<Gateway>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let own = Arc::clone(gateway);
+    gateway.background(async move {
+        while hangup.recv().await.is_some() {
+            // The log has the outcome.
+            let _ = own.reload("SIGHUP").await;
+        }
+    });
+    Ok(())
 }
 
 /// Resolves at SIGTERM or SIGINT.

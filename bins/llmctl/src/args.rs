@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// Calls AI models, lists them, and checks configurations of the gateway.
+/// Calls AI models, lists them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
 #[command(name = "llmctl", version, after_help = crate::exit::HELP)]
 pub(crate) struct Args {
@@ -24,6 +24,13 @@ pub(crate) enum Command {
     Chat(Box<ChatArgs>),
     /// List the models that can be called.
     Models(ModelsArgs),
+    /// Show how the deployments of a gateway are.
+    Health(HealthArgs),
+    /// Take deployments of a gateway out of service, put them back, try them.
+    #[command(subcommand)]
+    Deployments(DeploymentsCommand),
+    /// Tell why a request went where it went.
+    Explain(ExplainArgs),
     /// Check, describe and show configurations of the gateway.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -99,6 +106,72 @@ pub(crate) struct ModelsArgs {
     /// The gateway's key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
     #[arg(long, value_name = "KEY", requires = "gateway")]
     pub(crate) key: Option<String>,
+}
+
+/// A gateway, and what opens it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct At {
+    /// The gateway's address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000")]
+    pub(crate) gateway: String,
+
+    /// The gateway's master key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
+/// Which request.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// The request's id: the answer's header `x-gateway-request-id`.
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// How the deployments are to be shown.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+
+    /// Show it again and again, until interrupted; with --json one line each time.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+
+    /// With --watch: seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600), requires = "watch")]
+    pub(crate) every: u64,
+}
+
+/// What to do with a deployment.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeploymentsCommand {
+    /// Take it out of service. Requests under way go on; until `enable`, or a restart of the gateway.
+    Drain {
+        /// Its id, as `llmctl health` shows it.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Put it back into service.
+    Enable {
+        /// Its id, as `llmctl health` shows it.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Ask it for a token, also when it is drained. An answer ends a cooldown.
+    Probe {
+        /// Its id, as `llmctl health` shows it.
+        id: String,
+        /// The model to ask, in place of the `*` of a wildcard.
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
 }
 
 /// What to do with configurations.

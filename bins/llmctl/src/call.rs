@@ -38,8 +38,8 @@ impl Caller {
     pub(crate) fn through(gateway: Gateway, model: &str) -> Result<Self> {
         let row = Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Provider::default() };
         let table = ProviderTable::default().with(vec![row.spec(None)]);
-        let Gateway { api_base, key } = gateway;
-        let options = TargetOptions { api_base: Some(api_base), api_key: key, ..TargetOptions::default() };
+        let api_base = Some(gateway.api_base());
+        let options = TargetOptions { api_base, api_key: gateway.key, ..TargetOptions::default() };
         let client = Client::builder().table(table.into()).connection(GATEWAY, options).build()?;
         Ok(Self { client, model: format!("{GATEWAY}/{model}") })
     }

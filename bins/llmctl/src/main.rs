@@ -1,8 +1,9 @@
-//! `llmctl`: ad-hoc calls, model lists, configuration checks.
+//! `llmctl`: ad-hoc calls, model lists, configuration checks, the health of a gateway.
 //!
 //! Everything is in `cmd`; exit codes are in `exit.rs`.
 
 mod args;
+mod ask;
 mod call;
 mod cmd;
 mod exit;

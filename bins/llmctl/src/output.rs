@@ -22,6 +22,8 @@ pub(crate) struct Output {
     pub(crate) style: Style,
     /// Whether a person reads the remarks.
     pub(crate) attended: bool,
+    /// Whether results can be written over.
+    pub(crate) screen: bool,
 }
 
 #[derive(Serialize)]
@@ -50,6 +52,7 @@ impl Output {
             json,
             style: if colour { Style::Coloured } else { Style::Plain },
             attended: io::stderr().is_terminal(),
+            screen: io::stdout().is_terminal(),
         }
     }
 
@@ -57,6 +60,21 @@ impl Output {
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut self.out, value)?;
         Ok(writeln!(self.out)?)
+    }
+
+    /// One JSON document on a line of its own.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.out, value)?;
+        Ok(writeln!(self.out)?)
+    }
+
+    /// Begins anew at the top of an empty screen; elsewhere after an empty line.
+    pub(crate) fn start_over(&mut self) -> Result<(), Failure> {
+        match self.screen {
+            true => write!(self.out, "\x1b[2J\x1b[H")?,
+            false => writeln!(self.out)?,
+        }
+        Ok(())
     }
 
     /// A table; the header is left out where there are no rows.
@@ -143,6 +161,7 @@ pub(crate) mod testing {
             json,
             style: Style::Plain,
             attended: true,
+            screen: false,
         };
         (output, out, err)
     }

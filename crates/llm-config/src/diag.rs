@@ -50,6 +50,8 @@ pub enum Code {
     NoDeployments,
     /// A provider that nobody knows.
     UnknownProvider,
+    /// A model that is not there.
+    UnknownModel,
     /// A provider that has no address of its own.
     MissingBase,
     /// A `*` where it cannot stand.

@@ -5,43 +5,15 @@
 //! better than by "unknown".
 
 /// Keys of later versions by the table they are in; a list of tables counts as the table.
-const LATER: [(&str, &[&str]); 6] = [
+const LATER: [(&str, &[&str]); 4] = [
     ("", &["store", "redis", "cache"]),
-    (
-        "router",
-        &["cooldown", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "mid_stream"],
-    ),
     ("upstream", &["proxy", "http2"]),
     ("telemetry", &["otlp", "log_content"]),
-    (
-        "models",
-        &["cooldown", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "mid_stream"],
-    ),
-    (
-        "models.deployments",
-        &[
-            "order",
-            "rpm",
-            "tpm",
-            "max_parallel",
-            "region",
-            "location",
-            "credentials",
-            "aws",
-            "price",
-            "cooldown",
-        ],
-    ),
+    ("models.deployments", &["location", "credentials", "aws"]),
 ];
 
-/// Words of later versions by the key they are given to.
-const LATER_WORDS: [(&str, &[&str]); 1] = [(
-    "strategy",
-    &["round-robin", "least-busy", "lowest-latency", "lowest-cost", "most-headroom", "adaptive"],
-)];
-
 /// What other gateways call it, and what it is called here.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 24] = [
     ("host", "listen"),
     ("port", "listen"),
     ("bind", "listen"),
@@ -59,16 +31,18 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ("max_retries", "retries"),
     ("routing_strategy", "strategy"),
     ("extra_headers", "headers"),
+    ("allowed_fails", "cooldown"),
+    ("cooldown_time", "cooldown"),
+    ("default_fallbacks", "fallbacks"),
+    ("max_parallel_requests", "max_parallel"),
+    ("retry_policy", "retries_by_error"),
+    ("background_health_checks", "health_check"),
+    ("health_check_interval", "health_check"),
 ];
 
 /// Whether `key` of `table` is documented for a later version.
 pub(crate) fn is_later_key(table: &str, key: &str) -> bool {
     LATER.iter().any(|(name, keys)| *name == table && keys.contains(&key))
-}
-
-/// Whether `word` is a value of `key` in a later version.
-pub(crate) fn is_later_word(key: &str, word: &str) -> bool {
-    LATER_WORDS.iter().any(|(name, words)| *name == key && words.contains(&word))
 }
 
 /// The known name that was probably meant.

@@ -20,8 +20,9 @@ pub use diag::{Code, Diagnostic, DiagnosticJson, Report, Severity, Style, render
 pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
-    Auth, Backoff, BackoffOverride, Config, Cors, Deployment, KeyRule, Log, LogFormat, LogLevel, Model,
-    ModelName, Provider, Quirks, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
+    Affinity, Auth, Backoff, BackoffOverride, Config, Cooldown, CooldownRule, Cors, Deployment, HealthCheck,
+    KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, Price, Provider, Quirks, Records,
+    RetriesByError, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
 };
 pub use show::show;
 

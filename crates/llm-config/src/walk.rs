@@ -92,6 +92,7 @@ impl<'e> Walk<'e> {
     /// Whether the value can stay in the document.
     fn value(&mut self, at: At<'_>, value: &mut Spanned<DeValue<'_>>) -> bool {
         let span = value.span();
+        let at = At { schema: choice(at.schema, value.get_ref()), ..at };
         if let DeValue::String(text) = value.get_mut() {
             match self.text(at, text, &span) {
                 Ok(Some(resolved)) => *text = resolved.into(),
@@ -213,6 +214,15 @@ fn section_of(key: &str) -> Option<&'static str> {
     sections.iter().find(|(_, schema)| has(schema)).map(|(name, _)| name.as_str())
 }
 
+/// The form that a value takes, where it may take several: a table as a table, anything else as the first
+/// that is none.
+fn choice<'s>(schema: &'s Value, value: &DeValue<'_>) -> &'s Value {
+    let Some(choices) = schema.get("anyOf").and_then(Value::as_array) else { return schema };
+    let is_table = matches!(value, DeValue::Table(_));
+    let fits = |choice: &&Value| (choice.get("type").is_some_and(|kind| kind == "object")) == is_table;
+    choices.iter().find(fits).unwrap_or(schema)
+}
+
 /// Whether any text may stand there.
 fn is_free(schema: &Value) -> bool {
     schema.get("type").is_some_and(|kind| kind == "string")
@@ -274,11 +284,6 @@ fn value_problem(at: At<'_>, value: &Spanned<DeValue<'_>>) -> Option<Finding> {
             let words = words(at.schema)?;
             if words.contains(&text.as_ref()) {
                 return None;
-            }
-            if later::is_later_word(at.key, text) {
-                let finding = bad(format!("this {} is not available in this version", at.key));
-                let help = format!("not available in this version: use {}", words.join(", "));
-                return Some(Finding { code: Code::NotAvailable, ..finding }.help(help));
             }
             let finding = bad(format!("`{}` must be one of {}", at.key, words.join(", ")));
             Some(match later::nearest(text, words.iter().copied()) {

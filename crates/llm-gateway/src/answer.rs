@@ -8,8 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
-use llm_router::InFlight;
-use llm_types::{Dialect, Usage};
+use llm_types::{Changes, Dialect, RateLimits, Usage};
 
 use crate::relay::Relay;
 
@@ -17,12 +16,12 @@ use crate::relay::Relay;
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) body: ReplyBody,
-    /// How long the upstream was waited for.
-    pub(crate) waited: Duration,
-    /// Counts the call as running at its deployment.
-    pub(crate) in_flight: InFlight,
     /// Who answers.
     pub(crate) target: Arc<Target>,
+    /// What of the request was lost or altered on the way.
+    pub(crate) changes: Changes,
+    /// What the provider says of its limits.
+    pub(crate) rate_limits: Option<RateLimits>,
 }
 
 /// Its body.

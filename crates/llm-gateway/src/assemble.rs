@@ -1,18 +1,26 @@
 //! From a configuration to what runs: the only wiring.
 
-use std::sync::Arc;
+mod routing;
 
-use llm_config::{Config, Deployment as DeploymentConfig, Model as ModelConfig};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use llm_config::{
+    Config, Deployment as DeploymentConfig, Model as ModelConfig, Records as RecordsConfig,
+    Router as RouterConfig,
+};
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
-use llm_router::{Backoff, CooldownPolicy, Deployment, Group, RetryPolicy, Router, RouterBuilder};
+use llm_router::{Deployment, Group, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::owner::Owners;
-use crate::snapshot::{ModelEntry, Snapshot};
+use crate::record::Records;
+use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
 
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
@@ -31,7 +39,7 @@ pub fn providers() -> Vec<ProviderSpec> {
 /// # Errors
 /// When the models cannot be told apart, or the HTTP client cannot be set up.
 pub fn gateway(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
-    Ok((snapshot(config, process_env)?, transport(config)?))
+    Ok((snapshot(config, process_env, None)?, transport(config)?))
 }
 
 /// The built-in `mock/` models and nothing else. Must be called within a tokio runtime.
@@ -47,19 +55,35 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 
 /// What a configuration decides, with an environment to look keys up in.
 ///
+/// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
+/// did not change, drains, prompts' beginnings, the retry budget. So do its guards.
+///
 /// # Errors
 /// When two models have one name.
-pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
+pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Result<Snapshot> {
     let table = Arc::new(table(config));
-    let mut assembly =
-        Assembly { config, table: &table, env, groups: Vec::new(), aliases: Vec::new(), models: Vec::new() };
+    let mut assembly = Assembly {
+        config,
+        table: &table,
+        env,
+        previous,
+        groups: Vec::new(),
+        aliases: Vec::new(),
+        models: Vec::new(),
+        policies: HashMap::new(),
+    };
     if config.models.is_empty() {
         assembly.everything();
     } else {
         config.models.iter().for_each(|model| assembly.model(model));
     }
-    let Assembly { groups, aliases, models, .. } = assembly;
-    let router = groups.into_iter().fold(Router::builder(), RouterBuilder::group);
+    let Assembly { groups, aliases, models, policies, .. } = assembly;
+    let builder = Router::builder().default_fallbacks(config.router.fallbacks.iter().map(String::as_str));
+    let builder = match previous {
+        Some(previous) => builder.budget(Arc::clone(previous.router.budget())),
+        None => builder,
+    };
+    let router = groups.into_iter().fold(builder, RouterBuilder::group);
     let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
     let router =
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
@@ -74,8 +98,22 @@ pub fn snapshot(config: &Config, env: Env) -> Result<Snapshot> {
         max_in_flight: server.max_in_flight,
         strict: server.strict,
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
-        guards: Vec::new(),
+        chosen: !config.models.is_empty(),
+        health_check: config.router.health_check,
+        guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
+        policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
+        policies,
+        records: records(config.router.records, previous),
     })
+}
+
+/// Room for the latest decisions; those there are stay, unless there is to be another number of them.
+fn records(settings: RecordsConfig, previous: Option<&Snapshot>) -> Arc<Records> {
+    let records = Records::new(settings.keep, settings.sample);
+    match previous {
+        Some(previous) if previous.records.is_like(&records) => Arc::clone(&previous.records),
+        _ => Arc::new(records),
+    }
 }
 
 fn table(config: &Config) -> ProviderTable {
@@ -107,9 +145,11 @@ struct Assembly<'a> {
     config: &'a Config,
     table: &'a Arc<ProviderTable>,
     env: Env,
+    previous: Option<&'a Snapshot>,
     groups: Vec<Group<Backend>>,
     aliases: Vec<(String, String)>,
     models: Vec<ModelEntry>,
+    policies: HashMap<Box<str>, ModelPolicy>,
 }
 
 impl Assembly<'_> {
@@ -119,7 +159,12 @@ impl Assembly<'_> {
             model.deployments.iter().map(|deployment| self.deployment(deployment)).collect();
         let owner = deployments.first().map(|deployment| deployment.target.provider.to_string());
         self.list(&model.name, owner.as_deref().unwrap_or_default(), model.deployments.first());
-        self.group(&model.name, self.policy(model), deployments);
+        let router = model.router(&self.config.router);
+        let policy = ModelPolicy { affinity: router.affinity, mid_stream: router.mid_stream };
+        if model.affinity.is_some() || model.mid_stream.is_some() {
+            self.policies.insert(model.name.as_str().into(), policy);
+        }
+        self.group(&model.name, &router, deployments);
         for alias in &model.aliases {
             self.aliases.push((alias.clone(), model.name.clone()));
         }
@@ -128,7 +173,7 @@ impl Assembly<'_> {
     /// Every model of every provider, by its full name and by the bare names that belong to one.
     fn everything(&mut self) {
         let table = Arc::clone(self.table);
-        let policy = self.policy(&ModelConfig::new(""));
+        let router = ModelConfig::new("").router(&self.config.router);
         for spec in table.iter().filter(|spec| spec.dialect != Dialect::Mock) {
             let prefixes = std::iter::once(&spec.name).chain(&spec.aliases);
             let full = prefixes.map(|prefix| (format!("{prefix}/*"), format!("{prefix}/*")));
@@ -138,7 +183,7 @@ impl Assembly<'_> {
                 let mut deployment = DeploymentConfig::new(model);
                 deployment.id = format!("{name}/1");
                 let deployment = self.deployment(&deployment);
-                self.group(&name, policy, vec![deployment]);
+                self.group(&name, &router, vec![deployment]);
             }
             if is_configured(spec, &self.env) {
                 self.list_all(spec);
@@ -167,9 +212,34 @@ impl Assembly<'_> {
         self.models.extend(spec.models.iter().map(entry));
     }
 
-    fn group(&mut self, name: &str, policy: RetryPolicy, deployments: Vec<Deployment<Backend>>) {
-        // No setting asks for cooldowns yet.
-        self.groups.push(Group::new(name, policy, deployments).with_cooldown(CooldownPolicy::OFF));
+    fn group(&mut self, name: &str, router: &RouterConfig, deployments: Vec<Deployment<Backend>>) {
+        let group = Group::new(name, routing::retries(router), deployments)
+            .with_strategy(routing::strategy(router))
+            .with_cooldown(routing::cooldown(router))
+            .with_fallbacks(routing::fallbacks(router));
+        self.groups.push(match self.group_before(name) {
+            Some(before) => group.with_prefixes(Arc::clone(&before.prefixes)),
+            None => group,
+        });
+    }
+
+    /// The group that has had this name so far.
+    fn group_before(&self, name: &str) -> Option<&Group<Backend>> {
+        self.previous?.router.groups().find(|group| *group.name == *name).map(|group| &**group)
+    }
+
+    /// Goes on with what was learned of a deployment. One with other settings begins anew, but stays drained: that
+    /// is somebody's decision, and not about its settings.
+    fn carry_over(&self, deployment: Deployment<Backend>) -> Deployment<Backend> {
+        let Some(router) = self.previous.map(|previous| &previous.router) else { return deployment };
+        let before = router.deployment(&deployment.id).and_then(|(group, index)| group.get(index));
+        let drained =
+            |before: &Arc<Deployment<Backend>>| before.stats.standing(Instant::now()) == Standing::Drained;
+        if before.is_some_and(drained) {
+            deployment.stats.drain(true);
+        }
+        let kept = router.stats_of(&deployment.id, deployment.fingerprint);
+        deployment.with_stats(kept)
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
@@ -185,8 +255,9 @@ impl Assembly<'_> {
             .labelled(deployment.model.as_str())
             .weighing(deployment.weight);
         built.timeout = deployment.timeout;
+        built.facts = routing::facts(deployment);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
-        built
+        self.carry_over(built)
     }
 
     /// Where a deployment's calls go: its own settings, then those of its `[[providers]]` row.
@@ -208,17 +279,6 @@ impl Assembly<'_> {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect(),
-        }
-    }
-
-    fn policy(&self, model: &ModelConfig) -> RetryPolicy {
-        let router = model.router(&self.config.router);
-        RetryPolicy {
-            retries: router.retries,
-            backoff: Backoff { base: router.backoff.base, max: router.backoff.max },
-            timeout: router.timeout,
-            first_token_timeout: router.first_token_timeout,
-            ..RetryPolicy::default()
         }
     }
 }

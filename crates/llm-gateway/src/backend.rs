@@ -72,6 +72,26 @@ impl Backend {
         }
     }
 
+    /// Whether the model is one that requests name in place of a `*`.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.calls, Calls::Wildcard(_))
+    }
+
+    /// A model to ask when none is named: what takes the place of the `*` to make one that the provider is known
+    /// to have.
+    pub(crate) fn sample(&self) -> Option<String> {
+        let Calls::Wildcard(wildcard) = &self.calls else { return None };
+        let (head, tail) = wildcard.options.model.split_once('*')?;
+        let (spec, _) = llm_providers::name::resolve(&wildcard.table, &wildcard.options.model).ok()?;
+        let prefix = head.split_once('/').map_or("", |(prefix, _)| prefix);
+        let full = spec.models.iter().map(|model| match prefix {
+            "" => model.clone(),
+            prefix => format!("{prefix}/{model}"),
+        });
+        let mut stars = full.filter_map(|name| Some(name.strip_prefix(head)?.strip_suffix(tail)?.to_owned()));
+        stars.next()
+    }
+
     /// A number that changes with every setting.
     pub(crate) fn fingerprint(&self) -> u64 {
         match &self.calls {

@@ -14,10 +14,13 @@ use futures_util::StreamExt;
 use llm_providers::codec::{ReplyCx, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
-use llm_router::InFlight;
-use llm_types::{ApiError, ErrorKind, Result};
+use llm_router::{InFlight, Lease};
+use llm_types::{ApiError, ErrorKind, Result, Usage};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
+use crate::backend::Backend;
+use crate::dispatch;
+use crate::record::Decision;
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
 use crate::tasks::Tasks;
@@ -72,8 +75,46 @@ pub(crate) struct Exchange {
     front: &'static dyn ServerCodec,
     tasks: Tasks,
     request_id: Arc<str>,
-    in_flight: Option<InFlight>,
+    place: Option<Place>,
     target: Arc<Target>,
+    decision: Option<Arc<Decision>>,
+}
+
+/// A request's place at its deployment, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// Nobody counts.
+    None,
+    /// Counts as running.
+    Counted {
+        /// The count.
+        _in_flight: InFlight,
+    },
+    /// Counts as running, and teaches the deployment's counters.
+    Leased(Lease<Backend>),
+}
+
+impl From<Option<Lease<Backend>>> for Place {
+    fn from(lease: Option<Lease<Backend>>) -> Self {
+        lease.map_or(Self::None, Self::Leased)
+    }
+}
+
+impl Place {
+    /// The answer is complete.
+    pub(crate) fn finish(self, usage: Option<&Usage>) {
+        if let Self::Leased(lease) = self {
+            let used = dispatch::used(usage, &lease);
+            lease.finish(&used, std::time::Instant::now());
+        }
+    }
+
+    /// The answer broke off.
+    fn fail(self, error: &ApiError) {
+        if let Self::Leased(lease) = self {
+            lease.fail(error, std::time::Instant::now());
+        }
+    }
 }
 
 impl std::fmt::Debug for Exchange {
@@ -99,16 +140,19 @@ pub(crate) struct Parts {
     pub(crate) stop: Stop,
     /// For the log.
     pub(crate) request_id: Arc<str>,
-    /// Counts the call as running at its deployment.
-    pub(crate) in_flight: Option<InFlight>,
+    /// Its place at the deployment.
+    pub(crate) place: Place,
     /// Who answers.
     pub(crate) target: Arc<Target>,
+    /// Why it was asked, where that is kept.
+    pub(crate) decision: Option<Arc<Decision>>,
 }
 
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, in_flight, target } = parts;
+        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, place, target, decision } =
+            parts;
         Self {
             upstream: Some(upstream),
             relay,
@@ -122,8 +166,9 @@ impl Exchange {
             front,
             tasks,
             request_id,
-            in_flight,
+            place: Some(place),
             target,
+            decision,
         }
     }
 
@@ -204,10 +249,15 @@ impl Exchange {
         } else {
             self.let_go();
         }
+        if let Some(place) = self.place.take() {
+            place.finish(self.relay.usage());
+        }
+        if let Some(decision) = self.decision.take() {
+            decision.end(self.relay.usage(), None);
+        }
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(self.relay.usage().cloned());
         }
-        self.in_flight = None;
         Ok(())
     }
 
@@ -223,7 +273,12 @@ impl Exchange {
     fn fail(&mut self, error: &ApiError) {
         self.note_usage();
         self.ticket = None;
-        self.in_flight = None;
+        if let Some(place) = self.place.take() {
+            place.fail(error);
+        }
+        if let Some(decision) = self.decision.take() {
+            decision.end(self.relay.usage(), Some(error));
+        }
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
         let parting = self.relay.parting();
         if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
@@ -261,6 +316,10 @@ impl Drop for Exchange {
         }
         if self.upstream.is_some() {
             self.note_usage();
+            if let Some(decision) = self.decision.take() {
+                let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
+                decision.end(self.relay.usage(), Some(&gone));
+            }
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");
         }
     }

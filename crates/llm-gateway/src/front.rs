@@ -10,6 +10,8 @@ use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect;
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
 
+use crate::admin;
+
 /// One inference route.
 #[derive(Debug)]
 pub(crate) struct Front {
@@ -91,7 +93,7 @@ fn before<'n>(verb: &str, name: &'n str) -> Option<&'n str> {
 }
 
 /// A stretch of a path without its percent signs.
-fn decoded(text: &str) -> Cow<'_, str> {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }
 
@@ -138,6 +140,8 @@ pub(crate) enum Route<'p> {
     Live,
     /// Whether it takes requests.
     Ready,
+    /// What operators ask for.
+    Admin,
 }
 
 /// A request that nothing serves, and in whose shape that is told.
@@ -155,6 +159,10 @@ pub(crate) struct Refused {
 /// # Errors
 /// 404 for a path that nothing serves, 405 for another method than the one it is served by.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Refused> {
+    if admin::owns(path) {
+        // Its own table knows what is there.
+        return Ok(Route::Admin);
+    }
     let found = FRONTS.iter().find_map(|front| Some((front, front.at(path)?)));
     let front = found.as_ref().map(|(front, _)| *front);
     if front.is_none()
@@ -178,12 +186,20 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         let error = ApiError::new(ErrorKind::NotFound, message).with_code("not_found");
         return Err(Refused { error, front: None, allow: None });
     };
-    if *method != allow && !(*method == Method::HEAD && allow == Method::GET) {
-        let message = format!("{path} is served by {allow}, not {method}");
-        let error = ApiError::new(ErrorKind::MethodNotAllowed, message);
-        return Err(Refused { error, front, allow: Some(allow) });
+    if !serves(&allow, method) {
+        return Err(Refused { error: not_by(method, path, &allow), front, allow: Some(allow) });
     }
     Ok(route)
+}
+
+/// Whether what is served by one method is also served by another.
+pub(crate) fn serves(own: &Method, method: &Method) -> bool {
+    method == own || (*method == Method::HEAD && *own == Method::GET)
+}
+
+/// The error for another method than the one a path is served by.
+pub(crate) fn not_by(method: &Method, path: &str, own: &Method) -> ApiError {
+    ApiError::new(ErrorKind::MethodNotAllowed, format!("{path} is served by {own}, not {method}"))
 }
 
 /// Headers by which the clients of a dialect are known, where one path serves several.
@@ -242,6 +258,9 @@ mod tests {
         assert_eq!(named("/v1beta/models/openai%2Fgpt-4o"), (Dialect::Gemini, "openai/gpt-4o".to_owned()));
         assert!(matches!(get("/v1beta/models"), Ok(Route::Models(Dialect::Gemini))));
         assert!(matches!(get("/health/live"), Ok(Route::Live)));
+        assert!(matches!(get("/health"), Ok(Route::Admin)));
+        assert!(matches!(post("/admin/v1/anything"), Ok(Route::Admin)));
+        assert_eq!(get("/admin/v2").unwrap_err().error.kind, ErrorKind::NotFound);
         let refused = get("/v1/chat/completions").unwrap_err();
         assert_eq!(refused.error.kind, ErrorKind::MethodNotAllowed);
         assert_eq!((refused.allow, refused.front.is_some()), (Some(Method::POST), true));

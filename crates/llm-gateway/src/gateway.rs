@@ -13,19 +13,22 @@ use llm_providers::codec::ServerCodec;
 use llm_providers::dialect::{self, openai_chat};
 use llm_providers::transport::Transport;
 use llm_types::{ApiError, ErrorKind, Result};
+use tokio::sync::watch;
 
 use crate::auth::authenticate;
 use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route, shape};
+use crate::health::Checks;
 use crate::intake::BodyMemory;
 use crate::kept::Lookup;
+use crate::reload::{ConfigFile, Loaded, ReloadError, Reloaded, Reloads};
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::ticket::{FreeLedger, Ledger};
-use crate::{models, pipeline, respond};
+use crate::{admin, models, pipeline, reload, respond};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ pub struct Gateway {
     in_flight: Arc<AtomicUsize>,
     draining: AtomicBool,
     stop: Stop,
+    reloads: Reloads,
+    checks: Checks,
+    /// Tells of each snapshot that is put in place.
+    replaced: watch::Sender<()>,
 }
 
 /// Counts a request as running until its answer is sent.
@@ -63,7 +70,32 @@ impl Gateway {
             in_flight: Arc::default(),
             draining: AtomicBool::new(false),
             stop: Stop::default(),
+            reloads: Reloads::default(),
+            checks: Checks::default(),
+            replaced: watch::Sender::new(()),
         }
+    }
+
+    /// Says where the configuration came from: [`crate::serve`] then watches that file, and
+    /// [`Gateway::reload`] reads it again.
+    #[must_use]
+    pub fn from_file(mut self, file: ConfigFile, loaded: Loaded) -> Self {
+        self.reloads = Reloads::of(file, loaded);
+        self
+    }
+
+    /// Reads the configuration file again and puts it in place. `cause` is for the log, which also tells what
+    /// came of it.
+    ///
+    /// # Errors
+    /// Why the old configuration stays in place.
+    pub async fn reload(self: &Arc<Self>, cause: &str) -> Result<Reloaded, ReloadError> {
+        reload::reload(self, cause).await
+    }
+
+    /// Starts a task that goes on until the gateway drains.
+    pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.background(task);
     }
 
     /// Keeps the books elsewhere.
@@ -76,16 +108,36 @@ impl Gateway {
     /// Puts another configuration in place. Running requests keep theirs.
     pub fn replace(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+        self.replaced.send_replace(());
     }
 
     /// From now on `/health/ready` says no, and no request to a model is taken.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.tasks.stop();
     }
 
     /// Ends the requests that still run: with an error, or an error event where the answer has begun.
     pub fn end_running(&self) {
         self.stop.tell();
+    }
+
+    /// What is in place at this moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Wakes when another snapshot is put in place.
+    pub(crate) fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    pub(crate) fn reloads(&self) -> &Reloads {
+        &self.reloads
+    }
+
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     pub(crate) fn stop(&self) -> &Stop {
@@ -153,10 +205,11 @@ impl Gateway {
                 if let Some(codec) = refused.front.and_then(|row| row.codec().ok()) {
                     front = codec;
                 }
-                authenticated(&request).map_err(Failed::from).and(Err(Failed::refused(refused)))
+                authenticated(&request).map_err(Failed::from).and(Err(refused.into()))
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
+            Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request)).await,
             Ok(Route::Models(path)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
                 authenticated(&request).map(|_| models::list(&snapshot, front)).map_err(Failed::from)
@@ -211,6 +264,11 @@ impl Gateway {
     fn ready(&self) -> Response<ClientBody> {
         if self.draining.load(Ordering::Acquire) {
             return respond::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#);
+        }
+        if self.reloads.state().is_some_and(|state| state.refused.is_some()) {
+            // It serves what it served before. Why is not for everybody: no key is asked for here.
+            let body = r#"{"status":"ok","config":"the newest one was refused: see the log or GET /admin/v1/config"}"#;
+            return respond::json(StatusCode::OK, body);
         }
         respond::json(StatusCode::OK, r#"{"status":"ok"}"#)
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::auth::{authenticate, without_key};
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
-use crate::exchange::{Exchange, Parts, read_preamble};
+use crate::exchange::{Exchange, Parts, Place, read_preamble};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::Owner;
@@ -131,7 +131,8 @@ impl Lookup {
                     front: self.codec,
                     tasks: self.gateway.tasks().clone(),
                     request_id: Arc::clone(&self.request_id),
-                    in_flight: Some(in_flight),
+                    place: Place::Counted { _in_flight: in_flight },
+                    decision: None,
                     target: Arc::clone(target),
                     stop: self.gateway.stop().clone(),
                 },
@@ -158,6 +159,7 @@ impl Lookup {
         let served = Served {
             model: target.model(),
             labels,
+            fallback: None,
             attempts: 1,
             changes: &Changes::default(),
             overhead: self.started.elapsed().saturating_sub(upstream),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod answer;
 pub mod assemble;
 mod auth;
@@ -11,6 +12,7 @@ mod exchange;
 mod front;
 mod gateway;
 mod guard;
+mod health;
 mod intake;
 mod kept;
 mod models;
@@ -18,7 +20,10 @@ mod owner;
 mod patience;
 mod pipeline;
 mod principal;
+mod query;
+mod record;
 mod relay;
+mod reload;
 mod respond;
 mod serve;
 mod snapshot;
@@ -31,6 +36,7 @@ pub use body::ClientBody;
 pub use gateway::Gateway;
 pub use guard::Guard;
 pub use principal::Principal;
+pub use reload::{ConfigFile, Deployments, Loaded, ReloadError, Reloaded};
 pub use serve::{ServeOptions, serve};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;

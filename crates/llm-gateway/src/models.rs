@@ -41,7 +41,7 @@ pub(crate) fn list(snapshot: &Snapshot, front: &dyn ServerCodec) -> http::Respon
         return respond::json(StatusCode::OK, body);
     }
     let data = snapshot.models.iter().map(Model::new).collect();
-    json(&List { object: "list", data })
+    respond::value(StatusCode::OK, &List { object: "list", data })
 }
 
 /// `GET /v1/models/{id}`, in the shape of a front.
@@ -59,12 +59,12 @@ pub(crate) fn get(
         return Ok(respond::json(StatusCode::OK, body));
     }
     if let Some(entry) = snapshot.models.iter().find(|entry| entry.id == id) {
-        return Ok(json(&Model::new(entry)));
+        return Ok(respond::value(StatusCode::OK, &Model::new(entry)));
     }
     match snapshot.router.find(id).and_then(|found| found.group.deployments.first()) {
         Some(deployment) => {
             let owned_by = deployment.target.provider.to_string();
-            Ok(json(&Model::new(&ModelEntry { id: id.to_owned(), owned_by })))
+            Ok(respond::value(StatusCode::OK, &Model::new(&ModelEntry { id: id.to_owned(), owned_by })))
         }
         None => Err(unknown(snapshot, id)),
     }
@@ -109,13 +109,6 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     near.dedup_by_key(|(_, name)| *name);
     near.into_iter().map(|(_, name)| name).take(OFFERS).collect()
-}
-
-fn json(value: &impl Serialize) -> http::Response<ClientBody> {
-    match serde_json::to_vec(value) {
-        Ok(body) => respond::json(StatusCode::OK, body),
-        Err(_) => respond::json(StatusCode::INTERNAL_SERVER_ERROR, "{}"),
-    }
 }
 
 #[cfg(test)]

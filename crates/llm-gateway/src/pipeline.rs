@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::auth::{authenticate, without_key};
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
-use crate::dispatch::{Answer, AnswerBody, Dispatch};
+use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
@@ -74,7 +74,8 @@ where
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
-    let (head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -89,14 +90,15 @@ where
         principal,
         model: model.as_str().into(),
         request_id: Arc::clone(&request_id),
-        head,
         peek,
-        call: None,
+        asking: head.into(),
         group,
         star,
+        started,
         deadline,
         limit,
         left_out,
+        fallbacks,
     };
 
     // guard in
@@ -180,11 +182,11 @@ fn limit(
     if thinkers.is_empty() {
         return Ok((head, limit, left_out));
     }
-    if limit.owner.is_none() {
-        let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
-        limit.owner = thinkers.iter().rev().filter_map(|word| keepers.find(word)).find(leads_to).cloned();
-    }
-    let by = |word: &str| match &limit.owner {
+    let known = thinkers.iter().rev().filter_map(|word| keepers.find(word));
+    let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
+    let thinker = limit.owner.clone().or_else(|| known.into_iter().find(leads_to).cloned());
+    limit.thinker = thinker.map(|thinker| (thinker, front.dialect));
+    let by = |word: &str| match limit.thinker.as_ref().map(|(thinker, _)| thinker) {
         Some(owner) => keepers.find(word).is_some_and(|thinker| thinker.is_with(owner)),
         // Whoever speaks another dialect reads none of it, and says so.
         None => !group.deployments.iter().any(native),
@@ -200,13 +202,14 @@ fn respond_with(
     (codec, form): (&dyn ServerCodec, ReplyForm),
     started: Instant,
 ) -> Response<ClientBody> {
-    let Answer { body, labels, attempts, changes, upstream } = answer;
+    let Answer { body, labels, fallback, attempts, changes, upstream } = answer;
     let mut response = match body {
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
         AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
     };
     let overhead = started.elapsed().saturating_sub(upstream);
-    let served = Served { model, labels: &labels, attempts, changes: &changes, overhead };
+    let fallback = fallback.as_deref();
+    let served = Served { model, labels: &labels, fallback, attempts, changes: &changes, overhead };
     served.write(response.headers_mut());
     response
 }

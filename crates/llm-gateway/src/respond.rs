@@ -8,6 +8,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use llm_providers::codec::{ReplyForm, ServerCodec};
 use llm_types::{ApiError, Changes};
+use serde::Serialize;
 
 use crate::body::ClientBody;
 use crate::front::Refused;
@@ -17,6 +18,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const FALLBACK: HeaderName = HeaderName::from_static("x-gateway-fallback");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
 const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
@@ -64,15 +66,17 @@ impl From<ApiError> for Failed {
     }
 }
 
+impl From<Refused> for Failed {
+    /// A request that nothing serves.
+    fn from(Refused { error, front: _, allow }: Refused) -> Self {
+        Self { allow, ..error.into() }
+    }
+}
+
 impl Failed {
     /// The failure of the last of `attempts`, which was at the deployment with these labels.
     pub(crate) fn at(error: ApiError, model: &str, labels: Labels, attempts: usize) -> Self {
         Self { told: Some(Box::new(Told { model: name(model), labels, attempts })), ..error.into() }
-    }
-
-    /// A request that nothing serves.
-    pub(crate) fn refused(Refused { error, front: _, allow }: Refused) -> Self {
-        Self { allow, ..error.into() }
     }
 
     /// Adds the headers that tell who failed, or what would be served.
@@ -93,6 +97,8 @@ impl Failed {
 pub(crate) struct Served<'a> {
     pub(crate) model: &'a str,
     pub(crate) labels: &'a Labels,
+    /// The model that answered, where it is not the one that was asked for.
+    pub(crate) fallback: Option<&'a str>,
     pub(crate) attempts: usize,
     pub(crate) changes: &'a Changes,
     pub(crate) overhead: Duration,
@@ -103,6 +109,9 @@ impl Served<'_> {
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         write_model(headers, self.model);
         self.labels.write(headers);
+        if let Some(fallback) = self.fallback {
+            headers.insert(FALLBACK, name(fallback));
+        }
         headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
         let overhead = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX);
         headers.insert(OVERHEAD, HeaderValue::from(overhead));
@@ -130,6 +139,14 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Clien
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// A whole JSON answer from a value.
+pub(crate) fn value(status: StatusCode, value: &impl Serialize) -> Response<ClientBody> {
+    match serde_json::to_vec(value) {
+        Ok(body) => json(status, body),
+        Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, "{}"),
+    }
 }
 
 /// The head of a streamed answer.

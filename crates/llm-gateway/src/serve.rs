@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
 use crate::patience::{Bounds, Busy, Patience};
+use crate::{health, reload};
 
 /// How long an answer that is cut may take to say so, and background work to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -47,6 +48,8 @@ pub async fn serve(
     options: &ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    reload::watch(&gateway);
+    health::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());

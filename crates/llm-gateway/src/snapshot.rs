@@ -2,15 +2,18 @@
 //!
 //! A request takes one snapshot and keeps it to its end; a reload puts another in its place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_router::Router;
+use llm_config::{Affinity, HealthCheck, MidStream};
+use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::guard::Guard;
 use crate::owner::Owners;
+use crate::record::Records;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -33,8 +36,25 @@ pub struct Snapshot {
     pub(crate) strict: bool,
     /// Origins that browsers may call from; `*`: any.
     pub(crate) cors: Vec<String>,
+    /// Whether models are configured; if not, every provider is there, most of them without a key.
+    pub(crate) chosen: bool,
+    /// How deployments are looked after while nobody calls them.
+    pub(crate) health_check: Option<HealthCheck>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
+    /// What a model wants beyond what the router knows.
+    pub(crate) policy: ModelPolicy,
+    /// The same for models that want something else.
+    pub(crate) policies: HashMap<Box<str>, ModelPolicy>,
+    /// Why requests went where they went.
+    pub(crate) records: Arc<Records>,
+}
+
+/// What a model wants beyond what the router knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelPolicy {
+    pub(crate) affinity: Affinity,
+    pub(crate) mid_stream: MidStream,
 }
 
 /// A model as `/v1/models` lists it.
@@ -45,10 +65,23 @@ pub(crate) struct ModelEntry {
 }
 
 impl Snapshot {
+    /// What the model of this group wants.
+    pub(crate) fn policy(&self, group: &str) -> ModelPolicy {
+        if self.policies.is_empty() {
+            return self.policy;
+        }
+        self.policies.get(group).copied().unwrap_or(self.policy)
+    }
+
     /// How many models are on offer.
     #[must_use]
     pub fn model_count(&self) -> usize {
         self.models.len()
+    }
+
+    /// Every deployment, in config order.
+    pub(crate) fn deployments(&self) -> impl Iterator<Item = &Arc<Deployment<Backend>>> {
+        self.router.groups().flat_map(|group| group.deployments.iter())
     }
 
     /// Installs what looks at content, after those already there.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::stop::Stop;
+
 /// Background tasks. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
@@ -17,6 +19,7 @@ pub struct Tasks {
 struct Shared {
     running: AtomicUsize,
     idle: Notify,
+    stop: Stop,
 }
 
 impl Tasks {
@@ -28,6 +31,20 @@ impl Tasks {
             let _guard = guard;
             task.await;
         });
+    }
+
+    /// Starts a task that goes on until [`Tasks::stop`].
+    pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.stop.clone();
+        self.spawn(async move {
+            // An end before the task's own says that it is over.
+            let _ = stop.unless_told(task).await;
+        });
+    }
+
+    /// Ends the background tasks.
+    pub fn stop(&self) {
+        self.shared.stop.tell();
     }
 
     /// Waits until every task has ended, at most `bound`. Returns how many are still running.
@@ -69,5 +86,16 @@ mod tests {
         tasks.spawn(std::future::pending());
         assert_eq!(tasks.drain(Duration::from_secs(1)).await, 2);
         assert_eq!(tasks.drain(Duration::from_secs(5)).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn background_tasks_end_when_they_are_told() {
+        let tasks = Tasks::default();
+        tasks.background(std::future::pending());
+        assert_eq!(tasks.drain(Duration::from_secs(1)).await, 1);
+        tasks.stop();
+        assert_eq!(tasks.drain(Duration::from_secs(1)).await, 0);
+        tasks.background(std::future::pending());
+        assert_eq!(tasks.drain(Duration::from_secs(1)).await, 0, "also one that is late");
     }
 }

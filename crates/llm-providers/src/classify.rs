@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, ErrorKind};
 
+use crate::rate_limit;
+
 /// The most of an error body that is kept.
 const BODY_LIMIT: usize = 64 * 1024;
 /// The most of a provider's message that is repeated.
@@ -247,28 +249,7 @@ pub(crate) fn wait(seconds: f64) -> Option<Duration> {
 fn wait_in_words(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once("try again in ")?;
     let word = rest.split_whitespace().next()?.trim_end_matches('.');
-    if word.is_empty() {
-        return None;
-    }
-    let mut rest = word;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let scale = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * scale;
-        rest = tail;
-    }
-    wait(seconds)
+    rate_limit::units(word)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -11,9 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
-    ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, Result,
-    Segments, Usage, VectorEncoding,
+    ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, RateLimits,
+    Result, Segments, Usage, VectorEncoding,
 };
+
+use crate::gist::Gist;
+use crate::rate_limit;
 
 /// What a client asks for beside its body: what its route and its headers say.
 #[derive(Debug, Clone)]
@@ -149,6 +152,11 @@ pub trait ClientCodec: Debug + Send + Sync {
 
     /// Classifies an answer that is not 2xx.
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError;
+
+    /// What the headers of an answer say of the provider's rate limits; `None`: nothing.
+    fn rate_limits(&self, headers: &HeaderMap) -> Option<RateLimits> {
+        rate_limit::usual(headers)
+    }
 
     /// Reads a streamed answer.
     fn decoder(&self, op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder>;
@@ -304,6 +312,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when a member that routing needs is missing or wrong.
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek>;
+
+    /// What the request is like, for choosing who is to answer it.
+    fn gist<'h>(&self, _head: &'h Head, _asked: &Asked) -> Gist<'h> {
+        Gist::default()
+    }
 
     /// Reads the whole request into the neutral form.
     ///

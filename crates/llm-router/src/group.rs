@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
+
+use llm_types::ApiError;
 
 use crate::affinity::PrefixMap;
-use crate::cooldown::{CooldownPolicy, CooldownStore};
+use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::deployment::Deployment;
 use crate::facts::Capabilities;
 use crate::fallback::Fallbacks;
@@ -13,6 +16,7 @@ use crate::needs::Needs;
 use crate::picker::{Picker, Strategy};
 use crate::policy::RetryPolicy;
 use crate::pool::Seat;
+use crate::stats::News;
 
 /// A model name and whoever can answer to it. Immutable: a reload builds a new one.
 pub struct Group<T> {
@@ -26,6 +30,8 @@ pub struct Group<T> {
     pub cooldown: CooldownPolicy,
     /// Who is asked first.
     pub picker: Box<dyn Picker>,
+    /// Its name: `custom` for a picker of the caller's own.
+    pub strategy: &'static str,
     /// Where to go when nobody here answers.
     pub fallbacks: Fallbacks,
     /// Where the beginnings of prompts were answered, to be kept over a reload.
@@ -59,6 +65,7 @@ impl<T> Group<T> {
             policy,
             cooldown: CooldownPolicy::default(),
             picker: Strategy::default().picker(deployments.len()),
+            strategy: Strategy::default().name(),
             fallbacks: Fallbacks::default(),
             prefixes: Arc::default(),
             store: None,
@@ -73,7 +80,7 @@ impl<T> Group<T> {
     #[must_use]
     pub fn with_strategy(self, strategy: Strategy) -> Self {
         let picker = strategy.picker(self.deployments.len());
-        self.with_picker(picker)
+        Self { strategy: strategy.name(), ..self.with_picker(picker) }
     }
 
     /// Chooses who is asked first in a way of one's own.
@@ -83,6 +90,7 @@ impl<T> Group<T> {
             self.seats.iter().for_each(|seat| seat.stats.start_learning());
         }
         self.picker = picker;
+        self.strategy = "custom";
         self
     }
 
@@ -113,10 +121,42 @@ impl<T> Group<T> {
         self.deployments.get(index)
     }
 
+    /// Takes note of an active health check of the deployment at this position, and tells other gateways what it
+    /// changed: an answer ends a cooldown, a failure counts as a request's would.
+    pub fn checked(&self, index: usize, result: Result<(), &ApiError>, now: Instant) {
+        let deployment = self.get(index);
+        self.tell(
+            index,
+            deployment.and_then(|deployment| deployment.stats.note_check(result, &self.cooldown, now)),
+        );
+    }
+
+    /// Tells other gateways what has changed about a deployment.
+    pub(crate) fn tell(&self, index: usize, news: Option<News>) {
+        let (Some(News { left, trips }), Some(store), Some(deployment)) =
+            (news, &self.store, self.get(index))
+        else {
+            return;
+        };
+        let (group, id) = (&*self.name, &*deployment.id);
+        store.tell(&Cooldown { group, id, fingerprint: deployment.fingerprint, left, trips });
+    }
+
     /// The deployments as a strategy sees them.
     #[must_use]
     pub fn seats(&self) -> &[Seat] {
         &self.seats
+    }
+
+    /// Whether it matters to anybody here what a request needs: there are several, or a bound.
+    #[must_use]
+    pub fn is_choosy(&self) -> bool {
+        let Least { capabilities, context_window, max_output } = self.least;
+        self.deployments.len() > 1
+            || capabilities != Capabilities::ALL
+            || context_window != u64::MAX
+            || max_output != u64::MAX
+            || self.seats.iter().any(|seat| seat.bounded)
     }
 
     /// Who has what a request needs, whatever their health.

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use llm_types::ApiError;
 
-use crate::cooldown::Cooldown;
 use crate::deployment::Deployment;
 use crate::group::Group;
 use crate::pool::Seat;
@@ -106,13 +105,7 @@ impl<T> Lease<T> {
     }
 
     fn tell(&self, news: Option<News>) {
-        let (Some(News { left, trips }), Some(store), Some(deployment)) =
-            (news, &self.group.store, self.deployment())
-        else {
-            return;
-        };
-        let (group, id) = (&*self.group.name, &*deployment.id);
-        store.tell(&Cooldown { group, id, fingerprint: deployment.fingerprint, left, trips });
+        self.group.tell(self.index, news);
     }
 }
 

@@ -60,6 +60,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it is about the deployment's health, not about what the request asks for.
+    pub(crate) fn is_health(&self) -> bool {
+        self.passes() || matches!(self, Self::Drained)
+    }
+
     /// Whether it may be otherwise in a while.
     #[must_use]
     pub fn passes(&self) -> bool {

@@ -135,6 +135,15 @@ impl<T> Router<T> {
         self.aliases.iter().filter_map(|(alias, group)| Some((&**alias, self.groups.get(*group)?)))
     }
 
+    /// The first deployment with this id, its group, and its position there.
+    #[must_use]
+    pub fn deployment(&self, id: &str) -> Option<(&Arc<Group<T>>, usize)> {
+        self.groups.iter().find_map(|group| {
+            let position = group.deployments.iter().position(|deployment| &*deployment.id == id)?;
+            Some((group, position))
+        })
+    }
+
     /// The counters of the deployment with this id and these settings, to be kept over a reload.
     #[must_use]
     pub fn stats_of(&self, id: &str, fingerprint: u64) -> Option<Arc<Stats>> {
@@ -373,5 +382,8 @@ mod tests {
         assert_eq!(keep("a/1", 7), 0, "its settings changed");
         assert_eq!(keep("a/2", 0), 0);
         assert_eq!(keep("a/9", 0), 0);
+        let (group, position) = old.deployment("a/2").unwrap();
+        assert_eq!((&*group.name, position), ("a", 1));
+        assert!(old.deployment("a").is_none());
     }
 }

@@ -49,6 +49,12 @@ impl Member {
 }
 
 impl Head {
+    /// A body without members.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { body: Bytes::from_static(b"{}"), members: Vec::new() }
+    }
+
     /// Reads where the members of a JSON object are.
     ///
     /// # Errors

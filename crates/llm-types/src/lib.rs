@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod call;
+mod capability;
 mod change;
 mod dialect;
 mod edit;
@@ -9,8 +10,11 @@ mod error;
 mod event;
 mod extra;
 mod head;
+mod money;
 mod op;
 mod output;
+mod price;
+mod rate_limit;
 mod raw;
 mod reply;
 mod reply_builder;
@@ -26,6 +30,7 @@ mod wire;
 pub mod chat;
 
 pub use call::Call;
+pub use capability::Capabilities;
 pub use change::{Action, Change, Changes};
 pub use dialect::Dialect;
 pub use edit::{Edits, Segments};
@@ -34,8 +39,11 @@ pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
 pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
 pub use head::{Head, Member};
+pub use money::{MoneyError, PicoUsd};
 pub use op::Op;
 pub use output::{Output, TokenCount};
+pub use price::PriceSpec;
+pub use rate_limit::{RateLimit, RateLimits};
 pub use raw::{Kind, Raw, WireText, by_kind};
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
@@ -45,7 +53,7 @@ pub use spec::{
     glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
-pub use usage::Usage;
+pub use usage::{Units, Usage};
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;

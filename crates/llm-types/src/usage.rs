@@ -33,8 +33,30 @@ pub struct Usage {
     pub accepted_prediction: u64,
     /// Part of `output`: predicted tokens that were wrong, and are billed.
     pub rejected_prediction: u64,
+    /// What is not counted in tokens.
+    pub units: Units,
     /// Whether the counts are estimated because the provider reported none.
     pub estimated: bool,
+}
+
+/// What providers count in other units than tokens. Content is counted here only where it is not counted in
+/// tokens as well, or where the provider sells it by the piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Pictures made.
+    pub images: u64,
+    /// Pictures in the request.
+    pub input_images: u64,
+    /// Pixels of the pictures made.
+    pub pixels: u64,
+    /// Sound in the request, in milliseconds.
+    pub input_audio_ms: u64,
+    /// Sound made, in milliseconds.
+    pub output_audio_ms: u64,
+    /// Characters of the request's text.
+    pub characters: u64,
+    /// Pages read.
+    pub pages: u64,
 }
 
 impl Usage {

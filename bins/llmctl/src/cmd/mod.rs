@@ -3,6 +3,9 @@
 mod chat;
 mod completions;
 mod config;
+mod deployments;
+mod explain;
+mod health;
 mod man;
 mod models;
 
@@ -15,6 +18,9 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
+        Command::Health(args) => wait(health::run(&args, out)),
+        Command::Deployments(command) => wait(deployments::run(&command, out)),
+        Command::Explain(args) => wait(explain::run(&args, out)),
         Command::Config(command) => config::run(command, out),
         Command::Man => man::run(out),
         Command::Completions { shell } => completions::run(shell, out),

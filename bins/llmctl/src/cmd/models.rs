@@ -1,21 +1,17 @@
 //! `llmctl models`: what can be called from here, or through a gateway.
 
-use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use llm_providers::classify::{Said, upstream_error};
+use http::Method;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::is_configured;
-use llm_providers::transport::{ReqwestTransport, Transport, collect};
-use llm_types::{ApiError, ErrorKind, Segments};
+use llm_providers::transport::{ReqwestTransport, Transport};
+use llm_types::ApiError;
 use serde::{Deserialize, Serialize};
 
 use crate::args::ModelsArgs;
+use crate::ask::ask;
 use crate::exit::{Exit, Failure};
 use crate::input::gateway::Gateway;
 use crate::output::Output;
-
-/// The longest list that is read from a gateway, in bytes.
-const LIST_LIMIT: usize = 16 << 20;
 
 /// One row of the list.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -73,51 +69,21 @@ struct ModelRow {
     owned_by: String,
 }
 
-#[derive(Deserialize)]
-struct ErrorList {
-    error: ErrorRow,
-}
-
-#[derive(Deserialize)]
-struct ErrorRow {
-    #[serde(default)]
-    message: String,
-    code: Option<String>,
-}
-
 /// What a gateway serves to this key.
 async fn of_gateway(gateway: &Gateway, transport: &dyn Transport) -> Result<Vec<Listed>, ApiError> {
-    let mut request = http::Request::get(format!("{}/models", gateway.api_base));
-    if let Some(key) = &gateway.key {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
-    }
-    let request = request
-        .body(Segments::from(Bytes::new()).into())
-        .map_err(|error| ApiError::bad_request("the key or the address cannot be sent").with_source(error))?;
-    let (head, body) = transport.send(request).await?.into_parts();
-    let body = collect(body, LIST_LIMIT).await?;
-    if !head.status.is_success() {
-        let said = serde_json::from_slice::<ErrorList>(&body).map(|list| list.error);
-        let (message, code) =
-            said.map(|said| (said.message, said.code.unwrap_or_default())).unwrap_or_default();
-        let said = Said { message: &message, code: &code, ..Said::default() };
-        return Err(upstream_error(head.status, &head.headers, &said, &body));
-    }
-    let list: ModelList = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::new(
-            ErrorKind::UpstreamFormat,
-            "the answer is no list of models: is this the gateway's address?",
-        )
-        .with_source(error)
-    })?;
+    let url = format!("{}/models", gateway.api_base());
+    let list: ModelList = ask(gateway, transport, Method::GET, &url).await?;
     Ok(list.data.into_iter().map(|row| Listed { model: row.id, provider: row.owned_by }).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use bytes::Bytes;
     use futures_util::stream;
+    use http::header::AUTHORIZATION;
     use llm_providers::transport::{ByteStream, RequestBody};
+    use llm_types::ErrorKind;
 
     use super::*;
     use crate::exit::Failure;
@@ -146,14 +112,14 @@ mod tests {
         }
     }
 
-    async fn ask(key: Option<&str>, text: &'static str) -> Result<Vec<Listed>, ApiError> {
+    async fn listed(key: Option<&str>, text: &'static str) -> Result<Vec<Listed>, ApiError> {
         let gateway = Gateway::new("http://127.0.0.1:4000/", key.map(str::to_owned), &|_| None).unwrap();
         of_gateway(&gateway, &Scripted(text)).await
     }
 
     #[tokio::test]
     async fn a_gateways_models_are_listed() {
-        let list = ask(
+        let list = listed(
             Some("sk-good"),
             r#"{"object":"list","data":[{"id":"smart","owned_by":"openai"},{"id":"b"}]}"#,
         );
@@ -163,10 +129,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateways_refusals_are_told_apart() {
-        let refused = ask(None, "").await.unwrap_err();
+        let refused = listed(None, "").await.unwrap_err();
         assert_eq!(refused.message, "wrong key");
         assert_eq!(Failure::from(refused).exit(), Exit::Auth);
-        let strange = ask(Some("sk-good"), "<html>").await.unwrap_err();
+        let strange = listed(Some("sk-good"), "<html>").await.unwrap_err();
         assert_eq!(strange.kind, ErrorKind::UpstreamFormat);
     }
 

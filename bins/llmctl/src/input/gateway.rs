@@ -8,8 +8,8 @@ const KEY_ENV: [&str; 2] = ["GATEWAY_API_KEY", "GATEWAY_MASTER_KEY"];
 /// Where a gateway is, and what opens it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    /// Its OpenAI-compatible API, without a slash at the end.
-    pub(crate) api_base: String,
+    /// Its address, without a slash at the end.
+    pub(crate) root: String,
     /// `None`: a gateway that asks for none.
     pub(crate) key: Option<Secret>,
 }
@@ -30,10 +30,20 @@ impl Gateway {
             anyhow::bail!("`{url}` is not the address of a gateway, write for example http://127.0.0.1:4000");
         }
         let bare = url.trim_end_matches('/');
-        let bare = bare.strip_suffix("/v1").unwrap_or(bare);
+        let bare = bare.strip_suffix("/v1").unwrap_or(bare).trim_end_matches('/');
         let key = key.or_else(|| KEY_ENV.iter().find_map(|name| env(name)));
         let key = key.filter(|key| !key.is_empty()).map(Secret::new);
-        Ok(Self { api_base: format!("{bare}/v1"), key })
+        Ok(Self { root: bare.to_owned(), key })
+    }
+
+    /// Its OpenAI-compatible API.
+    pub(crate) fn api_base(&self) -> String {
+        format!("{}/v1", self.root)
+    }
+
+    /// Its admin API.
+    pub(crate) fn admin_base(&self) -> String {
+        format!("{}/admin/v1", self.root)
     }
 }
 
@@ -49,7 +59,7 @@ mod tests {
         };
         let check = |url: &str, key: Option<&str>, base: &str, expect: &str| {
             let gateway = Gateway::new(url, key.map(str::to_owned), &env).unwrap();
-            assert_eq!(gateway.api_base, base);
+            assert_eq!(gateway.api_base(), base);
             assert_eq!(gateway.key.unwrap().expose(), expect);
         };
         check("http://127.0.0.1:4000", None, "http://127.0.0.1:4000/v1", "master");

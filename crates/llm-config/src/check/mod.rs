@@ -6,6 +6,7 @@
 mod model;
 mod pem;
 mod provider;
+mod router;
 mod server;
 
 use llm_types::{ProviderSpec, glob_matches};
@@ -56,6 +57,7 @@ struct Check<'a> {
 pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Known<'_>) -> Vec<Finding> {
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
+    check.router();
     check.providers();
     check.models();
     check.findings

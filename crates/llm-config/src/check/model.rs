@@ -8,7 +8,7 @@ use super::Check;
 use crate::diag::Code;
 use crate::later::nearest;
 use crate::place::Path;
-use crate::{Deployment, Model, Provider};
+use crate::{Deployment, Model, Price, Provider};
 
 /// Who answers for a deployment: a row of this file, one of the table, or the one laid over the other.
 #[derive(Clone, Copy)]
@@ -112,28 +112,19 @@ impl<'a> Check<'a> {
             Some("\"openai/*\" stands for every name with that beginning, \"*\" for every name".to_owned());
     }
 
-    fn overrides(&mut self, path: &Path, model: &Model) {
-        let router = model.router(&self.config.router);
-        if let Some(timeout) = model.timeout {
-            self.not_zero(&path.key("timeout"), timeout);
-            if timeout > self.config.server.request_timeout {
-                let message = "longer than server.request_timeout, which ends the request first";
-                self.no_effect(&path.key("timeout"), message);
-            }
-        }
-        if let Some(timeout) = model.first_token_timeout {
-            self.not_zero(&path.key("first_token_timeout"), timeout);
-        }
-        if model.backoff.is_some() {
-            self.backoff(&path.key("backoff"), router.backoff);
-        }
-    }
-
     fn deployment(&mut self, path: &Path, model: &Model, deployment: &Deployment) {
         self.not_empty_secret(&path.key("api_key"), deployment.api_key.as_ref());
         self.headers(&path.key("headers"), deployment.headers.iter());
         if let Some(timeout) = deployment.timeout {
             self.not_zero(&path.key("timeout"), timeout);
+        }
+        if let Some(Price { input, output }) = deployment.price {
+            for (key, price) in [("input", input), ("output", output)] {
+                if !(0.0..=1_000_000.0).contains(&price) {
+                    let path = path.key("price").key(key);
+                    self.error(Code::BadValue, &path, "must be from 0 to 1000000 USD per million tokens");
+                }
+            }
         }
         if let Some(address) = &deployment.api_base {
             self.address(&path.key("api_base"), address);

@@ -1,7 +1,6 @@
-//! Checks of `[server]`, `[auth]`, `[router]` and `[upstream]`.
+//! Checks of `[server]`, `[auth]` and `[upstream]`.
 
 use super::Check;
-use crate::Backoff;
 use crate::diag::Code;
 use crate::place::Path;
 
@@ -37,7 +36,6 @@ impl Check<'_> {
         }
         self.origins();
         self.pem_files();
-        self.router();
         let upstream = root.key("upstream");
         self.not_zero(&upstream.key("connect_timeout"), config.upstream.connect_timeout);
     }
@@ -59,37 +57,6 @@ impl Check<'_> {
                     "write scheme and host without a path, such as \"https://app.example.com\"".to_owned(),
                 );
             }
-        }
-    }
-
-    fn router(&mut self) {
-        let config = self.config;
-        let (router, path) = (&config.router, Path::default().key("router"));
-        self.not_zero(&path.key("timeout"), router.timeout);
-        self.not_zero(&path.key("first_token_timeout"), router.first_token_timeout);
-        self.backoff(&path.key("backoff"), router.backoff);
-        // Of defaults nobody has to be told.
-        let is_written = |path: &Path| self.places.is_written(path);
-        let (timeout, first) =
-            (is_written(&path.key("timeout")), is_written(&path.key("first_token_timeout")));
-        if timeout && router.timeout > config.server.request_timeout {
-            self.no_effect(
-                &path.key("timeout"),
-                "longer than server.request_timeout, which ends the request first",
-            );
-        }
-        if first && router.first_token_timeout > router.timeout {
-            self.no_effect(
-                &path.key("first_token_timeout"),
-                "longer than router.timeout, which ends the attempt first",
-            );
-        }
-    }
-
-    pub(super) fn backoff(&mut self, path: &Path, backoff: Backoff) {
-        self.not_zero(&path.key("base"), backoff.base);
-        if backoff.base > backoff.max {
-            self.error(Code::BadValue, path, "`base` must not be longer than `max`");
         }
     }
 

@@ -5,6 +5,7 @@
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
 mod auth;
+mod health;
 mod model;
 mod provider;
 mod router;
@@ -16,9 +17,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
-pub use model::{BackoffOverride, Deployment, Model};
+pub use health::HealthCheck;
+pub use model::{BackoffOverride, Deployment, Model, Price};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
-pub use router::{Backoff, Router, Strategy};
+pub use router::{
+    Affinity, Backoff, Cooldown, CooldownRule, MidStream, Records, RetriesByError, Router, Strategy,
+};
 pub use server::{Cors, Server, Tls};
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
 pub use upstream::Upstream;

@@ -7,11 +7,11 @@ use llm_types::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backoff, Router, Strategy};
+use super::{Affinity, Backoff, Cooldown, MidStream, RetriesByError, Router, Strategy};
 use crate::value::{duration, secret};
 
 /// One name that clients may send as `model`, and the deployments that answer for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// What clients send. `openai/*` stands for every name with that beginning, `*` for every name.
@@ -22,10 +22,17 @@ pub struct Model {
     /// Instead of `router.strategy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// Instead of `router.max_latency`.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<duration::Text>")]
+    pub max_latency: Option<Duration>,
     /// Instead of `router.retries`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 20))]
     pub retries: Option<u32>,
+    /// Instead of `router.retries_by_error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries_by_error: Option<RetriesByError>,
     /// Instead of `router.backoff`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<BackoffOverride>,
@@ -37,6 +44,31 @@ pub struct Model {
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<duration::Text>")]
     pub first_token_timeout: Option<Duration>,
+    /// Instead of `router.hedge_after`.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<duration::Text>")]
+    pub hedge_after: Option<Duration>,
+    /// Instead of `router.cooldown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Cooldown>,
+    /// Models to ask when none of these deployments answers, before `router.fallbacks`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+    /// Instead of `router.context_window_fallbacks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window_fallbacks: Option<Vec<String>>,
+    /// Instead of `router.content_policy_fallbacks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_policy_fallbacks: Option<Vec<String>>,
+    /// Instead of `router.fallback_on_bad_request`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_on_bad_request: Option<bool>,
+    /// Instead of `router.mid_stream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mid_stream: Option<MidStream>,
+    /// Instead of `router.affinity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
     /// What answers; at least one.
     #[serde(default)]
     pub deployments: Vec<Deployment>,
@@ -50,27 +82,60 @@ impl Model {
             name: name.into(),
             aliases: Vec::new(),
             strategy: None,
+            max_latency: None,
             retries: None,
+            retries_by_error: None,
             backoff: None,
             timeout: None,
             first_token_timeout: None,
+            hedge_after: None,
+            cooldown: None,
+            fallbacks: Vec::new(),
+            context_window_fallbacks: None,
+            content_policy_fallbacks: None,
+            fallback_on_bad_request: None,
+            mid_stream: None,
+            affinity: None,
             deployments: Vec::new(),
         }
     }
 
-    /// The router's settings for this model: its own where it has them, else `defaults`.
+    /// The router's settings for this model: its own where it has them, else `defaults`. Its `fallbacks` are
+    /// its own only: those of the router come after them.
     #[must_use]
     pub fn router(&self, defaults: &Router) -> Router {
         let backoff = self.backoff.unwrap_or_default();
+        let chain = |own: &Option<Vec<String>>, defaults: &[String]| {
+            let others = defaults.iter().filter(|name| **name != self.name).cloned();
+            own.clone().unwrap_or_else(|| others.collect())
+        };
         Router {
             strategy: self.strategy.unwrap_or(defaults.strategy),
+            max_latency: self.max_latency.or(defaults.max_latency),
             retries: self.retries.unwrap_or(defaults.retries),
+            retries_by_error: self.retries_by_error.unwrap_or(defaults.retries_by_error),
             backoff: Backoff {
                 base: backoff.base.unwrap_or(defaults.backoff.base),
                 max: backoff.max.unwrap_or(defaults.backoff.max),
             },
             timeout: self.timeout.unwrap_or(defaults.timeout),
             first_token_timeout: self.first_token_timeout.unwrap_or(defaults.first_token_timeout),
+            hedge_after: self.hedge_after.or(defaults.hedge_after),
+            cooldown: self.cooldown.unwrap_or(defaults.cooldown),
+            fallbacks: self.fallbacks.clone(),
+            context_window_fallbacks: chain(
+                &self.context_window_fallbacks,
+                &defaults.context_window_fallbacks,
+            ),
+            content_policy_fallbacks: chain(
+                &self.content_policy_fallbacks,
+                &defaults.content_policy_fallbacks,
+            ),
+            fallback_on_bad_request: self.fallback_on_bad_request.unwrap_or(defaults.fallback_on_bad_request),
+            mid_stream: self.mid_stream.unwrap_or(defaults.mid_stream),
+            affinity: self.affinity.unwrap_or(defaults.affinity),
+            records: defaults.records,
+            health_check: defaults.health_check,
         }
     }
 }
@@ -90,7 +155,7 @@ pub struct BackoffOverride {
 }
 
 /// One thing that answers for a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
     /// `provider/model`, or a well-known bare name such as `gpt-4o`. In a wildcard model `*` stands for
@@ -128,13 +193,58 @@ pub struct Deployment {
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<duration::Text>")]
     pub timeout: Option<Duration>,
-    /// Only for requests that carry one of these tags; none: for every request.
+    /// Words that requests can ask for with `x-gateway-tags`: such a request goes only to deployments that
+    /// carry all of its tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Its tier: a higher one is asked only when nobody of a lower one can be.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub order: u32,
+    /// Where it stands; requests can ask for it with `x-gateway-region`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The most requests in any minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub rpm: Option<u32>,
+    /// The most tokens in any minute, prompts and answers together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub tpm: Option<u32>,
+    /// The most requests at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_parallel: Option<u32>,
+    /// The most tokens of prompt and answer together. Default: the catalogue's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub context_window: Option<u64>,
+    /// The most tokens of an answer. Default: the catalogue's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_output: Option<u64>,
+    /// What it costs. Default: the catalogue's price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What tokens cost, in USD per million.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the answer.
+    pub output: f64,
 }
 
 impl Deployment {
@@ -153,6 +263,14 @@ impl Deployment {
             weight: one(),
             timeout: None,
             tags: Vec::new(),
+            order: 0,
+            region: None,
+            rpm: None,
+            tpm: None,
+            max_parallel: None,
+            context_window: None,
+            max_output: None,
+            price: None,
         }
     }
 }

@@ -52,7 +52,7 @@ impl<T> Attempts<T> {
         }
         let mut text = format!("no deployment of `{name}` can take this request");
         let mut separator = ": ";
-        let (mut full, mut too_long, mut against) = (false, false, 0);
+        let (mut full, mut too_long, mut unwell, mut against) = (false, false, false, 0);
         let mut wait = None;
         for (index, deployment) in self.group.deployments.iter().enumerate() {
             let Some(reason) = self.against(index) else {
@@ -67,6 +67,7 @@ impl<T> Attempts<T> {
             wait = wait.into_iter().chain(left).min();
             full |= matches!(reason, Reason::Minute(_) | Reason::Resting(_) | Reason::Parallel);
             too_long |= matches!(reason, Reason::ContextWindow { .. });
+            unwell |= reason.is_health();
             if against <= NAMED {
                 // Writing to a `String` cannot fail.
                 let _ = write!(text, "{separator}{deployment}: {reason}");
@@ -80,7 +81,9 @@ impl<T> Attempts<T> {
         let kind = match (full, too_long) {
             (true, _) => ErrorKind::RateLimit,
             (false, true) => ErrorKind::ContextWindow,
-            (false, false) => ErrorKind::Unavailable,
+            (false, false) if unwell || against == 0 => ErrorKind::Unavailable,
+            // It asks for what nobody has.
+            (false, false) => ErrorKind::BadRequest,
         };
         let mut error = ApiError::new(kind, text);
         error.retry_after = wait;

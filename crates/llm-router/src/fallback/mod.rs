@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use llm_types::{ApiError, ErrorKind};
 use rand::rngs::SmallRng;
 
 use crate::attempts::{Attempts, Step};
+use crate::deployment::Deployment;
 use crate::group::Group;
 use crate::lease::Lease;
 use crate::needs::Needs;
@@ -53,7 +55,8 @@ impl Fallbacks {
         if special.is_empty() { &self.general } else { special }
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.general.iter().chain(&self.context_window).chain(&self.content_policy)
     }
 }
@@ -68,8 +71,10 @@ pub struct Fallback {
     pub overrides: bool,
 }
 
+/// What a caller has against a deployment of a group that was found with this `*`, if anything.
+type Objection<T> = dyn Fn(&Deployment<T>, Option<&str>) -> Option<&'static str> + Send + Sync;
+
 /// The attempts of one request over its group and whatever that falls back to.
-#[derive(Debug)]
 pub struct Plan<'r, T> {
     router: &'r Router<T>,
     deadline: Instant,
@@ -84,6 +89,7 @@ pub struct Plan<'r, T> {
     needs: Option<Arc<Needs>>,
     most: Option<u32>,
     rng: Option<SmallRng>,
+    objection: Option<Box<Objection<T>>>,
     past: Vec<(Arc<Group<T>>, Record)>,
     /// What the groups that nobody could be asked of said.
     refusals: Vec<ApiError>,
@@ -126,6 +132,7 @@ impl<'r, T> Plan<'r, T> {
             needs: None,
             most: None,
             rng: None,
+            objection: None,
             past: Vec::new(),
             refusals: Vec::new(),
         }
@@ -137,6 +144,18 @@ impl<'r, T> Plan<'r, T> {
     pub fn needing(mut self, needs: Arc<Needs>) -> Self {
         self.attempts = self.attempts.needing(Arc::clone(&needs));
         self.needs = Some(needs);
+        self
+    }
+
+    /// Takes deployments out of every group that is asked: `why` says for each, and for what the `*` of its
+    /// group's name stands for, what stands against it. Before the first step.
+    #[must_use]
+    pub fn passing_over(
+        mut self,
+        why: impl Fn(&Deployment<T>, Option<&str>) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
+        self.objection = Some(Box::new(why));
+        self.object();
         self
     }
 
@@ -222,6 +241,15 @@ impl<'r, T> Plan<'r, T> {
         past.chain([(self.attempts.group(), self.attempts.record())])
     }
 
+    /// What was done, group by group. What is under way is given up.
+    #[must_use]
+    pub fn into_records(self) -> Vec<(Arc<Group<T>>, Record)> {
+        let mut records = self.past;
+        let group = Arc::clone(self.attempts.group());
+        records.push((group, self.attempts.into_record()));
+        records
+    }
+
     /// How many attempts there were.
     #[must_use]
     pub fn attempt_count(&self) -> usize {
@@ -251,6 +279,13 @@ impl<'r, T> Plan<'r, T> {
         error.message = format!("{attempts} attempts at {groups} models failed: {text}");
         error.provider = None;
         error
+    }
+
+    fn object(&mut self) {
+        if let Some(why) = &self.objection {
+            let star = self.current.star.as_deref();
+            self.attempts.pass_over(|deployment| why(deployment, star));
+        }
     }
 
     fn prepared(mut self) -> Self {
@@ -302,7 +337,8 @@ impl<'r, T> Plan<'r, T> {
         match self.attempts.failure_kind() {
             K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
             K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
-                self.attempts.group().fallbacks.on_bad_request
+                // Nobody was asked: another model may have what it asks for.
+                record.attempts.is_empty() || self.attempts.group().fallbacks.on_bad_request
             }
             _ => true,
         }
@@ -387,6 +423,19 @@ impl<'r, T> Plan<'r, T> {
         let group = Arc::clone(before.group());
         self.past.push((group, before.into_record()));
         self.seen.push(std::mem::replace(&mut self.current, target));
+        self.object();
         true
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Plan<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempts, current, queue, past, .. } = self;
+        f.debug_struct("Plan")
+            .field("attempts", attempts)
+            .field("current", current)
+            .field("queue", queue)
+            .field("past", past)
+            .finish_non_exhaustive()
     }
 }

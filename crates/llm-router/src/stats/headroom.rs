@@ -6,40 +6,29 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub use llm_types::{RateLimit, RateLimits};
+
 use super::clock::Clock;
 
 /// The longest that a reset is believed.
 const RESET_LIMIT: Duration = Duration::from_secs(600);
 
-/// One rate limit as a provider reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateLimit {
-    /// The most in its period.
-    pub limit: Option<u64>,
-    /// What is left of it.
-    pub left: Option<u64>,
-    /// The time until it is whole again.
-    pub reset: Option<Duration>,
+/// How long there is nothing left to ask for.
+pub(crate) fn exhausted(limits: &RateLimits) -> Option<Duration> {
+    let until = |rate: &RateLimit| match (rate.left, rate.reset) {
+        (Some(0), Some(reset)) if !reset.is_zero() => Some(reset.min(RESET_LIMIT)),
+        _ => None,
+    };
+    until(&limits.requests).max(until(&limits.tokens))
 }
 
-/// What a provider's headers say of its rate limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateLimits {
-    /// In requests.
-    pub requests: RateLimit,
-    /// In tokens.
-    pub tokens: RateLimit,
-}
-
-impl RateLimits {
-    /// How long there is nothing left to ask for.
-    pub(crate) fn exhausted(&self) -> Option<Duration> {
-        let until = |rate: &RateLimit| match (rate.left, rate.reset) {
-            (Some(0), Some(reset)) if !reset.is_zero() => Some(reset.min(RESET_LIMIT)),
-            _ => None,
-        };
-        until(&self.requests).max(until(&self.tokens))
-    }
+/// What is left of a provider's rate limits, each from 0 to 1; `None`: it said nothing, or its period is over.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RateLimitsLeft {
+    /// Of requests.
+    pub requests: Option<f64>,
+    /// Of tokens.
+    pub tokens: Option<f64>,
 }
 
 /// The newest word on both dimensions.
@@ -65,7 +54,12 @@ impl Headroom {
 
     /// The smaller share that is left, 0 to 1; 1 when nothing is known.
     pub(crate) fn share(&self, clock: Clock, now: Instant) -> f64 {
-        self.requests.share(clock, now).min(self.tokens.share(clock, now))
+        let RateLimitsLeft { requests, tokens } = self.left(clock, now);
+        requests.unwrap_or(1.0).min(tokens.unwrap_or(1.0))
+    }
+
+    pub(crate) fn left(&self, clock: Clock, now: Instant) -> RateLimitsLeft {
+        RateLimitsLeft { requests: self.requests.left(clock, now), tokens: self.tokens.left(clock, now) }
     }
 }
 
@@ -80,11 +74,11 @@ impl Share {
         self.until.store(now.checked_add(reset).map_or(0, |until| clock.tick(until)), Ordering::Relaxed);
     }
 
-    fn share(&self, clock: Clock, now: Instant) -> f64 {
+    fn left(&self, clock: Clock, now: Instant) -> Option<f64> {
         match self.left.load(Ordering::Relaxed) {
-            0 => 1.0,
-            _ if self.until.load(Ordering::Relaxed) <= clock.tick(now) => 1.0,
-            parts => f64::from(u32::try_from(parts - 1).unwrap_or(u32::MAX)) / 1e6,
+            0 => None,
+            _ if self.until.load(Ordering::Relaxed) <= clock.tick(now) => None,
+            parts => Some(f64::from(u32::try_from(parts - 1).unwrap_or(u32::MAX)) / 1e6),
         }
     }
 }
@@ -112,6 +106,8 @@ mod tests {
         check(0, 0.1);
         check(10, 0.5);
         check(30, 1.0);
+        let left = headroom.left(clock, now + Duration::from_secs(10));
+        assert_eq!(left, RateLimitsLeft { requests: Some(0.5), tokens: None });
     }
 
     #[test]
@@ -119,7 +115,7 @@ mod tests {
         let rate = |left, reset| RateLimit { left, limit: None, reset };
         let check = |requests, tokens, expect: Option<u64>| {
             let limits = RateLimits { requests, tokens };
-            assert_eq!(limits.exhausted(), expect.map(Duration::from_secs), "{limits:?}");
+            assert_eq!(exhausted(&limits), expect.map(Duration::from_secs), "{limits:?}");
         };
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         check(rate(Some(0), seconds(3)), rate(Some(0), seconds(7)), Some(7));

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use llm_types::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 
-pub use headroom::{RateLimit, RateLimits};
+pub use headroom::{RateLimit, RateLimits, RateLimitsLeft};
 pub use health::Standing;
 pub(crate) use health::{Blow, News, Pass};
 pub use latency::Latencies;
@@ -183,15 +183,24 @@ impl Stats {
     }
 
     /// Takes note of an active health check: an answer ends a cooldown, a failure counts as a request's would.
+    ///
+    /// [`crate::Group::checked`] also tells other gateways.
     pub fn checked(&self, result: Result<(), &ApiError>, policy: &CooldownPolicy, now: Instant) {
+        self.note_check(result, policy, now);
+    }
+
+    pub(crate) fn note_check(
+        &self,
+        result: Result<(), &ApiError>,
+        policy: &CooldownPolicy,
+        now: Instant,
+    ) -> Option<News> {
         let pass = Pass::LastResort;
         match result {
-            Ok(()) => {
-                self.health.success(pass, policy, self.clock, now);
-            }
+            Ok(()) => self.health.success(pass, policy, self.clock, now),
             Err(error) => {
                 let blow = Blow { pass, effect: Effect::of(error), retry_after: asked(error), alone: false };
-                self.health.failure(blow, policy, self.clock, now);
+                self.health.failure(blow, policy, self.clock, now)
             }
         }
     }
@@ -199,7 +208,7 @@ impl Stats {
     /// Takes note of what a provider's headers say of its rate limits.
     pub fn note_rate_limits(&self, limits: &RateLimits, now: Instant) {
         self.headroom.note(limits, self.clock, now);
-        if let Some(rest) = limits.exhausted() {
+        if let Some(rest) = headroom::exhausted(limits) {
             self.health.rest(rest, now);
         }
     }
@@ -229,6 +238,12 @@ impl Stats {
             share = share.min(left(load.requests, allowance.rpm)).min(left(load.tokens, allowance.tpm));
         }
         share.min(left(u64::from(self.in_flight()), allowance.max_parallel))
+    }
+
+    /// What the provider's headers last said is left of its rate limits.
+    #[must_use]
+    pub fn rate_limits_left(&self, now: Instant) -> RateLimitsLeft {
+        self.headroom.left(self.clock, now)
     }
 
     /// What was learned for requests of this shape; `None` until something was.

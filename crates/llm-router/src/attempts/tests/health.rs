@@ -374,6 +374,13 @@ fn others_are_told_and_listened_to() {
     assert_eq!(tried(group, now + 6 * SECOND, &[]), [0]);
     assert_eq!(*told.0.lock(), [("d0".to_owned(), 5 * SECOND, 1), ("d0".to_owned(), Duration::ZERO, 0)]);
 
+    told.0.lock().clear();
+    group.checked(1, Err(&failure(ErrorKind::BadRequest)), now);
+    assert!(told.0.lock().is_empty(), "says nothing of the deployment");
+    group.checked(1, Err(&failure(ErrorKind::Internal)), now);
+    group.checked(1, Ok(()), now + SECOND);
+    assert_eq!(*told.0.lock(), [("d1".to_owned(), 5 * SECOND, 1), ("d1".to_owned(), Duration::ZERO, 0)]);
+
     let news = Cooldown { group: "g", id: "d1", fingerprint: 1, left: 9 * SECOND, trips: 2 };
     let check = |router: &Router<()>, news, open| {
         router.learn(&news, now + 5 * SECOND);

@@ -21,11 +21,12 @@ mod tool;
 mod tests;
 
 use http::{HeaderMap, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Head, Op, Output, RateLimits, Result};
 
 use super::stream;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::quirk::demanded;
+use crate::rate_limit;
 
 pub(super) use reply::{citation, keep, opaque, stream_error};
 
@@ -59,6 +60,10 @@ impl ClientCodec for Client {
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
         reply::error(status, headers, body)
+    }
+
+    fn rate_limits(&self, headers: &HeaderMap) -> Option<RateLimits> {
+        rate_limit::named(headers, &rate_limit::ANTHROPIC)
     }
 
     fn decoder(&self, _op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {

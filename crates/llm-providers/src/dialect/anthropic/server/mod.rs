@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod fault;
 mod finish;
+mod gist;
 mod message;
 mod option;
 mod part;
@@ -25,6 +26,7 @@ use http::{HeaderName, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
 use crate::codec::{Asked, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
+use crate::gist::Gist;
 
 /// The server half of the `anthropic` dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +35,10 @@ pub struct Server;
 impl ServerCodec for Server {
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
         decode::peek(head, asked)
+    }
+
+    fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
+        gist::gist(head)
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

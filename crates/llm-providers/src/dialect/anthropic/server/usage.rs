@@ -67,6 +67,7 @@ pub(super) fn counts<'a>(usage: &Usage, beside: Beside<'a>) -> Counts<'a> {
         queries,
         accepted_prediction: _,
         rejected_prediction: _,
+        units: _,
         estimated: _,
     } = *usage;
     let Beside { tier, members } = beside;

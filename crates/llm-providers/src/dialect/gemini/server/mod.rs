@@ -10,6 +10,7 @@ mod decode;
 mod embed;
 mod encode;
 mod error;
+mod gist;
 mod ground;
 mod media;
 mod model;
@@ -24,6 +25,7 @@ use http::StatusCode;
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
 use crate::codec::{Asked, ModelCard, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
+use crate::gist::Gist;
 
 pub(super) use seal::has_seal;
 
@@ -34,6 +36,10 @@ pub struct Server;
 impl ServerCodec for Server {
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
         decode::peek(head, asked)
+    }
+
+    fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
+        gist::gist(head)
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -21,6 +21,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> UsageMetadata<'a> {
         queries: _,
         accepted_prediction: _,
         rejected_prediction: _,
+        units: _,
         estimated: _,
     } = *usage;
     let prompt = usage.prompt_tokens();

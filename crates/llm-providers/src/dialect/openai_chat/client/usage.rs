@@ -4,7 +4,7 @@
 //! with other names. A part that claims more than its whole is cut, so that the sum stays what the
 //! provider bills.
 
-use llm_types::Usage;
+use llm_types::{Units, Usage};
 
 use super::super::wire::{self, Count};
 
@@ -67,6 +67,7 @@ pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
         ]),
         accepted_prediction: answer_detail(|d| d.accepted_prediction_tokens),
         rejected_prediction: answer_detail(|d| d.rejected_prediction_tokens),
+        units: Units::default(),
         estimated: false,
     }
 }

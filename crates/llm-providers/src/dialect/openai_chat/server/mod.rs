@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod error;
+mod gist;
 mod message;
 mod option;
 mod part;
@@ -17,6 +18,7 @@ use http::StatusCode;
 use llm_types::{ApiError, Call, Head, Op, Output, RawValue, Result, Usage};
 
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::gist::Gist;
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +27,10 @@ pub struct Server;
 impl ServerCodec for Server {
     fn peek(&self, head: &Head, _asked: &Asked) -> Result<Peek> {
         decode::peek(head)
+    }
+
+    fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
+        gist::gist(head)
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -28,6 +28,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         queries,
         accepted_prediction,
         rejected_prediction,
+        units: _,
         estimated: _,
     } = *usage;
     let writes = usage.cache_write();

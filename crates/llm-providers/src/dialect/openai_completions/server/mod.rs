@@ -10,6 +10,7 @@ use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
 use super::super::openai_chat;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::gist::Gist;
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +20,10 @@ impl ServerCodec for Server {
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
         // What routing needs stands where chat completions have it.
         openai_chat::Server.peek(head, asked)
+    }
+
+    fn gist<'h>(&self, head: &'h Head, asked: &Asked) -> Gist<'h> {
+        Gist { prompt: head.get("prompt").unwrap_or_default(), ..openai_chat::Server.gist(head, asked) }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -8,6 +8,7 @@ mod bound;
 mod decode;
 mod encode;
 mod error;
+mod gist;
 mod id;
 mod item;
 mod json;
@@ -26,6 +27,7 @@ use http::{Method, StatusCode};
 use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::gist::Gist;
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +36,10 @@ pub struct Server;
 impl ServerCodec for Server {
     fn peek(&self, head: &Head, _asked: &Asked) -> Result<Peek> {
         decode::peek(head)
+    }
+
+    fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
+        gist::gist(head)
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

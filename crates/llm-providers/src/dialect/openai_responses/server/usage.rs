@@ -28,6 +28,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         queries: _,
         accepted_prediction: _,
         rejected_prediction: _,
+        units: _,
         estimated: _,
     } = *usage;
     wire::Usage {

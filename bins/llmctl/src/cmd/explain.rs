@@ -1,0 +1,232 @@
+//! `llmctl explain`: why a request went where it went.
+
+use http::Method;
+use llm_providers::transport::ReqwestTransport;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::health::gateway;
+use crate::args::ExplainArgs;
+use crate::ask::ask;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// A request, as far as it is put into words here.
+#[derive(Debug, Deserialize)]
+struct Request {
+    id: String,
+    time: String,
+    model: String,
+    operation: String,
+    stream: bool,
+    deployment: Option<String>,
+    attempts: usize,
+    outcome: String,
+    took_ms: f64,
+    upstream_ms: f64,
+    overhead_ms: f64,
+    #[serde(default)]
+    changes: String,
+    groups: Vec<Group>,
+    error: Option<Failed>,
+    end: Option<End>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Group {
+    model: String,
+    strategy: String,
+    attempts: Vec<Attempt>,
+    decisions: Vec<Decision>,
+    waits: Vec<Wait>,
+    ended: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Attempt {
+    deployment: String,
+    because: String,
+    at_ms: f64,
+    took_ms: Option<f64>,
+    #[serde(default)]
+    lost: bool,
+    error: Option<Failed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failed {
+    status: u16,
+    kind: String,
+    message: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Decision {
+    at_ms: f64,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Candidate {
+    deployment: String,
+    verdict: String,
+    reason: Option<String>,
+    score: Option<f64>,
+    expected_ms: Option<f64>,
+    expected_usd: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Wait {
+    at_ms: f64,
+    pause_ms: f64,
+    why: String,
+    deployment: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct End {
+    took_ms: f64,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    broke_off: Option<String>,
+    #[serde(default)]
+    continued_by: Vec<String>,
+}
+
+/// Explains one request.
+pub(crate) async fn run(args: &ExplainArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let gateway = gateway(&args.at)?;
+    let id = utf8_percent_encode(&args.id, NON_ALPHANUMERIC);
+    let url = format!("{}/requests/{id}", gateway.admin_base());
+    let told: Value = ask(&gateway, &ReqwestTransport::new()?, Method::GET, &url).await?;
+    if out.json {
+        out.json(&told)?;
+    } else {
+        explain(&serde_json::from_value(told)?, out)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
+    let Request { id, time, model, operation, stream, .. } = request;
+    let streamed = if *stream { ", streamed" } else { "" };
+    writeln!(out.out, "{id}  {time}  {operation} of `{model}`{streamed}")?;
+    let by = request.deployment.as_deref().map(|id| format!(" by {id}")).unwrap_or_default();
+    writeln!(
+        out.out,
+        "{}{by} after {} attempt{} in {}: {} at upstreams, {} here",
+        request.outcome,
+        request.attempts,
+        if request.attempts == 1 { "" } else { "s" },
+        ms(request.took_ms),
+        ms(request.upstream_ms),
+        ms(request.overhead_ms),
+    )?;
+    if !request.changes.is_empty() {
+        writeln!(out.out, "changes: {}", request.changes)?;
+    }
+    for group in &request.groups {
+        writeln!(out.out, "\nmodel `{}`, {}", group.model, group.strategy)?;
+        attempts(group, out)?;
+        for decision in &group.decisions {
+            writeln!(out.out, "\n  candidates at {}", ms(decision.at_ms))?;
+            out.table(
+                ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "USD", "WHY"],
+                decision.candidates.iter().map(row).collect(),
+            )?;
+        }
+        for Wait { at_ms, pause_ms, why, deployment } in &group.waits {
+            let whom = deployment.as_deref().unwrap_or("nobody");
+            writeln!(out.out, "  waited {} at {} before {whom}: {why}", ms(*pause_ms), ms(*at_ms))?;
+        }
+        if let Some(ended) = group.ended.as_deref().filter(|ended| *ended != "answered") {
+            writeln!(out.out, "  ended: {ended}")?;
+        }
+    }
+    if let Some(Failed { status, kind, message }) = &request.error {
+        writeln!(out.out, "\nthe client was told: {status} {kind}: {message}")?;
+    }
+    if let Some(End { took_ms, input_tokens, output_tokens, broke_off, continued_by }) = &request.end {
+        let tokens = |tokens: &Option<u64>| tokens.map_or("?".to_owned(), |tokens| tokens.to_string());
+        let (input, output) = (tokens(input_tokens), tokens(output_tokens));
+        writeln!(out.out, "\nended after {}: {input} tokens in, {output} out", ms(*took_ms))?;
+        for id in continued_by {
+            writeln!(out.out, "  continued by {id}")?;
+        }
+        if let Some(reason) = broke_off {
+            writeln!(out.out, "  broke off: {reason}")?;
+        }
+    }
+    Ok(())
+}
+
+fn attempts(group: &Group, out: &mut Output) -> Result<(), Failure> {
+    for (index, attempt) in group.attempts.iter().enumerate() {
+        let Attempt { deployment, because, at_ms, took_ms, lost, error } = attempt;
+        let took = took_ms.map_or_else(|| "is under way".to_owned(), ms);
+        let what = match error {
+            Some(Failed { status, kind, message }) => format!("{status} {kind}: {message}"),
+            None if *lost => "another one was faster".to_owned(),
+            None => "answered".to_owned(),
+        };
+        writeln!(out.out, "  {}. {deployment} at {} ({because}), {took}: {what}", index + 1, ms(*at_ms))?;
+    }
+    Ok(())
+}
+
+fn row(candidate: &Candidate) -> [String; 7] {
+    let Candidate { deployment, verdict, reason, score, expected_ms, expected_usd } = candidate;
+    [
+        " ".to_owned(),
+        deployment.clone(),
+        verdict.clone(),
+        score.map(|score| format!("{score:.4}")).unwrap_or_default(),
+        expected_ms.map(ms).unwrap_or_default(),
+        expected_usd.map(|usd| format!("{usd:.6}")).unwrap_or_default(),
+        reason.clone().unwrap_or_default(),
+    ]
+}
+
+fn ms(time: f64) -> String {
+    match time {
+        time if time < 10.0 => format!("{time:.2} ms"),
+        time if time < 10_000.0 => format!("{time:.0} ms"),
+        time => format!("{:.1} s", time / 1000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::testing::output;
+
+    #[test]
+    fn a_failure_is_told_with_its_attempts() {
+        let text = r#"{"id": "01", "time": "2026-11-21T10:00:00.000Z", "model": "smart", "operation": "chat",
+            "stream": true, "attempts": 1, "outcome": "failed", "took_ms": 31.5, "upstream_ms": 30.0,
+            "overhead_ms": 1.5, "error": {"status": 503, "kind": "unavailable", "message": "down"},
+            "groups": [{"model": "smart", "strategy": "weighted", "ended": "no further retry is allowed",
+                "attempts": [{"deployment": "smart/1", "because": "the strategy chose it", "at_ms": 0.1,
+                    "waited_ms": 0, "took_ms": 30, "error": {"status": 503, "kind": "unavailable", "message": "down"}}],
+                "decisions": [{"at_ms": 0.1, "chosen": "smart/1", "candidates": [
+                    {"deployment": "smart/1", "verdict": "chosen", "score": 0.5},
+                    {"deployment": "smart/2", "verdict": "passed over", "reason": "cools down for another 3.0 s"}]}],
+                "waits": [{"at_ms": 31, "pause_ms": 250, "why": "backoff", "deployment": "smart/1"}]}]}"#;
+        let (mut out, shown, _) = output(false);
+        explain(&serde_json::from_str(text).unwrap(), &mut out).unwrap();
+        let shown = shown.text();
+        for words in [
+            "chat of `smart`, streamed",
+            "failed after 1 attempt in 32 ms: 30 ms at upstreams, 1.50 ms here",
+            "1. smart/1 at 0.10 ms (the strategy chose it), 30 ms: 503 unavailable: down",
+            "cools down for another 3.0 s",
+            "waited 250 ms at 31 ms before smart/1: backoff",
+            "ended: no further retry is allowed",
+            "the client was told: 503 unavailable: down",
+        ] {
+            assert!(shown.contains(words), "no `{words}` in {shown}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod adjust;
+mod bound;
+mod catalogue;
+mod class;
+mod cost;
+mod entry;
+mod error;
+mod find;
+mod prices;
+mod rates;
+mod spec;
+mod text;
+
+pub mod import;
+#[cfg(feature = "tokenizers")]
+pub mod tokenizer;
+
+pub use adjust::Adjustment;
+pub use bound::{Services, Worst, upper_bound};
+pub use catalogue::Catalogue;
+pub use class::{Class, Classes};
+pub use cost::{Cost, Item, cost};
+pub use entry::{Capabilities, Date, Entry, Mode};
+pub use error::Error;
+pub use find::{Found, Rule};
+pub use prices::{Effective, Prices, ServiceTier};
+pub use rates::Rates;

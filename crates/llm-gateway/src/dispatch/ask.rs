@@ -1,0 +1,129 @@
+//! Asking one deployment, and a second one beside it when the first is slow to begin.
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use futures_util::future::select_all;
+use llm_router::{Plan, Step};
+use llm_types::{ApiError, Op, Result};
+use tokio::time::sleep_until;
+
+use super::ready::{Ready, Way};
+use super::{Answered, Dispatch, Journey};
+use crate::answer::Reply;
+use crate::backend::Backend;
+
+impl Dispatch {
+    /// Asks a deployment of the plan's group: its answer, or what to do next.
+    pub(super) async fn ask(
+        &self,
+        index: usize,
+        plan: &mut Plan<'_, Backend>,
+        journey: &mut Journey,
+    ) -> Result<Answered, Step> {
+        let started = Instant::now();
+        let result = match self.begin(index, plan, journey) {
+            Err(error) => Err(error),
+            Ok((ready, limits)) => match plan.attempts().hedge_at() {
+                None => self.send(ready, limits).await,
+                Some(hedge_at) => {
+                    let mut first = Box::pin(self.send(ready, limits));
+                    tokio::select! {
+                        biased;
+                        result = &mut first => result,
+                        () = sleep_until(hedge_at.into()) => {
+                            return self.race((index, first), plan, journey, started).await;
+                        }
+                    }
+                }
+            },
+        };
+        let now = Instant::now();
+        journey.upstream += now.saturating_duration_since(started);
+        match result {
+            Ok(reply) => self.answered(index, reply, plan, now),
+            Err(mut error) => {
+                journey.last = self.note_failure(plan, index, &mut error);
+                Err(plan.next(now, Some(&error)))
+            }
+        }
+    }
+
+    /// Asks a second deployment, and takes whoever begins first. The other call is dropped, which cancels it.
+    async fn race<'d, F>(
+        &'d self,
+        (index, first): (usize, Pin<Box<F>>),
+        plan: &mut Plan<'_, Backend>,
+        journey: &mut Journey,
+        started: Instant,
+    ) -> Result<Answered, Step>
+    where
+        F: Future<Output = Result<Reply>> + Send + 'd,
+    {
+        type Running<'f> = Pin<Box<dyn Future<Output = (usize, Result<Reply>)> + Send + 'f>>;
+        let mut running: Vec<Running<'d>> = vec![Box::pin(first.map(move |result| (index, result)))];
+        let second = plan.attempts().hedge(Instant::now());
+        if let Some(second) = second {
+            match self.begin(second, plan, journey) {
+                Ok((ready, limits)) => {
+                    running.push(Box::pin(self.send(ready, limits).map(move |result| (second, result))));
+                }
+                Err(mut error) => {
+                    self.note_failure(plan, second, &mut error);
+                    let _ = plan.failed(second, Instant::now(), &error);
+                }
+            }
+        }
+        loop {
+            let ((index, result), _, rest) = select_all(running).await;
+            let now = Instant::now();
+            match result {
+                Ok(reply) => {
+                    journey.upstream += now.saturating_duration_since(started);
+                    return self.answered(index, reply, plan, now);
+                }
+                Err(mut error) => {
+                    journey.last = self.note_failure(plan, index, &mut error);
+                    if let Some(step) = plan.failed(index, now, &error) {
+                        journey.upstream += now.saturating_duration_since(started);
+                        return Err(step);
+                    }
+                    running = rest;
+                }
+            }
+        }
+    }
+
+    /// Everything before the call goes out.
+    fn begin(
+        &self,
+        index: usize,
+        plan: &mut Plan<'_, Backend>,
+        journey: &mut Journey,
+    ) -> Result<(Ready, llm_router::Limits)> {
+        let Some(deployment) = plan.group().get(index).cloned() else {
+            return Err(ApiError::new(llm_types::ErrorKind::Internal, "no such deployment"));
+        };
+        let ready = self.ready(&deployment, plan.star(), &mut journey.asking)?;
+        if !(matches!(ready.way, Way::Here(_)) && self.asked.op == Op::CountTokens) {
+            journey.ticket.sent();
+        }
+        Ok((ready, plan.attempts().limits(&deployment, Instant::now())))
+    }
+
+    fn answered(
+        &self,
+        index: usize,
+        reply: Reply,
+        plan: &mut Plan<'_, Backend>,
+        now: Instant,
+    ) -> Result<Answered, Step> {
+        let lease = plan.attempts().answered_by(index, now);
+        if let (Some(lease), Some(limits)) = (&lease, &reply.rate_limits) {
+            lease.note_rate_limits(limits, now);
+        }
+        let labels = plan.group().get(index).map(|deployment| deployment.target.labels.clone());
+        labels.map(|labels| Answered { reply, lease, labels }).ok_or(Step::Fail)
+    }
+}

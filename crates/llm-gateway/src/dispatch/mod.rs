@@ -1,0 +1,277 @@
+//! One request on its way through the deployments of its group, and of those it falls back to.
+//!
+//! The router says whom to ask and when to give up ([`llm_router::Plan`]); here the asking is done. `ready`
+//! writes the call for one deployment, or splices the client's own bytes; `send` sends it and reads the answer or
+//! lets it through; `ask` does both, with a second deployment beside a slow one.
+
+mod ask;
+mod needs;
+mod own;
+mod ready;
+mod send;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use llm_providers::codec::{Asked, Peek, ServerCodec};
+use llm_router::{Group, Lease, Plan, Step, Used};
+use llm_types::{ApiError, Changes, Origin, Result, Usage};
+
+use crate::answer::{Reply, ReplyBody, paced};
+use crate::backend::Backend;
+use crate::exchange::{Exchange, Parts, Place};
+use crate::gateway::Gateway;
+use crate::owner::Limit;
+use crate::principal::Principal;
+use crate::record::Decision;
+use crate::relay::Relay;
+use crate::respond::{Failed, Labels};
+use crate::snapshot::Snapshot;
+use crate::ticket::Ticket;
+
+pub(crate) use own::Fallbacks;
+pub(crate) use ready::Asking;
+pub(crate) use send::is_stream;
+
+/// A request that is authenticated, read and admitted.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) asked: Asked,
+    pub(crate) codec: &'static dyn ServerCodec,
+    pub(crate) principal: Principal,
+    /// What the headers call the model.
+    pub(crate) model: Box<str>,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) peek: Peek,
+    pub(crate) asking: Asking,
+    pub(crate) group: Arc<Group<Backend>>,
+    /// What the `*` of a wildcard name stands for.
+    pub(crate) star: Option<Box<str>>,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    /// Who may serve it, where not everybody may.
+    pub(crate) limit: Limit,
+    /// What was left out of it before anybody was asked.
+    pub(crate) left_out: Changes,
+    /// Where it goes instead of its group's fallbacks.
+    pub(crate) fallbacks: Option<Fallbacks>,
+}
+
+/// An answer, and what its headers say.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) body: AnswerBody,
+    pub(crate) labels: Labels,
+    /// The model that answered, where it is not the one that was asked for.
+    pub(crate) fallback: Option<Arc<str>>,
+    pub(crate) attempts: usize,
+    pub(crate) changes: Changes,
+    /// How long the upstream was waited for.
+    pub(crate) upstream: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    Whole(Bytes),
+    Stream(Box<Exchange>),
+}
+
+/// What became of the request so far.
+#[derive(Debug)]
+struct Journey {
+    /// What is asked.
+    asking: Asking,
+    ticket: Ticket,
+    /// How long upstreams were waited for.
+    upstream: Duration,
+    /// Who failed last.
+    last: Option<Labels>,
+}
+
+/// Who answered, with what.
+struct Answered {
+    reply: Reply,
+    lease: Option<Lease<Backend>>,
+    labels: Labels,
+}
+
+impl Dispatch {
+    /// Asks deployments until one answers.
+    ///
+    /// # Errors
+    /// The last failure; its message names every attempt when there were several.
+    pub(crate) async fn run(mut self, ticket: Ticket) -> Result<Answer, Failed> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let asking = std::mem::take(&mut self.asking);
+        let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
+        let mut plan = self.plan(&snapshot, &mut journey.asking)?;
+        let mut entry = None;
+        let mut step = plan.next(Instant::now(), None);
+        loop {
+            match step {
+                Step::Wait(pause) => {
+                    tokio::time::sleep(pause).await;
+                    step = plan.next(Instant::now(), None);
+                }
+                Step::Fail => return Err(self.give_up(plan, journey)),
+                Step::Try(index) => {
+                    if plan.entry() != entry {
+                        entry = plan.entry();
+                        self.turn_to(entry, &mut journey.asking).await?;
+                    }
+                    step = match self.ask(index, &mut plan, &mut journey).await {
+                        Ok(answered) => return Ok(self.answer(answered, plan, journey)),
+                        Err(step) => step,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The way through the groups.
+    fn plan<'s>(&self, snapshot: &'s Snapshot, asking: &mut Asking) -> Result<Plan<'s, Backend>> {
+        let found = llm_router::Found { group: &self.group, star: self.star.as_deref() };
+        let mut plan = snapshot.router.plan(found, Instant::now(), self.deadline);
+        if let Some(needs) = self.needs(asking)? {
+            plan = plan.needing(needs);
+        }
+        if let Some(Fallbacks { names, .. }) = &self.fallbacks {
+            plan = plan.with_fallbacks(names.clone());
+        }
+        if self.limit.is_some() {
+            let limit = self.limit.clone();
+            plan = plan.passing_over(move |deployment, star| limit.against(deployment, star));
+        }
+        Ok(if snapshot.records.samples() { plan.sampled() } else { plan })
+    }
+
+    /// Nobody answered.
+    fn give_up(&self, plan: Plan<'_, Backend>, journey: Journey) -> Failed {
+        let (error, attempts) = (plan.failure(), plan.attempt_count());
+        if self.snapshot.records.is_kept() {
+            self.snapshot.records.put(self.decision(plan, &journey, Err(&error)));
+        }
+        match journey.last {
+            Some(labels) => Failed::at(error, &self.model, labels, attempts),
+            None => error.into(),
+        }
+    }
+
+    /// Hands an answer over to the client's side, with its account.
+    fn answer(&self, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
+        let Answered { reply, lease, labels } = answered;
+        let attempts = plan.attempt_count();
+        let fallback = (plan.depth() > 0).then(|| Arc::clone(&plan.group().name));
+        let upstream = journey.upstream;
+        let decision = self.snapshot.records.wants(&plan).then(|| {
+            let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
+            self.snapshot.records.keep(Arc::clone(&decision));
+            decision
+        });
+        let Reply { body, target, changes, .. } = reply;
+        let body = self.deliver(body, Place::from(lease), target, (journey.ticket, decision));
+        Answer { body, labels, fallback, attempts, changes, upstream }
+    }
+
+    fn decision(
+        &self,
+        plan: Plan<'_, Backend>,
+        journey: &Journey,
+        outcome: Result<&Changes, &ApiError>,
+    ) -> Decision {
+        Decision {
+            request_id: Arc::clone(&self.request_id),
+            model: self.peek.model.clone(),
+            op: self.asked.op,
+            front: self.asked.dialect,
+            stream: self.peek.stream,
+            started: self.started,
+            at: std::time::SystemTime::now(),
+            took: self.started.elapsed(),
+            upstream: journey.upstream,
+            groups: plan.into_records(),
+            error: outcome.err().cloned(),
+            changes: outcome.map(Changes::header).unwrap_or_default(),
+            end: std::sync::OnceLock::new(),
+        }
+    }
+
+    fn deliver(
+        &self,
+        body: ReplyBody,
+        place: Place,
+        target: Arc<llm_providers::target::Target>,
+        (ticket, decision): (Ticket, Option<Arc<Decision>>),
+    ) -> AnswerBody {
+        let (upstream, relay) = match body {
+            ReplyBody::Whole { body, usage } => {
+                place.finish(usage.as_ref());
+                if let Some(decision) = &decision {
+                    decision.end(usage.as_ref(), None);
+                }
+                ticket.settle(usage);
+                return AnswerBody::Whole(body);
+            }
+            ReplyBody::Stream { upstream, relay } => (upstream, relay),
+            ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
+        };
+        AnswerBody::Stream(Box::new(Exchange::new(
+            upstream,
+            Parts {
+                relay,
+                ticket,
+                deadline: self.deadline.into(),
+                front: self.codec,
+                tasks: self.gateway.tasks().clone(),
+                stop: self.gateway.stop().clone(),
+                request_id: Arc::clone(&self.request_id),
+                place,
+                target,
+                decision,
+            },
+        )))
+    }
+
+    /// Logs a failed attempt; the router books it.
+    fn note_failure(&self, plan: &Plan<'_, Backend>, index: usize, error: &mut ApiError) -> Option<Labels> {
+        let deployment = plan.group().get(index)?;
+        if let Ok(target) = deployment.target.target(plan.star()) {
+            target.conceal(error);
+        }
+        if error.origin == Origin::Upstream && error.provider.is_none() {
+            error.provider = Some(deployment.target.provider.to_string());
+        }
+        tracing::warn!(
+            request_id = &*self.request_id,
+            deployment = &*deployment.id,
+            kind = ?error.kind,
+            status = error.upstream_status.map(|status| status.as_u16()),
+            body = error.body.as_ref().map(|body| clip(body)),
+            %error,
+            "attempt failed"
+        );
+        Some(deployment.target.labels.clone())
+    }
+
+    /// Reads the request for whoever wants to look at it.
+    pub(crate) fn call(&mut self) -> Result<&mut llm_types::Call> {
+        self.asking.call(self.codec, &self.asked)
+    }
+}
+
+/// What a deployment's counters are told of an answer.
+pub(crate) fn used(usage: Option<&Usage>, lease: &Lease<Backend>) -> Used {
+    let Some(usage) = usage else { return Used::default() };
+    let (input_tokens, output_tokens) = (usage.prompt_tokens(), usage.completion_tokens());
+    let price = lease.deployment().and_then(|deployment| deployment.facts.price);
+    #[expect(clippy::cast_precision_loss, reason = "for comparing deployments, not for a bill")]
+    let usd = price.map(|price| price.of(input_tokens, output_tokens) as f32 / 1e12);
+    Used { input_tokens, output_tokens, usd }
+}
+
+fn clip(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.get(..body.len().min(2048)).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,155 @@
+//! What a request asks of whoever answers it, for the router.
+//!
+//! Most of it comes from headers and a shallow look at the body, and only as far as somebody goes by it: a
+//! group of one deployment without bounds takes whatever comes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+use llm_providers::estimate;
+use llm_router::{Group, Needs, Prefixes, hash};
+use llm_types::{ApiError, Capabilities, Op, Result};
+
+use super::Dispatch;
+use super::ready::Asking;
+use crate::backend::Backend;
+
+const TAGS: &str = "x-gateway-tags";
+const REGION: &str = "x-gateway-region";
+const SESSION: &str = "x-gateway-session";
+
+impl Dispatch {
+    /// What the request needs; `None`: anybody will do.
+    pub(super) fn needs(&self, asking: &mut Asking) -> Result<Option<Arc<Needs>>> {
+        let headers = &self.asked.headers;
+        let (tags, region) = (word(headers, TAGS)?, word(headers, REGION)?);
+        let group = &self.group;
+        let chosen =
+            group.is_choosy() || group.fallbacks.names().next().is_some() || self.fallbacks.is_some();
+        if !chosen && tags.is_none() && region.is_none() {
+            return Ok(None);
+        }
+        let tags = tags.into_iter().flat_map(|tags| tags.split(','));
+        let tags = tags.map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from);
+        let gist = self.codec.gist(&asking.head, &self.asked);
+        let affinity = self.snapshot.policy(&group.name).affinity;
+        let session = word(headers, SESSION)?.map(|session| hash(session.as_bytes()));
+        let session = session.or_else(|| gist.session.as_deref().map(hash));
+        let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let mut needs = Needs {
+            tags: tags.collect(),
+            region: region.map(Arc::from),
+            capabilities: if self.asked.op == Op::Chat { gist.capabilities } else { Capabilities::NONE },
+            input_tokens: roughly(asking.head.body().len()),
+            output_tokens: gist.max_output.unwrap_or_default(),
+            stream: self.peek.stream,
+            hour: hour(),
+            pin: None,
+            session: session.filter(|_| affinity.session),
+            prefixes: Prefixes::of(prompt),
+        };
+        if group.able(&needs).count() < group.deployments.len() {
+            self.measure(&mut needs, asking);
+            relax(group, &mut needs);
+        }
+        Ok(Some(Arc::new(needs)))
+    }
+
+    /// Counts the prompt instead of guessing it: pictures in base64 look longer than they are.
+    fn measure(&self, needs: &mut Needs, asking: &mut Asking) {
+        if self.asked.op != Op::Chat {
+            return;
+        }
+        // What cannot be read is refused later, with the reason.
+        let counted = asking.call(self.codec, &self.asked).and_then(|call| estimate::count(call));
+        if let Ok(count) = counted {
+            needs.input_tokens = count.input;
+        }
+    }
+}
+
+/// Leaves out what nobody in the group has, as far as the catalogue may be wrong about it: then the provider
+/// says it. Tags and regions are the client's own words and stay.
+fn relax(group: &Group<Backend>, needs: &mut Needs) {
+    if !group.able(needs).is_empty() {
+        return;
+    }
+    let wanted = (needs.capabilities, needs.output_tokens);
+    needs.capabilities = Capabilities::NONE;
+    if !group.able(needs).is_empty() {
+        return;
+    }
+    needs.capabilities = wanted.0;
+    needs.output_tokens = 0;
+    if !group.able(needs).is_empty() {
+        return;
+    }
+    needs.capabilities = Capabilities::NONE;
+    let elsewhere = group.fallbacks.names().next().is_some();
+    if group.able(needs).is_empty() && !elsewhere {
+        // The prompt fits nobody by our estimate, and there is no other model to ask.
+        needs.input_tokens = 0;
+    }
+}
+
+/// About so many tokens.
+fn roughly(bytes: usize) -> u64 {
+    u64::try_from(bytes / 4).unwrap_or(u64::MAX)
+}
+
+fn hour() -> u8 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
+}
+
+fn word<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        ApiError::bad_request(format!("the header {name} must be visible ASCII")).with_param(name)
+    })?;
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_router::{Deployment, Facts, Group, RetryPolicy};
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_is_left_out() {
+        let none: Arc<crate::snapshot::Snapshot> = Arc::new(
+            crate::assemble::snapshot(&llm_config::Config::from_models(["mock/echo"]), |_| None, None)
+                .unwrap(),
+        );
+        let backend = || none.router.groups().next().unwrap().deployments[0].target.clone();
+        let small = Facts {
+            context_window: Some(1000),
+            max_output: Some(100),
+            capabilities: Capabilities::NONE,
+            ..Facts::default()
+        };
+        let large =
+            Facts { context_window: Some(10_000), capabilities: Capabilities::TOOLS, ..Facts::default() };
+        let deployments = [
+            Deployment::new("small", 0, backend()).with_facts(small),
+            Deployment::new("large", 0, backend()).with_facts(large),
+        ];
+        let group = Group::new("m", RetryPolicy::default(), deployments);
+        let check = |capabilities, input_tokens, output_tokens, able: usize, after: (bool, u64, u64)| {
+            let mut needs = Needs { capabilities, input_tokens, output_tokens, ..Needs::default() };
+            relax(&group, &mut needs);
+            assert_eq!(group.able(&needs).count(), able, "{needs:?}");
+            let has = needs.capabilities != Capabilities::NONE;
+            assert_eq!((has, needs.input_tokens, needs.output_tokens), after);
+        };
+        let (none, tools, images) = (Capabilities::NONE, Capabilities::TOOLS, Capabilities::IMAGE_INPUT);
+        check(none, 10, 10, 2, (false, 10, 10));
+        check(tools, 10, 10, 1, (true, 10, 10));
+        check(images, 10, 10, 2, (false, 10, 10));
+        check(none, 5000, 10, 1, (false, 5000, 10));
+        check(tools, 9000, 5000, 1, (true, 9000, 0));
+        check(none, 50_000, 10, 2, (false, 0, 0));
+    }
+}

@@ -1,0 +1,194 @@
+//! A call, written for one deployment.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
+use llm_providers::target::Target;
+use llm_providers::transport::RequestBody;
+use llm_providers::{dialect, estimate, mock};
+use llm_router::Deployment;
+use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, VectorEncoding};
+
+use super::Dispatch;
+use crate::backend::Backend;
+
+/// What the client asks: its bytes, and the neutral form once somebody had to read them.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) head: Head,
+    pub(crate) call: Option<Call>,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { head: Head::empty(), call: None }
+    }
+}
+
+impl From<Head> for Asking {
+    fn from(head: Head) -> Self {
+        Self { head, call: None }
+    }
+}
+
+impl Asking {
+    /// The request in the neutral form, read once.
+    pub(crate) fn call(&mut self, codec: &dyn ServerCodec, asked: &Asked) -> Result<&mut Call> {
+        if self.call.is_none() {
+            self.call = Some(codec.decode(self.head.body(), asked)?);
+        }
+        self.call.as_mut().ok_or_else(|| ApiError::new(ErrorKind::Internal, "the request was not read"))
+    }
+}
+
+/// A call that can go to one deployment.
+pub(super) struct Ready {
+    pub(super) way: Way,
+    pub(super) asks: Asks,
+    pub(super) changes: Changes,
+}
+
+/// How it is answered.
+pub(super) enum Way {
+    /// Here: by the built-in provider, or by an estimate.
+    Here(Output),
+    /// By a provider.
+    Wire {
+        codec: &'static dyn ClientCodec,
+        request: Box<http::Request<RequestBody>>,
+        memo: Memo,
+        /// The answer goes through as it comes.
+        pass: bool,
+    },
+}
+
+/// Whom it asks, and what the answer's form depends on.
+pub(super) struct Asks {
+    pub(super) target: Arc<Target>,
+    /// What is spoken there.
+    pub(super) dialect: Dialect,
+    /// The word that ids of its answers carry, where they have to say who made them.
+    pub(super) owner: Option<Arc<str>>,
+    /// The deprecated form of tools.
+    legacy: bool,
+    vectors: VectorEncoding,
+    /// The client's body.
+    body: Bytes,
+}
+
+impl Dispatch {
+    /// Writes the call for a deployment.
+    pub(super) fn ready(
+        &self,
+        deployment: &Deployment<Backend>,
+        star: Option<&str>,
+        asking: &mut Asking,
+    ) -> Result<Ready> {
+        let op = self.asked.op;
+        let target = deployment.target.target(star)?;
+        let dialect = target.dialect_for(op, self.asked.dialect);
+        let keepers = self.snapshot.owners.speaking(dialect);
+        let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
+        if op == Op::CountTokens && !target.spec().offers(op, target.model()) {
+            let output = Output::Tokens(estimate::count(asking.call(self.codec, &self.asked)?)?);
+            let mut changes = Changes::default();
+            changes.altered("input_tokens", "estimated: the provider does not count tokens");
+            let asks = self.asks((target, dialect, owner), asking);
+            return Ok(Ready { way: Way::Here(output), asks, changes });
+        }
+        if !matches!(op, Op::Chat | Op::CountTokens) {
+            offered(op, &target)?;
+        }
+        let Some(codec) = dialect::client(dialect) else {
+            self.check_bound(dialect, asking)?;
+            let call = asking.call(self.codec, &self.asked)?;
+            call.set_model(target.model());
+            let output = mock::output(call)?;
+            let asks = self.asks((target, dialect, owner), asking);
+            return Ok(Ready { way: Way::Here(output), asks, changes: self.left_out.clone() });
+        };
+        let (way, changes) = self.write(codec, dialect, &target, asking)?;
+        Ok(Ready { way, asks: self.asks((target, dialect, owner), asking), changes })
+    }
+
+    fn asks(&self, who: (Arc<Target>, Dialect, Option<Arc<str>>), asking: &Asking) -> Asks {
+        let (target, dialect, owner) = who;
+        let legacy = matches!(&asking.call, Some(Call::Chat(request)) if request.tooling.legacy);
+        let vectors = match &asking.call {
+            Some(Call::Embed(request)) => request.encoding,
+            _ => VectorEncoding::default(),
+        };
+        Asks { target, dialect, owner, legacy, vectors, body: asking.head.body().clone() }
+    }
+
+    /// Writes the call on the wire: the client's own bytes where both sides speak one dialect.
+    fn write(
+        &self,
+        codec: &'static dyn ClientCodec,
+        dialect: Dialect,
+        target: &Target,
+        asking: &mut Asking,
+    ) -> Result<(Way, Changes)> {
+        let mut changes = self.left_out.clone();
+        let spec = target.spec();
+        let same = self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty();
+        let mut cx = EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
+        let spliced = if same { codec.splice(&asking.head, &mut cx)? } else { None };
+        let wire = match spliced {
+            Some(wire) => wire,
+            None => {
+                changes = self.left_out.clone();
+                self.check_bound(dialect, asking)?;
+                let call = asking.call(self.codec, &self.asked)?;
+                call.set_model(target.model());
+                let mut cx =
+                    EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
+                codec.encode(call, &mut cx)?
+            }
+        };
+        if self.snapshot.strict && changes.any_dropped() {
+            let message = format!("strict mode refuses what would be lost: {}", changes.header());
+            return Err(ApiError::new(ErrorKind::UnsupportedParam, message));
+        }
+        let memo = wire.memo.clone();
+        let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
+        let request = Box::new(target.request(wire)?.map(RequestBody::from));
+        let pass = same && target.answers_verbatim(dialect) && !rewritten;
+        Ok((Way::Wire { codec, request, memo, pass }, changes))
+    }
+
+    /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.
+    fn check_bound(&self, dialect: Dialect, asking: &Asking) -> Result<()> {
+        if self.asked.dialect == Some(dialect) {
+            return Ok(());
+        }
+        self.codec.bound(&asking.head)?.map_or(Ok(()), Err)
+    }
+
+    /// How the client wants its answer.
+    pub(super) fn reply_cx(&self, asks: &Asks) -> ReplyCx {
+        ReplyCx {
+            include_usage: self.peek.include_usage,
+            legacy_functions: asks.legacy,
+            model: self.peek.model.clone(),
+            id: self.request_id.to_string(),
+            created: super::send::unix_now(),
+            form: self.peek.form,
+            vectors: asks.vectors,
+            upstream: Some(asks.dialect),
+            request: asks.body.clone(),
+            owner: asks.owner.clone(),
+        }
+    }
+}
+
+/// Refuses an operation that a provider does not offer.
+fn offered(op: Op, target: &Target) -> Result<()> {
+    if target.spec().offers(op, target.model()) {
+        return Ok(());
+    }
+    let (provider, model) = (target.provider(), target.model());
+    let message = format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+    Err(ApiError::bad_request(message).with_param("model"))
+}

@@ -1,0 +1,161 @@
+//! One call at one deployment: sent, and its answer read or begun.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
+use llm_providers::replay::replay;
+use llm_providers::transport::{ByteStream, RequestBody, collect};
+use llm_router::Limits;
+use llm_types::{ApiError, Changes, ErrorKind, Event, Output, RateLimits, Result};
+use tokio::time::timeout;
+
+use super::Dispatch;
+use super::ready::{Asks, Ready, Way};
+use crate::answer::{Reply, ReplyBody, pause};
+use crate::exchange::read_preamble;
+use crate::relay::{Relay, UsageEvent};
+
+/// The largest whole answer that is read, in bytes.
+const REPLY_LIMIT: usize = 256 * 1024 * 1024;
+/// The most that is read of an error's body, in bytes.
+const ERROR_LIMIT: usize = 1024 * 1024;
+
+/// A call on the wire.
+struct Sent {
+    codec: &'static dyn ClientCodec,
+    memo: Memo,
+    pass: bool,
+    /// How long it may take from here.
+    left: Duration,
+}
+
+impl Dispatch {
+    /// Sends a call, and reads the answer up to a stream's first content.
+    ///
+    /// # Errors
+    /// What went wrong, as the router is to know it.
+    pub(super) async fn send(&self, ready: Ready, limits: Limits) -> Result<Reply> {
+        let Ready { way, asks, mut changes } = ready;
+        let (body, rate_limits) = match way {
+            Way::Here(output) => (self.written(output, &asks).await?, None),
+            Way::Wire { codec, request, memo, pass } => {
+                let bound = if self.peek.stream { limits.first_token } else { limits.total };
+                let sent = Sent { codec, memo, pass, left: bound };
+                self.exchange(*request, sent, &asks, &mut changes).await?
+            }
+        };
+        Ok(Reply { body, target: asks.target, changes, rate_limits })
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<RequestBody>,
+        sent: Sent,
+        asks: &Asks,
+        changes: &mut Changes,
+    ) -> Result<(ReplyBody, Option<RateLimits>)> {
+        let Sent { codec, left: bound, .. } = sent;
+        let started = Instant::now();
+        let head =
+            timeout(bound, self.gateway.transport().send(request)).await.map_err(|_| late(bound))??;
+        let (head, upstream) = head.into_parts();
+        let left = bound.saturating_sub(started.elapsed());
+        if !head.status.is_success() {
+            let body = timeout(left, collect(upstream, ERROR_LIMIT)).await.map_err(|_| late(bound))??;
+            return Err(codec.decode_error(head.status, &head.headers, &body));
+        }
+        let rate_limits =
+            if self.group.deployments.len() > 1 { codec.rate_limits(&head.headers) } else { None };
+        let sent = Sent { left, ..sent };
+        if self.peek.stream && is_stream(&head.headers) {
+            return Ok((self.open(upstream, sent, asks).await?, rate_limits));
+        }
+        let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
+        Ok((self.whole(body, sent, asks, changes).await?, rate_limits))
+    }
+
+    /// Waits for the first content of a stream.
+    async fn open(&self, mut upstream: ByteStream, sent: Sent, asks: &Asks) -> Result<ReplyBody> {
+        let Sent { codec, memo, pass, left } = sent;
+        let op = self.asked.op;
+        let mut relay = if pass {
+            let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
+            if self.codec.reframes(self.peek.form) {
+                let frame = self.codec.encoder(self.reply_cx(asks));
+                Relay::reframe(codec.stream_tap(op), usage, frame)
+            } else {
+                let relay = Relay::pass(codec.stream_tap(op), usage);
+                match asks.owner.clone() {
+                    Some(owner) => relay.marked(self.codec, owner),
+                    None => relay,
+                }
+            }
+        } else {
+            let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
+            Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)))
+        };
+        read_preamble(&mut upstream, &mut relay, left).await?;
+        Ok(ReplyBody::Stream { upstream, relay })
+    }
+
+    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
+        let Sent { codec, memo, pass, left: _ } = sent;
+        let op = self.asked.op;
+        if pass && !self.peek.stream {
+            let tapped = codec.tap(op, &body)?;
+            let marked = asks.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            return Ok(ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage });
+        }
+        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
+        let output = codec.decode(op, &body, &cx)?;
+        self.codec.unsaid(&output, changes);
+        self.written(output, asks).await
+    }
+
+    /// Writes an answer that was read in full, in the form the client asked for.
+    async fn written(&self, mut output: Output, asks: &Asks) -> Result<ReplyBody> {
+        if let Output::Chat(reply) = &mut output {
+            for guard in &self.snapshot.guards {
+                guard.reply(reply, self.principal).await?;
+            }
+        }
+        let usage = output.usage().cloned();
+        let cx = self.reply_cx(asks);
+        let streamed = match &output {
+            Output::Chat(reply) if self.peek.stream => reply,
+            output => {
+                let body = Bytes::from(self.codec.encode(output, &cx));
+                return Ok(ReplyBody::Whole { body, usage });
+            }
+        };
+        let mut encoder = self.codec.encoder(cx);
+        let mut chunks = VecDeque::new();
+        let _ = replay(streamed, &mut |event: Event<'_>| {
+            let flow = encoder.event(event);
+            chunks.push_back(encoder.take());
+            flow
+        });
+        encoder.finish();
+        chunks.push_back(encoder.take());
+        Ok(ReplyBody::Written { chunks, usage, pause: pause(&asks.target) })
+    }
+}
+
+/// Whether an answer is a stream of events.
+pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    !kind.starts_with(b"application/json")
+}
+
+fn late(bound: Duration) -> ApiError {
+    let message = format!("the upstream did not answer within {} s", bound.as_secs_f32());
+    ApiError::upstream(ErrorKind::Timeout, message)
+}
+
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! Why requests went where they went: the latest of them, in memory.
+//!
+//! A decision is kept as the router left it, and put into words only when somebody asks. Keeping one is one
+//! allocation and one uncontended lock; a request that is not sampled, and was answered at the first try, costs
+//! neither.
+
+mod told;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use llm_router::{Group, Plan};
+use llm_types::{ApiError, Dialect, Op, Usage};
+use parking_lot::Mutex;
+use rand::Rng as _;
+
+use crate::backend::Backend;
+
+pub(crate) use told::{Summary, Told};
+
+/// What became of one request.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    pub(crate) request_id: Arc<str>,
+    /// The model, as the client named it.
+    pub(crate) model: String,
+    pub(crate) op: Op,
+    /// What the client speaks.
+    pub(crate) front: Option<Dialect>,
+    pub(crate) stream: bool,
+    /// When it came, on our clock and on the wall's.
+    pub(crate) started: Instant,
+    /// When it was decided.
+    pub(crate) at: SystemTime,
+    /// From the first byte of the request to the head of the answer.
+    pub(crate) took: Duration,
+    /// How long upstreams were waited for.
+    pub(crate) upstream: Duration,
+    /// What was done in each group.
+    pub(crate) groups: Vec<(Arc<Group<Backend>>, llm_router::Record)>,
+    /// What the client was told instead of an answer.
+    pub(crate) error: Option<ApiError>,
+    /// What was lost or altered for the deployment that answered.
+    pub(crate) changes: String,
+    /// How the answer ended.
+    pub(crate) end: OnceLock<Ended>,
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    took: Duration,
+    usage: Option<Usage>,
+    /// Why it broke off; `None`: it is complete.
+    broke_off: Option<String>,
+    /// The deployments that went on with it.
+    continued: Vec<Arc<str>>,
+}
+
+impl Decision {
+    /// The answer is over.
+    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>) {
+        self.end_after(usage, broke_off, Vec::new());
+    }
+
+    /// The answer is over, after some other deployments had gone on with it.
+    pub(crate) fn end_after(
+        &self,
+        usage: Option<&Usage>,
+        broke_off: Option<&ApiError>,
+        continued: Vec<Arc<str>>,
+    ) {
+        let took = self.started.elapsed();
+        let broke_off = broke_off.map(|error| error.message.clone());
+        // Told once; a second end says nothing new.
+        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, continued });
+    }
+}
+
+/// The latest decisions.
+#[derive(Debug)]
+pub(crate) struct Records {
+    slots: Box<[Mutex<Option<Arc<Decision>>>]>,
+    next: AtomicUsize,
+    /// Of 2³².
+    sample: u64,
+}
+
+impl Records {
+    /// Room for so many; candidates are kept of this share.
+    pub(crate) fn new(keep: usize, sample: f64) -> Self {
+        let slots = (0..keep).map(|_| Mutex::new(None)).collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
+        let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
+        Self { slots, next: AtomicUsize::new(0), sample }
+    }
+
+    /// Whether there is the same room, for the same share.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.slots.len(), self.sample) == (other.slots.len(), other.sample)
+    }
+
+    /// Whether any are kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Whether the candidates of the next request are to be kept.
+    pub(crate) fn samples(&self) -> bool {
+        self.is_kept()
+            && match self.sample {
+                0 => false,
+                sample if sample > u64::from(u32::MAX) => true,
+                sample => u64::from(rand::rng().random::<u32>()) < sample,
+            }
+    }
+
+    /// Whether a request that was answered is kept: it was sampled, or did not go straight.
+    pub(crate) fn wants(&self, plan: &Plan<'_, Backend>) -> bool {
+        let sampled = || plan.records().any(|(_, record)| record.trace.is_some());
+        self.is_kept() && (plan.attempt_count() > 1 || sampled())
+    }
+
+    pub(crate) fn put(&self, decision: Decision) {
+        self.keep(Arc::new(decision));
+    }
+
+    pub(crate) fn keep(&self, decision: Arc<Decision>) {
+        let Some(at) = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.slots.len()) else {
+            return;
+        };
+        let before = self.slots.get(at).and_then(|slot| slot.lock().replace(decision));
+        // Dropped outside of the lock.
+        drop(before);
+    }
+
+    /// The decision on this request.
+    pub(crate) fn find(&self, request_id: &str) -> Option<Arc<Decision>> {
+        let held = |slot: &Mutex<Option<Arc<Decision>>>| slot.lock().clone();
+        self.slots.iter().filter_map(held).find(|decision| *decision.request_id == *request_id)
+    }
+
+    /// The latest, newest first.
+    pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
+        let next = self.next.load(Ordering::Relaxed);
+        let back = (1..=self.slots.len()).filter_map(|back| {
+            let at = next.checked_sub(back)?.checked_rem(self.slots.len())?;
+            self.slots.get(at)?.lock().clone()
+        });
+        back.take(most).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(id: &str) -> Decision {
+        Decision {
+            request_id: id.into(),
+            model: "m".to_owned(),
+            op: Op::Chat,
+            front: None,
+            stream: false,
+            started: Instant::now(),
+            at: SystemTime::now(),
+            took: Duration::ZERO,
+            upstream: Duration::ZERO,
+            groups: Vec::new(),
+            error: None,
+            changes: String::new(),
+            end: OnceLock::new(),
+        }
+    }
+
+    #[test]
+    fn the_latest_are_kept() {
+        let records = Records::new(3, 1.0);
+        for id in ["a", "b", "c", "d"] {
+            records.put(decision(id));
+        }
+        let ids: Vec<_> = records.latest(10).iter().map(|kept| kept.request_id.to_string()).collect();
+        assert_eq!(ids, ["d", "c", "b"]);
+        assert_eq!(records.latest(1).len(), 1);
+        assert!(records.find("a").is_none() && records.find("c").is_some());
+    }
+
+    #[test]
+    fn none_are_kept_where_there_is_no_room() {
+        let records = Records::new(0, 1.0);
+        assert!(!records.samples());
+        records.put(decision("a"));
+        assert!(records.latest(5).is_empty());
+    }
+
+    #[test]
+    fn a_share_is_sampled() {
+        let share = |sample| {
+            let records = Records::new(1, sample);
+            (0..10_000).filter(|_| records.samples()).count()
+        };
+        assert_eq!((share(0.0), share(1.0)), (0, 10_000));
+        assert!((2_000..3_000).contains(&share(0.25)));
+    }
+}

@@ -1,0 +1,289 @@
+//! A decision in words, as `GET /admin/v1/requests/{id}` answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use llm_router::{Because, End, Group, Verdict, WaitedFor};
+use llm_types::{ApiError, Usage};
+use serde::Serialize;
+
+use super::Decision;
+use crate::backend::Backend;
+
+/// One request in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    id: Arc<str>,
+    /// When it came, RFC 3339.
+    time: String,
+    model: String,
+    operation: String,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<Arc<str>>,
+    attempts: usize,
+    outcome: &'static str,
+    /// In milliseconds.
+    took_ms: f64,
+}
+
+/// Everything about one request. Times are milliseconds; `at_ms` counts from the request's first byte.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    #[serde(flatten)]
+    summary: Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front: Option<String>,
+    /// Of `took_ms`, what was waited for upstreams.
+    upstream_ms: f64,
+    /// Of `took_ms`, what the gateway itself took, pauses between attempts included.
+    overhead_ms: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    changes: String,
+    groups: Vec<ToldGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ToldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<ToldEnd>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldGroup {
+    model: Arc<str>,
+    strategy: &'static str,
+    attempts: Vec<ToldAttempt>,
+    /// Each choice among the candidates; empty where the request was not sampled.
+    decisions: Vec<ToldDecision>,
+    waits: Vec<ToldWait>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldAttempt {
+    deployment: Arc<str>,
+    because: &'static str,
+    at_ms: f64,
+    waited_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took_ms: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ToldError>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldError {
+    status: u16,
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldDecision {
+    at_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<Arc<str>>,
+    candidates: Vec<ToldCandidate>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldCandidate {
+    deployment: Arc<str>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What the strategy compares; less is better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_errors: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldWait {
+    at_ms: f64,
+    pause_ms: f64,
+    why: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<Arc<str>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldEnd {
+    took_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broke_off: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    continued_by: Vec<Arc<str>>,
+}
+
+impl From<&Decision> for Summary {
+    fn from(decision: &Decision) -> Self {
+        let broke_off = decision.end.get().is_some_and(|end| end.broke_off.is_some());
+        let outcome = match (&decision.error, decision.end.get()) {
+            (Some(_), _) => "failed",
+            (None, Some(_)) if broke_off => "broke off",
+            (None, Some(_)) => "answered",
+            (None, None) => "answering",
+        };
+        let answered = |(group, record): &(Arc<Group<Backend>>, llm_router::Record)| {
+            let attempt =
+                record.attempts.iter().rev().find(|attempt| attempt.error.is_none() && !attempt.lost)?;
+            group.get(attempt.index).map(|deployment| Arc::clone(&deployment.id))
+        };
+        let came = decision.at.checked_sub(decision.took).unwrap_or(decision.at);
+        let time = jiff::Timestamp::try_from(came).map(|time| format!("{time:.3}")).unwrap_or_default();
+        Self {
+            id: Arc::clone(&decision.request_id),
+            time,
+            model: decision.model.clone(),
+            operation: decision.op.to_string(),
+            stream: decision.stream,
+            deployment: decision.groups.iter().rev().find_map(answered).filter(|_| decision.error.is_none()),
+            attempts: decision.groups.iter().map(|(_, record)| record.attempts.len()).sum(),
+            outcome,
+            took_ms: ms(decision.end.get().map_or(decision.took, |end| end.took)),
+        }
+    }
+}
+
+impl From<&Decision> for Told {
+    fn from(decision: &Decision) -> Self {
+        let groups = decision.groups.iter();
+        Self {
+            summary: Summary::from(decision),
+            front: decision.front.map(|front| front.to_string()),
+            upstream_ms: ms(decision.upstream),
+            overhead_ms: ms(decision.took.saturating_sub(decision.upstream)),
+            changes: decision.changes.clone(),
+            groups: groups.map(|(group, record)| told_group(group, record, decision.started)).collect(),
+            error: decision.error.as_ref().map(told_error),
+            end: decision.end.get().map(|end| ToldEnd {
+                took_ms: ms(end.took),
+                input_tokens: end.usage.as_ref().map(Usage::prompt_tokens),
+                output_tokens: end.usage.as_ref().map(Usage::completion_tokens),
+                broke_off: end.broke_off.clone(),
+                continued_by: end.continued.clone(),
+            }),
+        }
+    }
+}
+
+fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Instant) -> ToldGroup {
+    let at = |when: Instant| ms(when.saturating_duration_since(started));
+    let id = |index: usize| group.get(index).map(|deployment| Arc::clone(&deployment.id));
+    let attempts = record.attempts.iter().map(|attempt| ToldAttempt {
+        deployment: id(attempt.index).unwrap_or_default(),
+        because: because(attempt.because),
+        at_ms: at(attempt.started),
+        waited_ms: ms(attempt.waited),
+        took_ms: attempt.took.map(ms),
+        lost: attempt.lost,
+        error: attempt.error.as_ref().map(told_error),
+    });
+    let trace = record.trace.as_deref();
+    let decisions = trace.into_iter().flat_map(|trace| &trace.decisions).map(|decision| ToldDecision {
+        at_ms: at(decision.at),
+        chosen: decision.chosen.and_then(|(index, _)| id(index)),
+        candidates: decision
+            .candidates
+            .iter()
+            .enumerate()
+            .map(|(index, (verdict, estimate))| {
+                let reason = match verdict {
+                    Verdict::PassedOver(reason) => Some(reason.to_string()),
+                    Verdict::NotPicked | Verdict::Tried => None,
+                };
+                ToldCandidate {
+                    deployment: id(index).unwrap_or_default(),
+                    verdict: match verdict {
+                        _ if decision.chosen.is_some_and(|(chosen, _)| chosen == index) => "chosen",
+                        Verdict::NotPicked => "not needed",
+                        Verdict::Tried => "tried before",
+                        Verdict::PassedOver(_) => "passed over",
+                    },
+                    reason,
+                    score: estimate.score,
+                    expected_ms: estimate.seconds.map(|seconds| seconds * 1000.0),
+                    expected_errors: estimate.errors,
+                    expected_usd: estimate.usd,
+                    samples: estimate.samples,
+                }
+            })
+            .collect(),
+    });
+    let waits = trace.into_iter().flat_map(|trace| &trace.waits).map(|wait| {
+        let (why, index) = match wait.why {
+            WaitedFor::Backoff(index) => ("backoff", index),
+            WaitedFor::RetryAfter(index) => ("the provider asked for it", index),
+        };
+        ToldWait { at_ms: at(wait.at), pause_ms: ms(wait.pause), why, deployment: id(index) }
+    });
+    ToldGroup {
+        model: Arc::clone(&group.name),
+        strategy: group.strategy,
+        attempts: attempts.collect(),
+        decisions: decisions.collect(),
+        waits: waits.collect(),
+        ended: record.end.map(ended),
+    }
+}
+
+fn told_error(error: &ApiError) -> ToldError {
+    ToldError {
+        status: error.upstream_status.unwrap_or_else(|| error.status()).as_u16(),
+        kind: error.kind.code().unwrap_or_else(|| error.kind.type_name()),
+        message: error.message.clone(),
+        retry_after_ms: error.retry_after.map(ms),
+    }
+}
+
+fn because(because: Because) -> &'static str {
+    match because {
+        Because::Strategy => "the strategy chose it",
+        Because::Pinned => "the request belongs to it",
+        Because::Session => "its session goes there",
+        Because::Prefix => "it answered the same beginning last",
+        Because::Probe => "to find out whether it is well again",
+        Because::Again => "nobody untried was left",
+        Because::LastResort => "everybody was cooling down and it was to be ready first",
+        Because::Hedge => "the one before took long to begin",
+        _ => "another reason",
+    }
+}
+
+fn ended(end: End) -> &'static str {
+    match end {
+        End::Answered => "answered",
+        End::NoCandidate => "every deployment was passed over",
+        End::AllCooling => "every deployment was unwell, and another model was not",
+        End::NotRetryable => "the failure would have been the same everywhere",
+        End::NobodyLeft => "every deployment was tried and none may be asked again",
+        End::RetriesSpent => "no further retry is allowed",
+        End::BudgetSpent => "the retry budget over all requests is spent",
+        End::Deadline => "the request's time was up",
+        End::Abandoned => "it was abandoned",
+        _ => "ended",
+    }
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a time for people")]
+    let micros = time.as_micros() as f64;
+    micros / 1000.0
+}

@@ -1,0 +1,28 @@
+//! Where a message's request says what it is like.
+
+use std::borrow::Cow;
+
+use llm_types::{Capabilities, Head};
+use memchr::memmem;
+
+use crate::gist::{Gist, Places};
+
+const PLACES: Places = Places {
+    prompt: &["system", "messages"],
+    max_output: &["max_tokens"],
+    tools: &["tools"],
+    uses: &[("\"image\"", Capabilities::IMAGE_INPUT), ("\"document\"", Capabilities::FILE_INPUT)],
+};
+
+/// What coding agents put before the session in `metadata.user_id`.
+const SESSION: &[u8] = b"_session_";
+
+pub(super) fn gist(head: &Head) -> Gist<'_> {
+    Gist { session: head.get("metadata").and_then(session), ..PLACES.gist(head) }
+}
+
+fn session(metadata: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let rest = metadata.get(memmem::find(metadata, SESSION)? + SESSION.len()..)?;
+    let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;
+    rest.get(..end).filter(|id| !id.is_empty()).map(Cow::Borrowed)
+}

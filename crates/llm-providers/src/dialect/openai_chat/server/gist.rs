@@ -1,0 +1,39 @@
+//! Where a chat completion's request says what it is like.
+
+use std::borrow::Cow;
+
+use llm_types::{Capabilities, Head};
+
+use crate::gist::{Gist, Places, string};
+
+const PLACES: Places = Places {
+    prompt: &["messages"],
+    max_output: &["max_completion_tokens", "max_tokens"],
+    tools: &["tools", "functions"],
+    uses: &[
+        ("\"image_url\"", Capabilities::IMAGE_INPUT),
+        ("\"input_audio\"", Capabilities::AUDIO_INPUT),
+        ("\"file\"", Capabilities::FILE_INPUT),
+    ],
+};
+
+pub(super) fn gist(head: &Head) -> Gist<'_> {
+    let mut gist = PLACES.gist(head);
+    gist.session = head.get("prompt_cache_key").and_then(string).or_else(|| session(head));
+    if head.mentions("response_format", "json_schema") {
+        gist.capabilities = gist.capabilities.and(Capabilities::JSON_SCHEMA);
+    }
+    if head.mentions("audio", "voice") {
+        gist.capabilities = gist.capabilities.and(Capabilities::AUDIO_OUTPUT);
+    }
+    gist
+}
+
+/// `metadata.session_id`, as clients of other gateways send it.
+fn session(head: &Head) -> Option<Cow<'_, [u8]>> {
+    if !head.mentions("metadata", "session_id") {
+        return None;
+    }
+    let metadata = head.nested("metadata").ok()??;
+    string(metadata.get("session_id")?).map(|id| Cow::Owned(id.into_owned()))
+}

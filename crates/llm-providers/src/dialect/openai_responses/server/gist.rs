@@ -1,0 +1,25 @@
+//! Where a response's request says what it is like.
+
+use llm_types::{Capabilities, Head};
+
+use crate::gist::{Gist, Places, string};
+
+const PLACES: Places = Places {
+    prompt: &["instructions", "input"],
+    max_output: &["max_output_tokens"],
+    tools: &["tools"],
+    uses: &[
+        ("\"input_image\"", Capabilities::IMAGE_INPUT),
+        ("\"input_audio\"", Capabilities::AUDIO_INPUT),
+        ("\"input_file\"", Capabilities::FILE_INPUT),
+    ],
+};
+
+pub(super) fn gist(head: &Head) -> Gist<'_> {
+    let mut gist = PLACES.gist(head);
+    gist.session = head.get("prompt_cache_key").and_then(string);
+    if head.mentions("text", "schema") {
+        gist.capabilities = gist.capabilities.and(Capabilities::JSON_SCHEMA);
+    }
+    gist
+}

@@ -1,0 +1,155 @@
+//! What a request is like, from a shallow look: for choosing who is to answer.
+//!
+//! Nothing here is exact and nothing depends on it but the choice. A guess that is wrong costs a cache hit at
+//! a provider, or an attempt; so a dialect looks for the words that its requests have, and reads no further.
+
+use std::borrow::Cow;
+
+use llm_types::{Capabilities, Head};
+use memchr::memmem;
+
+/// What a request is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gist<'h> {
+    /// What it uses of a model.
+    pub capabilities: Capabilities,
+    /// The longest answer it allows, in tokens.
+    pub max_output: Option<u64>,
+    /// The conversation it belongs to, as the client calls it.
+    pub session: Option<Cow<'h, [u8]>>,
+    /// The beginning of its prompt, which other requests may share.
+    pub prompt: &'h [u8],
+}
+
+impl Default for Gist<'_> {
+    fn default() -> Self {
+        Self { capabilities: Capabilities::NONE, max_output: None, session: None, prompt: &[] }
+    }
+}
+
+/// Shorter instructions are not worth keeping apart from the conversation, in bytes.
+const LONG: usize = 4096;
+
+/// Where a dialect has what a gist is made of.
+pub(crate) struct Places {
+    /// The members with the conversation's beginning: long instructions first, then the turns.
+    pub(crate) prompt: &'static [&'static str],
+    /// The members that bound the answer, the newer name first.
+    pub(crate) max_output: &'static [&'static str],
+    /// The members with tools.
+    pub(crate) tools: &'static [&'static str],
+    /// Texts that stand in a prompt that uses something.
+    pub(crate) uses: &'static [(&'static str, Capabilities)],
+}
+
+impl Places {
+    /// What a request in this dialect is like.
+    pub(crate) fn gist<'h>(&self, head: &'h Head) -> Gist<'h> {
+        let given = |name: &&str| head.get(name).filter(|json| *json != b"null" && *json != b"[]");
+        let mut capabilities = Capabilities::NONE;
+        if self.tools.iter().any(|name| given(name).is_some()) {
+            capabilities = capabilities.and(Capabilities::TOOLS);
+        }
+        for name in self.prompt {
+            let Some(prompt) = head.get(name) else { continue };
+            for (text, used) in self.uses {
+                if !capabilities.has(*used) && memmem::find(prompt, text.as_bytes()).is_some() {
+                    capabilities = capabilities.and(*used);
+                }
+            }
+        }
+        let (last, before) =
+            self.prompt.split_last().map_or((None, &[][..]), |(last, all)| (Some(last), all));
+        let long = before.iter().filter_map(|name| head.get(name)).find(|json| json.len() >= LONG);
+        Gist {
+            capabilities,
+            max_output: self.max_output.iter().find_map(|name| number(given(name)?)),
+            session: None,
+            prompt: long.or_else(|| head.get(last?)).unwrap_or_default(),
+        }
+    }
+}
+
+/// A whole number.
+pub(crate) fn number(json: &[u8]) -> Option<u64> {
+    std::str::from_utf8(json).ok()?.parse().ok()
+}
+
+/// The inside of a string without escapes.
+pub(crate) fn string(json: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    (!inside.is_empty() && !inside.contains(&b'\\')).then_some(Cow::Borrowed(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use llm_types::Dialect;
+
+    use super::*;
+    use crate::codec::Asked;
+    use crate::dialect::server;
+
+    /// What the front of a dialect makes of a body.
+    fn check(dialect: Dialect, body: &str, uses: Capabilities, max_output: Option<u64>, rest: (&str, &str)) {
+        let head = Head::scan(Bytes::from(body.to_owned())).unwrap();
+        let asked = Asked::of(llm_types::Op::Chat);
+        let gist = server(dialect).unwrap().gist(&head, &asked);
+        assert_eq!((gist.capabilities, gist.max_output), (uses, max_output), "{body}");
+        let (session, prompt) = rest;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(gist.session.as_deref().map(text).unwrap_or_default(), session, "{body}");
+        assert!(text(gist.prompt).starts_with(prompt), "{body}");
+    }
+
+    #[test]
+    fn every_front_tells_what_a_request_is_like() {
+        use Capabilities as C;
+        use Dialect as D;
+        let check = |dialect, body: &str, uses, max, rest| check(dialect, body, uses, max, rest);
+        check(
+            D::OpenaiChat,
+            r#"{"model":"m","messages":[{"role":"user","content":"\"image_url\""}]}"#,
+            C::NONE,
+            None,
+            ("", r#"[{"role":"user""#),
+        );
+        check(
+            D::OpenaiChat,
+            r#"{"max_tokens":5,"max_completion_tokens":7,"tools":[{}],"prompt_cache_key":"s1","messages":[{"content":[{"type":"image_url"}]}]}"#,
+            C::TOOLS.and(C::IMAGE_INPUT),
+            Some(7),
+            ("s1", "[{"),
+        );
+        check(
+            D::OpenaiChat,
+            r#"{"tools":[],"metadata":{"session_id":"s2"},"messages":[]}"#,
+            C::NONE,
+            None,
+            ("s2", "[]"),
+        );
+        check(
+            D::Anthropic,
+            r#"{"max_tokens":9,"metadata":{"user_id":"user_1_account__session_s3"},"messages":[{"content":[{"type":"image"},{"type":"document"}]}]}"#,
+            C::IMAGE_INPUT.and(C::FILE_INPUT),
+            Some(9),
+            ("s3", "[{"),
+        );
+        let long = format!(r#"{{"messages":[],"system":"{}"}}"#, "x".repeat(LONG));
+        check(D::Anthropic, &long, C::NONE, None, ("", "\"xxx"));
+        check(
+            D::OpenaiResponses,
+            r#"{"max_output_tokens":3,"input":[{"type":"input_image"}],"tools":[{"type":"function"}]}"#,
+            C::TOOLS.and(C::IMAGE_INPUT),
+            Some(3),
+            ("", "[{"),
+        );
+        check(
+            D::Gemini,
+            r#"{"generationConfig":{"maxOutputTokens":4},"contents":[{"parts":[{"inlineData":{"mimeType":"image/png"}}]}]}"#,
+            C::IMAGE_INPUT,
+            Some(4),
+            ("", "[{"),
+        );
+    }
+}
