@@ -68,14 +68,14 @@ where
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
     let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
-    let mut head = Head::scan(body)?;
+    let head = Head::scan(body)?;
     let peek = codec.peek(&head, &asked)?;
 
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
+    let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
-    let (head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -182,11 +182,11 @@ fn limit(
     if thinkers.is_empty() {
         return Ok((head, limit, left_out));
     }
-    if limit.owner.is_none() {
-        let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
-        limit.owner = thinkers.iter().rev().filter_map(|word| keepers.find(word)).find(leads_to).cloned();
-    }
-    let by = |word: &str| match &limit.owner {
+    let known = thinkers.iter().rev().filter_map(|word| keepers.find(word));
+    let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
+    let thinker = limit.owner.clone().or_else(|| known.into_iter().find(leads_to).cloned());
+    limit.thinker = thinker.map(|thinker| (thinker, front.dialect));
+    let by = |word: &str| match limit.thinker.as_ref().map(|(thinker, _)| thinker) {
         Some(owner) => keepers.find(word).is_some_and(|thinker| thinker.is_with(owner)),
         // Whoever speaks another dialect reads none of it, and says so.
         None => !group.deployments.iter().any(native),

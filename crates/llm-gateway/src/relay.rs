@@ -39,8 +39,6 @@ struct Facts {
     usage: Option<Usage>,
     /// An error that came as an event.
     error: Option<ApiError>,
-    /// The provider's own words about it, and what came behind them.
-    parting: VecDeque<Bytes>,
     /// What was said, where another deployment may have to go on with it.
     seam: Option<Box<Seam>>,
 }
@@ -220,7 +218,10 @@ impl Relay {
     /// The event in which the provider said that it broke off, where clients of this dialect know it and may
     /// be shown it as it is.
     pub(crate) fn parting(&mut self) -> Vec<Bytes> {
-        self.facts.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect()
+        match &mut self.way {
+            Way::Pass(pass) => pass.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect(),
+            Way::Translate { .. } | Way::Written { .. } => Vec::new(),
+        }
     }
 
     /// Whether what may come behind the last event goes through as well.
@@ -252,13 +253,15 @@ struct Pass {
     done: bool,
     /// The client's own frame around the events, where it is another.
     frame: Option<Box<dyn StreamEncoder>>,
+    /// The provider's own words that it broke off, and what came behind them.
+    parting: Vec<Bytes>,
     /// Puts a word into the ids.
     mark: Option<(&'static dyn ServerCodec, Arc<str>)>,
 }
 
 impl Pass {
     fn new(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
-        Self { tap, tail: BytesMut::new(), usage, done: false, frame: None, mark: None }
+        Self { tap, tail: BytesMut::new(), usage, done: false, frame: None, parting: Vec::new(), mark: None }
     }
 
     fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
@@ -277,7 +280,7 @@ impl Pass {
         push(out, frame.take());
         self.frame = Some(frame);
         // In another frame only its own error is one.
-        facts.parting.clear();
+        self.parting.clear();
         result
     }
 
@@ -312,8 +315,8 @@ impl Pass {
                     break;
                 }
                 Seen::Failed(error) => {
-                    facts.parting.push_back(self.marked(event).unwrap_or_else(|| bytes.slice(at..end)));
-                    facts.parting.push_back(bytes.slice(end..));
+                    let said = self.marked(event).unwrap_or_else(|| bytes.slice(at..end));
+                    self.parting = vec![said, bytes.slice(end..)];
                     failed = Some(error);
                     break;
                 }

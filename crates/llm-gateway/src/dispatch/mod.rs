@@ -59,10 +59,10 @@ pub(crate) struct Dispatch {
     pub(crate) deadline: Instant,
     /// Who may serve it, where not everybody may.
     pub(crate) limit: Limit,
-    /// Where it goes instead of its group's fallbacks.
-    pub(crate) fallbacks: Option<Fallbacks>,
     /// What was left out of it before anybody was asked.
     pub(crate) left_out: Changes,
+    /// Where it goes instead of its group's fallbacks.
+    pub(crate) fallbacks: Option<Fallbacks>,
 }
 
 /// An answer, and what its headers say.

@@ -108,7 +108,7 @@ impl Dispatch {
             call.set_model(target.model());
             let output = mock::output(call)?;
             let asks = self.asks((target, dialect, owner), asking);
-            return Ok(Ready { way: Way::Here(output), asks, changes: Changes::default() });
+            return Ok(Ready { way: Way::Here(output), asks, changes: self.left_out.clone() });
         };
         let (way, changes) = self.write(codec, dialect, &target, asking)?;
         Ok(Ready { way, asks: self.asks((target, dialect, owner), asking), changes })
