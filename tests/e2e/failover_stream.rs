@@ -134,3 +134,62 @@ async fn another_dialect_takes_over_without_a_trace() {
     assert_eq!((reply.header("x-gateway-attempts"), reply.header("x-gateway-provider")), ("2", "openai"));
     assert_eq!(reply.text(), openai_stream(5, IncludeUsage::No).concat());
 }
+
+#[tokio::test]
+async fn another_deployment_goes_on_with_the_text() {
+    for front in ["/v1/chat/completions", "/v1/messages"] {
+        let pair = Pair::with("mid_stream = \"continue\"\n");
+        pair.good.on("/v1/chat/completions", |request| {
+            let sent = request.json();
+            let turns = sent["messages"].as_array().unwrap();
+            let (last, before) = turns.split_last().unwrap();
+            assert_eq!(before.last().unwrap()["content"], "The harbour opens ");
+            assert_eq!(last["role"], "user");
+            Script::sse(openai_stream(5, IncludeUsage::Yes))
+        });
+        pair.bad.always(begun(4).then(End::Reset));
+        let mut request = streamed("smart");
+        request["max_tokens"] = 100.into();
+        let reply = pair.gateway.post(front).body(request.to_string()).open().await.whole().await;
+        let events = reply.events();
+        let said: String = match front {
+            "/v1/messages" => {
+                let deltas = events.iter().filter_map(|event| event["delta"]["text"].as_str());
+                assert_eq!(events.iter().filter(|event| event["type"] == "content_block_start").count(), 1);
+                assert_eq!(events.last().unwrap()["type"], "message_stop");
+                deltas.collect()
+            }
+            _ => reply.streamed_content(),
+        };
+        assert!(said.starts_with("The harbour opens The harbour opens at "), "{front}: {said}");
+        assert!(!reply.text().contains("\"error\""), "{}", reply.text());
+        assert!(reply.text().contains(": keepalive") || front == "/v1/messages", "the seam is marked");
+        assert_eq!((pair.bad.requests().len(), pair.good.requests().len()), (1, 1));
+        let path = format!("/admin/v1/requests/{}", reply.header("x-gateway-request-id"));
+        let told = pair.gateway.call(http::Method::GET, &path).send().await.json();
+        assert_eq!(told["end"]["continued_by"], serde_json::json!(["smart/2"]), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_plain_text_is_not_gone_on_with() {
+    let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}\n\n";
+    let mut json = streamed("smart");
+    json["response_format"] = serde_json::json!({"type": "json_object"});
+    for (request, failure) in
+        [(streamed("smart"), begun(3).chunk(call).then(End::Reset)), (json, begun(4).then(End::Reset))]
+    {
+        let pair = Pair::with("mid_stream = \"continue\"\n");
+        pair.heal();
+        pair.bad.always(failure);
+        broken(&pair.gateway.stream(&request).await.whole().await);
+        assert_eq!((pair.bad.requests().len(), pair.good.requests().len()), (1, 0));
+    }
+    // Nobody is left to go on.
+    let pair = Pair::with("mid_stream = \"continue\"\n");
+    pair.good.always(begun(4).then(End::Reset));
+    pair.bad.always(begun(4).then(End::Reset));
+    let reply = pair.gateway.stream(&streamed("smart")).await.whole().await;
+    broken(&reply);
+    assert_eq!(reply.streamed_content(), "The harbour opens The harbour opens ");
+}

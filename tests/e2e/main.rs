@@ -7,10 +7,12 @@
 
 mod harness;
 
+mod admin;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
 mod cancel;
+mod chaos;
 mod completions;
 mod connection;
 mod drain;
@@ -21,6 +23,7 @@ mod gemini_front;
 mod gemini_front_loop;
 mod gemini_front_stream;
 mod header;
+mod health;
 mod key;
 mod last_words;
 mod llmctl;
@@ -32,6 +35,7 @@ mod messages_openai;
 mod models;
 mod pass;
 mod pass_stream;
+mod reload;
 mod responses;
 mod responses_loop;
 mod responses_only;
@@ -39,6 +43,7 @@ mod responses_owner;
 mod routing;
 mod sdk;
 mod secret;
+mod shared;
 mod start;
 mod timeout;
 mod translate;

@@ -38,6 +38,17 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
         }
         None => None,
     };
+    let models = snapshot.model_count();
+    // Before anything is told: whoever has read that we listen may send a signal.
+    let stop = stop_signal()?;
+    let gateway = match file {
+        Some((file, loaded)) => {
+            let gateway = Arc::new(Gateway::new(snapshot, transport).with_file(file, loaded));
+            reload_on_signal(&gateway)?;
+            gateway
+        }
+        None => Arc::new(Gateway::new(snapshot, transport)),
+    };
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .await
@@ -45,7 +56,7 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
         .map_err(Failure::Listen)?;
     let address = listener.local_addr()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };
-    tracing::info!(models = snapshot.model_count(), "listening on {scheme}://{address}");
+    tracing::info!(models, "listening on {scheme}://{address}");
     if args.demo {
         greet(&format!("{scheme}://{address}"));
     }
@@ -55,16 +66,7 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
         idle_timeout: config.server.idle_timeout,
         drain_timeout: config.server.drain_timeout,
     };
-    let mut gateway = Gateway::new(snapshot, transport);
-    let reloads = file.is_some();
-    if let Some((file, loaded)) = file {
-        gateway = gateway.from_file(file, loaded);
-    }
-    let gateway = Arc::new(gateway);
-    if reloads {
-        reload_on_signal(&gateway)?;
-    }
-    serve(listener, acceptor, gateway, &options, stop_signal()?).await?;
+    serve(listener, acceptor, gateway, &options, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

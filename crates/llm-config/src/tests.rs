@@ -106,6 +106,23 @@ fn what_is_shown_holds_no_secret_and_can_be_read_again() {
 }
 
 #[test]
+fn the_address_of_redis_is_shown_without_its_password() {
+    let config = parse("[redis]\nurl = 'rediss://me:${KEY}@cache:6380/2'\n").unwrap();
+    let redis = config.redis.as_ref().unwrap();
+    assert_eq!(redis.url.expose(), "rediss://me:sk-very-secret@cache:6380/2");
+    assert_eq!((&*redis.prefix, redis.timeout), ("gateway:", Duration::from_millis(20)));
+    let shown = crate::show(&config);
+    assert!(shown.contains("\"rediss://me:redacted@cache:6380/2\""), "{shown}");
+    assert_eq!(crate::show(&parse(&shown).unwrap()), shown);
+    assert!(!format!("{config:?}").contains("sk-very-secret"));
+    // Away from where it runs the password is not known, and the address no fault.
+    let text = "[redis]\nurl = '${REDIS_URL}'\n";
+    let env = FixedEnv::default();
+    assert!(Config::parse("f", text, &Elsewhere(&env), Known::default()).is_ok());
+    assert!(Config::parse("f", text, &env, Known::default()).is_err());
+}
+
+#[test]
 fn models_of_a_command_line() {
     let config = Config::from_models(["gpt-4o", "openai/gpt-4o-mini"]);
     let pairs: Vec<_> = config.models.iter().map(|model| (&*model.name, &*model.deployments[0].id)).collect();

@@ -29,7 +29,7 @@ pub(crate) enum ReplyBody {
     /// All of it, as the client is to get it.
     Whole { body: Bytes, usage: Option<Usage> },
     /// A stream whose first content is here.
-    Stream { upstream: ByteStream, relay: Relay },
+    Stream { upstream: ByteStream, relay: Box<Relay> },
     /// A stream written from a whole answer, with a pause between its chunks.
     Written { chunks: VecDeque<Bytes>, usage: Option<Usage>, pause: Duration },
 }

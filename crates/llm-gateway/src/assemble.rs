@@ -20,6 +20,7 @@ use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 use crate::backend::Backend;
 use crate::owner::Owners;
 use crate::record::Records;
+use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
 
 /// Looks an environment variable up.
@@ -56,10 +57,10 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 /// What a configuration decides, with an environment to look keys up in.
 ///
 /// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
-/// did not change, drains, prompts' beginnings, the retry budget. So do its guards.
+/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis. So do its guards.
 ///
 /// # Errors
-/// When two models have one name.
+/// When two models have one name, or Redis cannot have the address given.
 pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Result<Snapshot> {
     let table = Arc::new(table(config));
     let mut assembly = Assembly {
@@ -83,6 +84,11 @@ pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Resul
         Some(previous) => builder.budget(Arc::clone(previous.router.budget())),
         None => builder,
     };
+    let shared = Shared::of(config.redis.as_ref(), previous.and_then(|previous| previous.shared.as_ref()))?;
+    let builder = match &shared {
+        Some(shared) => builder.cooldown_store(shared.cooldowns()),
+        None => builder,
+    };
     let router = groups.into_iter().fold(builder, RouterBuilder::group);
     let router = aliases.into_iter().fold(router, |router, (alias, model)| router.alias(alias, model));
     let router =
@@ -100,6 +106,7 @@ pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Resul
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
         chosen: !config.models.is_empty(),
         health_check: config.router.health_check,
+        shared,
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,

@@ -10,16 +10,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use llm_providers::codec::{ReplyCx, ServerCodec};
+use futures_util::{StreamExt, stream};
+use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
-use llm_router::{InFlight, Lease};
-use llm_types::{ApiError, ErrorKind, Result, Usage};
+use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use crate::backend::Backend;
-use crate::dispatch;
+use crate::dispatch::{Resume, Resumed};
+use crate::place::Place;
 use crate::record::Decision;
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
@@ -73,48 +72,18 @@ pub(crate) struct Exchange {
     /// Who the deadline and the last call wake.
     woken: Option<Waker>,
     front: &'static dyn ServerCodec,
+    form: ReplyForm,
     tasks: Tasks,
     request_id: Arc<str>,
     place: Option<Place>,
     target: Arc<Target>,
     decision: Option<Arc<Decision>>,
-}
-
-/// A request's place at its deployment, given back when it is dropped.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// Nobody counts.
-    None,
-    /// Counts as running.
-    Counted {
-        /// The count.
-        _in_flight: InFlight,
-    },
-    /// Counts as running, and teaches the deployment's counters.
-    Leased(Lease<Backend>),
-}
-
-impl From<Option<Lease<Backend>>> for Place {
-    fn from(lease: Option<Lease<Backend>>) -> Self {
-        lease.map_or(Self::None, Self::Leased)
-    }
-}
-
-impl Place {
-    /// The answer is complete.
-    pub(crate) fn finish(self, usage: Option<&Usage>) {
-        if let Self::Leased(lease) = self {
-            let used = dispatch::used(usage, &lease);
-            lease.finish(&used, std::time::Instant::now());
-        }
-    }
-
-    /// The answer broke off.
-    fn fail(self, error: &ApiError) {
-        if let Self::Leased(lease) = self {
-            lease.fail(error, std::time::Instant::now());
-        }
-    }
+    /// What it takes to go on with the answer elsewhere, should it break off.
+    resume: Option<Box<Resume>>,
+    /// Somebody else is being asked to go on.
+    resuming: Option<Pin<Box<dyn Future<Output = Result<Resumed>> + Send>>>,
+    /// Who has gone on with it.
+    continued: Vec<Arc<str>>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -134,6 +103,8 @@ pub(crate) struct Parts {
     pub(crate) deadline: Instant,
     /// The client's dialect.
     pub(crate) front: &'static dyn ServerCodec,
+    /// In which form it wants the answer.
+    pub(crate) form: ReplyForm,
     /// Where draining goes on.
     pub(crate) tasks: Tasks,
     /// The last call.
@@ -146,13 +117,15 @@ pub(crate) struct Parts {
     pub(crate) target: Arc<Target>,
     /// Why it was asked, where that is kept.
     pub(crate) decision: Option<Arc<Decision>>,
+    /// What it takes to go on with the answer elsewhere, where that is wanted.
+    pub(crate) resume: Option<Box<Resume>>,
 }
 
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, place, target, decision } =
-            parts;
+        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, .. } = parts;
+        let (place, target) = (parts.place, parts.target);
         Self {
             upstream: Some(upstream),
             relay,
@@ -164,11 +137,15 @@ impl Exchange {
             stop,
             woken: None,
             front,
+            form: parts.form,
             tasks,
             request_id,
             place: Some(place),
             target,
-            decision,
+            decision: parts.decision,
+            resume: parts.resume,
+            resuming: None,
+            continued: Vec::new(),
         }
     }
 
@@ -177,6 +154,16 @@ impl Exchange {
         loop {
             if let Some(bytes) = self.relay.pop() {
                 return Poll::Ready(Some(bytes));
+            }
+            if let Some(resuming) = &mut self.resuming {
+                match resuming.as_mut().poll(cx) {
+                    Poll::Ready(resumed) => self.joined(resumed),
+                    Poll::Pending => match self.late(cx) {
+                        None => return Poll::Pending,
+                        Some(error) => self.fail(&error),
+                    },
+                }
+                continue;
             }
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
@@ -213,9 +200,39 @@ impl Exchange {
             if let Err(mut error) = result {
                 self.target.conceal(&mut error);
                 error.request_id = Some(self.request_id.to_string());
-                self.fail(&error);
+                if !self.turn_elsewhere(&error) {
+                    self.fail(&error);
+                }
             }
         }
+    }
+
+    /// Asks another deployment to go on with the answer; whether that can be done.
+    fn turn_elsewhere(&mut self, error: &ApiError) -> bool {
+        let Some(said) = self.relay.said() else { return false };
+        let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
+        tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        self.resuming = Some(Box::pin(resume.go_on(said.to_owned(), error.clone())));
+        self.upstream = None;
+        if let Some(place) = self.place.take() {
+            place.fail(error);
+        }
+        true
+    }
+
+    /// Goes on with another deployment's stream, behind a comment that marks the seam.
+    fn joined(&mut self, resumed: Result<Resumed>) {
+        self.resuming = None;
+        let Resumed { resume, head, upstream, decoder, place, target, deployment } = match resumed {
+            Ok(resumed) => resumed,
+            Err(error) => return self.fail(&error),
+        };
+        self.relay.push(Bytes::from_static(self.front.keepalive(self.form)));
+        self.relay.go_on(decoder);
+        let rest = stream::iter(head.into_iter().map(Ok)).chain(upstream);
+        self.upstream = Some(Box::pin(rest));
+        (self.resume, self.place, self.target) = (Some(resume), Some(place), target);
+        self.continued.push(deployment);
     }
 
     /// Why the answer may not be waited for any longer, if so. The timers are asked again only when somebody
@@ -253,7 +270,7 @@ impl Exchange {
             place.finish(self.relay.usage());
         }
         if let Some(decision) = self.decision.take() {
-            decision.end(self.relay.usage(), None);
+            decision.end_after(self.relay.usage(), None, std::mem::take(&mut self.continued));
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(self.relay.usage().cloned());
@@ -277,8 +294,9 @@ impl Exchange {
             place.fail(error);
         }
         if let Some(decision) = self.decision.take() {
-            decision.end(self.relay.usage(), Some(error));
+            decision.end_after(self.relay.usage(), Some(error), std::mem::take(&mut self.continued));
         }
+        self.resuming = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
         let parting = self.relay.parting();
         if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
@@ -314,7 +332,7 @@ impl Drop for Exchange {
             // The client has all of it and went: the connection can still be used again.
             self.let_go();
         }
-        if self.upstream.is_some() {
+        if self.upstream.is_some() || self.resuming.is_some() {
             self.note_usage();
             if let Some(decision) = self.decision.take() {
                 let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");

@@ -79,7 +79,7 @@ impl Gateway {
     /// Says where the configuration came from: [`crate::serve`] then watches that file, and
     /// [`Gateway::reload`] reads it again.
     #[must_use]
-    pub fn from_file(mut self, file: ConfigFile, loaded: Loaded) -> Self {
+    pub fn with_file(mut self, file: ConfigFile, loaded: Loaded) -> Self {
         self.reloads = Reloads::of(file, loaded);
         self
     }
@@ -107,6 +107,7 @@ impl Gateway {
 
     /// Puts another configuration in place. Running requests keep theirs.
     pub fn replace(&self, snapshot: Snapshot) {
+        self.checks.keep_only(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.replaced.send_replace(());
     }
@@ -120,6 +121,12 @@ impl Gateway {
     /// Ends the requests that still run: with an error, or an error event where the answer has begun.
     pub fn end_running(&self) {
         self.stop.tell();
+    }
+
+    /// How sharing with other gateways is; `None`: nothing is shared.
+    #[must_use]
+    pub fn sharing(&self) -> Option<llm_store::Status> {
+        self.snapshot.load().shared.as_ref().map(|shared| shared.status())
     }
 
     /// What is in place at this moment.

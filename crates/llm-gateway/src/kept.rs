@@ -15,10 +15,11 @@ use tokio::time::timeout;
 use crate::auth::{authenticate, without_key};
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
-use crate::exchange::{Exchange, Parts, Place, read_preamble};
+use crate::exchange::{Exchange, Parts, read_preamble};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::Owner;
+use crate::place::Place;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::{self, Failed, Labels, Served};
 use crate::snapshot::Snapshot;
@@ -133,6 +134,8 @@ impl Lookup {
                     request_id: Arc::clone(&self.request_id),
                     place: Place::Counted { _in_flight: in_flight },
                     decision: None,
+                    resume: None,
+                    form: ReplyForm::Usual,
                     target: Arc::clone(target),
                     stop: self.gateway.stop().clone(),
                 },

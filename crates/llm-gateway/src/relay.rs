@@ -4,6 +4,8 @@
 //! they came, while a tap looks at them; only an incomplete tail is held. Otherwise a decoder writes its
 //! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
 
+mod seam;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use bytes::{Bytes, BytesMut};
 use llm_providers::codec::{Seen, ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
 use llm_providers::frame::{is_whole, split_event};
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
+
+use self::seam::Seam;
 
 /// The largest incomplete event that is held, in bytes: a picture in base64 must fit.
 const TAIL_LIMIT: usize = 32 * 1024 * 1024;
@@ -35,6 +39,8 @@ struct Facts {
     usage: Option<Usage>,
     /// An error that came as an event.
     error: Option<ApiError>,
+    /// What was said, where another deployment may have to go on with it.
+    seam: Option<Box<Seam>>,
 }
 
 impl Facts {
@@ -87,6 +93,34 @@ impl Relay {
     /// The events are read and written anew.
     pub(crate) fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>) -> Self {
         Self::new(Way::Translate { decoder, encoder })
+    }
+
+    /// Keeps what is said, so that another deployment can go on with it.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.facts.seam = Some(Box::default());
+        self
+    }
+
+    /// The text so far, where it can be gone on from.
+    pub(crate) fn said(&self) -> Option<&str> {
+        self.facts.seam.as_ref()?.said()
+    }
+
+    /// From here on reads another deployment's stream, which goes on with the text so far.
+    pub(crate) fn go_on(&mut self, with: Box<dyn StreamDecoder>) {
+        if let (Way::Translate { decoder, .. }, Some(seam)) = (&mut self.way, &mut self.facts.seam) {
+            seam.join(self.facts.usage.as_ref());
+            *decoder = with;
+        }
+    }
+
+    /// All bytes that wait, and the tail behind them.
+    pub(crate) fn into_bytes(self) -> Vec<Bytes> {
+        let mut bytes: Vec<Bytes> = self.out.into();
+        if let Way::Pass(pass) = self.way {
+            bytes.push(pass.tail.freeze());
+        }
+        bytes
     }
 
     /// The chunks are written for the client already; this is what they used.
@@ -370,12 +404,20 @@ impl EventSink for Watch<'_> {
             // Told by whoever owns the stream: before any content another deployment takes over.
             Event::Error(error) => {
                 self.facts.error = Some(error);
-                return Flow::Break(());
+                Flow::Break(())
             }
-            Event::Usage(ref usage) => self.facts.usage = Some(usage.clone()),
-            _ => {}
+            event => {
+                let event = match &mut self.facts.seam {
+                    Some(seam) => seam.event(event),
+                    None => Some(event),
+                };
+                let Some(event) = event else { return Flow::Continue(()) };
+                if let Event::Usage(usage) = &event {
+                    self.facts.usage = Some(usage.clone());
+                }
+                self.encoder.event(event)
+            }
         }
-        self.encoder.event(event)
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
 use crate::patience::{Bounds, Busy, Patience};
-use crate::{health, reload};
+use crate::{health, reload, shared};
 
 /// How long an answer that is cut may take to say so, and background work to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -49,6 +49,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     reload::watch(&gateway);
+    shared::start(&gateway);
     health::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
@@ -70,6 +71,7 @@ pub async fn serve(
         failed = door.open(|| None) => return failed,
     }
     drop(door);
+    shared::close(&gateway);
     gateway.tasks().drain(LAST_WORDS).await;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::backend::Backend;
 use crate::guard::Guard;
 use crate::owner::Owners;
 use crate::record::Records;
+use crate::shared::Shared;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub(crate) chosen: bool,
     /// How deployments are looked after while nobody calls them.
     pub(crate) health_check: Option<HealthCheck>,
+    /// What is shared with other gateways.
+    pub(crate) shared: Option<Arc<Shared>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.

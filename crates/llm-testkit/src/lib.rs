@@ -1,5 +1,5 @@
 //! For tests only: a scripted upstream, a player of recorded exchanges, the facts that a recording
-//! states, processes, and a load generator.
+//! states, processes, a private Redis, and a load generator.
 //!
 //! Nothing here uses the crates under test. A fault in a codec must not be able to hide in the code
 //! that checks it, so this crate reads HTTP, SSE and each provider's JSON by itself.
@@ -14,6 +14,7 @@ pub mod player;
 pub mod proc;
 pub mod process;
 pub mod recording;
+pub mod redis;
 pub mod script;
 pub mod sse;
 pub mod upstream;
@@ -23,5 +24,6 @@ pub use expect::{Choice, Facts, ToolCall, Usage};
 pub use player::{Cut, Player};
 pub use process::{Program, Ready, Running};
 pub use recording::{Recording, Recordings, workspace};
+pub use redis::Redis;
 pub use script::{End, Gate, Script};
 pub use upstream::{Received, Upstream};

@@ -59,7 +59,63 @@ pub struct Units {
     pub pages: u64,
 }
 
+impl Units {
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let Self { images, input_images, pixels, input_audio_ms, output_audio_ms, characters, pages } = other;
+        Self {
+            images: self.images.saturating_add(*images),
+            input_images: self.input_images.saturating_add(*input_images),
+            pixels: self.pixels.saturating_add(*pixels),
+            input_audio_ms: self.input_audio_ms.saturating_add(*input_audio_ms),
+            output_audio_ms: self.output_audio_ms.saturating_add(*output_audio_ms),
+            characters: self.characters.saturating_add(*characters),
+            pages: self.pages.saturating_add(*pages),
+        }
+    }
+}
+
 impl Usage {
+    /// Both together, class by class: two answers that are one to whoever asked.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let Self {
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            input_audio,
+            input_image,
+            output,
+            reasoning,
+            output_audio,
+            output_image,
+            queries,
+            accepted_prediction,
+            rejected_prediction,
+            units,
+            estimated,
+        } = other;
+        Self {
+            input: self.input.saturating_add(*input),
+            cache_read: self.cache_read.saturating_add(*cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(*cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(*cache_write_1h),
+            input_audio: self.input_audio.saturating_add(*input_audio),
+            input_image: self.input_image.saturating_add(*input_image),
+            output: self.output.saturating_add(*output),
+            reasoning: self.reasoning.saturating_add(*reasoning),
+            output_audio: self.output_audio.saturating_add(*output_audio),
+            output_image: self.output_image.saturating_add(*output_image),
+            queries: self.queries.saturating_add(*queries),
+            accepted_prediction: self.accepted_prediction.saturating_add(*accepted_prediction),
+            rejected_prediction: self.rejected_prediction.saturating_add(*rejected_prediction),
+            units: self.units.and(units),
+            estimated: self.estimated || *estimated,
+        }
+    }
+
     /// All prompt tokens.
     #[must_use]
     pub fn prompt_tokens(&self) -> u64 {

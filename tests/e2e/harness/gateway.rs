@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use llm_testkit::{Program, Running};
@@ -13,13 +14,20 @@ use super::binary::{binary, foreign};
 use super::client::{Call, Client, Reply, Streaming};
 use super::{FAST, PATIENCE};
 
+/// What it writes once another configuration is in place.
+const RELOADED: &str = "configuration reloaded";
+/// How many lines of its log are shown when a test fails.
+const SHOWN: usize = 300;
+/// The name of the configuration file.
+const FILE: &str = "gateway.toml";
+
 /// A running gateway; dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     process: Running,
     addr: SocketAddr,
     client: Client,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// How a gateway is started.
@@ -58,7 +66,7 @@ impl Options {
         let listens = process.wait_log("listening on http://", PATIENCE);
         let logs = process.logs();
         if !listens {
-            let exit = process.wait_exit(std::time::Duration::ZERO);
+            let exit = process.wait_exit(Duration::ZERO);
             panic!("the gateway does not listen ({exit:?}):\n{logs}");
         }
         let addr = logs
@@ -67,14 +75,14 @@ impl Options {
             .and_then(|rest| rest.split(|c: char| c != '.' && c != ':' && !c.is_ascii_digit()).next())
             .and_then(|addr| addr.parse().ok())
             .unwrap_or_else(|| panic!("no address in the log:\n{logs}"));
-        Gateway { process, addr, client: Client::new(addr), _dir: dir }
+        Gateway { process, addr, client: Client::new(addr), dir }
     }
 
     fn spawn(self) -> (Running, TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let mut program = Program::new(binary("gateway"));
         if let Some(config) = &self.config {
-            let path = dir.path().join("gateway.toml");
+            let path = dir.path().join(FILE);
             std::fs::write(&path, config).unwrap();
             program = program.args([Path::new("--config"), &path]);
         }
@@ -112,6 +120,25 @@ impl Gateway {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// Puts another configuration in the file's place, as editors do it.
+    pub(crate) fn configure(&self, config: &str) {
+        let new = self.dir.path().join("new");
+        std::fs::write(&new, config).unwrap();
+        std::fs::rename(new, self.dir.path().join(FILE)).unwrap();
+    }
+
+    /// The same, and waits until it is in place.
+    pub(crate) fn reconfigure(&self, config: &str) {
+        let done = |logs: String| logs.matches(RELOADED).count();
+        let before = done(self.logs());
+        self.configure(config);
+        let until = Instant::now() + PATIENCE;
+        while done(self.logs()) == before {
+            assert!(Instant::now() < until, "it does not reload:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// What it has written so far.
@@ -166,7 +193,10 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the gateway's log\n{}", self.logs());
+            let logs = self.logs();
+            let lines: Vec<_> = logs.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default();
+            eprintln!("--- the end of the gateway's log\n{}", last.join("\n"));
         }
     }
 }

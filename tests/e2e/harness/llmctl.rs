@@ -73,6 +73,12 @@ impl Going {
         String::from_utf8(read).unwrap()
     }
 
+    /// Ends one that does not end by itself.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
     pub(crate) fn end(self) -> Ran {
         let output = self.0.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -6,6 +6,7 @@
 mod apt;
 mod node;
 mod python;
+mod redis;
 mod summary;
 
 use std::env;
@@ -29,6 +30,7 @@ const SUMMARY_LIFE: Duration = Duration::from_secs(3600);
 /// Runs all tests, and keeps the runner's summary for [`summarise`].
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let _ = fs::remove_file(summary_file(workspace));
+    redis::ready()?;
     let (python, node) = thread::scope(|scope| {
         let node = scope.spawn(|| node::ready(workspace));
         (python::ready(workspace), node.join())

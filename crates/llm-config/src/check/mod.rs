@@ -6,6 +6,7 @@
 mod model;
 mod pem;
 mod provider;
+mod redis;
 mod router;
 mod server;
 
@@ -57,6 +58,7 @@ struct Check<'a> {
 pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Known<'_>) -> Vec<Finding> {
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
+    check.redis();
     check.router();
     check.providers();
     check.models();

@@ -8,6 +8,7 @@ mod auth;
 mod health;
 mod model;
 mod provider;
+mod redis;
 mod router;
 mod server;
 mod telemetry;
@@ -20,6 +21,7 @@ pub use auth::Auth;
 pub use health::HealthCheck;
 pub use model::{BackoffOverride, Deployment, Model, Price};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
+pub use redis::Redis;
 pub use router::{
     Affinity, Backoff, Cooldown, CooldownRule, MidStream, Records, RetriesByError, Router, Strategy,
 };
@@ -39,6 +41,9 @@ pub struct Config {
     pub router: Router,
     /// The HTTP client towards providers.
     pub upstream: Upstream,
+    /// What several gateways share; without it each one knows what it has found out itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.

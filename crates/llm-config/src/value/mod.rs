@@ -7,6 +7,7 @@
 
 pub mod duration;
 pub mod listen;
+pub mod redis_url;
 pub mod secret;
 pub mod size;
 pub mod word;

@@ -8,21 +8,25 @@ mod ask;
 mod needs;
 mod own;
 mod ready;
+mod resume;
 mod send;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
-use llm_router::{Group, Lease, Plan, Step, Used};
-use llm_types::{ApiError, Changes, Origin, Result, Usage};
+use llm_providers::target::Target;
+use llm_router::{Group, Lease, Plan, Step};
+use llm_types::{ApiError, Changes, Op, Origin, Result};
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::backend::Backend;
-use crate::exchange::{Exchange, Parts, Place};
+use crate::exchange::{Exchange, Parts};
 use crate::gateway::Gateway;
 use crate::owner::Limit;
+use crate::place::Place;
 use crate::principal::Principal;
 use crate::record::Decision;
 use crate::relay::Relay;
@@ -32,6 +36,7 @@ use crate::ticket::Ticket;
 
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
+pub(crate) use resume::{Resume, Resumed};
 pub(crate) use send::is_stream;
 
 /// A request that is authenticated, read and admitted.
@@ -98,6 +103,14 @@ struct Answered {
     labels: Labels,
 }
 
+/// What goes with an answer to the client's side.
+struct Delivery {
+    place: Place,
+    target: Arc<Target>,
+    ticket: Ticket,
+    decision: Option<Arc<Decision>>,
+}
+
 impl Dispatch {
     /// Asks deployments until one answers.
     ///
@@ -161,8 +174,9 @@ impl Dispatch {
     }
 
     /// Hands an answer over to the client's side, with its account.
-    fn answer(&self, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
+    fn answer(self, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
         let Answered { reply, lease, labels } = answered;
+        let id = lease.as_ref().and_then(Lease::deployment).map(|deployment| Arc::clone(&deployment.id));
         let attempts = plan.attempt_count();
         let fallback = (plan.depth() > 0).then(|| Arc::clone(&plan.group().name));
         let upstream = journey.upstream;
@@ -172,7 +186,9 @@ impl Dispatch {
             decision
         });
         let Reply { body, target, changes, .. } = reply;
-        let body = self.deliver(body, Place::from(lease), target, (journey.ticket, decision));
+        let Journey { asking, ticket, .. } = journey;
+        let parts = Delivery { place: Place::from(lease), target, ticket, decision };
+        let body = self.deliver(body, parts, asking, id);
         Answer { body, labels, fallback, attempts, changes, upstream }
     }
 
@@ -200,12 +216,13 @@ impl Dispatch {
     }
 
     fn deliver(
-        &self,
+        self,
         body: ReplyBody,
-        place: Place,
-        target: Arc<llm_providers::target::Target>,
-        (ticket, decision): (Ticket, Option<Arc<Decision>>),
+        delivery: Delivery,
+        asking: Asking,
+        id: Option<Arc<str>>,
     ) -> AnswerBody {
+        let Delivery { place, target, ticket, decision } = delivery;
         let (upstream, relay) = match body {
             ReplyBody::Whole { body, usage } => {
                 place.finish(usage.as_ref());
@@ -215,24 +232,34 @@ impl Dispatch {
                 ticket.settle(usage);
                 return AnswerBody::Whole(body);
             }
-            ReplyBody::Stream { upstream, relay } => (upstream, relay),
+            ReplyBody::Stream { upstream, relay } => (upstream, *relay),
             ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
         };
-        AnswerBody::Stream(Box::new(Exchange::new(
-            upstream,
-            Parts {
-                relay,
-                ticket,
-                deadline: self.deadline.into(),
-                front: self.codec,
-                tasks: self.gateway.tasks().clone(),
-                stop: self.gateway.stop().clone(),
-                request_id: Arc::clone(&self.request_id),
-                place,
-                target,
-                decision,
-            },
-        )))
+        let mut parts = Parts {
+            relay,
+            ticket,
+            deadline: self.deadline.into(),
+            front: self.codec,
+            form: self.peek.form,
+            tasks: self.gateway.tasks().clone(),
+            stop: self.gateway.stop().clone(),
+            request_id: Arc::clone(&self.request_id),
+            place,
+            target,
+            decision,
+            resume: None,
+        };
+        if let Some(id) = id.filter(|_| self.goes_on()) {
+            parts.resume = Resume::of(self, asking, id);
+        }
+        AnswerBody::Stream(Box::new(Exchange::new(upstream, parts)))
+    }
+
+    /// Whether an answer that breaks off is gone on with elsewhere.
+    fn goes_on(&self) -> bool {
+        self.peek.stream
+            && self.asked.op == Op::Chat
+            && self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue
     }
 
     /// Logs a failed attempt; the router books it.
@@ -260,16 +287,6 @@ impl Dispatch {
     pub(crate) fn call(&mut self) -> Result<&mut llm_types::Call> {
         self.asking.call(self.codec, &self.asked)
     }
-}
-
-/// What a deployment's counters are told of an answer.
-pub(crate) fn used(usage: Option<&Usage>, lease: &Lease<Backend>) -> Used {
-    let Some(usage) = usage else { return Used::default() };
-    let (input_tokens, output_tokens) = (usage.prompt_tokens(), usage.completion_tokens());
-    let price = lease.deployment().and_then(|deployment| deployment.facts.price);
-    #[expect(clippy::cast_precision_loss, reason = "for comparing deployments, not for a bill")]
-    let usd = price.map(|price| price.of(input_tokens, output_tokens) as f32 / 1e12);
-    Used { input_tokens, output_tokens, usd }
 }
 
 fn clip(body: &[u8]) -> String {

@@ -18,17 +18,19 @@ use crate::backend::Backend;
 pub(crate) struct Asking {
     pub(crate) head: Head,
     pub(crate) call: Option<Call>,
+    /// The neutral form says something else than the bytes.
+    pub(super) rewritten: bool,
 }
 
 impl Default for Asking {
     fn default() -> Self {
-        Self { head: Head::empty(), call: None }
+        Self { head: Head::empty(), call: None, rewritten: false }
     }
 }
 
 impl From<Head> for Asking {
     fn from(head: Head) -> Self {
-        Self { head, call: None }
+        Self { head, call: None, rewritten: false }
     }
 }
 
@@ -132,7 +134,8 @@ impl Dispatch {
     ) -> Result<(Way, Changes)> {
         let mut changes = self.left_out.clone();
         let spec = target.spec();
-        let same = self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty();
+        let same =
+            self.asked.dialect == Some(dialect) && self.snapshot.guards.is_empty() && !asking.rewritten;
         let mut cx = EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
         let spliced = if same { codec.splice(&asking.head, &mut cx)? } else { None };
         let wire = match spliced {
@@ -154,7 +157,7 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
-        let pass = same && target.answers_verbatim(dialect) && !rewritten;
+        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on();
         Ok((Way::Wire { codec, request, memo, pass }, changes))
     }
 

@@ -22,7 +22,7 @@ use crate::relay::{Relay, UsageEvent};
 /// The largest whole answer that is read, in bytes.
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
-const ERROR_LIMIT: usize = 1024 * 1024;
+pub(super) const ERROR_LIMIT: usize = 1024 * 1024;
 
 /// A call on the wire.
 struct Sent {
@@ -96,10 +96,11 @@ impl Dispatch {
             }
         } else {
             let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-            Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)))
+            let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
+            if self.goes_on() { relay.keeping() } else { relay }
         };
         read_preamble(&mut upstream, &mut relay, left).await?;
-        Ok(ReplyBody::Stream { upstream, relay })
+        Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }
 
     async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
@@ -151,7 +152,7 @@ pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     !kind.starts_with(b"application/json")
 }
 
-fn late(bound: Duration) -> ApiError {
+pub(super) fn late(bound: Duration) -> ApiError {
     let message = format!("the upstream did not answer within {} s", bound.as_secs_f32());
     ApiError::upstream(ErrorKind::Timeout, message)
 }

@@ -11,7 +11,6 @@ use llm_router::{Deployment, Standing};
 use tokio::time::{Instant, sleep_until};
 
 use super::{AT_ONCE, check, members, timeout};
-use crate::backend::Backend;
 use crate::gateway::Gateway;
 use crate::snapshot::Snapshot;
 
@@ -39,7 +38,6 @@ async fn rounds(gateway: Arc<Gateway>) {
             _ = replaced.changed() => continue,
         }
         round(&gateway, &snapshot, &mut answered).await;
-        gateway.checks().keep_only(&gateway.snapshot());
         due = Instant::now() + jittered(rule.interval);
     }
 }
@@ -50,7 +48,7 @@ struct Answered(HashMap<Arc<str>, u64>);
 
 impl Answered {
     /// Whether a deployment has answered since, and nothing stands against it.
-    fn since(&mut self, deployment: &Deployment<Backend>) -> bool {
+    fn since<T>(&mut self, deployment: &Deployment<T>) -> bool {
         let now = deployment.stats.counts().successes;
         let before = self.0.insert(Arc::clone(&deployment.id), now);
         before.is_some_and(|before| before < now)
@@ -64,8 +62,9 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
     let due: Vec<_> = all
         .filter(|(group, index)| {
             group.get(*index).is_some_and(|deployment| {
-                let drained = deployment.stats.standing(Instant::now().into_std()) == Standing::Drained;
-                !answered.since(deployment) && !drained
+                // Looked at in any case: it takes note.
+                let answered = answered.since(deployment);
+                !answered && may_be_asked(deployment)
             })
         })
         .collect();
@@ -78,8 +77,60 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
         .await;
 }
 
+/// Whether a check is welcome: not where somebody took the deployment out of service, or its limits are
+/// used up.
+fn may_be_asked<T>(deployment: &Deployment<T>) -> bool {
+    let now = Instant::now().into_std();
+    let stats = &deployment.stats;
+    stats.standing(now) != Standing::Drained && stats.headroom(&deployment.facts.allowance, now) > 0.0
+}
+
 /// Up to a tenth longer, so that gateways that were started together do not ask together.
 fn jittered(interval: Duration) -> Duration {
     let [byte, ..] = *uuid::Uuid::new_v4().as_bytes();
     interval + interval.mul_f64(f64::from(byte) / 2560.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_router::{Allowance, Facts, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn who_has_answered_since_the_last_round_is_left_out() {
+        let deployment = Deployment::new("a", 0, ());
+        let mut answered = Answered::default();
+        let now = std::time::Instant::now();
+        deployment.note(Outcome::Success, now);
+        assert!(!answered.since(&deployment), "nobody has looked before");
+        assert!(!answered.since(&deployment), "nothing new");
+        deployment.note(Outcome::Success, now);
+        assert!(answered.since(&deployment));
+        assert!(!answered.since(&deployment));
+        deployment.note(Outcome::Success, now);
+        deployment.stats.learn_cooldown(Duration::from_secs(60), 1, now);
+        assert!(!answered.since(&deployment), "it has failed since");
+    }
+
+    #[test]
+    fn who_has_no_room_is_left_alone() {
+        let allowance = Allowance { max_parallel: Some(1), ..Allowance::default() };
+        let facts = Facts { allowance, ..Facts::default() };
+        let deployment = Deployment::new("a", 0, ()).with_facts(facts);
+        assert!(may_be_asked(&deployment));
+        let busy = deployment.begin();
+        assert!(!may_be_asked(&deployment));
+        drop(busy);
+        deployment.stats.drain(true);
+        assert!(!may_be_asked(&deployment));
+    }
+
+    #[test]
+    fn rounds_are_spread() {
+        let second = Duration::from_secs(1);
+        for _ in 0..100 {
+            assert!((second..second * 11 / 10).contains(&jittered(second)));
+        }
+    }
 }

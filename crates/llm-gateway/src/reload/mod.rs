@@ -7,6 +7,8 @@
 
 mod file;
 mod fixed;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;

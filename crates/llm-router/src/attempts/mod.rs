@@ -152,12 +152,13 @@ impl<T> Attempts<T> {
         self
     }
 
-    /// Begins anew after [`End::AllCooling`]: everywhere else is no better.
+    /// Asks here also when everybody is unwell: everywhere else is no better. Begins anew after
+    /// [`End::AllCooling`].
     pub(crate) fn insist(&mut self) {
+        self.elsewhere = false;
         if self.record.end == Some(End::AllCooling) {
             self.record.end = None;
             self.ended = None;
-            self.elsewhere = false;
             self.state = State::Fresh;
         }
     }

@@ -1,7 +1,8 @@
 //! Where a request goes when its group does not answer.
 //!
 //! A plan is the attempts at one group after the other: the same steps, so a caller does the same with both.
-//! Every target is asked once, however the chains refer to each other, and at most sixteen of them.
+//! Every target is asked once, however the chains refer to each other, and at most sixteen of them. A group that
+//! was passed by because everybody there was unwell is asked when all else has failed: it may be well by now.
 
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,10 @@ pub struct Plan<'r, T> {
     /// To be asked next, last one first.
     queue: Vec<Target>,
     seen: Vec<Target>,
+    /// Left without an attempt because everybody there was unwell.
+    passed_by: Vec<Target>,
+    /// How many of those were gone back to.
+    returns: usize,
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
     defaults_used: bool,
@@ -92,7 +97,7 @@ pub struct Plan<'r, T> {
     objection: Option<Box<Objection<T>>>,
     past: Vec<(Arc<Group<T>>, Record)>,
     /// What the groups that nobody could be asked of said.
-    refusals: Vec<ApiError>,
+    refusals: Vec<(Target, ApiError)>,
 }
 
 /// A group, and under which name it was found.
@@ -127,6 +132,8 @@ impl<'r, T> Plan<'r, T> {
             current,
             queue: Vec::new(),
             seen: Vec::new(),
+            passed_by: Vec::new(),
+            returns: 0,
             own: None,
             defaults_used: false,
             needs: None,
@@ -271,11 +278,11 @@ impl<'r, T> Plan<'r, T> {
             record.causes(group, &mut text);
         }
         let refused = self.attempts.record().attempts.is_empty().then_some(&own);
-        for refusal in self.refusals.iter().chain(refused) {
+        for refusal in self.refusals.iter().map(|(_, refusal)| refusal).chain(refused) {
             // Writing to a `String` cannot fail.
             let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "; " }, refusal.message);
         }
-        let (groups, attempts) = (self.past.len() + 1, self.attempt_count());
+        let (groups, attempts) = (self.past.len() + 1 - self.returns, self.attempt_count());
         error.message = format!("{attempts} attempts at {groups} models failed: {text}");
         error.provider = None;
         error
@@ -303,27 +310,38 @@ impl<'r, T> Plan<'r, T> {
     fn go_on(&mut self, mut step: Step, now: Instant) -> Step {
         while step == Step::Fail {
             let unwell = self.attempts.record().end == Some(End::AllCooling);
-            if !self.may_fall_back(now) || !self.find_targets(unwell.then_some(now)) {
-                if unwell {
-                    // Nobody elsewhere is better off.
-                    self.attempts.insist();
-                    step = self.attempts.next(now, None);
-                    if step != Step::Fail {
-                        return step;
-                    }
-                    if self.may_fall_back(now) && self.find_targets(None) && self.move_on() {
-                        step = self.attempts.next(now, None);
-                        continue;
-                    }
+            let on = self.may_fall_back(now) && self.find_targets(unwell.then_some(now)) && self.move_on();
+            if !on && unwell {
+                // Nobody elsewhere is better off.
+                self.attempts.insist();
+                step = self.attempts.next(now, None);
+                if step != Step::Fail {
+                    return step;
                 }
-                return Step::Fail;
             }
-            if !self.move_on() {
+            let on = on || (unwell && self.may_fall_back(now) && self.find_targets(None) && self.move_on());
+            if !(on || self.may_fall_back(now) && self.go_back()) {
                 return Step::Fail;
             }
             step = self.attempts.next(now, None);
         }
         step
+    }
+
+    /// Begins with a group that was passed by; nobody else is left.
+    fn go_back(&mut self) -> bool {
+        if self.passed_by.is_empty() {
+            return false;
+        }
+        let target = self.passed_by.remove(0);
+        self.refusals.retain(|(refused, _)| *refused != target);
+        self.queue.push(target);
+        if !self.move_on() {
+            return false;
+        }
+        self.returns += 1;
+        self.attempts.insist();
+        true
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {
@@ -405,7 +423,10 @@ impl<'r, T> Plan<'r, T> {
             return false;
         };
         if self.attempts.record().attempts.is_empty() {
-            self.refusals.push(self.attempts.failure());
+            self.refusals.push((self.current.clone(), self.attempts.failure()));
+        }
+        if self.attempts.record().end == Some(End::AllCooling) {
+            self.passed_by.push(self.current.clone());
         }
         let sampled = self.attempts.record().trace.is_some();
         let mut next = self.router.more_attempts(group, self.deadline);

@@ -206,9 +206,42 @@ fn an_unwell_group_is_left_for_a_well_one() {
         play(&mut plan, now, &HashMap::from([("a", ErrorKind::Internal), ("b", ErrorKind::Internal)])).0
     };
     cool("a");
-    assert_eq!(ask(), ["b"], "nobody waits for the unwell one");
+    assert_eq!(ask(), ["b", "a"], "nobody waits for the unwell one, as long as the well one answers");
     cool("b");
     assert_eq!(ask(), ["a", "b"], "all are unwell: as if none were");
+}
+
+#[test]
+fn a_group_that_was_passed_by_is_asked_before_the_request_fails() {
+    use ErrorKind::{BadRequest, Internal};
+    let now = Instant::now();
+    let check = |failures: &[(&'static str, ErrorKind)], most: u32, expect: &[&str], message: &str| {
+        let others = ["b", "c"].map(|name| group(name, Fallbacks::to(["a"])));
+        let groups = [group("a", Fallbacks::to(["b", "c"]))].into_iter().chain(others);
+        let router = fresh(groups, &[]);
+        for name in ["a", "b"] {
+            router.find(name).unwrap().group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+        }
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).at_most(most);
+        let (asked, step) = play(&mut plan, now, &failures.iter().copied().collect());
+        assert_eq!(asked, expect, "{failures:?}");
+        assert_eq!(step == Step::Fail, !message.is_empty(), "{failures:?}");
+        if step == Step::Fail {
+            assert_eq!(plan.failure().message, message);
+        }
+    };
+    // Of two that were passed by, first the one that was meant.
+    check(&[("b", Internal), ("c", Internal)], 9, &["c", "a"], "");
+    let all = "3 attempts at 3 models failed: c/1: 500 server_error: c is down; \
+               a/1: 500 server_error: a is down; b/1: 500 server_error: b is down";
+    check(&[("a", Internal), ("b", Internal), ("c", Internal)], 9, &["c", "a", "b"], all);
+    // What would fail anywhere is not tried anywhere else, nor is what cannot be sent twice.
+    let refused = "no deployment of `a` can take this request: a/1: cools down for another 60.0 s; \
+                   no deployment of `b` can take this request: b/1: cools down for another 60.0 s";
+    let bad = format!("1 attempts at 3 models failed: c/1: 400 invalid_request_error: c is down; {refused}");
+    check(&[("c", BadRequest)], 9, &["c"], &bad);
+    let once = format!("1 attempts at 3 models failed: c/1: 500 server_error: c is down; {refused}");
+    check(&[("c", Internal)], 0, &["c"], &once);
 }
 
 #[test]
@@ -270,9 +303,9 @@ proptest! {
             step = plan.next(now, Some(&ApiError::upstream(ErrorKind::Internal, "x")));
         }
         prop_assert!(!asked.is_empty(), "somebody is always asked");
-        let reached = |nth: usize| links[0].contains(&nth) || defaults.contains(&nth);
+        let reached = |nth: usize| nth == 0 || links[0].contains(&nth) || defaults.contains(&nth);
         if let Some(well) = well.filter(|well| reached(*well)) {
-            prop_assert!(cooling[well] || step != Step::Fail, "g{well} was within reach: {asked:?}");
+            prop_assert!(step != Step::Fail, "g{well} was within reach, cooling or not: {asked:?}");
         }
     }
 }

@@ -1,0 +1,55 @@
+//! A request's place at its deployment, given back when it is dropped.
+
+use std::time::Instant;
+
+use llm_router::{InFlight, Lease, Used};
+use llm_types::{ApiError, Usage};
+
+use crate::backend::Backend;
+
+/// A place at a deployment.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// Nobody counts.
+    None,
+    /// Counts as running.
+    Counted {
+        /// The count.
+        _in_flight: InFlight,
+    },
+    /// Counts as running, and teaches the deployment's counters.
+    Leased(Lease<Backend>),
+}
+
+impl From<Option<Lease<Backend>>> for Place {
+    fn from(lease: Option<Lease<Backend>>) -> Self {
+        lease.map_or(Self::None, Self::Leased)
+    }
+}
+
+impl Place {
+    /// The answer is complete.
+    pub(crate) fn finish(self, usage: Option<&Usage>) {
+        if let Self::Leased(lease) = self {
+            let used = used(usage, &lease);
+            lease.finish(&used, Instant::now());
+        }
+    }
+
+    /// The answer broke off.
+    pub(crate) fn fail(self, error: &ApiError) {
+        if let Self::Leased(lease) = self {
+            lease.fail(error, Instant::now());
+        }
+    }
+}
+
+/// What a deployment's counters are told of an answer.
+fn used(usage: Option<&Usage>, lease: &Lease<Backend>) -> Used {
+    let Some(usage) = usage else { return Used::default() };
+    let (input_tokens, output_tokens) = (usage.prompt_tokens(), usage.completion_tokens());
+    let price = lease.deployment().and_then(|deployment| deployment.facts.price);
+    #[expect(clippy::cast_precision_loss, reason = "for comparing deployments, not for a bill")]
+    let usd = price.map(|price| price.of(input_tokens, output_tokens) as f32 / 1e12);
+    Used { input_tokens, output_tokens, usd }
+}

@@ -1,0 +1,132 @@
+//! A gateway without a listener, and the file that it was made of.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use llm_providers::transport::{ByteStream, RequestBody, Transport};
+use llm_types::{Call, ErrorKind, Reply, Result};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Guard, Principal};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait]
+impl Transport for Nowhere {
+    async fn send(&self, _: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        Err(ApiError::upstream(ErrorKind::Connection, "there is no network"))
+    }
+}
+
+#[derive(Debug)]
+struct Watchman;
+
+#[async_trait]
+impl Guard for Watchman {
+    async fn request(&self, _: &mut Call, _: Principal) -> Result<()> {
+        Ok(())
+    }
+
+    async fn reply(&self, _: &mut Reply, _: Principal) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn model(name: &str) -> String {
+    format!("[[models]]\nname = \"{name}\"\ndeployments = [{{ model = \"mock/echo\" }}]\n")
+}
+
+fn gateway(path: &Path, listen: Option<&str>) -> Arc<Gateway> {
+    let file = ConfigFile::new(path).listening(listen.map(|listen| listen.parse().unwrap()));
+    let loaded = file.load().unwrap();
+    let snapshot = assemble::snapshot(&loaded.config, |_| None, None).unwrap();
+    let snapshot = snapshot.with_guard(Arc::new(Watchman));
+    Arc::new(Gateway::new(snapshot, Arc::new(Nowhere)).with_file(file, loaded))
+}
+
+fn written(text: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateway.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+fn names(gateway: &Gateway) -> Vec<String> {
+    gateway.snapshot().router.names().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_listener_that_others_reach_keeps_its_key_whatever_the_file_says() {
+    let key = "[auth]\nmaster_key = \"sk-m\"\n";
+    let (_dir, path) = written(&format!("{key}{}", model("a")));
+    let gateway = gateway(&path, Some("0.0.0.0:0"));
+    // The file alone is fine: it listens to this machine, as far as it knows.
+    std::fs::write(&path, model("b")).unwrap();
+    let error = gateway.reload("a test").await.unwrap_err();
+    assert!(matches!(error, ReloadError::Exposed(_)), "{error}");
+    assert!(error.to_string().contains("master_key"), "{error}");
+    assert_eq!((names(&gateway), gateway.snapshot().master_key.is_some()), (vec!["a".to_owned()], true));
+    let state = gateway.reloads().state().unwrap();
+    assert!(state.refused.is_some());
+    std::fs::write(&path, format!("{key}{}", model("b"))).unwrap();
+    let done = gateway.reload("a test").await.unwrap();
+    assert_eq!((done.generation, names(&gateway)), (2, vec!["b".to_owned()]));
+    assert_eq!(done.restart, [""; 0], "the command line's address is not the file's to change");
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_file_goes_on() {
+    let (_dir, path) = written(&model("a"));
+    let gateway = gateway(&path, None);
+    let before = gateway.snapshot();
+    let old = before.router.deployment("a/1").and_then(|(group, index)| group.get(index)).unwrap();
+    std::fs::write(&path, format!("[router]\nretries = 1\n{}{}", model("a"), model("b"))).unwrap();
+    let done = gateway.reload("a test").await.unwrap();
+    let expect = Deployments { kept: 1, added: vec!["b/1".into()], ..Deployments::default() };
+    assert_eq!((done.changed, done.deployments), (true, expect));
+    let after = gateway.snapshot();
+    let (group, _) = after.router.deployment("a/1").unwrap();
+    assert!(Arc::ptr_eq(&group.deployments[0].stats, &old.stats));
+    assert!(Arc::ptr_eq(after.router.budget(), before.router.budget()));
+    let (old_group, _) = before.router.deployment("a/1").unwrap();
+    assert!(Arc::ptr_eq(&group.prefixes, &old_group.prefixes));
+    assert_eq!((after.guards.len(), group.policy.retries), (1, 1));
+}
+
+#[tokio::test]
+async fn links_and_secrets_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, secrets) = (dir.path().join("config"), dir.path().join("secrets"));
+    let path = root.join("gateway.toml");
+    std::fs::create_dir(&secrets).unwrap();
+    std::fs::write(secrets.join("key"), "sk-first").unwrap();
+    // As Kubernetes swaps a ConfigMap: a new folder, and one link renamed over another.
+    let swap = |nth: &str, name: &str| {
+        std::fs::create_dir_all(root.join(nth)).unwrap();
+        let key = secrets.join("key");
+        let auth = format!("[auth]\nmaster_key = \"${{file:{}}}\"\n", key.display());
+        std::fs::write(root.join(nth).join("gateway.toml"), auth + &model(name)).unwrap();
+        symlink(nth, root.join("..new")).unwrap();
+        std::fs::rename(root.join("..new"), root.join("..data")).unwrap();
+    };
+    swap("..1", "a");
+    symlink("..data/gateway.toml", &path).unwrap();
+    let gateway = gateway(&path, None);
+    let mut replaced = gateway.replaced();
+    watch(&gateway);
+    for (nth, name) in [("..2", "b"), ("..3", "c")] {
+        swap(nth, name);
+        tokio::time::timeout(PATIENCE, replaced.changed()).await.expect("a reload").unwrap();
+        assert_eq!(names(&gateway), [name]);
+    }
+    std::fs::write(secrets.join("key"), "sk-second").unwrap();
+    tokio::time::timeout(PATIENCE, replaced.changed()).await.expect("a reload").unwrap();
+    assert_eq!(gateway.snapshot().master_key.as_ref().unwrap().expose(), "sk-second");
+    gateway.begin_drain();
+}

@@ -1,0 +1,76 @@
+//! Faults of every kind under load: what clients get, and what upstreams see of it.
+//!
+//! Three upstreams fail by a timetable while 200 clients ask without a pause. Nothing is asserted about which
+//! deployment answers; only what must be true whatever happens, and that who is well again is asked again.
+
+mod client;
+mod fault;
+mod judge;
+mod storm;
+
+use std::time::Duration;
+
+use llm_testkit::Redis;
+
+use fault::Fault;
+use storm::{Change, Storm};
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Two of the three are in trouble at most, and who is well by then has been for longer than a cooldown.
+const TROUBLE: [Change; 9] = [
+    Change { upstream: 0, from: s(1), to: s(5), fault: Fault::RateLimited },
+    Change { upstream: 1, from: s(5), to: s(9), fault: Fault::Broken },
+    Change { upstream: 0, from: s(9), to: s(13), fault: Fault::Hang },
+    Change { upstream: 1, from: s(9), to: s(13), fault: Fault::Garbage },
+    Change { upstream: 1, from: s(15), to: s(19), fault: Fault::ResetLate },
+    Change { upstream: 2, from: s(17), to: s(22), fault: Fault::Broken },
+    Change { upstream: 0, from: s(18), to: s(22), fault: Fault::Slow },
+    Change { upstream: 0, from: s(23), to: s(26), fault: Fault::Hang },
+    Change { upstream: 1, from: s(23), to: s(26), fault: Fault::ResetEarly },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_is_answered_whatever_the_upstreams_do() {
+    let storm = Storm::begin("");
+    let aftermath = storm.rage(&TROUBLE, s(30), async {}).await;
+    judge::answers(&aftermath, &storm.upstreams);
+    judge::recoveries(&TROUBLE, &aftermath, &storm.upstreams);
+    storm.gateway.assert_alive().await;
+}
+
+/// Without anything that must reach a client as an error.
+const LIGHT: [Change; 4] = [
+    Change { upstream: 0, from: s(1), to: s(4), fault: Fault::RateLimited },
+    Change { upstream: 1, from: s(4), to: s(6), fault: Fault::ResetEarly },
+    Change { upstream: 0, from: s(6), to: s(9), fault: Fault::Broken },
+    Change { upstream: 1, from: s(9), to: s(12), fault: Fault::RateLimited },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_notices_that_redis_comes_and_goes() {
+    let mut redis = Redis::start().unwrap();
+    let storm = Storm::begin(&format!("[redis]\nurl = \"{}\"\n", redis.url()));
+    storm.gateway.wait_log("Redis is there");
+    let trouble = async {
+        tokio::time::sleep(s(2)).await;
+        redis.freeze().unwrap();
+        tokio::time::sleep(s(3)).await;
+        redis.kill().unwrap();
+        tokio::time::sleep(s(3)).await;
+        redis.restart().unwrap();
+    };
+    let aftermath = storm.rage(&LIGHT, s(16), trouble).await;
+    judge::answers(&aftermath, &storm.upstreams);
+    judge::recoveries(&LIGHT, &aftermath, &storm.upstreams);
+    judge::no_waiting(&aftermath, s(2)..s(8));
+    assert!(aftermath.answered.iter().all(|result| result.answer.is_whole()));
+    let logs = storm.gateway.logs();
+    assert!(logs.contains("Redis is away"), "{logs}");
+    let returns = || storm.gateway.logs().matches("Redis is there").count();
+    while returns() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
