@@ -97,8 +97,8 @@ where
         started,
         deadline,
         limit,
-        left_out,
         fallbacks,
+        left_out,
     };
 
     // guard in

@@ -310,22 +310,30 @@ impl<'r, T> Plan<'r, T> {
     fn go_on(&mut self, mut step: Step, now: Instant) -> Step {
         while step == Step::Fail {
             let unwell = self.attempts.record().end == Some(End::AllCooling);
-            let on = self.may_fall_back(now) && self.find_targets(unwell.then_some(now)) && self.move_on();
-            if !on && unwell {
+            let mut moved = self.advance(now, unwell.then_some(now));
+            if !moved && unwell {
                 // Nobody elsewhere is better off.
                 self.attempts.insist();
                 step = self.attempts.next(now, None);
                 if step != Step::Fail {
                     return step;
                 }
+                moved = self.advance(now, None);
             }
-            let on = on || (unwell && self.may_fall_back(now) && self.find_targets(None) && self.move_on());
-            if !(on || self.may_fall_back(now) && self.go_back()) {
+            if !moved {
+                moved = self.may_fall_back(now) && self.go_back();
+            }
+            if !moved {
                 return Step::Fail;
             }
             step = self.attempts.next(now, None);
         }
         step
+    }
+
+    /// Begins with the next group. With a time: only if anybody in the queue is well then.
+    fn advance(&mut self, now: Instant, well_at: Option<Instant>) -> bool {
+        self.may_fall_back(now) && self.find_targets(well_at) && self.move_on()
     }
 
     /// Begins with a group that was passed by; nobody else is left.
