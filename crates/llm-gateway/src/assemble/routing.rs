@@ -110,7 +110,9 @@ fn capabilities(known: Known) -> Capabilities {
         (Known::AUDIO_OUT, Capabilities::AUDIO_OUTPUT),
         (Known::JSON_SCHEMA, Capabilities::JSON_SCHEMA),
     ];
-    let missing = pairs.into_iter().filter(|(known_as, _)| !known.has(*known_as));
+    // Some rows say that a model chooses among tools, and not that it has them.
+    let has = |ability| known.has(ability) || (ability == Known::TOOLS && known.has(Known::TOOL_CHOICE));
+    let missing = pairs.into_iter().filter(|(known_as, _)| !has(*known_as));
     missing.fold(Capabilities::ALL, |all, (_, missing)| all.without(missing))
 }
 
