@@ -49,8 +49,11 @@ impl Dispatch {
             session: session.filter(|_| affinity.session),
             prefixes: Prefixes::of(prompt),
         };
-        if group.able(&needs).count() < group.deployments.len() {
+        let all_able = group.able(&needs).count() == group.deployments.len();
+        if !all_able || (looks_long(gist.capabilities) && counts_tokens(group)) {
             self.measure(&mut needs, asking);
+        }
+        if !all_able {
             relax(group, &mut needs);
         }
         Ok(Some(Arc::new(needs)))
@@ -93,8 +96,20 @@ fn relax(group: &Group<Backend>, needs: &mut Needs) {
     }
 }
 
+/// Whether something in base64 makes it look longer than it is.
+fn looks_long(uses: Capabilities) -> bool {
+    [Capabilities::IMAGE_INPUT, Capabilities::AUDIO_INPUT, Capabilities::FILE_INPUT]
+        .into_iter()
+        .any(|one| uses.has(one))
+}
+
+/// Whether anybody has a bound on tokens, in which a wrong guess takes the place of other requests.
+fn counts_tokens(group: &Group<Backend>) -> bool {
+    group.deployments.iter().any(|deployment| deployment.facts.allowance.tpm.is_some())
+}
+
 /// About so many tokens.
-fn roughly(bytes: usize) -> u64 {
+pub(super) fn roughly(bytes: usize) -> u64 {
     u64::try_from(bytes / 4).unwrap_or(u64::MAX)
 }
 

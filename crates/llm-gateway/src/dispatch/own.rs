@@ -41,6 +41,7 @@ impl Fallbacks {
         let list: Option<Vec<&RawValue>> = serde_json::from_slice(json).map_err(|_| {
             wrong("`fallbacks` must be a list of model names, or of objects with a `model`".to_owned())
         })?;
+        let given = list.is_some();
         let list = list.unwrap_or_default();
         if list.len() > MOST {
             return Err(wrong(format!("`fallbacks` has more than {MOST} entries: name fewer")));
@@ -57,7 +58,8 @@ impl Fallbacks {
         let mut edits = Edits::default();
         edits.remove(head, NAME);
         *head = Head::scan(edits.apply(head).to_bytes())?;
-        Ok(Some(Self { names, changes, base: head.clone() }))
+        // `null` is how clients write an option that nobody set; an empty list says that there are to be none.
+        Ok(given.then(|| Self { names, changes, base: head.clone() }))
     }
 
     /// The request as one entry of the list has it; `None`: as it came.
@@ -145,6 +147,9 @@ mod tests {
         assert_eq!(list.head(Some(0)).unwrap().body(), body.as_bytes());
         let (body, list) = take(r#"{"model":"m"}"#).unwrap();
         assert!(list.is_none() && body == r#"{"model":"m"}"#);
+        let (body, list) = take(r#"{"model":"m","fallbacks":null}"#).unwrap();
+        assert!(list.is_none() && body == r#"{"model":"m"}"#, "null is no list: {body}");
+        assert!(take(r#"{"fallbacks":[]}"#).unwrap().1.unwrap().names.is_empty());
     }
 
     #[test]
