@@ -50,7 +50,7 @@ fn texts(events: &[Value], at: &str) -> String {
 /// What a client of a front reads: the text, after a look at the form.
 fn read(front: &str, reply: &Reply) -> String {
     let text = reply.text();
-    assert!(!text.contains("\"error\""), "{front}: {text}");
+    assert!(!text.contains("\"error\":{"), "{front}: {text}");
     if !front.starts_with("/v1beta") {
         assert!(text.contains(": continued by smart/2\n\n"), "the seam is marked at {front}: {text}");
     }
@@ -177,4 +177,52 @@ async fn a_client_that_leaves_in_between_leaves_nothing_behind() {
         assert_eq!(deployment["in_flight"], 0, "{deployment}");
     }
     gate.open();
+}
+
+/// A stream of the Responses API with a search that OpenAI runs itself.
+fn searching() -> Vec<String> {
+    let search = json!({"id": "ws_1", "type": "web_search_call", "status": "completed",
+        "action": {"type": "search", "query": "harbour"}});
+    let part = json!({"type": "output_text", "text": "At six.", "annotations": [], "logprobs": []});
+    let item = json!({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [part]});
+    let done = crate::responses::response("resp_68a", &json!([search, item]));
+    let mut begun = done.clone();
+    (begun["output"], begun["status"], begun["usage"]) = (json!([]), json!("in_progress"), Value::Null);
+    let events = json!([
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": search},
+        {"type": "response.web_search_call.completed", "output_index": 0, "item_id": "ws_1"},
+        {"type": "response.output_item.done", "output_index": 0, "item": search},
+        {"type": "response.output_item.added", "output_index": 1, "item": {"id": "msg_1", "type": "message",
+            "status": "in_progress", "role": "assistant", "content": []}},
+        {"type": "response.content_part.added", "item_id": "msg_1", "output_index": 1, "content_index": 0,
+            "part": {"type": "output_text", "text": "", "annotations": [], "logprobs": []}},
+        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 1, "content_index": 0, "delta": "At six."},
+        {"type": "response.output_text.done", "item_id": "msg_1", "output_index": 1, "content_index": 0, "text": "At six."},
+        {"type": "response.content_part.done", "item_id": "msg_1", "output_index": 1, "content_index": 0, "part": part},
+        {"type": "response.output_item.done", "output_index": 1, "item": item},
+        {"type": "response.completed", "response": done}
+    ]);
+    let events = events.as_array().unwrap().iter().enumerate().map(|(nth, event)| {
+        let mut event = event.clone();
+        event["sequence_number"] = nth.into();
+        format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+    });
+    events.collect()
+}
+
+#[tokio::test]
+async fn a_stream_that_might_be_gone_on_with_is_the_same_stream() {
+    let body = json!({"model": "smart", "stream": true, "input": "When?", "tools": [{"type": "web_search"}]});
+    let mut heard = Vec::new();
+    for config in ["", CONTINUE] {
+        let upstream = Upstream::start().unwrap();
+        upstream.always(Script::sse(searching()));
+        let two = [openai(&upstream), with(&openai(&upstream), "order = 1")];
+        let gateway = crate::harness::Options::config(format!("{config}{}", model("smart", &two))).start();
+        let reply = gateway.post("/v1/responses").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        heard.push(reply.text().to_owned());
+    }
+    assert_eq!(heard[0], heard[1]);
 }

@@ -20,7 +20,7 @@ use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
 use llm_router::{Group, Lease, Plan, Step};
-use llm_types::{ApiError, Changes, Op, Origin, Result};
+use llm_types::{ApiError, Changes, Dialect, Op, Origin, Result};
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::backend::Backend;
@@ -65,6 +65,8 @@ pub(crate) struct Dispatch {
     pub(crate) limit: Limit,
     /// What was left out of it before anybody was asked.
     pub(crate) left_out: Changes,
+    /// A provider of its dialect keeps its answer.
+    pub(crate) is_kept: bool,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
 }
@@ -285,16 +287,17 @@ impl Dispatch {
             decision,
             resume: None,
         };
-        if let Some(answering) = answering.filter(|_| self.goes_on()) {
+        if let Some(answering) = answering.filter(|_| parts.relay.keeps_said()) {
             parts.resume = Resume::of(self, asking, answering);
         }
         AnswerBody::Stream(Box::new(Exchange::new(upstream, parts)))
     }
 
-    /// Whether an answer that breaks off is gone on with elsewhere.
-    fn goes_on(&self) -> bool {
+    /// Whether an answer from a deployment of this dialect that breaks off is gone on with elsewhere.
+    fn goes_on(&self, dialect: Dialect) -> bool {
         self.peek.stream
             && self.asked.op == Op::Chat
+            && !(self.is_kept && self.asked.dialect == Some(dialect))
             && self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue
     }
 

@@ -157,7 +157,7 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
-        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on();
+        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on(dialect);
         Ok((Way::Wire { codec, request, memo, pass }, changes))
     }
 

@@ -105,7 +105,7 @@ impl Dispatch {
         } else {
             let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
             let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
-            if self.goes_on() { relay.keeping() } else { relay }
+            if self.goes_on(asks.dialect) { relay.keeping() } else { relay }
         };
         read_preamble(&mut upstream, &mut relay, left).await?;
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
