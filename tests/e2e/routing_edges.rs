@@ -36,6 +36,38 @@ async fn a_picture_counts_as_a_picture_in_a_minute_of_tokens() {
 }
 
 #[tokio::test]
+async fn what_nobody_counted_stays_booked() {
+    let upstream = Upstream::start().unwrap();
+    let mut uncounted = canned::openai_completion(50);
+    uncounted["usage"] = Value::Null;
+    upstream.always(Script::json(&uncounted));
+    let gateway = Gateway::start(&model("smart", &[with(&openai(&upstream), "tpm = 2500")]));
+    let mut request = chat("smart");
+    request["max_tokens"] = 1000.into();
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(gateway.chat(&request).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn a_slow_beginning_and_a_failing_hedge_are_both_named() {
+    let (slow, bad) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    slow.always(Script::status(500).delay_head(Duration::from_millis(300)));
+    bad.always(Script::status(503));
+    let config = model("smart", &[with(&openai(&slow), "order = 0"), with(&openai(&bad), "order = 1")])
+        .replace("deployments", "hedge_after = \"50ms\"\nretries = 0\ndeployments");
+    let gateway = Gateway::start(&config);
+    let reply = gateway.chat(&streamed("smart")).await;
+    reply.error(500).says(&["smart/1", "smart/2", "all 2 attempts"]);
+    let list = gateway.get("/admin/v1/deployments").await.json();
+    for one in list["data"].as_array().unwrap() {
+        assert_eq!((&one["in_flight"], &one["counts"]["failures"]), (&json!(0), &json!(1)), "{one}");
+    }
+}
+
+#[tokio::test]
 async fn what_one_cannot_take_another_one_gets() {
     let (bad, good) = (Upstream::start().unwrap(), well());
     let mut twice = chat("smart");

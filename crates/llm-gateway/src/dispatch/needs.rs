@@ -37,12 +37,14 @@ impl Dispatch {
         let session = word(headers, SESSION)?.map(|session| hash(session.as_bytes()));
         let session = session.or_else(|| gist.session.as_deref().map(hash));
         let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let counts = self.asked.op == Op::CountTokens;
         let mut needs = Needs {
             tags: tags.collect(),
             region: region.map(Arc::from),
             capabilities: if self.asked.op == Op::Chat { gist.capabilities } else { Capabilities::NONE },
-            input_tokens: roughly(asking.head.body().len()),
-            output_tokens: gist.max_output.unwrap_or_default(),
+            // Counting tokens uses none.
+            input_tokens: if counts { 0 } else { roughly(asking.head.body().len()) },
+            output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
             stream: self.peek.stream,
             hour: hour(),
             pin: None,
