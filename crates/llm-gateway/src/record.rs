@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_router::Plan;
+use llm_router::{Group, Plan};
 use llm_types::{ApiError, Dialect, Op, Usage};
 use parking_lot::Mutex;
 use rand::Rng as _;
+use smallvec::SmallVec;
 
 use crate::backend::Backend;
 use crate::dispatch::Groups;
@@ -39,7 +40,7 @@ pub(crate) struct Decision {
     /// How long upstreams were waited for.
     pub(crate) upstream: Duration,
     /// What was done in each group.
-    pub(crate) groups: Groups,
+    pub(crate) groups: SmallVec<[(Arc<Group<Backend>>, llm_router::Record); 1]>,
     /// What the client was told instead of an answer.
     pub(crate) error: Option<ApiError>,
     /// What was lost or altered for the deployment that answered.
@@ -166,7 +167,7 @@ mod tests {
             at: SystemTime::now(),
             took: Duration::ZERO,
             upstream: Duration::ZERO,
-            groups: Vec::new(),
+            groups: SmallVec::new(),
             error: None,
             changes: String::new(),
             end: OnceLock::new(),

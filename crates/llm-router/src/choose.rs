@@ -103,6 +103,9 @@ impl<T> Group<T> {
             Standing::Probing => return Some(Reason::Probing),
             Standing::Ready | Standing::ProbeDue => {}
         }
+        if !seat.bounded {
+            return None;
+        }
         match seat.stats.fits(&seat.allowance, tokens, now) {
             Ok(()) => None,
             Err(Refused::Minute) => Some(Reason::Minute(seat.stats.free_in(&seat.allowance, tokens, now))),

@@ -193,7 +193,7 @@ pub struct Record {
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     /// Each time somebody was to be asked.
-    pub decisions: Vec<Decision>,
+    pub decisions: SmallVec<[Decision; 1]>,
     /// Each time nobody could be asked at once.
     pub waits: Vec<Waited>,
 }

@@ -113,10 +113,10 @@ impl Resume {
                 );
                 self.broken.push(Arc::clone(&deployment));
                 let (head, upstream, decoder, target) = opened;
-                let groups = plan.into_records();
+                let groups = plan.into_records().into_vec();
                 Ok(Resumed { resume: self, head, upstream, decoder, place, target, deployment, groups })
             }
-            None => Err(Stuck { cause, groups: plan.into_records() }),
+            None => Err(Stuck { cause, groups: plan.into_records().into_vec() }),
         }
     }
 

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::Decision;
 use crate::backend::Backend;
-use crate::dispatch::Groups;
 
 /// One request in a list.
 #[derive(Debug, Serialize)]
@@ -187,7 +186,7 @@ impl From<&Decision> for Told {
     }
 }
 
-fn told_groups(groups: &Groups, started: Instant) -> Vec<ToldGroup> {
+fn told_groups(groups: &[(Arc<Group<Backend>>, llm_router::Record)], started: Instant) -> Vec<ToldGroup> {
     groups.iter().map(|(group, record)| told_group(group, record, started)).collect()
 }
 

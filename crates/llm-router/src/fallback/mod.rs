@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use llm_types::{ApiError, ErrorKind};
 use rand::rngs::SmallRng;
+use smallvec::SmallVec;
 
 use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
@@ -250,8 +251,8 @@ impl<'r, T> Plan<'r, T> {
 
     /// What was done, group by group. What is under way is given up.
     #[must_use]
-    pub fn into_records(self) -> Vec<(Arc<Group<T>>, Record)> {
-        let mut records = self.past;
+    pub fn into_records(self) -> SmallVec<[(Arc<Group<T>>, Record); 1]> {
+        let mut records: SmallVec<_> = self.past.into_iter().collect();
         let group = Arc::clone(self.attempts.group());
         records.push((group, self.attempts.into_record()));
         records

@@ -223,6 +223,17 @@ impl Stats {
         }
     }
 
+    /// How long a deployment is expected to take, in seconds: to a stream's first content, or to the end of an
+    /// answer of so many tokens (0: unknown).
+    pub(crate) fn expected(&self, stream: bool, tokens: u32, now: Instant) -> Option<f64> {
+        let Latency { first_token, whole, per_token } = &self.latency;
+        if stream {
+            return first_token.estimate(self.clock, now);
+        }
+        let each = if tokens > 0 { per_token.estimate(self.clock, now) } else { None };
+        each.map(|each| each * f64::from(tokens)).or_else(|| whole.estimate(self.clock, now))
+    }
+
     /// Requests and tokens of the last minute, as far as they are bounded.
     #[must_use]
     pub fn load(&self, now: Instant) -> Load {
