@@ -17,6 +17,7 @@ use rand::Rng as _;
 use smallvec::SmallVec;
 
 use crate::backend::Backend;
+use crate::dispatch::Groups;
 
 pub(crate) use told::{Summary, Told};
 
@@ -55,27 +56,25 @@ pub(crate) struct Ended {
     usage: Option<Usage>,
     /// Why it broke off; `None`: it is complete.
     broke_off: Option<String>,
-    /// The deployments that went on with it.
-    continued: Vec<Arc<str>>,
+    after: Afterwards,
+}
+
+/// Who went on with an answer that broke off, and how that came about.
+#[derive(Debug, Default)]
+pub(crate) struct Afterwards {
+    /// The deployments.
+    pub(crate) by: Vec<Arc<str>>,
+    /// What was done in each group.
+    pub(crate) groups: Groups,
 }
 
 impl Decision {
     /// The answer is over.
-    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>) {
-        self.end_after(usage, broke_off, Vec::new());
-    }
-
-    /// The answer is over, after some other deployments had gone on with it.
-    pub(crate) fn end_after(
-        &self,
-        usage: Option<&Usage>,
-        broke_off: Option<&ApiError>,
-        continued: Vec<Arc<str>>,
-    ) {
+    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>, after: Afterwards) {
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.clone());
         // Told once; a second end says nothing new.
-        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, continued });
+        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, after });
     }
 }
 

@@ -96,6 +96,11 @@ impl Relay {
         self
     }
 
+    /// Whether what is said is kept.
+    pub(crate) fn keeps_said(&self) -> bool {
+        self.facts.seam.is_some()
+    }
+
     /// The text so far, where it can be gone on from.
     pub(crate) fn said(&self) -> Option<&str> {
         self.facts.seam.as_ref()?.said()

@@ -16,7 +16,7 @@ use llm_types::{ApiError, ErrorKind};
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
-use crate::attempts::{Attempts, Step};
+use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
 use crate::group::Group;
 use crate::lease::Lease;
@@ -365,7 +365,9 @@ impl<'r, T> Plan<'r, T> {
             K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
             K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
                 // Nobody was asked: another model may have what it asks for.
-                record.attempts.is_empty() || self.attempts.group().fallbacks.on_bad_request
+                record.attempts.is_empty()
+                    || record.last_error().is_some_and(is_for_others)
+                    || self.attempts.group().fallbacks.on_bad_request
             }
             _ => true,
         }

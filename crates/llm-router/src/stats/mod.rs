@@ -316,7 +316,7 @@ impl Stats {
             }
         }
         let Some(pass) = self.health.admit(now, last_resort) else {
-            self.unbook(booked, now);
+            self.cancel(booked, now);
             self.leave();
             return Err(Refused::Health);
         };
@@ -325,12 +325,17 @@ impl Stats {
 
     /// The request that was let in will not be sent.
     pub(crate) fn give_back(&self, grant: &Grant, now: Instant) {
-        self.unbook(grant.booked, now);
+        self.unbook(grant, now);
         self.release(grant.pass);
         self.leave();
     }
 
-    fn unbook(&self, booked: Option<Booked>, now: Instant) {
+    /// What was booked for it is for others: it will not be sent.
+    pub(crate) fn unbook(&self, grant: &Grant, now: Instant) {
+        self.cancel(grant.booked, now);
+    }
+
+    fn cancel(&self, booked: Option<Booked>, now: Instant) {
         if let Some(booked) = booked {
             let mut minute = self.minute.lock();
             minute.cancel(booked);
