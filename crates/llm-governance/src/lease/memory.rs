@@ -143,7 +143,8 @@ impl Ledger for MemoryLedger {
         let mut windows = self.windows.lock();
         if let Some(lease) = windows.get_mut(window).and_then(|window| window.leases.get_mut(node)) {
             lease.amount = lease.amount.min(keep).max(lease.used);
-            lease.unknown = PicoUsd::ZERO;
+            // A lease that has expired stays so until it is acquired again: else nothing would end it once more.
+            lease.unknown = lease.unknown.min(lease.amount.saturating_sub(lease.used));
         }
         Ok(())
     }
