@@ -19,6 +19,9 @@ pub enum Error {
     /// Not the hash of a key.
     #[error("a key's hash is 64 hexadecimal digits")]
     NotAHash,
+    /// Not the end of a key.
+    #[error("a key's hint is its last four characters, or none")]
+    NotAHint,
     /// Not the name of a scope.
     #[error(
         "`{0}` names no scope: write global, or key:, team:, organisation:, user:, tag:, model:, provider: and an id"

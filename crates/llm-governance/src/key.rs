@@ -202,7 +202,7 @@ macro_rules! as_text {
 }
 pub(crate) use as_text;
 
-as_text!(KeyHash, KeyId, crate::Scope);
+as_text!(KeyHash, KeyId, Hint, crate::Scope, crate::Cidr);
 
 /// The last characters of a key, for people to recognise it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -220,6 +220,24 @@ impl Hint {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0')
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Hint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.as_bytes().try_into() {
+            Ok(last) if text.is_ascii() => Ok(Self(last)),
+            _ if text.is_empty() => Ok(Self::default()),
+            _ => Err(Error::NotAHint),
+        }
     }
 }
 

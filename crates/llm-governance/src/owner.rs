@@ -3,7 +3,6 @@
 //! A key is small, for there may be a million: what most keys have none of is behind one pointer, terms are shared,
 //! and counters are made when it is first used.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use crate::key::{Hint, KeyHash, KeyId};
 use crate::terms::Terms;
 
 /// What is known of a key; its secret is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Key {
     /// Its name for machines, for as long as it lives.
     pub id: KeyId,
@@ -40,14 +39,14 @@ pub struct Key {
 }
 
 /// What few keys have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KeyMore {
     /// Its name for people.
     pub name: Option<Arc<str>>,
     /// Words that all of its requests are marked with.
     pub tags: Vec<Arc<str>>,
-    /// Whatever its owner wants to note.
-    pub metadata: BTreeMap<String, String>,
+    /// Whatever its owner wants to note: a JSON object, as it came.
+    pub metadata: Option<Box<str>>,
     /// The secret before the present one, and until when it is still good.
     pub previous: Option<(KeyHash, Timestamp)>,
 }
@@ -93,7 +92,7 @@ impl Key {
 }
 
 /// A team, organisation or user, or a tag, model or provider with terms of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Group {
     /// The organisation that a team belongs to.
     pub organisation: Option<Arc<str>>,
@@ -103,8 +102,8 @@ pub struct Group {
     pub blocked: bool,
     /// What it may do and spend.
     pub terms: Arc<Terms>,
-    /// Whatever its owner wants to note.
-    pub metadata: BTreeMap<String, String>,
+    /// Whatever its owner wants to note: a JSON object, as it came.
+    pub metadata: Option<Box<str>>,
 }
 
 impl Group {
@@ -112,7 +111,7 @@ impl Group {
     #[must_use]
     pub fn new(terms: Terms) -> Self {
         let terms = Arc::new(terms);
-        Self { organisation: None, name: None, blocked: false, terms, metadata: BTreeMap::new() }
+        Self { organisation: None, name: None, blocked: false, terms, metadata: None }
     }
 }
 

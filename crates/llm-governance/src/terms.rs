@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::limit::{Limits, MOST};
 
 /// What an owner may do and spend. The default is everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Terms {
     /// What may be called, and from where.
     pub access: Access,
@@ -50,7 +51,8 @@ impl Terms {
 }
 
 /// What may be called, and from where. An empty list allows everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Access {
     /// Models, as clients ask for them; `*` stands for anything.
     pub models: Vec<Arc<str>>,

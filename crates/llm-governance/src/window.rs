@@ -98,11 +98,12 @@ impl Hash for Zone {
 as_text!(Zone);
 
 /// A window that comes again and again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// How long.
     pub period: Period,
     /// By whose calendar.
+    #[serde(default)]
     pub zone: Zone,
 }
 

@@ -128,8 +128,9 @@ impl Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         std::mem::take(&mut self.hold).release(&*self.inner.observer);
-        // After an end or an undoing there is nothing left to give back.
-        let used = if self.attempted { None } else { Some(0) };
-        self.seat.end(used, Now::read().steady);
+        if !self.seat.is_over() {
+            let used = if self.attempted { None } else { Some(0) };
+            self.seat.end(used, Now::read().steady);
+        }
     }
 }

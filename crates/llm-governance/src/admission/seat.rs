@@ -97,6 +97,14 @@ impl Shared {
 }
 
 impl Seat {
+    /// Whether it was given back, or never was one.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::Here(place) => place.is_empty(),
+            Self::There(far) => far.asks.is_empty(),
+        }
+    }
+
     /// The request has ended with so many tokens; `None`: with as many as were reserved.
     pub(super) fn end(&mut self, used: Option<u64>, now: Instant) {
         match self {

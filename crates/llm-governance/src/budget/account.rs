@@ -92,14 +92,22 @@ impl Account {
             return;
         }
         *own = revision;
-        slots.retain(|slot| budgets.iter().any(|budget| budget.is_same(&slot.budget)));
+        let mut before: SmallVec<[Slot; 1]> = std::mem::take(slots);
         for budget in budgets {
-            if let Some(slot) = slots.iter_mut().find(|slot| slot.budget.is_same(budget)) {
-                slot.set(budget);
-                continue;
-            }
+            let same = before.iter().position(|slot| slot.budget.is_same(budget));
+            // A budget that was soft and is hard now has spent what it has spent.
+            let turned = || {
+                let is_left = |slot: &Slot| !budgets.iter().any(|budget| budget.is_same(&slot.budget));
+                before.iter().position(|slot| slot.budget.window == budget.window && is_left(slot))
+            };
             let (window, mode) = (budget.window.clone(), budget.mode);
             let id = BudgetId { scope: self.scope.clone(), window, mode };
+            if let Some(position) = same.or_else(turned) {
+                let mut slot = before.swap_remove(position);
+                slot.set(id, budget, self.funds);
+                slots.push(slot);
+                continue;
+            }
             slots.push(Slot::new(*next, id, budget.clone(), self.funds, now));
             *next = next.wrapping_add(1);
         }

@@ -51,7 +51,7 @@ impl Mode {
 }
 
 /// What may be spent in a window.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Budget {
     /// How much.
     pub limit: PicoUsd,
@@ -60,6 +60,7 @@ pub struct Budget {
     /// Whether it refuses.
     pub mode: Mode,
     /// The models that may answer instead of one that is not affordable any more, the best first.
+    #[serde(default)]
     pub fallbacks: Vec<Arc<str>>,
 }
 
@@ -83,7 +84,7 @@ impl Budget {
 }
 
 /// The name of a budget: its owner, window and mode. Stable, also across restarts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct BudgetId {
     /// Whose.
     pub scope: Scope,
@@ -103,7 +104,7 @@ impl fmt::Display for BudgetId {
 }
 
 /// One window of one budget: what spend is booked on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct BudgetWindow {
     /// The budget.
     pub budget: Arc<BudgetId>,

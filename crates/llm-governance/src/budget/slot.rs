@@ -70,8 +70,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(nth: u32, id: BudgetId, budget: Budget, funds: Funds, now: Now) -> Self {
-        // Soft budgets refuse nothing, so there is nothing to lease.
-        let funds = if budget.mode == Mode::Hard { funds } else { Funds::Own };
+        let funds = funds_of(budget.mode, funds);
         let current = Count::new(budget.window.span(now.wall), funds);
         Self { nth, id: Arc::new(id), budget, current, earlier: Vec::new(), funds }
     }
@@ -137,8 +136,13 @@ impl Slot {
         self.tidy(events);
     }
 
-    /// Another limit. Thresholds that are no longer reached will be told again.
-    pub(super) fn set(&mut self, budget: &Budget) {
+    /// Another limit or mode. Thresholds that are no longer reached will be told again.
+    pub(super) fn set(&mut self, id: BudgetId, budget: &Budget, funds: Funds) {
+        if *self.id != id {
+            self.id = Arc::new(id);
+            self.funds = funds_of(budget.mode, funds);
+            self.current.fund = Fund::new(self.funds);
+        }
         self.budget = budget.clone();
         self.current.told &= self.current.reached(budget.limit);
     }
@@ -193,6 +197,11 @@ impl Slot {
             reserved_earlier: open.fold(PicoUsd::ZERO, PicoUsd::saturating_add),
         }
     }
+}
+
+/// Soft budgets refuse nothing, so there is nothing to lease.
+fn funds_of(mode: Mode, funds: Funds) -> Funds {
+    if mode == Mode::Hard { funds } else { Funds::Own }
 }
 
 fn tell(count: &mut Count, id: &Arc<BudgetId>, limit: PicoUsd, events: &mut Events) {

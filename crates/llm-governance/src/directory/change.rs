@@ -5,7 +5,8 @@ use crate::owner::{Group, Key};
 use crate::scope::Scope;
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// A key is new or different.
     PutKey(Box<Key>),

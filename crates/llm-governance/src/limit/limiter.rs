@@ -220,6 +220,10 @@ pub(super) fn tighter(one: RateLimits, other: RateLimits) -> RateLimits {
 }
 
 impl Place {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.limiters.is_empty()
+    }
+
     /// The request has ended with so many tokens; `None`: with as many as were reserved.
     pub(crate) fn end(&mut self, used: Option<u64>, now: Instant) {
         self.each(End::Used(used.unwrap_or(self.tokens)), now);

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use llm_governance::{Access, Change, Error, Facts, Group, Hint, Identity, Key, KeyHash, Scope, Terms};
+use llm_governance::{
+    Access, Budget, Change, Error, Facts, Group, Hint, Identity, Key, KeyHash, Period, Scope, Terms,
+};
 use llm_types::ErrorKind;
 
 use crate::harness::{at, costing, gate, key, put, put_key};
@@ -118,6 +120,30 @@ fn a_key_of_a_group_that_is_gone_or_blocked_is_refused() {
     let identity = Identity { team: Some("t".into()), ..Identity::default() };
     assert!(gate.directory().identify(identity, None).is_err());
     assert!(gate.directory().identify(Identity::default(), None).is_ok());
+}
+
+#[test]
+fn changes_are_kept_as_text_and_read_back() {
+    let mut of_key = key("sk-1", only(&["gpt-*"], &["/v1/*"], &["10.0.0.0/8"]));
+    of_key.hint = Hint::of("sk-0123456789abcdefghij");
+    of_key.expires_at = "2027-01-01T00:00:00Z".parse().ok();
+    let mut terms = Terms::clone(&of_key.terms);
+    terms.budgets.push(Budget::hard("1.5".parse().unwrap(), Period::Week));
+    terms.budgets[0].window.zone = "Europe/Berlin".parse().unwrap();
+    of_key.terms = Arc::new(terms);
+    let of_key =
+        of_key.rotated(KeyHash::of("sk-2"), Hint::default(), "2026-03-02T00:00:00Z".parse().unwrap());
+    let id = of_key.id;
+    let scope = Scope::Team("t".into());
+    for change in
+        [put_key(of_key), Change::RemoveKey(id), put("team:t", Terms::default()), Change::Remove(scope)]
+    {
+        let text = serde_json::to_string(&change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change, "{text}");
+    }
+    let least: Budget =
+        serde_json::from_str(r#"{"limit":"1","window":{"period":"day"},"mode":"hard"}"#).unwrap();
+    assert_eq!(least, Budget::hard("1".parse().unwrap(), Period::Day));
 }
 
 #[test]

@@ -222,6 +222,13 @@ fn changed_terms_keep_what_is_counted() {
     gate.directory().replace([put_key(key("sk-1", terms(115)))]).unwrap();
     assert!(spend(6).is_err());
     spend(5).unwrap();
+    // A budget that only tells now, and refuses again later, has spent what it has spent.
+    let soft = Budget { mode: Mode::Soft, ..hard(115) };
+    gate.directory().apply([put_key(key("sk-1", with_budgets([soft])))]).unwrap();
+    spend(50).unwrap();
+    gate.directory().apply([put_key(key("sk-1", terms(170)))]).unwrap();
+    assert!(spend(6).is_err());
+    spend(5).unwrap();
     // A key that was gone and comes back begins anew.
     let id = before.key_id().unwrap();
     gate.directory().apply([Change::RemoveKey(id)]).unwrap();

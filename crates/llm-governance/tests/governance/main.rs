@@ -1,4 +1,5 @@
 //! What governance promises, by its public API.
+#![cfg(test)]
 
 mod access;
 mod budgets;
