@@ -122,6 +122,16 @@ impl Pipe {
         Ok(self.front.codec().encode(&reply, &self.reply_cx()))
     }
 
+    /// What a client that wants a stream gets of a whole answer.
+    pub(crate) fn replayed(&self, body: &[u8]) -> Result<Bytes> {
+        let mut encoder = self.front.codec().encoder(self.reply_cx());
+        if let Output::Chat(reply) = self.codec.decode(Op::Chat, body, &self.decode_cx())? {
+            let _ = replay(&reply, &mut |event: Event<'_>| encoder.event(event));
+        }
+        encoder.finish();
+        Ok(encoder.take())
+    }
+
     /// What a recorded answer used: as it is read, and as it is seen where it is passed through.
     pub(crate) fn usages(&self, recording: &Recording) -> (Option<Usage>, Option<Usage>) {
         let body = recording.response.bytes();
@@ -141,16 +151,6 @@ impl Pipe {
         let _ = decoder.feed(&body, &mut sink).unwrap();
         decoder.finish(&mut sink).unwrap();
         (usage, None)
-    }
-
-    /// What a client that wants a stream gets of a whole answer.
-    pub(crate) fn replayed(&self, body: &[u8]) -> Result<Bytes> {
-        let mut encoder = self.front.codec().encoder(self.reply_cx());
-        if let Output::Chat(reply) = self.codec.decode(Op::Chat, body, &self.decode_cx())? {
-            let _ = replay(&reply, &mut |event: Event<'_>| encoder.event(event));
-        }
-        encoder.finish();
-        Ok(encoder.take())
     }
 
     /// What the client gets of an error: status and body.

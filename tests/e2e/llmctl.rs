@@ -165,6 +165,26 @@ fn configurations_are_checked_described_and_shown() {
 }
 
 #[test]
+fn calls_are_priced_without_a_network() {
+    let ran = llmctl(&["cost", "gpt-4o", "--input", "1000000", "--output", "100000", "--json"]).run();
+    ran.good();
+    assert_eq!(ran.json()["total_usd"], "3.5");
+    let counted = ["cost", "gpt-4o-mini", "--file", "-", "--compare", "gpt-4o,claude-haiku-4-5", "--json"];
+    let ran = llmctl(&counted).stdin("Reply with exactly: cobalt").run();
+    ran.good();
+    let told = ran.json();
+    let each =
+        |member: &str| told.as_array().unwrap().iter().map(|one| one[member].clone()).collect::<Vec<_>>();
+    assert_eq!(each("tokens"), ["counted", "counted", "estimated"]);
+    assert_eq!(each("input_tokens")[..2], [json!(12), json!(12)]);
+    let shown = llmctl(&["prices", "show", "anthropic/claude-haiku-4-5"]).run();
+    for words in ["context window: 200000", "cache_write_1h", "million tokens"] {
+        assert!(shown.good().contains(words), "no `{words}` in {shown:?}");
+    }
+    llmctl(&["prices", "show", "gpt-99"]).run().failed(2, &["no prices are known of `gpt-99`"]);
+}
+
+#[test]
 fn completions_and_the_manual_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(llmctl(&["completions", shell]).run().good().contains("llmctl"), "{shell}");

@@ -136,6 +136,28 @@ async fn encrypted_thoughts_go_to_the_account_that_encrypted_them() {
 }
 
 #[tokio::test]
+async fn whoever_speaks_another_dialect_takes_over_without_encrypted_thoughts() {
+    let upstreams = [Upstream::start().unwrap(), Upstream::start().unwrap()];
+    let other = Upstream::start().unwrap();
+    let smart = model("smart", &upstreams.each_ref().map(openai)) + "fallbacks = [\"claude\"]\n";
+    let gateway = Gateway::start(&(smart + &model("claude", &[anthropic(&other)])));
+    upstreams.iter().for_each(|upstream| upstream.always(Script::json(&thinking())));
+    let answered = ask(&gateway, &asking("smart")).await.json();
+    let made = upstreams.each_ref().map(|upstream| upstream.requests().len());
+    let maker = made.iter().position(|count| *count == 1).unwrap();
+    upstreams[maker].clear();
+    upstreams[maker].always(Script::status(500));
+    other.always(Script::json(&llm_testkit::canned::anthropic_message(5)));
+    let reply = ask(&gateway, &going_on(&answered)).await;
+    assert_eq!((reply.status, reply.header("x-gateway-provider")), (200, "anthropic"), "{}", reply.text());
+    let sent = other.last_request().unwrap().text();
+    assert!(!sent.contains("gAAAA-1") && sent.contains("noon"), "{sent}");
+    assert!(reply.header("x-gateway-changes").contains("sealed by another provider"), "{:?}", reply.headers);
+    let unasked = upstreams[1 - maker].requests().len();
+    assert_eq!(unasked, 0, "the other account cannot read them");
+}
+
+#[tokio::test]
 async fn streams_say_who_made_them() {
     let pair = Pair::start();
     let event = |kind: &str| {

@@ -72,7 +72,7 @@ async fn what_one_gateway_finds_out_the_others_know() {
     let mut told = redis.subscribe("gateway:cooldowns:v1").unwrap();
     pair.one_finds_out().await;
     // The news is out; the other gateway got it at the same moment as we do.
-    let message = tokio::task::spawn_blocking(move || told.next().unwrap()).await.unwrap();
+    let message = tokio::task::spawn_blocking(move || told.message().unwrap()).await.unwrap();
     assert!(message.contains("\"id\":\"smart/1\"") && message.contains("\"left_ms\":"), "{message}");
     pair.two_knows().await;
     // At most the request that came before the news.

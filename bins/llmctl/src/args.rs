@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// Calls AI models, lists them, checks configurations of the gateway and looks after it.
+/// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
 #[command(name = "llmctl", version, after_help = crate::exit::HELP)]
 pub(crate) struct Args {
@@ -24,6 +24,11 @@ pub(crate) enum Command {
     Chat(Box<ChatArgs>),
     /// List the models that can be called.
     Models(ModelsArgs),
+    /// Say what a call costs, from counts of tokens or a prompt in a file, also across models.
+    Cost(CostArgs),
+    /// Look prices up.
+    #[command(subcommand)]
+    Prices(PricesCommand),
     /// Show how the deployments of a gateway are.
     Health(HealthArgs),
     /// Take deployments of a gateway out of service, put them back, try them.
@@ -106,6 +111,58 @@ pub(crate) struct ModelsArgs {
     /// The gateway's key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
     #[arg(long, value_name = "KEY", requires = "gateway")]
     pub(crate) key: Option<String>,
+}
+
+/// Which call to price.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CostArgs {
+    /// The model: `provider/model`, or a well-known name such as `gpt-4o`.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// Tokens of the prompt, cached ones included.
+    #[arg(long, value_name = "COUNT", required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) input: Option<u64>,
+
+    /// A prompt whose tokens are counted: exactly for OpenAI's families, else estimated; `-` reads standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Tokens of the answer, thinking included.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) output: u64,
+
+    /// How many of the prompt's tokens come from the provider's cache.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) cached: u64,
+
+    /// How many of the prompt's tokens are written to the cache.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) cache_write: u64,
+
+    /// How many of the answer's tokens are thinking.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) reasoning: u64,
+
+    /// The provider's tier of service.
+    #[arg(long, value_name = "TIER", value_parser = ["standard", "flex", "priority", "batch"], default_value = "standard")]
+    pub(crate) tier: String,
+
+    /// Other models to compare with.
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
+    pub(crate) compare: Vec<String>,
+}
+
+/// What to do with prices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PricesCommand {
+    /// Show what is known of a model: limits, abilities, every price.
+    Show {
+        /// The model: `provider/model`, or a well-known name such as `gpt-4o`.
+        #[arg(value_name = "MODEL")]
+        model: String,
+    },
 }
 
 /// A gateway, and what opens it.

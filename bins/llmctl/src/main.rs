@@ -1,4 +1,4 @@
-//! `llmctl`: ad-hoc calls, model lists, configuration checks, the health of a gateway.
+//! `llmctl`: ad-hoc calls, model lists, costs, configuration checks, the health of a gateway.
 //!
 //! Everything is in `cmd`; exit codes are in `exit.rs`.
 

@@ -148,7 +148,7 @@ mod tests {
         assert!(parsed.len() > 3800, "{}", parsed.len());
         assert_eq!(&parsed, Catalogue::builtin());
         // Stated in the README.
-        assert!(parsed.memory() < 1 << 20, "{} bytes", parsed.memory());
+        assert!(parsed.memory() < 700_000, "{} bytes", parsed.memory());
     }
 
     #[test]

@@ -3,10 +3,8 @@
 //! They depend on the length of the prompt (the whole request is priced at the tier that it reaches, as
 //! providers do) and on the tier of service. What an overlay does not name stays as it is.
 //!
-//! Where the price for a long prompt in a tier of service is not stated, both changes hold together: flex at half
-//! the price and a long prompt at twice is the plain price. That is how OpenAI states it for flex and batch
-//! (<https://developers.openai.com/api/docs/models/gpt-5.4>: "2x input and 1.5x output for the full session for
-//! standard, batch, and flex"). Half a pico-dollar is rounded up.
+//! Where the price for a long prompt in a tier of service is not stated, both changes are taken to hold together: a
+//! tier at half the price and a long prompt at twice is the plain price. Half a pico-dollar is rounded up.
 
 use crate::class::{Class, Classes};
 use crate::rates::Rates;

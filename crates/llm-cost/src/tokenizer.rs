@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 use llm_types::chat::{ChatRequest, Format, Message, Part, Role};
 use tiktoken_rs::CoreBPE;
 
-/// What a message costs beside its text and role, and what a name does: OpenAI's cookbook, "How to count tokens
-/// with tiktoken" (<https://developers.openai.com/cookbook/examples/how_to_count_tokens_with_tiktoken>), for
+/// What a message costs beside its text and role, and what a name does: OpenAI's cookbook,
+/// <https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb>, for
 /// gpt-3.5-turbo-0125 and everything since.
 const MESSAGE: u64 = 3;
 const NAME: u64 = 1;

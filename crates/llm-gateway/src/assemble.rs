@@ -262,7 +262,7 @@ impl Assembly<'_> {
             .labelled(deployment.model.as_str())
             .weighing(deployment.weight);
         built.timeout = deployment.timeout;
-        built.facts = routing::facts(deployment);
+        built.facts = routing::facts(deployment, &built.target);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
         self.carry_over(built)
     }

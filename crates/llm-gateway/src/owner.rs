@@ -112,12 +112,15 @@ pub(crate) struct Limit {
     pub(crate) owner: Option<Owner>,
     /// Only deployments that speak this dialect.
     pub(crate) dialect: Option<Dialect>,
+    /// Of those that speak this dialect, only deployments of this one's account: it encrypted thoughts of the
+    /// conversation. Whoever speaks another dialect is not sent them.
+    pub(crate) thinker: Option<(Owner, Dialect)>,
 }
 
 impl Limit {
     /// Whether there is any.
     pub(crate) fn is_some(&self) -> bool {
-        self.owner.is_some() || self.dialect.is_some()
+        self.owner.is_some() || self.dialect.is_some() || self.thinker.is_some()
     }
 
     /// What stands against a deployment.
@@ -128,6 +131,11 @@ impl Limit {
     ) -> Option<&'static str> {
         if self.owner.as_ref().is_some_and(|owner| !owner.shares_with(deployment)) {
             return Some("another account made what the request goes on from");
+        }
+        if self.thinker.as_ref().is_some_and(|(thinker, dialect)| {
+            !thinker.shares_with(deployment) && speaks(deployment, star, *dialect)
+        }) {
+            return Some("another account encrypted the thoughts in the request");
         }
         if self.dialect.is_some_and(|dialect| !speaks(deployment, star, dialect)) {
             return Some("the request needs a provider of its own dialect");

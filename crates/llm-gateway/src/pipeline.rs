@@ -68,14 +68,15 @@ where
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
     let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
-    let mut head = Head::scan(body)?;
+    let head = Head::scan(body)?;
     let peek = codec.peek(&head, &asked)?;
 
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
-    let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
-    let (head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
+    let is_kept = codec.is_kept(&head);
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -97,6 +98,7 @@ where
         started,
         deadline,
         limit,
+        is_kept,
         fallbacks,
         left_out,
     };
@@ -159,9 +161,10 @@ fn limit(
     let mut left_out = Changes::default();
     let mut limit = Limit::default();
     let native = |deployment: &Arc<Deployment<Backend>>| owner::speaks(deployment, star, front.dialect);
-    if !group.deployments.iter().all(native)
-        && let Some(refusal) = codec.bound(&head)?
-    {
+    // Most requests are bound to nobody: then no deployment has to be looked at.
+    let bound = codec.bound(&head).transpose();
+    if let Some(refusal) = bound.filter(|_| !group.deployments.iter().all(native)) {
+        let refusal = refusal?;
         if !group.deployments.iter().any(native) {
             return Err(refusal);
         }
@@ -182,11 +185,11 @@ fn limit(
     if thinkers.is_empty() {
         return Ok((head, limit, left_out));
     }
-    if limit.owner.is_none() {
-        let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
-        limit.owner = thinkers.iter().rev().filter_map(|word| keepers.find(word)).find(leads_to).cloned();
-    }
-    let by = |word: &str| match &limit.owner {
+    let known = thinkers.iter().rev().filter_map(|word| keepers.find(word));
+    let leads_to = |owner: &&Owner| group.deployments.iter().any(|one| owner.shares_with(one));
+    let thinker = limit.owner.clone().or_else(|| known.into_iter().find(leads_to).cloned());
+    limit.thinker = thinker.map(|thinker| (thinker, front.dialect));
+    let by = |word: &str| match limit.thinker.as_ref().map(|(thinker, _)| thinker) {
         Some(owner) => keepers.find(word).is_some_and(|thinker| thinker.is_with(owner)),
         // Whoever speaks another dialect reads none of it, and says so.
         None => !group.deployments.iter().any(native),

@@ -4,23 +4,18 @@
 //! they came, while a tap looks at them; only an incomplete tail is held. Otherwise a decoder writes its
 //! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
 
+mod pass;
 mod seam;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use llm_providers::codec::{Seen, ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
-use llm_providers::frame::{is_whole, split_event};
-use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
+use bytes::Bytes;
+use llm_providers::codec::{ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_types::{ApiError, Event, EventSink, Flow, Result, Usage};
 
+use self::pass::Pass;
 use self::seam::Seam;
-
-/// The largest incomplete event that is held, in bytes: a picture in base64 must fit.
-const TAIL_LIMIT: usize = 32 * 1024 * 1024;
-
-/// The longest end of an event, in bytes: a line's end and an empty line, `\n\r\n`.
-const BREAK: usize = 3;
 
 /// Turns upstream chunks into client bytes.
 #[derive(Debug)]
@@ -39,8 +34,6 @@ struct Facts {
     usage: Option<Usage>,
     /// An error that came as an event.
     error: Option<ApiError>,
-    /// The provider's own words about it, and what came behind them.
-    parting: VecDeque<Bytes>,
     /// What was said, where another deployment may have to go on with it.
     seam: Option<Box<Seam>>,
 }
@@ -101,6 +94,11 @@ impl Relay {
     pub(crate) fn keeping(mut self) -> Self {
         self.facts.seam = Some(Box::default());
         self
+    }
+
+    /// Whether what is said is kept.
+    pub(crate) fn keeps_said(&self) -> bool {
+        self.facts.seam.is_some()
     }
 
     /// The text so far, where it can be gone on from.
@@ -220,7 +218,10 @@ impl Relay {
     /// The event in which the provider said that it broke off, where clients of this dialect know it and may
     /// be shown it as it is.
     pub(crate) fn parting(&mut self) -> Vec<Bytes> {
-        self.facts.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect()
+        match &mut self.way {
+            Way::Pass(pass) => pass.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect(),
+            Way::Translate { .. } | Way::Written { .. } => Vec::new(),
+        }
     }
 
     /// Whether what may come behind the last event goes through as well.
@@ -240,145 +241,6 @@ impl Relay {
             Way::Pass(Pass { frame: Some(frame), .. }) => Some(&mut **frame),
             Way::Pass(_) | Way::Written { .. } => None,
         }
-    }
-}
-
-/// Lets complete events through.
-#[derive(Debug)]
-struct Pass {
-    tap: Box<dyn StreamTap>,
-    tail: BytesMut,
-    usage: UsageEvent,
-    done: bool,
-    /// The client's own frame around the events, where it is another.
-    frame: Option<Box<dyn StreamEncoder>>,
-    /// Puts a word into the ids.
-    mark: Option<(&'static dyn ServerCodec, Arc<str>)>,
-}
-
-impl Pass {
-    fn new(tap: Box<dyn StreamTap>, usage: UsageEvent) -> Self {
-        Self { tap, tail: BytesMut::new(), usage, done: false, frame: None, mark: None }
-    }
-
-    fn feed(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
-        let Some(mut frame) = self.frame.take() else {
-            return self.events(chunk, facts, out);
-        };
-        let mut events = VecDeque::new();
-        let result = self.events(chunk, facts, &mut events);
-        for run in &events {
-            let mut rest: &[u8] = run;
-            while let Some((event, after)) = split_event(rest) {
-                frame.pass(event);
-                rest = after;
-            }
-        }
-        push(out, frame.take());
-        self.frame = Some(frame);
-        // In another frame only its own error is one.
-        facts.parting.clear();
-        result
-    }
-
-    fn events(&mut self, chunk: Bytes, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
-        let bytes = if self.tail.is_empty() {
-            chunk
-        } else {
-            // Only the new bytes can end the event: a large one must not be read again with each chunk.
-            let from = self.tail.len().saturating_sub(BREAK - 1);
-            self.tail.extend_from_slice(&chunk);
-            if split_event(self.tail.get(from..).unwrap_or_default()).is_none() {
-                return self.bounded();
-            }
-            self.tail.split().freeze()
-        };
-        // From `run` to `at`: complete events that go on together.
-        let (mut run, mut at) = (0, 0);
-        let mut failed = None;
-        while let Some((event, _)) = split_event(bytes.get(at..).unwrap_or_default()) {
-            let end = at + event.len();
-            match self.tap.see(event) {
-                Seen::Quiet => {}
-                Seen::Content => facts.content = true,
-                Seen::Usage if self.usage == UsageEvent::Withheld => {
-                    push(out, bytes.slice(run..at));
-                    run = end;
-                }
-                Seen::Usage => {}
-                Seen::Done => self.done = true,
-                Seen::Error(error) => {
-                    failed = Some(error);
-                    break;
-                }
-                Seen::Failed(error) => {
-                    facts.parting.push_back(self.marked(event).unwrap_or_else(|| bytes.slice(at..end)));
-                    facts.parting.push_back(bytes.slice(end..));
-                    failed = Some(error);
-                    break;
-                }
-            }
-            if run < end
-                && let Some(marked) = self.marked(event)
-            {
-                push(out, bytes.slice(run..at));
-                push(out, marked);
-                run = end;
-            }
-            at = end;
-        }
-        if let Some(error) = failed {
-            push(out, bytes.slice(run..at));
-            return Err(error);
-        }
-        if self.done {
-            // Nothing more is looked at: what comes behind the last event goes on as it comes.
-            push(out, bytes.slice(run..));
-            return Ok(());
-        }
-        if run == 0 && at == bytes.len() {
-            // The usual case: whole events and nothing else.
-            push(out, bytes);
-            return Ok(());
-        }
-        push(out, bytes.slice(run..at));
-        self.tail.extend_from_slice(bytes.get(at..).unwrap_or_default());
-        self.bounded()
-    }
-
-    /// The upstream closed its stream. Some do so without the blank line behind their last event, which may be
-    /// the one with the usage; half an event is none.
-    fn finish(&mut self, facts: &mut Facts, out: &mut VecDeque<Bytes>) -> Result<()> {
-        let mut tail = self.tail.split();
-        if !self.done && is_whole(&tail) {
-            let end: &[u8] = if tail.ends_with(b"\n") { b"\n" } else { b"\n\n" };
-            tail.extend_from_slice(end);
-            self.feed(tail.freeze(), facts, out)?;
-        }
-        if self.tap.is_done() {
-            if let Some(frame) = &mut self.frame {
-                frame.finish();
-                push(out, frame.take());
-            }
-            return Ok(());
-        }
-        Err(ApiError::upstream(ErrorKind::Connection, "the upstream's stream ended before it was complete"))
-    }
-
-    /// An event with its owner's word in its ids, where it needs one.
-    fn marked(&self, event: &[u8]) -> Option<Bytes> {
-        let (front, owner) = self.mark.as_ref()?;
-        front.mark_event(event, owner)
-    }
-
-    fn bounded(&self) -> Result<()> {
-        if self.tail.len() > TAIL_LIMIT {
-            return Err(ApiError::upstream(
-                ErrorKind::UpstreamFormat,
-                "an event of the upstream's stream is larger than 32 MiB",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -419,85 +281,4 @@ impl EventSink for Watch<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use llm_providers::codec::{ClientCodec as _, ServerCodec as _};
-    use llm_providers::dialect::openai_chat;
-    use llm_types::Op;
-
-    use super::*;
-
-    const ANSWER: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
-    const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    const USAGE: &str =
-        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}}";
-
-    /// What a client gets of a stream, and what it is counted with.
-    fn pass(stream: &str, usage: UsageEvent) -> (Result<()>, String, Option<u64>) {
-        let mut relay = Relay::pass(openai_chat::Client.stream_tap(Op::Chat), usage);
-        relay.feed(Bytes::from(stream.to_owned())).unwrap();
-        let ended = relay.finish();
-        let again = relay.finish();
-        assert_eq!(ended.is_ok(), again.is_ok(), "a second end says the same");
-        let mut text = String::new();
-        while let Some(bytes) = relay.pop() {
-            text.push_str(std::str::from_utf8(&bytes).unwrap());
-        }
-        (ended, text, relay.usage().map(|usage| usage.output))
-    }
-
-    #[test]
-    fn a_last_event_without_its_blank_line_is_read_and_passed() {
-        for end in ["", "\n", "\r\n", "\n\n"] {
-            let stream = format!("{ANSWER}{FINISH}{USAGE}{end}");
-            let (ended, text, counted) = pass(&stream, UsageEvent::Wanted);
-            assert!(ended.is_ok(), "{end:?}");
-            assert!(text.contains(USAGE) && text.ends_with('\n'), "{end:?}: {text}");
-            assert!(split_event(text.get(text.find(USAGE).unwrap()..).unwrap().as_bytes()).is_some());
-            assert_eq!(counted, Some(4), "{end:?}");
-            let (ended, text, counted) = pass(&stream, UsageEvent::Withheld);
-            assert!(ended.is_ok());
-            assert_eq!((text, counted), (format!("{ANSWER}{FINISH}"), Some(4)), "{end:?}");
-        }
-        let (ended, text, _) = pass(&format!("{ANSWER}{}", FINISH.trim_end()), UsageEvent::Wanted);
-        assert!(ended.is_ok());
-        assert_eq!(text, format!("{ANSWER}{FINISH}"));
-    }
-
-    #[test]
-    fn a_translated_stream_ends_once() {
-        let spec = llm_types::ProviderSpec::default();
-        let memo = llm_providers::codec::Memo::default();
-        let cx = llm_providers::codec::DecodeCx { spec: &spec, model: "m", memo: &memo };
-        let decoder = openai_chat::Client.decoder(Op::Chat, &cx);
-        let encoder = openai_chat::Server.encoder(llm_providers::codec::ReplyCx::default());
-        let mut relay = Relay::translate(decoder, encoder);
-        // Nothing but the end, and no `[DONE]`.
-        relay.feed(Bytes::from(FINISH)).unwrap();
-        relay.finish().unwrap();
-        relay.finish().unwrap();
-        let mut text = String::new();
-        while let Some(bytes) = relay.pop() {
-            text.push_str(std::str::from_utf8(&bytes).unwrap());
-        }
-        assert_eq!(text.matches("[DONE]").count(), 1, "{text}");
-    }
-
-    #[test]
-    fn half_an_event_is_not_passed() {
-        for cut in 1..USAGE.len() {
-            let stream = format!("{ANSWER}{FINISH}{}", USAGE.get(..cut).unwrap());
-            let (ended, text, counted) = pass(&stream, UsageEvent::Wanted);
-            assert!(ended.is_ok(), "the answer was complete");
-            assert_eq!((text, counted), (format!("{ANSWER}{FINISH}"), None), "{cut}");
-        }
-        for cut in 1..FINISH.len() - 2 {
-            let (ended, text, _) =
-                pass(&format!("{ANSWER}{}", FINISH.get(..cut).unwrap()), UsageEvent::Wanted);
-            assert!(ended.is_err(), "{cut}");
-            assert_eq!(text, ANSWER);
-        }
-        let error = "data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\"}}";
-        let (ended, text, _) = pass(&format!("{ANSWER}{error}"), UsageEvent::Wanted);
-        assert_eq!((ended.unwrap_err().message.as_str(), text.as_str()), ("no", ANSWER));
-    }
-}
+mod tests;

@@ -121,7 +121,7 @@ impl Redis {
     /// When it is down.
     pub fn subscribe(&self, channel: &str) -> io::Result<Subscription> {
         let mut subscription = Subscription { reader: ask(self.addr, &[b"SUBSCRIBE", channel.as_bytes()])? };
-        subscription.next()?;
+        subscription.message()?;
         Ok(subscription)
     }
 }
@@ -137,7 +137,7 @@ impl Subscription {
     ///
     /// # Errors
     /// When none comes within 10 seconds.
-    pub fn next(&mut self) -> io::Result<String> {
+    pub fn message(&mut self) -> io::Result<String> {
         // `*3`, then the kind, the channel, and the message or a number.
         line(&mut self.reader)?;
         answer(&mut self.reader)?;

@@ -43,6 +43,7 @@ fn wrong(
         Answer::Whole(text) if !full.contains(text) => {
             return Some("not what any upstream answered".to_owned());
         }
+        Answer::Whole(_) if first.is_none() => return Some("content without a first moment".to_owned()),
         Answer::Whole(_) => {}
         Answer::Cut(text, _) => {
             if !full.iter().any(|full| full.starts_with(text.as_str())) {

@@ -58,12 +58,12 @@ impl Storm {
     }
 
     /// Lets clients ask for so long while upstreams fall ill and recover, and something else happens.
-    pub(crate) async fn rage(
+    pub(crate) async fn rage<T>(
         &self,
         changes: &[Change],
         time: Duration,
-        beside: impl Future<Output = ()>,
-    ) -> Aftermath {
+        beside: impl Future<Output = T>,
+    ) -> (Aftermath, T) {
         let start = Instant::now();
         let turn = Arc::new(AtomicUsize::new(0));
         let clients: Vec<_> = (0..CLIENTS)
@@ -79,12 +79,12 @@ impl Storm {
                 })
             })
             .collect();
-        tokio::join!(self.play(changes, start.into()), beside);
+        let ((), beside) = tokio::join!(self.play(changes, start.into()), beside);
         let mut answered = Vec::new();
         for client in clients {
             answered.extend(client.await.unwrap());
         }
-        Aftermath { start, time, answered }
+        (Aftermath { start, time, answered }, beside)
     }
 
     /// Goes through the timetable.

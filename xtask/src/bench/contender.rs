@@ -17,6 +17,10 @@ pub(super) enum Who {
     Bare,
     Nginx,
     Gateway,
+    /// The gateway with one deployment, no cooldowns and no records.
+    Plain,
+    /// The gateway with ten deployments, chosen by latency, with cooldowns and records.
+    Routed,
     /// A second bare proxy in the gateway's place.
     SelfTest,
 }
@@ -24,6 +28,20 @@ pub(super) enum Who {
 impl Who {
     pub(super) fn is_gateway(self) -> bool {
         matches!(self, Self::Gateway | Self::SelfTest)
+    }
+
+    /// Whether it is measured with this request.
+    pub(super) fn takes_part(self, request: Request) -> bool {
+        matches!(self, Self::Plain | Self::Routed) == (request == Request::Routed)
+    }
+
+    /// The column of the table that its figures stand in.
+    pub(super) fn column(self) -> Self {
+        match self {
+            Self::Plain => Self::Bare,
+            Self::Routed => Self::Gateway,
+            other => other,
+        }
     }
 
     /// The program, told to listen at `listen` and to forward to `upstream`.
@@ -41,6 +59,11 @@ impl Who {
             Self::Gateway => {
                 let config =
                     scratch.write(&format!("gateway-{}.toml", listen.port()), &config(listen, upstream))?;
+                one_thread(&binaries.gateway).args(["--config".into(), config])
+            }
+            Self::Plain | Self::Routed => {
+                let text = routed(listen, upstream, self == Self::Routed);
+                let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
                 one_thread(&binaries.gateway).args(["--config".into(), config])
             }
             Self::Nginx => {
@@ -68,7 +91,9 @@ impl Who {
             {"role": "user", "content": canned::text(800)}
         ]);
         match (request, self) {
-            (Request::Chat, _) => json!({"model": "m", "messages": question, "temperature": 0.7}),
+            (Request::Chat | Request::Routed, _) => {
+                json!({"model": "m", "messages": question, "temperature": 0.7})
+            }
             (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
             (Request::Paced, _) => json!({"model": "paced", "messages": question, "stream": true}),
             (Request::LargePrompt, _) => json!({"model": "m", "messages": conversation(LARGE_PROMPT_BYTES)}),
@@ -132,6 +157,21 @@ fn config(listen: SocketAddr, upstream: SocketAddr) -> String {
         model("m", "openai/m", "/v1"),
         model("a", "anthropic/claude-sonnet-4-5", ""),
         model("paced", "openai/paced", "/paced/v1"),
+    )
+}
+
+/// One model with ten deployments and all that the router does, or with one and none of it.
+fn routed(listen: SocketAddr, upstream: SocketAddr, all: bool) -> String {
+    let (deployments, router) = match all {
+        true => (10, "strategy = \"lowest-latency\"\nrecords = { keep = 1000, sample = 1.0 }\n"),
+        false => (1, "cooldown = false\nrecords = { keep = 0 }\n"),
+    };
+    let deployment = format!(
+        "[[models.deployments]]\nmodel = \"openai/m\"\napi_base = \"http://{upstream}/v1\"\napi_key = \"x\"\n"
+    );
+    format!(
+        "[server]\nlisten = \"{listen}\"\n[router]\n{router}[[models]]\nname = \"m\"\n{}",
+        deployment.repeat(deployments)
     )
 }
 

@@ -127,6 +127,7 @@ impl Session {
         }
         let mut order: Vec<(Who, SocketAddr, u32)> =
             self.proxies.iter().map(|(who, running)| (*who, running.addr(), running.pid())).collect();
+        order.retain(|(who, _, _)| who.takes_part(scenario.request));
         let count = order.len().max(1);
         order.rotate_left(self.turn % count);
         self.turn += 1;
@@ -139,7 +140,7 @@ impl Session {
             self.disturbance.ran += spent;
             self.disturbance.waited += waited().saturating_sub(before.1);
             for row in scenario.rows {
-                samples.add(scenario.title, row, who, value(row.measure, &summary, spent));
+                samples.add(scenario.title, row, who.column(), value(row.measure, &summary, spent));
             }
         }
         Ok(())
@@ -147,7 +148,8 @@ impl Session {
 
     /// Starts one more process of each contender, and measures until it has answered and rested.
     pub(super) fn measure_fresh(&mut self, samples: &mut Samples) -> anyhow::Result<()> {
-        let contenders: Vec<Who> = self.proxies.iter().map(|(who, _)| *who).collect();
+        let contenders = self.proxies.iter().map(|(who, _)| *who);
+        let contenders: Vec<Who> = contenders.filter(|who| who.takes_part(Request::Chat)).collect();
         for who in contenders {
             let listen = process::free_addr()?;
             let body = who.body(Request::Chat).to_string();

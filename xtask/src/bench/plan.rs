@@ -24,6 +24,9 @@ pub(super) enum Request {
     LargePrompt,
     /// A short Messages request, Anthropic on both sides.
     Messages,
+    /// The short chat request through ten deployments, by latency, with cooldowns and records; against one
+    /// deployment without any of it.
+    Routed,
     /// The same streamed, onto an OpenAI upstream. A proxy that can't translate gets OpenAI's request.
     MessagesOnOpenai,
 }
@@ -105,7 +108,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 9] = [
+pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -123,6 +126,12 @@ pub(super) const SCENARIOS: [Scenario; 9] = [
             Row { measure: Measure::CpuPerRequest, target: Target::Ratio(2.0) },
             Row { measure: Measure::Throughput, target: Target::None },
         ],
+    },
+    Scenario {
+        title: "chat 1 kB over ten deployments, to one without the router's work",
+        request: Request::Routed,
+        load: Load::Connections(32),
+        rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.05) }],
     },
     Scenario {
         title: "streamed chat, 32 connections",

@@ -73,7 +73,7 @@ impl Line {
 
     fn target(&self) -> (String, Option<f64>) {
         match self.row.target {
-            Target::Ratio(limit) => (format!("≤ {limit:.1}×"), Some(limit)),
+            Target::Ratio(limit) => (format!("≤ {limit}×"), Some(limit)),
             Target::AddedMicros(limit) => (format!("≤ {limit:.0} µs added"), Some(limit)),
             Target::AtMost(limit) => (format!("≤ {limit:.0} {}", self.row.measure.unit()), Some(limit)),
             Target::None => ("–".to_owned(), None),
@@ -84,7 +84,8 @@ impl Line {
 /// The table, and how many targets are missed.
 pub(super) fn render(samples: &Samples, rounds: usize) -> (String, usize) {
     let mut out = format!(
-        "Medians of {rounds} interleaved rounds; the ratio is gateway to bare, above 1 is dearer.\n\n"
+        "Medians of {rounds} interleaved rounds; the ratio is gateway to bare, or to what the title says, above 1 is \
+         dearer.\n\n"
     );
     out.push_str("| scenario | figure | direct | bare | nginx | gateway | ratio | target | result |\n");
     out.push_str("|---|---|---:|---:|---:|---:|---:|---:|---|\n");

@@ -3,11 +3,13 @@
 mod chat;
 mod completions;
 mod config;
+mod cost;
 mod deployments;
 mod explain;
 mod health;
 mod man;
 mod models;
+mod prices;
 
 use crate::args::Command;
 use crate::exit::{Exit, Failure};
@@ -18,6 +20,8 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
+        Command::Cost(args) => cost::run(&args, out),
+        Command::Prices(command) => prices::run(command, out),
         Command::Health(args) => wait(health::run(&args, out)),
         Command::Deployments(command) => wait(deployments::run(&command, out)),
         Command::Explain(args) => wait(explain::run(&args, out)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod gateway;
 pub(crate) mod image;
+pub(crate) mod priced;
 pub(crate) mod prompt;
 pub(crate) mod tool;
 

@@ -1,12 +1,22 @@
 //! The prompt: an argument, standard input, or one behind the other.
 
 use std::io::{self, IsTerminal as _, Read};
+use std::path::Path;
 
 /// The prompt of a call. `-`, or no argument with something piped in, reads standard input.
 pub(crate) fn of_process(argument: Option<&str>) -> anyhow::Result<String> {
     let stdin = io::stdin();
     let piped = !stdin.is_terminal();
     read(argument, piped.then(|| stdin.lock()), io::stdin)
+}
+
+/// A prompt in a file; `-` reads standard input.
+pub(crate) fn of_file(path: &Path) -> anyhow::Result<String> {
+    let bytes = match path.as_os_str() == "-" {
+        true => super::bounded(io::stdin(), "standard input")?,
+        false => super::file(path)?,
+    };
+    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", path.display()))
 }
 
 fn read<P: Read, S: Read>(
