@@ -15,7 +15,7 @@ use llm_governance::{
 use llm_types::PicoUsd;
 use proptest::prelude::*;
 
-use crate::harness::{Watch, costing, key, pico, put_key, who, with_budgets};
+use crate::harness::{Watch, costing, facts, key, pico, put_key, who, with_budgets};
 
 const LIMIT: i128 = 100_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -185,6 +185,23 @@ fn two_nodes_use_up_a_budget_nearly_to_its_end() {
         }
     }
     assert!((95..=100).contains(&count), "{count} of 100");
+}
+
+#[test]
+fn the_last_money_goes_to_a_shorter_answer() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut node = node(&ledger, "a".into(), HOUR);
+    node.start(LIMIT - 300).unwrap();
+    let who = who(&node.gate, "sk-1", Now::read());
+    let bound =
+        PriceBound { fixed: pico(100), per_output_token: pico(10), output_tokens: 1_000, clamp_to: Some(1) };
+    let own = PriceBound { clamp_to: None, ..bound };
+    let refused = node.gate.admit(&who, &facts(Some(own))).now_or_never().unwrap().unwrap_err();
+    assert_eq!(refused.error.status().as_u16(), 402);
+    // The store was asked in vain a moment ago, so it is left alone; then it is asked again.
+    std::thread::sleep(Duration::from_millis(600));
+    let grant = node.gate.admit(&who, &facts(Some(bound))).now_or_never().unwrap().unwrap();
+    assert_eq!(grant.output_limit(), Some(20));
 }
 
 #[test]
