@@ -69,7 +69,7 @@ pub struct Slice {
 /// Keeps budgets for several nodes, or for one that must not forget.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
-    /// Makes the node's lease larger by [`slice`] of what is left, and last for `time` from now.
+    /// Makes the node's lease larger by [`slice()`] of what is left, and last for `time` from now.
     ///
     /// # Errors
     /// When the store cannot be asked. The node must then assume that it got nothing; should the store have granted
