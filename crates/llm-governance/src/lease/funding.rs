@@ -20,6 +20,9 @@ const LANES: usize = 64;
 const DRY: Duration = Duration::from_millis(500);
 
 /// Leases of one node.
+///
+/// A lane is held while the store is asked, on purpose: it is the queue in which requests wait for one answer, and it
+/// guards no data. The locks of accounts are never held across a question.
 #[derive(Debug)]
 pub struct Funding {
     ledger: Arc<dyn Ledger>,
