@@ -22,7 +22,7 @@ pub struct Key {
     pub hint: Hint,
     /// Whose it is.
     pub team: Option<Arc<str>>,
-    /// Whose it is; where there is none, the team's.
+    /// Whose it is, where its team has no organisation: nobody leaves a team's budgets by naming another.
     pub organisation: Option<Arc<str>>,
     /// Whose it is.
     pub user: Option<Arc<str>>,

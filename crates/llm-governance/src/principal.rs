@@ -33,7 +33,7 @@ pub(crate) struct Member {
 pub struct Identity {
     /// Must exist.
     pub team: Option<Arc<str>>,
-    /// Must exist; where there is none, the team's.
+    /// Must exist. A team's own organisation wins: nobody leaves its budgets by naming another.
     pub organisation: Option<Arc<str>>,
     /// Any name.
     pub user: Option<Arc<str>>,
@@ -111,7 +111,7 @@ impl Principal {
         };
         let team = team.map(|id| member(Kind::Team, id));
         let above = || team.as_ref()?.entry.as_ref()?.of.organisation.clone();
-        let organisation = organisation.or_else(above).map(|id| member(Kind::Organisation, id));
+        let organisation = above().or(organisation).map(|id| member(Kind::Organisation, id));
         let user = user.map(|id| member(Kind::User, id));
         for (kind, member) in [("team", &team), ("organisation", &organisation)] {
             if let Some(Member { id, entry: None }) = member {

@@ -114,6 +114,31 @@ fn a_request_allocates_nothing() {
     }
 }
 
+/// Counters of a key that is used.
+#[test]
+fn a_key_in_use_is_small_too() {
+    const KEYS: u64 = 10_000;
+    let directory = Directory::new();
+    let keys = (0..KEYS).map(|nth| {
+        let key = Key { team: None, ..key(nth, metered()) };
+        Change::PutKey(Box::new(key))
+    });
+    directory.apply(keys).unwrap();
+    let gate = Gate::new(Arc::new(directory));
+    let before = BYTES.with(Cell::get);
+    let now = Now::read();
+    for nth in 0..KEYS {
+        let who = gate.directory().authenticate(&format!("sk-{nth}"), None, now).unwrap();
+        let bound = Some(PriceBound::fixed(dollars(1)));
+        let facts = Facts { model: "m", route: "/", tags: &[], tokens: 1, bound };
+        gate.try_admit(&who, &facts, now).unwrap().finish(1, now);
+    }
+    let bytes = i64::try_from(BYTES.with(Cell::get) - before).unwrap();
+    let each = bytes / KEYS.cast_signed();
+    println!("{each} bytes for the counters of a key");
+    assert!((200..=1_200).contains(&each), "{each} bytes for the counters of a key");
+}
+
 #[test]
 fn a_key_is_small() {
     const KEYS: u64 = 100_000;

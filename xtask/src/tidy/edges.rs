@@ -44,7 +44,7 @@ const LEVELS: &[(&str, Level)] = &[
 const NEVER: &[(&str, &[&str])] = &[
     ("llm-types", &["tokio", "reqwest", "hyper"]),
     ("llm-router", &["tokio", "reqwest", "hyper"]),
-    ("llm-governance", &["sqlx", "hyper"]),
+    ("llm-governance", &["sqlx", "tokio", "reqwest", "hyper"]),
     ("llmctl", &["llm-gateway"]),
 ];
 
@@ -133,6 +133,7 @@ mod tests {
         check("llmctl", "gateway", false, Some("imports point down"));
         check("llm-types", "tokio", false, Some("must not import"));
         check("llm-types", "tokio", true, None);
+        check("llm-governance", "tokio", false, Some("must not import"));
         check("llm-gateway", "llm-testkit", true, None);
         check("llm-gateway", "llm-testkit", false, Some("dev-dependency"));
         check("llm-gateway", "xtask", true, Some("must not import"));

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::fund::{Fund, Funds};
 use super::slot::{Count, Events, Slot};
-use super::{Budget, BudgetId, BudgetView, BudgetWindow, Observer};
+use super::{Budget, BudgetId, BudgetView, BudgetWindow, Need, Observer};
 use crate::now::Now;
 use crate::scope::Scope;
 use crate::window::Span;
@@ -153,16 +153,17 @@ impl Account {
 
     /// How much larger the lease has to be for an attempt that needs so much; zero: it only has to last longer.
     /// `None`: it is enough by now, or the store has no more.
-    pub(crate) fn missing(&self, window: &BudgetWindow, needed: PicoUsd, now: Now) -> Option<PicoUsd> {
+    pub(crate) fn missing(&self, window: &BudgetWindow, need: Need, now: Now) -> Option<Need> {
         let state = self.lock();
         let slot = state.slots.iter().find(|slot| slot.id == window.budget)?;
         let Count { span, fund, .. } = &slot.current;
         let Fund::Leased { amount, .. } = fund else { return None };
-        if span.start != window.start || slot.room(now.steady) >= needed || !fund.may_grow(now.steady) {
+        if span.start != window.start || slot.room(now.steady) >= need.whole || !fund.may_grow(now.steady) {
             return None;
         }
-        let wanted = slot.current.taken().saturating_add(needed);
-        Some(wanted.saturating_sub(*amount).max(PicoUsd::ZERO))
+        let taken = slot.current.taken();
+        let missing = |need| taken.saturating_add(need).saturating_sub(*amount).max(PicoUsd::ZERO);
+        Some(Need { whole: missing(need.whole), least: missing(need.least) })
     }
 
     /// What other nodes have spent in a window.

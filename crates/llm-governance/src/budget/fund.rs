@@ -61,6 +61,15 @@ impl Fund {
     }
 }
 
+/// How much an attempt needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// For all that was asked for.
+    pub(crate) whole: PicoUsd,
+    /// For the shortest answer that will do.
+    pub(crate) least: PicoUsd,
+}
+
 /// A window that has too little money here while the store may have more.
 #[derive(Debug, Clone)]
 pub(crate) struct Shortage {
@@ -68,6 +77,5 @@ pub(crate) struct Shortage {
     pub(crate) window: BudgetWindow,
     pub(crate) span: Span,
     pub(crate) limit: PicoUsd,
-    /// How much the attempt needs.
-    pub(crate) needed: PicoUsd,
+    pub(crate) need: Need,
 }

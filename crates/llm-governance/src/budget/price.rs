@@ -41,6 +41,13 @@ impl PriceBound {
         self.with_output(self.output_tokens)
     }
 
+    /// With the shortest answer that will do.
+    #[must_use]
+    pub fn least(&self) -> PicoUsd {
+        let shortest = self.clamp_to.map_or(self.output_tokens, |least| least.max(1).min(self.output_tokens));
+        self.with_output(shortest)
+    }
+
     /// The longest answer that `room` pays for, up to the limit; `None` where the limit may not be shortened that far.
     #[must_use]
     pub fn affordable(&self, room: PicoUsd) -> Option<u64> {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::account::{Accounts, State, tell};
 use super::slot::{Events, Slot};
-use super::{BudgetView, BudgetWindow, Observer, PriceBound, Shortage};
+use super::{BudgetView, BudgetWindow, Need, Observer, PriceBound, Shortage};
 use crate::now::Now;
 
 type Guards<'a> = SmallVec<[MutexGuard<'a, State>; 6]>;
@@ -114,20 +114,21 @@ fn decide(
             return Err(Denied::Exceeded(Box::new(slot.view()), fallbacks));
         }
     };
-    let missing = shortages(accounts, guards, amount, now);
+    let need = Need { whole: amount, least: bound.least().min(amount) };
+    let missing = shortages(accounts, guards, need, now);
     if !missing.is_empty() {
         return Err(Denied::Starved(missing));
     }
     Ok((amount, (tokens < bound.output_tokens).then_some(tokens)))
 }
 
-fn shortages(accounts: &Accounts, guards: &Guards<'_>, amount: PicoUsd, now: Now) -> Vec<Shortage> {
+fn shortages(accounts: &Accounts, guards: &Guards<'_>, need: Need, now: Now) -> Vec<Shortage> {
     let mut found = Vec::new();
     for (account, state) in accounts.iter().zip(guards) {
-        for slot in state.slots.iter().filter(|slot| slot.is_hard() && slot.room(now.steady) < amount) {
+        for slot in state.slots.iter().filter(|slot| slot.is_hard() && slot.room(now.steady) < need.whole) {
             let window = window(slot);
             let (account, limit) = (Arc::clone(account), slot.budget.limit);
-            found.push(Shortage { account, window, span: slot.current.span, limit, needed: amount });
+            found.push(Shortage { account, window, span: slot.current.span, limit, need });
         }
     }
     found

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::lock::Mutex;
+use llm_types::PicoUsd;
 
 use super::{Ledger, SliceAsk};
-use crate::budget::{Account, Due, Duty, Granted, Observer, Returning, Shortage};
+use crate::budget::{Account, Due, Duty, Granted, Need, Observer, Returning, Shortage};
 use crate::error::Error;
 use crate::now::Now;
 
@@ -19,6 +20,9 @@ const LANES: usize = 64;
 const DRY: Duration = Duration::from_millis(500);
 
 /// Leases of one node.
+///
+/// A lane is held while the store is asked, on purpose: it is the queue in which requests wait for one answer, and it
+/// guards no data. The locks of accounts are never held across a question.
 #[derive(Debug)]
 pub struct Funding {
     ledger: Arc<dyn Ledger>,
@@ -53,16 +57,19 @@ impl Funding {
         now: impl Fn() -> Now,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
-        let Shortage { account, window, span, limit, needed } = shortage;
+        let Shortage { account, window, span, limit, need } = shortage;
         let _lane = self.lane(account).lock().await;
         let asked = now();
-        let Some(missing) = account.missing(window, *needed, asked) else { return Ok(()) };
+        let Some(Need { whole: missing, least }) = account.missing(window, *need, asked) else {
+            return Ok(());
+        };
         let ask = SliceAsk {
             node: Arc::clone(&self.node),
             window: window.clone(),
             end: span.end,
             limit: *limit,
             missing,
+            least,
             time: self.time,
         };
         self.acquire(account, &ask, asked, observer).await
@@ -97,8 +104,9 @@ impl Funding {
             match what {
                 Duty::Renew => {
                     let node = Arc::clone(&self.node);
-                    let missing = llm_types::PicoUsd::ZERO;
-                    let ask = SliceAsk { node, window, end, limit, missing, time: self.time };
+                    let zero = PicoUsd::ZERO;
+                    let ask =
+                        SliceAsk { node, window, end, limit, missing: zero, least: zero, time: self.time };
                     self.acquire(account, &ask, now(), observer).await?;
                 }
                 Duty::Return { keep, over } => {

@@ -71,7 +71,7 @@ impl MemoryLedger {
         let window = windows.entry(ask.window.clone()).or_default();
         window.limit = ask.limit;
         let left = ask.limit.saturating_sub(window.committed());
-        let granted = slice(left, ask.limit, ask.missing);
+        let granted = slice(left, ask);
         let spent = window.sum(|lease| lease.used);
         let lease = window.leases.entry(Arc::clone(&ask.node)).or_default();
         lease.amount = lease.amount.saturating_add(granted);

@@ -47,8 +47,10 @@ pub struct SliceAsk {
     pub end: Timestamp,
     /// The budget's limit, as the node knows it. The store's own, where it has one, wins.
     pub limit: PicoUsd,
-    /// Less than this is of no use; zero: the lease is only to last longer.
+    /// How much more is needed; zero: the lease is only to last longer.
     pub missing: PicoUsd,
+    /// Less than this is of no use: what the shortest answer that will do needs.
+    pub least: PicoUsd,
     /// For how long, from when the store hears of it.
     pub time: Duration,
 }
@@ -67,7 +69,7 @@ pub struct Slice {
 /// Keeps budgets for several nodes, or for one that must not forget.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
-    /// Makes the node's lease larger by [`slice`] of what is left, and last for `time` from now.
+    /// Makes the node's lease larger by [`slice()`] of what is left, and last for `time` from now.
     ///
     /// # Errors
     /// When the store cannot be asked. The node must then assume that it got nothing; should the store have granted
@@ -81,14 +83,15 @@ pub trait Ledger: Debug + Send + Sync {
     async fn hand_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), Error>;
 }
 
-/// How much of what is left one node gets: what it is missing, and where there is plenty more, so that it need not
-/// ask for every request. A share of the rest, so that the last money is dealt in small pieces and several nodes use
-/// up a budget nearly to its end.
+/// How much of what is `left` of a budget one node gets: what it is missing, and where there is plenty more, so that it
+/// need not ask for every request. A share of the rest, so that the last money is dealt in small pieces and several
+/// nodes use up a budget nearly to its end. What is less than missing is given where it is of any use.
 #[must_use]
-pub fn slice(left: PicoUsd, limit: PicoUsd, missing: PicoUsd) -> PicoUsd {
-    if left < missing || missing.is_zero() {
+pub fn slice(left: PicoUsd, ask: &SliceAsk) -> PicoUsd {
+    let SliceAsk { missing, least, limit, .. } = ask;
+    if missing.is_zero() || left < *least || left <= PicoUsd::ZERO {
         return PicoUsd::ZERO;
     }
     let share = PicoUsd::from_pico((left.pico() / 8).min(limit.pico() / 20));
-    share.max(missing)
+    share.max(*missing).min(left)
 }

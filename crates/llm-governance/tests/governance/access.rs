@@ -74,6 +74,8 @@ fn every_owner_must_allow_the_model_the_route_and_the_address() {
     let now = at(NOON);
     let mut of_key = key("sk-1", only(&["gpt-*", "claude-*"], &[], &["10.0.0.0/8"]));
     (of_key.team, of_key.user) = (Some("t".into()), Some("nobody has heard of them".into()));
+    // Its team has one.
+    of_key.organisation = Some("elsewhere".into());
     let mut team = Group::new(only(&["gpt-4o", "gemini-*"], &["/v1/chat/*"], &[]));
     team.organisation = Some("o".into());
     let (gate, _) = gate([

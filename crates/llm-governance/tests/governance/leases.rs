@@ -3,18 +3,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use llm_governance::lease::Funding;
+use llm_governance::lease::{Funding, Slice, SliceAsk};
 use llm_governance::{
-    Budget, BudgetWindow, Charge, Directory, Error, Gate, Grant, Ledger, MemoryLedger, Now, Observer, Period,
-    PriceBound, Refusal, Reservation,
+    Budget, BudgetWindow, Charge, Directory, Error, Event, Gate, Grant, Ledger, MemoryLedger, Now, Observer,
+    Period, PriceBound, Refusal, Reservation,
 };
 use llm_types::PicoUsd;
 use proptest::prelude::*;
 
-use crate::harness::{Watch, costing, key, pico, put_key, who, with_budgets};
+use crate::harness::{Watch, costing, facts, key, pico, put_key, who, with_budgets};
 
 const LIMIT: i128 = 100_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -187,6 +188,24 @@ fn two_nodes_use_up_a_budget_nearly_to_its_end() {
 }
 
 #[test]
+fn the_last_money_goes_to_a_shorter_answer() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut one = node(&ledger, "a".into(), HOUR);
+    let two = node(&ledger, "b".into(), HOUR);
+    one.start(LIMIT - 300).unwrap();
+    let ask = |node: &Node, bound| {
+        let who = who(&node.gate, "sk-1", Now::read());
+        node.gate.admit(&who, &facts(Some(bound))).now_or_never().unwrap()
+    };
+    let bound =
+        PriceBound { fixed: pico(100), per_output_token: pico(10), output_tokens: 1_000, clamp_to: Some(1) };
+    // Whoever cannot do with less takes nothing from whoever can.
+    let refused = ask(&two, PriceBound { clamp_to: None, ..bound }).unwrap_err();
+    assert_eq!(refused.error.status().as_u16(), 402);
+    assert_eq!(ask(&one, bound).unwrap().output_limit(), Some(20));
+}
+
+#[test]
 fn a_lease_that_has_ended_pays_for_nothing() {
     let ledger = Arc::new(MemoryLedger::new(HOUR));
     let mut node = node(&ledger, "a".into(), Duration::ZERO);
@@ -202,10 +221,7 @@ struct Away;
 
 #[async_trait::async_trait]
 impl Ledger for Away {
-    async fn acquire(
-        &self,
-        _: &llm_governance::lease::SliceAsk,
-    ) -> Result<llm_governance::lease::Slice, Error> {
+    async fn acquire(&self, _: &SliceAsk) -> Result<Slice, Error> {
         Err(Error::Store("connection refused".into()))
     }
 
@@ -234,4 +250,86 @@ fn without_the_store_a_node_spends_what_it_has_leased_and_then_says_so() {
     };
     assert_eq!(status("sk-hard"), Err(Some("budget_unavailable".to_owned())));
     assert_eq!((status("sk-soft"), status("sk-none")), (Ok(()), Ok(())));
+}
+
+#[test]
+fn the_lease_of_a_window_that_is_over_goes_back_with_its_last_attempt() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let directory = Directory::leasing();
+    directory.apply([put_key(key("sk-1", with_budgets([Budget::hard(pico(LIMIT), Period::Day)])))]).unwrap();
+    let watch = Arc::new(Watch::default());
+    let funding = Funding::new(Arc::clone(&ledger) as Arc<dyn Ledger>, "a", HOUR);
+    let gate = Gate::with(Arc::new(directory), Arc::clone(&watch) as Arc<dyn Observer>, Some(funding));
+    let who = who(&gate, "sk-1", Now::read());
+    let mut grant = gate.admit(&who, &costing(1_000)).now_or_never().unwrap().unwrap();
+    let bound = PriceBound::fixed(pico(1_000));
+    let mut attempt = grant.attempt("p", Some(&bound)).now_or_never().unwrap().unwrap();
+    attempt.sent();
+    let [window] = &ledger.windows()[..] else { panic!("one window") };
+    assert_eq!(ledger.view(window).committed, pico(5_000));
+    // The day after: the attempt still holds what it has of the day before.
+    let views = gate.all_budgets(Now::read().after(24 * HOUR));
+    assert_eq!((views[0].reserved, views[0].reserved_earlier), (pico(0), pico(1_000)));
+    gate.tend().now_or_never().unwrap().unwrap();
+    assert!(ledger.view(window).committed >= pico(1_000));
+    let settled = attempt.settle(Charge::reported(pico(400)));
+    assert_eq!(settled.bookings.as_slice(), std::slice::from_ref(window));
+    ledger.book(&"a".into(), window, pico(400));
+    gate.tend().now_or_never().unwrap().unwrap();
+    assert_eq!((ledger.view(window).committed, ledger.view(window).spent), (pico(400), pico(400)));
+    assert!(
+        watch
+            .take()
+            .iter()
+            .any(|event| matches!(event, Event::Closed { settled, .. } if *settled == pico(400)))
+    );
+}
+
+/// Counts how often it is asked, and takes its time.
+#[derive(Debug)]
+struct Slow(Arc<MemoryLedger>, AtomicUsize);
+
+#[async_trait::async_trait]
+impl Ledger for Slow {
+    async fn acquire(&self, ask: &SliceAsk) -> Result<Slice, Error> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        self.0.acquire(ask).await
+    }
+
+    async fn hand_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), Error> {
+        self.0.hand_back(node, window, keep).await
+    }
+}
+
+/// Two nodes, eight threads, 1,000 requests for money for 100.
+#[test]
+fn nodes_under_load_share_a_budget_and_ask_seldom() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let slow = Arc::new(Slow(Arc::clone(&ledger), AtomicUsize::new(0)));
+    let gates: Vec<_> = ["a", "b"]
+        .map(|name| {
+            let directory = Directory::leasing();
+            let budget = Budget::hard(pico(LIMIT), Period::Total);
+            directory.apply([put_key(key("sk-1", with_budgets([budget])))]).unwrap();
+            let funding = Funding::new(Arc::clone(&slow) as Arc<dyn Ledger>, name, HOUR);
+            Gate::with(Arc::new(directory), Arc::new(Watch::default()), Some(funding))
+        })
+        .into();
+    let grants: Vec<Grant> = std::thread::scope(|scope| {
+        let worker = |nth: usize| {
+            let gate = &gates[nth % 2];
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let who = who(gate, "sk-1", Now::read());
+                let all = (0..125).filter_map(|_| runtime.block_on(gate.admit(&who, &costing(1_000))).ok());
+                all.collect::<Vec<_>>()
+            }
+        };
+        let workers: Vec<_> = (0..8).map(|nth| scope.spawn(worker(nth))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!((95..=100).contains(&grants.len()), "{} of 100", grants.len());
+    let asked = slow.1.load(Ordering::Relaxed);
+    assert!(asked <= 100, "asked {asked} times");
 }
