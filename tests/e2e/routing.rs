@@ -174,6 +174,10 @@ async fn a_slow_beginning_is_hedged() {
         (&attempts[0]["lost"], attempts[1]["because"].as_str()),
         (&json!(true), Some("the one before took long to begin"))
     );
+    assert!(slow.wait_cancelled(PATIENCE).await.is_some(), "the other call is cancelled");
+    let list = gateway.get("/admin/v1/deployments").await.json();
+    let in_flight: Vec<_> = list["data"].as_array().unwrap().iter().map(|one| &one["in_flight"]).collect();
+    assert_eq!(in_flight, [0, 0], "and counts no longer");
     gate.open();
     // The one that is slow is the only one for a whole answer: those are not hedged.
     slow.always(Script::json(&canned::openai_completion(5)).delay_head(Duration::from_millis(150)));

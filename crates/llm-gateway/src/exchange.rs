@@ -17,9 +17,9 @@ use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use crate::dispatch::{Resume, Resumed};
+use crate::dispatch::{Resume, Resumed, Stuck};
 use crate::place::Place;
-use crate::record::Decision;
+use crate::record::{Afterwards, Decision};
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
 use crate::tasks::Tasks;
@@ -57,6 +57,9 @@ pub(crate) async fn read_preamble(
     })
 }
 
+/// Somebody is asked to go on with an answer.
+type Resuming = Pin<Box<dyn Future<Output = Result<Resumed, Stuck>> + Send>>;
+
 /// A streamed answer on its way to the client.
 pub(crate) struct Exchange {
     upstream: Option<ByteStream>,
@@ -81,9 +84,9 @@ pub(crate) struct Exchange {
     /// What it takes to go on with the answer elsewhere, should it break off.
     resume: Option<Box<Resume>>,
     /// Somebody else is being asked to go on.
-    resuming: Option<Pin<Box<dyn Future<Output = Result<Resumed>> + Send>>>,
+    resuming: Option<Resuming>,
     /// Who has gone on with it.
-    continued: Vec<Arc<str>>,
+    after: Afterwards,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -145,7 +148,7 @@ impl Exchange {
             decision: parts.decision,
             resume: parts.resume,
             resuming: None,
-            continued: Vec::new(),
+            after: Afterwards::default(),
         }
     }
 
@@ -209,6 +212,10 @@ impl Exchange {
 
     /// Asks another deployment to go on with the answer; whether that can be done.
     fn turn_elsewhere(&mut self, error: &ApiError) -> bool {
+        if self.stop.is_told() || self.deadline.is_elapsed() {
+            // There is no time left for anybody.
+            return false;
+        }
         let Some(said) = self.relay.said() else { return false };
         let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
@@ -221,18 +228,22 @@ impl Exchange {
     }
 
     /// Goes on with another deployment's stream, behind a comment that marks the seam.
-    fn joined(&mut self, resumed: Result<Resumed>) {
+    fn joined(&mut self, resumed: Result<Resumed, Stuck>) {
         self.resuming = None;
-        let Resumed { resume, head, upstream, decoder, place, target, deployment } = match resumed {
+        let Resumed { resume, head, upstream, decoder, place, target, deployment, groups } = match resumed {
             Ok(resumed) => resumed,
-            Err(error) => return self.fail(&error),
+            Err(Stuck { cause, groups }) => {
+                self.after.groups.extend(groups);
+                return self.fail(&cause);
+            }
         };
-        self.relay.push(Bytes::from_static(self.front.keepalive(self.form)));
+        self.after.groups.extend(groups);
+        self.relay.push(self.front.seam(self.form, &deployment));
         self.relay.go_on(decoder);
         let rest = stream::iter(head.into_iter().map(Ok)).chain(upstream);
         self.upstream = Some(Box::pin(rest));
         (self.resume, self.place, self.target) = (Some(resume), Some(place), target);
-        self.continued.push(deployment);
+        self.after.by.push(deployment);
     }
 
     /// Why the answer may not be waited for any longer, if so. The timers are asked again only when somebody
@@ -270,7 +281,7 @@ impl Exchange {
             place.finish(self.relay.usage());
         }
         if let Some(decision) = self.decision.take() {
-            decision.end_after(self.relay.usage(), None, std::mem::take(&mut self.continued));
+            decision.end(self.relay.usage(), None, std::mem::take(&mut self.after));
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(self.relay.usage().cloned());
@@ -294,7 +305,7 @@ impl Exchange {
             place.fail(error);
         }
         if let Some(decision) = self.decision.take() {
-            decision.end_after(self.relay.usage(), Some(error), std::mem::take(&mut self.continued));
+            decision.end(self.relay.usage(), Some(error), std::mem::take(&mut self.after));
         }
         self.resuming = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
@@ -336,7 +347,7 @@ impl Drop for Exchange {
             self.note_usage();
             if let Some(decision) = self.decision.take() {
                 let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
-                decision.end(self.relay.usage(), Some(&gone));
+                decision.end(self.relay.usage(), Some(&gone), std::mem::take(&mut self.after));
             }
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");
         }

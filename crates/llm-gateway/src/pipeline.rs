@@ -75,7 +75,8 @@ where
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
-    let fallbacks = Fallbacks::take(&mut head, &snapshot)?;
+    let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
+    let is_kept = codec.is_kept(&head);
     let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
 
     let (stream, form) = (peek.stream, peek.form);
@@ -97,6 +98,7 @@ where
         started,
         deadline,
         limit,
+        is_kept,
         fallbacks,
         left_out,
     };
@@ -159,9 +161,10 @@ fn limit(
     let mut left_out = Changes::default();
     let mut limit = Limit::default();
     let native = |deployment: &Arc<Deployment<Backend>>| owner::speaks(deployment, star, front.dialect);
-    if !group.deployments.iter().all(native)
-        && let Some(refusal) = codec.bound(&head)?
-    {
+    // Most requests are bound to nobody: then no deployment has to be looked at.
+    let bound = codec.bound(&head).transpose();
+    if let Some(refusal) = bound.filter(|_| !group.deployments.iter().all(native)) {
+        let refusal = refusal?;
         if !group.deployments.iter().any(native) {
             return Err(refusal);
         }

@@ -28,9 +28,10 @@ impl From<Option<Lease<Backend>>> for Place {
 }
 
 impl Place {
-    /// The answer is complete.
+    /// The answer is complete. Where nobody says what it used, what was reserved for it stays booked: a limit on
+    /// tokens holds for those that do not count them as well.
     pub(crate) fn finish(self, usage: Option<&Usage>) {
-        if let Self::Leased(lease) = self {
+        if let (Self::Leased(lease), Some(usage)) = (self, usage) {
             let used = used(usage, &lease);
             lease.finish(&used, Instant::now());
         }
@@ -45,8 +46,7 @@ impl Place {
 }
 
 /// What a deployment's counters are told of an answer.
-fn used(usage: Option<&Usage>, lease: &Lease<Backend>) -> Used {
-    let Some(usage) = usage else { return Used::default() };
+fn used(usage: &Usage, lease: &Lease<Backend>) -> Used {
     let (input_tokens, output_tokens) = (usage.prompt_tokens(), usage.completion_tokens());
     let price = lease.deployment().and_then(|deployment| deployment.facts.price);
     #[expect(clippy::cast_precision_loss, reason = "for comparing deployments, not for a bill")]

@@ -14,8 +14,10 @@ use llm_router::{Group, Plan};
 use llm_types::{ApiError, Dialect, Op, Usage};
 use parking_lot::Mutex;
 use rand::Rng as _;
+use smallvec::SmallVec;
 
 use crate::backend::Backend;
+use crate::dispatch::Groups;
 
 pub(crate) use told::{Summary, Told};
 
@@ -38,7 +40,7 @@ pub(crate) struct Decision {
     /// How long upstreams were waited for.
     pub(crate) upstream: Duration,
     /// What was done in each group.
-    pub(crate) groups: Vec<(Arc<Group<Backend>>, llm_router::Record)>,
+    pub(crate) groups: SmallVec<[(Arc<Group<Backend>>, llm_router::Record); 1]>,
     /// What the client was told instead of an answer.
     pub(crate) error: Option<ApiError>,
     /// What was lost or altered for the deployment that answered.
@@ -54,27 +56,25 @@ pub(crate) struct Ended {
     usage: Option<Usage>,
     /// Why it broke off; `None`: it is complete.
     broke_off: Option<String>,
-    /// The deployments that went on with it.
-    continued: Vec<Arc<str>>,
+    after: Afterwards,
+}
+
+/// Who went on with an answer that broke off, and how that came about.
+#[derive(Debug, Default)]
+pub(crate) struct Afterwards {
+    /// The deployments.
+    pub(crate) by: Vec<Arc<str>>,
+    /// What was done in each group.
+    pub(crate) groups: Groups,
 }
 
 impl Decision {
     /// The answer is over.
-    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>) {
-        self.end_after(usage, broke_off, Vec::new());
-    }
-
-    /// The answer is over, after some other deployments had gone on with it.
-    pub(crate) fn end_after(
-        &self,
-        usage: Option<&Usage>,
-        broke_off: Option<&ApiError>,
-        continued: Vec<Arc<str>>,
-    ) {
+    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>, after: Afterwards) {
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.clone());
         // Told once; a second end says nothing new.
-        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, continued });
+        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, after });
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
             at: SystemTime::now(),
             took: Duration::ZERO,
             upstream: Duration::ZERO,
-            groups: Vec::new(),
+            groups: SmallVec::new(),
             error: None,
             changes: String::new(),
             end: OnceLock::new(),

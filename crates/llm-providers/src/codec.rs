@@ -411,6 +411,19 @@ pub trait ServerCodec: Debug + Send + Sync {
         b": keepalive\n\n"
     }
 
+    /// Whether a provider of this dialect keeps the answer under its id, for later requests to go on from: then
+    /// nobody else can have a part in it.
+    fn is_kept(&self, _head: &Head) -> bool {
+        false
+    }
+
+    /// What marks the place in a stream where another deployment goes on with the answer: a comment, which
+    /// clients pass over.
+    fn seam(&self, _form: ReplyForm, deployment: &str) -> Bytes {
+        let shown: String = deployment.chars().filter(|c| !c.is_control()).collect();
+        Bytes::from(format!(": continued by {shown}\n\n"))
+    }
+
     /// Whether a stream that passes through is put into another frame, event by event, by
     /// [`StreamEncoder::pass`].
     fn reframes(&self, _form: ReplyForm) -> bool {

@@ -38,8 +38,8 @@ pub(crate) struct Places {
     pub(crate) max_output: &'static [&'static str],
     /// The members with tools.
     pub(crate) tools: &'static [&'static str],
-    /// Texts that stand in a prompt that uses something.
-    pub(crate) uses: &'static [(&'static str, Capabilities)],
+    /// Keys and texts that stand in a prompt that uses something; an empty text: the key alone says it.
+    pub(crate) uses: &'static [(&'static str, &'static str, Capabilities)],
 }
 
 impl Places {
@@ -52,8 +52,10 @@ impl Places {
         }
         for name in self.prompt {
             let Some(prompt) = head.get(name) else { continue };
-            for (text, used) in self.uses {
-                if !capabilities.has(*used) && memmem::find(prompt, text.as_bytes()).is_some() {
+            for (key, text, used) in self.uses {
+                // The keys were noted when the body was read; a text has to be looked for.
+                let there = || text.is_empty() || memmem::find(prompt, text.as_bytes()).is_some();
+                if !capabilities.has(*used) && head.mentions(name, key) && there() {
                     capabilities = capabilities.and(*used);
                 }
             }
@@ -116,7 +118,7 @@ mod tests {
         );
         check(
             D::OpenaiChat,
-            r#"{"max_tokens":5,"max_completion_tokens":7,"tools":[{}],"prompt_cache_key":"s1","messages":[{"content":[{"type":"image_url"}]}]}"#,
+            r#"{"max_tokens":5,"max_completion_tokens":7,"tools":[{}],"prompt_cache_key":"s1","messages":[{"content":[{"type":"image_url","image_url":{}}]}]}"#,
             C::TOOLS.and(C::IMAGE_INPUT),
             Some(7),
             ("s1", "[{"),
@@ -130,7 +132,7 @@ mod tests {
         );
         check(
             D::Anthropic,
-            r#"{"max_tokens":9,"metadata":{"user_id":"user_1_account__session_s3"},"messages":[{"content":[{"type":"image"},{"type":"document"}]}]}"#,
+            r#"{"max_tokens":9,"metadata":{"user_id":"user_1_account__session_s3"},"messages":[{"content":[{"type":"image","source":{}},{"type":"document","source":{}}]}]}"#,
             C::IMAGE_INPUT.and(C::FILE_INPUT),
             Some(9),
             ("s3", "[{"),
@@ -139,7 +141,7 @@ mod tests {
         check(D::Anthropic, &long, C::NONE, None, ("", "\"xxx"));
         check(
             D::OpenaiResponses,
-            r#"{"max_output_tokens":3,"input":[{"type":"input_image"}],"tools":[{"type":"function"}]}"#,
+            r#"{"max_output_tokens":3,"input":[{"type":"input_image","image_url":"u"}],"tools":[{"type":"function"}]}"#,
             C::TOOLS.and(C::IMAGE_INPUT),
             Some(3),
             ("", "[{"),

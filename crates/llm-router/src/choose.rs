@@ -103,6 +103,9 @@ impl<T> Group<T> {
             Standing::Probing => return Some(Reason::Probing),
             Standing::Ready | Standing::ProbeDue => {}
         }
+        if !seat.bounded {
+            return None;
+        }
         match seat.stats.fits(&seat.allowance, tokens, now) {
             Ok(()) => None,
             Err(Refused::Minute) => Some(Reason::Minute(seat.stats.free_in(&seat.allowance, tokens, now))),
@@ -159,14 +162,15 @@ impl<T> Group<T> {
             if needs.pin.is_some() {
                 return Some((pool.nth(0)?.0, Because::Pinned));
             }
+            // The client's own word for the conversation goes before our guess at it.
+            if let Some(session) = needs.session {
+                return Some((affinity::of_session(session, &pool)?, Because::Session));
+            }
             if !needs.prefixes.is_empty() {
                 let found = affinity::of_prefix(&needs.prefixes, &self.prefixes, &pool, ask.cx.random);
                 if let Some(index) = found {
                     return Some((index, Because::Prefix));
                 }
-            }
-            if let Some(session) = needs.session {
-                return Some((affinity::of_session(session, &pool)?, Because::Session));
             }
         }
         Some((self.picker.pick(&pool, &ask.cx)?, Because::Strategy))

@@ -148,15 +148,10 @@ impl<T> Group<T> {
         &self.seats
     }
 
-    /// Whether it matters to anybody here what a request needs: there are several, or a bound.
+    /// Whether it matters to anybody here what a request needs: there are several, or its tokens are counted.
     #[must_use]
     pub fn is_choosy(&self) -> bool {
-        let Least { capabilities, context_window, max_output } = self.least;
-        self.deployments.len() > 1
-            || capabilities != Capabilities::ALL
-            || context_window != u64::MAX
-            || max_output != u64::MAX
-            || self.seats.iter().any(|seat| seat.bounded)
+        self.deployments.len() > 1 || self.seats.iter().any(|seat| seat.bounded)
     }
 
     /// Who has what a request needs, whatever their health.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use llm_types::ApiError;
+use llm_types::{ApiError, Origin};
 
 use crate::deployment::Deployment;
 use crate::group::Group;
@@ -84,6 +84,10 @@ impl<T> Lease<T> {
         // What a first content has said is said: the probe is over.
         let pass = if self.answered { Pass::Normal } else { self.grant.pass };
         let failure = Failure { error, seen: self.seen(now), alone: self.alone };
+        // What we ourselves refused was never sent: its tokens are for others.
+        if let Some(seat) = self.seat().filter(|_| !self.answered && error.origin == Origin::Gateway) {
+            seat.stats.unbook(&self.grant, now);
+        }
         let news = self.seat().and_then(|seat| seat.stats.failed(pass, failure, &self.group.cooldown, now));
         self.answered = true;
         self.tell(news);

@@ -193,7 +193,7 @@ pub struct Record {
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     /// Each time somebody was to be asked.
-    pub decisions: Vec<Decision>,
+    pub decisions: SmallVec<[Decision; 1]>,
     /// Each time nobody could be asked at once.
     pub waits: Vec<Waited>,
 }
@@ -239,7 +239,10 @@ impl Record {
     /// What went wrong last.
     #[must_use]
     pub fn last_error(&self) -> Option<&ApiError> {
-        self.attempts.iter().rev().find_map(|attempt| attempt.error.as_ref())
+        // With a hedge that is not always the one begun last.
+        let ended = |attempt: &&Attempt| attempt.started.checked_add(attempt.took.unwrap_or_default());
+        let failed = self.attempts.iter().filter(|attempt| attempt.error.is_some());
+        failed.max_by_key(ended)?.error.as_ref()
     }
 
     /// Each attempt with its deployment and cause, separated by semicolons.

@@ -103,6 +103,12 @@ impl<T> Router<T> {
         Attempts::new(Arc::clone(group), Arc::clone(&self.budget), deadline)
     }
 
+    /// Whether every group falls back to something in the end.
+    #[must_use]
+    pub fn has_defaults(&self) -> bool {
+        !self.defaults.is_empty()
+    }
+
     /// Where every group falls back to in the end.
     pub(crate) fn defaults(&self) -> &[Arc<str>] {
         &self.defaults

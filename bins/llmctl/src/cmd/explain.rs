@@ -93,6 +93,8 @@ struct End {
     broke_off: Option<String>,
     #[serde(default)]
     continued_by: Vec<String>,
+    #[serde(default)]
+    groups: Vec<Group>,
 }
 
 /// Explains one request.
@@ -128,27 +130,13 @@ fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
         writeln!(out.out, "changes: {}", request.changes)?;
     }
     for group in &request.groups {
-        writeln!(out.out, "\nmodel `{}`, {}", group.model, group.strategy)?;
-        attempts(group, out)?;
-        for decision in &group.decisions {
-            writeln!(out.out, "\n  candidates at {}", ms(decision.at_ms))?;
-            out.table(
-                ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "USD", "WHY"],
-                decision.candidates.iter().map(row).collect(),
-            )?;
-        }
-        for Wait { at_ms, pause_ms, why, deployment } in &group.waits {
-            let whom = deployment.as_deref().unwrap_or("nobody");
-            writeln!(out.out, "  waited {} at {} before {whom}: {why}", ms(*pause_ms), ms(*at_ms))?;
-        }
-        if let Some(ended) = group.ended.as_deref().filter(|ended| *ended != "answered") {
-            writeln!(out.out, "  ended: {ended}")?;
-        }
+        told(group, out)?;
     }
     if let Some(Failed { status, kind, message }) = &request.error {
         writeln!(out.out, "\nthe client was told: {status} {kind}: {message}")?;
     }
-    if let Some(End { took_ms, input_tokens, output_tokens, broke_off, continued_by }) = &request.end {
+    if let Some(End { took_ms, input_tokens, output_tokens, broke_off, continued_by, groups }) = &request.end
+    {
         let tokens = |tokens: &Option<u64>| tokens.map_or("?".to_owned(), |tokens| tokens.to_string());
         let (input, output) = (tokens(input_tokens), tokens(output_tokens));
         writeln!(out.out, "\nended after {}: {input} tokens in, {output} out", ms(*took_ms))?;
@@ -158,6 +146,33 @@ fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
         if let Some(reason) = broke_off {
             writeln!(out.out, "  broke off: {reason}")?;
         }
+        if !groups.is_empty() {
+            writeln!(out.out, "\nso that somebody goes on with it:")?;
+        }
+        for group in groups {
+            told(group, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was done in one group.
+fn told(group: &Group, out: &mut Output) -> Result<(), Failure> {
+    writeln!(out.out, "\nmodel `{}`, {}", group.model, group.strategy)?;
+    attempts(group, out)?;
+    for decision in &group.decisions {
+        writeln!(out.out, "\n  candidates at {}", ms(decision.at_ms))?;
+        out.table(
+            ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "USD", "WHY"],
+            decision.candidates.iter().map(row).collect(),
+        )?;
+    }
+    for Wait { at_ms, pause_ms, why, deployment } in &group.waits {
+        let whom = deployment.as_deref().unwrap_or("nobody");
+        writeln!(out.out, "  waited {} at {} before {whom}: {why}", ms(*pause_ms), ms(*at_ms))?;
+    }
+    if let Some(ended) = group.ended.as_deref().filter(|ended| *ended != "answered") {
+        writeln!(out.out, "  ended: {ended}")?;
     }
     Ok(())
 }
@@ -169,6 +184,7 @@ fn attempts(group: &Group, out: &mut Output) -> Result<(), Failure> {
         let what = match error {
             Some(Failed { status, kind, message }) => format!("{status} {kind}: {message}"),
             None if *lost => "another one was faster".to_owned(),
+            None if took_ms.is_none() => "no answer yet".to_owned(),
             None => "answered".to_owned(),
         };
         writeln!(out.out, "  {}. {deployment} at {} ({because}), {took}: {what}", index + 1, ms(*at_ms))?;

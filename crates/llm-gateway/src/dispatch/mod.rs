@@ -10,6 +10,7 @@ mod own;
 mod ready;
 mod resume;
 mod send;
+mod underway;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
 use llm_router::{Group, Lease, Plan, Step};
-use llm_types::{ApiError, Changes, Op, Origin, Result};
+use llm_types::{ApiError, Changes, Dialect, Op, Origin, Result};
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::backend::Backend;
@@ -28,7 +29,7 @@ use crate::gateway::Gateway;
 use crate::owner::Limit;
 use crate::place::Place;
 use crate::principal::Principal;
-use crate::record::Decision;
+use crate::record::{Afterwards, Decision};
 use crate::relay::Relay;
 use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
@@ -36,8 +37,11 @@ use crate::ticket::Ticket;
 
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
-pub(crate) use resume::{Resume, Resumed};
+pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
 pub(crate) use send::is_stream;
+
+use self::resume::Answering;
+use self::underway::{Underway, lost};
 
 /// A request that is authenticated, read and admitted.
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub(crate) struct Dispatch {
     pub(crate) limit: Limit,
     /// What was left out of it before anybody was asked.
     pub(crate) left_out: Changes,
+    /// A provider of its dialect keeps its answer.
+    pub(crate) is_kept: bool,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
 }
@@ -120,7 +126,9 @@ impl Dispatch {
         let snapshot = Arc::clone(&self.snapshot);
         let asking = std::mem::take(&mut self.asking);
         let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
-        let mut plan = self.plan(&snapshot, &mut journey.asking)?;
+        let plan = self.plan(&snapshot, &mut journey.asking)?;
+        let mut underway = Underway::new(self, plan, journey);
+        let Some((dispatch, plan, journey)) = underway.parts() else { return Err(lost().into()) };
         let mut entry = None;
         let mut step = plan.next(Instant::now(), None);
         loop {
@@ -129,14 +137,27 @@ impl Dispatch {
                     tokio::time::sleep(pause).await;
                     step = plan.next(Instant::now(), None);
                 }
-                Step::Fail => return Err(self.give_up(plan, journey)),
+                Step::Fail => {
+                    let Some((dispatch, plan, journey)) = underway.end() else { return Err(lost().into()) };
+                    return Err(dispatch.give_up(plan, journey));
+                }
                 Step::Try(index) => {
                     if plan.entry() != entry {
                         entry = plan.entry();
-                        self.turn_to(entry, &mut journey.asking).await?;
+                        if let Err(error) = dispatch.turn_to(entry, &mut journey.asking).await {
+                            if let Some((dispatch, plan, journey)) = underway.end() {
+                                dispatch.remember(plan, &journey, &error);
+                            }
+                            return Err(error.into());
+                        }
                     }
-                    step = match self.ask(index, &mut plan, &mut journey).await {
-                        Ok(answered) => return Ok(self.answer(answered, plan, journey)),
+                    step = match dispatch.ask(index, plan, journey).await {
+                        Ok(answered) => {
+                            let Some((dispatch, plan, journey)) = underway.end() else {
+                                return Err(lost().into());
+                            };
+                            return Ok(dispatch.answer(answered, plan, journey));
+                        }
                         Err(step) => step,
                     };
                 }
@@ -164,13 +185,28 @@ impl Dispatch {
     /// Nobody answered.
     fn give_up(&self, plan: Plan<'_, Backend>, journey: Journey) -> Failed {
         let (error, attempts) = (plan.failure(), plan.attempt_count());
-        if self.snapshot.records.is_kept() {
-            self.snapshot.records.put(self.decision(plan, &journey, Err(&error)));
-        }
+        self.remember(plan, &journey, &error);
         match journey.last {
             Some(labels) => Failed::at(error, &self.model, labels, attempts),
             None => error.into(),
         }
+    }
+
+    /// Keeps why a request failed.
+    fn remember(&self, plan: Plan<'_, Backend>, journey: &Journey, error: &ApiError) {
+        if self.snapshot.records.is_kept() {
+            self.snapshot.records.put(self.decision(plan, journey, Err(error)));
+        }
+    }
+
+    /// The model that answers, where it is not the one that was asked for.
+    fn fallback(&self, plan: &Plan<'_, Backend>) -> Option<Arc<str>> {
+        let elsewhere = !Arc::ptr_eq(plan.group(), &self.group) || plan.star() != self.star.as_deref();
+        let name = &plan.group().name;
+        (elsewhere || plan.entry().is_some()).then(|| match plan.star() {
+            Some(star) => name.replacen('*', star, 1).into(),
+            None => Arc::clone(name),
+        })
     }
 
     /// Hands an answer over to the client's side, with its account.
@@ -178,7 +214,7 @@ impl Dispatch {
         let Answered { reply, lease, labels } = answered;
         let id = lease.as_ref().and_then(Lease::deployment).map(|deployment| Arc::clone(&deployment.id));
         let attempts = plan.attempt_count();
-        let fallback = (plan.depth() > 0).then(|| Arc::clone(&plan.group().name));
+        let (fallback, entry) = (self.fallback(&plan), plan.entry());
         let upstream = journey.upstream;
         let decision = self.snapshot.records.wants(&plan).then(|| {
             let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
@@ -187,8 +223,10 @@ impl Dispatch {
         });
         let Reply { body, target, changes, .. } = reply;
         let Journey { asking, ticket, .. } = journey;
+        let recorded = decision.is_some();
+        let answering = id.map(|deployment| Answering { deployment, entry, recorded });
         let parts = Delivery { place: Place::from(lease), target, ticket, decision };
-        let body = self.deliver(body, parts, asking, id);
+        let body = self.deliver(body, parts, asking, answering);
         Answer { body, labels, fallback, attempts, changes, upstream }
     }
 
@@ -220,14 +258,14 @@ impl Dispatch {
         body: ReplyBody,
         delivery: Delivery,
         asking: Asking,
-        id: Option<Arc<str>>,
+        answering: Option<Answering>,
     ) -> AnswerBody {
         let Delivery { place, target, ticket, decision } = delivery;
         let (upstream, relay) = match body {
             ReplyBody::Whole { body, usage } => {
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
-                    decision.end(usage.as_ref(), None);
+                    decision.end(usage.as_ref(), None, Afterwards::default());
                 }
                 ticket.settle(usage);
                 return AnswerBody::Whole(body);
@@ -249,16 +287,17 @@ impl Dispatch {
             decision,
             resume: None,
         };
-        if let Some(id) = id.filter(|_| self.goes_on()) {
-            parts.resume = Resume::of(self, asking, id);
+        if let Some(answering) = answering.filter(|_| parts.relay.keeps_said()) {
+            parts.resume = Resume::of(self, asking, answering);
         }
         AnswerBody::Stream(Box::new(Exchange::new(upstream, parts)))
     }
 
-    /// Whether an answer that breaks off is gone on with elsewhere.
-    fn goes_on(&self) -> bool {
+    /// Whether an answer from a deployment of this dialect that breaks off is gone on with elsewhere.
+    fn goes_on(&self, dialect: Dialect) -> bool {
         self.peek.stream
             && self.asked.op == Op::Chat
+            && !(self.is_kept && self.asked.dialect == Some(dialect))
             && self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue
     }
 

@@ -37,20 +37,25 @@ impl Dispatch {
         let session = word(headers, SESSION)?.map(|session| hash(session.as_bytes()));
         let session = session.or_else(|| gist.session.as_deref().map(hash));
         let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let counts = self.asked.op == Op::CountTokens;
         let mut needs = Needs {
             tags: tags.collect(),
             region: region.map(Arc::from),
             capabilities: if self.asked.op == Op::Chat { gist.capabilities } else { Capabilities::NONE },
-            input_tokens: roughly(asking.head.body().len()),
-            output_tokens: gist.max_output.unwrap_or_default(),
+            // Counting tokens uses none.
+            input_tokens: if counts { 0 } else { roughly(asking.head.body().len()) },
+            output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
             stream: self.peek.stream,
             hour: hour(),
             pin: None,
             session: session.filter(|_| affinity.session),
             prefixes: Prefixes::of(prompt),
         };
-        if group.able(&needs).count() < group.deployments.len() {
+        let all_able = group.able(&needs).count() == group.deployments.len();
+        if !all_able || (looks_long(gist.capabilities) && counts_tokens(group)) {
             self.measure(&mut needs, asking);
+        }
+        if !all_able {
             relax(group, &mut needs);
         }
         Ok(Some(Arc::new(needs)))
@@ -93,8 +98,20 @@ fn relax(group: &Group<Backend>, needs: &mut Needs) {
     }
 }
 
+/// Whether something in base64 makes it look longer than it is.
+fn looks_long(uses: Capabilities) -> bool {
+    [Capabilities::IMAGE_INPUT, Capabilities::AUDIO_INPUT, Capabilities::FILE_INPUT]
+        .into_iter()
+        .any(|one| uses.has(one))
+}
+
+/// Whether anybody has a bound on tokens, in which a wrong guess takes the place of other requests.
+fn counts_tokens(group: &Group<Backend>) -> bool {
+    group.deployments.iter().any(|deployment| deployment.facts.allowance.tpm.is_some())
+}
+
 /// About so many tokens.
-fn roughly(bytes: usize) -> u64 {
+pub(super) fn roughly(bytes: usize) -> u64 {
     u64::try_from(bytes / 4).unwrap_or(u64::MAX)
 }
 

@@ -1,7 +1,10 @@
 //! A request's own list of fallbacks: `"fallbacks": ["model", {"model": "other", "temperature": 0}]`.
 //!
 //! Names are models of this gateway. An object names one and says which members of the request are others for
-//! it. The list is ours: it is taken out of the body before anybody else reads it.
+//! it; LiteLLM's form, `[{"asked": ["model", "other"]}]`, says where to go from which model. The list is ours: it
+//! is taken out of the body before anybody else reads it.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use llm_router::Fallback;
@@ -35,29 +38,39 @@ impl Fallbacks {
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when it is no list of models of this gateway.
-    pub(crate) fn take(head: &mut Head, snapshot: &Snapshot) -> Result<Option<Self>> {
+    pub(crate) fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Self>> {
         let Some(json) = head.get(NAME) else { return Ok(None) };
         let wrong = |message: String| ApiError::bad_request(message).with_param(NAME);
         let list: Option<Vec<&RawValue>> = serde_json::from_slice(json).map_err(|_| {
             wrong("`fallbacks` must be a list of model names, or of objects with a `model`".to_owned())
         })?;
+        let given = list.is_some();
         let list = list.unwrap_or_default();
         if list.len() > MOST {
             return Err(wrong(format!("`fallbacks` has more than {MOST} entries: name fewer")));
         }
         let (mut names, mut changes) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
-        for entry in list {
-            let (model, changed) = read(entry).map_err(wrong)?;
+        let named = list.into_iter().map(|entry| match chain(entry, asked) {
+            Some(models) => Ok(models.into_iter().map(|model| (model, Vec::new())).collect()),
+            None => read(entry).map(|one| vec![one]),
+        });
+        for (model, changed) in
+            named.collect::<Result<Vec<Vec<_>>, _>>().map_err(wrong)?.into_iter().flatten()
+        {
             if snapshot.router.find(&model).is_none() {
                 return Err(models::unknown(snapshot, &model).with_param(NAME));
             }
             names.push(Fallback { model: model.into(), overrides: !changed.is_empty() });
             changes.push(changed);
         }
+        if names.len() > MOST {
+            return Err(wrong(format!("`fallbacks` names more than {MOST} models: name fewer")));
+        }
         let mut edits = Edits::default();
         edits.remove(head, NAME);
         *head = Head::scan(edits.apply(head).to_bytes())?;
-        Ok(Some(Self { names, changes, base: head.clone() }))
+        // `null` is how clients write an option that nobody set; an empty list says that there are to be none.
+        Ok(given.then(|| Self { names, changes, base: head.clone() }))
     }
 
     /// The request as one entry of the list has it; `None`: as it came.
@@ -74,6 +87,14 @@ impl Fallbacks {
         }
         Head::scan(edits.apply(&self.base).to_bytes())
     }
+}
+
+/// The models of an entry that says where to go from which model, as far as it is about the one that was asked
+/// for; `None`: it is no such entry.
+fn chain(entry: &RawValue, asked: &str) -> Option<Vec<String>> {
+    let chains: HashMap<String, Vec<String>> = serde_json::from_str(entry.get()).ok()?;
+    let about = |name: &String| name == asked || name == "*";
+    Some(chains.into_iter().filter(|(name, _)| about(name)).flat_map(|(_, models)| models).collect())
 }
 
 fn read(entry: &RawValue) -> Result<(String, Vec<(String, Bytes)>), String> {
@@ -132,7 +153,7 @@ mod tests {
         let config = llm_config::Config::from_models(["mock/echo", "mock/other"]);
         let snapshot = crate::assemble::snapshot(&config, |_| None, None).unwrap();
         let mut head = Head::scan(Bytes::from(body.to_owned())).unwrap();
-        let list = Fallbacks::take(&mut head, &snapshot)?;
+        let list = Fallbacks::take(&mut head, &snapshot, "m")?;
         Ok((String::from_utf8(head.body().to_vec()).unwrap(), list))
     }
 
@@ -145,6 +166,17 @@ mod tests {
         assert_eq!(list.head(Some(0)).unwrap().body(), body.as_bytes());
         let (body, list) = take(r#"{"model":"m"}"#).unwrap();
         assert!(list.is_none() && body == r#"{"model":"m"}"#);
+        let (body, list) = take(r#"{"model":"m","fallbacks":null}"#).unwrap();
+        assert!(list.is_none() && body == r#"{"model":"m"}"#, "null is no list: {body}");
+        assert!(take(r#"{"fallbacks":[]}"#).unwrap().1.unwrap().names.is_empty());
+    }
+
+    #[test]
+    fn an_entry_may_say_from_which_model() {
+        let list = r#"[{"m":["mock/echo","mock/other"]},{"n":["mock/never"]},{"*":["mock/echo"]}]"#;
+        let list = take(&format!(r#"{{"fallbacks":{list}}}"#)).unwrap().1.unwrap();
+        let names: Vec<_> = list.names.iter().map(|fallback| &*fallback.model).collect();
+        assert_eq!(names, ["mock/echo", "mock/other", "mock/echo"]);
     }
 
     #[test]

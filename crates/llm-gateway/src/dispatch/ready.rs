@@ -100,10 +100,10 @@ impl Dispatch {
             return Ok(Ready { way: Way::Here(output), asks, changes });
         }
         if !matches!(op, Op::Chat | Op::CountTokens) {
-            offered(op, &target)?;
+            offered(op, &target).map_err(elsewhere)?;
         }
         let Some(codec) = dialect::client(dialect) else {
-            self.check_bound(dialect, asking)?;
+            self.check_bound(dialect, asking).map_err(elsewhere)?;
             let call = asking.call(self.codec, &self.asked)?;
             call.set_model(target.model());
             let output = mock::output(call)?;
@@ -142,22 +142,22 @@ impl Dispatch {
             Some(wire) => wire,
             None => {
                 changes = self.left_out.clone();
-                self.check_bound(dialect, asking)?;
+                self.check_bound(dialect, asking).map_err(elsewhere)?;
                 let call = asking.call(self.codec, &self.asked)?;
                 call.set_model(target.model());
                 let mut cx =
                     EncodeCx { spec, model: target.model(), asked: &self.asked, changes: &mut changes };
-                codec.encode(call, &mut cx)?
+                codec.encode(call, &mut cx).map_err(elsewhere)?
             }
         };
         if self.snapshot.strict && changes.any_dropped() {
             let message = format!("strict mode refuses what would be lost: {}", changes.header());
-            return Err(ApiError::new(ErrorKind::UnsupportedParam, message));
+            return Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)));
         }
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
-        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on();
+        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on(dialect);
         Ok((Way::Wire { codec, request, memo, pass }, changes))
     }
 
@@ -184,6 +184,12 @@ impl Dispatch {
             owner: asks.owner.clone(),
         }
     }
+}
+
+/// A refusal that is about this deployment: another one may be able to take the request.
+fn elsewhere(mut error: ApiError) -> ApiError {
+    error.should_retry = Some(true);
+    error
 }
 
 /// Refuses an operation that a provider does not offer.

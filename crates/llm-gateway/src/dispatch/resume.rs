@@ -10,17 +10,21 @@ use bytes::Bytes;
 use llm_providers::codec::{DecodeCx, StreamDecoder};
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, collect};
-use llm_router::{Limits, Step};
-use llm_types::chat::{Format, Message};
+use llm_router::{Deployment, Group, Limits as Bounds, Plan, Record, Step};
+use llm_types::chat::{Format, Limits, Message};
 use llm_types::{ApiError, Call, ErrorKind, Result};
 use tokio::time::timeout;
 
 use super::Dispatch;
+use super::needs::roughly;
+use super::own::Fallbacks;
 use super::ready::{Asking, Ready, Way};
 use super::send::{ERROR_LIMIT, is_stream, late};
+use crate::backend::Backend;
 use crate::exchange::read_preamble;
 use crate::place::Place;
 use crate::relay::{Relay, UsageEvent};
+use crate::snapshot::Snapshot;
 
 /// How often one answer is gone on with, at most.
 const MOST: usize = 3;
@@ -28,14 +32,32 @@ const MOST: usize = 3;
 const GO_ON: &str = "Your answer was cut off. Go on exactly where it stopped: begin with the very next character, \
                      repeat nothing, and say nothing about the interruption.";
 
+/// The least that the rest of an answer may be bounded to: some providers refuse less.
+const LEAST: u64 = 16;
+
 /// What it takes to go on with an answer.
 #[derive(Debug)]
 pub(crate) struct Resume {
     dispatch: Dispatch,
     asking: Asking,
+    /// The entry of the request's own list of fallbacks that `asking` is.
+    entry: Option<usize>,
     /// The deployments that broke off.
     broken: Vec<Arc<str>>,
+    /// Whether what is considered is kept.
+    sampled: bool,
 }
+
+/// Whose answer may have to be gone on with.
+pub(super) struct Answering {
+    pub(super) deployment: Arc<str>,
+    pub(super) entry: Option<usize>,
+    /// Whether there is a decision to be told.
+    pub(super) recorded: bool,
+}
+
+/// What was done in each group.
+pub(crate) type Groups = Vec<(Arc<Group<Backend>>, Record)>;
 
 /// Another deployment's stream, begun.
 pub(crate) struct Resumed {
@@ -48,15 +70,23 @@ pub(crate) struct Resumed {
     pub(crate) target: Arc<Target>,
     /// Its id.
     pub(crate) deployment: Arc<str>,
+    pub(crate) groups: Groups,
+}
+
+/// Nobody goes on with it.
+pub(crate) struct Stuck {
+    /// What to end the stream with.
+    pub(crate) cause: ApiError,
+    pub(crate) groups: Groups,
 }
 
 impl Resume {
     /// For an answer of this deployment; `None`: it could not be gone on with.
-    pub(super) fn of(dispatch: Dispatch, mut asking: Asking, deployment: Arc<str>) -> Option<Box<Self>> {
-        let Ok(Call::Chat(request)) = asking.call(dispatch.codec, &dispatch.asked) else { return None };
-        let text = matches!(request.output.format, None | Some(Format::Text));
-        let one = request.output.n.is_none_or(|n| n <= 1) && request.output.modalities.len() <= 1;
-        (text && one).then(|| Box::new(Self { dispatch, asking, broken: vec![deployment] }))
+    pub(super) fn of(dispatch: Dispatch, mut asking: Asking, answering: Answering) -> Option<Box<Self>> {
+        let Answering { deployment, entry, recorded } = answering;
+        let plain = dispatch.is_plain(&mut asking);
+        let broken = vec![deployment];
+        plain.then(|| Box::new(Self { dispatch, asking, entry, broken, sampled: recorded }))
     }
 
     /// Whether another deployment may be asked after this failure.
@@ -68,16 +98,51 @@ impl Resume {
     ///
     /// # Errors
     /// The failure to end the stream with.
-    pub(crate) async fn go_on(mut self: Box<Self>, said: String, cause: ApiError) -> Result<Resumed> {
+    pub(crate) async fn go_on(mut self: Box<Self>, said: String, cause: ApiError) -> Result<Resumed, Stuck> {
         let snapshot = Arc::clone(&self.dispatch.snapshot);
-        let mut asking = self.asking.gone_on(&said)?;
-        let found = llm_router::Found { group: &self.dispatch.group, star: self.dispatch.star.as_deref() };
-        let plan = snapshot.router.plan(found, Instant::now(), self.dispatch.deadline);
-        let (broken, limit) = (self.broken.clone(), self.dispatch.limit.clone());
+        let mut plan = match self.plan(&snapshot, &said) {
+            Ok(plan) => plan,
+            Err(_) => return Err(Stuck { cause, groups: Groups::new() }),
+        };
+        match self.find(&mut plan, &said).await {
+            Some((opened, place, deployment)) => {
+                tracing::info!(
+                    request_id = &*self.dispatch.request_id,
+                    deployment = &*deployment,
+                    "another deployment goes on with the answer"
+                );
+                self.broken.push(Arc::clone(&deployment));
+                let (head, upstream, decoder, target) = opened;
+                let groups = plan.into_records().into_vec();
+                Ok(Resumed { resume: self, head, upstream, decoder, place, target, deployment, groups })
+            }
+            None => Err(Stuck { cause, groups: plan.into_records().into_vec() }),
+        }
+    }
+
+    /// The way through the groups: the request's own, past those that broke off.
+    fn plan<'s>(&mut self, snapshot: &'s Snapshot, said: &str) -> Result<Plan<'s, Backend>> {
+        let dispatch = &self.dispatch;
+        let found = llm_router::Found { group: &dispatch.group, star: dispatch.star.as_deref() };
+        let plan = snapshot.router.plan(found, Instant::now(), dispatch.deadline);
+        let (broken, limit) = (self.broken.clone(), dispatch.limit.clone());
         let mut plan = plan.passing_over(move |deployment, star| {
             let again = broken.contains(&deployment.id).then_some("its stream broke off");
             again.or_else(|| limit.against(deployment, star))
         });
+        if let Some(mut needs) = dispatch.needs(&mut self.asking)? {
+            let longer = Arc::make_mut(&mut needs);
+            longer.input_tokens = longer.input_tokens.saturating_add(roughly(said.len()));
+            plan = plan.needing(needs);
+        }
+        if let Some(Fallbacks { names, .. }) = &dispatch.fallbacks {
+            plan = plan.with_fallbacks(names.clone());
+        }
+        Ok(if self.sampled { plan.sampled() } else { plan })
+    }
+
+    /// The first that goes on, and its place there.
+    async fn find(&mut self, plan: &mut Plan<'_, Backend>, said: &str) -> Option<(Opened, Place, Arc<str>)> {
         let mut step = plan.next(Instant::now(), None);
         loop {
             let index = match step {
@@ -86,34 +151,41 @@ impl Resume {
                     step = plan.next(Instant::now(), None);
                     continue;
                 }
-                Step::Fail => return Err(cause),
+                Step::Fail => return None,
                 Step::Try(index) => index,
             };
-            let Some(deployment) = plan.group().get(index).cloned() else { return Err(cause) };
-            let limits = plan.attempts().limits(&deployment, Instant::now());
-            let opened = match self.dispatch.ready(&deployment, plan.star(), &mut asking) {
-                Ok(ready) => self.dispatch.reopen(ready, limits).await,
-                Err(error) => Err(error),
-            };
-            match opened {
-                Ok((head, upstream, decoder, target)) => {
-                    let lease = plan.answered(Instant::now());
-                    tracing::info!(
-                        request_id = &*self.dispatch.request_id,
-                        deployment = &*deployment.id,
-                        "another deployment goes on with the answer"
-                    );
-                    self.broken.push(Arc::clone(&deployment.id));
-                    let deployment = Arc::clone(&deployment.id);
-                    let place = Place::from(lease);
-                    return Ok(Resumed { resume: self, head, upstream, decoder, place, target, deployment });
+            let deployment = plan.group().get(index).cloned()?;
+            match self.open(&deployment, plan, said).await {
+                Ok(opened) => {
+                    let place = Place::from(plan.answered(Instant::now()));
+                    return Some((opened, place, Arc::clone(&deployment.id)));
                 }
                 Err(mut error) => {
-                    self.dispatch.note_failure(&plan, index, &mut error);
+                    self.dispatch.note_failure(plan, index, &mut error);
                     step = plan.next(Instant::now(), Some(&error));
                 }
             }
         }
+    }
+
+    /// Asks one deployment to go on.
+    async fn open(
+        &mut self,
+        deployment: &Deployment<Backend>,
+        plan: &mut Plan<'_, Backend>,
+        said: &str,
+    ) -> Result<Opened> {
+        if plan.entry() != self.entry {
+            self.entry = plan.entry();
+            self.dispatch.turn_to(self.entry, &mut self.asking).await?;
+        }
+        if !self.dispatch.is_plain(&mut self.asking) {
+            return Err(ApiError::bad_request("what is asked for cannot be gone on with"));
+        }
+        let mut asking = self.asking.gone_on(said)?;
+        let limits = plan.attempts().limits(deployment, Instant::now());
+        let ready = self.dispatch.ready(deployment, plan.star(), &mut asking)?;
+        self.dispatch.reopen(ready, limits).await
     }
 }
 
@@ -126,6 +198,11 @@ impl Asking {
         let mut request = request.clone();
         request.messages.push(Message::assistant(said));
         request.messages.push(Message::user(GO_ON));
+        // What was said counts towards the bound on the whole answer.
+        let Limits { max_tokens, max_completion_tokens, stop: _ } = &mut request.limits;
+        for most in [max_tokens, max_completion_tokens].into_iter().flatten() {
+            *most = most.saturating_sub(roughly(said.len())).max(LEAST.min(*most));
+        }
         Ok(Self { head: self.head.clone(), call: Some(Call::Chat(request)), rewritten: true })
     }
 }
@@ -134,8 +211,15 @@ impl Asking {
 type Opened = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>);
 
 impl Dispatch {
+    /// Whether only text is asked for, and one of it.
+    fn is_plain(&self, asking: &mut Asking) -> bool {
+        let Ok(Call::Chat(request)) = asking.call(self.codec, &self.asked) else { return false };
+        let text = matches!(request.output.format, None | Some(Format::Text));
+        text && request.output.n.is_none_or(|n| n <= 1) && request.output.modalities.len() <= 1
+    }
+
     /// Sends a call, and reads the stream up to its first content, as bytes.
-    async fn reopen(&self, ready: Ready, limits: Limits) -> Result<Opened> {
+    async fn reopen(&self, ready: Ready, limits: Bounds) -> Result<Opened> {
         let Ready { way, asks, changes: _ } = ready;
         let Way::Wire { codec, request, memo, pass: _ } = way else {
             return Err(ApiError::new(ErrorKind::Unavailable, "nobody to go on with the answer"));

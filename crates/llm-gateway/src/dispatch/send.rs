@@ -68,14 +68,22 @@ impl Dispatch {
             let body = timeout(left, collect(upstream, ERROR_LIMIT)).await.map_err(|_| late(bound))??;
             return Err(codec.decode_error(head.status, &head.headers, &body));
         }
-        let rate_limits =
-            if self.group.deployments.len() > 1 { codec.rate_limits(&head.headers) } else { None };
+        let rate_limits = if self.has_choice() { codec.rate_limits(&head.headers) } else { None };
         let sent = Sent { left, ..sent };
         if self.peek.stream && is_stream(&head.headers) {
             return Ok((self.open(upstream, sent, asks).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         Ok((self.whole(body, sent, asks, changes).await?, rate_limits))
+    }
+
+    /// Whether a deployment that has nothing left could be passed over for another one.
+    fn has_choice(&self) -> bool {
+        let Self { group, fallbacks, snapshot, .. } = self;
+        group.deployments.len() > 1
+            || group.fallbacks.names().next().is_some()
+            || fallbacks.is_some()
+            || snapshot.router.has_defaults()
     }
 
     /// Waits for the first content of a stream.
@@ -97,7 +105,7 @@ impl Dispatch {
         } else {
             let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
             let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
-            if self.goes_on() { relay.keeping() } else { relay }
+            if self.goes_on(asks.dialect) { relay.keeping() } else { relay }
         };
         read_preamble(&mut upstream, &mut relay, left).await?;
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })

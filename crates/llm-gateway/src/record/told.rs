@@ -129,6 +129,9 @@ struct ToldEnd {
     broke_off: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     continued_by: Vec<Arc<str>>,
+    /// What was done so that somebody goes on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<ToldGroup>,
 }
 
 impl From<&Decision> for Summary {
@@ -163,24 +166,28 @@ impl From<&Decision> for Summary {
 
 impl From<&Decision> for Told {
     fn from(decision: &Decision) -> Self {
-        let groups = decision.groups.iter();
         Self {
             summary: Summary::from(decision),
             front: decision.front.map(|front| front.to_string()),
             upstream_ms: ms(decision.upstream),
             overhead_ms: ms(decision.took.saturating_sub(decision.upstream)),
             changes: decision.changes.clone(),
-            groups: groups.map(|(group, record)| told_group(group, record, decision.started)).collect(),
+            groups: told_groups(&decision.groups, decision.started),
             error: decision.error.as_ref().map(told_error),
             end: decision.end.get().map(|end| ToldEnd {
                 took_ms: ms(end.took),
                 input_tokens: end.usage.as_ref().map(Usage::prompt_tokens),
                 output_tokens: end.usage.as_ref().map(Usage::completion_tokens),
                 broke_off: end.broke_off.clone(),
-                continued_by: end.continued.clone(),
+                continued_by: end.after.by.clone(),
+                groups: told_groups(&end.after.groups, decision.started),
             }),
         }
     }
+}
+
+fn told_groups(groups: &[(Arc<Group<Backend>>, llm_router::Record)], started: Instant) -> Vec<ToldGroup> {
+    groups.iter().map(|(group, record)| told_group(group, record, started)).collect()
 }
 
 fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Instant) -> ToldGroup {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use llm_types::{ApiError, ErrorKind};
+use llm_types::{ApiError, ErrorKind, Origin};
 
 use super::{Attempts, State, Step};
 use crate::choose::{Ask, Choice};
@@ -168,7 +168,9 @@ impl<T> Attempts<T> {
             earlier.any(|attempt| attempt.error.as_ref().is_some_and(|was| was.kind == error.kind))
         };
         let kind_allows = (error.kind.retry_same() || by_kind) && !(once && again());
-        let state = if error.should_retry.unwrap_or(kind_allows) {
+        // What we ourselves refuse to send there is refused the second time as well.
+        let ours = error.origin == Origin::Gateway && !error.kind.retry_same();
+        let state = if !ours && error.should_retry.unwrap_or(kind_allows) {
             let asked = error.retry_after.filter(|wait| !wait.is_zero() && *wait <= RETRY_AFTER_LIMIT);
             let ready = asked.and_then(|wait| now.checked_add(wait));
             ready.map_or(Return::Backoff, |ready| Return::At(ready, Whose::Providers))

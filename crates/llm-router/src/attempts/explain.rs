@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use llm_types::{ApiError, ErrorKind};
+use llm_types::{ApiError, ErrorKind, Origin};
 
 use super::Attempts;
 use crate::picker::PickCx;
@@ -29,7 +29,7 @@ impl<T> Attempts<T> {
             return self.nobody();
         };
         let mut error = last.clone();
-        if self.record.attempts.len() > 1 {
+        if self.record.attempts.len() > 1 && !self.is_refused_everywhere(last) {
             let mut text = String::new();
             self.record.causes(&self.group, &mut text);
             error.message = format!("all {} attempts failed: {text}", self.record.attempts.len());
@@ -37,6 +37,12 @@ impl<T> Attempts<T> {
             error.provider = None;
         }
         error
+    }
+
+    /// Whether we ourselves refused the request, everywhere for the same reason: then that is all there is to say.
+    fn is_refused_everywhere(&self, last: &ApiError) -> bool {
+        let same = |error: &ApiError| error.origin == Origin::Gateway && error.message == last.message;
+        self.record.attempts.iter().all(|attempt| attempt.error.as_ref().is_some_and(same))
     }
 
     /// The kind of [`Attempts::failure`].

@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_types::ApiError;
+use llm_types::{ApiError, Origin};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore};
 use smallvec::SmallVec;
@@ -89,6 +89,12 @@ enum State {
     Trying,
     Waiting { since: Instant, until: Instant },
     Done,
+}
+
+/// Whether we ourselves would not send the request to a deployment, and another one may take it: the caller
+/// says so with [`llm_types::Fault::should_retry`].
+pub(crate) fn is_for_others(error: &ApiError) -> bool {
+    error.origin == Origin::Gateway && error.should_retry == Some(true)
 }
 
 impl<T> Attempts<T> {
@@ -260,7 +266,7 @@ impl<T> Attempts<T> {
             return Err(End::NotRetryable);
         }
         let allowed = by_kind.unwrap_or(self.group.policy.retries).min(self.most);
-        if self.retries_done() >= usize::try_from(allowed).unwrap_or(usize::MAX) {
+        if self.sent() > usize::try_from(allowed).unwrap_or(usize::MAX) {
             return Err(End::RetriesSpent);
         }
         if now >= self.deadline {
@@ -272,8 +278,10 @@ impl<T> Attempts<T> {
         self.again(now)
     }
 
-    fn retries_done(&self) -> usize {
-        self.record.retries().saturating_sub(self.hedges)
+    /// How many calls there were, hedges aside: what we ourselves would not send is none.
+    fn sent(&self) -> usize {
+        let went = |attempt: &&Attempt| !attempt.error.as_ref().is_some_and(is_for_others);
+        self.record.attempts.iter().filter(went).count().saturating_sub(self.hedges)
     }
 
     /// Chooses among the untried that are well.

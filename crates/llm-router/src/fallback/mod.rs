@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use llm_types::{ApiError, ErrorKind};
 use rand::rngs::SmallRng;
+use smallvec::SmallVec;
 
-use crate::attempts::{Attempts, Step};
+use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
 use crate::group::Group;
 use crate::lease::Lease;
@@ -250,8 +251,8 @@ impl<'r, T> Plan<'r, T> {
 
     /// What was done, group by group. What is under way is given up.
     #[must_use]
-    pub fn into_records(self) -> Vec<(Arc<Group<T>>, Record)> {
-        let mut records = self.past;
+    pub fn into_records(self) -> SmallVec<[(Arc<Group<T>>, Record); 1]> {
+        let mut records: SmallVec<_> = self.past.into_iter().collect();
         let group = Arc::clone(self.attempts.group());
         records.push((group, self.attempts.into_record()));
         records
@@ -364,7 +365,9 @@ impl<'r, T> Plan<'r, T> {
             K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
             K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
                 // Nobody was asked: another model may have what it asks for.
-                record.attempts.is_empty() || self.attempts.group().fallbacks.on_bad_request
+                record.attempts.is_empty()
+                    || record.last_error().is_some_and(is_for_others)
+                    || self.attempts.group().fallbacks.on_bad_request
             }
             _ => true,
         }

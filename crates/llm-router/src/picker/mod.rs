@@ -86,12 +86,8 @@ impl PickCx {
     /// How long a deployment is expected to take, in seconds: to a stream's first content, or to the end.
     #[must_use]
     pub fn expected(&self, seat: &Seat) -> Option<f64> {
-        let times = seat.stats.latencies(self.now);
-        if self.stream {
-            return times.first_token;
-        }
         let tokens = u32::try_from(self.output_tokens).unwrap_or(u32::MAX);
-        times.per_token.filter(|_| tokens > 0).map(|each| each * f64::from(tokens)).or(times.whole)
+        seat.stats.expected(self.stream, tokens, self.now)
     }
 }
 

@@ -51,7 +51,11 @@ fn faded(word: u64, at: u32) -> Option<(f32, f32)> {
     }
     let value = f32::from_bits(u32::try_from(word >> 32).unwrap_or_default());
     let then = u32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
-    let passed = Duration::from_millis(u64::from(at.saturating_sub(then)));
+    let passed = at.saturating_sub(then);
+    if passed == 0 {
+        return Some((value, 1.0));
+    }
+    let passed = Duration::from_millis(u64::from(passed));
     Some((value, (-passed.as_secs_f32() / FADE.as_secs_f32()).exp()))
 }
 

@@ -223,6 +223,17 @@ impl Stats {
         }
     }
 
+    /// How long a deployment is expected to take, in seconds: to a stream's first content, or to the end of an
+    /// answer of so many tokens (0: unknown).
+    pub(crate) fn expected(&self, stream: bool, tokens: u32, now: Instant) -> Option<f64> {
+        let Latency { first_token, whole, per_token } = &self.latency;
+        if stream {
+            return first_token.estimate(self.clock, now);
+        }
+        let each = if tokens > 0 { per_token.estimate(self.clock, now) } else { None };
+        each.map(|each| each * f64::from(tokens)).or_else(|| whole.estimate(self.clock, now))
+    }
+
     /// Requests and tokens of the last minute, as far as they are bounded.
     #[must_use]
     pub fn load(&self, now: Instant) -> Load {
@@ -305,7 +316,7 @@ impl Stats {
             }
         }
         let Some(pass) = self.health.admit(now, last_resort) else {
-            self.unbook(booked, now);
+            self.cancel(booked, now);
             self.leave();
             return Err(Refused::Health);
         };
@@ -314,12 +325,17 @@ impl Stats {
 
     /// The request that was let in will not be sent.
     pub(crate) fn give_back(&self, grant: &Grant, now: Instant) {
-        self.unbook(grant.booked, now);
+        self.unbook(grant, now);
         self.release(grant.pass);
         self.leave();
     }
 
-    fn unbook(&self, booked: Option<Booked>, now: Instant) {
+    /// What was booked for it is for others: it will not be sent.
+    pub(crate) fn unbook(&self, grant: &Grant, now: Instant) {
+        self.cancel(grant.booked, now);
+    }
+
+    fn cancel(&self, booked: Option<Booked>, now: Instant) {
         if let Some(booked) = booked {
             let mut minute = self.minute.lock();
             minute.cancel(booked);

@@ -313,6 +313,10 @@ fn requests_return_to_where_they_belong() {
     assert_eq!(first.1, Because::Strategy);
     (0..5).for_each(|_| assert_eq!(with(prompt(), &[]), [(first.0, Because::Prefix)]));
 
+    // The client's own word goes first.
+    let both = || Needs { prefixes: prompt().prefixes, ..session() };
+    (0..5).for_each(|_| assert_eq!(with(both(), &[])[0].1, Because::Session));
+
     let pinned = || Needs { pin: Some("smart/3".into()), ..Needs::default() };
     assert_eq!(with(pinned(), &[]), [(2, Because::Pinned)]);
     let got = with(pinned(), &[failure(ErrorKind::Unavailable)]);

@@ -10,6 +10,7 @@ use rand::SeedableRng;
 
 use super::again::RETRY_AFTER_LIMIT;
 use super::*;
+use crate::facts::{Allowance, Facts};
 use crate::policy::{Backoff, RetryPolicy};
 use crate::record::{Reason, Verdict};
 
@@ -213,6 +214,28 @@ fn the_retry_budget_is_for_returning_not_for_moving_on() {
     let mut attempts = Attempts::new(group(2, 5), budget, now + Duration::from_secs(60));
     let got = play(&mut attempts, now, &[failure(ErrorKind::Unavailable), failure(ErrorKind::Unavailable)]);
     assert_eq!(got, (vec![0, 1], Some(End::BudgetSpent)));
+}
+
+#[test]
+fn what_we_would_not_send_to_one_is_for_the_others() {
+    let now = Instant::now();
+    let mut refused = ApiError::new(ErrorKind::UnsupportedParam, "cannot be said there");
+    refused.should_retry = Some(true);
+    let allowance = Allowance { rpm: Some(1), ..Allowance::default() };
+    let facts = Facts { allowance, ..Facts::default() };
+    let policy = RetryPolicy { retries: 0, ..RetryPolicy::default() };
+    let deployments = (0..4).map(|nth| Deployment::new(format!("d{nth}"), 0, ()).with_facts(facts.clone()));
+    let group = Arc::new(Group::new("g", policy, deployments));
+    let mut attempts = begin(&group, now, Duration::from_secs(60));
+    let (tried, end) = play(&mut attempts, now, &vec![refused.clone(); 3]);
+    assert_eq!((tried.len(), end), (4, Some(End::Answered)), "a refusal of ours is no retry");
+    let load = |index: usize| group.seats()[index].stats.load(now).requests;
+    let (last, before) = tried.split_last().unwrap();
+    assert_eq!((load(*last), before.iter().map(|index| load(*index)).sum::<u64>()), (1, 0), "never sent");
+    let mut attempts = begin(&group, now + Duration::from_secs(120), Duration::from_secs(60));
+    let (tried, end) = play(&mut attempts, now + Duration::from_secs(120), &vec![refused; 9]);
+    assert_eq!((tried.len(), end), (4, Some(End::NobodyLeft)), "each once");
+    assert_eq!(attempts.failure().message, "cannot be said there");
 }
 
 #[test]

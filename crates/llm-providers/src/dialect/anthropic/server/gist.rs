@@ -11,7 +11,10 @@ const PLACES: Places = Places {
     prompt: &["system", "messages"],
     max_output: &["max_tokens"],
     tools: &["tools"],
-    uses: &[("\"image\"", Capabilities::IMAGE_INPUT), ("\"document\"", Capabilities::FILE_INPUT)],
+    uses: &[
+        ("source", "\"image\"", Capabilities::IMAGE_INPUT),
+        ("source", "\"document\"", Capabilities::FILE_INPUT),
+    ],
 };
 
 /// What coding agents put before the session in `metadata.user_id`.

@@ -9,9 +9,12 @@ const PLACES: Places = Places {
     max_output: &[],
     tools: &["tools"],
     uses: &[
-        ("\"image/", Capabilities::IMAGE_INPUT),
-        ("\"audio/", Capabilities::AUDIO_INPUT),
-        ("\"application/pdf\"", Capabilities::FILE_INPUT),
+        ("mimeType", "\"image/", Capabilities::IMAGE_INPUT),
+        ("mimeType", "\"audio/", Capabilities::AUDIO_INPUT),
+        ("mimeType", "\"application/pdf\"", Capabilities::FILE_INPUT),
+        ("mime_type", "\"image/", Capabilities::IMAGE_INPUT),
+        ("mime_type", "\"audio/", Capabilities::AUDIO_INPUT),
+        ("mime_type", "\"application/pdf\"", Capabilities::FILE_INPUT),
     ],
 };
 

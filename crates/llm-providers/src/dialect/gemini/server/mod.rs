@@ -21,6 +21,7 @@ mod stream;
 mod tool;
 mod usage;
 
+use bytes::Bytes;
 use http::StatusCode;
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
@@ -88,6 +89,11 @@ impl ServerCodec for Server {
             ReplyForm::Usual => b"\r\n\r\n",
             ReplyForm::List => b"\n",
         }
+    }
+
+    fn seam(&self, form: ReplyForm, _deployment: &str) -> Bytes {
+        // Its clients know no comments.
+        Bytes::from_static(self.keepalive(form))
     }
 
     fn reframes(&self, form: ReplyForm) -> bool {

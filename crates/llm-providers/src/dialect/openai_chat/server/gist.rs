@@ -11,9 +11,9 @@ const PLACES: Places = Places {
     max_output: &["max_completion_tokens", "max_tokens"],
     tools: &["tools", "functions"],
     uses: &[
-        ("\"image_url\"", Capabilities::IMAGE_INPUT),
-        ("\"input_audio\"", Capabilities::AUDIO_INPUT),
-        ("\"file\"", Capabilities::FILE_INPUT),
+        ("image_url", "", Capabilities::IMAGE_INPUT),
+        ("input_audio", "", Capabilities::AUDIO_INPUT),
+        ("file", "", Capabilities::FILE_INPUT),
     ],
 };
 

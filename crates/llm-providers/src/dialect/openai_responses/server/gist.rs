@@ -9,9 +9,12 @@ const PLACES: Places = Places {
     max_output: &["max_output_tokens"],
     tools: &["tools"],
     uses: &[
-        ("\"input_image\"", Capabilities::IMAGE_INPUT),
-        ("\"input_audio\"", Capabilities::AUDIO_INPUT),
-        ("\"input_file\"", Capabilities::FILE_INPUT),
+        ("image_url", "", Capabilities::IMAGE_INPUT),
+        ("file_id", "\"input_image\"", Capabilities::IMAGE_INPUT),
+        ("input_audio", "", Capabilities::AUDIO_INPUT),
+        ("file_data", "", Capabilities::FILE_INPUT),
+        ("file_url", "", Capabilities::FILE_INPUT),
+        ("file_id", "\"input_file\"", Capabilities::FILE_INPUT),
     ],
 };
 

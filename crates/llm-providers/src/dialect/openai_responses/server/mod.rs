@@ -87,6 +87,11 @@ impl ServerCodec for Server {
         owner::mark(body, owner)
     }
 
+    fn is_kept(&self, head: &Head) -> bool {
+        // Kept unless the request says otherwise (openai-responses.md, `store`).
+        head.get("store").is_none_or(|json| json != b"false")
+    }
+
     fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
         owner::mark_event(event, owner)
     }

@@ -1,0 +1,255 @@
+//! The gate: what is needed to decide, and the decision.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use llm_types::{PicoUsd, RateLimits};
+
+use super::Refusal;
+use super::grant::Grant;
+use super::refusal::{denied, model_not_allowed, route_not_allowed, unavailable};
+use super::seat::{OnFailure, Seat, Shared, here};
+use crate::budget::{
+    Accounts, BudgetView, BudgetWindow, Denied, Hold, Observer, PriceBound, Quiet, Returning, by_order,
+    reserve,
+};
+use crate::directory::{Directory, Kind, Meters};
+use crate::error::Error;
+use crate::lease::Funding;
+use crate::limit::{LimitStore, Limiters};
+use crate::now::Now;
+use crate::principal::{Member, Principal};
+use crate::scope::Scope;
+
+/// How often a request asks for a slice before it is refused.
+const TRIES: usize = 4;
+
+/// What a request asks for, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The model, as the client calls it.
+    pub model: &'a str,
+    /// The route, such as `/v1/chat/completions`.
+    pub route: &'a str,
+    /// Words that the request is marked with, beside its key's own.
+    pub tags: &'a [Arc<str>],
+    /// Tokens to count against limits until the true number is known: of the prompt, and what the answer may have.
+    pub tokens: u64,
+    /// The most that the first attempt can cost; `None`: there is no bound, which no hard budget lets in.
+    pub bound: Option<PriceBound>,
+}
+
+/// Lets requests in.
+#[derive(Debug)]
+pub struct Gate {
+    inner: Arc<Inner>,
+    shared: Option<Shared>,
+}
+
+/// What a grant needs of its gate.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) directory: Arc<Directory>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) funding: Option<Funding>,
+}
+
+/// What a request falls under.
+#[derive(Debug, Default)]
+struct Under {
+    accounts: Accounts,
+    limiters: Limiters,
+}
+
+impl Under {
+    fn add(&mut self, meters: Option<&Arc<Meters>>) {
+        let Some(meters) = meters else { return };
+        self.accounts.extend(meters.account.clone());
+        self.limiters.extend(meters.limiter.clone());
+    }
+}
+
+impl Gate {
+    /// A gate before this directory that counts everything in this process and tells nobody.
+    #[must_use]
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self::with(directory, Arc::new(Quiet), None)
+    }
+
+    /// A gate that tells an observer, and pays from leases where there are any: then the directory must be
+    /// [`leasing`](Directory::leasing).
+    #[must_use]
+    pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
+        Self { inner: Arc::new(Inner { directory, observer, funding }), shared: None }
+    }
+
+    /// The same gate with limits that are counted in a store.
+    #[must_use]
+    pub fn sharing_limits(mut self, store: Arc<dyn LimitStore>, on_failure: OnFailure) -> Self {
+        self.shared = Some(Shared { store, on_failure });
+        self
+    }
+
+    /// Whom it knows.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.inner.directory
+    }
+
+    /// Lets a request in without waiting for anything: with limits of this process and money that is here.
+    ///
+    /// # Errors
+    /// 403 for what is not allowed, 429 for limits, 402 for budgets, 503 where money has to be leased first.
+    pub fn try_admit(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
+        let under = self.under(who, facts, now)?;
+        let (seat, left) = here(under.limiters, facts.tokens, now.steady)?;
+        let grant = self.grant(who, under.accounts, seat, left);
+        grant.pay(facts.bound.as_ref(), now)
+    }
+
+    /// Lets a request in; waits only where a shared store has to be asked.
+    ///
+    /// # Errors
+    /// As [`try_admit`](Self::try_admit); 503 where a store does not answer.
+    pub async fn admit(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
+        let now = Now::read();
+        let under = self.under(who, facts, now)?;
+        let (seat, left) = match &self.shared {
+            Some(shared) => shared.take(under.limiters, facts.tokens, now.steady).await?,
+            None => here(under.limiters, facts.tokens, now.steady)?,
+        };
+        let mut grant = self.grant(who, under.accounts, seat, left);
+        let accounts = grant.accounts.clone();
+        match self.inner.funded(accounts, facts.bound.as_ref(), &mut grant.hold).await {
+            Ok(hold) => {
+                grant.hold = hold;
+                Ok(grant)
+            }
+            Err(refusal) => {
+                grant.undo(Now::read());
+                Err(refusal)
+            }
+        }
+    }
+
+    fn grant(&self, who: &Principal, accounts: Accounts, seat: Seat, left: RateLimits) -> Grant {
+        Grant::new(Arc::clone(&self.inner), Arc::clone(&who.snapshot), accounts, (seat, left))
+    }
+
+    /// Checks access and finds everything that the request falls under.
+    fn under(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Under, Refusal> {
+        for (owner, terms) in who.terms() {
+            if !terms.access.allows_model(facts.model) {
+                return Err(model_not_allowed(owner, facts.model, &terms.access));
+            }
+            if !terms.access.allows_route(facts.route) {
+                return Err(route_not_allowed(owner, facts.route, &terms.access));
+            }
+        }
+        let registry = &self.inner.directory.registry;
+        let snapshot = &*who.snapshot;
+        let mut under = Under::default();
+        if let Some(key) = &who.key {
+            under.add(registry.of(key, &key.of.terms, now, || Scope::Key(key.of.id)));
+        }
+        if let Some(global) = &snapshot.global {
+            under.add(registry.of(global, &global.of.terms, now, || Scope::Global));
+        }
+        let members =
+            [(Kind::Team, &who.team), (Kind::Organisation, &who.organisation), (Kind::User, &who.user)];
+        for (kind, member) in members {
+            if let Some(Member { id, entry: Some(entry) }) = member {
+                under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)));
+            }
+        }
+        if snapshot.has_groups() {
+            let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(facts.tags);
+            let words = tags.map(|tag| (Kind::Tag, &**tag)).chain([(Kind::Model, facts.model)]);
+            for (kind, id) in words {
+                if let Some(entry) = snapshot.group(kind, id) {
+                    under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)));
+                }
+            }
+        }
+        by_order(&mut under.accounts);
+        Ok(under)
+    }
+
+    /// How an owner's budgets stand; empty where none was used yet.
+    #[must_use]
+    pub fn budgets(&self, scope: &Scope, now: Now) -> Vec<BudgetView> {
+        let account = self.inner.directory.registry.account(scope);
+        account.map(|account| account.views(now, &*self.inner.observer)).unwrap_or_default()
+    }
+
+    /// How all budgets in use stand.
+    #[must_use]
+    pub fn all_budgets(&self, now: Now) -> Vec<BudgetView> {
+        let accounts = self.inner.directory.registry.accounts();
+        accounts.iter().flat_map(|account| account.views(now, &*self.inner.observer)).collect()
+    }
+
+    /// Takes note of what other nodes have spent in a window: budgets tell their thresholds by the sum.
+    pub fn note_elsewhere(&self, window: &BudgetWindow, spent: PicoUsd) {
+        if let Some(account) = self.inner.directory.registry.account(&window.budget.scope) {
+            account.note_elsewhere(window, spent, &*self.inner.observer);
+        }
+    }
+
+    /// Renews leases in use and hands back what is not needed. To be called a few times in the time of a lease.
+    ///
+    /// # Errors
+    /// The first failure of the store; the others were tried nevertheless.
+    pub async fn tend(&self) -> Result<(), Error> {
+        self.tend_all(Now::read, Returning::Idle).await
+    }
+
+    /// Hands back everything that is not reserved, before the node stops.
+    ///
+    /// # Errors
+    /// As [`tend`](Self::tend).
+    pub async fn hand_back(&self) -> Result<(), Error> {
+        self.tend_all(Now::read, Returning::All).await
+    }
+
+    fn tend_all(&self, now: fn() -> Now, all: Returning) -> impl Future<Output = Result<(), Error>> + Send {
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let Some(funding) = &inner.funding else { return Ok(()) };
+            let mut result = Ok(());
+            for account in inner.directory.registry.accounts() {
+                let done = funding.tend(&account, now, all, &*inner.observer).await;
+                result = result.and(done);
+            }
+            result
+        }
+    }
+}
+
+impl Inner {
+    /// Reserves, leasing what is missing.
+    pub(super) async fn funded(
+        &self,
+        accounts: Accounts,
+        bound: Option<&PriceBound>,
+        held: &mut Hold,
+    ) -> Result<Hold, Refusal> {
+        let observer = &*self.observer;
+        let Some(funding) = &self.funding else {
+            return reserve(accounts, bound, held, Now::read(), observer)
+                .map_err(|reason| denied(reason, bound));
+        };
+        for _ in 0..TRIES {
+            let shortages = match reserve(accounts.clone(), bound, held, Now::read(), observer) {
+                Ok(hold) => return Ok(hold),
+                Err(Denied::Starved(shortages)) => shortages,
+                Err(reason) => return Err(denied(reason, bound)),
+            };
+            for shortage in &shortages {
+                let funded = funding.fund(shortage, Now::read, observer).await;
+                funded.map_err(|error| unavailable(Some(error)))?;
+            }
+        }
+        Err(unavailable(None).into())
+    }
+}

@@ -1,0 +1,136 @@
+//! A request that was let in: its places, its money, and the way to each attempt.
+
+use std::sync::Arc;
+
+use llm_types::RateLimits;
+
+use super::Refusal;
+use super::gate::Inner;
+use super::refusal::denied;
+use super::seat::Seat;
+use crate::budget::{Accounts, Hold, PriceBound, Reservation, by_order, reserve};
+use crate::directory::{Kind, Snapshot};
+use crate::now::Now;
+
+/// A request that was let in.
+///
+/// It holds a place in every limit and, until the first attempt takes it over, the money that was reserved at
+/// admission. Each attempt has a [`Reservation`] of its own. Dropping the grant ends the request: its places are given
+/// back, and the tokens that were reserved count as used if anything was attempted.
+#[derive(Debug)]
+#[must_use = "the request counts as ended once this is dropped"]
+pub struct Grant {
+    inner: Arc<Inner>,
+    snapshot: Arc<Snapshot>,
+    pub(super) accounts: Accounts,
+    pub(super) hold: Hold,
+    seat: Seat,
+    left: RateLimits,
+    attempted: bool,
+}
+
+impl Grant {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        snapshot: Arc<Snapshot>,
+        accounts: Accounts,
+        (seat, left): (Seat, RateLimits),
+    ) -> Self {
+        Self { inner, snapshot, accounts, hold: Hold::default(), seat, left, attempted: false }
+    }
+
+    /// Reserves the money of the first attempt.
+    pub(super) fn pay(mut self, bound: Option<&PriceBound>, now: Now) -> Result<Self, Refusal> {
+        match reserve(self.accounts.clone(), bound, &mut self.hold, now, &*self.inner.observer) {
+            Ok(hold) => {
+                self.hold = hold;
+                Ok(self)
+            }
+            Err(reason) => {
+                self.undo(now);
+                Err(denied(reason, bound))
+            }
+        }
+    }
+
+    /// The request did not happen.
+    pub(super) fn undo(&mut self, now: Now) {
+        self.seat.undo(now.steady);
+    }
+
+    /// What is left of the tightest limits, this request counted: for the headers of the answer.
+    #[must_use]
+    pub fn rate_limits(&self) -> &RateLimits {
+        &self.left
+    }
+
+    /// The answer limit that the money at admission covers, where the whole was not affordable.
+    #[must_use]
+    pub fn output_limit(&self) -> Option<u64> {
+        self.hold.clamped()
+    }
+
+    /// Reserves the most that an attempt at this provider can cost. The first attempt takes over what was reserved at
+    /// admission; each further one needs its own, for the ones before may have been billed.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable, 503 where money has to be leased first. The grant stays as it is.
+    pub fn try_attempt(
+        &mut self,
+        provider: &str,
+        bound: Option<&PriceBound>,
+        now: Now,
+    ) -> Result<Reservation, Refusal> {
+        let accounts = self.accounts_of(provider, now);
+        let hold = reserve(accounts, bound, &mut self.hold, now, &*self.inner.observer)
+            .map_err(|reason| denied(reason, bound))?;
+        Ok(self.attempt_with(hold))
+    }
+
+    /// As [`try_attempt`](Self::try_attempt), waiting for a lease where one is needed.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable, 503 where the store does not answer. The grant stays as it is.
+    pub async fn attempt(
+        &mut self,
+        provider: &str,
+        bound: Option<&PriceBound>,
+    ) -> Result<Reservation, Refusal> {
+        let accounts = self.accounts_of(provider, Now::read());
+        let hold = self.inner.funded(accounts, bound, &mut self.hold).await?;
+        Ok(self.attempt_with(hold))
+    }
+
+    fn accounts_of(&self, provider: &str, now: Now) -> Accounts {
+        let mut accounts = self.accounts.clone();
+        if self.snapshot.has_groups()
+            && let Some(entry) = self.snapshot.group(Kind::Provider, provider)
+        {
+            let registry = &self.inner.directory.registry;
+            let meters = registry.of(entry, &entry.of.terms, now, || Kind::Provider.scope(provider));
+            accounts.extend(meters.and_then(|meters| meters.account.clone()));
+            by_order(&mut accounts);
+        }
+        accounts
+    }
+
+    fn attempt_with(&mut self, hold: Hold) -> Reservation {
+        self.attempted = true;
+        Reservation::new(hold, Arc::clone(&self.inner.observer))
+    }
+
+    /// The request has ended and used so many tokens, over all attempts.
+    pub fn finish(mut self, tokens: u64, now: Now) {
+        self.seat.end(Some(tokens), now.steady);
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.hold).release(&*self.inner.observer);
+        if !self.seat.is_over() {
+            let used = if self.attempted { None } else { Some(0) };
+            self.seat.end(used, Now::read().steady);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a node may spend of a window: all of it, or what it has leased.
+//!
+//! Alone and in memory, a node may spend the limit. With a durable store it spends slices that the store has granted
+//! to it, for as long as they are granted; see [`lease`](crate::lease).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use llm_types::PicoUsd;
+
+use super::{Account, BudgetWindow};
+use crate::window::Span;
+
+/// Where hard budgets get their money from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Funds {
+    /// This node is the only one and keeps its books in memory.
+    Own,
+    /// From a store, in slices.
+    Leased,
+}
+
+/// The money of one window on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fund {
+    /// The limit.
+    Whole,
+    /// What was leased in this window, spent or not.
+    Leased {
+        amount: PicoUsd,
+        /// Until when it may be spent; `None`: nothing was leased yet.
+        until: Option<Instant>,
+        /// Until when the store need not be asked again, because it has no more.
+        dry: Option<Instant>,
+    },
+}
+
+impl Fund {
+    pub(super) fn new(funds: Funds) -> Self {
+        match funds {
+            Funds::Own => Self::Whole,
+            Funds::Leased => Self::Leased { amount: PicoUsd::ZERO, until: None, dry: None },
+        }
+    }
+
+    /// What may be spent here now, spent or not.
+    pub(super) fn allowance(&self, limit: PicoUsd, now: Instant) -> PicoUsd {
+        match self {
+            Self::Whole => limit,
+            Self::Leased { amount, until, .. } if until.is_some_and(|until| now < until) => *amount,
+            Self::Leased { .. } => PicoUsd::ZERO,
+        }
+    }
+
+    /// Whether the store may have more.
+    pub(super) fn may_grow(&self, now: Instant) -> bool {
+        match self {
+            Self::Whole => false,
+            Self::Leased { dry, .. } => dry.is_none_or(|dry| now >= dry),
+        }
+    }
+}
+
+/// A window that has too little money here while the store may have more.
+#[derive(Debug, Clone)]
+pub(crate) struct Shortage {
+    pub(crate) account: Arc<Account>,
+    pub(crate) window: BudgetWindow,
+    pub(crate) span: Span,
+    pub(crate) limit: PicoUsd,
+    /// How much the attempt needs.
+    pub(crate) needed: PicoUsd,
+}

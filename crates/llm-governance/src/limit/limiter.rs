@@ -1,0 +1,301 @@
+//! The limits of one owner as they stand, and taking a place in several at once.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use llm_types::{RateLimit, RateLimits};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+
+use super::bucket::Bucket;
+use super::{LimitKind, Limits};
+use crate::scope::Scope;
+
+/// Limiters of a request that need no allocation.
+pub(crate) type Limiters = SmallVec<[Arc<Limiter>; 5]>;
+type Guards<'a> = SmallVec<[MutexGuard<'a, State>; 5]>;
+
+/// How long to wait for a place among those under way: when one gets free is not known.
+pub(super) const PLACE_WAIT: Duration = Duration::from_secs(1);
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Where milliseconds count from: moments before the first use are counted too.
+const BASE: u64 = 1 << 40;
+
+/// Milliseconds of the steady clock, whole ones.
+pub(super) fn millis(now: Instant) -> u64 {
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    match now.checked_duration_since(*START) {
+        Some(since) => BASE.saturating_add(nanos(since) / 1_000_000),
+        None => BASE.saturating_sub(nanos(START.saturating_duration_since(now)).div_ceil(1_000_000)),
+    }
+}
+
+/// The limits of one owner as they stand.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    order: u64,
+    pub(crate) scope: Scope,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    revision: u64,
+    pub(super) limits: Limits,
+    pub(super) counted: Counted,
+}
+
+/// What is counted under limits.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    requests: Bucket,
+    tokens: Bucket,
+    under_way: u32,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Which {
+    pub(crate) kind: LimitKind,
+    pub(crate) limit: u64,
+    pub(crate) wait: Duration,
+}
+
+impl Counted {
+    /// Whether a request fits, and if not, when.
+    pub(super) fn fits(&mut self, limits: &Limits, tokens: u64, now_ms: u64) -> Result<(), Which> {
+        let mut worst: Option<Which> = None;
+        let mut note = |kind, limit, wait: Duration| {
+            if !wait.is_zero() && worst.is_none_or(|worst| wait > worst.wait) {
+                worst = Some(Which { kind, limit, wait });
+            }
+        };
+        if let Some(most) = limits.parallel.filter(|most| self.under_way >= *most) {
+            note(LimitKind::Parallel, most.into(), PLACE_WAIT);
+        }
+        if let Some(limit) = limits.rpm {
+            self.requests.drain(limit, now_ms);
+            note(LimitKind::Requests, limit, self.requests.wait(limit, 1));
+        }
+        if let Some(limit) = limits.tpm {
+            self.tokens.drain(limit, now_ms);
+            note(LimitKind::Tokens, limit, self.tokens.wait(limit, tokens));
+        }
+        worst.map_or(Ok(()), Err)
+    }
+
+    /// What has no limit is not counted: it would never flow off.
+    pub(super) fn take(&mut self, limits: &Limits, tokens: u64) {
+        if limits.rpm.is_some() {
+            self.requests.put(1);
+        }
+        if limits.tpm.is_some() {
+            self.tokens.put(tokens);
+        }
+        self.under_way = self.under_way.saturating_add(1);
+    }
+
+    /// A request has ended for which `reserved` tokens were taken.
+    pub(super) fn end(&mut self, reserved: u64, end: End, limits: &Limits, now_ms: u64) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if let Some(limit) = limits.rpm.filter(|_| end == End::Undone) {
+            self.requests.drain(limit, now_ms);
+            self.requests.take_back(1);
+        }
+        let used = match end {
+            End::Undone => 0,
+            End::Used(tokens) => tokens,
+        };
+        let Some(limit) = limits.tpm else { return };
+        // What has flowed off since is not given back twice: a bucket is never below empty.
+        self.tokens.drain(limit, now_ms);
+        if used >= reserved {
+            self.tokens.put(used - reserved);
+        } else {
+            self.tokens.take_back(reserved - used);
+        }
+    }
+
+    pub(super) fn view(&self, limits: &Limits) -> RateLimits {
+        RateLimits {
+            requests: limits.rpm.map(|limit| self.requests.view(limit)).unwrap_or_default(),
+            tokens: limits.tpm.map(|limit| self.tokens.view(limit)).unwrap_or_default(),
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was refused after all: as if it had not come.
+    Undone,
+    /// With so many tokens.
+    Used(u64),
+}
+
+impl Limiter {
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self { order: NEXT.fetch_add(1, Ordering::Relaxed), scope, state: Mutex::default() }
+    }
+
+    /// Gives it these limits, unless it has newer ones. What is counted stays.
+    pub(crate) fn configure(&self, limits: Limits, revision: u64) {
+        let mut state = self.state.lock();
+        if revision > state.revision {
+            state.revision = revision;
+            state.limits = limits;
+        }
+    }
+
+    /// Its limits.
+    pub(crate) fn limits(&self) -> Limits {
+        self.state.lock().limits
+    }
+}
+
+/// A request that found no place.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) scope: Scope,
+    pub(crate) which: Which,
+    pub(crate) left: RateLimits,
+}
+
+/// A place in all limits of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    limiters: Limiters,
+    tokens: u64,
+}
+
+/// Takes a place in every limit, or in none. Of several that refuse, the one to wait longest for is told.
+pub(crate) fn take(
+    mut limiters: Limiters,
+    tokens: u64,
+    now: Instant,
+) -> Result<(Place, RateLimits), Box<Refused>> {
+    limiters.sort_unstable_by_key(|limiter| limiter.order);
+    limiters.dedup_by_key(|limiter| limiter.order);
+    let now_ms = millis(now);
+    let mut guards: Guards<'_> = limiters.iter().map(|limiter| limiter.state.lock()).collect();
+    let mut worst: Option<(usize, Which)> = None;
+    for (nth, state) in guards.iter_mut().enumerate() {
+        let State { limits, counted, .. } = &mut **state;
+        if let Err(which) = counted.fits(limits, tokens, now_ms)
+            && worst.is_none_or(|(_, worst)| which.wait > worst.wait)
+        {
+            worst = Some((nth, which));
+        }
+    }
+    let fits = worst.is_none();
+    let mut left = RateLimits::default();
+    for state in &mut guards {
+        let State { limits, counted, .. } = &mut **state;
+        if fits {
+            counted.take(limits, tokens);
+        }
+        left = tighter(left, counted.view(limits));
+    }
+    drop(guards);
+    let Some((nth, which)) = worst else {
+        return Ok((Place { limiters, tokens }, left));
+    };
+    let scope = limiters.get(nth).map_or(Scope::Global, |limiter| limiter.scope.clone());
+    Err(Box::new(Refused { scope, which, left }))
+}
+
+/// Of each kind the limit that has less left.
+pub(super) fn tighter(one: RateLimits, other: RateLimits) -> RateLimits {
+    let less = |one: RateLimit, other: RateLimit| match (one.left, other.left) {
+        (Some(left), Some(less)) if less < left => other,
+        (None, _) => other,
+        _ => one,
+    };
+    RateLimits { requests: less(one.requests, other.requests), tokens: less(one.tokens, other.tokens) }
+}
+
+impl Place {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.limiters.is_empty()
+    }
+
+    /// The request has ended with so many tokens; `None`: with as many as were reserved.
+    pub(crate) fn end(&mut self, used: Option<u64>, now: Instant) {
+        self.each(End::Used(used.unwrap_or(self.tokens)), now);
+    }
+
+    /// The request did not happen.
+    pub(crate) fn undo(&mut self, now: Instant) {
+        self.each(End::Undone, now);
+    }
+
+    fn each(&mut self, end: End, now: Instant) {
+        let now_ms = millis(now);
+        for limiter in std::mem::take(&mut self.limiters) {
+            let mut state = limiter.state.lock();
+            let State { limits, counted, .. } = &mut *state;
+            counted.end(self.tokens, end, limits, now_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(rpm: u64, tpm: u64, parallel: u32) -> Arc<Limiter> {
+        let limiter = Limiter::new(Scope::Team("t".into()));
+        limiter.configure(Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel) }, 1);
+        Arc::new(limiter)
+    }
+
+    #[test]
+    fn a_place_is_taken_everywhere_or_nowhere() {
+        let (wide, narrow) = (limiter(100, 100_000, 100), limiter(2, 1_000, 100));
+        let now = Instant::now();
+        let both = || Limiters::from_iter([Arc::clone(&wide), Arc::clone(&narrow)]);
+        let (one, left) = take(both(), 100, now).unwrap();
+        assert_eq!((left.requests.left, left.tokens.left), (Some(1), Some(900)));
+        let (mut two, _) = take(both(), 100, now).unwrap();
+        let refused = take(both(), 100, now).unwrap_err();
+        assert_eq!(refused.which.kind, LimitKind::Requests);
+        assert_eq!(refused.which.wait, Duration::from_secs(30));
+        // The wide one has not counted the third.
+        let (_, left) = take(Limiters::from_iter([Arc::clone(&wide)]), 0, now).unwrap();
+        assert_eq!(left.requests.left, Some(97));
+        // What did not happen is given back.
+        two.undo(now);
+        assert!(take(both(), 100, now).is_ok());
+        drop(one);
+    }
+
+    #[test]
+    fn tokens_are_reconciled_and_places_given_back() {
+        let limiter = limiter(1_000, 6_000, 1);
+        let all = || Limiters::from_iter([Arc::clone(&limiter)]);
+        let now = Instant::now();
+        let (mut place, _) = take(all(), 5_000, now).unwrap();
+        assert_eq!(take(all(), 1, now).unwrap_err().which.kind, LimitKind::Parallel);
+        place.end(Some(1_000), now);
+        let (mut place, left) = take(all(), 0, now).unwrap();
+        assert_eq!(left.tokens.left, Some(5_000));
+        // More than was reserved is a debt.
+        place.end(Some(11_000), now);
+        let refused = take(all(), 1_000, now).unwrap_err().which;
+        assert_eq!((refused.kind, refused.wait), (LimitKind::Tokens, Duration::from_secs(70)));
+        assert!(take(all(), 1_000, now + refused.wait).is_ok());
+    }
+
+    #[test]
+    fn newer_limits_win() {
+        let limiter = limiter(1, 1, 1);
+        limiter.configure(Limits { rpm: Some(5), ..Limits::default() }, 3);
+        limiter.configure(Limits { rpm: Some(9), ..Limits::default() }, 2);
+        assert_eq!(limiter.limits(), Limits { rpm: Some(5), ..Limits::default() });
+    }
+}

@@ -1,0 +1,28 @@
+//! Limits: how many requests and tokens a minute, and how many requests at once.
+//!
+//! A limit of *n* a minute is a bucket (GCRA): it holds *n* and empties evenly in a minute. So *n* come in at once
+//! after a pause, then *n* a minute evenly, and the moment at which the next one fits is known exactly, which is what
+//! `Retry-After` says. Over any stretch of time at most *n* × (1 + minutes) come in. A sliding window would need a
+//! log of every request to say as much; a bucket is two numbers, here and in a shared store.
+
+mod bucket;
+mod limiter;
+mod local;
+mod store;
+
+pub use bucket::{Bucket, MOST};
+pub(crate) use limiter::{Limiter, Limiters, Place, Which, take};
+pub use local::LocalLimits;
+pub use store::{LimitAsk, LimitDecision, LimitKind, LimitStore};
+
+/// How often something may be done. `None`: as often as one likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute, prompt and answer.
+    pub tpm: Option<u64>,
+    /// Requests at once.
+    pub parallel: Option<u32>,
+}

@@ -1,0 +1,189 @@
+//! Who asks: a key or an identity, with the team, organisation and user behind it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use llm_types::{ApiError, ErrorKind, Result};
+
+use crate::directory::{Directory, Kind, Snapshot};
+use crate::key::{KeyHash, KeyId, LONGEST};
+use crate::now::Now;
+use crate::owner::{Entry, Group, Key};
+use crate::terms::Terms;
+
+/// Who asks, as of one moment: later changes of the directory do not reach a request under way.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) key: Option<Arc<Entry<Key>>>,
+    pub(crate) organisation: Option<Member>,
+    pub(crate) team: Option<Member>,
+    pub(crate) user: Option<Member>,
+}
+
+/// A group that somebody belongs to. Users need not be known.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) id: Arc<str>,
+    pub(crate) entry: Option<Arc<Entry<Group>>>,
+}
+
+/// The identity that a token or a proxy vouches for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Must exist.
+    pub team: Option<Arc<str>>,
+    /// Must exist; where there is none, the team's.
+    pub organisation: Option<Arc<str>>,
+    /// Any name.
+    pub user: Option<Arc<str>>,
+}
+
+impl Directory {
+    /// Whoever sends this key from there.
+    ///
+    /// # Errors
+    /// 401 for a key that is unknown or has expired, 403 for one that is blocked, or not from there.
+    pub fn authenticate(&self, key: &str, address: Option<IpAddr>, now: Now) -> Result<Principal> {
+        if key.len() > LONGEST {
+            return Err(unknown());
+        }
+        let hash = KeyHash::of(key);
+        let snapshot = self.snapshot();
+        let entry = Arc::clone(snapshot.key(&hash).ok_or_else(unknown)?);
+        let Key { team, organisation, user, .. } = &entry.of;
+        good(&entry.of, &hash, now)?;
+        let identity =
+            Identity { team: team.clone(), organisation: organisation.clone(), user: user.clone() };
+        let mut principal = Principal::new(snapshot, identity)?;
+        principal.key = Some(entry);
+        principal.check_address(address)?;
+        Ok(principal)
+    }
+
+    /// Whoever somebody else vouches for.
+    ///
+    /// # Errors
+    /// 403 for a team or organisation that does not exist or is blocked, or not from there.
+    pub fn identify(&self, identity: Identity, address: Option<IpAddr>) -> Result<Principal> {
+        let principal = Principal::new(self.snapshot(), identity)?;
+        principal.check_address(address)?;
+        Ok(principal)
+    }
+
+    /// Whoever needs no key: under the terms of everything and no others.
+    #[must_use]
+    pub fn anyone(&self) -> Principal {
+        Principal { snapshot: self.snapshot(), key: None, organisation: None, team: None, user: None }
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(ErrorKind::Auth, "the key is not valid here: use a key of this gateway, not a provider's")
+}
+
+fn good(key: &Key, hash: &KeyHash, now: Now) -> Result<()> {
+    let refused = |kind, code: &str, message: String| Err(ApiError::new(kind, message).with_code(code));
+    if key.blocked {
+        let message = "the key is blocked: ask whoever administers this gateway".to_owned();
+        return refused(ErrorKind::Permission, "key_blocked", message);
+    }
+    if let Some(at) = key.expires_at.filter(|at| *at <= now.wall) {
+        let message = format!("the key has expired at {at}: ask for a new one");
+        return refused(ErrorKind::Auth, "key_expired", message);
+    }
+    // It was found by one of its two hashes.
+    match key.previous() {
+        Some((before, until)) if key.hash != *hash && before == *hash && until <= now.wall => {
+            let message = format!("the key was replaced and is not valid since {until}: use the new one");
+            refused(ErrorKind::Auth, "key_expired", message)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Principal {
+    fn new(snapshot: Arc<Snapshot>, identity: Identity) -> Result<Self> {
+        let Identity { team, organisation, user } = identity;
+        let member = |kind, id: Arc<str>| {
+            let entry = snapshot.group(kind, &id).cloned();
+            Member { id, entry }
+        };
+        let team = team.map(|id| member(Kind::Team, id));
+        let above = || team.as_ref()?.entry.as_ref()?.of.organisation.clone();
+        let organisation = organisation.or_else(above).map(|id| member(Kind::Organisation, id));
+        let user = user.map(|id| member(Kind::User, id));
+        for (kind, member) in [("team", &team), ("organisation", &organisation)] {
+            if let Some(Member { id, entry: None }) = member {
+                let message =
+                    format!("the {kind} `{id}` does not exist: ask whoever administers this gateway");
+                return Err(ApiError::new(ErrorKind::Permission, message).with_code("unknown_owner"));
+            }
+        }
+        for (kind, member) in [("team", &team), ("organisation", &organisation), ("user", &user)] {
+            if let Some(Member { id, entry: Some(entry) }) = member
+                && entry.of.blocked
+            {
+                let message = format!("the {kind} `{id}` is blocked: ask whoever administers this gateway");
+                return Err(ApiError::new(ErrorKind::Permission, message).with_code("owner_blocked"));
+            }
+        }
+        Ok(Self { snapshot, key: None, organisation, team, user })
+    }
+
+    fn check_address(&self, address: Option<IpAddr>) -> Result<()> {
+        if self.terms().all(|(_, terms)| terms.access.allows_address(address)) {
+            return Ok(());
+        }
+        let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+        let message = format!("requests from {from} are not allowed: ask for the address to be added");
+        Err(ApiError::new(ErrorKind::Permission, message).with_code("address_not_allowed"))
+    }
+
+    /// All terms that a request of theirs is under, with the owner's kind.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = (&'static str, &Terms)> {
+        let key = self.key.as_ref().map(|entry| ("key", &*entry.of.terms));
+        let global = self.snapshot.global.as_ref().map(|entry| ("gateway", &*entry.of.terms));
+        let groups = [("team", &self.team), ("organisation", &self.organisation), ("user", &self.user)];
+        let groups = groups
+            .into_iter()
+            .filter_map(|(kind, member)| Some((kind, &*member.as_ref()?.entry.as_ref()?.of.terms)));
+        key.into_iter().chain(groups).chain(global)
+    }
+
+    /// Whether they may ask for this model, and see it in a list.
+    #[must_use]
+    pub fn may_call(&self, model: &str) -> bool {
+        self.terms().all(|(_, terms)| terms.access.allows_model(model))
+    }
+
+    /// The key, where there is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        self.key.as_ref().map(|entry| &entry.of)
+    }
+
+    /// The key's id, where there is one.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key().map(|key| key.id)
+    }
+
+    /// Their team.
+    #[must_use]
+    pub fn team(&self) -> Option<&Arc<str>> {
+        self.team.as_ref().map(|member| &member.id)
+    }
+
+    /// Their organisation.
+    #[must_use]
+    pub fn organisation(&self) -> Option<&Arc<str>> {
+        self.organisation.as_ref().map(|member| &member.id)
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.user.as_ref().map(|member| &member.id)
+    }
+}

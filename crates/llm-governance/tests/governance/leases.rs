@@ -1,0 +1,237 @@
+//! Several nodes on one ledger: crashes, late rows, hand-backs. What is spent, by anybody's books or by none, is never
+//! more than the limit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use llm_governance::lease::Funding;
+use llm_governance::{
+    Budget, BudgetWindow, Charge, Directory, Error, Gate, Grant, Ledger, MemoryLedger, Now, Observer, Period,
+    PriceBound, Refusal, Reservation,
+};
+use llm_types::PicoUsd;
+use proptest::prelude::*;
+
+use crate::harness::{Watch, costing, key, pico, put_key, who, with_budgets};
+
+const LIMIT: i128 = 100_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A gateway that pays from leases.
+struct Node {
+    name: Arc<str>,
+    gate: Gate,
+    open: Vec<(Grant, Reservation)>,
+    /// Rows that are settled and journaled, but not in the ledger yet.
+    journal: VecDeque<(Arc<str>, BudgetWindow, PicoUsd)>,
+}
+
+fn node(ledger: &Arc<MemoryLedger>, name: String, time: Duration) -> Node {
+    let directory = Directory::leasing();
+    directory
+        .apply([put_key(key("sk-1", with_budgets([Budget::hard(pico(LIMIT), Period::Total)])))])
+        .unwrap();
+    let name: Arc<str> = name.into();
+    let funding = Funding::new(Arc::clone(ledger) as Arc<dyn Ledger>, Arc::clone(&name), time);
+    let watch = Arc::new(Watch::default()) as Arc<dyn Observer>;
+    let gate = Gate::with(Arc::new(directory), watch, Some(funding));
+    Node { name, gate, open: Vec::new(), journal: VecDeque::new() }
+}
+
+impl Node {
+    fn start(&mut self, amount: i128) -> Result<(), Refusal> {
+        let who = who(&self.gate, "sk-1", Now::read());
+        let mut grant = self.gate.admit(&who, &costing(amount)).now_or_never().unwrap()?;
+        let bound = PriceBound::fixed(pico(amount));
+        let mut attempt = grant.attempt("p", Some(&bound)).now_or_never().unwrap()?;
+        attempt.sent();
+        self.open.push((grant, attempt));
+        Ok(())
+    }
+
+    fn settle(&mut self, nth: usize, permille: u32) -> PicoUsd {
+        if self.open.is_empty() {
+            return PicoUsd::ZERO;
+        }
+        let (grant, attempt) = self.open.swap_remove(nth % self.open.len());
+        let amount = pico(attempt.amount().pico() * i128::from(permille) / 1_000);
+        let settled = attempt.settle(Charge::reported(amount));
+        for window in settled.bookings {
+            self.journal.push_back((Arc::clone(&self.name), window, amount));
+        }
+        grant.finish(0, Now::read());
+        amount
+    }
+
+    fn write(&mut self, ledger: &MemoryLedger, rows: usize) {
+        for (node, window, amount) in self.journal.drain(..rows.min(self.journal.len())) {
+            ledger.book(&node, &window, amount);
+        }
+    }
+
+    fn held(&self) -> i128 {
+        self.open.iter().map(|(_, attempt)| attempt.amount().pico()).sum()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Start(usize, i128),
+    Settle(usize, usize, u32),
+    Write(usize, usize),
+    Tend(usize),
+    HandBack(usize),
+    /// The process is killed and started again; its journal survives.
+    Crash(usize),
+    Expire,
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let node = || 0..3_usize;
+    let op = prop_oneof![
+        10 => (node(), prop_oneof![1..3_000_i128, Just(20_000_i128)]).prop_map(|(node, amount)| Op::Start(node, amount)),
+        8 => (node(), any::<usize>(), 0..=1_000_u32).prop_map(|(node, nth, share)| Op::Settle(node, nth, share)),
+        5 => (node(), 0..6_usize).prop_map(|(node, rows)| Op::Write(node, rows)),
+        2 => node().prop_map(Op::Tend),
+        2 => node().prop_map(Op::HandBack),
+        1 => node().prop_map(Op::Crash),
+        1 => Just(Op::Expire),
+    ];
+    proptest::collection::vec(op, 1..200)
+}
+
+/// What has been billed for certain, and what was under way when a process was killed.
+#[derive(Default)]
+struct Truth {
+    billed: i128,
+    lost: i128,
+}
+
+fn crash(nodes: &mut [Node], nth: usize, ledger: &Arc<MemoryLedger>, life: usize, truth: &mut Truth) {
+    let next = node(ledger, format!("{nth}.{life}"), HOUR);
+    let mut dead = std::mem::replace(&mut nodes[nth], next);
+    // What was under way may have been billed in full, and no row says so.
+    truth.lost += dead.held();
+    // The journal is replayed by the next life, under the name of the one that wrote it.
+    nodes[nth].journal.append(&mut dead.journal);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn nodes_together_never_spend_more_than_the_limit(ops in ops()) {
+        let ledger = Arc::new(MemoryLedger::new(Duration::ZERO));
+        let mut nodes: Vec<_> = (0..3).map(|nth| node(&ledger, format!("{nth}.0"), HOUR)).collect();
+        let mut truth = Truth::default();
+        for (life, op) in ops.into_iter().enumerate() {
+            match op {
+                Op::Start(nth, amount) => drop(nodes[nth].start(amount)),
+                Op::Settle(node, nth, share) => truth.billed += nodes[node].settle(nth, share).pico(),
+                Op::Write(nth, rows) => nodes[nth].write(&ledger, rows),
+                Op::Tend(nth) => nodes[nth].gate.tend().now_or_never().unwrap().unwrap(),
+                Op::HandBack(nth) => nodes[nth].gate.hand_back().now_or_never().unwrap().unwrap(),
+                Op::Crash(nth) => crash(&mut nodes, nth, &ledger, life + 1, &mut truth),
+                Op::Expire => drop(ledger.expire(Instant::now() + 2 * HOUR)),
+            }
+            let held: i128 = nodes.iter().map(Node::held).sum();
+            prop_assert!(truth.billed + truth.lost + held <= LIMIT);
+            for window in ledger.windows() {
+                let view = ledger.view(&window);
+                prop_assert!(view.committed <= view.limit, "{view:?}");
+                prop_assert!(view.spent <= pico(truth.billed));
+            }
+        }
+        // Everything ends: each row arrives, each live node hands back, what the dead held is unknown.
+        for node in &mut nodes {
+            while !node.open.is_empty() {
+                truth.billed += node.settle(0, 500).pico();
+            }
+            node.write(&ledger, usize::MAX);
+            node.gate.hand_back().now_or_never().unwrap().unwrap();
+        }
+        ledger.expire(Instant::now() + 2 * HOUR);
+        for window in ledger.windows() {
+            let view = ledger.view(&window);
+            prop_assert_eq!(view.spent, pico(truth.billed));
+            prop_assert!(view.unknown >= pico(truth.lost), "{view:?} {}", truth.lost);
+            prop_assert_eq!(view.committed.pico(), view.spent.pico() + view.unknown.pico());
+            ledger.release_unknown(&window);
+            prop_assert_eq!(ledger.view(&window).committed, view.spent);
+        }
+    }
+}
+
+#[test]
+fn two_nodes_use_up_a_budget_nearly_to_its_end() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut nodes = [node(&ledger, "a".into(), HOUR), node(&ledger, "b".into(), HOUR)];
+    let mut count = 0;
+    // In turns, until neither gets more.
+    let mut refused = [false; 2];
+    for nth in (0..2).cycle() {
+        match nodes[nth].start(1_000) {
+            Ok(()) => count += 1,
+            Err(refusal) => {
+                assert_eq!(refusal.error.status().as_u16(), 402, "{}", refusal.error);
+                refused[nth] = true;
+            }
+        }
+        if refused == [true; 2] {
+            break;
+        }
+    }
+    assert!((95..=100).contains(&count), "{count} of 100");
+}
+
+#[test]
+fn a_lease_that_has_ended_pays_for_nothing() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut node = node(&ledger, "a".into(), Duration::ZERO);
+    let refused = node.start(1_000).unwrap_err();
+    let error = &refused.error;
+    assert_eq!((error.status().as_u16(), error.public_code()), (503, Some("budget_unavailable")));
+    assert!(error.retry_after.is_some());
+}
+
+/// A ledger that cannot be reached.
+#[derive(Debug)]
+struct Away;
+
+#[async_trait::async_trait]
+impl Ledger for Away {
+    async fn acquire(
+        &self,
+        _: &llm_governance::lease::SliceAsk,
+    ) -> Result<llm_governance::lease::Slice, Error> {
+        Err(Error::Store("connection refused".into()))
+    }
+
+    async fn hand_back(&self, _: &str, _: &BudgetWindow, _: PicoUsd) -> Result<(), Error> {
+        Err(Error::Store("connection refused".into()))
+    }
+}
+
+#[test]
+fn without_the_store_a_node_spends_what_it_has_leased_and_then_says_so() {
+    let directory = Arc::new(Directory::leasing());
+    let soft = Budget { mode: llm_governance::Mode::Soft, ..Budget::hard(pico(10), Period::Day) };
+    let hard = Budget::hard(pico(LIMIT), Period::Total);
+    let keys = [
+        put_key(key("sk-hard", with_budgets([hard]))),
+        put_key(key("sk-soft", with_budgets([soft]))),
+        put_key(key("sk-none", with_budgets([]))),
+    ];
+    directory.apply(keys).unwrap();
+    let watch = Arc::new(Watch::default()) as Arc<dyn Observer>;
+    let gate = Gate::with(directory, watch, Some(Funding::new(Arc::new(Away), "a", HOUR)));
+    let status = |secret: &str| {
+        let who = who(&gate, secret, Now::read());
+        let found = gate.admit(&who, &costing(1_000)).now_or_never().unwrap();
+        found.map(drop).map_err(|refused| refused.error.public_code().map(str::to_owned))
+    };
+    assert_eq!(status("sk-hard"), Err(Some("budget_unavailable".to_owned())));
+    assert_eq!((status("sk-soft"), status("sk-none")), (Ok(()), Ok(())));
+}

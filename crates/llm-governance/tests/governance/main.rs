@@ -1,0 +1,10 @@
+//! What governance promises, by its public API.
+#![cfg(test)]
+
+mod access;
+mod budgets;
+mod harness;
+mod interleavings;
+mod leases;
+mod limits;
+mod threads;

@@ -1,0 +1,209 @@
+//! Who is asked, at the edges: what a deployment cannot take, what looks longer than it is, who gives up waiting.
+
+use std::time::{Duration, Instant};
+
+use llm_testkit::{Gate, Script, Upstream, canned};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Options, PATIENCE, anthropic, chat, llmctl, model, openai, streamed};
+
+fn well() -> Upstream {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&canned::openai_completion(50)));
+    upstream
+}
+
+fn with(deployment: &str, settings: &str) -> String {
+    deployment.replace(" }", &format!(", {settings} }}"))
+}
+
+/// A picture of so many bytes of base64.
+fn picture(model: &str, bytes: usize) -> Value {
+    let url = format!("data:image/png;base64,{}", "A".repeat(bytes));
+    let parts =
+        json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]);
+    json!({"model": model, "messages": [{"role": "user", "content": parts}]})
+}
+
+#[tokio::test]
+async fn a_picture_counts_as_a_picture_in_a_minute_of_tokens() {
+    let upstream = well();
+    let gateway = Gateway::start(&model("smart", &[with(&openai(&upstream), "tpm = 20000")]));
+    for _ in 0..3 {
+        let reply = gateway.chat(&picture("smart", 400_000)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_counted_stays_booked() {
+    let upstream = Upstream::start().unwrap();
+    let mut uncounted = canned::openai_completion(50);
+    uncounted["usage"] = Value::Null;
+    upstream.always(Script::json(&uncounted));
+    let gateway = Gateway::start(&model("smart", &[with(&openai(&upstream), "tpm = 2500")]));
+    let mut request = chat("smart");
+    request["max_tokens"] = 1000.into();
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(gateway.chat(&request).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn a_slow_beginning_and_a_failing_hedge_are_both_named() {
+    let (slow, bad) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    slow.always(Script::status(500).delay_head(Duration::from_millis(300)));
+    bad.always(Script::status(503));
+    let config = model("smart", &[with(&openai(&slow), "order = 0"), with(&openai(&bad), "order = 1")])
+        .replace("deployments", "hedge_after = \"50ms\"\nretries = 0\ndeployments");
+    let gateway = Gateway::start(&config);
+    let reply = gateway.chat(&streamed("smart")).await;
+    reply.error(500).says(&["smart/1", "smart/2", "all 2 attempts"]);
+    let list = gateway.get("/admin/v1/deployments").await.json();
+    for one in list["data"].as_array().unwrap() {
+        assert_eq!((&one["in_flight"], &one["counts"]["failures"]), (&json!(0), &json!(1)), "{one}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_cannot_take_another_one_gets() {
+    let (bad, good) = (Upstream::start().unwrap(), well());
+    let mut twice = chat("smart");
+    twice["n"] = 2.into();
+    let mut biased = chat("smart");
+    biased["logit_bias"] = json!({"50256": -100});
+    for (config, request) in [("", twice), ("[server]\nstrict = true\n", biased)] {
+        good.clear();
+        good.always(Script::json(&canned::openai_completion(50)));
+        let deployments = [anthropic(&bad), with(&openai(&good), "order = 1")];
+        let gateway = Gateway::start(&format!("{}{config}", model("smart", &deployments)));
+        let reply = gateway.chat(&request).await;
+        assert_eq!((reply.status, good.requests().len()), (200, 1), "{}", reply.text());
+        // Also where the other one is another model's.
+        let config = model("smart", &deployments[..1])
+            .replace("deployments", "fallbacks = [\"other\"]\ndeployments")
+            + &model("other", &deployments[1..])
+            + config;
+        let reply = Gateway::start(&config).chat(&request).await;
+        assert_eq!((reply.status, reply.header("x-gateway-fallback")), (200, "other"), "{}", reply.text());
+        // And nobody is asked twice where there is none.
+        let config = format!(
+            "{}{}",
+            model("smart", &deployments[..1]),
+            if config.contains("strict") { "[server]\nstrict = true\n" } else { "" }
+        );
+        let reply = Gateway::start(&config).chat(&request).await;
+        assert_eq!((reply.status, reply.header("x-gateway-attempts")), (400, "1"), "{}", reply.text());
+    }
+    assert_eq!(bad.requests().len(), 0, "nothing was sent to who cannot take it");
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_finds_out_why() {
+    let slow = Upstream::start().unwrap();
+    let gate = Gate::new();
+    slow.always(Script::json(&canned::openai_completion(50)).gate_head(&gate));
+    let gateway = Gateway::start(&model("smart", &[openai(&slow)]));
+    for request in [chat("smart"), streamed("smart")] {
+        slow.clear();
+        slow.always(Script::json(&canned::openai_completion(50)).gate_head(&gate));
+        let body = request.to_string();
+        let call = gateway.post("/v1/chat/completions").body(body).send();
+        let asked = async {
+            let until = Instant::now() + PATIENCE;
+            while slow.requests().is_empty() {
+                assert!(Instant::now() < until, "nobody is asked");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            reply = call => panic!("{reply:?}"),
+            () = asked => {}
+        }
+        assert!(slow.wait_cancelled(PATIENCE).await.is_some());
+        let until = Instant::now() + PATIENCE;
+        let latest = loop {
+            let list = gateway.get("/admin/v1/requests?limit=1").await.json();
+            if let Some(latest) =
+                list["data"].get(0).filter(|latest| latest["stream"] == (request["stream"] == true))
+            {
+                break latest.clone();
+            }
+            assert!(Instant::now() < until, "nothing is known of it: {list}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert_eq!((&latest["outcome"], &latest["attempts"]), (&json!("failed"), &json!(1)), "{latest}");
+        let text = llmctl(&["explain", latest["id"].as_str().unwrap(), "--gateway", &gateway.url()]).run();
+        for word in ["smart/1", "is under way: no answer yet", "the client went away"] {
+            assert!(text.good().contains(word), "no `{word}` in {}", text.good());
+        }
+    }
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_fallback_is_called_what_it_was_asked_for() {
+    let (bad, good) = (Upstream::start().unwrap(), well());
+    bad.always(Script::status(500));
+    let wild = |upstream: &Upstream| openai(upstream).replace("openai/gpt-4o", "openai/*");
+    let config = model("smart", &[openai(&bad)])
+        .replace("deployments", "fallbacks = [\"any/gpt-4o-mini\"]\ndeployments")
+        + &model("any/*", &[wild(&good)])
+        + "[router]\nretries = 0\n";
+    let gateway = Options::config(config).start();
+    let mut request = chat("smart");
+    // Clients write `null` for what nobody has set.
+    request["fallbacks"] = Value::Null;
+    let reply = gateway.chat(&request).await;
+    assert_eq!(
+        (reply.status, reply.header("x-gateway-fallback")),
+        (200, "any/gpt-4o-mini"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(good.last_request().unwrap().json()["model"], "gpt-4o-mini");
+    request["fallbacks"] = json!([]);
+    assert_eq!(gateway.chat(&request).await.status, 500, "an empty list is none");
+}
+
+#[tokio::test]
+async fn limits_are_heard_where_another_model_can_take_over() {
+    let (used_up, other) = (Upstream::start().unwrap(), well());
+    let spent = Script::json(&canned::openai_completion(5))
+        .header("x-ratelimit-limit-requests", "100")
+        .header("x-ratelimit-remaining-requests", "0")
+        .header("x-ratelimit-reset-requests", "1m0s");
+    used_up.always(spent);
+    let config = model("smart", &[openai(&used_up)])
+        .replace("deployments", "fallbacks = [\"other\"]\ndeployments")
+        + &model("other", &[openai(&other)]);
+    let gateway = Gateway::start(&config);
+    assert_eq!(gateway.chat(&chat("smart")).await.header("x-gateway-deployment"), "smart/1");
+    let reply = gateway.chat(&chat("smart")).await;
+    assert_eq!((reply.header("x-gateway-deployment"), used_up.requests().len()), ("other/1", 1));
+}
+
+#[tokio::test]
+async fn a_growing_conversation_stays_where_its_beginning_is_cached() {
+    for front in ["/v1/chat/completions", "/v1/messages"] {
+        let upstreams = [well(), well(), well()];
+        let gateway = Gateway::start(&model("smart", &upstreams.each_ref().map(openai)));
+        for conversation in 0..4 {
+            let mut turns =
+                vec![json!({"role": "user", "content": format!("{conversation} {}", "long ".repeat(1000))})];
+            let mut at = Vec::new();
+            for turn in 0..6 {
+                let body = json!({"model": "smart", "max_tokens": 50, "messages": turns});
+                let reply = gateway.post(front).body(body.to_string()).send().await;
+                assert_eq!(reply.status, 200, "{}", reply.text());
+                at.push(reply.header("x-gateway-deployment").to_owned());
+                turns.push(json!({"role": "assistant", "content": "well, ".repeat(400)}));
+                turns.push(json!({"role": "user", "content": format!("and {turn}?")}));
+            }
+            at.dedup();
+            assert_eq!(at.len(), 1, "{front} {conversation}: {at:?}");
+        }
+    }
+}
