@@ -60,6 +60,9 @@ fn in_openai_s_words(body: &Value) -> Option<Value> {
     if body["toolConfig"]["toolChoice"].get("any").is_some() {
         out["tool_choice"] = json!("required");
     }
+    if body["toolConfig"]["toolChoice"].get("auto").is_some() {
+        out["tool_choice"] = json!("auto");
+    }
     if let Some(guard) = body.get("guardrailConfig") {
         out["guardrailConfig"] = guard.clone();
     }
@@ -93,6 +96,8 @@ fn plain(body: &Value) -> Value {
             Value::Object(kept.collect())
         }
         Value::Array(list) => Value::Array(list.iter().map(plain).collect()),
+        // The recordings' numbers may have lost their spelling.
+        Value::Number(number) => json!(number.as_f64()),
         other => other.clone(),
     }
 }
@@ -100,7 +105,7 @@ fn plain(body: &Value) -> Value {
 #[test]
 fn recorded_requests_are_sent_alike() {
     let recordings = Recordings::load().unwrap().provider("bedrock").operation("converse");
-    let (mut seen, mut other) = (0, Vec::new());
+    let (mut seen, mut other, mut wrong) = (0, Vec::new(), Vec::new());
     for recording in &recordings {
         let body = recording.request.json().unwrap();
         // Documents with citations, guarded texts and tools of the service have no words in OpenAI's API.
@@ -124,8 +129,11 @@ fn recorded_requests_are_sent_alike() {
                 body.as_object_mut().unwrap().remove("outputConfig");
             }
         }
-        assert_eq!(sent, expect, "{recording}");
+        if sent != expect {
+            wrong.push(format!("{recording}: sent {sent}, recorded {expect}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if !recordings.is_empty() {
         assert!(seen >= 11 && other.len() <= 4, "{seen} {other:?}");
     }
