@@ -27,6 +27,8 @@ pub(crate) const TARGETS: &[&str] = &[
     "anthropic/claude-3-haiku-20240307",
     "gemini/gemini-2.5-flash",
     "gemini/gemini-3-flash-preview",
+    "bedrock/us.anthropic.claude-sonnet-4-5",
+    "bedrock/amazon.nova-lite-v1",
 ];
 
 /// The canonical request: text, a picture, calls and their results, tools and options.

@@ -9,7 +9,7 @@ const LATER: [(&str, &[&str]); 4] = [
     ("", &["store", "cache"]),
     ("upstream", &["proxy", "http2"]),
     ("telemetry", &["otlp", "log_content"]),
-    ("models.deployments", &["location", "credentials", "aws"]),
+    ("models.deployments", &["location", "credentials"]),
 ];
 
 /// What other gateways call it, and what it is called here.

@@ -270,7 +270,7 @@ fn a_row_of_ones_own_changes_what_it_names_and_nothing_else() {
 fn diagnostics_show_the_place_and_what_to_do() {
     let report = parse(
         "[server]\nlisen = \"127.0.0.1:4000\"\nstrict = \"ja\"\n\n[[models]]\nname = \"smart\"\n[[models.deployments]]\n\
-         model = \"openai/gpt-4o\"\napi_ky = \"sk-in-the-file\"\naws = 5\n",
+         model = \"openai/gpt-4o\"\napi_ky = \"sk-in-the-file\"\nlocation = 5\n",
     )
     .unwrap_err();
     insta::assert_snapshot!(report, @r#"
@@ -298,11 +298,11 @@ fn diagnostics_show_the_place_and_what_to_do() {
       |
       = help: did you mean `api_key`?
 
-    error: `aws` in `models.deployments` is not available in this version
+    error: `location` in `models.deployments` is not available in this version
       --> gateway.toml:10:1
        |
-    10 | aws = 5
-       | ^^^
+    10 | location = 5
+       | ^^^^^^^^
        |
        = help: not available in this version: remove it
     "#);

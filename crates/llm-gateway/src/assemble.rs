@@ -10,6 +10,7 @@ use llm_config::{
     Config, Deployment as DeploymentConfig, Model as ModelConfig, Records as RecordsConfig,
     Router as RouterConfig,
 };
+use llm_providers::aws::AwsOptions;
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
@@ -281,6 +282,14 @@ impl Assembly<'_> {
                 .or_else(|| row.and_then(|row| row.api_version.clone())),
             organization: deployment.organization.clone(),
             project: deployment.project.clone(),
+            region: deployment.region.clone(),
+            aws: deployment.aws.as_ref().map(|aws| AwsOptions {
+                access_key_id: aws.access_key_id.clone(),
+                secret_access_key: aws.secret_access_key.clone(),
+                session_token: aws.session_token.clone(),
+                profile: aws.profile.clone(),
+                role_arn: aws.role_arn.clone(),
+            }),
             headers: deployment
                 .headers
                 .iter()

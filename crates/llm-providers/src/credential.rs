@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llm_types::{ApiError, AuthStyle, ErrorKind, KeyRule, ProviderSpec, Result, Secret, glob_matches};
 
+use crate::aws;
 use crate::url::Base;
 
 /// Looks an environment variable up.
@@ -48,7 +49,8 @@ pub fn key(spec: &ProviderSpec, own: Option<&Secret>, env: Env<'_>) -> Result<Op
     if let Some((variable, value)) = first_set(&spec.key_env, env) {
         return Ok(Some(Key { secret: Secret::new(value), variable: Some(variable.to_owned()) }));
     }
-    if spec.key_optional {
+    // What has no key is signed.
+    if spec.key_optional || spec.auth == AuthStyle::AwsSigv4 {
         return Ok(None);
     }
     Err(ApiError::new(
@@ -63,6 +65,18 @@ pub fn key(spec: &ProviderSpec, own: Option<&Secret>, env: Env<'_>) -> Result<Op
 /// # Errors
 /// When there is none, or it is not a URL.
 pub fn base(spec: &ProviderSpec, own: Option<&str>, env: Env<'_>) -> Result<Base> {
+    if spec.auth == AuthStyle::AwsSigv4 {
+        let place = aws::Place::of(aws::Settings::default(), "", env);
+        return base_in(spec, own, &|name| place.variable(name).or_else(|| env(name)));
+    }
+    base_in(spec, own, env)
+}
+
+/// As [`base`], where everything that the row's base asks for is a variable.
+///
+/// # Errors
+/// As [`base`].
+pub(crate) fn base_in(spec: &ProviderSpec, own: Option<&str>, env: Env<'_>) -> Result<Base> {
     if let Some(own) = given(own, "api_base", env)? {
         return Base::parse(&own);
     }
@@ -120,7 +134,7 @@ fn applies(rule: &KeyRule, key: &Key, host: &str) -> bool {
 
 fn auth_header(style: AuthStyle, key: &Key) -> Result<Option<(HeaderName, HeaderValue)>> {
     let (name, scheme) = match style {
-        AuthStyle::Bearer => (AUTHORIZATION, "Bearer "),
+        AuthStyle::Bearer | AuthStyle::AwsSigv4 => (AUTHORIZATION, "Bearer "),
         AuthStyle::Token => (AUTHORIZATION, "Token "),
         AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), ""),
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), ""),
@@ -173,7 +187,7 @@ pub(crate) fn given(value: Option<&str>, field: &str, env: Env<'_>) -> Result<Op
 }
 
 /// A variable that is set and not empty.
-fn set(name: &str, env: Env<'_>) -> Option<String> {
+pub(crate) fn set(name: &str, env: Env<'_>) -> Option<String> {
     env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 

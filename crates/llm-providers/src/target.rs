@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Request};
 use llm_types::{ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments};
 use sha2::{Digest, Sha256};
 
+use crate::aws::{self, AwsOptions, Signer};
 use crate::codec::WireRequest;
 use crate::credential::{self, Env, fill, given, header_name, header_value};
 use crate::name;
@@ -63,6 +65,10 @@ pub struct TargetOptions {
     pub project: Option<String>,
     /// Headers for every call.
     pub headers: BTreeMap<String, String>,
+    /// Where the provider's servers are, where it has several regions.
+    pub region: Option<String>,
+    /// Who signs, where calls are signed for AWS.
+    pub aws: Option<AwsOptions>,
 }
 
 impl fmt::Debug for TargetOptions {
@@ -75,6 +81,8 @@ impl fmt::Debug for TargetOptions {
             .field("organization", &self.organization)
             .field("project", &self.project)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("region", &self.region)
+            .field("aws", &self.aws)
             .finish_non_exhaustive()
     }
 }
@@ -95,6 +103,8 @@ pub struct Target {
     /// `None`: the provider answers without a network.
     route: Option<Route>,
     headers: HeaderMap,
+    /// Signs each call; `None`: a key is sent.
+    signer: Option<Arc<Signer>>,
     fingerprint: u64,
     verbatim: bool,
 }
@@ -118,17 +128,30 @@ impl Target {
     /// When the model names no provider, a key or base URL is missing, or a setting cannot be used.
     pub fn new(options: &TargetOptions, table: &ProviderTable, env: Env<'_>) -> Result<Self> {
         let own_base = given(options.api_base.as_deref(), "api_base", env)?;
-        let (spec, model) = name::resolve_at(table, &options.model, own_base.as_deref())?;
+        let (spec, mut model) = name::resolve_at(table, &options.model, own_base.as_deref())?;
         let named = |mut error: ApiError| {
             error.provider.get_or_insert_with(|| spec.name.clone());
             error
         };
-        let route = route(&spec, &model, options, env).map_err(named)?;
-        let headers = headers(&spec, route.as_ref(), options, env).map_err(named)?;
-        let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), &headers);
+        let signed = spec.auth == AuthStyle::AwsSigv4;
+        let settings = aws::Settings { region: options.region.as_deref(), aws: options.aws.as_ref() };
+        let place = signed.then(|| aws::Place::of(settings, &model, env));
+        if let Some(place) = &place {
+            model = place.model().to_owned();
+        }
+        let at = |name: &str| place.as_ref().and_then(|place| place.variable(name)).or_else(|| env(name));
+        let route = route(&spec, &model, options, &at).map_err(named)?;
+        let (headers, keyed) = headers(&spec, route.as_ref(), options, env).map_err(named)?;
+        let host = route.as_ref().map(|route| route.base().host()).unwrap_or_default();
+        let signer = match &place {
+            Some(place) if !keyed => Some(place.signer(settings, host, env).map_err(named)?),
+            _ => None,
+        };
+        let identity = signer.as_ref().map(|signer| signer.identity()).unwrap_or_default();
+        let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), (&headers, &identity));
         let spec = Arc::new(settled(&spec, &model));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
-        Ok(Self { spec, model, route, headers, fingerprint, verbatim })
+        Ok(Self { spec, model, route, headers, signer, fingerprint, verbatim })
     }
 
     /// The provider's row.
@@ -198,6 +221,9 @@ impl Target {
             add(name.as_bytes());
             add(value);
         }
+        if let Some(signer) = &self.signer {
+            add(signer.identity().as_bytes());
+        }
         first_bytes(&hash.finalize())
     }
 
@@ -221,6 +247,7 @@ impl Target {
         self.secrets().any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
     }
 
+    // What signs a call is not sent with it and cannot be repeated.
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let values = self.headers.values().filter(|value| value.is_sensitive());
         let texts = values.filter_map(|value| value.to_str().ok());
@@ -248,6 +275,9 @@ impl Target {
         *request.method_mut() = method;
         *request.uri_mut() = route.uri(&path)?;
         *request.headers_mut() = headers;
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut request, SystemTime::now())?;
+        }
         Ok(request)
     }
 }
@@ -256,20 +286,24 @@ fn route(spec: &ProviderSpec, model: &str, options: &TargetOptions, env: Env<'_>
     if spec.dialect == Dialect::Mock {
         return Ok(None);
     }
-    let base = credential::base(spec, options.api_base.as_deref(), env)?;
+    let base = credential::base_in(spec, options.api_base.as_deref(), env)?;
     let version = credential::version(spec, options.api_version.as_deref(), env)?;
     Route::new(spec.url, base, model, version.as_deref()).map(Some)
 }
 
-/// The row's headers, the deployment's over them, and the key's over all.
+/// The row's headers, the deployment's over them, and the key's over all; and whether there is a key.
 fn headers(
     spec: &ProviderSpec,
     route: Option<&Route>,
     options: &TargetOptions,
     env: Env<'_>,
-) -> Result<HeaderMap> {
+) -> Result<(HeaderMap, bool)> {
     let mut headers = row_headers(spec, options, env)?;
-    let key = credential::key(spec, options.api_key.as_ref(), env)?;
+    // Who gives its own AWS credentials does not mean a key that lies about in the environment.
+    let key = match (&options.aws, &options.api_key) {
+        (Some(_), None) => None,
+        (_, own) => credential::key(spec, own.as_ref(), env)?,
+    };
     let host = route.map(|route| route.base().host()).unwrap_or_default();
     let auth = match &key {
         Some(key) => credential::auth_headers(spec, key, host)?,
@@ -279,7 +313,7 @@ fn headers(
     if let Some((_, auth)) = &auth {
         lay_over(&mut headers, auth);
     }
-    Ok(headers)
+    Ok((headers, auth.is_some()))
 }
 
 fn row_headers(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<HeaderMap> {
@@ -355,7 +389,12 @@ fn join_lists(first: &HeaderValue, second: &HeaderValue) -> Option<HeaderValue> 
     HeaderValue::try_from(items.join(",")).ok()
 }
 
-fn fingerprint(provider: &str, model: &str, route: Option<&Route>, headers: &HeaderMap) -> u64 {
+fn fingerprint(
+    provider: &str,
+    model: &str,
+    route: Option<&Route>,
+    (headers, identity): (&HeaderMap, &str),
+) -> u64 {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hash.update(bytes.len().to_le_bytes());
@@ -372,6 +411,9 @@ fn fingerprint(provider: &str, model: &str, route: Option<&Route>, headers: &Hea
         add(name.as_bytes());
         add(value);
     }
+    if !identity.is_empty() {
+        add(identity.as_bytes());
+    }
     first_bytes(&hash.finalize())
 }
 
@@ -384,7 +426,8 @@ fn first_bytes(digest: &[u8]) -> u64 {
 #[must_use]
 pub fn is_configured(spec: &ProviderSpec, env: Env<'_>) -> bool {
     let key = credential::key(spec, None, env);
-    let has_key = spec.auth != AuthStyle::None && matches!(key, Ok(Some(_)));
+    let signs = spec.auth == AuthStyle::AwsSigv4 && aws::has_keys(env);
+    let has_key = signs || (spec.auth != AuthStyle::None && matches!(key, Ok(Some(_))));
     let has_base = spec.base_env.iter().any(|name| env(name).is_some_and(|value| !value.trim().is_empty()));
     (has_key || (spec.key_optional && has_base)) && credential::base(spec, None, env).is_ok()
 }

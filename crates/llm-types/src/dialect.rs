@@ -24,18 +24,21 @@ pub enum Dialect {
     Anthropic,
     /// Gemini `generateContent`.
     Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
     /// The built-in provider that answers without a network.
     Mock,
 }
 
 impl Dialect {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
         Self::OpenaiMedia,
         Self::Anthropic,
         Self::Gemini,
+        Self::Bedrock,
         Self::Mock,
     ];
 
@@ -55,6 +58,7 @@ impl Dialect {
             Self::OpenaiMedia => "openai_media",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
             Self::Mock => "mock",
         }
     }

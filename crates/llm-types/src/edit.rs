@@ -182,6 +182,11 @@ impl Segments {
         self.0.iter().all(Bytes::is_empty)
     }
 
+    /// The pieces as they lie, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter()
+    }
+
     /// The pieces; a small body in one.
     #[must_use]
     pub fn into_pieces(self) -> SmallVec<[Bytes; 4]> {

@@ -130,6 +130,8 @@ pub enum AuthStyle {
     ApiSubscriptionKey,
     /// `Authorization: Token KEY`.
     Token,
+    /// AWS Signature Version 4 over the whole request; a key is a bearer key and is sent as one.
+    AwsSigv4,
     /// No key.
     None,
 }

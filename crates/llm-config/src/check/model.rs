@@ -248,7 +248,10 @@ impl<'a> Check<'a> {
         }
         // Behind an address of its own a generic prefix may mean another provider, with another key.
         let elsewhere = deployment.api_base.is_some() && answerer.builtin.is_some_and(|row| row.generic);
-        let has_key = deployment.api_key.is_some() || answerer.is_keyless() || set(answerer.key_env());
+        let signs = answerer.builtin.is_some_and(|row| row.auth == AuthStyle::AwsSigv4)
+            && (deployment.aws.is_some() || set(&["AWS_ACCESS_KEY_ID".to_owned()]));
+        let has_key =
+            deployment.api_key.is_some() || signs || answerer.is_keyless() || set(answerer.key_env());
         if !has_key && !elsewhere {
             let message = format!("no key for `{}`: calls to it will be refused", answerer.name());
             let names = answerer.key_env().join(" or ");

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
 pub use health::HealthCheck;
-pub use model::{BackoffOverride, Deployment, Model, Price};
+pub use model::{Aws, BackoffOverride, Deployment, Model, Price};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::Redis;
 pub use router::{

@@ -203,6 +203,9 @@ pub struct Deployment {
     /// Where it stands; requests can ask for it with `x-gateway-region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Who signs, where calls are signed for AWS. Default: the environment's credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
     /// The most requests in any minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
@@ -226,6 +229,30 @@ pub struct Deployment {
     /// What it costs. Default: the catalogue's price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+}
+
+/// AWS credentials: a key, or where to find one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// The public half of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<secret::Text>")]
+    pub access_key_id: Option<Secret>,
+    /// The secret half of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<secret::Text>")]
+    pub secret_access_key: Option<Secret>,
+    /// What goes with a temporary key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<secret::Text>")]
+    pub session_token: Option<Secret>,
+    /// A profile of the AWS configuration of whoever runs the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// A role to assume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
 }
 
 fn one() -> u32 {
@@ -265,6 +292,7 @@ impl Deployment {
             tags: Vec::new(),
             order: 0,
             region: None,
+            aws: None,
             rpm: None,
             tpm: None,
             max_parallel: None,

@@ -5,10 +5,12 @@
 //! format looks like.
 
 pub mod anthropic;
+pub mod bedrock;
 mod complete;
 mod custom;
 pub mod gemini;
 mod json;
+mod name;
 pub mod openai_chat;
 pub mod openai_completions;
 mod openai_error;
@@ -30,6 +32,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::OpenaiChat => Some(&openai_chat::Client),
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
+        Dialect::Bedrock => Some(&bedrock::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
         Dialect::OpenaiResponses => Some(&openai_responses::Client),
@@ -47,6 +50,6 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::OpenaiResponses => Some(&openai_responses::Server),
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
-        Dialect::Mock => None,
+        Dialect::Bedrock | Dialect::Mock => None,
     }
 }

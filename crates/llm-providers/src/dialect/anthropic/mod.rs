@@ -5,8 +5,8 @@
 //! of the dialect.
 
 mod client;
-mod model;
-mod schema;
+pub(in crate::dialect) mod model;
+pub(in crate::dialect) mod schema;
 mod server;
 mod stream;
 mod usage;
@@ -14,3 +14,5 @@ mod wire;
 
 pub use client::Client;
 pub use server::Server;
+pub(in crate::dialect) use stream::JsonAnswer;
+pub(in crate::dialect) use stream::unwrapped;

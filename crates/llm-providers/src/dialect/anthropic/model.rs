@@ -8,7 +8,7 @@ use llm_types::chat::Effort;
 
 /// How a model is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinks {
+pub(in crate::dialect) enum Thinks {
     /// It cannot.
     Never,
     /// By a budget in tokens.
@@ -23,7 +23,7 @@ pub(super) enum Thinks {
 
 /// Which sampling parameters a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sampled {
+pub(in crate::dialect) enum Sampled {
     /// All of them.
     Free,
     /// Temperature or `top_p`, not both.
@@ -34,33 +34,33 @@ pub(super) enum Sampled {
 
 /// What one generation can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(in crate::dialect) struct Facts {
     /// The most tokens of an answer; `None`: not known.
-    pub(super) max_output: Option<u64>,
+    pub(in crate::dialect) max_output: Option<u64>,
     /// Whether it takes `output_config.format` and `strict` tools.
-    pub(super) json_schema: bool,
+    pub(in crate::dialect) json_schema: bool,
     /// How it is told to think.
-    pub(super) thinks: Thinks,
+    pub(in crate::dialect) thinks: Thinks,
     /// Which sampling parameters it takes.
-    pub(super) sampled: Sampled,
+    pub(in crate::dialect) sampled: Sampled,
     /// The highest level of `output_config.effort`; `None`: it does not know the field.
-    pub(super) top_effort: Option<Effort>,
+    pub(in crate::dialect) top_effort: Option<Effort>,
     /// Whether it knows the level `xhigh`.
-    pub(super) xhigh: bool,
+    pub(in crate::dialect) xhigh: bool,
     /// Whether `effort` is a beta feature there.
-    pub(super) effort_beta: bool,
+    pub(in crate::dialect) effort_beta: bool,
     /// Whether thinking may be switched off only up to effort `high`.
-    pub(super) off_up_to_high: bool,
+    pub(in crate::dialect) off_up_to_high: bool,
     /// Whether the conversation may end with the start of the answer.
-    pub(super) prefill: bool,
+    pub(in crate::dialect) prefill: bool,
     /// Whether `system` turns may stand inside the conversation.
-    pub(super) mid_system: bool,
+    pub(in crate::dialect) mid_system: bool,
     /// Whether a tool call may be forced.
-    pub(super) forced_tool: bool,
+    pub(in crate::dialect) forced_tool: bool,
 }
 
 /// What the API takes of every model when no `max_tokens` is given and the model is not known.
-pub(super) const DEFAULT_MAX_TOKENS: u64 = 4096;
+pub(in crate::dialect) const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// Claude 3 and older.
 const OLD: Facts = Facts {
@@ -128,7 +128,7 @@ const TABLE: &[(&[&str], &Facts)] = &[
 ];
 
 /// What a model can do, by its id.
-pub(super) fn facts(model: &str) -> &'static Facts {
+pub(in crate::dialect) fn facts(model: &str) -> &'static Facts {
     let id = model.to_ascii_lowercase().replace('.', "-");
     let row = TABLE.iter().find(|(names, _)| names.iter().any(|name| names_generation(&id, name)));
     match row {

@@ -47,18 +47,18 @@ const NODE_LIMIT: usize = 20_000;
 
 /// A schema in another form.
 #[derive(Debug)]
-pub(super) struct Filtered {
+pub(in crate::dialect) struct Filtered {
     /// The schema.
-    pub(super) schema: Box<RawValue>,
+    pub(in crate::dialect) schema: Box<RawValue>,
     /// Whether constraints became words.
-    pub(super) weakened: bool,
+    pub(in crate::dialect) weakened: bool,
     /// Whether anything is different at all.
-    pub(super) changed: bool,
+    pub(in crate::dialect) changed: bool,
 }
 
 /// Why a schema cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(in crate::dialect) enum Unfit {
     /// It is not a JSON object.
     NotAnObject,
     /// It is too large, or refers to itself.
@@ -66,7 +66,7 @@ pub(super) enum Unfit {
 }
 
 /// The schema of a structured answer, or of a strict tool.
-pub(super) fn strict(schema: &RawValue, description: Option<&str>) -> Result<Filtered, Unfit> {
+pub(in crate::dialect) fn strict(schema: &RawValue, description: Option<&str>) -> Result<Filtered, Unfit> {
     let root: Value = serde_json::from_str(schema.get()).map_err(|_| Unfit::NotAnObject)?;
     if !root.is_object() {
         return Err(Unfit::NotAnObject);
@@ -255,7 +255,7 @@ struct Shape<'a> {
 
 /// What had to be done to a tool's schema.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(in crate::dialect) enum Input {
     /// Nothing.
     AsItIs,
     /// `type` or `properties` was missing and was added, which means the same.
@@ -265,15 +265,15 @@ pub(super) enum Input {
 }
 
 /// The member that a schema is put under which is not that of an object.
-pub(super) const WRAPPED: &str = "values";
+pub(in crate::dialect) const WRAPPED: &str = "values";
 
 /// The schema of a tool without arguments.
-pub(super) fn empty_input() -> Option<Box<RawValue>> {
+pub(in crate::dialect) fn empty_input() -> Option<Box<RawValue>> {
     raw(&json!({"type": "object", "properties": {}}))
 }
 
 /// A tool's schema: the API demands one of type `object`.
-pub(super) fn input(schema: &RawValue) -> Result<Input, Unfit> {
+pub(in crate::dialect) fn input(schema: &RawValue) -> Result<Input, Unfit> {
     if !schema.get().starts_with('{') {
         return Err(Unfit::NotAnObject);
     }
@@ -293,7 +293,7 @@ pub(super) fn input(schema: &RawValue) -> Result<Input, Unfit> {
 
 /// The schema of the tool through which a structured answer is asked for. Its decoder unwraps a sole
 /// `values`, so a schema whose answers may look like that is wrapped as well.
-pub(super) fn answer_input(schema: &RawValue) -> Result<Input, Unfit> {
+pub(in crate::dialect) fn answer_input(schema: &RawValue) -> Result<Input, Unfit> {
     #[derive(Deserialize)]
     struct Members {
         #[serde(default)]

@@ -10,10 +10,10 @@ use super::super::model;
 use super::super::wire::{Raw, Request};
 use super::beta::{self, Betas};
 use super::encoder::{Encoder, breakpoint};
-use super::name::Ids;
 use super::tool::{self, JSON_TOOL};
 use crate::codec::{Asked, EncodeCx, Memo, WireRequest};
 use crate::dialect::custom;
+use crate::dialect::name::Ids;
 
 const PATH: &str = "/v1/messages";
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");

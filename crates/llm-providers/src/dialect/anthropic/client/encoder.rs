@@ -9,8 +9,8 @@ use llm_types::{Changes, Dialect, Extra, Members};
 use super::super::model::Facts;
 use super::super::wire;
 use super::beta::Betas;
-use super::name::{Ids, Names};
 use super::part::At;
+use crate::dialect::name::{Ids, Names};
 
 /// Why most fields are dropped.
 pub(super) const NO_COUNTERPART: &str = "anthropic has no counterpart";

@@ -10,7 +10,6 @@ mod encode;
 mod encoder;
 mod media;
 mod message;
-mod name;
 mod option;
 mod part;
 mod reply;

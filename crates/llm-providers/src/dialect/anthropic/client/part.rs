@@ -14,7 +14,7 @@ use super::beta;
 use super::encoder::{Encoder, NO_COUNTERPART, breakpoint};
 use super::media::{self, Said, Shape};
 use super::message::{Placed, Side};
-use super::name::Answers;
+use crate::dialect::name::Answers;
 
 /// Members of a document that any client may set.
 const DOCUMENT: &[&str] = &["title", "context", "citations"];

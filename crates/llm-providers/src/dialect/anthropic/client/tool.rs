@@ -9,11 +9,13 @@ use super::super::schema::{self, Input, Unfit};
 use super::super::wire::{self, McpServer, McpTools, Raw, ToolDef, UserLocation};
 use super::beta;
 use super::encoder::{Encoder, NO_COUNTERPART, breakpoint};
-use super::name::Names;
 use super::part::word;
+use crate::dialect::name::Names;
 
 /// The tool through which a structured answer is asked for where the API has no field for it.
 pub(super) const JSON_TOOL: &str = "json_tool_call";
+/// The longest tool name.
+const NAME_LIMIT: usize = 128;
 /// What the API calls its own search.
 const WEB_SEARCH: &str = "web_search";
 /// Members of a tool that any client may set.
@@ -79,7 +81,7 @@ pub(super) fn names(request: &ChatRequest) -> Names {
     if request.output.format.is_some() {
         reserved.push(JSON_TOOL.into());
     }
-    Names::new(own.chain(chosen).chain(calls), &reserved)
+    Names::new(own.chain(chosen).chain(calls), &reserved, NAME_LIMIT)
 }
 
 fn hosted_name(tool: &Tool) -> Option<Cow<'_, str>> {

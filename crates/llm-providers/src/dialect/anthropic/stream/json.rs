@@ -11,7 +11,7 @@ use llm_types::RawValue;
 use super::super::schema::WRAPPED;
 
 /// The answer in a tool's input: what is under a sole `values`, else the input itself.
-pub(in super::super) fn unwrapped(input: &str) -> &str {
+pub(in crate::dialect) fn unwrapped(input: &str) -> &str {
     let object = Some(input).filter(|input| input.trim_start().starts_with('{'));
     let sole = object.and_then(|input| serde_json::from_str::<Sole<'_>>(input).ok());
     sole.map_or(input, |sole| sole.values.get())
@@ -26,7 +26,7 @@ struct Sole<'a> {
 
 /// The input as it comes in pieces.
 #[derive(Debug, Default)]
-pub(super) struct JsonAnswer {
+pub(in crate::dialect) struct JsonAnswer {
     state: State,
 }
 
@@ -46,7 +46,7 @@ impl Default for State {
 
 impl JsonAnswer {
     /// Takes the next piece and gives back what can be handed on.
-    pub(super) fn push<'p>(&mut self, piece: Cow<'p, str>) -> Option<Cow<'p, str>> {
+    pub(in crate::dialect) fn push<'p>(&mut self, piece: Cow<'p, str>) -> Option<Cow<'p, str>> {
         match &mut self.state {
             State::Open => Some(piece),
             State::Undecided(held) => {
@@ -62,7 +62,7 @@ impl JsonAnswer {
     }
 
     /// How much is held back, in bytes.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::dialect) fn held(&self) -> usize {
         match &self.state {
             State::Undecided(held) => held.len(),
             State::Open => 0,
@@ -70,7 +70,7 @@ impl JsonAnswer {
     }
 
     /// The input is complete: what is left of it.
-    pub(super) fn finish(self) -> String {
+    pub(in crate::dialect) fn finish(self) -> String {
         match self.state {
             State::Open => String::new(),
             State::Undecided(held) if held.trim().is_empty() => "{}".to_owned(),

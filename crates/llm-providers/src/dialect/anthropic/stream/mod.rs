@@ -13,7 +13,7 @@ mod tap;
 use llm_types::{Finish, FinishKind, Str};
 
 pub(super) use decoder::Decoder;
-pub(super) use json::unwrapped;
+pub(in crate::dialect) use json::{JsonAnswer, unwrapped};
 pub(super) use tap::Tap;
 
 /// Why an answer ended. A structured answer that came through a tool is no call to the client.

@@ -202,7 +202,7 @@ pub(super) fn specific_fields(
 }
 
 pub(super) fn opaque_part(field: OpaqueField<'_>) -> Option<Opaque> {
-    let dialect = [Dialect::OpenaiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Mock]
+    let dialect = [Dialect::OpenaiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Bedrock, Dialect::Mock]
         .into_iter()
         .find(|dialect| field.dialect.as_ref().is_some_and(|name| name.as_str() == dialect.name()))?;
     Some(Opaque { dialect, kind: field.kind?.into_string(), json: field.json?.to_owned() })

@@ -1,4 +1,4 @@
-//! Tool names and call ids that the API accepts.
+//! Tool names and call ids that an API with a narrow pattern for them accepts.
 //!
 //! Both come from elsewhere (another provider's ids, a framework's dotted names), must match a narrow
 //! pattern here, must stay distinct, and have to be the same in the tools, the history and the choice.
@@ -8,12 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use llm_types::Str;
 
-/// The longest tool name.
-const NAME_LIMIT: usize = 128;
-
 /// The tool names of one request.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(in crate::dialect) struct Names {
     /// As the client knows them, to as sent.
     sent: HashMap<String, String>,
     /// As sent, as the client knows them; in the order of appearance.
@@ -21,23 +18,28 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Settles how each of `names` is sent. `reserved` are names that other tools of the request bear.
-    pub(super) fn new<'n>(names: impl Iterator<Item = &'n str>, reserved: &[Cow<'_, str>]) -> Self {
+    /// Settles how each of `names` is sent, in at most `limit` characters. `reserved` are names that other
+    /// tools of the request bear.
+    pub(in crate::dialect) fn new<'n>(
+        names: impl Iterator<Item = &'n str>,
+        reserved: &[Cow<'_, str>],
+        limit: usize,
+    ) -> Self {
         let mut seen = HashSet::new();
         let names: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
         let mut taken: HashSet<String> = reserved.iter().map(|name| name.to_string()).collect();
-        let fits = |name: &str| is_name(name) && !reserved.iter().any(|other| other == name);
+        let fits = |name: &str| is_name(name, limit) && !reserved.iter().any(|other| other == name);
         taken.extend(names.iter().filter(|name| fits(name)).map(|name| (*name).to_owned()));
         let mut next: HashMap<String, usize> = HashMap::new();
         let mut out = Self::default();
         for name in names.into_iter().filter(|name| !fits(name)) {
-            let base = sanitise(name);
+            let base = sanitise(name, limit);
             let count = next.entry(base.clone()).or_insert(1);
             let mut sent = base.clone();
             while !taken.insert(sent.clone()) {
                 *count += 1;
                 let suffix = format!("_{count}");
-                sent = base.chars().take(NAME_LIMIT - suffix.len()).chain(suffix.chars()).collect();
+                sent = base.chars().take(limit.saturating_sub(suffix.len())).chain(suffix.chars()).collect();
             }
             out.rewritten.push((sent.clone(), name.to_owned()));
             out.sent.insert(name.to_owned(), sent);
@@ -46,7 +48,7 @@ impl Names {
     }
 
     /// The name as it is sent.
-    pub(super) fn sent<'n>(&self, name: &'n str) -> Str<'n> {
+    pub(in crate::dialect) fn sent<'n>(&self, name: &'n str) -> Str<'n> {
         match self.sent.get(name) {
             Some(sent) => sent.clone().into(),
             None => name.into(),
@@ -54,13 +56,13 @@ impl Names {
     }
 
     /// As sent, as the client knows them.
-    pub(super) fn into_memo(self) -> Vec<(String, String)> {
+    pub(in crate::dialect) fn into_memo(self) -> Vec<(String, String)> {
         self.rewritten
     }
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_word)
+fn is_name(name: &str, limit: usize) -> bool {
+    (1..=limit).contains(&name.len()) && name.bytes().all(is_word)
 }
 
 fn is_word(byte: u8) -> bool {
@@ -71,13 +73,13 @@ fn words(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| if u8::try_from(c).is_ok_and(is_word) { c } else { '_' })
 }
 
-fn sanitise(name: &str) -> String {
-    if name.is_empty() { "tool".to_owned() } else { words(name).take(NAME_LIMIT).collect() }
+fn sanitise(name: &str, limit: usize) -> String {
+    if name.is_empty() { "tool".to_owned() } else { words(name).take(limit).collect() }
 }
 
 /// The ids of the tool calls of one conversation.
 #[derive(Debug, Default)]
-pub(super) struct Ids<'r> {
+pub(in crate::dialect) struct Ids<'r> {
     calls: Vec<Open<'r>>,
     /// Places in `calls`, by the client's id.
     by_id: HashMap<&'r str, VecDeque<usize>>,
@@ -98,7 +100,7 @@ struct Open<'r> {
 
 /// The call that a result answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answers<'r> {
+pub(in crate::dialect) enum Answers<'r> {
     /// This one, of this tool.
     Call {
         /// Its id as sent.
@@ -116,7 +118,12 @@ impl<'r> Ids<'r> {
     /// The id of a call as it is sent: its own made to fit, or a new one where it has none or another
     /// call had it before.
     /// `None`: the same call again, which has no result yet either.
-    pub(super) fn call(&mut self, id: &'r str, name: &'r str, arguments: &'r str) -> Option<String> {
+    pub(in crate::dialect) fn call(
+        &mut self,
+        id: &'r str,
+        name: &'r str,
+        arguments: &'r str,
+    ) -> Option<String> {
         let last = self.by_id.get(id).and_then(|queue| queue.back()).and_then(|at| self.calls.get(*at));
         let again =
             last.is_some_and(|last| !last.answered && last.name == name && last.arguments == arguments);
@@ -135,7 +142,7 @@ impl<'r> Ids<'r> {
 
     /// The call that a result answers: of those with its id the earliest that has no result yet; a
     /// result without an id goes by the tool's name, then by order.
-    pub(super) fn result(&mut self, id: &'r str, name: Option<&str>) -> Answers<'r> {
+    pub(in crate::dialect) fn result(&mut self, id: &'r str, name: Option<&str>) -> Answers<'r> {
         let named = match name {
             Some(name) if id.is_empty() => next(&self.calls, self.by_name.get_mut(name)),
             _ => None,
@@ -193,7 +200,7 @@ mod tests {
     fn names_fit_and_stay_distinct() {
         let long = "x".repeat(200);
         let names = ["a.b", "a/b", "ok-1", "a_b", "", "größe", "json", long.as_str(), "a.b"];
-        let names = Names::new(names.into_iter(), &[Cow::Borrowed("json")]);
+        let names = Names::new(names.into_iter(), &[Cow::Borrowed("json")], 128);
         let check = |client: &str, sent: &str| assert_eq!(names.sent(client).as_str(), sent, "{client}");
         check("ok-1", "ok-1");
         check("a_b", "a_b");
@@ -205,7 +212,7 @@ mod tests {
         check(&long, &"x".repeat(128));
         let memo = names.into_memo();
         assert!(memo.contains(&("a_b_2".to_owned(), "a.b".to_owned())), "{memo:?}");
-        assert!(memo.iter().all(|(sent, _)| is_name(sent)), "{memo:?}");
+        assert!(memo.iter().all(|(sent, _)| is_name(sent, 128)), "{memo:?}");
     }
 
     #[test]

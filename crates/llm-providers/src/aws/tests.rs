@@ -1,0 +1,176 @@
+//! Regions, credentials and signatures.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::Request;
+use llm_types::Segments;
+
+use super::*;
+use crate::codec::WireRequest;
+use crate::table::ProviderTable;
+use crate::target::{Target, TargetOptions};
+
+const ID: &str = "AKIDEXAMPLE";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+fn env(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+    move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+}
+
+fn target(model: &str, options: TargetOptions, env: Env<'_>) -> Result<Target> {
+    Target::new(&TargetOptions { model: model.to_owned(), ..options }, ProviderTable::builtin(), env)
+}
+
+fn call(target: &Target) -> Request<Segments> {
+    let path = format!("/model/{}/converse", crate::url::escape(target.model()));
+    let headers =
+        [("content-type".parse().unwrap(), "application/json".parse().unwrap())].into_iter().collect();
+    let body = Segments::from(Bytes::from_static(b"{}"));
+    let memo = crate::codec::Memo::default();
+    target.request(WireRequest { method: http::Method::POST, path, headers, body, memo }).unwrap()
+}
+
+#[test]
+fn the_published_vector_is_signed_alike() {
+    // Calculated with botocore 1.42 for the same request.
+    let signer =
+        Signer::new(Source::fixed(Credentials::new(ID, SECRET, None, None, "test")), "us-east-1".to_owned());
+    let body = br#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
+    let url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse";
+    let mut request = Request::post(url)
+        .header("content-type", "application/json")
+        .header("accept-encoding", "identity")
+        .body(Segments::from(Bytes::from_static(body)))
+        .unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+    signer.sign(&mut request, now).unwrap();
+    let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("x-amz-date"), "20250101T000000Z");
+    assert_eq!(
+        header("authorization"),
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250101/us-east-1/bedrock/aws4_request, \
+         SignedHeaders=content-type;host;x-amz-date, \
+         Signature=9a5aaf311afd8cfc9e3db7ad12db3bc0ee18a954b40494c84572456a4749e384"
+    );
+    assert!(request.headers()["authorization"].is_sensitive());
+}
+
+#[test]
+fn regions_are_found_in_order() {
+    let set = env(&[("AWS_REGION", "ap-south-1"), ("AWS_DEFAULT_REGION", "eu-west-3")]);
+    let check = |region: Option<&str>, model: &str, env: Env<'_>, expect: (Option<&str>, &str)| {
+        let place = Place::of(Settings { region, aws: None }, model, env);
+        assert_eq!((place.region.as_deref(), place.model()), expect, "{region:?} {model}");
+    };
+    let arn = "arn:aws:bedrock:us-west-2:000000000000:inference-profile/us.amazon.nova-lite-v1:0";
+    check(Some("eu-central-1"), "us-east-1/m", &set, (Some("eu-central-1"), "m"));
+    check(Some("eu"), "us-gov-west-1/m", &set, (Some("us-gov-west-1"), "m"));
+    check(None, arn, &set, (Some("us-west-2"), arn));
+    check(None, "m", &set, (Some("ap-south-1"), "m"));
+    check(None, "meta/m", &set, (Some("ap-south-1"), "meta/m"));
+    check(None, "m", &env(&[]), (None, "m"));
+}
+
+#[test]
+fn urls_hold_the_region_and_the_model() {
+    let keys = env(&[("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
+    let check = |model: &str, expect: &str| {
+        let url = call(&target(model, TargetOptions::default(), &keys).unwrap()).uri().to_string();
+        assert_eq!(url, expect, "{model}");
+    };
+    check(
+        "bedrock/us-west-2/anthropic.claude-v2:1",
+        "https://bedrock-runtime.us-west-2.amazonaws.com/model/anthropic.claude-v2%3A1/converse",
+    );
+    check(
+        "bedrock/converse/eu-west-1/eu.amazon.nova-lite-v1:0",
+        "https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.amazon.nova-lite-v1%3A0/converse",
+    );
+    check(
+        "bedrock/cn-north-1/amazon.nova-lite-v1:0",
+        "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/model/amazon.nova-lite-v1%3A0/converse",
+    );
+    check(
+        "bedrock/arn:aws:bedrock:us-east-2:000000000000:application-inference-profile/abc",
+        "https://bedrock-runtime.us-east-2.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-2%3A000000000000%3Aapplication-inference-profile%2Fabc/converse",
+    );
+    let own = TargetOptions {
+        api_base: Some("https://vpce-1.bedrock-runtime.eu-north-1.vpce.amazonaws.com".into()),
+        ..TargetOptions::default()
+    };
+    let signed = call(&target("bedrock/m", own, &keys).unwrap());
+    assert!(signed.headers()["authorization"].to_str().unwrap().contains("/eu-north-1/bedrock/"));
+}
+
+#[test]
+fn a_key_is_sent_and_credentials_sign() {
+    let bearer = env(&[("AWS_REGION", "us-east-1"), ("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-1")]);
+    let both = env(&[
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-1"),
+        ("AWS_ACCESS_KEY_ID", ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", "session-1"),
+        ("MINE", SECRET),
+    ]);
+    let check = |options: TargetOptions, env: Env<'_>, auth: &str, token: Option<&str>| {
+        let request = call(&target("bedrock/amazon.nova-lite-v1:0", options, env).unwrap());
+        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
+        assert!(header("authorization").unwrap().starts_with(auth), "{:?}", header("authorization"));
+        assert_eq!(header("x-amz-security-token"), token);
+        assert_eq!(header("x-amz-date").is_some(), auth.starts_with("AWS4"));
+    };
+    let aws = |aws: AwsOptions| TargetOptions { aws: Some(aws), ..TargetOptions::default() };
+    check(TargetOptions::default(), &bearer, "Bearer bedrock-api-key-1", None);
+    check(TargetOptions::default(), &both, "Bearer bedrock-api-key-1", None);
+    check(aws(AwsOptions::default()), &both, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/", Some("session-1"));
+    let own = AwsOptions {
+        access_key_id: Some(Secret::new("AKIDOWN")),
+        secret_access_key: Some(Secret::new("os.environ/MINE")),
+        ..AwsOptions::default()
+    };
+    check(aws(own), &both, "AWS4-HMAC-SHA256 Credential=AKIDOWN/", None);
+    let key = TargetOptions { api_key: Some(Secret::new("given-key")), ..TargetOptions::default() };
+    check(key, &both, "Bearer given-key", None);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let check = |options: TargetOptions, env: Env<'_>, expect: &str| {
+        let error = target("bedrock/m", options, env).unwrap_err();
+        assert!(error.message.contains(expect), "{error}");
+        assert!(!format!("{error:?}").contains(SECRET));
+    };
+    let region = env(&[("AWS_REGION", "us-east-1")]);
+    check(TargetOptions::default(), &env(&[]), "AWS_REGION");
+    let half = AwsOptions { secret_access_key: Some(Secret::new(SECRET)), ..AwsOptions::default() };
+    let half = TargetOptions { aws: Some(half), ..TargetOptions::default() };
+    check(half, &region, "both access_key_id and secret_access_key");
+    if cfg!(not(feature = "aws-chain")) {
+        check(TargetOptions::default(), &region, "AWS_BEARER_TOKEN_BEDROCK");
+        let role = AwsOptions { role_arn: Some("arn:aws:iam::1:role/x".into()), ..AwsOptions::default() };
+        let role = TargetOptions { aws: Some(role), ..TargetOptions::default() };
+        check(role, &region, "feature `aws-chain`");
+    }
+}
+
+#[test]
+fn accounts_differ_and_nothing_shows_a_secret() {
+    let region = env(&[("AWS_REGION", "us-east-1")]);
+    let of = |id: &str| {
+        let aws = AwsOptions {
+            access_key_id: Some(Secret::new(id)),
+            secret_access_key: Some(Secret::new(SECRET)),
+            ..AwsOptions::default()
+        };
+        let options = TargetOptions { aws: Some(aws), ..TargetOptions::default() };
+        assert!(!format!("{options:?}").contains(SECRET), "{options:?}");
+        target("bedrock/m", options, &region).unwrap()
+    };
+    let (one, other) = (of("AKIDONE"), of("AKIDOTHER"));
+    assert_ne!(one.account(), other.account());
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.account(), of("AKIDONE").account());
+    assert!(!format!("{one:?}{:?}", call(&one)).contains(SECRET));
+}

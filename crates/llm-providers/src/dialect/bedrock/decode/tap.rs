@@ -1,0 +1,56 @@
+//! Watches a stream that is passed through.
+//!
+//! No client speaks this dialect to us, so that nothing is passed yet; each event is one whole message.
+
+use llm_types::{Flow, Usage};
+
+use super::super::usage::usage;
+use super::super::wire::Stopped;
+use super::error::in_stream;
+use crate::codec::{Seen, StreamTap};
+use crate::frame::{EventMessage, EventStreamFrames, MessageKind};
+
+/// Watches a streamed answer.
+#[derive(Debug, Default)]
+pub(in super::super) struct Tap {
+    usage: Option<Usage>,
+    done: bool,
+}
+
+impl StreamTap for Tap {
+    fn see(&mut self, event: &[u8]) -> Seen {
+        let mut seen = Seen::Quiet;
+        let fed = EventStreamFrames::default().feed(event, |message| {
+            seen = self.message(&message);
+            Ok(Flow::Continue(()))
+        });
+        match fed {
+            Ok(_) => seen,
+            Err(error) => Seen::Error(error),
+        }
+    }
+
+    fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl Tap {
+    fn message(&mut self, message: &EventMessage<'_>) -> Seen {
+        match (message.kind, message.name) {
+            (MessageKind::Event, "contentBlockStart" | "contentBlockDelta" | "messageStop") => Seen::Content,
+            (MessageKind::Event, "metadata") => {
+                let read: Option<Stopped<'_>> = serde_json::from_slice(message.payload).ok();
+                self.usage = read.and_then(|read| read.usage).map(|counts| usage(&counts, None));
+                self.done = true;
+                Seen::Done
+            }
+            (MessageKind::Event, _) => Seen::Quiet,
+            (MessageKind::Exception | MessageKind::Error, _) => Seen::Failed(in_stream(message)),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Tests of the dialect as a whole: what we send, what we read, and both against recordings.
+
+mod encode;
+mod property;
+mod recording;
+mod reply;
+mod sent;
+mod stream;
+
+use llm_types::chat::ChatRequest;
+use llm_types::{Call, Changes, Op, ProviderSpec, RawValue, Reply, ReplyBuilder, Result};
+use serde_json::Value;
+
+use super::Client;
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ServerCodec, WireRequest};
+
+const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+const NOVA: &str = "amazon.nova-lite-v1:0";
+
+fn spec() -> ProviderSpec {
+    toml::from_str("name = 'bedrock'\ndialect = 'bedrock'").unwrap()
+}
+
+fn raw(json: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(json).unwrap()
+}
+
+/// What is sent, and what was recorded about it.
+fn try_send(request: ChatRequest, model: &str) -> Result<(WireRequest, Changes)> {
+    let mut changes = Changes::default();
+    let spec = spec();
+    let mut cx = EncodeCx { spec: &spec, model, asked: &Asked::default(), changes: &mut changes };
+    let wire = Client.encode(&Call::from(request), &mut cx)?;
+    Ok((wire, changes))
+}
+
+/// The body that is sent, and what was recorded about it as `dropped path` or `altered path`.
+fn send(request: ChatRequest, model: &str) -> (Value, Vec<String>) {
+    let (wire, changes) = try_send(request, model).unwrap();
+    let body = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
+    let line = |change: &llm_types::Change| format!("{:?} {}", change.action, change.path).to_lowercase();
+    (body, changes.list().iter().map(line).collect())
+}
+
+/// The request of an OpenAI client.
+fn asked(body: &Value) -> ChatRequest {
+    let server = crate::dialect::openai_chat::Server;
+    match server.decode(body.to_string().as_bytes(), &Asked::default()).unwrap() {
+        Call::Chat(request) => *request,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read_as(body: &[u8], memo: &Memo) -> Result<Reply> {
+    let spec = spec();
+    Ok(Client.decode(Op::Chat, body, &DecodeCx { spec: &spec, model: "m", memo })?.into_chat().unwrap())
+}
+
+/// The reply that a stream gives in these chunks.
+fn gather<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, memo: &Memo) -> Result<Reply> {
+    let spec = spec();
+    let cx = DecodeCx { spec: &spec, model: "m", memo };
+    let mut decoder = Client.decoder(Op::Chat, &cx);
+    let mut builder = ReplyBuilder::default();
+    for chunk in chunks {
+        let _ = decoder.feed(chunk, &mut builder)?;
+    }
+    decoder.finish(&mut builder)?;
+    assert!(decoder.is_done(), "a finished stream is done");
+    builder.finish()
+}
+
+/// A message of a stream.
+fn message(kind: &str, name: &str, payload: &Value) -> Vec<u8> {
+    framed(kind, name, &payload.to_string())
+}
+
+fn framed(kind: &str, name: &str, payload: &str) -> Vec<u8> {
+    let label = if kind == "exception" { ":exception-type" } else { ":event-type" };
+    let mut headers = Vec::new();
+    for (header, value) in [(label, name), (":content-type", "application/json"), (":message-type", kind)] {
+        headers.push(u8::try_from(header.len()).unwrap());
+        headers.extend(header.as_bytes());
+        headers.push(7);
+        headers.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        headers.extend(value.as_bytes());
+    }
+    let sum = |bytes: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        crc.sum().to_be_bytes()
+    };
+    let total = u32::try_from(headers.len() + payload.len() + 16).unwrap();
+    let mut out = total.to_be_bytes().to_vec();
+    out.extend(u32::try_from(headers.len()).unwrap().to_be_bytes());
+    out.extend(sum(&out));
+    out.extend(headers);
+    out.extend(payload.as_bytes());
+    out.extend(sum(&out));
+    out
+}
+
+/// A stream of events.
+fn stream(events: &[(&str, Value)]) -> Vec<u8> {
+    events.iter().flat_map(|(name, payload)| message("event", name, payload)).collect()
+}
