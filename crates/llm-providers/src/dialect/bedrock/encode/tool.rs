@@ -219,6 +219,10 @@ impl<'r> Encoder<'r, '_> {
         }
         let explicit = matches!(choice, Some(ToolChoice::Auto | ToolChoice::Allowed { .. }));
         if let Some(answer) = answer {
+            if forced.as_ref().is_some_and(|choice| choice.any.is_some()) {
+                self.changes
+                    .altered("tool_choice", "the structured answer is one of the calls to choose from");
+            }
             if forced.is_none() && can_force && self.model.choice {
                 let tool = NamedTool { name: Some(JSON_TOOL.into()), ..NamedTool::default() };
                 let only = Choice { tool: Some(tool), ..Choice::default() };
