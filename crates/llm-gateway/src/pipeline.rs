@@ -7,6 +7,7 @@
 //! Dispatch is `dispatch.rs`, a stream's second half is `exchange.rs`; guards on answers and settling happen
 //! where the answer is complete.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -113,7 +114,7 @@ where
     // Boxed: a future of this size costs more to move than to allocate.
     let mut opening = Box::pin(async move {
         let told = || Err(Failed::from(Stop::error()));
-        stop.unless_told(dispatch.run(ticket)).await.unwrap_or_else(told)
+        stop.unless_told(pin!(dispatch.run(ticket))).await.unwrap_or_else(told)
     });
     if !stream {
         let answer = opening.await?;

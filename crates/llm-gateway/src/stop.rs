@@ -46,8 +46,9 @@ impl Stop {
     }
 
     /// Runs `work` unless the last call comes first.
-    pub(crate) async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = std::pin::pin!(work);
+    ///
+    /// Takes a pinned future: one that is moved in would be held twice.
+    pub(crate) async fn unless_told<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let mut heard = std::pin::pin!(self.notify.notified());
         std::future::poll_fn(|cx: &mut Context<'_>| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
@@ -63,21 +64,23 @@ impl Stop {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[tokio::test]
     async fn the_last_call_ends_what_runs_and_not_what_is_done() {
         let stop = Stop::default();
-        assert_eq!(stop.unless_told(async { 1 }).await, Some(1));
+        assert_eq!(stop.unless_told(pin!(async { 1 })).await, Some(1));
         let waiting = tokio::spawn({
             let stop = stop.clone();
-            async move { stop.unless_told(std::future::pending::<()>()).await }
+            async move { stop.unless_told(pin!(std::future::pending::<()>())).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         stop.tell();
         assert_eq!(waiting.await.unwrap(), None);
-        assert_eq!(stop.unless_told(std::future::pending::<()>()).await, None, "also when told before");
-        assert_eq!(stop.unless_told(async { 2 }).await, Some(2));
+        assert_eq!(stop.unless_told(pin!(std::future::pending::<()>())).await, None, "also when told before");
+        assert_eq!(stop.unless_told(pin!(async { 2 })).await, Some(2));
     }
 }

@@ -38,7 +38,7 @@ impl Tasks {
         let stop = self.shared.stop.clone();
         self.spawn(async move {
             // An end before the task's own says that it is over.
-            let _ = stop.unless_told(task).await;
+            let _ = stop.unless_told(std::pin::pin!(task)).await;
         });
     }
 

@@ -163,7 +163,7 @@ fn config(listen: SocketAddr, upstream: SocketAddr) -> String {
 /// One model with ten deployments and all that the router does, or with one and none of it.
 fn routed(listen: SocketAddr, upstream: SocketAddr, all: bool) -> String {
     let (deployments, router) = match all {
-        true => (10, "strategy = \"lowest-latency\"\nrecords = { keep = 1000, sample = 1.0 }\n"),
+        true => (10, "strategy = \"lowest-latency\"\n"),
         false => (1, "cooldown = false\nrecords = { keep = 0 }\n"),
     };
     let deployment = format!(

@@ -254,14 +254,15 @@ pub struct Records {
     /// How many of the latest are kept in memory; 0: none.
     #[schemars(range(max = 1_000_000))]
     pub keep: usize,
-    /// The share of requests whose candidates and scores are kept, from 0 to 1. A request that failed or needed
-    /// more than one attempt is kept in any case, then without them.
+    /// The share of requests that are kept with their candidates and scores, from 0 to 1; one with the header
+    /// `x-gateway-explain` always is. A request that failed or needed more than one attempt is kept in any case,
+    /// then without them.
     pub sample: f64,
 }
 
 impl Default for Records {
     fn default() -> Self {
-        Self { keep: 1000, sample: 1.0 }
+        Self { keep: 1000, sample: 0.1 }
     }
 }
 

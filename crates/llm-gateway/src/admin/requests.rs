@@ -44,7 +44,8 @@ pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
 pub(super) fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let found = visit.snapshot.records.find(&visit.id).ok_or_else(|| {
         let message = format!(
-            "nothing is known of a request `{}`: the latest are kept, as far as router.records says",
+            "nothing is known of a request `{}`: of the latest those are kept that failed, needed several attempts, \
+             had the header x-gateway-explain or are in the share of router.records.sample",
             visit.id
         );
         ApiError::new(ErrorKind::NotFound, message).with_code("request_not_found")

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
-use llm_router::{Plan, Step};
+use llm_router::{Limits, Plan, Step};
 use llm_types::{ApiError, Op, Result};
 use tokio::time::sleep_until;
 
@@ -27,18 +27,41 @@ impl Dispatch {
             Err(error) => Err(error),
             Ok((ready, limits)) => match plan.attempts().hedge_at() {
                 None => self.send(ready, limits).await,
-                Some(hedge_at) => {
-                    let mut first = Box::pin(self.send(ready, limits));
-                    tokio::select! {
-                        biased;
-                        result = &mut first => result,
-                        () = sleep_until(hedge_at.into()) => {
-                            return self.race((index, first), plan, journey, started).await;
-                        }
-                    }
-                }
+                // Boxed, so that whoever hedges not does not carry it along.
+                Some(at) => return Box::pin(self.hedged((index, ready, limits), plan, journey, at)).await,
             },
         };
+        self.settle((index, started), result, plan, journey)
+    }
+
+    /// Asks a deployment, and a second one as well when it has not begun by then.
+    async fn hedged(
+        &self,
+        (index, ready, limits): (usize, Ready, Limits),
+        plan: &mut Plan<'_, Backend>,
+        journey: &mut Journey,
+        at: Instant,
+    ) -> Result<Answered, Step> {
+        let started = Instant::now();
+        let mut first = Box::pin(self.send(ready, limits));
+        let result = tokio::select! {
+            biased;
+            result = &mut first => result,
+            () = sleep_until(at.into()) => {
+                return self.race((index, first), plan, journey, started).await;
+            }
+        };
+        self.settle((index, started), result, plan, journey)
+    }
+
+    /// What came of asking one deployment.
+    fn settle(
+        &self,
+        (index, started): (usize, Instant),
+        result: Result<Reply>,
+        plan: &mut Plan<'_, Backend>,
+        journey: &mut Journey,
+    ) -> Result<Answered, Step> {
         let now = Instant::now();
         journey.upstream += now.saturating_duration_since(started);
         match result {
@@ -101,7 +124,7 @@ impl Dispatch {
         index: usize,
         plan: &mut Plan<'_, Backend>,
         journey: &mut Journey,
-    ) -> Result<(Ready, llm_router::Limits)> {
+    ) -> Result<(Ready, Limits)> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(llm_types::ErrorKind::Internal, "no such deployment"));
         };

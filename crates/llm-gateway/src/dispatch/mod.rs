@@ -41,7 +41,10 @@ pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
 pub(crate) use send::is_stream;
 
 use self::resume::Answering;
-use self::underway::{Underway, lost};
+use self::underway::{Parts as Way, Underway};
+
+/// Asks for a request's decision to be kept, whatever the share that is.
+const EXPLAIN: &str = "x-gateway-explain";
 
 /// A request that is authenticated, read and admitted.
 #[derive(Debug)]
@@ -122,13 +125,10 @@ impl Dispatch {
     ///
     /// # Errors
     /// The last failure; its message names every attempt when there were several.
-    pub(crate) async fn run(mut self, ticket: Ticket) -> Result<Answer, Failed> {
+    pub(crate) async fn run(self, ticket: Ticket) -> Result<Answer, Failed> {
         let snapshot = Arc::clone(&self.snapshot);
-        let asking = std::mem::take(&mut self.asking);
-        let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
-        let plan = self.plan(&snapshot, &mut journey.asking)?;
-        let mut underway = Underway::new(self, plan, journey);
-        let Some((dispatch, plan, journey)) = underway.parts() else { return Err(lost().into()) };
+        let mut underway = Underway::begin(self, &snapshot, ticket)?;
+        let Way { dispatch, plan, journey } = underway.parts()?;
         let mut entry = None;
         let mut step = plan.next(Instant::now(), None);
         loop {
@@ -137,27 +137,18 @@ impl Dispatch {
                     tokio::time::sleep(pause).await;
                     step = plan.next(Instant::now(), None);
                 }
-                Step::Fail => {
-                    let Some((dispatch, plan, journey)) = underway.end() else { return Err(lost().into()) };
-                    return Err(dispatch.give_up(plan, journey));
-                }
+                Step::Fail => return Err(underway.gave_up()),
                 Step::Try(index) => {
                     if plan.entry() != entry {
                         entry = plan.entry();
-                        if let Err(error) = dispatch.turn_to(entry, &mut journey.asking).await {
-                            if let Some((dispatch, plan, journey)) = underway.end() {
-                                dispatch.remember(plan, &journey, &error);
-                            }
-                            return Err(error.into());
+                        // Boxed: few requests bring a list of their own.
+                        let turned = Box::pin(dispatch.turn_to(entry, &mut journey.asking)).await;
+                        if let Err(error) = turned {
+                            return Err(underway.refused(error));
                         }
                     }
                     step = match dispatch.ask(index, plan, journey).await {
-                        Ok(answered) => {
-                            let Some((dispatch, plan, journey)) = underway.end() else {
-                                return Err(lost().into());
-                            };
-                            return Ok(dispatch.answer(answered, plan, journey));
-                        }
+                        Ok(answered) => return underway.answered(answered),
                         Err(step) => step,
                     };
                 }
@@ -179,7 +170,8 @@ impl Dispatch {
             let limit = self.limit.clone();
             plan = plan.passing_over(move |deployment, star| limit.against(deployment, star));
         }
-        Ok(if snapshot.records.samples() { plan.sampled() } else { plan })
+        let asked_for = || self.asked.headers.contains_key(EXPLAIN) && snapshot.records.is_kept();
+        Ok(if snapshot.records.samples() || asked_for() { plan.sampled() } else { plan })
     }
 
     /// Nobody answered.

@@ -3,35 +3,74 @@
 //! Who asks why an answer never came has often given up waiting for it: a request that ends on the way is kept
 //! like one that failed, with what was being waited for.
 
+use std::time::Duration;
+
 use llm_router::Plan;
-use llm_types::{ApiError, ErrorKind};
+use llm_types::{ApiError, ErrorKind, Result};
 
-use super::{Dispatch, Journey};
+use super::{Answer, Answered, Dispatch, Journey};
 use crate::backend::Backend;
+use crate::respond::Failed;
+use crate::snapshot::Snapshot;
 use crate::stop::Stop;
+use crate::ticket::Ticket;
 
-/// A request on its way; dropped before [`Underway::end`], it was given up.
-pub(super) struct Underway<'s>(Option<(Dispatch, Plan<'s, Backend>, Journey)>);
+/// A request on its way; dropped before it has ended, it was given up. Boxed: what is moved about is a pointer.
+pub(super) struct Underway<'s>(Option<Box<Parts<'s>>>);
+
+/// What a request on its way is made of.
+pub(super) struct Parts<'s> {
+    pub(super) dispatch: Dispatch,
+    pub(super) plan: Plan<'s, Backend>,
+    pub(super) journey: Journey,
+}
 
 impl<'s> Underway<'s> {
-    pub(super) fn new(dispatch: Dispatch, plan: Plan<'s, Backend>, journey: Journey) -> Self {
-        Self(Some((dispatch, plan, journey)))
+    /// Begins a request.
+    ///
+    /// # Errors
+    /// When what it asks for cannot be understood.
+    pub(super) fn begin(mut dispatch: Dispatch, snapshot: &'s Snapshot, ticket: Ticket) -> Result<Self> {
+        let asking = std::mem::take(&mut dispatch.asking);
+        let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
+        let plan = dispatch.plan(snapshot, &mut journey.asking)?;
+        Ok(Self(Some(Box::new(Parts { dispatch, plan, journey }))))
     }
 
-    /// What it is made of, until it has ended.
-    pub(super) fn parts(&mut self) -> Option<(&Dispatch, &mut Plan<'s, Backend>, &mut Journey)> {
-        self.0.as_mut().map(|(dispatch, plan, journey)| (&*dispatch, plan, journey))
+    /// What it is made of.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn parts(&mut self) -> Result<&mut Parts<'s>> {
+        self.0.as_deref_mut().ok_or_else(lost)
     }
 
-    /// It has come to an end; what it was made of.
-    pub(super) fn end(&mut self) -> Option<(Dispatch, Plan<'s, Backend>, Journey)> {
-        self.0.take()
+    /// Somebody answered.
+    pub(super) fn answered(mut self, answered: Answered) -> Result<Answer, Failed> {
+        let Parts { dispatch, plan, journey } = *self.0.take().ok_or_else(lost)?;
+        Ok(dispatch.answer(answered, plan, journey))
+    }
+
+    /// Nobody answered.
+    pub(super) fn gave_up(mut self) -> Failed {
+        match self.0.take() {
+            Some(parts) => parts.dispatch.give_up(parts.plan, parts.journey),
+            None => lost().into(),
+        }
+    }
+
+    /// It may not go on.
+    pub(super) fn refused(mut self, error: ApiError) -> Failed {
+        if let Some(Parts { dispatch, plan, journey }) = self.0.take().map(|parts| *parts) {
+            dispatch.remember(plan, &journey, &error);
+        }
+        error.into()
     }
 }
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        let Some((dispatch, plan, journey)) = self.0.take() else { return };
+        let Some(Parts { dispatch, plan, journey }) = self.0.take().map(|parts| *parts) else { return };
         let gone =
             || ApiError::new(ErrorKind::ClientCancelled, "the client went away before the answer began");
         let error = if dispatch.gateway.stop().is_told() { Stop::error() } else { gone() };
@@ -40,6 +79,6 @@ impl Drop for Underway<'_> {
 }
 
 /// What cannot be: an ended request goes on.
-pub(super) fn lost() -> ApiError {
+fn lost() -> ApiError {
     ApiError::new(ErrorKind::Internal, "the request had ended")
 }
