@@ -208,7 +208,10 @@ impl Dispatch {
         let attempts = plan.attempt_count();
         let (fallback, entry) = (self.fallback(&plan), plan.entry());
         let upstream = journey.upstream;
-        let decision = self.snapshot.records.wants(&plan).then(|| {
+        // What may be gone on with elsewhere may have something to tell later.
+        let records = &self.snapshot.records;
+        let wanted = records.wants(&plan) || (records.is_kept() && self.goes_on());
+        let decision = wanted.then(|| {
             let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
             self.snapshot.records.keep(Arc::clone(&decision));
             decision

@@ -1,6 +1,6 @@
 //! Calls that are signed for AWS: in which region, as whom, and how.
 //!
-//! A region stands in many places (the deployment, the model's name, its ARN, the environment); [`Place`] finds it
+//! A region stands in many places (the deployment, the model's name, its ARN, the environment); `Place` finds it
 //! once. Who signs is either known when the configuration is read, or is what the chain of credentials says at the
 //! time, which is asked beside the calls and never by them (feature `aws-chain`).
 
