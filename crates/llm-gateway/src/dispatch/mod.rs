@@ -210,7 +210,8 @@ impl Dispatch {
         let upstream = journey.upstream;
         // What may be gone on with elsewhere may have something to tell later.
         let records = &self.snapshot.records;
-        let wanted = records.wants(&plan) || (records.is_kept() && self.goes_on());
+        let continues = self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
+        let wanted = records.wants(&plan) || (records.is_kept() && self.peek.stream && continues);
         let decision = wanted.then(|| {
             let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
             self.snapshot.records.keep(Arc::clone(&decision));
