@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
 use crate::exit::Failure;
-use crate::log;
+use crate::{log, memory};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -57,6 +57,7 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };
     tracing::info!(models, "listening on {scheme}://{address}");
+    memory::give_back();
     if args.demo {
         greet(&format!("{scheme}://{address}"));
     }

@@ -1,6 +1,7 @@
 //! Who calls: the key of a request, wherever its client puts it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -8,37 +9,54 @@ use llm_types::{ApiError, ErrorKind, Result, Secret};
 use percent_encoding::percent_decode_str;
 use subtle::ConstantTimeEq;
 
-use crate::principal::Principal;
+use crate::governance::Governance;
+use crate::principal::{Principal, Right};
 
 /// The headers that may carry a key, beside `Authorization: Bearer`.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 
-/// Finds out who calls.
-///
-/// # Errors
-/// [`ErrorKind::Auth`] when a master key is set and the request does not carry it.
-pub(crate) fn authenticate(
-    headers: &HeaderMap,
-    query: Option<&str>,
-    master: Option<&Secret>,
-) -> Result<Principal> {
-    let Some(master) = master else {
-        return Ok(Principal::Open);
-    };
-    let Some(key) = key(headers).or_else(|| query.and_then(key_in)) else {
-        return Err(ApiError::new(
-            ErrorKind::Auth,
-            "no key in the request: send `Authorization: Bearer <key>` (or x-api-key, api-key, x-goog-api-key)",
-        )
-        .with_code("missing_api_key"));
-    };
-    if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
-        return Ok(Principal::Master);
+/// What somebody who calls is held against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Auth<'a> {
+    /// The key that may call everything; `None`: no key is needed.
+    pub(crate) master: Option<&'a Secret>,
+    /// The keys that there are beside it.
+    pub(crate) governance: &'a Governance,
+    /// Where the call comes from.
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Auth<'_> {
+    /// Finds out who calls.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] when a master key is set and the request carries neither that nor another that is good;
+    /// [`ErrorKind::Permission`] for a key that is blocked, or may not be used from there.
+    pub(crate) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Principal> {
+        let key = key(headers).or_else(|| query.and_then(key_in));
+        let anyone = |right| Ok(Principal { right, who: self.governance.anyone() });
+        let Some(master) = self.master else {
+            return match key.filter(|key| self.governance.knows(key)) {
+                Some(key) => self.with_key(&key),
+                None => anyone(Right::Open),
+            };
+        };
+        let Some(key) = key else {
+            return Err(ApiError::new(
+                ErrorKind::Auth,
+                "no key in the request: send `Authorization: Bearer <key>` (or x-api-key, api-key, x-goog-api-key)",
+            )
+            .with_code("missing_api_key"));
+        };
+        if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
+            return anyone(Right::Master);
+        }
+        self.with_key(&key)
     }
-    Err(ApiError::new(
-        ErrorKind::Auth,
-        "the key is not valid here: use a key of this gateway, not a provider's",
-    ))
+
+    fn with_key(&self, key: &str) -> Result<Principal> {
+        self.governance.authenticate(key, self.address).map(|who| Principal { right: Right::Key, who })
+    }
 }
 
 /// The query without the key in it: it is for us and for nobody behind us.
@@ -72,12 +90,16 @@ fn key(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
+    fn auth<'a>(master: Option<&'a Secret>, governance: &'a Governance) -> Auth<'a> {
+        Auth { master, governance, address: None }
+    }
+
     #[test]
     fn the_master_key_is_read_from_every_place_a_client_puts_it() {
-        let master = Secret::new("sk-right");
+        let (master, governance) = (Secret::new("sk-right"), Governance::default());
         let check = |name: &'static str, value: &'static str, expect: bool| {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-            let result = authenticate(&headers, None, Some(&master));
+            let result = auth(Some(&master), &governance).check(&headers, None);
             assert_eq!(result.is_ok(), expect, "{name}: {value}");
             if let Err(error) = result {
                 assert_eq!(error.kind, ErrorKind::Auth);
@@ -97,14 +119,16 @@ mod tests {
 
     #[test]
     fn without_a_master_key_anyone_may_call() {
-        assert_eq!(authenticate(&HeaderMap::new(), None, None).unwrap(), Principal::Open);
+        let governance = Governance::default();
+        let right = auth(None, &governance).check(&HeaderMap::new(), None).unwrap().right;
+        assert_eq!(right, Right::Open);
     }
 
     #[test]
     fn a_key_may_stand_in_the_query_and_goes_no_further() {
-        let master = Secret::new("sk-right+1");
+        let (master, governance) = (Secret::new("sk-right+1"), Governance::default());
         let check = |query: &str, expect: bool, rest: Option<&str>| {
-            let result = authenticate(&HeaderMap::new(), Some(query), Some(&master));
+            let result = auth(Some(&master), &governance).check(&HeaderMap::new(), Some(query));
             assert_eq!(result.is_ok(), expect, "{query}");
             assert_eq!(without_key(query).as_deref(), rest, "{query}");
         };

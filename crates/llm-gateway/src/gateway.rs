@@ -1,6 +1,7 @@
 //! One running gateway: what outlives a configuration, and the way every request takes into it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,10 +16,11 @@ use llm_providers::transport::Transport;
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::sync::watch;
 
-use crate::auth::authenticate;
+use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route, shape};
+use crate::governance::Governance;
 use crate::health::Checks;
 use crate::intake::BodyMemory;
 use crate::kept::Lookup;
@@ -36,6 +38,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     transport: Arc<dyn Transport>,
     ledger: Arc<dyn Ledger>,
+    governance: Governance,
     tasks: Tasks,
     memory: BodyMemory,
     in_flight: Arc<AtomicUsize>,
@@ -65,6 +68,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             transport,
             ledger: Arc::new(FreeLedger),
+            governance: Governance::default(),
             tasks: Tasks::default(),
             memory: BodyMemory::default(),
             in_flight: Arc::default(),
@@ -155,6 +159,16 @@ impl Gateway {
         &*self.transport
     }
 
+    /// Keys, budgets and limits.
+    pub(crate) fn governance(&self) -> &Governance {
+        &self.governance
+    }
+
+    /// What somebody who calls from there is held against.
+    pub(crate) fn auth<'a>(&'a self, snapshot: &'a Snapshot, address: Option<IpAddr>) -> Auth<'a> {
+        Auth { master: snapshot.master_key.as_ref(), governance: &self.governance, address }
+    }
+
     pub(crate) fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.ledger)
     }
@@ -189,8 +203,12 @@ impl Gateway {
         Ok(running)
     }
 
-    /// Answers one request, whatever it is.
-    pub async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Response<ClientBody>
+    /// Answers one request, whatever it is. `address` is where it comes from, where that is known.
+    pub async fn handle<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+        address: Option<IpAddr>,
+    ) -> Response<ClientBody>
     where
         B: Body<Data = Bytes> + Send + Unpin,
         B::Error: std::error::Error + Send + Sync + 'static,
@@ -205,7 +223,7 @@ impl Gateway {
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
         let authenticated = |request: &Request<B>| {
-            authenticate(request.headers(), request.uri().query(), snapshot.master_key.as_ref())
+            self.auth(&snapshot, address).check(request.headers(), request.uri().query())
         };
         let answer = match route(request.method(), request.uri().path()) {
             Err(refused) => {
@@ -216,14 +234,16 @@ impl Gateway {
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request)).await,
+            Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request, address)).await,
             Ok(Route::Models(path)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request).map(|_| models::list(&snapshot, front)).map_err(Failed::from)
+                authenticated(&request).map(|who| models::list(&snapshot, front, &who)).map_err(Failed::from)
             }
             Ok(Route::Model(path, id)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request).and_then(|_| models::get(&snapshot, &id, front)).map_err(Failed::from)
+                authenticated(&request)
+                    .and_then(|who| models::get(&snapshot, &id, front, &who))
+                    .map_err(Failed::from)
             }
             Ok(Route::Kept(row, kept)) => match row.codec() {
                 Err(error) => Err(error.into()),
@@ -231,7 +251,8 @@ impl Gateway {
                     front = codec;
                     let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
                     let request_id = Arc::clone(&request_id);
-                    let lookup = Lookup { gateway, snapshot, front: row, codec, kept, request_id, started };
+                    let lookup =
+                        Lookup { gateway, address, snapshot, front: row, codec, kept, request_id, started };
                     Box::pin(lookup.run(&request)).await
                 }
             },
@@ -243,6 +264,7 @@ impl Gateway {
                     let model = model.map(Cow::into_owned);
                     let arrival = pipeline::Arrival {
                         gateway: Arc::clone(&self),
+                        address,
                         snapshot: Arc::clone(&snapshot),
                         front: row,
                         codec,

@@ -17,11 +17,11 @@ pub trait Guard: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::Guardrail`] to refuse it.
-    async fn request(&self, call: &mut Call, principal: Principal) -> Result<()>;
+    async fn request(&self, call: &mut Call, principal: &Principal) -> Result<()>;
 
     /// Looks at a whole answer before the client gets it.
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::Guardrail`] to withhold it.
-    async fn reply(&self, reply: &mut Reply, principal: Principal) -> Result<()>;
+    async fn reply(&self, reply: &mut Reply, principal: &Principal) -> Result<()>;
 }

@@ -1,5 +1,6 @@
 //! What a provider keeps under an id: read, cancelled and deleted there.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use llm_providers::transport::{RequestBody, collect};
 use llm_types::{ApiError, Changes, ErrorKind, Op, Origin, Result, Segments};
 use tokio::time::timeout;
 
-use crate::auth::{authenticate, without_key};
+use crate::auth::without_key;
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
 use crate::exchange::{Exchange, Parts, read_preamble};
@@ -34,6 +35,8 @@ const ERROR_LIMIT: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Lookup {
     pub(crate) gateway: Arc<Gateway>,
+    /// Where it comes from.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) front: &'static Front,
     pub(crate) codec: &'static dyn ServerCodec,
@@ -48,7 +51,7 @@ impl Lookup {
     /// # Errors
     /// 404 when nobody here can have made it; whatever the provider says.
     pub(crate) async fn run<B>(self, request: &Request<B>) -> Result<Response<ClientBody>, Failed> {
-        authenticate(request.headers(), request.uri().query(), self.snapshot.master_key.as_ref())?;
+        self.gateway.auth(&self.snapshot, self.address).check(request.headers(), request.uri().query())?;
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
         let owner = self.owner()?.clone();
         let target = owner.deployment.target.target(Some("*"))?;

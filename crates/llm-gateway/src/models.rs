@@ -6,6 +6,7 @@ use llm_types::{ApiError, ErrorKind, Op};
 use serde::Serialize;
 
 use crate::body::ClientBody;
+use crate::principal::Principal;
 use crate::respond;
 use crate::snapshot::{ModelEntry, Snapshot};
 
@@ -34,17 +35,22 @@ impl<'a> Model<'a> {
     }
 }
 
-/// `GET /v1/models`, in the shape of a front.
-pub(crate) fn list(snapshot: &Snapshot, front: &dyn ServerCodec) -> http::Response<ClientBody> {
-    let cards: Vec<ModelCard<'_>> = snapshot.models.iter().map(|entry| card(snapshot, &entry.id)).collect();
+/// `GET /v1/models`, in the shape of a front: what this caller may call.
+pub(crate) fn list(
+    snapshot: &Snapshot,
+    front: &dyn ServerCodec,
+    caller: &Principal,
+) -> http::Response<ClientBody> {
+    let entries = || snapshot.models.iter().filter(|entry| caller.who.may_call(&entry.id));
+    let cards: Vec<ModelCard<'_>> = entries().map(|entry| card(snapshot, &entry.id)).collect();
     if let Some(body) = front.encode_models(&cards) {
         return respond::json(StatusCode::OK, body);
     }
-    let data = snapshot.models.iter().map(Model::new).collect();
+    let data = entries().map(Model::new).collect();
     respond::value(StatusCode::OK, &List { object: "list", data })
 }
 
-/// `GET /v1/models/{id}`, in the shape of a front.
+/// `GET /v1/models/{id}`, in the shape of a front; what the caller may not call is not there.
 ///
 /// # Errors
 /// 404 with the nearest names.
@@ -52,7 +58,11 @@ pub(crate) fn get(
     snapshot: &Snapshot,
     id: &str,
     front: &dyn ServerCodec,
+    caller: &Principal,
 ) -> Result<http::Response<ClientBody>, ApiError> {
+    if !caller.who.may_call(id) {
+        return Err(unknown(snapshot, id));
+    }
     if snapshot.router.find(id).is_some()
         && let Some(body) = front.encode_model(&card(snapshot, id))
     {

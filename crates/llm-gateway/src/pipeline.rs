@@ -7,6 +7,7 @@
 //! Dispatch is `dispatch.rs`, a stream's second half is `exchange.rs`; guards on answers and settling happen
 //! where the answer is complete.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,7 @@ use llm_router::{Deployment, Group};
 use llm_types::{Changes, Head, Result};
 use tokio::time::timeout;
 
-use crate::auth::{authenticate, without_key};
+use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
 use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
@@ -36,6 +37,8 @@ use crate::{intake, models, respond};
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) gateway: Arc<Gateway>,
+    /// Where it comes from.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) front: &'static Front,
     pub(crate) codec: &'static dyn ServerCodec,
@@ -56,11 +59,11 @@ where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
-    let Arrival { gateway, snapshot, front, codec, model, stream, request_id, started } = arrival;
+    let Arrival { gateway, address, snapshot, front, codec, model, stream, request_id, started } = arrival;
 
     // authenticate
     let query = request.uri().query();
-    let principal = authenticate(request.headers(), query, snapshot.master_key.as_ref())?;
+    let principal = gateway.auth(&snapshot, address).check(request.headers(), query)?;
     let query = query.and_then(without_key);
 
     // read, peek
@@ -106,7 +109,8 @@ where
 
     // guard in
     for guard in &snapshot.guards {
-        guard.request(dispatch.call()?, principal).await?;
+        let principal = dispatch.principal.clone();
+        guard.request(dispatch.call()?, &principal).await?;
     }
 
     // dispatch, guard out, settle; the body is held until the answer is over

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,10 +104,13 @@ impl Door {
     /// Returns when the listener fails for good.
     async fn open(&self, watcher: impl Fn() -> Option<Watcher>) -> io::Result<()> {
         loop {
-            let Some((stream, permit)) = accept(&self.listener, &self.permits).await? else { continue };
+            let Some((stream, address, permit)) = accept(&self.listener, &self.permits).await? else {
+                continue;
+            };
             let connection = Connection {
                 builder: self.builder.clone(),
                 gateway: Arc::clone(&self.gateway),
+                address,
                 watcher: watcher(),
                 permit,
                 bounds: self.bounds,
@@ -130,12 +134,12 @@ impl Door {
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> io::Result<Option<(TcpStream, OwnedSemaphorePermit)>> {
+) -> io::Result<Option<(TcpStream, IpAddr, OwnedSemaphorePermit)>> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             stream.set_nodelay(true)?;
-            Ok(Some((stream, permit)))
+            Ok(Some((stream, peer.ip(), permit)))
         }
         Err(error) if is_fatal(&error) => Err(error),
         Err(error) => {
@@ -154,6 +158,8 @@ fn is_fatal(error: &io::Error) -> bool {
 struct Connection {
     builder: auto::Builder<TokioExecutor>,
     gateway: Arc<Gateway>,
+    /// The other end.
+    address: IpAddr,
     /// Waits for the connection at the end; without one nobody does.
     watcher: Option<Watcher>,
     permit: OwnedSemaphorePermit,
@@ -162,13 +168,13 @@ struct Connection {
 
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let gateway = self.gateway;
+        let (gateway, address) = (self.gateway, self.address.to_canonical());
         let busy = Busy::default();
         let stream = Patience::new(stream, busy.clone(), self.bounds);
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
             let answering = busy.begin();
-            let answer = Box::pin(gateway.handle(request));
+            let answer = Box::pin(gateway.handle(request, Some(address)));
             async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering))) }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();

@@ -9,6 +9,7 @@ mod deployments;
 mod requests;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +19,10 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use llm_types::{ApiError, ErrorKind, Result};
 
-use crate::auth::authenticate;
 use crate::body::ClientBody;
 use crate::front::{Refused, decoded, not_by, serves};
 use crate::gateway::Gateway;
-use crate::principal::Principal;
+use crate::principal::Right;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::{health, intake};
@@ -115,6 +115,7 @@ pub(crate) async fn run<B>(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     request: Request<B>,
+    address: Option<IpAddr>,
 ) -> Result<Response<ClientBody>, Failed>
 where
     B: Body<Data = Bytes> + Send + Unpin,
@@ -122,9 +123,13 @@ where
 {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(str::to_owned);
-    match authenticate(request.headers(), query.as_deref(), snapshot.master_key.as_ref())? {
-        Principal::Master => {}
-        Principal::Open => refuse_pages(request.headers())?,
+    let principal = gateway.auth(snapshot, address).check(request.headers(), query.as_deref())?;
+    if principal.right == Right::Open {
+        refuse_pages(request.headers())?;
+    }
+    if !principal.administers() {
+        let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
+        return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
     }
     let (action, id) = find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.

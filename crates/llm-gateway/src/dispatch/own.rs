@@ -137,7 +137,7 @@ impl Dispatch {
         }
         *asking = Asking::from(head);
         for guard in &self.snapshot.guards {
-            guard.request(asking.call(self.codec, &self.asked)?, self.principal).await?;
+            guard.request(asking.call(self.codec, &self.asked)?, &self.principal).await?;
         }
         Ok(())
     }

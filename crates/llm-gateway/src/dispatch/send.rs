@@ -140,7 +140,7 @@ impl Dispatch {
     async fn written(&self, mut output: Output, asks: &Asks) -> Result<ReplyBody> {
         if let Output::Chat(reply) = &mut output {
             for guard in &self.snapshot.guards {
-                guard.reply(reply, self.principal).await?;
+                guard.reply(reply, &self.principal).await?;
             }
         }
         let usage = output.usage().cloned();

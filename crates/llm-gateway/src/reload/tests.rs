@@ -29,11 +29,11 @@ struct Watchman;
 
 #[async_trait]
 impl Guard for Watchman {
-    async fn request(&self, _: &mut Call, _: Principal) -> Result<()> {
+    async fn request(&self, _: &mut Call, _: &Principal) -> Result<()> {
         Ok(())
     }
 
-    async fn reply(&self, _: &mut Reply, _: Principal) -> Result<()> {
+    async fn reply(&self, _: &mut Reply, _: &Principal) -> Result<()> {
         Ok(())
     }
 }
