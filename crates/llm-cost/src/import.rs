@@ -18,7 +18,7 @@ use crate::entry::{Capabilities, Date, Entry, Mode};
 use crate::prices::{Overlay, Prices};
 use crate::rates::Rates;
 
-pub use check::check;
+pub use check::{believed, check};
 pub use litellm::{PriceMap, from_litellm};
 pub use provider::{own_name, provider};
 
