@@ -152,6 +152,10 @@ pub(crate) struct CostArgs {
     /// Other models to compare with.
     #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
     pub(crate) compare: Vec<String>,
+
+    /// A price map, as `llmctl prices update` writes it, to be laid over the built-in prices.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
 }
 
 /// What to do with prices.
@@ -162,8 +166,29 @@ pub(crate) enum PricesCommand {
         /// The model: `provider/model`, or a well-known name such as `gpt-4o`.
         #[arg(value_name = "MODEL")]
         model: String,
+
+        /// A price map, as `llmctl prices update` writes it, to be laid over the built-in prices.
+        #[arg(long, value_name = "FILE")]
+        map: Option<PathBuf>,
+    },
+    /// Fetch newer prices, in LiteLLM's format, and write them to a file that a configuration can name:
+    /// `[price_map] source = "prices.json"`.
+    ///
+    /// A map that would lose half of the known models, or their prices, is refused and nothing is written.
+    Update {
+        /// Where they are: a file, or an http(s) address.
+        #[arg(long, value_name = "FILE|URL", default_value = LITELLM)]
+        from: String,
+
+        /// Where they go.
+        #[arg(long, value_name = "FILE", default_value = "prices.json")]
+        out: PathBuf,
     },
 }
+
+/// Where LiteLLM keeps its prices.
+const LITELLM: &str =
+    "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json";
 
 /// A gateway, and what opens it.
 #[derive(Debug, ClapArgs)]

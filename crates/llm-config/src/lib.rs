@@ -21,8 +21,9 @@ pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
     Affinity, Auth, Aws, Backoff, BackoffOverride, Config, Cooldown, CooldownRule, Cors, Deployment,
-    HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, Price, Provider, Quirks,
-    Records, Redis, RetriesByError, Router, Rule, Server, Strategy, Telemetry, Tls, Upstream,
+    HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Price, PriceMap,
+    Provider, Quirks, Rates, Records, Redis, RetriesByError, Router, Rule, Server, Strategy, Telemetry,
+    TierPrice, Tls, Upstream,
 };
 pub use show::show;
 

@@ -21,6 +21,7 @@ mod owner;
 mod patience;
 mod pipeline;
 mod place;
+mod price_map;
 mod principal;
 mod query;
 mod record;
@@ -34,6 +35,8 @@ mod stop;
 mod tasks;
 mod ticket;
 pub mod tls;
+mod tokens;
+mod worst;
 
 pub use body::ClientBody;
 pub use gateway::Gateway;

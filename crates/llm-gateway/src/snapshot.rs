@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_config::{Affinity, HealthCheck, MidStream};
+use llm_config::{Affinity, HealthCheck, MidStream, PriceMap};
+use llm_cost::PriceBook;
 use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
@@ -49,6 +50,10 @@ pub struct Snapshot {
     pub(crate) policy: ModelPolicy,
     /// The same for models that want something else.
     pub(crate) policies: HashMap<Box<str>, ModelPolicy>,
+    /// What calls cost.
+    pub(crate) prices: Arc<PriceBook>,
+    /// Where newer prices are read.
+    pub(crate) price_map: Option<PriceMap>,
     /// Why requests went where they went.
     pub(crate) records: Arc<Records>,
 }

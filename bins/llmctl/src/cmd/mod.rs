@@ -21,7 +21,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Cost(args) => cost::run(&args, out),
-        Command::Prices(command) => prices::run(command, out),
+        Command::Prices(command) => wait(prices::run(command, out)),
         Command::Health(args) => wait(health::run(&args, out)),
         Command::Deployments(command) => wait(deployments::run(&command, out)),
         Command::Explain(args) => wait(explain::run(&args, out)),

@@ -5,6 +5,7 @@
 
 mod model;
 mod pem;
+mod price;
 mod provider;
 mod redis;
 mod router;
@@ -62,6 +63,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     check.router();
     check.providers();
     check.models();
+    check.prices();
     check.findings
 }
 

@@ -7,6 +7,7 @@
 mod auth;
 mod health;
 mod model;
+mod price;
 mod provider;
 mod redis;
 mod router;
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
 pub use health::HealthCheck;
-pub use model::{Aws, BackoffOverride, Deployment, Model, Price};
+pub use model::{Aws, BackoffOverride, Deployment, Model};
+pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::Redis;
 pub use router::{
@@ -49,6 +51,12 @@ pub struct Config {
     /// More connections, or changes to built-in providers of the same name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<Provider>,
+    /// What models cost, instead of what the catalogue says. A deployment's own `price` goes before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<ModelPrice>,
+    /// Newer prices than the built-in ones, from a file or an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_map: Option<PriceMap>,
     /// What clients may ask for; none: every `provider/model` whose key is in the environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,

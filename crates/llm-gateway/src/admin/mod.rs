@@ -6,6 +6,7 @@
 
 mod config;
 mod deployments;
+mod estimate;
 mod requests;
 
 use std::borrow::Cow;
@@ -45,6 +46,7 @@ enum Action {
     ReloadConfig,
     ListRequests,
     GetRequest,
+    Estimate,
 }
 
 /// A path: `head`, then an id and `tail` where it has one.
@@ -77,6 +79,7 @@ static ROUTES: &[Row] = &[
     plain(Method::POST, "/admin/v1/config/reload", Action::ReloadConfig),
     plain(Method::GET, "/admin/v1/requests", Action::ListRequests),
     with_id(Method::GET, "/admin/v1/requests/", "", Action::GetRequest),
+    plain(Method::POST, "/admin/v1/estimate", Action::Estimate),
 ];
 
 impl Row {
@@ -96,10 +99,12 @@ impl Row {
 #[derive(Debug)]
 pub(crate) struct Visit<'v> {
     pub(crate) gateway: &'v Arc<Gateway>,
-    pub(crate) snapshot: &'v Snapshot,
+    pub(crate) snapshot: &'v Arc<Snapshot>,
     /// Decoded; empty where the path has none.
     pub(crate) id: Cow<'v, str>,
     pub(crate) query: Option<&'v str>,
+    /// Empty where nothing was sent.
+    pub(crate) body: Bytes,
 }
 
 /// Whether a path is answered here, be it with 404.
@@ -113,7 +118,7 @@ pub(crate) fn owns(path: &str) -> bool {
 /// 401 without the key, 403 from a foreign page, 404 and 405, whatever the action fails with.
 pub(crate) async fn run<B>(
     gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     request: Request<B>,
     address: Option<IpAddr>,
 ) -> Result<Response<ClientBody>, Failed>
@@ -133,9 +138,10 @@ where
     }
     let (action, id) = find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.
-    let bounds = intake::Bounds { size: BODY_LIMIT, deadline: Instant::now() + BODY_TIMEOUT };
-    let (_, _, _) = intake::read(request, bounds, gateway.memory()).await?;
-    let visit = Visit { gateway, snapshot, id, query: query.as_deref() };
+    let size = if matches!(action, Action::Estimate) { snapshot.max_body } else { BODY_LIMIT };
+    let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
+    let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
+    let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body };
     let answer = match action {
         Action::Health => health::summary(&visit).await?,
         Action::ListDeployments => deployments::list(&visit),
@@ -147,6 +153,7 @@ where
         Action::ReloadConfig => config::reload(&visit).await?,
         Action::ListRequests => requests::list(&visit)?,
         Action::GetRequest => requests::get(&visit)?,
+        Action::Estimate => estimate::run(&visit).await?,
     };
     Ok(answer)
 }
