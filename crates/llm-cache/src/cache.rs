@@ -117,17 +117,27 @@ impl Cache {
         Ok(found)
     }
 
+    /// Whether an answer of this size may be kept; counts one that is too large. Saves a caller the work of looking
+    /// at it.
+    #[must_use]
+    pub fn keeps(&self, asked: &Directives, size: usize) -> bool {
+        if !asked.may_keep() {
+            return false;
+        }
+        let fits = size <= self.policy.max_answer;
+        if !fits {
+            self.counters.too_large.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
     /// Keeps an answer, if it may be kept and is not too large. Whether it is good enough to be given to others is
     /// for the caller to know. Returns whether it was kept.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub async fn put(&self, key: Key, asked: &Directives, entry: Entry) -> Result<bool, Error> {
-        if !asked.may_keep() {
-            return Ok(false);
-        }
-        if entry.body().len() > self.policy.max_answer {
-            self.counters.too_large.fetch_add(1, Ordering::Relaxed);
+        if !self.keeps(asked, entry.body().len()) {
             return Ok(false);
         }
         self.store.put(key, Arc::new(entry), self.policy.ttl).await?;

@@ -98,9 +98,7 @@ impl Lister<'_, '_> {
                 Kind::Scalar(Span::new(start, self.at)?)
             }
             _ => {
-                let rest = self.json.get(start..)?;
-                let is_end = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
-                self.at += rest.iter().position(is_end).unwrap_or(rest.len());
+                self.word();
                 Kind::Scalar(Span::new(start, self.at)?)
             }
         };
@@ -146,7 +144,10 @@ impl Lister<'_, '_> {
             return Some(());
         }
         loop {
-            self.value(Span::default(), depth + 1)?;
+            match self.json.get(self.at)? {
+                b'{' | b'[' | b'"' => self.value(Span::default(), depth + 1)?,
+                _ => self.run()?,
+            }
             self.space();
             if self.eat(b']') {
                 return Some(());
@@ -154,6 +155,41 @@ impl Lister<'_, '_> {
             self.eat(b',').then_some(())?;
             self.space();
         }
+    }
+
+    /// Lists numbers and words of a list as one value, as long as nothing but commas is between them: so they are
+    /// written anyway. Prompts may be lists of many thousand tokens.
+    fn run(&mut self) -> Option<()> {
+        let nth = self.nodes.len();
+        if nth == MOST_NODES {
+            return None;
+        }
+        let (start, mut end) = (self.at, self.at);
+        loop {
+            self.word();
+            // What is no JSON would stay here for ever.
+            (self.at > end).then_some(())?;
+            end = self.at;
+            let goes_on = self.json.get(end) == Some(&b',')
+                && self
+                    .json
+                    .get(end + 1)
+                    .is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9' | b'a'..=b'z'));
+            if !goes_on {
+                break;
+            }
+            self.at += 1;
+        }
+        let kind = Kind::Scalar(Span::new(start, end)?);
+        self.nodes.push(Node { key: Span::default(), kind, next: u32::try_from(nth + 1).ok()? });
+        Some(())
+    }
+
+    /// Passes a number, or a word without quotes.
+    fn word(&mut self) {
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let goes_on = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'+' | b'.' | b'E');
+        self.at += rest.iter().position(|byte| !goes_on(byte)).unwrap_or(rest.len());
     }
 
     /// Passes the rest of a text and its closing quote.
@@ -270,6 +306,18 @@ mod tests {
         );
         same(r#"{"a":{"b":{},"c":[]}}"#, r#"{"a" : { "c" : [ ] , "b" : { } } }"#);
         same(r#"{"a":{"x":"\"}","y":"\\"}}"#, r#"{"a":{"y":"\\","x":"\"}"}}"#);
+    }
+
+    #[test]
+    fn lists_of_numbers_have_one_form() {
+        same("{\"a\":[1,2,3]}", "{\"a\":[ 1 ,2,\n3 ]}");
+        same(
+            "{\"a\":[1,-2.5e+3,true,\"x\",null,[4,5],6]}",
+            "{\"a\":[1, -2.5e+3,true, \"x\",null,[ 4,5],6 ]}",
+        );
+        differ("{\"a\":[1,2,3]}", "{\"a\":[1,23]}");
+        differ("{\"a\":[1,2,[3]]}", "{\"a\":[1,2,3]}");
+        differ("{\"a\":[1,2,[3]]}", "{\"a\":[1,[2,3]]}");
     }
 
     #[test]

@@ -157,7 +157,7 @@ mod tests {
         let body = format!("{{\"input\":\"{}\"}}", "x".repeat(LARGEST_REQUEST));
         let head = Head::scan(Bytes::from(body)).unwrap();
         assert!(matches!(builder(Tenant::Everybody).request(&head, &[]), Err(Error::TooLarge)));
-        let many = format!("{{\"input\":[{}1]}}", "1,".repeat(70_000));
+        let many = format!("{{\"input\":[{}1]}}", "1, ".repeat(70_000));
         let head = Head::scan(Bytes::from(many)).unwrap();
         assert!(matches!(builder(Tenant::Everybody).request(&head, &[]), Err(Error::TooLarge)));
     }
