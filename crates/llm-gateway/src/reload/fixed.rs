@@ -7,8 +7,17 @@ use llm_config::{Config, Server};
 /// Every section and every key of `[server]` is named, so that a new one does not compile before somebody has
 /// decided where it belongs.
 pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
-    let Config { server, upstream, telemetry, auth: _, router: _, redis: _, providers: _, models: _ } =
-        started;
+    let Config {
+        server,
+        upstream,
+        telemetry,
+        auth: _,
+        router: _,
+        redis: _,
+        cache: _,
+        providers: _,
+        models: _,
+    } = started;
     let Server {
         listen,
         tls,
