@@ -11,6 +11,7 @@ mod admin;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
+mod cache;
 mod cancel;
 mod chaos;
 mod completions;

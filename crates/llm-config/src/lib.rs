@@ -20,10 +20,10 @@ pub use diag::{Code, Diagnostic, DiagnosticJson, Report, Severity, Style, render
 pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
-    Affinity, Auth, Aws, Backoff, BackoffOverride, Config, Cooldown, CooldownRule, Cors, Deployment,
-    HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Price, PriceMap,
-    Provider, Quirks, Rates, Records, Redis, RetriesByError, Router, Rule, Server, Strategy, Telemetry,
-    TierPrice, Tls, Upstream,
+    Affinity, Auth, Aws, Backoff, BackoffOverride, Cache, CacheBackend, CacheScope, Config, Cooldown,
+    CooldownRule, Cors, Deployment, HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model,
+    ModelName, ModelPrice, Price, PriceMap, Provider, Quirks, Rates, Records, Redis, RetriesByError, Router,
+    Rule, Server, Strategy, Telemetry, TierPrice, Tls, Upstream,
 };
 pub use show::show;
 

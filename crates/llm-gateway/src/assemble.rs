@@ -21,6 +21,7 @@ use llm_router::{Deployment, Group, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
+use crate::cache::Answers;
 use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
@@ -60,7 +61,8 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 /// What a configuration decides, with an environment to look keys up in.
 ///
 /// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
-/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis. So do its guards.
+/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis, kept answers. So do its
+/// guards.
 ///
 /// # Errors
 /// When two models have one name, a price makes no sense, or Redis cannot have the address given.
@@ -129,6 +131,7 @@ fn assembled(
         chosen: !config.models.is_empty(),
         health_check: config.router.health_check,
         shared,
+        cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,

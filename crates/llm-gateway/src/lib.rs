@@ -6,6 +6,7 @@ pub mod assemble;
 mod auth;
 mod backend;
 mod body;
+mod cache;
 mod cors;
 mod dispatch;
 mod exchange;

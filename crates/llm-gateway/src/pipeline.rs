@@ -1,14 +1,15 @@
 //! The life of a request, every phase in order.
 //!
 //! ```text
-//! authenticate -> read -> peek -> admit -> guard in -> dispatch -> guard out -> settle -> answer
+//! authenticate -> read -> peek -> admit -> guard in -> cache lookup -> dispatch -> guard out -> settle
+//! -> cache store -> answer
 //! ```
 //!
 //! Dispatch is `dispatch.rs`, a stream's second half is `exchange.rs`; guards on answers and settling happen
 //! where the answer is complete.
 
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
+use crate::cache::Visit;
 use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
@@ -113,6 +115,12 @@ where
         guard.request(dispatch.call()?, &principal).await?;
     }
 
+    // cache lookup
+    let mut visit = Visit::begin(&mut dispatch);
+    if let Some(hit) = visit.lookup().await {
+        return Ok(hit.respond(&model, started));
+    }
+
     // dispatch, guard out, settle; the body is held until the answer is over
     let held = (running, share);
     // Boxed: a future of this size costs more to move than to allocate.
@@ -120,37 +128,43 @@ where
         let told = || Err(Failed::from(Stop::error()));
         stop.unless_told(pin!(dispatch.run(ticket))).await.unwrap_or_else(told)
     });
-    if !stream {
+    let mut response = if !stream {
         let answer = opening.await?;
         drop(held);
-        return Ok(respond_with(answer, &model, (codec, form), started));
-    }
-    match timeout(SILENCE, &mut opening).await {
-        Ok(answer) => {
-            Ok(respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held)))
-        }
-        Err(_) => {
-            // Nothing to show for five seconds: the head goes out, and comments keep the line open.
-            let opening = async move {
-                let told = |failed: Failed| {
-                    let mut error = failed.error;
-                    error.request_id = Some(request_id.to_string());
-                    error
-                };
-                opening.await.map_err(told).and_then(|answer| match answer.body {
-                    AnswerBody::Stream(exchange) => Ok(exchange),
-                    AnswerBody::Whole(_) => Err(llm_types::ApiError::new(
-                        llm_types::ErrorKind::Internal,
-                        "a stream was answered whole",
-                    )),
-                })
-            };
-            let body = ClientBody::opening(Box::pin(opening), codec, form).holding(held);
-            let mut response = respond::stream(body, codec, form);
-            respond::write_model(response.headers_mut(), &model);
-            Ok(response)
-        }
-    }
+        visit.keep(&answer).await;
+        respond_with(answer, &model, (codec, form), started)
+    } else if let Ok(answer) = timeout(SILENCE, &mut opening).await {
+        respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held))
+    } else {
+        let body = silent(opening, (codec, form), request_id).holding(held);
+        let mut response = respond::stream(body, codec, form);
+        respond::write_model(response.headers_mut(), &model);
+        response
+    };
+    visit.write(response.headers_mut());
+    Ok(response)
+}
+
+/// Nothing to show for five seconds: the head goes out, and comments keep the line open.
+fn silent(
+    opening: Pin<Box<impl Future<Output = Result<Answer, Failed>> + Send + 'static>>,
+    (codec, form): (&'static dyn ServerCodec, ReplyForm),
+    request_id: Arc<str>,
+) -> ClientBody {
+    let opening = async move {
+        let told = |failed: Failed| {
+            let mut error = failed.error;
+            error.request_id = Some(request_id.to_string());
+            error
+        };
+        opening.await.map_err(told).and_then(|answer| match answer.body {
+            AnswerBody::Stream(exchange) => Ok(exchange),
+            AnswerBody::Whole(_) => {
+                Err(llm_types::ApiError::new(llm_types::ErrorKind::Internal, "a stream was answered whole"))
+            }
+        })
+    };
+    ClientBody::opening(Box::pin(opening), codec, form)
 }
 
 /// Who of a group may serve a request, and the request as they are to get it: what goes on from something

@@ -20,7 +20,7 @@ const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const FALLBACK: HeaderName = HeaderName::from_static("x-gateway-fallback");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
-const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
+pub(crate) const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
 /// About how many headers an answer has.
 const HEADERS: usize = 12;

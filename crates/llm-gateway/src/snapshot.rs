@@ -12,6 +12,7 @@ use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
 use crate::backend::Backend;
+use crate::cache::Answers;
 use crate::guard::Guard;
 use crate::owner::Owners;
 use crate::record::Records;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub(crate) health_check: Option<HealthCheck>,
     /// What is shared with other gateways.
     pub(crate) shared: Option<Arc<Shared>>,
+    /// Answers that are kept for equal requests.
+    pub(crate) cache: Option<Arc<Answers>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.

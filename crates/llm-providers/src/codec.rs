@@ -15,6 +15,7 @@ use llm_types::{
     Result, Segments, Usage, VectorEncoding,
 };
 
+use crate::bearing::Bearing;
 use crate::gist::Gist;
 use crate::rate_limit;
 
@@ -316,6 +317,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// What the request is like, for choosing who is to answer it.
     fn gist<'h>(&self, _head: &'h Head, _asked: &Asked) -> Gist<'h> {
         Gist::default()
+    }
+
+    /// What of a request bears on its answer.
+    fn bearing(&self) -> Bearing {
+        Bearing::default()
     }
 
     /// Reads the whole request into the neutral form.

@@ -3,6 +3,7 @@
 //!
 //! Checks read the plain [`Config`] and name what they dislike by its path.
 
+mod cache;
 mod model;
 mod pem;
 mod price;
@@ -60,6 +61,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
     check.redis();
+    check.cache();
     check.router();
     check.providers();
     check.models();

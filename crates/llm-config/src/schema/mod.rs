@@ -5,6 +5,7 @@
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
 mod auth;
+mod cache;
 mod health;
 mod model;
 mod price;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
+pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
 pub use model::{Aws, BackoffOverride, Deployment, Model};
 pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
@@ -46,6 +48,8 @@ pub struct Config {
     /// What several gateways share; without it each one knows what it has found out itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
+    /// Answers that are kept for equal requests.
+    pub cache: Cache,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.

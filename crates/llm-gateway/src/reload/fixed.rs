@@ -14,6 +14,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         auth: _,
         router: _,
         redis: _,
+        cache: _,
         providers: _,
         prices: _,
         price_map: _,
