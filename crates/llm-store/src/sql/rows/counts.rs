@@ -29,6 +29,8 @@ fn counts(usage: &mut Usage) -> [(&'static str, &mut u64); 20] {
         rejected_prediction,
         units: Units { images, input_images, pixels, input_audio_ms, output_audio_ms, characters, pages },
         estimated: _,
+        service: _,
+        stated: _,
     } = usage;
     [
         ("input", input),
