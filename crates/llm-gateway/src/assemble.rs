@@ -136,6 +136,7 @@ fn assembled(
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,
         prices,
+        clamp_output: config.server.clamp_output,
         price_map: config.price_map.clone(),
         records: records(config.router.records, previous),
     })

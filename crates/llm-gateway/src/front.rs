@@ -51,6 +51,14 @@ impl Front {
             .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this front has no codec"))
     }
 
+    /// Its path, as lists of allowed routes name it.
+    pub(crate) fn route(&self) -> String {
+        match self.path {
+            Path::Fixed(fixed) => format!("/v1{fixed}"),
+            Path::Verb { verb, .. } => format!("/v1beta/models/*:{verb}"),
+        }
+    }
+
     fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
             Path::Fixed(fixed) => (fixed == below_v1(path)).then(Named::default),

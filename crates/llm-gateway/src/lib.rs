@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod admit;
 mod answer;
 pub mod assemble;
+mod attempt;
 mod auth;
 mod backend;
 mod body;
@@ -41,10 +43,10 @@ mod worst;
 
 pub use body::ClientBody;
 pub use gateway::Gateway;
+pub use governance::Books;
 pub use guard::Guard;
 pub use principal::{Principal, Right};
 pub use reload::{ConfigFile, Deployments, Loaded, ReloadError, Reloaded};
 pub use serve::{ServeOptions, serve};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use ticket::{FreeLedger, Ledger, Settlement, Ticket};

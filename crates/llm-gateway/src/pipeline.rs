@@ -83,8 +83,6 @@ where
     let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
     let is_kept = codec.is_kept(&head);
-    let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
-
     let (stream, form) = (peek.stream, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
@@ -109,6 +107,10 @@ where
         left_out,
     });
 
+    // Boxed: where nothing is metered nobody carries it along.
+    let idle = dispatch.gateway.governance().is_idle();
+    let ticket = if idle { Ticket::free() } else { Box::pin(dispatch.admit(front)).await? };
+
     // guard in
     for guard in &snapshot.guards {
         let principal = dispatch.principal.clone();
@@ -129,9 +131,11 @@ where
         stop.unless_told(pin!(dispatch.run(ticket))).await.unwrap_or_else(told)
     });
     let mut response = if !stream {
-        let answer = opening.await?;
+        let mut answer = opening.await?;
         drop(held);
         visit.keep(&answer).await;
+        // An answer is not complete before what it cost is written down.
+        std::mem::take(&mut answer.kept).await;
         respond_with(answer, &model, (codec, form), started)
     } else if let Ok(answer) = timeout(SILENCE, &mut opening).await {
         respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held))
@@ -224,7 +228,7 @@ fn respond_with(
     (codec, form): (&dyn ServerCodec, ReplyForm),
     started: Instant,
 ) -> Response<ClientBody> {
-    let Answer { body, labels, fallback, attempts, changes, upstream } = answer;
+    let Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept: _ } = answer;
     let mut response = match body {
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
         AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
@@ -233,5 +237,11 @@ fn respond_with(
     let fallback = fallback.as_deref();
     let served = Served { model, labels: &labels, fallback, attempts, changes: &changes, overhead };
     served.write(response.headers_mut());
+    if let Some(cost) = cost {
+        respond::write_cost(response.headers_mut(), cost);
+    }
+    if let Some(limits) = &limits {
+        respond::write_limits(response.headers_mut(), limits);
+    }
     response
 }

@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub(crate) policies: HashMap<Box<str>, ModelPolicy>,
     /// What calls cost.
     pub(crate) prices: Arc<PriceBook>,
+    /// Whether an answer may be bounded to what a budget affords.
+    pub(crate) clamp_output: bool,
     /// Where newer prices are read.
     pub(crate) price_map: Option<PriceMap>,
     /// Why requests went where they went.

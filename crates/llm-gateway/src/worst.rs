@@ -20,6 +20,28 @@ pub(crate) const NO_OUTPUT: &str =
 const NO_WINDOW: &str = "only the context window bounds this prompt, and it is not known: set context_window";
 const SEARCHES: &str = "the provider's own tools run as often as they like";
 
+/// The most that a conversation in text alone can use, of so many bytes and with this bound on its answer.
+///
+/// # Errors
+/// Why nothing bounds it.
+pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<Worst, &'static str> {
+    let text = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(FRAME);
+    let input = facts.context_window.map_or(text, |window| text.min(window));
+    Ok(Worst::text(input, output_tokens(limit, facts)?))
+}
+
+/// The most that texts to embed can use.
+pub(crate) fn of_embedding(body: usize) -> Worst {
+    Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+}
+
+fn output_tokens(limit: Option<u64>, facts: &Facts) -> Result<u64, &'static str> {
+    match (limit, facts.max_output.or(facts.context_window)) {
+        (Some(limit), Some(model)) => Ok(limit.min(model)),
+        (limit, model) => limit.or(model).ok_or(NO_OUTPUT),
+    }
+}
+
 /// The most that a request can use at a deployment.
 ///
 /// # Errors
@@ -41,12 +63,7 @@ pub(crate) fn of_chat(request: &ChatRequest, body: usize, facts: &Facts) -> Resu
         (None, true) => text,
         (None, false) => return Err(NO_WINDOW),
     };
-    let limit = request.limits.output_tokens();
-    let model = facts.max_output.or(facts.context_window);
-    let output_tokens = match (limit, model) {
-        (Some(limit), Some(model)) => limit.min(model),
-        (limit, model) => limit.or(model).ok_or(NO_OUTPUT)?,
-    };
+    let output_tokens = output_tokens(request.limits.output_tokens(), facts)?;
     Ok(Worst {
         input_tokens,
         output_tokens,

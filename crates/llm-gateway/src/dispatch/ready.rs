@@ -11,6 +11,7 @@ use llm_router::Deployment;
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, VectorEncoding};
 
 use super::Dispatch;
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::tokens;
 
@@ -50,6 +51,12 @@ pub(super) struct Ready {
     pub(super) way: Way,
     pub(super) asks: Asks,
     pub(super) changes: Changes,
+}
+
+/// A call that is paid for: nothing else is sent.
+pub(super) struct Paid {
+    pub(super) ready: Ready,
+    pub(super) attempt: Attempt,
 }
 
 /// How it is answered.

@@ -3,11 +3,24 @@
 //! What is in force is in memory, in one [`Directory`]: no request waits for a store. A change is kept first, where
 //! there is a store, and in force when [`Governance::change`] returns.
 
+mod kept;
+
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use llm_governance::{Change, Directory, Error, Gate, KeyHash, KeyStore, Now, Principal as Who};
+use llm_governance::{
+    Change, Directory, Error, Facts, Gate, Grant, KeyHash, KeyStore, Now, Principal as Who, Refusal, UsageRow,
+};
 use llm_types::{ApiError, ErrorKind, Result};
+
+pub(crate) use kept::Kept;
+
+/// Is told of each attempt once it has ended. Must neither block nor fail.
+pub trait Books: Debug + Send + Sync {
+    /// An attempt has ended.
+    fn book(&self, row: &UsageRow);
+}
 
 /// Keys, budgets and limits.
 #[derive(Debug)]
@@ -15,11 +28,21 @@ pub(crate) struct Governance {
     gate: Gate,
     /// Where keys and groups are kept; `None`: nowhere, they are gone with the process.
     store: Option<Arc<dyn KeyStore>>,
+    /// Who else is told of each attempt.
+    books: Vec<Arc<dyn Books>>,
+    #[cfg(feature = "sql")]
+    rows: Option<llm_store::RowWriter>,
 }
 
 impl Default for Governance {
     fn default() -> Self {
-        Self { gate: Gate::new(Arc::new(Directory::new())), store: None }
+        Self {
+            gate: Gate::new(Arc::new(Directory::new())),
+            store: None,
+            books: Vec::new(),
+            #[cfg(feature = "sql")]
+            rows: None,
+        }
     }
 }
 
@@ -61,6 +84,45 @@ impl Governance {
     /// Whether there is such a key, good or not.
     pub(crate) fn knows(&self, key: &str) -> bool {
         self.directory().key_count() > 0 && self.directory().key_by_hash(&KeyHash::of(key)).is_some()
+    }
+
+    /// Has somebody told of each attempt.
+    pub(crate) fn tell(&mut self, books: Arc<dyn Books>) {
+        self.books.push(books);
+    }
+
+    /// Whether nothing has to be counted, and nobody wants to know.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.books.is_empty() && !self.keeps_rows() && self.directory().is_empty()
+    }
+
+    /// Whether rows are kept in a store.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        #[cfg(feature = "sql")]
+        return self.rows.is_some();
+        #[cfg(not(feature = "sql"))]
+        false
+    }
+
+    /// Lets a request in.
+    ///
+    /// # Errors
+    /// 403 for what is not allowed, 429 for limits.
+    pub(crate) async fn enter(&self, who: &Who, facts: &Facts<'_>) -> Result<Option<Grant>, Refusal> {
+        if self.directory().is_empty() {
+            return Ok(None);
+        }
+        self.gate.enter(who, facts).await.map(Some)
+    }
+
+    /// Writes down what became of an attempt.
+    pub(crate) fn book(&self, row: UsageRow) -> Kept {
+        self.books.iter().for_each(|books| books.book(&row));
+        #[cfg(feature = "sql")]
+        if let Some(rows) = &self.rows {
+            return rows.try_append(row).into();
+        }
+        Kept::default()
     }
 
     /// Whoever needs no key of a directory.

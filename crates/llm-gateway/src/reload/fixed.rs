@@ -31,6 +31,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         request_timeout: _,
         max_in_flight: _,
         strict: _,
+        clamp_output: _,
         cors: _,
     } = server;
     let keys = [

@@ -42,6 +42,10 @@ impl ServerCodec for Server {
         gist::gist(head)
     }
 
+    fn is_plain(&self, head: &Head) -> bool {
+        gist::PLAIN.fits(head)
+    }
+
     fn bearing(&self) -> Bearing {
         Bearing {
             aside: &["stream", "metadata"],
