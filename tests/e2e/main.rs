@@ -36,6 +36,7 @@ mod messages_openai;
 mod models;
 mod pass;
 mod pass_stream;
+mod prices;
 mod reload;
 mod responses;
 mod responses_loop;
