@@ -37,6 +37,7 @@ mod messages_openai;
 mod models;
 mod pass;
 mod pass_stream;
+mod prices;
 mod reload;
 mod responses;
 mod responses_loop;
