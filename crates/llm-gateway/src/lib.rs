@@ -9,6 +9,7 @@ mod body;
 mod cors;
 mod dispatch;
 mod exchange;
+mod form;
 mod front;
 mod gateway;
 mod governance;
