@@ -8,6 +8,7 @@
 mod harness;
 
 mod admin;
+mod admin_api;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
@@ -27,6 +28,7 @@ mod go_on;
 mod header;
 mod health;
 mod key;
+mod keys;
 mod last_words;
 mod llmctl;
 mod messages;

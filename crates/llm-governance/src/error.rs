@@ -47,6 +47,12 @@ pub enum Error {
     /// Nothing of that name.
     #[error("{0} does not exist")]
     NotFound(String),
+    /// A cursor that no list has given.
+    #[error("the cursor is not of this list: send `next_cursor` of the page before as it came")]
+    Cursor,
+    /// A question that the store has no sums for.
+    #[error("{0}")]
+    NoSums(String),
     /// A store behind a port cannot be reached or has failed.
     #[error("{0}")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -16,6 +16,7 @@ mod window;
 
 pub mod lease;
 pub mod limit;
+pub mod report;
 
 pub use admission::{Facts, Gate, Grant, OnFailure, Refusal};
 pub use budget::{
@@ -31,6 +32,7 @@ pub use limit::{LimitStore, Limits};
 pub use now::Now;
 pub use owner::{Group, Key, KeyMore};
 pub use principal::{Identity, Principal};
+pub use report::{MemoryReports, Reports};
 pub use row::{RowCache, RowItem, RowOwner, RowServed, UsageRow};
 pub use scope::Scope;
 pub use terms::{Access, Terms};

@@ -40,6 +40,27 @@ impl Raw {
         (head, body.expect("a body in time").unwrap())
     }
 
+    /// The status of the answer to a request that may not be read to its end; `None`: the connection was closed.
+    pub(crate) async fn refusal(mut self, request: &[u8]) -> Option<u16> {
+        let (mut read, mut write) = self.stream.split();
+        let written = async {
+            let _ = write.write_all(request).await;
+            std::future::pending::<()>().await;
+        };
+        let answer = async {
+            let mut start = [0; 12];
+            read.read_exact(&mut start).await.ok()?;
+            std::str::from_utf8(&start).ok()?.rsplit(' ').next()?.parse().ok()
+        };
+        let first = async {
+            tokio::select! {
+                status = answer => status,
+                () = written => None,
+            }
+        };
+        timeout(PATIENCE, first).await.expect("an answer or an end in time")
+    }
+
     /// Waits until the other side closes.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();

@@ -1,13 +1,24 @@
 //! The admin API, below `/admin/v1`, and `/health`: what operators look at and change while the gateway runs.
 //!
-//! A resource is a file here and a few rows of [`ROUTES`]. Errors have OpenAI's shape, as elsewhere. The master
+//! A resource is a file here and a few rows of the table in `route`. Errors have OpenAI's shape, as elsewhere. The master
 //! key may do everything. Without one the gateway listens to this machine alone and asks for no key; then a
 //! browser is the only stranger, and pages of other machines are refused.
 
+mod audit;
+mod budgets;
 mod config;
 mod deployments;
 mod estimate;
+mod groups;
+mod keys;
+mod least;
+mod page;
 mod requests;
+mod route;
+mod rows;
+mod spend;
+mod terms;
+mod usage;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,13 +27,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
+use llm_governance::Change;
+use llm_governance::report::AuditEntry;
 use llm_types::{ApiError, ErrorKind, Result};
 
+pub(crate) use route::owns;
+use route::{Action, Verb};
+
 use crate::body::ClientBody;
-use crate::front::{Refused, decoded, not_by, serves};
 use crate::gateway::Gateway;
+use crate::governance::{Deed, Governance};
 use crate::principal::Right;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
@@ -32,68 +48,8 @@ use crate::{health, intake};
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Something that can be asked or done.
-#[derive(Debug, Clone, Copy)]
-enum Action {
-    Health,
-    ListDeployments,
-    GetDeployment,
-    DrainDeployment,
-    EnableDeployment,
-    ProbeDeployment,
-    GetConfig,
-    ReloadConfig,
-    ListRequests,
-    GetRequest,
-    Estimate,
-}
-
-/// A path: `head`, then an id and `tail` where it has one.
-#[derive(Debug)]
-struct Row {
-    method: Method,
-    head: &'static str,
-    /// What follows the id; `None`: there is no id.
-    tail: Option<&'static str>,
-    action: Action,
-}
-
-const fn plain(method: Method, path: &'static str, action: Action) -> Row {
-    Row { method, head: path, tail: None, action }
-}
-
-const fn with_id(method: Method, head: &'static str, tail: &'static str, action: Action) -> Row {
-    Row { method, head, tail: Some(tail), action }
-}
-
-/// Every route; the first that fits wins. Ids may hold slashes, so those with something behind the id go first.
-static ROUTES: &[Row] = &[
-    plain(Method::GET, "/health", Action::Health),
-    plain(Method::GET, "/admin/v1/deployments", Action::ListDeployments),
-    with_id(Method::POST, "/admin/v1/deployments/", "/drain", Action::DrainDeployment),
-    with_id(Method::POST, "/admin/v1/deployments/", "/enable", Action::EnableDeployment),
-    with_id(Method::POST, "/admin/v1/deployments/", "/probe", Action::ProbeDeployment),
-    with_id(Method::GET, "/admin/v1/deployments/", "", Action::GetDeployment),
-    plain(Method::GET, "/admin/v1/config", Action::GetConfig),
-    plain(Method::POST, "/admin/v1/config/reload", Action::ReloadConfig),
-    plain(Method::GET, "/admin/v1/requests", Action::ListRequests),
-    with_id(Method::GET, "/admin/v1/requests/", "", Action::GetRequest),
-    plain(Method::POST, "/admin/v1/estimate", Action::Estimate),
-];
-
-impl Row {
-    /// The id, where the path fits; empty where there is none.
-    fn id<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
-        match self.tail {
-            None => (path == self.head).then_some(Cow::Borrowed("")),
-            Some(tail) => {
-                let id = path.strip_prefix(self.head)?.strip_suffix(tail)?;
-                (!id.is_empty()).then(|| decoded(id))
-            }
-        }
-    }
-}
+/// How much of an id the audit log repeats, in characters.
+const LOGGED: usize = 200;
 
 /// A call of the admin API.
 #[derive(Debug)]
@@ -105,11 +61,19 @@ pub(crate) struct Visit<'v> {
     pub(crate) query: Option<&'v str>,
     /// Empty where nothing was sent.
     pub(crate) body: Bytes,
+    /// Who calls, for the audit log.
+    pub(crate) by: String,
 }
 
-/// Whether a path is answered here, be it with 404.
-pub(crate) fn owns(path: &str) -> bool {
-    path == "/health" || path.starts_with("/admin/v1/")
+impl Visit<'_> {
+    pub(crate) fn governance(&self) -> &Governance {
+        self.gateway.governance()
+    }
+
+    /// Makes a change; `action` is its word in the audit log.
+    pub(crate) async fn change(&self, action: &str, change: Change) -> Result<()> {
+        self.governance().change(change, Deed { by: &self.by, action }).await
+    }
 }
 
 /// Answers a call.
@@ -136,45 +100,71 @@ where
         let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
         return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
     }
-    let (action, id) = find(request.method(), &path)?;
+    let (action, id) = route::find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.
     let size = if matches!(action, Action::Estimate) { snapshot.max_body } else { BODY_LIMIT };
     let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
-    let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body };
-    let answer = match action {
-        Action::Health => health::summary(&visit).await?,
-        Action::ListDeployments => deployments::list(&visit),
-        Action::GetDeployment => deployments::get(&visit)?,
-        Action::DrainDeployment => deployments::drain(&visit, true)?,
-        Action::EnableDeployment => deployments::drain(&visit, false)?,
-        Action::ProbeDeployment => deployments::probe(&visit).await?,
-        Action::GetConfig => config::get(&visit),
-        Action::ReloadConfig => config::reload(&visit).await?,
-        Action::ListRequests => requests::list(&visit)?,
-        Action::GetRequest => requests::get(&visit)?,
-        Action::Estimate => estimate::run(&visit).await?,
-    };
-    Ok(answer)
+    let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
+    let answer = act(&visit, action).await;
+    log(&visit, action, answer.as_ref().err());
+    Ok(answer?)
 }
 
-fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, Cow<'p, str>), Refused> {
-    let mut allow = None;
-    for row in ROUTES {
-        let Some(id) = row.id(path) else { continue };
-        if serves(&row.method, method) {
-            return Ok((row.action, id));
-        }
-        allow.get_or_insert_with(|| row.method.clone());
+async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
+    match action {
+        Action::Health => health::summary(visit).await,
+        Action::ListDeployments => Ok(deployments::list(visit)),
+        Action::GetDeployment => deployments::get(visit),
+        Action::DrainDeployment => deployments::drain(visit, true),
+        Action::EnableDeployment => deployments::drain(visit, false),
+        Action::ProbeDeployment => deployments::probe(visit).await,
+        Action::GetConfig => Ok(config::get(visit)),
+        Action::ReloadConfig => config::reload(visit).await,
+        Action::ListRequests => requests::any(visit).await,
+        Action::GetRequest => requests::get(visit),
+        Action::Estimate => estimate::run(visit).await,
+        Action::Usage => usage::get(visit).await,
+        Action::Audit => audit::list(visit).await,
+        Action::Keys(verb) => match verb {
+            Verb::List => keys::list(visit),
+            Verb::Create => keys::create(visit).await,
+            Verb::Get => keys::get(visit).await,
+            Verb::Update => keys::update(visit).await,
+            Verb::Delete => keys::delete(visit).await,
+            Verb::Rotate => keys::rotate(visit).await,
+            Verb::Block => keys::block(visit, true).await,
+            Verb::Unblock => keys::block(visit, false).await,
+        },
+        Action::Groups(kind, verb) => match verb {
+            Verb::List => groups::list(visit, kind),
+            Verb::Create => groups::create(visit, kind).await,
+            Verb::Get | Verb::Rotate => groups::get(visit, kind).await,
+            Verb::Update => groups::update(visit, kind).await,
+            Verb::Delete => groups::delete(visit, kind).await,
+            Verb::Block => groups::block(visit, kind, true).await,
+            Verb::Unblock => groups::block(visit, kind, false).await,
+        },
+        Action::Budgets(verb) => match verb {
+            Verb::List => budgets::list(visit),
+            Verb::Create => budgets::create(visit).await,
+            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(visit),
+            Verb::Update => budgets::update(visit).await,
+            Verb::Delete => budgets::delete(visit).await,
+        },
     }
-    let error = match &allow {
-        Some(own) => not_by(method, path, own),
-        None => {
-            let message = format!("nothing is served at {method} {path}");
-            ApiError::new(ErrorKind::NotFound, message).with_code("not_found")
-        }
-    };
-    Err(Refused { error, front: None, allow })
+}
+
+/// Writes to the audit log what no change has written there: what was refused, and what concerns no key or group.
+fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
+    let Some(word) = action.word() else { return };
+    if error.is_none() && action.is_change() {
+        return;
+    }
+    let id: String = visit.id.chars().take(LOGGED).collect();
+    let entry = Deed { by: &visit.by, action: word }.plain(action.object(&id));
+    let refused = error.map(|error| error.message.clone());
+    visit.governance().reports().note(AuditEntry { refused, ..entry });
 }
 
 /// Refuses calls that a page of another machine makes through the browser of somebody on this one.
@@ -194,34 +184,6 @@ fn refuse_pages(headers: &HeaderMap) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_lead_to_actions_and_ids_may_hold_slashes() {
-        let check = |method, path, expect: &str| {
-            let found = match find(&method, path) {
-                Ok((action, id)) => format!("{action:?} {id}"),
-                Err(refused) => format!("{:?} {:?}", refused.error.kind, refused.allow),
-            };
-            assert_eq!(found.trim(), expect, "{method} {path}");
-        };
-        check(Method::GET, "/admin/v1/deployments", "ListDeployments");
-        check(Method::HEAD, "/admin/v1/deployments", "ListDeployments");
-        check(Method::GET, "/admin/v1/deployments/smart/1", "GetDeployment smart/1");
-        check(Method::GET, "/admin/v1/deployments/smart%2F1", "GetDeployment smart/1");
-        check(Method::POST, "/admin/v1/deployments/smart/1/drain", "DrainDeployment smart/1");
-        check(Method::POST, "/admin/v1/deployments/openai%2F%2A/1/probe", "ProbeDeployment openai/*/1");
-        check(Method::POST, "/admin/v1/deployments/main/enable", "EnableDeployment main");
-        check(Method::POST, "/admin/v1/deployments", "MethodNotAllowed Some(GET)");
-        check(Method::GET, "/admin/v1/deployments/main/drain", "GetDeployment main/drain");
-        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(POST)");
-        check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(GET)");
-        check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
-        check(Method::GET, "/admin/v1/requests", "ListRequests");
-        check(Method::GET, "/admin/v1/requests/0190", "GetRequest 0190");
-        check(Method::GET, "/admin/v1/nothing", "NotFound None");
-        assert!(owns("/admin/v1/nothing") && owns("/health"));
-        assert!(!owns("/admin/v10/config") && !owns("/health/live"));
-    }
 
     #[test]
     fn foreign_pages_are_refused() {

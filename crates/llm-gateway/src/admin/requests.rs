@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use llm_types::{ApiError, ErrorKind, Result};
 use serde::Serialize;
 
-use super::Visit;
+use super::{Visit, rows};
 use crate::body::ClientBody;
 use crate::query::parameter;
 use crate::record::{Summary, Told};
@@ -21,11 +21,25 @@ struct List {
     data: Vec<Summary>,
 }
 
+/// The latest decisions, or with `source=usage` the attempts that were booked; where rows are kept durably, these.
+///
+/// # Errors
+/// When a parameter cannot be read, and when the store cannot.
+pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+    match parameter(visit.query, "source").as_deref() {
+        Some("decisions") => list(visit),
+        Some("usage") => rows::list(visit).await,
+        None if visit.governance().reports().is_durable() => rows::list(visit).await,
+        None => list(visit),
+        Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
+    }
+}
+
 /// The latest, newest first; `limit` says how many.
 ///
 /// # Errors
 /// When `limit` is no number from 1 to 1000.
-pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let limit = match parameter(visit.query, "limit") {
         None => USUAL,
         Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {

@@ -3,16 +3,24 @@
 //! What is in force is in memory, in one [`Directory`]: no request waits for a store. A change is kept first, where
 //! there is a store, and in force when [`Governance::change`] returns.
 
+mod audit;
+mod configured;
 mod kept;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use llm_governance::{
-    Change, Directory, Error, Facts, Gate, Grant, KeyHash, KeyStore, Now, Principal as Who, Refusal, UsageRow,
+    Change, Directory, Error, Facts, Gate, Grant, KeyHash, KeyStore, MemoryReports, Now, Principal as Who,
+    Refusal, Reports, Scope, UsageRow,
 };
 use llm_types::{ApiError, ErrorKind, Result};
+use tokio::sync::{Mutex, MutexGuard};
+
+pub(crate) use audit::Deed;
+pub(crate) use configured::Configured;
 
 pub(crate) use kept::Kept;
 
@@ -32,6 +40,12 @@ pub(crate) struct Governance {
     books: Vec<Arc<dyn Books>>,
     #[cfg(feature = "sql")]
     rows: Option<llm_store::RowWriter>,
+    /// Rows and the audit log.
+    reports: Arc<dyn Reports>,
+    /// What the configuration file defines: nobody else changes it.
+    configured: ArcSwap<Configured>,
+    /// Held by whoever changes something that was read before.
+    writing: Mutex<()>,
 }
 
 impl Default for Governance {
@@ -42,6 +56,9 @@ impl Default for Governance {
             books: Vec::new(),
             #[cfg(feature = "sql")]
             rows: None,
+            reports: Arc::new(MemoryReports::default()),
+            configured: ArcSwap::default(),
+            writing: Mutex::default(),
         }
     }
 }
@@ -62,15 +79,65 @@ impl Governance {
         self.store.is_some()
     }
 
-    /// Makes a change; `by` is for the audit log.
+    /// Rows and the audit log.
+    pub(crate) fn reports(&self) -> &dyn Reports {
+        &*self.reports
+    }
+
+    /// To be held from reading something to [`change`](Self::change): two who change the same at once would lose
+    /// one of the changes.
+    pub(crate) async fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().await
+    }
+
+    /// Makes a change, and writes it to the audit log.
     ///
     /// # Errors
-    /// 400 for what contradicts what is there, 503 where it cannot be kept.
-    pub(crate) async fn change(&self, change: Change, by: &str) -> Result<()> {
-        if let Some(store) = &self.store {
-            store.keep(&change, by).await.map_err(refused)?;
+    /// 400 for what contradicts what is there, 409 for what the configuration file defines, 503 where it cannot be
+    /// kept.
+    pub(crate) async fn change(&self, change: Change, deed: Deed<'_>) -> Result<()> {
+        let scope = audit::scope_of(&change);
+        if self.is_configured(&scope) {
+            let message = format!("`{scope}` is defined in the configuration file: change it there");
+            return Err(ApiError::new(ErrorKind::Conflict, message).with_code("defined_in_config"));
         }
-        self.directory().apply([change]).map_err(refused)
+        if let Change::PutKey(key) = &change {
+            key.terms.check().map_err(refused)?;
+        }
+        if let Change::Put(_, group) = &change {
+            group.terms.check().map_err(refused)?;
+        }
+        let entry = deed.entry(self.directory(), &change);
+        match &self.store {
+            // It writes the log with the change.
+            Some(store) => {
+                store.keep(&change, deed.by).await.map_err(refused)?;
+                self.directory().apply([change]).map_err(refused)
+            }
+            None => {
+                self.directory().apply([change]).map_err(refused)?;
+                self.reports.note(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts what a configuration file defines in the place of what another defined. Whatever has the same name and
+    /// came from elsewhere is hidden by it.
+    ///
+    /// # Errors
+    /// When two keys would have one secret. Nothing is changed then.
+    pub(crate) fn configure(&self, next: Configured) -> Result<(), Error> {
+        let before = self.configured.load_full();
+        let gone = before.scopes().filter(|scope| !next.defines(scope)).map(configured::removal);
+        self.directory().apply(gone.chain(next.changes().cloned()))?;
+        self.configured.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// Whether the configuration file defines it.
+    pub(crate) fn is_configured(&self, scope: &Scope) -> bool {
+        self.configured.load().defines(scope)
     }
 
     /// Whoever sends this key from there.
@@ -122,6 +189,7 @@ impl Governance {
         if let Some(rows) = &self.rows {
             return rows.try_append(row).into();
         }
+        self.reports.append(row);
         Kept::default()
     }
 
@@ -135,6 +203,7 @@ impl Governance {
 pub(crate) fn refused(error: Error) -> ApiError {
     let kind = match &error {
         Error::NotFound(_) => ErrorKind::NotFound,
+        Error::DuplicateKey(_) => ErrorKind::Conflict,
         Error::Store(_) => ErrorKind::Unavailable,
         _ => ErrorKind::BadRequest,
     };

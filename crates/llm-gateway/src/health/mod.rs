@@ -43,7 +43,7 @@ struct Summary<'a> {
 /// # Errors
 /// 404 for a model that is not served.
 pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let Visit { gateway, snapshot, query, id: _, body: _ } = *visit;
+    let Visit { gateway, snapshot, query, .. } = *visit;
     let model = query::parameter(query, "model");
     let only = match &model {
         Some(name) => {

@@ -7,4 +7,5 @@ mod harness;
 mod interleavings;
 mod leases;
 mod limits;
+mod reports;
 mod threads;

@@ -1,0 +1,244 @@
+//! The routes of the admin API: method, path, and what is asked or done there.
+
+use std::borrow::Cow;
+
+use http::Method;
+use llm_types::{ApiError, ErrorKind};
+
+use super::groups::Kind;
+use crate::front::{Refused, decoded, not_by, serves};
+
+/// Something that can be asked or done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Health,
+    ListDeployments,
+    GetDeployment,
+    DrainDeployment,
+    EnableDeployment,
+    ProbeDeployment,
+    GetConfig,
+    ReloadConfig,
+    ListRequests,
+    GetRequest,
+    Estimate,
+    Keys(Verb),
+    Groups(Kind, Verb),
+    Budgets(Verb),
+    Usage,
+    Audit,
+}
+
+/// What is done with one of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    List,
+    Create,
+    Get,
+    Update,
+    Delete,
+    Rotate,
+    Block,
+    Unblock,
+}
+
+impl Action {
+    /// The word of the audit log for what changes something.
+    pub(super) fn word(self) -> Option<&'static str> {
+        match self {
+            Self::DrainDeployment => Some("drain"),
+            Self::EnableDeployment => Some("enable"),
+            Self::ReloadConfig => Some("reload"),
+            Self::Keys(verb) | Self::Groups(_, verb) | Self::Budgets(verb) => verb.word(),
+            Self::Health
+            | Self::ListDeployments
+            | Self::GetDeployment
+            | Self::ProbeDeployment
+            | Self::GetConfig
+            | Self::ListRequests
+            | Self::GetRequest
+            | Self::Estimate
+            | Self::Usage
+            | Self::Audit => None,
+        }
+    }
+
+    /// What it is about, in the words of the audit log.
+    pub(super) fn object(self, id: &str) -> String {
+        let kind = match self {
+            Self::Keys(_) => "key",
+            Self::Groups(kind, _) => kind.name(),
+            Self::Budgets(_) => "budget",
+            Self::ReloadConfig => return "config".to_owned(),
+            _ => "deployment",
+        };
+        if id.is_empty() { kind.to_owned() } else { format!("{kind}:{id}") }
+    }
+
+    /// Whether the log has it from the change that it makes.
+    pub(super) fn is_change(self) -> bool {
+        matches!(self, Self::Keys(_) | Self::Groups(..) | Self::Budgets(_))
+    }
+}
+
+impl Verb {
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::List | Self::Get => None,
+            Self::Create => Some("create"),
+            Self::Update => Some("update"),
+            Self::Delete => Some("delete"),
+            Self::Rotate => Some("rotate"),
+            Self::Block => Some("block"),
+            Self::Unblock => Some("unblock"),
+        }
+    }
+}
+
+/// A path: `head`, then an id and `tail` where it has one.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) method: Method,
+    pub(super) head: &'static str,
+    /// What follows the id; `None`: there is no id.
+    pub(super) tail: Option<&'static str>,
+    pub(super) action: Action,
+}
+
+const fn plain(method: Method, path: &'static str, action: Action) -> Row {
+    Row { method, head: path, tail: None, action }
+}
+
+const fn with_id(method: Method, head: &'static str, tail: &'static str, action: Action) -> Row {
+    Row { method, head, tail: Some(tail), action }
+}
+
+/// The routes of a group.
+const fn group(list: &'static str, head: &'static str, kind: Kind) -> [Row; 7] {
+    [
+        plain(Method::GET, list, Action::Groups(kind, Verb::List)),
+        plain(Method::POST, list, Action::Groups(kind, Verb::Create)),
+        with_id(Method::POST, head, "/block", Action::Groups(kind, Verb::Block)),
+        with_id(Method::POST, head, "/unblock", Action::Groups(kind, Verb::Unblock)),
+        with_id(Method::GET, head, "", Action::Groups(kind, Verb::Get)),
+        with_id(Method::PATCH, head, "", Action::Groups(kind, Verb::Update)),
+        with_id(Method::DELETE, head, "", Action::Groups(kind, Verb::Delete)),
+    ]
+}
+
+/// Every route; the first that fits wins. Ids may hold slashes, so those with something behind the id go first.
+static ROUTES: &[&[Row]] = &[
+    &[
+        plain(Method::GET, "/health", Action::Health),
+        plain(Method::GET, "/admin/v1/deployments", Action::ListDeployments),
+        with_id(Method::POST, "/admin/v1/deployments/", "/drain", Action::DrainDeployment),
+        with_id(Method::POST, "/admin/v1/deployments/", "/enable", Action::EnableDeployment),
+        with_id(Method::POST, "/admin/v1/deployments/", "/probe", Action::ProbeDeployment),
+        with_id(Method::GET, "/admin/v1/deployments/", "", Action::GetDeployment),
+        plain(Method::GET, "/admin/v1/config", Action::GetConfig),
+        plain(Method::POST, "/admin/v1/config/reload", Action::ReloadConfig),
+        plain(Method::GET, "/admin/v1/requests", Action::ListRequests),
+        with_id(Method::GET, "/admin/v1/requests/", "", Action::GetRequest),
+        plain(Method::POST, "/admin/v1/estimate", Action::Estimate),
+        plain(Method::GET, "/admin/v1/usage", Action::Usage),
+        plain(Method::GET, "/admin/v1/audit", Action::Audit),
+        plain(Method::GET, "/admin/v1/keys", Action::Keys(Verb::List)),
+        plain(Method::POST, "/admin/v1/keys", Action::Keys(Verb::Create)),
+        with_id(Method::POST, "/admin/v1/keys/", "/rotate", Action::Keys(Verb::Rotate)),
+        with_id(Method::POST, "/admin/v1/keys/", "/block", Action::Keys(Verb::Block)),
+        with_id(Method::POST, "/admin/v1/keys/", "/unblock", Action::Keys(Verb::Unblock)),
+        with_id(Method::GET, "/admin/v1/keys/", "", Action::Keys(Verb::Get)),
+        with_id(Method::PATCH, "/admin/v1/keys/", "", Action::Keys(Verb::Update)),
+        with_id(Method::DELETE, "/admin/v1/keys/", "", Action::Keys(Verb::Delete)),
+        plain(Method::GET, "/admin/v1/budgets", Action::Budgets(Verb::List)),
+        plain(Method::POST, "/admin/v1/budgets", Action::Budgets(Verb::Create)),
+        with_id(Method::GET, "/admin/v1/budgets/", "", Action::Budgets(Verb::Get)),
+        with_id(Method::PATCH, "/admin/v1/budgets/", "", Action::Budgets(Verb::Update)),
+        with_id(Method::DELETE, "/admin/v1/budgets/", "", Action::Budgets(Verb::Delete)),
+    ],
+    &group("/admin/v1/teams", "/admin/v1/teams/", Kind::Team),
+    &group("/admin/v1/users", "/admin/v1/users/", Kind::User),
+    &group("/admin/v1/organisations", "/admin/v1/organisations/", Kind::Organisation),
+];
+
+/// Every route.
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    ROUTES.iter().flat_map(|rows| rows.iter())
+}
+
+/// Whether a path is answered here, be it with 404.
+pub(crate) fn owns(path: &str) -> bool {
+    path == "/health" || path.starts_with("/admin/v1/")
+}
+
+impl Row {
+    /// The id, where the path fits; empty where there is none.
+    fn id<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
+        match self.tail {
+            None => (path == self.head).then_some(Cow::Borrowed("")),
+            Some(tail) => {
+                let id = path.strip_prefix(self.head)?.strip_suffix(tail)?;
+                (!id.is_empty()).then(|| decoded(id))
+            }
+        }
+    }
+}
+
+/// What is asked or done there, and the id in the path.
+pub(super) fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, Cow<'p, str>), Refused> {
+    let mut allow = None;
+    for row in rows() {
+        let Some(id) = row.id(path) else { continue };
+        if serves(&row.method, method) {
+            return Ok((row.action, id));
+        }
+        allow.get_or_insert_with(|| row.method.clone());
+    }
+    let error = match &allow {
+        Some(own) => not_by(method, path, own),
+        None => {
+            let message = format!("nothing is served at {method} {path}");
+            ApiError::new(ErrorKind::NotFound, message).with_code("not_found")
+        }
+    };
+    Err(Refused { error, front: None, allow })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_actions_and_ids_may_hold_slashes() {
+        let check = |method, path, expect: &str| {
+            let found = match find(&method, path) {
+                Ok((action, id)) => format!("{action:?} {id}"),
+                Err(refused) => format!("{:?} {:?}", refused.error.kind, refused.allow),
+            };
+            assert_eq!(found.trim(), expect, "{method} {path}");
+        };
+        check(Method::GET, "/admin/v1/deployments", "ListDeployments");
+        check(Method::HEAD, "/admin/v1/deployments", "ListDeployments");
+        check(Method::GET, "/admin/v1/deployments/smart/1", "GetDeployment smart/1");
+        check(Method::GET, "/admin/v1/deployments/smart%2F1", "GetDeployment smart/1");
+        check(Method::POST, "/admin/v1/deployments/smart/1/drain", "DrainDeployment smart/1");
+        check(Method::POST, "/admin/v1/deployments/openai%2F%2A/1/probe", "ProbeDeployment openai/*/1");
+        check(Method::POST, "/admin/v1/deployments/main/enable", "EnableDeployment main");
+        check(Method::POST, "/admin/v1/deployments", "MethodNotAllowed Some(GET)");
+        check(Method::GET, "/admin/v1/deployments/main/drain", "GetDeployment main/drain");
+        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(POST)");
+        check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(GET)");
+        check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
+        check(Method::GET, "/admin/v1/requests", "ListRequests");
+        check(Method::GET, "/admin/v1/requests/0190", "GetRequest 0190");
+        check(Method::GET, "/admin/v1/nothing", "NotFound None");
+        check(Method::POST, "/admin/v1/keys", "Keys(Create)");
+        check(Method::POST, "/admin/v1/keys/key_1/rotate", "Keys(Rotate) key_1");
+        check(Method::PUT, "/admin/v1/keys/key_1", "MethodNotAllowed Some(GET)");
+        check(Method::PATCH, "/admin/v1/teams/a%2Fb", "Groups(Team, Update) a/b");
+        check(Method::POST, "/admin/v1/teams/a/rotate", "MethodNotAllowed Some(GET)");
+        check(Method::DELETE, "/admin/v1/budgets/team:a/day/hard", "Budgets(Delete) team:a/day/hard");
+        assert!(owns("/admin/v1/nothing") && owns("/health"));
+        assert!(!owns("/admin/v10/config") && !owns("/health/live"));
+    }
+}

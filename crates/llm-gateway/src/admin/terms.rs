@@ -1,0 +1,221 @@
+//! What an owner may do and spend, as the admin API writes it.
+
+use std::sync::Arc;
+
+use llm_governance::{Access, Budget, BudgetId, Limits, Mode, Period, Scope, Terms, Window, Zone};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::form::{Field, Name, Range, Usd, ZoneText};
+
+/// A budget, to be set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetForm {
+    /// What may be spent in a window, in dollars.
+    pub(crate) limit_usd: Usd,
+    /// When it starts again.
+    pub(crate) window: WindowWord,
+    /// True (the default): never exceeded. False: it only tells.
+    #[serde(default)]
+    pub(crate) hard: Option<bool>,
+    /// Where days end; UTC by default.
+    #[serde(default)]
+    pub(crate) time_zone: Option<ZoneText>,
+    /// Models that may answer when the money for the one asked for is gone, the best first.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) fallbacks: Option<Vec<Name>>,
+}
+
+/// When a budget starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WindowWord {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
+    /// Never.
+    Total,
+}
+
+impl From<WindowWord> for Period {
+    fn from(word: WindowWord) -> Self {
+        match word {
+            WindowWord::Day => Self::Day,
+            WindowWord::Week => Self::Week,
+            WindowWord::Month => Self::Month,
+            WindowWord::Total => Self::Total,
+        }
+    }
+}
+
+impl From<Period> for WindowWord {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Day => Self::Day,
+            Period::Week => Self::Week,
+            Period::Month => Self::Month,
+            Period::Total => Self::Total,
+        }
+    }
+}
+
+/// Whether a budget refuses.
+pub(crate) fn mode(hard: Option<bool>) -> Mode {
+    if hard == Some(false) { Mode::Soft } else { Mode::Hard }
+}
+
+pub(crate) fn names(names: Vec<Name>) -> Vec<Arc<str>> {
+    names.into_iter().map(|Name(name)| name).collect()
+}
+
+impl From<BudgetForm> for Budget {
+    fn from(form: BudgetForm) -> Self {
+        let BudgetForm { limit_usd, window, hard, time_zone, fallbacks } = form;
+        let zone = time_zone.map_or(Zone::UTC, |ZoneText(zone)| zone);
+        let fallbacks = names(fallbacks.unwrap_or_default());
+        Self {
+            limit: limit_usd.0,
+            window: Window { period: window.into(), zone },
+            mode: mode(hard),
+            fallbacks,
+        }
+    }
+}
+
+/// Limits, to be set: what is left out stays, `null` lifts a limit.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LimitsForm {
+    /// Requests a minute.
+    #[schemars(range(max = 100_000_000_000_u64))]
+    pub(crate) rpm: Field<u64>,
+    /// Tokens a minute, prompt and answer.
+    #[schemars(range(max = 100_000_000_000_u64))]
+    pub(crate) tpm: Field<u64>,
+    /// Requests at once.
+    pub(crate) parallel: Field<u32>,
+}
+
+/// What may be done and spent, as far as it is to be changed.
+#[derive(Debug, Default)]
+pub(crate) struct TermsForm {
+    pub(crate) models: Field<Vec<Name>>,
+    pub(crate) routes: Field<Vec<Name>>,
+    pub(crate) ip_ranges: Field<Vec<Range>>,
+    pub(crate) budgets: Field<Vec<BudgetForm>>,
+    pub(crate) limits: Field<LimitsForm>,
+}
+
+impl TermsForm {
+    /// The terms with these changes.
+    pub(crate) fn over(self, terms: &Terms) -> Arc<Terms> {
+        let Self { models, routes, ip_ranges, budgets, limits } = self;
+        let Terms { access, limits: mut now, budgets: mut all } = terms.clone();
+        let Access { models: mut allowed, routes: mut allowed_routes, mut addresses } = access;
+        models.map(names).put(&mut allowed);
+        routes.map(names).put(&mut allowed_routes);
+        ip_ranges.map(|ranges| ranges.into_iter().map(|Range(range)| range).collect()).put(&mut addresses);
+        budgets.map(|forms| forms.into_iter().map(Budget::from).collect()).put(&mut all);
+        match limits {
+            Field::Absent => {}
+            Field::Null => now = Limits::default(),
+            Field::Given(LimitsForm { rpm, tpm, parallel }) => {
+                rpm.set(&mut now.rpm);
+                tpm.set(&mut now.tpm);
+                parallel.set(&mut now.parallel);
+            }
+        }
+        let access = Access { models: allowed, routes: allowed_routes, addresses };
+        Arc::new(Terms { access, limits: now, budgets: all })
+    }
+}
+
+/// Limits as they are.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct LimitsView {
+    /// Requests a minute; `null`: no limit.
+    rpm: Option<u64>,
+    /// Tokens a minute; `null`: no limit.
+    tpm: Option<u64>,
+    /// Requests at once; `null`: no limit.
+    parallel: Option<u32>,
+}
+
+/// A budget as it is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct BudgetView {
+    /// Its name for machines: scope, window and whether it is hard.
+    pub(crate) id: String,
+    /// What may be spent in a window, in dollars.
+    pub(crate) limit_usd: String,
+    /// When it starts again.
+    pub(crate) window: WindowWord,
+    /// Whether it refuses.
+    pub(crate) hard: bool,
+    /// Where days end.
+    pub(crate) time_zone: String,
+    /// Models that may answer when the money is gone.
+    pub(crate) fallbacks: Vec<String>,
+}
+
+/// The name of an owner's budget.
+pub(crate) fn budget_id(scope: &Scope, budget: &Budget) -> BudgetId {
+    BudgetId { scope: scope.clone(), window: budget.window.clone(), mode: budget.mode }
+}
+
+impl BudgetView {
+    pub(crate) fn of(scope: &Scope, budget: &Budget) -> Self {
+        let Budget { limit, window, mode, fallbacks } = budget;
+        Self {
+            id: budget_id(scope, budget).to_string(),
+            limit_usd: dollars(*limit),
+            window: window.period.into(),
+            hard: *mode == Mode::Hard,
+            time_zone: window.zone.name().to_owned(),
+            fallbacks: texts(fallbacks),
+        }
+    }
+}
+
+/// What may be done and spent, as it is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct TermsView {
+    /// Models that may be called, `*` for anything; empty: all.
+    models: Vec<String>,
+    /// Routes that may be called, `*` for anything; empty: all.
+    routes: Vec<String>,
+    /// Addresses that requests may come from; empty: all.
+    ip_ranges: Vec<String>,
+    /// What may be spent.
+    budgets: Vec<BudgetView>,
+    /// How often.
+    limits: LimitsView,
+}
+
+impl TermsView {
+    pub(crate) fn of(scope: &Scope, terms: &Terms) -> Self {
+        let Terms { access: Access { models, routes, addresses }, limits, budgets } = terms;
+        let Limits { rpm, tpm, parallel } = *limits;
+        Self {
+            models: texts(models),
+            routes: texts(routes),
+            ip_ranges: addresses.iter().map(ToString::to_string).collect(),
+            budgets: budgets.iter().map(|budget| BudgetView::of(scope, budget)).collect(),
+            limits: LimitsView { rpm, tpm, parallel },
+        }
+    }
+}
+
+/// Dollars and cents, and as many places more as there are.
+pub(crate) fn dollars(amount: llm_types::PicoUsd) -> String {
+    format!("{amount:.2}")
+}
+
+pub(crate) fn texts(names: &[Arc<str>]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}

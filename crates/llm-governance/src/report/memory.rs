@@ -1,0 +1,226 @@
+//! Books in memory: the latest rows and actions, for gateways without a store.
+//!
+//! Bounded, so that a gateway that runs for a year does not grow: the oldest rows and actions go first. What each
+//! owner has spent in all is kept beside the rows and does not go.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use llm_types::PicoUsd;
+use parking_lot::Mutex;
+
+use super::{
+    AuditEntry, AuditFilter, GroupBy, Page, PageAsk, Report, ReportAsk, ReportRow, Reports, RowFilter,
+    RowView, Sums,
+};
+use crate::error::Error;
+use crate::row::UsageRow;
+use crate::scope::Scope;
+
+/// How many rows are kept.
+const ROWS: usize = 10_000;
+/// How many actions are kept.
+const ACTIONS: usize = 10_000;
+/// How many owners' totals are kept; further ones are not counted.
+const TOTALS: usize = 1_000_000;
+
+/// Rows and actions of this process.
+#[derive(Debug)]
+pub struct MemoryReports {
+    rows: Mutex<Rows>,
+    audit: Mutex<Numbered<AuditEntry>>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    latest: Numbered<Arc<UsageRow>>,
+    totals: HashMap<Scope, PicoUsd>,
+}
+
+/// The latest of a sequence that is counted from 1.
+#[derive(Debug)]
+struct Numbered<T> {
+    last: u64,
+    items: VecDeque<(u64, T)>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { last: 0, items: VecDeque::new() }
+    }
+}
+
+impl<T> Numbered<T> {
+    fn push(&mut self, most: usize, make: impl FnOnce(u64) -> T) {
+        while self.items.len() >= most.max(1) {
+            self.items.pop_front();
+        }
+        self.last += 1;
+        self.items.push_back((self.last, make(self.last)));
+    }
+}
+
+impl Default for MemoryReports {
+    fn default() -> Self {
+        Self::keeping(ROWS)
+    }
+}
+
+impl MemoryReports {
+    /// Books of so many rows.
+    #[must_use]
+    pub fn keeping(rows: usize) -> Self {
+        Self { rows: Mutex::default(), audit: Mutex::default(), most: rows }
+    }
+
+    fn latest(&self) -> Vec<(u64, Arc<UsageRow>)> {
+        self.rows.lock().latest.items.iter().cloned().collect()
+    }
+}
+
+#[async_trait]
+impl Reports for MemoryReports {
+    fn append(&self, row: UsageRow) {
+        let row = Arc::new(row);
+        let mut rows = self.rows.lock();
+        for scope in owners(&row) {
+            let room = rows.totals.len() < TOTALS;
+            match rows.totals.get_mut(&scope) {
+                Some(total) => *total = total.saturating_add(row.cost),
+                None if room => {
+                    rows.totals.insert(scope, row.cost);
+                }
+                None => {}
+            }
+        }
+        rows.latest.push(self.most, |_| row);
+    }
+
+    fn note(&self, entry: AuditEntry) {
+        self.audit.lock().push(ACTIONS, |number| AuditEntry { number, ..entry });
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {
+        let ReportAsk { from, to, group_by, only } = ask;
+        let mut sums: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
+        for (_, row) in self.latest() {
+            let in_time = *from <= row.time && row.time < *to;
+            if !in_time || !only.iter().all(|(by, value)| values(&row, *by).contains(value)) {
+                continue;
+            }
+            let sum = Sums::of(&row);
+            for group in groups(&row, group_by) {
+                let of = sums.entry(group).or_default();
+                *of = of.and(&sum);
+            }
+        }
+        let rows = sums.into_iter().map(|(group, sums)| ReportRow { group, sums }).collect();
+        Ok(Report { from: *from, to: *to, rows })
+    }
+
+    async fn rows(&self, filter: &RowFilter, ask: &PageAsk) -> Result<Page<RowView>, Error> {
+        let before = ask.place::<u64>("rows")?.unwrap_or(u64::MAX);
+        let mut latest = self.latest();
+        latest.reverse();
+        let fit = latest.into_iter().filter(|(number, row)| *number < before && fits(row, filter));
+        let rows: Vec<_> = fit.take(ask.limit() + 1).collect();
+        let page = ask.page("rows", rows, |(number, _)| *number);
+        Ok(Page { items: page.items.iter().map(|(_, row)| RowView::from(&**row)).collect(), next: page.next })
+    }
+
+    async fn spent(&self, scope: &Scope) -> Result<PicoUsd, Error> {
+        Ok(self.rows.lock().totals.get(scope).copied().unwrap_or_default())
+    }
+
+    async fn audit(&self, filter: &AuditFilter, ask: &PageAsk) -> Result<Page<AuditEntry>, Error> {
+        let before = ask.place::<u64>("audit")?.unwrap_or(u64::MAX);
+        let audit = self.audit.lock();
+        let entries = audit.items.iter().rev().map(|(_, entry)| entry);
+        let fit = entries.filter(|entry| entry.number < before && filter.fits(entry));
+        let entries: Vec<_> = fit.take(ask.limit() + 1).cloned().collect();
+        drop(audit);
+        Ok(ask.page("audit", entries, |entry| entry.number))
+    }
+}
+
+/// Everybody whose spend a row is.
+fn owners(row: &UsageRow) -> impl Iterator<Item = Scope> {
+    let UsageRow { who, tags, served, .. } = row;
+    let named = [
+        who.key.map(Scope::Key),
+        who.team.clone().map(Scope::Team),
+        who.user.clone().map(Scope::User),
+        who.organisation.clone().map(Scope::Organisation),
+        Some(Scope::Model(Arc::clone(&served.model_asked))),
+        Some(Scope::Provider(Arc::clone(&served.provider))),
+        Some(Scope::Global),
+    ];
+    named.into_iter().flatten().chain(tags.iter().cloned().map(Scope::Tag))
+}
+
+/// What a row is under one heading; of tags there may be several.
+fn values(row: &UsageRow, by: GroupBy) -> Vec<String> {
+    let name = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+    let time = row.time.to_zoned(TimeZone::UTC);
+    let one = match by {
+        GroupBy::Day => time.strftime("%Y-%m-%d").to_string(),
+        GroupBy::Hour => time.strftime("%Y-%m-%dT%H:00:00Z").to_string(),
+        GroupBy::Model => row.served.model_asked.to_string(),
+        GroupBy::Served => row.served.model.to_string(),
+        GroupBy::Provider => row.served.provider.to_string(),
+        GroupBy::Deployment => row.served.deployment.to_string(),
+        GroupBy::Key => row.who.key.map(|id| id.to_string()).unwrap_or_default(),
+        GroupBy::Team => name(&row.who.team),
+        GroupBy::User => name(&row.who.user),
+        GroupBy::Organisation => name(&row.who.organisation),
+        GroupBy::Tag => {
+            let mut tags: Vec<_> = row.tags.iter().map(|tag| tag.to_string()).collect();
+            tags.sort_unstable();
+            tags.dedup();
+            return tags;
+        }
+    };
+    vec![one]
+}
+
+/// Every line that a row is in.
+fn groups(row: &UsageRow, group_by: &[GroupBy]) -> Vec<Vec<String>> {
+    let mut groups = vec![Vec::new()];
+    for by in group_by {
+        let values = values(row, *by);
+        let longer = |group: &Vec<String>| {
+            let group = group.clone();
+            values.iter().map(move |value| group.iter().chain([value]).cloned().collect()).collect::<Vec<_>>()
+        };
+        groups = groups.iter().flat_map(longer).collect();
+    }
+    groups
+}
+
+fn fits(row: &UsageRow, filter: &RowFilter) -> bool {
+    let RowFilter { from, to, request, key, team, user, organisation, model, provider, deployment, failed } =
+        filter;
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+    let name = |name: &Option<Arc<str>>| name.clone().unwrap_or_default();
+    let during = |from: &Option<Timestamp>, to: &Option<Timestamp>| {
+        from.is_none_or(|from| from <= row.time) && to.is_none_or(|to| row.time < to)
+    };
+    during(from, to)
+        && is(request, &row.request)
+        && key.is_none_or(|key| row.who.key == Some(key))
+        && is(team, &name(&row.who.team))
+        && is(user, &name(&row.who.user))
+        && is(organisation, &name(&row.who.organisation))
+        && is(model, &row.served.model_asked)
+        && is(provider, &row.served.provider)
+        && is(deployment, &row.served.deployment)
+        && (!failed || row.error.is_some())
+}
