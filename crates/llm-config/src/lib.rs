@@ -23,9 +23,10 @@ pub use schema::{
     Affinity, Auth, Aws, Backoff, BackoffOverride, Cache, CacheBackend, CacheScope, Config, Cooldown,
     CooldownRule, Cors, Deployment, HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model,
     ModelName, ModelPrice, Price, PriceMap, Provider, Quirks, Rates, Records, Redis, RetriesByError, Router,
-    Rule, Server, Strategy, Telemetry, TierPrice, Tls, Upstream,
+    Rule, Server, Store, Strategy, Telemetry, TierPrice, Tls, Upstream,
 };
 pub use show::show;
+pub use value::store_url::file as store_file;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ mod provider;
 mod redis;
 mod router;
 mod server;
+mod store;
 
 use llm_types::{ProviderSpec, glob_matches};
 
@@ -61,6 +62,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
     check.redis();
+    check.store();
     check.cache();
     check.router();
     check.providers();

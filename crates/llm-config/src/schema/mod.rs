@@ -13,6 +13,7 @@ mod provider;
 mod redis;
 mod router;
 mod server;
+mod store;
 mod telemetry;
 mod upstream;
 
@@ -30,6 +31,7 @@ pub use router::{
     Affinity, Backoff, Cooldown, CooldownRule, MidStream, Records, RetriesByError, Router, Strategy,
 };
 pub use server::{Cors, Server, Tls};
+pub use store::Store;
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
 pub use upstream::Upstream;
 
@@ -45,6 +47,9 @@ pub struct Config {
     pub router: Router,
     /// The HTTP client towards providers.
     pub upstream: Upstream,
+    /// Where keys, budgets and usage are kept; without it in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// What several gateways share; without it each one knows what it has found out itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,

@@ -10,6 +10,7 @@ pub mod listen;
 pub mod redis_url;
 pub mod secret;
 pub mod size;
+pub mod store_url;
 pub mod word;
 
 /// Why a text in a notation cannot be read; `None`: it can, or the notation is not known here.

@@ -6,6 +6,9 @@
 mod audit;
 mod configured;
 mod kept;
+#[cfg(feature = "sql")]
+mod store;
+mod watch;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -39,7 +42,7 @@ pub(crate) struct Governance {
     /// Who else is told of each attempt.
     books: Vec<Arc<dyn Books>>,
     #[cfg(feature = "sql")]
-    rows: Option<llm_store::RowWriter>,
+    kept: Option<store::Kept>,
     /// Rows and the audit log.
     reports: Arc<dyn Reports>,
     /// What the configuration file defines: nobody else changes it.
@@ -51,11 +54,11 @@ pub(crate) struct Governance {
 impl Default for Governance {
     fn default() -> Self {
         Self {
-            gate: Gate::new(Arc::new(Directory::new())),
+            gate: Gate::with(Arc::new(Directory::new()), Arc::new(watch::Watcher), None),
             store: None,
             books: Vec::new(),
             #[cfg(feature = "sql")]
-            rows: None,
+            kept: None,
             reports: Arc::new(MemoryReports::default()),
             configured: ArcSwap::default(),
             writing: Mutex::default(),
@@ -166,7 +169,7 @@ impl Governance {
     /// Whether rows are kept in a store.
     pub(crate) fn keeps_rows(&self) -> bool {
         #[cfg(feature = "sql")]
-        return self.rows.is_some();
+        return self.kept.is_some();
         #[cfg(not(feature = "sql"))]
         false
     }
@@ -186,8 +189,8 @@ impl Governance {
     pub(crate) fn book(&self, row: UsageRow) -> Kept {
         self.books.iter().for_each(|books| books.book(&row));
         #[cfg(feature = "sql")]
-        if let Some(rows) = &self.rows {
-            return rows.try_append(row).into();
+        if let Some(kept) = &self.kept {
+            return kept.rows.try_append(row).into();
         }
         self.reports.append(row);
         Kept::default()
