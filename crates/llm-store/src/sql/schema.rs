@@ -42,6 +42,8 @@ async fn bring_to(db: &Db, steps: &[&str]) -> Result<(), SqlError> {
     let on = &mut *transaction;
     if db.backend == Backend::Postgres {
         // Several gateways may start at once; the others find the work done.
+        on.execute("SET LOCAL lock_timeout = 0").await?;
+        db.be_patient(on).await?;
         on.execute(LOCK).await?;
     }
     on.execute(

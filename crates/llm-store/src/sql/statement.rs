@@ -1,7 +1,5 @@
 //! A statement with its values: numbered places for many rows at once, values bound in order.
 
-use std::fmt::Write as _;
-
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow};
 use sqlx::{Any, AnyConnection, Arguments as _, AssertSqlSafe, Encode, Type};
 
@@ -32,9 +30,25 @@ impl Statement {
         value: T,
     ) -> Result<&mut Self, SqlError> {
         self.args.add(value).map_err(sqlx::Error::Encode)?;
-        // Writing to a String cannot fail.
-        let _ = write!(self.sql, "${}", self.args.len());
+        self.place();
         Ok(self)
+    }
+
+    /// Adds `$` and the number of the last value: by hand, for there are thousands in a batch of rows.
+    fn place(&mut self) {
+        let mut number = self.args.len();
+        let mut digits = [0_u8; 20];
+        let mut length = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+            length += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.sql.push('$');
+        self.sql.extend(digits.iter().skip(digits.len() - length).map(|digit| char::from(*digit)));
     }
 
     /// Adds `($1, $2, …), (…)`: a row of values for each item, as `row` binds them.
@@ -79,5 +93,21 @@ impl Row<'_> {
         }
         self.statement.bind(value)?;
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_numbered_in_the_order_of_the_values() {
+        let mut statement = Statement::new("INSERT INTO t VALUES ");
+        let numbers: Vec<i64> = (0..60).collect();
+        let bound = statement.values(&numbers, |row, number| row.bind(*number)?.bind("x").map(drop));
+        let sql = bound.unwrap().push(" RETURNING 1").sql.clone();
+        assert!(sql.starts_with("INSERT INTO t VALUES ($1,$2),($3,$4),"), "{sql}");
+        assert!(sql.contains("($9,$10),($11,$12)") && sql.ends_with("($119,$120) RETURNING 1"), "{sql}");
+        assert_eq!(statement.args.len(), 120);
     }
 }
