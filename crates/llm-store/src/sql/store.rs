@@ -72,3 +72,20 @@ impl SqlStore {
         self.db.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn passwords_are_not_shown() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        assert!(!format!("{store:?}").contains("memory"), "{store:?}");
+        for url in
+            ["postgres://ada:hunter2@127.0.0.1:1/d", "postgres://ada:hunter2@[/d", "mysql://ada:hunter2@h/d"]
+        {
+            let error = SqlStore::open(url).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}
