@@ -84,7 +84,7 @@ where
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
     let stop = gateway.stop().clone();
-    let mut dispatch = Dispatch {
+    let mut dispatch = Box::new(Dispatch {
         gateway,
         snapshot: Arc::clone(&snapshot),
         asked,
@@ -102,7 +102,7 @@ where
         is_kept,
         fallbacks,
         left_out,
-    };
+    });
 
     // guard in
     for guard in &snapshot.guards {

@@ -22,6 +22,9 @@ const FALLBACK: HeaderName = HeaderName::from_static("x-gateway-fallback");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
 const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
+/// About how many headers an answer has.
+const HEADERS: usize = 12;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The names that a deployment has in headers, made once.
@@ -137,7 +140,9 @@ pub(crate) fn write_request_id(headers: &mut HeaderMap, request_id: &str, front:
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<ClientBody> {
     let mut response = Response::new(ClientBody::whole(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, JSON);
     response
 }
 
@@ -153,6 +158,7 @@ pub(crate) fn value(status: StatusCode, value: &impl Serialize) -> Response<Clie
 pub(crate) fn stream(body: ClientBody, front: &dyn ServerCodec, form: ReplyForm) -> Response<ClientBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(front.stream_content_type(form)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Keeps nginx and its kin from collecting the stream.

@@ -40,7 +40,7 @@ pub struct Ticket {
     request_id: Arc<str>,
     ledger: Option<Arc<dyn Ledger>>,
     sent: bool,
-    usage: Option<Usage>,
+    usage: Option<Box<Usage>>,
 }
 
 impl Ticket {
@@ -58,13 +58,13 @@ impl Ticket {
     /// Notes what the provider has reported so far.
     pub fn received(&mut self, usage: Option<&Usage>) {
         if let Some(usage) = usage {
-            self.usage = Some(usage.clone());
+            self.usage = Some(Box::new(usage.clone()));
         }
     }
 
     /// The request is complete.
     pub fn settle(mut self, usage: Option<Usage>) {
-        let usage = usage.or_else(|| self.usage.take());
+        let usage = usage.or_else(|| self.usage.take().map(|usage| *usage));
         self.end(Settlement::Settled(usage));
     }
 
@@ -77,8 +77,11 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let settlement =
-            if self.sent { Settlement::Received(self.usage.take()) } else { Settlement::Released };
+        let settlement = if self.sent {
+            Settlement::Received(self.usage.take().map(|usage| *usage))
+        } else {
+            Settlement::Released
+        };
         self.end(settlement);
     }
 }

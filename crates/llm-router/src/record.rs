@@ -1,6 +1,6 @@
 //! Why a request went where it went.
 //!
-//! The attempts are kept for every request, inline up to four. What else was considered is worked out only when
+//! The attempts are kept for every request, inline up to two. What else was considered is worked out only when
 //! somebody asks: for a sampled request ([`Trace`]), or to tell a client why nobody could be asked.
 
 use std::fmt;
@@ -182,7 +182,7 @@ pub enum End {
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     /// In order.
-    pub attempts: SmallVec<[Attempt; 4]>,
+    pub attempts: SmallVec<[Attempt; 2]>,
     /// Why it ended; `None` while it goes on.
     pub end: Option<End>,
     /// What was considered, if the request is sampled.

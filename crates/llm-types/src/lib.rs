@@ -9,6 +9,7 @@ mod embed;
 mod error;
 mod event;
 mod extra;
+mod glance;
 mod head;
 mod money;
 mod op;
@@ -38,6 +39,7 @@ pub use embed::{EmbedContent, EmbedInput, EmbedRequest, Embeddings, VectorEncodi
 pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
 pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
+pub use glance::{Glance, glance};
 pub use head::{Head, Member};
 pub use money::{MoneyError, PicoUsd};
 pub use op::Op;

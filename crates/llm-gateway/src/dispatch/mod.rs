@@ -46,7 +46,7 @@ use self::underway::{Parts as Way, Underway};
 /// Asks for a request's decision to be kept, whatever the share that is.
 const EXPLAIN: &str = "x-gateway-explain";
 
-/// A request that is authenticated, read and admitted.
+/// A request that is authenticated, read and admitted. Boxed from the first: it is moved about a good deal.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) gateway: Arc<Gateway>,
@@ -125,7 +125,7 @@ impl Dispatch {
     ///
     /// # Errors
     /// The last failure; its message names every attempt when there were several.
-    pub(crate) async fn run(self, ticket: Ticket) -> Result<Answer, Failed> {
+    pub(crate) async fn run(self: Box<Self>, ticket: Ticket) -> Result<Answer, Failed> {
         let snapshot = Arc::clone(&self.snapshot);
         let mut underway = Underway::begin(self, &snapshot, ticket)?;
         let Way { dispatch, plan, journey } = underway.parts()?;
@@ -202,7 +202,7 @@ impl Dispatch {
     }
 
     /// Hands an answer over to the client's side, with its account.
-    fn answer(self, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
+    fn answer(self: Box<Self>, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
         let Answered { reply, lease, labels } = answered;
         let id = lease.as_ref().and_then(Lease::deployment).map(|deployment| Arc::clone(&deployment.id));
         let attempts = plan.attempt_count();
@@ -250,7 +250,7 @@ impl Dispatch {
     }
 
     fn deliver(
-        self,
+        self: Box<Self>,
         body: ReplyBody,
         delivery: Delivery,
         asking: Asking,

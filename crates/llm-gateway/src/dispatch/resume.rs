@@ -38,7 +38,7 @@ const LEAST: u64 = 16;
 /// What it takes to go on with an answer.
 #[derive(Debug)]
 pub(crate) struct Resume {
-    dispatch: Dispatch,
+    dispatch: Box<Dispatch>,
     asking: Asking,
     /// The entry of the request's own list of fallbacks that `asking` is.
     entry: Option<usize>,
@@ -82,7 +82,7 @@ pub(crate) struct Stuck {
 
 impl Resume {
     /// For an answer of this deployment; `None`: it could not be gone on with.
-    pub(super) fn of(dispatch: Dispatch, mut asking: Asking, answering: Answering) -> Option<Box<Self>> {
+    pub(super) fn of(dispatch: Box<Dispatch>, mut asking: Asking, answering: Answering) -> Option<Box<Self>> {
         let Answering { deployment, entry, recorded } = answering;
         let plain = dispatch.is_plain(&mut asking);
         let broken = vec![deployment];

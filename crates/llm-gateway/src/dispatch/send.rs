@@ -29,8 +29,8 @@ struct Sent {
     codec: &'static dyn ClientCodec,
     memo: Memo,
     pass: bool,
-    /// How long it may take from here.
-    left: Duration,
+    /// How long it may take.
+    bound: Duration,
 }
 
 impl Dispatch {
@@ -41,27 +41,28 @@ impl Dispatch {
     pub(super) async fn send(&self, ready: Ready, limits: Limits) -> Result<Reply> {
         let Ready { way, asks, mut changes } = ready;
         let (body, rate_limits) = match way {
-            Way::Here(output) => (self.written(output, &asks).await?, None),
+            Way::Here(output) => (Box::pin(self.written(output, &asks)).await?, None),
             Way::Wire { codec, request, memo, pass } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
-                let sent = Sent { codec, memo, pass, left: bound };
-                self.exchange(*request, sent, &asks, &mut changes).await?
+                let sent = Sent { codec, memo, pass, bound };
+                self.exchange(request, &sent, &asks, &mut changes).await?
             }
         };
         Ok(Reply { body, target: asks.target, changes, rate_limits })
     }
 
+    /// Most requests go through here as they are; what others need beside that is boxed.
     async fn exchange(
         &self,
-        request: http::Request<RequestBody>,
-        sent: Sent,
+        request: Box<http::Request<RequestBody>>,
+        sent: &Sent,
         asks: &Asks,
         changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
-        let Sent { codec, left: bound, .. } = sent;
+        let Sent { codec, memo: _, pass, bound } = *sent;
         let started = Instant::now();
         let head =
-            timeout(bound, self.gateway.transport().send(request)).await.map_err(|_| late(bound))??;
+            timeout(bound, self.gateway.transport().send(*request)).await.map_err(|_| late(bound))??;
         let (head, upstream) = head.into_parts();
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
@@ -69,12 +70,16 @@ impl Dispatch {
             return Err(codec.decode_error(head.status, &head.headers, &body));
         }
         let rate_limits = if self.has_choice() { codec.rate_limits(&head.headers) } else { None };
-        let sent = Sent { left, ..sent };
         if self.peek.stream && is_stream(&head.headers) {
-            return Ok((self.open(upstream, sent, asks).await?, rate_limits));
+            return Ok((Box::pin(self.open(upstream, sent, asks, left)).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
-        Ok((self.whole(body, sent, asks, changes).await?, rate_limits))
+        if pass && !self.peek.stream {
+            let tapped = codec.tap(self.asked.op, &body)?;
+            let marked = asks.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage }, rate_limits));
+        }
+        Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.
@@ -87,10 +92,16 @@ impl Dispatch {
     }
 
     /// Waits for the first content of a stream.
-    async fn open(&self, mut upstream: ByteStream, sent: Sent, asks: &Asks) -> Result<ReplyBody> {
-        let Sent { codec, memo, pass, left } = sent;
+    async fn open(
+        &self,
+        mut upstream: ByteStream,
+        sent: &Sent,
+        asks: &Asks,
+        left: Duration,
+    ) -> Result<ReplyBody> {
+        let Sent { codec, memo, pass, bound: _ } = sent;
         let op = self.asked.op;
-        let mut relay = if pass {
+        let mut relay = if *pass {
             let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
             if self.codec.reframes(self.peek.form) {
                 let frame = self.codec.encoder(self.reply_cx(asks));
@@ -103,7 +114,7 @@ impl Dispatch {
                 }
             }
         } else {
-            let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
+            let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
             let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
             if self.goes_on(asks.dialect) { relay.keeping() } else { relay }
         };
@@ -111,16 +122,16 @@ impl Dispatch {
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }
 
-    async fn whole(&self, body: Bytes, sent: Sent, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
-        let Sent { codec, memo, pass, left: _ } = sent;
-        let op = self.asked.op;
-        if pass && !self.peek.stream {
-            let tapped = codec.tap(op, &body)?;
-            let marked = asks.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
-            return Ok(ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage });
-        }
-        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-        let output = codec.decode(op, &body, &cx)?;
+    /// Reads a whole answer, and writes it as the client wants it.
+    async fn translated(
+        &self,
+        body: Bytes,
+        sent: &Sent,
+        asks: &Asks,
+        changes: &mut Changes,
+    ) -> Result<ReplyBody> {
+        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
+        let output = sent.codec.decode(self.asked.op, &body, &cx)?;
         self.codec.unsaid(&output, changes);
         self.written(output, asks).await
     }

@@ -20,7 +20,7 @@ pub(super) struct Underway<'s>(Option<Box<Parts<'s>>>);
 
 /// What a request on its way is made of.
 pub(super) struct Parts<'s> {
-    pub(super) dispatch: Dispatch,
+    pub(super) dispatch: Box<Dispatch>,
     pub(super) plan: Plan<'s, Backend>,
     pub(super) journey: Journey,
 }
@@ -30,7 +30,7 @@ impl<'s> Underway<'s> {
     ///
     /// # Errors
     /// When what it asks for cannot be understood.
-    pub(super) fn begin(mut dispatch: Dispatch, snapshot: &'s Snapshot, ticket: Ticket) -> Result<Self> {
+    pub(super) fn begin(mut dispatch: Box<Dispatch>, snapshot: &'s Snapshot, ticket: Ticket) -> Result<Self> {
         let asking = std::mem::take(&mut dispatch.asking);
         let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
         let plan = dispatch.plan(snapshot, &mut journey.asking)?;

@@ -44,7 +44,7 @@ impl<T> Attempts<T> {
     /// A pause before one of the deployments that were tried is asked again, or the last resort.
     pub(super) fn again(&mut self, now: Instant) -> Result<Step, End> {
         let backoff = match &mut self.rng {
-            Some(rng) => self.group.policy.backoff.draw(self.waits, rng),
+            Some(rng) => self.group.policy.backoff.draw(self.waits, &mut **rng),
             None => self.group.policy.backoff.draw(self.waits, &mut rand::rng()),
         };
         for (_, state) in &mut self.returns {

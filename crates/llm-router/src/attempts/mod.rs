@@ -72,15 +72,15 @@ pub struct Attempts<T> {
     able: Mask,
     tried: Mask,
     /// What the caller has against whom.
-    refused: SmallVec<[(usize, &'static str); 2]>,
+    refused: Vec<(usize, &'static str)>,
     /// Whether those that were tried may be asked again.
-    returns: SmallVec<[(usize, Return); 4]>,
-    flights: SmallVec<[Lease<T>; 2]>,
+    returns: SmallVec<[(usize, Return); 1]>,
+    flights: SmallVec<[Lease<T>; 1]>,
     /// There is another group to ask when everybody here is unwell.
     elsewhere: bool,
     record: Record,
     ended: Option<Instant>,
-    rng: Option<SmallRng>,
+    rng: Option<Box<SmallRng>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ impl<T> Attempts<T> {
             state: State::Fresh,
             able: Mask::all(deployments),
             tried: Mask::none(deployments),
-            refused: SmallVec::new(),
+            refused: Vec::new(),
             returns: SmallVec::new(),
             flights: SmallVec::new(),
             elsewhere: false,
@@ -140,7 +140,7 @@ impl<T> Attempts<T> {
     /// Draws all chance from this generator, not from the thread's.
     #[must_use]
     pub fn with_rng(mut self, rng: SmallRng) -> Self {
-        self.rng = Some(rng);
+        self.rng = Some(Box::new(rng));
         self
     }
 

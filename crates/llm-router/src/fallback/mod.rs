@@ -94,7 +94,7 @@ pub struct Plan<'r, T> {
     defaults_used: bool,
     needs: Option<Arc<Needs>>,
     most: Option<u32>,
-    rng: Option<SmallRng>,
+    rng: Option<Box<SmallRng>>,
     objection: Option<Box<Objection<T>>>,
     past: Vec<(Arc<Group<T>>, Record)>,
     /// What the groups that nobody could be asked of said.
@@ -193,7 +193,7 @@ impl<'r, T> Plan<'r, T> {
     #[must_use]
     pub fn with_rng(mut self, rng: SmallRng) -> Self {
         self.attempts = self.attempts.with_rng(rng.clone());
-        self.rng = Some(rng);
+        self.rng = Some(Box::new(rng));
         self
     }
 
@@ -448,7 +448,7 @@ impl<'r, T> Plan<'r, T> {
             next = next.at_most(most);
         }
         if let Some(rng) = &self.rng {
-            next = next.with_rng(rng.clone());
+            next = next.with_rng(SmallRng::clone(rng));
         }
         next = if sampled { next.sampled() } else { next };
         let before = std::mem::replace(&mut self.attempts, next.with_elsewhere(true));

@@ -3,7 +3,7 @@
 //! A tap sees every event of every stream, so it searches bytes and parses only what can matter. The
 //! needles are quoted JSON keys: in a text their quotes are escaped and do not match.
 
-use llm_types::{ApiError, ErrorKind, RawValue, Result, Usage, wire_struct};
+use llm_types::{ApiError, ErrorKind, Glance, RawValue, Result, Usage, glance, wire_struct};
 use memchr::memmem::Finder;
 
 use super::super::wire::{self, Count, Word};
@@ -49,6 +49,9 @@ impl Facts<'_> {
 
 /// The facts of a whole answer.
 pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
+    if let Some(usage) = plain(body) {
+        return Ok(Tapped { usage: Some(usage) });
+    }
     let facts: Facts<'_> = serde_json::from_slice(body).map_err(|cause| {
         error::format("the upstream's answer is not a chat completion").with_source(cause)
     })?;
@@ -59,6 +62,14 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     }
     Ok(Tapped { usage: facts.usage() })
+}
+
+/// The usage of an answer as nearly all are: with choices, a usage of its own, and no error anywhere.
+fn plain(body: &[u8]) -> Option<Usage> {
+    let Glance { values, nested } = glance(body, ["choices", "usage", "error"], "error")?;
+    let [Some([b'[', ..]), Some(used), None | Some(b"null")] = values else { return None };
+    let wire: wire::Usage<'_> = serde_json::from_slice(used).ok().filter(|_| !nested)?;
+    Some(usage::usage(&wire, Reasoning::Inside))
 }
 
 /// Watches a stream.
