@@ -11,7 +11,7 @@ use super::error::SqlError;
 /// Every step, the first one at 1. A step that was released is never changed: its digest is in the stores.
 const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
 
-/// What is added up over rows; in the order of [`SUMS`](super::usage::SUMS).
+/// What is added up over rows: the columns that `usage/sums.rs` names.
 const SUMS: &str = "    attempts BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     errors BIGINT NOT NULL,
