@@ -190,7 +190,12 @@ async fn pool(backend: &Backend, url: &str, most: u32, idle: Option<Duration>) -
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(settings)).await.map(drop) })
         });
-    pool.connect_with(options).await.map_err(SqlError::Open)
+    let place = match backend {
+        Backend::Sqlite(Some(path)) => format!(" in {}", path.display()),
+        // The address of a server may hold a password.
+        Backend::Sqlite(None) | Backend::Postgres => String::new(),
+    };
+    pool.connect_with(options).await.map_err(|source| SqlError::Open { place, source })
 }
 
 #[cfg(test)]
