@@ -20,7 +20,7 @@ pub use diag::{Code, Diagnostic, DiagnosticJson, Report, Severity, Style, render
 pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
-    Affinity, Auth, Aws, Backoff, BackoffOverride, Cache, CacheBackend, CacheScope, Config, Cooldown,
+    Affinity, Alerts, Auth, Aws, Backoff, BackoffOverride, Cache, CacheBackend, CacheScope, Config, Cooldown,
     CooldownRule, Cors, Deployment, HealthCheck, KeyRule, Log, LogFormat, LogLevel, MidStream, Model,
     ModelName, ModelPrice, Price, PriceMap, Provider, Quirks, Rates, Records, Redis, RetriesByError, Router,
     Rule, Server, Store, Strategy, Telemetry, TierPrice, Tls, Upstream,

@@ -52,8 +52,7 @@ pub async fn serve(
     reload::watch(&gateway);
     shared::start(&gateway);
     health::start(&gateway);
-    #[cfg(feature = "sql")]
-    gateway.governance().start(&gateway);
+    gateway.governance().begin(&gateway);
     price_map::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();

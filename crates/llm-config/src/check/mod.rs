@@ -3,6 +3,7 @@
 //!
 //! Checks read the plain [`Config`] and name what they dislike by its path.
 
+mod alerts;
 mod cache;
 mod model;
 mod pem;
@@ -61,6 +62,7 @@ struct Check<'a> {
 pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Known<'_>) -> Vec<Finding> {
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
+    check.alerts();
     check.redis();
     check.store();
     check.cache();

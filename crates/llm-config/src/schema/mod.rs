@@ -4,6 +4,7 @@
 //! what the gateway reads: one definition, so that documentation, checks and behaviour cannot part. The
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
+mod alerts;
 mod auth;
 mod cache;
 mod health;
@@ -20,6 +21,7 @@ mod upstream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alerts::Alerts;
 pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
@@ -43,6 +45,8 @@ pub struct Config {
     pub server: Server,
     /// Who may call.
     pub auth: Auth,
+    /// Who is told of budgets.
+    pub alerts: Alerts,
     /// How deployments are chosen and failures retried; models may override it.
     pub router: Router,
     /// The HTTP client towards providers.

@@ -27,6 +27,8 @@ pub(crate) use configured::Configured;
 
 pub(crate) use kept::Kept;
 
+use crate::gateway::Gateway;
+
 /// Is told of each attempt once it has ended. Must neither block nor fail.
 pub trait Books: Debug + Send + Sync {
     /// An attempt has ended.
@@ -37,6 +39,8 @@ pub trait Books: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Governance {
     gate: Gate,
+    /// What waits for the webhook; until it is started.
+    alerts: parking_lot::Mutex<Option<watch::Waiting>>,
     /// Where keys and groups are kept; `None`: nowhere, they are gone with the process.
     store: Option<Arc<dyn KeyStore>>,
     /// Who else is told of each attempt.
@@ -53,8 +57,10 @@ pub(crate) struct Governance {
 
 impl Default for Governance {
     fn default() -> Self {
+        let (watcher, waiting) = watch::Watcher::new();
         Self {
-            gate: Gate::with(Arc::new(Directory::new()), Arc::new(watch::Watcher), None),
+            gate: Gate::with(Arc::new(Directory::new()), watcher, None),
+            alerts: parking_lot::Mutex::new(Some(waiting)),
             store: None,
             books: Vec::new(),
             #[cfg(feature = "sql")]
@@ -154,6 +160,15 @@ impl Governance {
     /// Whether there is such a key, good or not.
     pub(crate) fn knows(&self, key: &str) -> bool {
         self.directory().key_count() > 0 && self.directory().key_by_hash(&KeyHash::of(key)).is_some()
+    }
+
+    /// Begins what goes on beside requests.
+    pub(crate) fn begin(self: &Arc<Self>, gateway: &Arc<Gateway>) {
+        if let Some(alerts) = self.alerts.lock().take() {
+            gateway.background(alerts.run(Arc::clone(gateway)));
+        }
+        #[cfg(feature = "sql")]
+        self.start(gateway);
     }
 
     /// Has somebody told of each attempt.

@@ -58,7 +58,8 @@ impl Governance {
         let seen = load(&store, &directory, []).await?;
         let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
         let funding = Funding::new(ledger, node, settings.lease);
-        let gate = Gate::with(directory, Arc::new(Watcher), Some(funding));
+        let (watcher, waiting) = Watcher::new();
+        let gate = Gate::with(directory, watcher, Some(funding));
         let kept = Kept {
             store: store.clone(),
             rows,
@@ -67,11 +68,12 @@ impl Governance {
             settings: settings.clone(),
             grace: request_timeout + SKEW,
         };
-        Ok(Self { gate, store: Some(Arc::new(store)), kept: Some(kept), ..Self::default() })
+        let alerts = Mutex::new(Some(waiting));
+        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.
-    pub(crate) fn start(self: &Arc<Self>, gateway: &Gateway) {
+    pub(super) fn start(self: &Arc<Self>, gateway: &Gateway) {
         let Some(kept) = &self.kept else { return };
         if let Some(task) = kept.task.lock().take() {
             // Ends when the rows are drained.

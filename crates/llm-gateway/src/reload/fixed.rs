@@ -12,6 +12,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         upstream,
         telemetry,
         auth: _,
+        alerts: _,
         router: _,
         redis: _,
         store,
