@@ -1,12 +1,11 @@
 //! Recorded text completions through their own front: bytes go through where the provider's may, and state
 //! the same where they are written anew.
 
-use llm_gateway::Settlement;
 use llm_testkit::Recording;
 use llm_testkit::player::{Cut, Player};
 use serde_json::{Value, json};
 
-use crate::lab::{Answer, Lab};
+use crate::lab::{Answer, Lab, reported};
 use crate::provider::{address, auth, deployment_for};
 use crate::tally::recordings;
 
@@ -67,9 +66,9 @@ fn states_the_same(recording: &Recording, answer: &Answer) {
 
 fn is_booked(lab: &Lab, recording: &Recording) {
     let total = recording.response.json().and_then(|body| body.pointer("/usage/total_tokens")?.as_u64());
-    let booked = match lab.settlements().as_slice() {
-        [Settlement::Settled(usage)] => usage.as_ref().map(llm_types::Usage::total_tokens),
-        [Settlement::Received(None)] if !recording.response.is_success() => None,
+    let booked = match lab.booked().as_slice() {
+        [row] if row.error.is_none() => reported(row).map(llm_types::Usage::total_tokens),
+        [row] if !recording.response.is_success() && row.cost.is_zero() => None,
         other => panic!("{recording}: {other:?}"),
     };
     assert_eq!(booked, total, "{recording}");

@@ -4,7 +4,7 @@
 //! cached tokens, thoughts and sound inside other counts or beside them; a dialect that gets it wrong bills twice or
 //! not at all.
 
-use llm_cost::{Catalogue, Class, ServiceTier, cost};
+use llm_cost::{Asked, Class, PriceBook};
 use llm_testkit::Recording;
 use llm_types::{PicoUsd, Usage};
 
@@ -22,15 +22,32 @@ struct Row {
     name: &'static str,
     provider: &'static str,
     model: &'static str,
+    reported: serde_json::Value,
     classes: &'static str,
     usd: &'static str,
+}
+
+impl Row {
+    /// What the provider says that it bills.
+    fn stated(&self) -> Option<PicoUsd> {
+        let usage = &self.reported;
+        let (ticks, table, plain) =
+            (&usage["cost_in_usd_ticks"], &usage["cost"]["total_cost"], &usage["cost"]);
+        let (figure, power) = match (ticks, table, plain) {
+            (ticks, ..) if ticks.is_number() => (ticks, -10),
+            (_, table, _) if table.is_number() => (table, 0),
+            (.., plain) => (plain, 0),
+        };
+        PicoUsd::rounded(&figure.to_string(), power).ok().filter(|usd| *usd > PicoUsd::ZERO)
+    }
 }
 
 fn rows() -> impl Iterator<Item = Row> {
     ROWS.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let fields: Vec<_> = line.split('\t').collect();
-        let [name, provider, model, _, classes, usd] = fields[..] else { panic!("{line}") };
-        Row { name, provider, model, classes, usd }
+        let [name, provider, model, reported, classes, usd] = fields[..] else { panic!("{line}") };
+        let reported = serde_json::from_str(reported).unwrap();
+        Row { name, provider, model, reported, classes, usd }
     })
 }
 
@@ -49,7 +66,8 @@ fn classes(usage: &Usage) -> Vec<String> {
 
 #[test]
 fn recorded_answers_cost_what_was_computed_by_hand() {
-    let (mut wrong, mut seen) = (Vec::new(), 0);
+    let (mut wrong, mut seen, mut billed) = (Vec::new(), 0, 0);
+    let book = PriceBook::default();
     for recording in &recordings().filter(|one| READ.contains(&one.operation.as_str())) {
         let Some(row) = rows().find(|row| row.name == name(recording)) else { continue };
         seen += 1;
@@ -65,13 +83,20 @@ fn recorded_answers_cost_what_was_computed_by_hand() {
         if passed.is_some_and(|passed| passed != read) {
             wrong.push(format!("{}: passed through it would count otherwise", row.name));
         }
-        let entry = Catalogue::builtin().find(row.provider, row.model).expect("a known model").entry;
-        let total = cost(&read, &entry.prices, ServiceTier::Standard).total();
-        let told = total.map_or_else(|| "unknown".to_owned(), |usd: PicoUsd| usd.to_string());
+        let asked = Asked { provider: row.provider, model: row.model, ..Asked::default() };
+        let charge = book.cost(&asked, &read);
+        let itemised = charge.cost.total();
+        let told = itemised.map_or_else(|| "unknown".to_owned(), |usd: PicoUsd| usd.to_string());
         if told != row.usd {
             wrong.push(format!("{}: {told}, not {}", row.name, row.usd));
         }
+        // What the provider bills is what is owed.
+        if read.stated != row.stated() || charge.total() != row.stated().or(itemised) {
+            wrong.push(format!("{}: {:?} is not {:?}", row.name, read.stated, row.stated()));
+        }
+        billed += usize::from(read.stated.is_some());
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(!llm_testkit::is_complete() || seen >= 60, "{seen} usages");
+    assert!(!llm_testkit::is_complete() || billed >= 18, "{billed} costs are stated");
 }

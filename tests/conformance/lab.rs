@@ -16,7 +16,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use llm_config::{Config, Deployment, Model};
-use llm_gateway::{Gateway, Ledger, ServeOptions, Settlement, assemble, serve};
+use llm_gateway::{Books, Gateway, ServeOptions, assemble, serve};
+use llm_governance::{Basis, UsageRow};
 use llm_providers::transport::{ByteStream, HyperOptions, HyperTransport, RequestBody, Transport};
 use llm_testkit::Recording;
 use llm_types::{Result, Secret};
@@ -63,7 +64,7 @@ impl Lab {
         let snapshot = assemble::snapshot(&Config::from_models(["mock/echo"]), |_| None, None).unwrap();
         let book = Arc::new(Book::default());
         let gateway = Gateway::new(snapshot, Arc::clone(&detour) as Arc<dyn Transport>);
-        let gateway = Arc::new(gateway.with_ledger(Arc::clone(&book) as Arc<dyn Ledger>));
+        let gateway = Arc::new(gateway.with_books(Arc::clone(&book) as Arc<dyn Books>));
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let options = ServeOptions {
@@ -142,8 +143,8 @@ impl Lab {
         tokio::time::timeout(PATIENCE, exchange).await.expect("the gateway answers in time")
     }
 
-    /// How the requests since the last time ended in the books.
-    pub(crate) fn settlements(&self) -> Vec<Settlement> {
+    /// What became of the attempts since the last time.
+    pub(crate) fn booked(&self) -> Vec<UsageRow> {
         std::mem::take(&mut self.book.0.lock().unwrap())
     }
 
@@ -163,12 +164,17 @@ pub(crate) fn deployment(model: impl Into<String>) -> Deployment {
 
 /// Keeps what the gateway books.
 #[derive(Debug, Default)]
-struct Book(Mutex<Vec<Settlement>>);
+struct Book(Mutex<Vec<UsageRow>>);
 
-impl Ledger for Book {
-    fn settle(&self, _: &str, settlement: Settlement) {
-        self.0.lock().unwrap().push(settlement);
+impl Books for Book {
+    fn book(&self, row: &UsageRow) {
+        self.0.lock().unwrap().push(row.clone());
     }
+}
+
+/// The usage that a provider reported; `None`: it reported none, and the row holds an estimate.
+pub(crate) fn reported(row: &UsageRow) -> Option<&llm_types::Usage> {
+    (row.basis == Basis::Reported).then_some(&row.usage)
 }
 
 /// Takes every call to one upstream, whatever host it is for.

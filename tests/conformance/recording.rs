@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use llm_gateway::Settlement;
 use llm_testkit::conformance::{Case, differences};
 use llm_testkit::player::{Cut, Player};
 use llm_testkit::{Recording, Recordings, Usage};
@@ -13,7 +12,7 @@ use llm_types::Usage as Counted;
 
 use crate::fact::{booked, told};
 use crate::front::{CHAT, FRONTS, Front};
-use crate::lab::{Answer, Lab};
+use crate::lab::{Answer, Lab, reported};
 use crate::order::disorder;
 use crate::provider::{address, auth};
 use crate::rule::{expected, idle};
@@ -139,10 +138,10 @@ fn error_problems(front: &Front, case: &Case, answer: &Answer) -> Vec<String> {
 
 /// What the books say was used.
 fn book_problems(lab: &Lab, case: &Case) -> Vec<String> {
-    let settlements = lab.settlements();
-    let (expect, actual) = match settlements.as_slice() {
-        [Settlement::Settled(usage)] => (booked(case), usage.as_ref().map(counts)),
-        [Settlement::Received(None)] if !case.recording.response.is_success() => return Vec::new(),
+    let rows = lab.booked();
+    let (expect, actual) = match rows.as_slice() {
+        [row] if row.error.is_none() => (booked(case), reported(row).map(counts)),
+        [row] if !case.recording.response.is_success() && row.cost.is_zero() => return Vec::new(),
         other => return vec![format!("books: {other:?}")],
     };
     if expect == actual { Vec::new() } else { vec![format!("books: expected {expect:?}, got {actual:?}")] }

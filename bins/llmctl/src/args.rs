@@ -1,9 +1,15 @@
 //! The command line.
 
+mod admin;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use admin::{
+    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, ListArgs, OneArgs, TermsArgs, UsageArgs,
+};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
@@ -34,6 +40,25 @@ pub(crate) enum Command {
     /// Take deployments of a gateway out of service, put them back, try them.
     #[command(subcommand)]
     Deployments(DeploymentsCommand),
+    /// Make, change and take back the keys of a gateway.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Make, change and take away teams.
+    #[command(subcommand)]
+    Teams(GroupsCommand),
+    /// Make, change and take away users.
+    #[command(subcommand)]
+    Users(GroupsCommand),
+    /// Make, change and take away organisations.
+    #[command(subcommand)]
+    Organisations(GroupsCommand),
+    /// Set budgets, see what is spent of them and when they will be used up.
+    #[command(subcommand)]
+    Budgets(BudgetsCommand),
+    /// Show what was used and what it cost.
+    Usage(UsageArgs),
+    /// Show who administered what.
+    Audit(AuditArgs),
     /// Tell why a request went where it went.
     Explain(ExplainArgs),
     /// Check, describe and show configurations of the gateway.
@@ -152,6 +177,10 @@ pub(crate) struct CostArgs {
     /// Other models to compare with.
     #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
     pub(crate) compare: Vec<String>,
+
+    /// A price map, as `llmctl prices update` writes it, to be laid over the built-in prices.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
 }
 
 /// What to do with prices.
@@ -162,8 +191,29 @@ pub(crate) enum PricesCommand {
         /// The model: `provider/model`, or a well-known name such as `gpt-4o`.
         #[arg(value_name = "MODEL")]
         model: String,
+
+        /// A price map, as `llmctl prices update` writes it, to be laid over the built-in prices.
+        #[arg(long, value_name = "FILE")]
+        map: Option<PathBuf>,
+    },
+    /// Fetch newer prices, in LiteLLM's format, and write them to a file that a configuration can name:
+    /// `[price_map] source = "prices.json"`.
+    ///
+    /// A map that would lose half of the known models, or their prices, is refused and nothing is written.
+    Update {
+        /// Where they are: a file, or an http(s) address.
+        #[arg(long, value_name = "FILE|URL", default_value = LITELLM)]
+        from: String,
+
+        /// Where they go.
+        #[arg(long, value_name = "FILE", default_value = "prices.json")]
+        out: PathBuf,
     },
 }
+
+/// Where LiteLLM keeps its prices.
+const LITELLM: &str =
+    "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json";
 
 /// A gateway, and what opens it.
 #[derive(Debug, ClapArgs)]

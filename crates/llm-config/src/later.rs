@@ -6,7 +6,7 @@
 
 /// Keys of later versions by the table they are in; a list of tables counts as the table.
 const LATER: [(&str, &[&str]); 4] = [
-    ("", &["store", "cache"]),
+    ("", &["store"]),
     ("upstream", &["proxy", "http2"]),
     ("telemetry", &["otlp", "log_content"]),
     ("models.deployments", &["location", "credentials"]),

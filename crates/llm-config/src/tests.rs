@@ -123,6 +123,51 @@ fn the_address_of_redis_is_shown_without_its_password() {
 }
 
 #[test]
+fn prices_are_read_exactly_and_shown_again() {
+    let config = parse(
+        r#"
+        [[providers]]
+        name = "openai"
+        discount = 0.15
+        margin = 0.05
+        [[prices]]
+        model = "openai/gpt-4o*"
+        input = 2.5
+        output = 10
+        above = { 200_000 = { input = 5, output = 15 } }
+        flex = { input = 1.25, above = { 200_000 = { input = 2.75 } } }
+        batch = { input = 1.25, output = 5 }
+        [price_map]
+        source = "prices.json"
+        [[models]]
+        name = "smart"
+        deployments = [{ model = "openai/gpt-4o", price = { input = 0.0375, per_second = 0.0001 } }]
+        "#,
+    )
+    .unwrap();
+    let usd = |text: &str| Some(text.parse::<llm_types::PicoUsd>().unwrap());
+    let [one] = config.prices.as_slice() else { panic!("{:?}", config.prices) };
+    let spec = one.price.spec();
+    assert_eq!((spec.input, spec.output, spec.cache_read), (usd("2.5"), usd("10"), None));
+    assert_eq!((spec.above["200_000"].output, spec.above.len()), (usd("15"), 1));
+    assert_eq!(spec.flex.unwrap().above["200_000"].input, usd("2.75"));
+    assert_eq!((spec.batch.unwrap().output, spec.priority), (usd("5"), None));
+    let own = config.models[0].deployments[0].price.as_ref().unwrap().spec();
+    assert_eq!((own.input, own.per_second, own.output), (usd("0.0375"), usd("0.0001"), None));
+    assert_eq!((config.providers[0].discount, config.providers[0].margin), (Some(0.15), Some(0.05)));
+    let map = config.price_map.as_ref().unwrap();
+    assert_eq!((map.is_url(), map.every), (false, Duration::from_secs(6 * 3600)));
+    let shown = crate::show(&config);
+    let again = parse(&shown).unwrap();
+    assert_eq!((&again.prices, &again.price_map), (&config.prices, &config.price_map), "{shown}");
+    assert_eq!(again.models, config.models);
+    let twice = "[[prices]]\nmodel = 'a'\ninput = 1\n[[prices]]\nmodel = 'a'\ninput = 2\n";
+    let (_, warnings) = Config::parse("f", twice, &FixedEnv::default(), Known::default()).unwrap();
+    let found: Vec<_> = warnings.iter().map(|one| (one.position(), one.code())).collect();
+    assert_eq!(found, [(Some((4, 1)), Code::NoEffect)]);
+}
+
+#[test]
 fn models_of_a_command_line() {
     let config = Config::from_models(["gpt-4o", "openai/gpt-4o-mini"]);
     let pairs: Vec<_> = config.models.iter().map(|model| (&*model.name, &*model.deployments[0].id)).collect();

@@ -4,11 +4,12 @@
 //! at its dearest: each token of the prompt at the dearest price that a token of it may have in any tier that may
 //! be reached, each token of each answer likewise.
 
-use llm_types::{PicoUsd, Units};
+use llm_types::{PicoUsd, ServiceTier, Units};
 
+use crate::adjust::Adjustment;
 use crate::class::{Class, Classes};
 use crate::cost::amount;
-use crate::prices::{Effective, Prices, ServiceTier};
+use crate::prices::{Effective, Prices};
 
 /// Tiers of service that may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,18 +87,60 @@ impl Worst {
 /// ```
 #[must_use]
 pub fn upper_bound(prices: &Prices, worst: &Worst) -> Option<PicoUsd> {
-    let mut dearest: Option<Dearest> = None;
-    for service in worst.services.iter() {
-        let reached = prices.thresholds().filter(|above| *above < worst.input_tokens);
-        for prompt in std::iter::once(0).chain(reached.map(|above| above + 1)) {
-            let here = Dearest::of(&prices.at(prompt, service), worst)?;
-            dearest = Some(dearest.map_or(here, |before| before.or(here)));
+    Bound::of(prices, worst).map(|bound| bound.total())
+}
+
+/// The most that a call can cost, as a line over the length of the answer.
+///
+/// So one division says how long an answer may be for the money that is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Without any answer: the prompt at its dearest, fees, queries.
+    pub fixed: PicoUsd,
+    /// What one further token of each of the answers adds, at its dearest.
+    pub per_output_token: PicoUsd,
+    /// The most tokens of one answer.
+    pub output_tokens: u64,
+}
+
+impl Bound {
+    /// The bound at these prices; `None` where a price is unknown.
+    #[must_use]
+    pub fn of(prices: &Prices, worst: &Worst) -> Option<Self> {
+        let mut dearest: Option<Dearest> = None;
+        for service in worst.services.iter() {
+            let reached = prices.thresholds().filter(|above| *above < worst.input_tokens);
+            for prompt in std::iter::once(0).chain(reached.map(|above| above + 1)) {
+                let here = Dearest::of(&prices.at(prompt, service), worst)?;
+                dearest = Some(dearest.map_or(here, |before| before.or(here)));
+            }
         }
+        let Dearest { input, output, pieces } = dearest?;
+        Some(Self {
+            fixed: amount(Class::Input, worst.input_tokens, input).saturating_add(pieces),
+            per_output_token: amount(Class::Output, 1, output).saturating_mul(worst.answers),
+            output_tokens: worst.output_tokens,
+        })
     }
-    let Dearest { input, output, pieces } = dearest?;
-    let input = amount(Class::Input, worst.input_tokens, input);
-    let output = amount(Class::Output, worst.output_tokens, output).saturating_mul(worst.answers);
-    Some(input.saturating_add(output).saturating_add(pieces))
+
+    /// The bound of answers of this length.
+    #[must_use]
+    pub fn with_output(&self, tokens: u64) -> PicoUsd {
+        self.fixed.saturating_add(self.per_output_token.saturating_mul(tokens))
+    }
+
+    /// The whole.
+    #[must_use]
+    pub fn total(&self) -> PicoUsd {
+        self.with_output(self.output_tokens)
+    }
+
+    /// At other terms, rounded up.
+    #[must_use]
+    pub(crate) fn at(self, terms: Adjustment) -> Self {
+        let Self { fixed, per_output_token, output_tokens } = self;
+        Self { fixed: terms.bound(fixed), per_output_token: terms.bound(per_output_token), output_tokens }
+    }
 }
 
 /// The dearest prices of one combination of tiers, and then of all.

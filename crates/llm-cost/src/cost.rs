@@ -6,11 +6,11 @@
 //!
 //! What is not known is said: an item without a price has no amount, and then the whole has no total.
 
-use llm_types::{PicoUsd, Usage};
+use llm_types::{PicoUsd, ServiceTier, Usage};
 use smallvec::SmallVec;
 
 use crate::class::{Class, Classes};
-use crate::prices::{Effective, Prices, ServiceTier};
+use crate::prices::{Effective, Prices};
 
 /// Items of one answer that need no allocation; more are possible, and rare.
 const INLINE: usize = 6;

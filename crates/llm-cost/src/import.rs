@@ -10,13 +10,15 @@ mod provider;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use llm_types::ServiceTier;
+
 use crate::catalogue::Catalogue;
 use crate::class::Class;
 use crate::entry::{Capabilities, Date, Entry, Mode};
-use crate::prices::{Overlay, Prices, ServiceTier};
+use crate::prices::{Overlay, Prices};
 use crate::rates::Rates;
 
-pub use check::check;
+pub use check::{believed, check};
 pub use litellm::{PriceMap, from_litellm};
 pub use provider::{own_name, provider};
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adjust;
+mod book;
 mod bound;
 mod catalogue;
 mod class;
@@ -18,12 +19,14 @@ pub mod import;
 pub mod tokenizer;
 
 pub use adjust::Adjustment;
-pub use bound::{Services, Worst, upper_bound};
+pub use book::{Asked, Charge, Own, PriceBook, Source, Tariff};
+pub use bound::{Bound, Services, Worst, upper_bound};
 pub use catalogue::Catalogue;
 pub use class::{Class, Classes};
 pub use cost::{Cost, Item, cost};
 pub use entry::{Capabilities, Date, Entry, Mode};
 pub use error::Error;
 pub use find::{Found, Rule};
-pub use prices::{Effective, Prices, ServiceTier};
+pub use llm_types::ServiceTier;
+pub use prices::{Effective, Prices};
 pub use rates::Rates;

@@ -6,44 +6,10 @@
 //! Where the price for a long prompt in a tier of service is not stated, both changes are taken to hold together: a
 //! tier at half the price and a long prompt at twice is the plain price. Half a pico-dollar is rounded up.
 
+use llm_types::ServiceTier;
+
 use crate::class::{Class, Classes};
 use crate::rates::Rates;
-
-/// A provider's tier of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum ServiceTier {
-    /// The usual one.
-    #[default]
-    Standard,
-    /// Slower and cheaper.
-    Flex,
-    /// Faster and dearer.
-    Priority,
-    /// Within a day, in a batch.
-    Batch,
-}
-
-impl ServiceTier {
-    /// Every tier.
-    pub const ALL: [Self; 4] = [Self::Standard, Self::Flex, Self::Priority, Self::Batch];
-
-    /// What it is called.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Flex => "flex",
-            Self::Priority => "priority",
-            Self::Batch => "batch",
-        }
-    }
-
-    /// The tier that a provider's answer names; any other word is the usual one.
-    #[must_use]
-    pub fn of(word: &str) -> Self {
-        Self::ALL.into_iter().find(|tier| tier.name() == word).unwrap_or_default()
-    }
-}
 
 /// What differs for long prompts, in a tier of service, or in both.
 #[derive(Debug, Clone, PartialEq, Eq)]

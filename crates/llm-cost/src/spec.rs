@@ -3,11 +3,11 @@
 //! They replace what the catalogue says, all of it: whoever has agreed on prices, or runs a model, knows what a
 //! token costs, and a forgotten cache price must not come from elsewhere.
 
-use llm_types::{PicoUsd, PriceSpec};
+use llm_types::{PicoUsd, PriceSpec, ServiceTier};
 
 use crate::class::Class;
 use crate::error::Error;
-use crate::prices::{Overlay, Prices, ServiceTier};
+use crate::prices::{Overlay, Prices};
 use crate::rates::Rates;
 
 impl Prices {

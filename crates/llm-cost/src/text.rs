@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use llm_types::PicoUsd;
+use llm_types::{PicoUsd, ServiceTier};
 
 use crate::catalogue::Catalogue;
 use crate::class::Class;
 use crate::entry::{Capabilities, Date, Entry, Mode};
 use crate::error::Error;
-use crate::prices::{Overlay, Prices, ServiceTier};
+use crate::prices::{Overlay, Prices};
 use crate::rates::Rates;
 
 /// What the fields of a line are, for whoever reads the text.

@@ -10,6 +10,7 @@ use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_types::{Changes, Dialect, RateLimits, Usage};
 
+use crate::attempt::Attempt;
 use crate::relay::Relay;
 
 /// An answer, whole or begun.
@@ -22,6 +23,8 @@ pub(crate) struct Reply {
     pub(crate) changes: Changes,
     /// What the provider says of its limits.
     pub(crate) rate_limits: Option<RateLimits>,
+    /// The account of it.
+    pub(crate) attempt: Attempt,
 }
 
 /// Its body.

@@ -1,5 +1,6 @@
 //! From a configuration to what runs: the only wiring.
 
+mod price;
 mod routing;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use llm_config::{
     Config, Deployment as DeploymentConfig, Model as ModelConfig, Records as RecordsConfig,
     Router as RouterConfig,
 };
+use llm_cost::{Catalogue, PriceBook};
 use llm_providers::aws::AwsOptions;
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
@@ -19,6 +21,7 @@ use llm_router::{Deployment, Group, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
+use crate::cache::Answers;
 use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
@@ -58,15 +61,35 @@ pub fn demo(config: &Config) -> Result<(Snapshot, Arc<dyn Transport>)> {
 /// What a configuration decides, with an environment to look keys up in.
 ///
 /// What was learned in the `previous` snapshot goes on: health, counters and limits of deployments whose settings
-/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis. So do its guards.
+/// did not change, drains, prompts' beginnings, the retry budget, the connection to Redis, kept answers. So do its
+/// guards.
 ///
 /// # Errors
-/// When two models have one name, or Redis cannot have the address given.
+/// When two models have one name, a price makes no sense, or Redis cannot have the address given.
 pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Result<Snapshot> {
+    assembled(config, env, previous, None)
+}
+
+/// The same as [`snapshot`], with another price map than the previous one's.
+///
+/// # Errors
+/// As [`snapshot`].
+pub(crate) fn repriced(config: &Config, env: Env, previous: &Snapshot, map: Catalogue) -> Result<Snapshot> {
+    assembled(config, env, Some(previous), Some(map))
+}
+
+fn assembled(
+    config: &Config,
+    env: Env,
+    previous: Option<&Snapshot>,
+    map: Option<Catalogue>,
+) -> Result<Snapshot> {
     let table = Arc::new(table(config));
+    let prices = price::book(config, &table, map, previous)?;
     let mut assembly = Assembly {
         config,
         table: &table,
+        prices: &prices,
         env,
         previous,
         groups: Vec::new(),
@@ -108,9 +131,13 @@ pub fn snapshot(config: &Config, env: Env, previous: Option<&Snapshot>) -> Resul
         chosen: !config.models.is_empty(),
         health_check: config.router.health_check,
         shared,
+        cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,
+        prices,
+        clamp_output: config.server.clamp_output,
+        price_map: config.price_map.clone(),
         records: records(config.router.records, previous),
     })
 }
@@ -152,6 +179,7 @@ fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
 struct Assembly<'a> {
     config: &'a Config,
     table: &'a Arc<ProviderTable>,
+    prices: &'a PriceBook,
     env: Env,
     previous: Option<&'a Snapshot>,
     groups: Vec<Group<Backend>>,
@@ -263,7 +291,7 @@ impl Assembly<'_> {
             .labelled(deployment.model.as_str())
             .weighing(deployment.weight);
         built.timeout = deployment.timeout;
-        built.facts = routing::facts(deployment, &built.target);
+        built.facts = routing::facts(deployment, &built.target, self.prices);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
         self.carry_over(built)
     }

@@ -17,7 +17,9 @@ use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
+use crate::attempt::Attempt;
 use crate::dispatch::{Resume, Resumed, Stuck};
+use crate::governance::Kept;
 use crate::place::Place;
 use crate::record::{Afterwards, Decision};
 use crate::relay::Relay;
@@ -69,6 +71,9 @@ pub(crate) struct Exchange {
     /// Until when that is waited for, once it has to be.
     behind: Option<Pin<Box<Sleep>>>,
     ticket: Option<Ticket>,
+    attempt: Option<Attempt>,
+    /// The answer is complete once what it cost is written down.
+    kept: Kept,
     deadline: Pin<Box<Sleep>>,
     stop: Stop,
     heard: Heard,
@@ -102,6 +107,8 @@ pub(crate) struct Parts {
     pub(crate) relay: Relay,
     /// The account of the request.
     pub(crate) ticket: Ticket,
+    /// The account of the attempt.
+    pub(crate) attempt: Attempt,
     /// When the whole request must be over.
     pub(crate) deadline: Instant,
     /// The client's dialect.
@@ -127,7 +134,7 @@ pub(crate) struct Parts {
 impl Exchange {
     /// An exchange that begins with what `parts.relay` holds already.
     pub(crate) fn new(upstream: ByteStream, parts: Parts) -> Self {
-        let Parts { relay, ticket, deadline, front, tasks, stop, request_id, .. } = parts;
+        let Parts { relay, ticket, attempt, deadline, front, tasks, stop, request_id, .. } = parts;
         let (place, target) = (parts.place, parts.target);
         Self {
             upstream: Some(upstream),
@@ -135,6 +142,8 @@ impl Exchange {
             is_over: false,
             behind: None,
             ticket: Some(ticket),
+            attempt: Some(attempt),
+            kept: Kept::default(),
             deadline: Box::pin(sleep_until(deadline)),
             heard: stop.heard(),
             stop,
@@ -155,6 +164,10 @@ impl Exchange {
     /// The next bytes for the client; `None`: the answer is over.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            // The last bytes wait until what they cost is written down, and nothing else does.
+            if !self.kept.is_nothing() && Pin::new(&mut self.kept).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             if let Some(bytes) = self.relay.pop() {
                 return Poll::Ready(Some(bytes));
             }
@@ -219,7 +232,12 @@ impl Exchange {
         let Some(said) = self.relay.said() else { return false };
         let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
-        self.resuming = Some(Box::pin(resume.go_on(said.to_owned(), error.clone())));
+        let ticket = self.ticket.take().unwrap_or(Ticket::free());
+        if let Some(attempt) = self.attempt.take() {
+            // Its row is safe long before the answer is over.
+            let _ = attempt.break_off(self.relay.usage(), self.relay.pieces(), error);
+        }
+        self.resuming = Some(Box::pin(resume.go_on(ticket, said.to_owned(), error.clone())));
         self.upstream = None;
         if let Some(place) = self.place.take() {
             place.fail(error);
@@ -230,14 +248,16 @@ impl Exchange {
     /// Goes on with another deployment's stream, behind a comment that marks the seam.
     fn joined(&mut self, resumed: Result<Resumed, Stuck>) {
         self.resuming = None;
-        let Resumed { resume, head, upstream, decoder, place, target, deployment, groups } = match resumed {
-            Ok(resumed) => resumed,
-            Err(Stuck { cause, groups }) => {
-                self.after.groups.extend(groups);
-                return self.fail(&cause);
-            }
-        };
+        let Resumed { resume, ticket, attempt, head, upstream, decoder, place, target, deployment, groups } =
+            match resumed {
+                Ok(resumed) => resumed,
+                Err(Stuck { cause, groups }) => {
+                    self.after.groups.extend(groups);
+                    return self.fail(&cause);
+                }
+            };
         self.after.groups.extend(groups);
+        (self.ticket, self.attempt) = (Some(ticket), Some(attempt));
         self.relay.push(self.front.seam(self.form, &deployment));
         self.relay.go_on(decoder);
         let rest = stream::iter(head.into_iter().map(Ok)).chain(upstream);
@@ -283,8 +303,11 @@ impl Exchange {
         if let Some(decision) = self.decision.take() {
             decision.end(self.relay.usage(), None, std::mem::take(&mut self.after));
         }
+        if let Some(attempt) = self.attempt.take() {
+            self.kept = attempt.settle(self.relay.usage(), self.relay.pieces()).1;
+        }
         if let Some(ticket) = self.ticket.take() {
-            ticket.settle(self.relay.usage().cloned());
+            ticket.finish(self.relay.usage());
         }
         Ok(())
     }
@@ -299,8 +322,7 @@ impl Exchange {
     /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
     /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
-        self.note_usage();
-        self.ticket = None;
+        self.break_off(error);
         if let Some(place) = self.place.take() {
             place.fail(error);
         }
@@ -330,9 +352,13 @@ impl Exchange {
         self.relay.push(event);
     }
 
-    fn note_usage(&mut self) {
-        if let Some(ticket) = &mut self.ticket {
-            ticket.received(self.relay.usage());
+    /// What came of the answer until here is what is paid.
+    fn break_off(&mut self, error: &ApiError) {
+        if let Some(attempt) = self.attempt.take() {
+            self.kept = attempt.break_off(self.relay.usage(), self.relay.pieces(), error);
+        }
+        if let Some(ticket) = self.ticket.take() {
+            ticket.finish(self.relay.usage());
         }
     }
 }
@@ -344,9 +370,9 @@ impl Drop for Exchange {
             self.let_go();
         }
         if self.upstream.is_some() || self.resuming.is_some() {
-            self.note_usage();
+            let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
+            self.break_off(&gone);
             if let Some(decision) = self.decision.take() {
-                let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
                 decision.end(self.relay.usage(), Some(&gone), std::mem::take(&mut self.after));
             }
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");

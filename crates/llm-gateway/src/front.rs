@@ -51,6 +51,14 @@ impl Front {
             .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this front has no codec"))
     }
 
+    /// Its path, as lists of allowed routes name it.
+    pub(crate) fn route(&self) -> String {
+        match self.path {
+            Path::Fixed(fixed) => format!("/v1{fixed}"),
+            Path::Verb { verb, .. } => format!("/v1beta/models/*:{verb}"),
+        }
+    }
+
     fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
             Path::Fixed(fixed) => (fixed == below_v1(path)).then(Named::default),
@@ -123,6 +131,14 @@ static FRONTS: &[Front] = &[
 /// The dialects of fronts whose answers are kept under ids.
 pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
     FRONTS.iter().filter(|front| front.codec().is_ok_and(ServerCodec::keeps)).map(|front| front.dialect)
+}
+
+/// Every inference route in the words of OpenAPI: its path, what is asked for, and the parameters of the path.
+pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>)> {
+    FRONTS.iter().map(|front| match front.path {
+        Path::Fixed(path) => (format!("/v1{path}"), front.op, Vec::new()),
+        Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), front.op, vec!["model"]),
+    })
 }
 
 /// What serves a request.

@@ -20,7 +20,7 @@ use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route, shape};
-use crate::governance::Governance;
+use crate::governance::{Books, Configured, Governance, refused};
 use crate::health::Checks;
 use crate::intake::BodyMemory;
 use crate::kept::Lookup;
@@ -29,7 +29,6 @@ use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::ticket::{FreeLedger, Ledger};
 use crate::{admin, models, pipeline, reload, respond};
 
 /// A running gateway.
@@ -37,8 +36,7 @@ use crate::{admin, models, pipeline, reload, respond};
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     transport: Arc<dyn Transport>,
-    ledger: Arc<dyn Ledger>,
-    governance: Governance,
+    governance: Arc<Governance>,
     tasks: Tasks,
     memory: BodyMemory,
     in_flight: Arc<AtomicUsize>,
@@ -67,8 +65,7 @@ impl Gateway {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             transport,
-            ledger: Arc::new(FreeLedger),
-            governance: Governance::default(),
+            governance: Arc::default(),
             tasks: Tasks::default(),
             memory: BodyMemory::default(),
             in_flight: Arc::default(),
@@ -102,11 +99,22 @@ impl Gateway {
         self.tasks.background(task);
     }
 
-    /// Keeps the books elsewhere.
+    /// Has somebody told of each attempt; before the first request.
     #[must_use]
-    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = ledger;
+    pub fn with_books(mut self, books: Arc<dyn Books>) -> Self {
+        if let Some(governance) = Arc::get_mut(&mut self.governance) {
+            governance.tell(books);
+        }
         self
+    }
+
+    /// Puts the keys, groups and budgets of a configuration in the place of those of the one before.
+    ///
+    /// # Errors
+    /// When two keys have one secret. Nothing is changed then.
+    pub fn configure(&self, config: &llm_config::Config) -> Result<()> {
+        let configured = Configured::of(config).map_err(refused)?;
+        self.governance.configure(configured).map_err(refused)
     }
 
     /// Puts another configuration in place. Running requests keep theirs.
@@ -160,17 +168,13 @@ impl Gateway {
     }
 
     /// Keys, budgets and limits.
-    pub(crate) fn governance(&self) -> &Governance {
+    pub(crate) fn governance(&self) -> &Arc<Governance> {
         &self.governance
     }
 
     /// What somebody who calls from there is held against.
     pub(crate) fn auth<'a>(&'a self, snapshot: &'a Snapshot, address: Option<IpAddr>) -> Auth<'a> {
         Auth { master: snapshot.master_key.as_ref(), governance: &self.governance, address }
-    }
-
-    pub(crate) fn ledger(&self) -> Arc<dyn Ledger> {
-        Arc::clone(&self.ledger)
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

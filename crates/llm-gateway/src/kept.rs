@@ -13,6 +13,7 @@ use llm_providers::transport::{RequestBody, collect};
 use llm_types::{ApiError, Changes, ErrorKind, Op, Origin, Result, Segments};
 use tokio::time::timeout;
 
+use crate::attempt::Attempt;
 use crate::auth::without_key;
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
@@ -107,8 +108,6 @@ impl Lookup {
         };
         let request = target.request(wire)?.map(RequestBody::from);
         let bound = self.snapshot.request_timeout;
-        let mut ticket = Ticket::new(Arc::clone(&self.request_id), self.gateway.ledger());
-        ticket.sent();
         let in_flight = owner.deployment.stats.begin();
         let late = |_| ApiError::upstream(ErrorKind::Timeout, "the upstream did not answer in time");
         let asked = Instant::now();
@@ -130,7 +129,9 @@ impl Lookup {
                 upstream,
                 Parts {
                     relay,
-                    ticket,
+                    // What is kept was paid when it was made.
+                    ticket: Ticket::free(),
+                    attempt: Attempt::free(),
                     deadline: (self.started + bound).into(),
                     front: self.codec,
                     tasks: self.gateway.tasks().clone(),
@@ -148,7 +149,6 @@ impl Lookup {
             return Ok(self.served(response, target, &owner.deployment.target.labels, asked));
         }
         let body = timeout(bound, collect(upstream, REPLY_LIMIT)).await.map_err(late)??;
-        ticket.settle(None);
         let marked = word.and_then(|word| self.codec.mark(&body, &word));
         let response = respond::json(StatusCode::OK, marked.unwrap_or(body));
         Ok(self.served(response, target, &owner.deployment.target.labels, asked))

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod admit;
 mod answer;
 pub mod assemble;
+mod attempt;
 mod auth;
 mod backend;
 mod body;
+mod cache;
 mod cors;
 mod dispatch;
 mod exchange;
@@ -18,10 +21,12 @@ mod health;
 mod intake;
 mod kept;
 mod models;
+mod openapi;
 mod owner;
 mod patience;
 mod pipeline;
 mod place;
+mod price_map;
 mod principal;
 mod query;
 mod record;
@@ -35,13 +40,15 @@ mod stop;
 mod tasks;
 mod ticket;
 pub mod tls;
+mod tokens;
+mod worst;
 
 pub use body::ClientBody;
 pub use gateway::Gateway;
+pub use governance::Books;
 pub use guard::Guard;
 pub use principal::{Principal, Right};
 pub use reload::{ConfigFile, Deployments, Loaded, ReloadError, Reloaded};
 pub use serve::{ServeOptions, serve};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use ticket::{FreeLedger, Ledger, Settlement, Ticket};

@@ -1,14 +1,15 @@
 //! The life of a request, every phase in order.
 //!
 //! ```text
-//! authenticate -> read -> peek -> admit -> guard in -> dispatch -> guard out -> settle -> answer
+//! authenticate -> read -> peek -> admit -> guard in -> cache lookup -> dispatch -> guard out -> settle
+//! -> cache store -> answer
 //! ```
 //!
 //! Dispatch is `dispatch.rs`, a stream's second half is `exchange.rs`; guards on answers and settling happen
 //! where the answer is complete.
 
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
+use crate::cache::Visit;
 use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
@@ -81,8 +83,6 @@ where
     let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
     let is_kept = codec.is_kept(&head);
-    let ticket = Ticket::new(Arc::clone(&request_id), gateway.ledger());
-
     let (stream, form) = (peek.stream, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
@@ -107,10 +107,20 @@ where
         left_out,
     });
 
+    // Boxed: where nothing is metered nobody carries it along.
+    let idle = dispatch.gateway.governance().is_idle();
+    let ticket = if idle { Ticket::free() } else { Box::pin(dispatch.admit(front)).await? };
+
     // guard in
     for guard in &snapshot.guards {
         let principal = dispatch.principal.clone();
         guard.request(dispatch.call()?, &principal).await?;
+    }
+
+    // cache lookup
+    let mut visit = Visit::begin(&mut dispatch);
+    if let Some(hit) = visit.lookup().await {
+        return Ok(hit.respond(&model, started));
     }
 
     // dispatch, guard out, settle; the body is held until the answer is over
@@ -120,37 +130,45 @@ where
         let told = || Err(Failed::from(Stop::error()));
         stop.unless_told(pin!(dispatch.run(ticket))).await.unwrap_or_else(told)
     });
-    if !stream {
-        let answer = opening.await?;
+    let mut response = if !stream {
+        let mut answer = opening.await?;
         drop(held);
-        return Ok(respond_with(answer, &model, (codec, form), started));
-    }
-    match timeout(SILENCE, &mut opening).await {
-        Ok(answer) => {
-            Ok(respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held)))
-        }
-        Err(_) => {
-            // Nothing to show for five seconds: the head goes out, and comments keep the line open.
-            let opening = async move {
-                let told = |failed: Failed| {
-                    let mut error = failed.error;
-                    error.request_id = Some(request_id.to_string());
-                    error
-                };
-                opening.await.map_err(told).and_then(|answer| match answer.body {
-                    AnswerBody::Stream(exchange) => Ok(exchange),
-                    AnswerBody::Whole(_) => Err(llm_types::ApiError::new(
-                        llm_types::ErrorKind::Internal,
-                        "a stream was answered whole",
-                    )),
-                })
-            };
-            let body = ClientBody::opening(Box::pin(opening), codec, form).holding(held);
-            let mut response = respond::stream(body, codec, form);
-            respond::write_model(response.headers_mut(), &model);
-            Ok(response)
-        }
-    }
+        visit.keep(&answer).await;
+        // An answer is not complete before what it cost is written down.
+        std::mem::take(&mut answer.kept).await;
+        respond_with(answer, &model, (codec, form), started)
+    } else if let Ok(answer) = timeout(SILENCE, &mut opening).await {
+        respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held))
+    } else {
+        let body = silent(opening, (codec, form), request_id).holding(held);
+        let mut response = respond::stream(body, codec, form);
+        respond::write_model(response.headers_mut(), &model);
+        response
+    };
+    visit.write(response.headers_mut());
+    Ok(response)
+}
+
+/// Nothing to show for five seconds: the head goes out, and comments keep the line open.
+fn silent(
+    opening: Pin<Box<impl Future<Output = Result<Answer, Failed>> + Send + 'static>>,
+    (codec, form): (&'static dyn ServerCodec, ReplyForm),
+    request_id: Arc<str>,
+) -> ClientBody {
+    let opening = async move {
+        let told = |failed: Failed| {
+            let mut error = failed.error;
+            error.request_id = Some(request_id.to_string());
+            error
+        };
+        opening.await.map_err(told).and_then(|answer| match answer.body {
+            AnswerBody::Stream(exchange) => Ok(exchange),
+            AnswerBody::Whole(_) => {
+                Err(llm_types::ApiError::new(llm_types::ErrorKind::Internal, "a stream was answered whole"))
+            }
+        })
+    };
+    ClientBody::opening(Box::pin(opening), codec, form)
 }
 
 /// Who of a group may serve a request, and the request as they are to get it: what goes on from something
@@ -210,7 +228,7 @@ fn respond_with(
     (codec, form): (&dyn ServerCodec, ReplyForm),
     started: Instant,
 ) -> Response<ClientBody> {
-    let Answer { body, labels, fallback, attempts, changes, upstream } = answer;
+    let Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept: _ } = answer;
     let mut response = match body {
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
         AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
@@ -219,5 +237,11 @@ fn respond_with(
     let fallback = fallback.as_deref();
     let served = Served { model, labels: &labels, fallback, attempts, changes: &changes, overhead };
     served.write(response.headers_mut());
+    if let Some(cost) = cost {
+        respond::write_cost(response.headers_mut(), cost);
+    }
+    if let Some(limits) = &limits {
+        respond::write_limits(response.headers_mut(), limits);
+    }
     response
 }

@@ -31,6 +31,8 @@ pub(crate) struct Relay {
 #[derive(Debug, Default)]
 struct Facts {
     content: bool,
+    /// How many pieces of content came: about as many tokens.
+    pieces: u64,
     usage: Option<Usage>,
     /// An error that came as an event.
     error: Option<ApiError>,
@@ -205,6 +207,11 @@ impl Relay {
         }
     }
 
+    /// How many pieces of content came: about as many tokens, should nobody count them.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.facts.pieces
+    }
+
     /// The bytes that wait for the client.
     pub(crate) fn buffered(&self) -> usize {
         self.out.iter().map(Bytes::len).sum()
@@ -258,7 +265,9 @@ struct Watch<'a> {
 
 impl EventSink for Watch<'_> {
     fn event(&mut self, event: Event<'_>) -> Flow {
-        self.facts.content |= is_content(&event);
+        let content = is_content(&event);
+        self.facts.content |= content;
+        self.facts.pieces += u64::from(content);
         match event {
             // Told by whoever owns the stream: before any content another deployment takes over.
             Event::Error(error) => {

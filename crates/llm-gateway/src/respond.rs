@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use llm_governance::Refusal;
 use llm_providers::codec::{ReplyForm, ServerCodec};
-use llm_types::{ApiError, Changes};
+use llm_types::{ApiError, Changes, PicoUsd, RateLimit, RateLimits};
 use serde::Serialize;
 
 use crate::body::ClientBody;
@@ -20,7 +21,21 @@ const DEPLOYMENT: HeaderName = HeaderName::from_static("x-gateway-deployment");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const FALLBACK: HeaderName = HeaderName::from_static("x-gateway-fallback");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-us");
-const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
+const COST: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
+/// Limit, what is left of it and when it is whole again: of requests, of tokens.
+static LIMITS: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
+];
+pub(crate) const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
 /// About how many headers an answer has.
 const HEADERS: usize = 12;
@@ -54,6 +69,8 @@ pub(crate) struct Failed {
     pub(crate) error: ApiError,
     told: Option<Box<Told>>,
     allow: Option<Method>,
+    /// What is left of the caller's limits.
+    limits: Option<Box<RateLimits>>,
 }
 
 #[derive(Debug)]
@@ -65,7 +82,7 @@ struct Told {
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self { error, told: None, allow: None }
+        Self { error, told: None, allow: None, limits: None }
     }
 }
 
@@ -82,8 +99,17 @@ impl Failed {
         Self { told: Some(Box::new(Told { model: name(model), labels, attempts })), ..error.into() }
     }
 
+    /// A request that was not let in.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        let Refusal { error, left, instead: _ } = refusal;
+        Self { limits: Some(Box::new(left)), ..error.into() }
+    }
+
     /// Adds the headers that tell who failed, or what would be served.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        if let Some(limits) = &self.limits {
+            write_limits(headers, limits);
+        }
         if let Some(allow) = self.allow.as_ref().and_then(|method| method.as_str().parse().ok()) {
             headers.insert(ALLOW, allow);
         }
@@ -127,6 +153,29 @@ impl Served<'_> {
 /// Adds the name of the group that answers.
 pub(crate) fn write_model(headers: &mut HeaderMap, model: &str) {
     headers.insert(MODEL, name(model));
+}
+
+/// Adds what the answer cost.
+pub(crate) fn write_cost(headers: &mut HeaderMap, cost: PicoUsd) {
+    headers.insert(COST, visible(&cost.to_string()));
+}
+
+/// Adds what is left of the caller's limits, in OpenAI's form.
+pub(crate) fn write_limits(headers: &mut HeaderMap, limits: &RateLimits) {
+    let RateLimits { requests, tokens } = limits;
+    for (limit, names) in [(requests, &LIMITS[0]), (tokens, &LIMITS[1])] {
+        let RateLimit { limit, left, reset } = *limit;
+        let [limit_name, left_name, reset_name] = names;
+        if let Some(limit) = limit {
+            headers.insert(limit_name, HeaderValue::from(limit));
+        }
+        if let Some(left) = left {
+            headers.insert(left_name, HeaderValue::from(left));
+        }
+        if let Some(reset) = reset {
+            headers.insert(reset_name, visible(&format!("{}ms", reset.as_millis())));
+        }
+    }
 }
 
 /// Adds the id by which a request is found again, also where clients of this front look for it.

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
 use crate::patience::{Bounds, Busy, Patience};
-use crate::{health, reload, shared};
+use crate::{health, price_map, reload, shared};
 
 /// How long an answer that is cut may take to say so, and background work to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ pub async fn serve(
     reload::watch(&gateway);
     shared::start(&gateway);
     health::start(&gateway);
+    price_map::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_config::{Affinity, HealthCheck, MidStream};
+use llm_config::{Affinity, HealthCheck, MidStream, PriceMap};
+use llm_cost::PriceBook;
 use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
 use crate::backend::Backend;
+use crate::cache::Answers;
 use crate::guard::Guard;
 use crate::owner::Owners;
 use crate::record::Records;
@@ -43,12 +45,20 @@ pub struct Snapshot {
     pub(crate) health_check: Option<HealthCheck>,
     /// What is shared with other gateways.
     pub(crate) shared: Option<Arc<Shared>>,
+    /// Answers that are kept for equal requests.
+    pub(crate) cache: Option<Arc<Answers>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.
     pub(crate) policy: ModelPolicy,
     /// The same for models that want something else.
     pub(crate) policies: HashMap<Box<str>, ModelPolicy>,
+    /// What calls cost.
+    pub(crate) prices: Arc<PriceBook>,
+    /// Whether an answer may be bounded to what a budget affords.
+    pub(crate) clamp_output: bool,
+    /// Where newer prices are read.
+    pub(crate) price_map: Option<PriceMap>,
     /// Why requests went where they went.
     pub(crate) records: Arc<Records>,
 }

@@ -1,125 +1,114 @@
-//! The right to call a provider, and the account of what came of it.
+//! The right to call providers for one request, and the account of what comes of it.
 //!
-//! Dispatch cannot be called without a [`Ticket`], so there is no way to a provider that is not accounted
-//! for. A ticket is one linear value per request and ends in exactly one [`Settlement`]: also when the
-//! client goes away and the request is simply dropped.
+//! Nothing is sent without an [`Attempt`], and only a [`Ticket`] makes one, so there is no way to a provider that
+//! is not accounted for. A ticket is one linear value per request: it holds the request's places in its limits. Each
+//! attempt has money of its own and a row of its own; both end by themselves when they are dropped.
 
-use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Instant;
 
-use llm_types::Usage;
+use jiff::Timestamp;
+use llm_cost::PriceBook;
+use llm_governance::{Grant, Now, PriceBound, Refusal, RowOwner};
+use llm_providers::target::Target;
+use llm_router::Deployment;
+use llm_types::{RateLimits, Usage};
+use smallvec::SmallVec;
 
-/// How a request ended, for whoever keeps the books.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settlement {
-    /// Complete; `None`: the provider reported no usage.
-    Settled(Option<Usage>),
-    /// Broken off after something may have been billed: what the provider had reported until then.
-    Received(Option<Usage>),
-    /// Nothing was sent to a provider.
-    Released,
-}
+use crate::attempt::{Attempt, Open as Begun};
+use crate::backend::Backend;
+use crate::governance::Governance;
 
-/// Keeps the books.
-pub trait Ledger: Debug + Send + Sync {
-    /// Books the end of one request. Must neither block nor fail.
-    fn settle(&self, request_id: &str, settlement: Settlement);
-}
-
-/// The books where nothing is metered.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FreeLedger;
-
-impl Ledger for FreeLedger {
-    fn settle(&self, _request_id: &str, _settlement: Settlement) {}
-}
-
-/// The right to call a provider for one request.
+/// The right to call providers for one request.
 #[derive(Debug)]
-pub struct Ticket {
-    request_id: Arc<str>,
-    ledger: Option<Arc<dyn Ledger>>,
-    sent: bool,
-    usage: Option<Box<Usage>>,
+pub(crate) struct Ticket(Option<Box<Open>>);
+
+/// A request that is metered.
+#[derive(Debug)]
+struct Open {
+    account: Arc<Account>,
+    grant: Option<Grant>,
+    attempts: u32,
+}
+
+/// What all attempts of a request have in common.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) governance: Arc<Governance>,
+    pub(crate) prices: Arc<PriceBook>,
+    pub(crate) request_id: Arc<str>,
+    /// The model, as the client called it.
+    pub(crate) model: Arc<str>,
+    pub(crate) who: RowOwner,
+    pub(crate) tags: SmallVec<[Arc<str>; 2]>,
+    /// The request's size in bytes, for an estimate of what nobody counts.
+    pub(crate) body: usize,
 }
 
 impl Ticket {
-    /// A ticket that settles with `ledger`.
-    #[must_use]
-    pub fn new(request_id: Arc<str>, ledger: Arc<dyn Ledger>) -> Self {
-        Self { request_id, ledger: Some(ledger), sent: false, usage: None }
+    /// Where nothing is metered.
+    pub(crate) const fn free() -> Self {
+        Self(None)
     }
 
-    /// A provider is about to be called: from here on something may be billed.
-    pub fn sent(&mut self) {
-        self.sent = true;
+    /// For a request that was let in.
+    pub(crate) fn new(account: Account, grant: Option<Grant>) -> Self {
+        Self(Some(Box::new(Open { account: Arc::new(account), grant, attempts: 0 })))
     }
 
-    /// Notes what the provider has reported so far.
-    pub fn received(&mut self, usage: Option<&Usage>) {
-        if let Some(usage) = usage {
-            self.usage = Some(Box::new(usage.clone()));
-        }
+    /// Whether nothing is metered.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.is_none()
     }
 
-    /// The request is complete.
-    pub fn settle(mut self, usage: Option<Usage>) {
-        let usage = usage.or_else(|| self.usage.take().map(|usage| *usage));
-        self.end(Settlement::Settled(usage));
+    /// Whether an attempt at this provider has to be paid from a budget.
+    pub(crate) fn pays(&self, provider: &str) -> bool {
+        self.0.as_ref().and_then(|open| open.grant.as_ref()).is_some_and(|grant| grant.pays(provider))
     }
 
-    fn end(&mut self, settlement: Settlement) {
-        if let Some(ledger) = self.ledger.take() {
-            ledger.settle(&self.request_id, settlement);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let settlement = if self.sent {
-            Settlement::Received(self.usage.take().map(|usage| *usage))
-        } else {
-            Settlement::Released
+    /// Pays for an attempt: the most that it can cost is reserved.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable, 503 where the money is elsewhere. Nothing has changed then.
+    pub(crate) async fn attempt(
+        &mut self,
+        deployment: &Arc<Deployment<Backend>>,
+        target: &Arc<Target>,
+        bound: Option<PriceBound>,
+    ) -> Result<Attempt, Box<Refusal>> {
+        let Some(open) = &mut self.0 else { return Ok(Attempt::free()) };
+        let provider = &deployment.target.provider;
+        let reservation = match &mut open.grant {
+            Some(grant) => Some(grant.attempt(provider, bound.as_ref()).await.map_err(Box::new)?),
+            None => None,
         };
-        self.end(settlement);
+        open.attempts += 1;
+        Ok(Attempt::begin(Begun {
+            account: Arc::clone(&open.account),
+            number: open.attempts,
+            reservation,
+            deployment: Arc::clone(&deployment.id),
+            provider: Arc::clone(provider),
+            target: Arc::clone(target),
+            began: Instant::now(),
+            time: Timestamp::now(),
+            first: None,
+            sent: false,
+        }))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Mutex;
+    /// What is left of the caller's tightest limits.
+    pub(crate) fn rate_limits(&self) -> Option<&RateLimits> {
+        self.0.as_ref().and_then(|open| open.grant.as_ref()).map(Grant::rate_limits)
+    }
 
-    #[derive(Debug, Default)]
-    struct Book(Mutex<Vec<Settlement>>);
-
-    impl Ledger for Book {
-        fn settle(&self, _: &str, settlement: Settlement) {
-            self.0.lock().unwrap().push(settlement);
+    /// The request has ended, and this is what its answer used.
+    pub(crate) fn finish(self, usage: Option<&Usage>) {
+        let Some(Open { grant: Some(grant), .. }) = self.0.map(|open| *open) else { return };
+        // Unknown counts as reserved, which dropping sees to.
+        if let Some(usage) = usage {
+            let tokens = usage.prompt_tokens().saturating_add(usage.completion_tokens());
+            grant.finish(tokens, Now::read());
         }
-    }
-
-    #[test]
-    fn a_ticket_ends_in_exactly_one_settlement() {
-        let book = Arc::new(Book::default());
-        let ticket = || Ticket::new("r".into(), Arc::<Book>::clone(&book) as Arc<dyn Ledger>);
-        let usage = Usage { input: 3, ..Usage::default() };
-
-        drop(ticket());
-        let mut sent = ticket();
-        sent.sent();
-        sent.received(Some(&usage));
-        drop(sent);
-        let mut whole = ticket();
-        whole.sent();
-        whole.settle(Some(usage.clone()));
-
-        let expect = [
-            Settlement::Released,
-            Settlement::Received(Some(usage.clone())),
-            Settlement::Settled(Some(usage)),
-        ];
-        assert_eq!(*book.0.lock().unwrap(), expect);
     }
 }

@@ -15,6 +15,7 @@ use llm_types::{
     Result, Segments, Usage, VectorEncoding,
 };
 
+use crate::bearing::Bearing;
 use crate::gist::Gist;
 use crate::rate_limit;
 
@@ -313,9 +314,20 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] when a member that routing needs is missing or wrong.
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek>;
 
+    /// Whether a request is text alone, and nothing of it makes it dearer than text: then its size bounds its cost.
+    /// Only where that is sure.
+    fn is_plain(&self, _head: &Head) -> bool {
+        false
+    }
+
     /// What the request is like, for choosing who is to answer it.
     fn gist<'h>(&self, _head: &'h Head, _asked: &Asked) -> Gist<'h> {
         Gist::default()
+    }
+
+    /// What of a request bears on its answer.
+    fn bearing(&self) -> Bearing {
+        Bearing::default()
     }
 
     /// Reads the whole request into the neutral form.

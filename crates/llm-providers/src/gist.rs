@@ -72,6 +72,28 @@ impl Places {
     }
 }
 
+/// What a request in text alone may hold, so that nothing of it is dearer than text: no tools, no marks for a cache,
+/// one answer in the usual tier, and nothing that only its provider knows.
+pub(crate) struct Plain {
+    /// The members with the prompt.
+    pub(crate) prompt: &'static [&'static str],
+    /// The keys that objects in the prompt may have.
+    pub(crate) keys: &'static [&'static str],
+    /// The other members, which make no request dearer.
+    pub(crate) members: &'static [&'static str],
+}
+
+impl Plain {
+    /// Whether this is one; a request with anything else is not.
+    pub(crate) fn fits(&self, head: &Head) -> bool {
+        head.members().iter().all(|member| {
+            let name = member.name();
+            self.members.contains(&name)
+                || (self.prompt.contains(&name) && head.mentions_only(name, self.keys))
+        })
+    }
+}
+
 /// A whole number.
 pub(crate) fn number(json: &[u8]) -> Option<u64> {
     std::str::from_utf8(json).ok()?.parse().ok()

@@ -16,8 +16,9 @@ use http::StatusCode;
 /// The result of anything that can fail with an [`ApiError`].
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// What went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What went wrong. Its serialised name (`rate_limit`) is stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The request is not well-formed or not allowed.

@@ -98,6 +98,20 @@ impl Head {
         }
     }
 
+    /// Whether no object inside a member has a key but these. May say no without reason where keys are escaped or
+    /// many; never yes where there is another.
+    #[must_use]
+    pub fn mentions_only(&self, member: &str, keys: &[&str]) -> bool {
+        let Some(member) = self.members.iter().find(|m| m.name == member) else {
+            return true;
+        };
+        let NestedKeys::All(found) = &member.keys else { return false };
+        found.iter().all(|range| {
+            let name = self.body.get(range.clone()).unwrap_or_default();
+            keys.iter().any(|key| key.as_bytes() == name)
+        })
+    }
+
     /// The bytes that were read.
     #[must_use]
     pub fn body(&self) -> &Bytes {

@@ -55,7 +55,7 @@ pub use spec::{
     glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
-pub use usage::{Units, Usage};
+pub use usage::{ServiceTier, Units, Usage};
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;

@@ -4,6 +4,44 @@
 //! Anthropic beside it; reasoning is inside the output count for most. Each dialect converts its own
 //! convention into these classes, so that nothing is billed twice, and back.
 
+use crate::PicoUsd;
+
+/// A provider's tier of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ServiceTier {
+    /// The usual one.
+    #[default]
+    Standard,
+    /// Slower and cheaper.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Within a day, in a batch.
+    Batch,
+}
+
+impl ServiceTier {
+    /// Every tier.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Flex, Self::Priority, Self::Batch];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// The tier that a provider's answer names; any other word is the usual one.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        Self::ALL.into_iter().find(|tier| tier.name() == word).unwrap_or_default()
+    }
+}
+
 /// Disjoint counts: the total is their sum. Tokens unless the name says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -37,6 +75,10 @@ pub struct Usage {
     pub units: Units,
     /// Whether the counts are estimated because the provider reported none.
     pub estimated: bool,
+    /// The tier of service that answered, where the provider names one.
+    pub service: ServiceTier,
+    /// What the provider says that it bills for all of it, where it says so.
+    pub stated: Option<PicoUsd>,
 }
 
 /// What providers count in other units than tokens. Content is counted here only where it is not counted in
@@ -77,7 +119,8 @@ impl Units {
 }
 
 impl Usage {
-    /// Both together, class by class: two answers that are one to whoever asked.
+    /// Both together, class by class: two answers that are one to whoever asked. A tier is theirs where it is the
+    /// same, and a cost is stated where both state one.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let Self {
@@ -96,6 +139,8 @@ impl Usage {
             rejected_prediction,
             units,
             estimated,
+            service,
+            stated,
         } = other;
         Self {
             input: self.input.saturating_add(*input),
@@ -113,6 +158,8 @@ impl Usage {
             rejected_prediction: self.rejected_prediction.saturating_add(*rejected_prediction),
             units: self.units.and(units),
             estimated: self.estimated || *estimated,
+            service: if self.service == *service { *service } else { ServiceTier::Standard },
+            stated: self.stated.zip(*stated).map(|(one, other)| one.saturating_add(other)),
         }
     }
 

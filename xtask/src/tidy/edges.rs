@@ -45,7 +45,8 @@ const NEVER: &[(&str, &[&str])] = &[
     ("llm-types", &["tokio", "reqwest", "hyper"]),
     ("llm-router", &["tokio", "reqwest", "hyper"]),
     ("llm-governance", &["sqlx", "tokio", "reqwest", "hyper"]),
-    ("llmctl", &["llm-gateway"]),
+    ("llm-gateway", &["sqlx"]),
+    ("llmctl", &["llm-gateway", "sqlx"]),
 ];
 
 /// One line of `[dependencies]`.
@@ -134,6 +135,7 @@ mod tests {
         check("llm-types", "tokio", false, Some("must not import"));
         check("llm-types", "tokio", true, None);
         check("llm-governance", "tokio", false, Some("must not import"));
+        check("llm-gateway", "sqlx", false, Some("must not import"));
         check("llm-gateway", "llm-testkit", true, None);
         check("llm-gateway", "llm-testkit", false, Some("dev-dependency"));
         check("llm-gateway", "xtask", true, Some("must not import"));

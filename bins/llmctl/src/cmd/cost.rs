@@ -1,7 +1,7 @@
 //! `llmctl cost`: what a call costs, from counts or from a prompt, and what it would cost elsewhere.
 
 use llm_cost::tokenizer::count_prompt;
-use llm_cost::{Cost, ServiceTier, cost};
+use llm_cost::{Asked, PriceBook, ServiceTier};
 use llm_providers::estimate;
 use llm_types::chat::{ChatRequest, Message};
 use llm_types::{Call, PicoUsd, Usage};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::CostArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::priced::{Priced, priced};
+use crate::input::priced::{Priced, book, priced};
 use crate::input::prompt;
 use crate::output::Output;
 
@@ -52,10 +52,11 @@ pub(crate) fn run(args: &CostArgs, out: &mut Output) -> Result<Exit, Failure> {
         }
         None => Prompt::Given(args.input.unwrap_or_default()),
     };
+    let book = book(args.map.as_deref()).map_err(Failure::Usage)?;
     let names = std::iter::once(&args.model).chain(&args.compare);
     let all = names.map(|name| {
-        let model = priced(name).map_err(Failure::Usage)?;
-        of_model(&model, &prompt, args)
+        let model = priced(&book, name).map_err(Failure::Usage)?;
+        of_model(&book, &model, &prompt, args)
     });
     let all = all.collect::<Result<Vec<_>, Failure>>()?;
     match (&all[..], out.json) {
@@ -67,10 +68,16 @@ pub(crate) fn run(args: &CostArgs, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn of_model(model: &Priced, prompt: &Prompt, args: &CostArgs) -> Result<Quote, Failure> {
+fn of_model(
+    book: &PriceBook,
+    model: &Priced<'_>,
+    prompt: &Prompt,
+    args: &CostArgs,
+) -> Result<Quote, Failure> {
     let (input, tokens) = tokens(model, prompt)?;
     let usage = usage(input, args).map_err(Failure::Usage)?;
-    let bill: Cost = cost(&usage, &model.found.entry.prices, ServiceTier::of(&args.tier));
+    let asked = Asked { provider: &model.provider, model: &model.model, ..Asked::default() };
+    let bill = book.cost(&asked, &usage).cost;
     let items = bill.items().iter();
     Ok(Quote {
         model: model.asked.clone(),
@@ -87,7 +94,7 @@ fn of_model(model: &Priced, prompt: &Prompt, args: &CostArgs) -> Result<Quote, F
 }
 
 /// The prompt's tokens, and how they are known.
-fn tokens(model: &Priced, prompt: &Prompt) -> Result<(u64, &'static str), Failure> {
+fn tokens(model: &Priced<'_>, prompt: &Prompt) -> Result<(u64, &'static str), Failure> {
     let request = match prompt {
         Prompt::Given(count) => return Ok((*count, "given")),
         Prompt::Text(request) => request,
@@ -114,6 +121,7 @@ fn usage(input: u64, args: &CostArgs) -> anyhow::Result<Usage> {
         cache_write_5m: *cache_write,
         output: said,
         reasoning: *reasoning,
+        service: ServiceTier::of(&args.tier),
         ..Usage::default()
     })
 }

@@ -1,4 +1,8 @@
-//! `llmctl prices show`: what is known of a model.
+//! `llmctl prices`: what is known of a model, and newer prices.
+
+mod update;
+
+use std::path::Path;
 
 use llm_cost::{Class, Entry, Rates, Rule, ServiceTier};
 use llm_types::PicoUsd;
@@ -6,13 +10,14 @@ use serde::Serialize;
 
 use crate::args::PricesCommand;
 use crate::exit::{Exit, Failure};
-use crate::input::priced::{Priced, priced};
+use crate::input::priced::{Priced, book, priced};
 use crate::output::Output;
 
 /// Carries a command out.
-pub(crate) fn run(command: PricesCommand, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(command: PricesCommand, out: &mut Output) -> Result<Exit, Failure> {
     match command {
-        PricesCommand::Show { model } => show(&model, out),
+        PricesCommand::Show { model, map } => show(&model, map.as_deref(), out),
+        PricesCommand::Update { from, out: file } => update::run(&from, &file, out).await,
     }
 }
 
@@ -41,8 +46,9 @@ struct Shown<'a> {
     prices: Vec<Price>,
 }
 
-fn show(model: &str, out: &mut Output) -> Result<Exit, Failure> {
-    let priced = priced(model).map_err(Failure::Usage)?;
+fn show(model: &str, map: Option<&Path>, out: &mut Output) -> Result<Exit, Failure> {
+    let book = book(map).map_err(Failure::Usage)?;
+    let priced = priced(&book, model).map_err(Failure::Usage)?;
     let Priced { asked: _, provider, model: _, found } = &priced;
     let Entry { model, mode, context_window, max_output, capabilities, prices, deprecated_on } = found.entry;
     let standard = (ServiceTier::Standard, 0, prices.base());
@@ -132,7 +138,7 @@ mod tests {
 
     fn shown(model: &str) -> String {
         let (mut out, text, _) = output(false);
-        assert_eq!(show(model, &mut out).unwrap(), Exit::Ok);
+        assert_eq!(show(model, None, &mut out).unwrap(), Exit::Ok);
         text.text()
     }
 
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn json_has_the_same() {
         let (mut out, text, _) = output(true);
-        show("gemini/gemini-2.5-pro", &mut out).unwrap();
+        show("gemini/gemini-2.5-pro", None, &mut out).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text.text()).unwrap();
         assert_eq!((&json["provider"], &json["found_by"]), (&"gemini".into(), &"name".into()));
         assert_eq!(
@@ -164,6 +170,6 @@ mod tests {
             serde_json::json!({"class": "input", "usd": "1.25", "per": "million tokens",
             "tier": "standard", "above": 0})
         );
-        assert!(matches!(show("nobody/x", &mut out), Err(Failure::Usage(_))));
+        assert!(matches!(show("nobody/x", None, &mut out), Err(Failure::Usage(_))));
     }
 }

@@ -24,7 +24,7 @@ fn bounded(source: impl Read, what: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
     bounded(file, &name)

@@ -1,6 +1,9 @@
 //! From a model's name to its prices.
 
-use llm_cost::{Catalogue, Found, import};
+use std::path::Path;
+
+use anyhow::Context as _;
+use llm_cost::{Found, PriceBook, import};
 use llm_providers::name;
 use llm_providers::table::ProviderTable;
 
@@ -9,27 +12,36 @@ const SUGGESTIONS: usize = 3;
 
 /// A model whose prices are known.
 #[derive(Debug)]
-pub(crate) struct Priced {
+pub(crate) struct Priced<'b> {
     /// Its name as it was given.
     pub(crate) asked: String,
     /// The provider's name.
     pub(crate) provider: String,
     /// The model, as that provider names it.
     pub(crate) model: String,
-    pub(crate) found: Found<'static>,
+    pub(crate) found: Found<'b>,
+}
+
+/// The built-in prices, with a map laid over them.
+pub(crate) fn book(map: Option<&Path>) -> anyhow::Result<PriceBook> {
+    let book = PriceBook::default();
+    let Some(path) = map else { return Ok(book) };
+    let map = import::believed(&super::file(path)?, book.catalogue());
+    let map = map.with_context(|| format!("{} cannot be used", path.display()))?;
+    Ok(book.with_map(map.catalogue))
 }
 
 /// Looks a model up.
-pub(crate) fn priced(asked: &str) -> anyhow::Result<Priced> {
-    let (provider, model) = resolve(asked)?;
-    match Catalogue::builtin().find(&provider, &model) {
+pub(crate) fn priced<'b>(book: &'b PriceBook, asked: &str) -> anyhow::Result<Priced<'b>> {
+    let (provider, model) = resolve(book, asked)?;
+    match book.catalogue().find(&provider, &model) {
         Some(found) => Ok(Priced { asked: asked.to_owned(), provider, model, found }),
-        None => anyhow::bail!("no prices are known of `{asked}`{}", hint(&provider, &model)),
+        None => anyhow::bail!("no prices are known of `{asked}`{}", hint(book, &provider, &model)),
     }
 }
 
 /// The provider and its own name for the model; also of providers that are priced here and not called yet.
-fn resolve(asked: &str) -> anyhow::Result<(String, String)> {
+fn resolve(book: &PriceBook, asked: &str) -> anyhow::Result<(String, String)> {
     let known = name::resolve(ProviderTable::builtin(), asked);
     let error = match known {
         Ok((spec, model)) => return Ok((spec.name.clone(), model)),
@@ -37,7 +49,7 @@ fn resolve(asked: &str) -> anyhow::Result<(String, String)> {
     };
     if let Some((word, model)) = asked.split_once('/') {
         let provider = import::provider(word);
-        if !Catalogue::builtin().of(provider).is_empty() {
+        if !book.catalogue().of(provider).is_empty() {
             return Ok((provider.to_owned(), model.to_owned()));
         }
     }
@@ -45,8 +57,8 @@ fn resolve(asked: &str) -> anyhow::Result<(String, String)> {
 }
 
 /// The models of the provider whose names begin most like this one.
-fn hint(provider: &str, model: &str) -> String {
-    let entries = Catalogue::builtin().of(provider).iter();
+fn hint(book: &PriceBook, provider: &str, model: &str) -> String {
+    let entries = book.catalogue().of(provider).iter();
     let alike = |name: &str| name.bytes().zip(model.bytes()).take_while(|(a, b)| a == b).count();
     let mut near: Vec<_> = entries.map(|entry| (alike(&entry.model), &*entry.model)).collect();
     near.retain(|(length, _)| *length >= 3);
@@ -66,7 +78,8 @@ mod tests {
     #[test]
     fn models_are_found_by_every_name() {
         let check = |asked: &str, provider: &str, entry: &str| {
-            let priced = priced(asked).unwrap();
+            let book = book(None).unwrap();
+            let priced = priced(&book, asked).unwrap();
             assert_eq!((&*priced.provider, &*priced.found.entry.model), (provider, entry), "{asked}");
         };
         check("gpt-4o", "openai", "gpt-4o");
@@ -81,7 +94,7 @@ mod tests {
     #[test]
     fn unknown_models_get_the_nearest() {
         let check = |asked: &str, expect: &str| {
-            let error = priced(asked).unwrap_err().to_string();
+            let error = priced(&PriceBook::default(), asked).unwrap_err().to_string();
             assert!(error.contains(expect), "{asked}: {error}");
         };
         check(

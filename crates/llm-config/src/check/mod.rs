@@ -3,8 +3,11 @@
 //!
 //! Checks read the plain [`Config`] and name what they dislike by its path.
 
+mod cache;
 mod model;
+mod owner;
 mod pem;
+mod price;
 mod provider;
 mod redis;
 mod router;
@@ -59,9 +62,12 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
     check.redis();
+    check.cache();
     check.router();
     check.providers();
     check.models();
+    check.owners();
+    check.prices();
     check.findings
 }
 

@@ -8,7 +8,7 @@ use super::Check;
 use crate::diag::Code;
 use crate::later::nearest;
 use crate::place::Path;
-use crate::{Deployment, Model, Price, Provider};
+use crate::{Deployment, Model, Provider};
 
 /// Who answers for a deployment: a row of this file, one of the table, or the one laid over the other.
 #[derive(Clone, Copy)]
@@ -118,13 +118,8 @@ impl<'a> Check<'a> {
         if let Some(timeout) = deployment.timeout {
             self.not_zero(&path.key("timeout"), timeout);
         }
-        if let Some(Price { input, output }) = deployment.price {
-            for (key, price) in [("input", input), ("output", output)] {
-                if !(0.0..=1_000_000.0).contains(&price) {
-                    let path = path.key("price").key(key);
-                    self.error(Code::BadValue, &path, "must be from 0 to 1000000 USD per million tokens");
-                }
-            }
+        if let Some(price) = &deployment.price {
+            self.price(&path.key("price"), price);
         }
         if let Some(address) = &deployment.api_base {
             self.address(&path.key("api_base"), address);
@@ -220,7 +215,7 @@ impl<'a> Check<'a> {
         Some(Answerer { own, builtin })
     }
 
-    fn provider_prefixes(&self) -> Vec<&'a str> {
+    pub(super) fn provider_prefixes(&self) -> Vec<&'a str> {
         let own = self.config.providers.iter().map(|row| (&row.name, &row.aliases));
         let builtin = self.known.providers.iter().map(|row| (&row.name, &row.aliases));
         own.chain(builtin)

@@ -55,6 +55,7 @@ impl Check<'_> {
             }
             None => {}
         }
+        self.terms(path, row.discount, row.margin);
         if let Some(quirks) = &row.quirks {
             self.quirks(&path.key("quirks"), quirks);
         }

@@ -5,8 +5,11 @@
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
 mod auth;
+mod cache;
 mod health;
 mod model;
+mod owner;
+mod price;
 mod provider;
 mod redis;
 mod router;
@@ -18,8 +21,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::Auth;
+pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
-pub use model::{Aws, BackoffOverride, Deployment, Model, Price};
+pub use model::{Aws, BackoffOverride, Deployment, Model};
+pub use owner::{BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerTerms, ScopedBudget, VirtualKey};
+pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::Redis;
 pub use router::{
@@ -44,14 +50,37 @@ pub struct Config {
     /// What several gateways share; without it each one knows what it has found out itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
+    /// Answers that are kept for equal requests.
+    pub cache: Cache,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<Provider>,
+    /// What models cost, instead of what the catalogue says. A deployment's own `price` goes before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<ModelPrice>,
+    /// Newer prices than the built-in ones, from a file or an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_map: Option<PriceMap>,
     /// What clients may ask for; none: every `provider/model` whose key is in the environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
+    /// Keys that clients call with, beside `auth.master_key`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<VirtualKey>,
+    /// Teams, which keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<Owner>,
+    /// Users, which keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<Owner>,
+    /// Organisations, which teams and keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organisations: Vec<Owner>,
+    /// Budgets of everything, tags, models and providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<ScopedBudget>,
 }
 
 impl Config {

@@ -7,7 +7,7 @@ use llm_types::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Affinity, Backoff, Cooldown, MidStream, RetriesByError, Router, Strategy};
+use super::{Affinity, Backoff, Cooldown, MidStream, Price, RetriesByError, Router, Strategy};
 use crate::value::{duration, secret};
 
 /// One name that clients may send as `model`, and the deployments that answer for it.
@@ -226,7 +226,8 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_output: Option<u64>,
-    /// What it costs. Default: the catalogue's price.
+    /// What it costs: `price = { input = 2.5, output = 10.0 }`, in USD per million tokens. Default: what `[[prices]]`
+    /// says of its model, else the catalogue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
 }
@@ -262,16 +263,6 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// What tokens cost, in USD per million.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
 }
 
 impl Deployment {

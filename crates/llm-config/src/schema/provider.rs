@@ -91,6 +91,14 @@ pub struct Provider {
     /// The vendor's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
+    /// What it takes off list prices by agreement: 0.15 is 15 percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub discount: Option<f64>,
+    /// What is put on what it bills, for whoever uses it: 0.05 is 5 percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub margin: Option<f64>,
 }
 
 /// Facts about how a provider differs from its dialect.

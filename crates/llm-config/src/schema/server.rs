@@ -44,6 +44,9 @@ pub struct Server {
     pub max_in_flight: usize,
     /// Refuse a request with 400 where a parameter would be dropped for the provider.
     pub strict: bool,
+    /// Whether an answer that the caller does not bound is bounded to what a hard budget affords; otherwise such a
+    /// request is refused.
+    pub clamp_output: bool,
     /// Answer browsers of other origins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
@@ -64,6 +67,7 @@ impl Default for Server {
             max_connections: 10_000,
             max_in_flight: 0,
             strict: false,
+            clamp_output: true,
             cors: None,
             tls: None,
         }

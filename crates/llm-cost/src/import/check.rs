@@ -7,6 +7,8 @@ use crate::catalogue::Catalogue;
 use crate::entry::Entry;
 use crate::error::Error;
 
+use super::litellm::{PriceMap, from_litellm};
+
 /// Of a hundred models with a price, how many may become free or unknown.
 const FREED: usize = 5;
 /// What is taken for another unit.
@@ -40,6 +42,16 @@ pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
         return refused(format!("{odd} of {both} prices would change tenfold: is it in US dollars for one?"));
     }
     Ok(())
+}
+
+/// Reads a price map in LiteLLM's format that may replace what is known.
+///
+/// # Errors
+/// When it is no JSON object, and as [`check`].
+pub fn believed(bytes: &[u8], known: &Catalogue) -> Result<PriceMap, Error> {
+    let map = from_litellm(bytes)?;
+    check(&map.catalogue, known)?;
+    Ok(map)
 }
 
 fn named<'c>(map: &'c Catalogue, provider: &str, model: &str) -> Option<&'c Entry> {

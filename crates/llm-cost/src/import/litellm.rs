@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use llm_types::PicoUsd;
+use llm_types::{PicoUsd, ServiceTier};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -18,7 +18,6 @@ use crate::catalogue::Catalogue;
 use crate::class::Class;
 use crate::entry::{Capabilities, Date, Mode};
 use crate::error::Error;
-use crate::prices::ServiceTier;
 
 /// Members that hold prices of one.
 const PRICES: &[(&str, Class)] = &[

@@ -4,17 +4,18 @@
 //! key may do everything. Without one the gateway listens to this machine alone and asks for no key; then a
 //! browser is the only stranger, and pages of other machines are refused.
 
+mod attempts;
 mod audit;
 mod budgets;
 mod config;
 mod deployments;
+mod estimate;
 mod groups;
 mod keys;
 mod least;
 mod page;
 mod requests;
 mod route;
-mod rows;
 mod spend;
 mod terms;
 mod usage;
@@ -26,14 +27,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use llm_governance::Change;
 use llm_governance::report::AuditEntry;
 use llm_types::{ApiError, ErrorKind, Result};
 
-pub(crate) use route::owns;
-use route::{Action, Verb};
+pub(crate) use attempts::AttemptView;
+pub(crate) use audit::AuditView;
+pub(crate) use budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
+pub(crate) use groups::{GroupForm, GroupView};
+pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
+pub(crate) use page::ListView;
+pub(crate) use route::{Action, Verb, owns, rows};
+pub(crate) use usage::UsageView;
 
 use crate::body::ClientBody;
 use crate::gateway::Gateway;
@@ -41,7 +48,7 @@ use crate::governance::{Deed, Governance};
 use crate::principal::Right;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
-use crate::{health, intake};
+use crate::{health, intake, openapi, respond};
 
 /// The longest body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -54,10 +61,11 @@ const LOGGED: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Visit<'v> {
     pub(crate) gateway: &'v Arc<Gateway>,
-    pub(crate) snapshot: &'v Snapshot,
+    pub(crate) snapshot: &'v Arc<Snapshot>,
     /// Decoded; empty where the path has none.
     pub(crate) id: Cow<'v, str>,
     pub(crate) query: Option<&'v str>,
+    /// Empty where nothing was sent.
     pub(crate) body: Bytes,
     /// Who calls, for the audit log.
     pub(crate) by: String,
@@ -80,7 +88,7 @@ impl Visit<'_> {
 /// 401 without the key, 403 from a foreign page, 404 and 405, whatever the action fails with.
 pub(crate) async fn run<B>(
     gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     request: Request<B>,
     address: Option<IpAddr>,
 ) -> Result<Response<ClientBody>, Failed>
@@ -94,13 +102,14 @@ where
     if principal.right == Right::Open {
         refuse_pages(request.headers())?;
     }
-    if !principal.administers() {
+    if !principal.administers() && path != route::OPENAPI {
         let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
         return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
     }
     let (action, id) = route::find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.
-    let bounds = intake::Bounds { size: BODY_LIMIT, deadline: Instant::now() + BODY_TIMEOUT };
+    let size = if action == Action::Estimate { snapshot.max_body } else { BODY_LIMIT };
+    let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
     let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
     let answer = act(&visit, action).await;
@@ -111,6 +120,7 @@ where
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
     match action {
         Action::Health => health::summary(visit).await,
+        Action::OpenApi => Ok(respond::json(StatusCode::OK, openapi::document())),
         Action::ListDeployments => Ok(deployments::list(visit)),
         Action::GetDeployment => deployments::get(visit),
         Action::DrainDeployment => deployments::drain(visit, true),
@@ -120,6 +130,7 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
         Action::ReloadConfig => config::reload(visit).await,
         Action::ListRequests => requests::any(visit).await,
         Action::GetRequest => requests::get(visit),
+        Action::Estimate => estimate::run(visit).await,
         Action::Usage => usage::get(visit).await,
         Action::Audit => audit::list(visit).await,
         Action::Keys(verb) => match verb {

@@ -1,11 +1,13 @@
 //! `[router]` and the settings of deployments, as the router knows them.
 
-use llm_config::{Cooldown, Deployment, Price as PriceConfig, RetriesByError, Router, Strategy};
-use llm_cost::{Capabilities as Known, Catalogue, Mode};
+use llm_config::{Cooldown, Deployment, RetriesByError, Router, Strategy};
+use llm_cost::{Asked, Capabilities as Known, Mode, PriceBook};
 use llm_router::{
     Allowance, Backoff, Capabilities, CooldownPolicy, Facts, Fallbacks, KindRetries, Price, RetryPolicy,
     Strategy as RouterStrategy, Weighing,
 };
+
+use llm_types::PicoUsd;
 
 use crate::backend::Backend;
 
@@ -76,22 +78,20 @@ pub(super) fn fallbacks(router: &Router) -> Fallbacks {
 }
 
 /// What is known of a deployment: what the configuration says, else the catalogue.
-pub(super) fn facts(deployment: &Deployment, backend: &Backend) -> Facts {
+pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBook) -> Facts {
     let target = backend.target(None).ok();
-    let known = target.and_then(|target| Catalogue::builtin().find(&backend.provider, target.model()));
-    let known =
-        known.map(|found| found.entry).filter(|entry| matches!(entry.mode, Mode::Chat | Mode::Responses));
-    let listed = || {
-        let (input_pico_usd, output_pico_usd) = known?.per_token()?;
-        Some(Price { input_pico_usd, output_pico_usd, request_pico_usd: 0 })
-    };
+    let model = target.as_ref().map(|target| target.model());
+    let known = model.and_then(|model| prices.entry(&backend.provider, model));
+    let known = known.filter(|entry| matches!(entry.mode, Mode::Chat | Mode::Responses));
+    let model = model.unwrap_or_default();
+    let asked = Asked { deployment: &deployment.id, provider: &backend.provider, model, served: None };
     Facts {
         order: deployment.order,
         region: deployment.region.as_deref().map(Into::into),
         capabilities: known.and_then(|entry| entry.capabilities).map_or(Capabilities::ALL, capabilities),
         context_window: deployment.context_window.or(known.and_then(|entry| entry.context_window)),
         max_output: deployment.max_output.or(known.and_then(|entry| entry.max_output)),
-        price: deployment.price.map(price).or_else(listed),
+        price: price(prices, &asked),
         allowance: Allowance {
             rpm: deployment.rpm,
             tpm: deployment.tpm,
@@ -116,20 +116,20 @@ fn capabilities(known: Known) -> Capabilities {
     missing.fold(Capabilities::ALL, |all, (_, missing)| all.without(missing))
 }
 
-/// USD per million tokens are micro-dollars per token: a million pico-dollars each.
-fn price(PriceConfig { input, output }: PriceConfig) -> Price {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked: 0 to a million USD"
-    )]
-    let pico = |usd: f64| (usd * 1e6).round() as u64;
-    Price { input_pico_usd: pico(input), output_pico_usd: pico(output), request_pico_usd: 0 }
+/// What the deployment's tokens cost, discount and margin included.
+fn price(prices: &PriceBook, asked: &Asked<'_>) -> Option<Price> {
+    let (input, output, request) = prices.tariff(asked)?.per_token()?;
+    let pico = |usd: PicoUsd| u64::try_from(usd.pico()).ok();
+    Some(Price {
+        input_pico_usd: pico(input)?,
+        output_pico_usd: pico(output)?,
+        request_pico_usd: pico(request)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use llm_config::Config;
+    use llm_config::{Config, Price as PriceConfig, Rates};
 
     use super::*;
 
@@ -138,7 +138,8 @@ mod tests {
         let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "k".to_owned());
         let mut config = Config::from_models(["openai/gpt-4o", "openai/gpt-4o-mini", "openai/nobody-knows"]);
         config.models[1].deployments[0].context_window = Some(1000);
-        config.models[1].deployments[0].price = Some(PriceConfig { input: 1.5, output: 0.25 });
+        let rates = Rates { input: Some(1.5), output: Some(0.25), ..Rates::default() };
+        config.models[1].deployments[0].price = Some(PriceConfig { rates, ..PriceConfig::default() });
         let snapshot = crate::assemble::snapshot(&config, env, None).unwrap();
         let facts = |name: &str| snapshot.router.find(name).unwrap().group.deployments[0].facts.clone();
         let listed = facts("openai/gpt-4o");

@@ -6,12 +6,13 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
 use llm_router::{Limits, Plan, Step};
-use llm_types::{ApiError, Op, Result};
+use llm_types::{ApiError, Result};
 use tokio::time::sleep_until;
 
-use super::ready::{Ready, Way};
+use super::ready::Paid;
 use super::{Answered, Dispatch, Journey};
 use crate::answer::Reply;
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 
 impl Dispatch {
@@ -23,12 +24,19 @@ impl Dispatch {
         journey: &mut Journey,
     ) -> Result<Answered, Step> {
         let started = Instant::now();
-        let result = match self.begin(index, plan, journey) {
+        let attempt = match journey.ticket.is_free() {
+            true => Ok(Attempt::free()),
+            // Boxed, like everything that not every request needs.
+            false => {
+                let Journey { ticket, asking, .. } = &mut *journey;
+                Box::pin(self.pay(index, plan, (ticket, asking))).await
+            }
+        };
+        let result = match attempt.and_then(|attempt| self.begin(index, plan, journey, attempt)) {
             Err(error) => Err(error),
-            Ok((ready, limits)) => match plan.attempts().hedge_at() {
-                None => self.send(ready, limits).await,
-                // Boxed, so that whoever hedges not does not carry it along.
-                Some(at) => return Box::pin(self.hedged((index, ready, limits), plan, journey, at)).await,
+            Ok((paid, limits)) => match plan.attempts().hedge_at() {
+                None => self.send(paid, limits).await,
+                Some(at) => return Box::pin(self.hedged((index, paid, limits), plan, journey, at)).await,
             },
         };
         self.settle((index, started), result, plan, journey)
@@ -37,13 +45,13 @@ impl Dispatch {
     /// Asks a deployment, and a second one as well when it has not begun by then.
     async fn hedged(
         &self,
-        (index, ready, limits): (usize, Ready, Limits),
+        (index, paid, limits): (usize, Paid, Limits),
         plan: &mut Plan<'_, Backend>,
         journey: &mut Journey,
         at: Instant,
     ) -> Result<Answered, Step> {
         let started = Instant::now();
-        let mut first = Box::pin(self.send(ready, limits));
+        let mut first = Box::pin(self.send(paid, limits));
         let result = tokio::select! {
             biased;
             result = &mut first => result,
@@ -88,9 +96,11 @@ impl Dispatch {
         let mut running: Vec<Running<'d>> = vec![Box::pin(first.map(move |result| (index, result)))];
         let second = plan.attempts().hedge(Instant::now());
         if let Some(second) = second {
-            match self.begin(second, plan, journey) {
-                Ok((ready, limits)) => {
-                    running.push(Box::pin(self.send(ready, limits).map(move |result| (second, result))));
+            let Journey { ticket, asking, .. } = &mut *journey;
+            let attempt = self.pay(second, plan, (ticket, asking)).await;
+            match attempt.and_then(|attempt| self.begin(second, plan, journey, attempt)) {
+                Ok((paid, limits)) => {
+                    running.push(Box::pin(self.send(paid, limits).map(move |result| (second, result))));
                 }
                 Err(mut error) => {
                     self.note_failure(plan, second, &mut error);
@@ -124,15 +134,17 @@ impl Dispatch {
         index: usize,
         plan: &mut Plan<'_, Backend>,
         journey: &mut Journey,
-    ) -> Result<(Ready, Limits)> {
+        attempt: Attempt,
+    ) -> Result<(Paid, Limits)> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(llm_types::ErrorKind::Internal, "no such deployment"));
         };
-        let ready = self.ready(&deployment, plan.star(), &mut journey.asking)?;
-        if !(matches!(ready.way, Way::Here(_)) && self.asked.op == Op::CountTokens) {
-            journey.ticket.sent();
-        }
-        Ok((ready, plan.attempts().limits(&deployment, Instant::now())))
+        let asking = &mut journey.asking;
+        let ready = match attempt.output_limit() {
+            None => self.ready(&deployment, plan.star(), asking)?,
+            Some(limit) => self.ready_clamped(&deployment, plan.star(), asking, limit)?,
+        };
+        Ok((Paid { ready, attempt }, plan.attempts().limits(&deployment, Instant::now())))
     }
 
     fn answered(

@@ -7,6 +7,7 @@
 mod ask;
 mod needs;
 mod own;
+mod pay;
 mod ready;
 mod resume;
 mod send;
@@ -20,12 +21,14 @@ use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
 use llm_router::{Group, Lease, Plan, Step};
-use llm_types::{ApiError, Changes, Dialect, Op, Origin, Result};
+use llm_types::{ApiError, Changes, Dialect, Op, Origin, PicoUsd, RateLimits, Result};
 
 use crate::answer::{Reply, ReplyBody, paced};
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts};
 use crate::gateway::Gateway;
+use crate::governance::Kept;
 use crate::owner::Limit;
 use crate::place::Place;
 use crate::principal::Principal;
@@ -85,6 +88,12 @@ pub(crate) struct Answer {
     pub(crate) changes: Changes,
     /// How long the upstream was waited for.
     pub(crate) upstream: Duration,
+    /// What it cost, where that is known.
+    pub(crate) cost: Option<PicoUsd>,
+    /// What is left of the caller's limits.
+    pub(crate) limits: Option<RateLimits>,
+    /// When its cost is written down.
+    pub(crate) kept: Kept,
 }
 
 #[derive(Debug)]
@@ -117,6 +126,7 @@ struct Delivery {
     place: Place,
     target: Arc<Target>,
     ticket: Ticket,
+    attempt: Attempt,
     decision: Option<Arc<Decision>>,
 }
 
@@ -217,13 +227,14 @@ impl Dispatch {
             self.snapshot.records.keep(Arc::clone(&decision));
             decision
         });
-        let Reply { body, target, changes, .. } = reply;
+        let Reply { body, target, changes, attempt, rate_limits: _ } = reply;
         let Journey { asking, ticket, .. } = journey;
         let recorded = decision.is_some();
+        let limits = ticket.rate_limits().copied();
         let answering = id.map(|deployment| Answering { deployment, entry, recorded });
-        let parts = Delivery { place: Place::from(lease), target, ticket, decision };
-        let body = self.deliver(body, parts, asking, answering);
-        Answer { body, labels, fallback, attempts, changes, upstream }
+        let parts = Delivery { place: Place::from(lease), target, ticket, attempt, decision };
+        let (body, cost, kept) = self.deliver(body, parts, asking, answering);
+        Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept }
     }
 
     fn decision(
@@ -255,16 +266,18 @@ impl Dispatch {
         delivery: Delivery,
         asking: Asking,
         answering: Option<Answering>,
-    ) -> AnswerBody {
-        let Delivery { place, target, ticket, decision } = delivery;
+    ) -> (AnswerBody, Option<PicoUsd>, Kept) {
+        let Delivery { place, target, ticket, attempt, decision } = delivery;
         let (upstream, relay) = match body {
             ReplyBody::Whole { body, usage } => {
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
                     decision.end(usage.as_ref(), None, Afterwards::default());
                 }
-                ticket.settle(usage);
-                return AnswerBody::Whole(body);
+                let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
+                let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
+                ticket.finish(usage.as_ref());
+                return (AnswerBody::Whole(body), cost, kept);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, *relay),
             ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
@@ -272,6 +285,7 @@ impl Dispatch {
         let mut parts = Parts {
             relay,
             ticket,
+            attempt,
             deadline: self.deadline.into(),
             front: self.codec,
             form: self.peek.form,
@@ -286,7 +300,7 @@ impl Dispatch {
         if let Some(answering) = answering.filter(|_| parts.relay.keeps_said()) {
             parts.resume = Resume::of(self, asking, answering);
         }
-        AnswerBody::Stream(Box::new(Exchange::new(upstream, parts)))
+        (AnswerBody::Stream(Box::new(Exchange::new(upstream, parts))), None, Kept::default())
     }
 
     /// Whether an answer from a deployment of this dialect that breaks off is gone on with elsewhere.

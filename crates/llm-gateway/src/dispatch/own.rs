@@ -125,6 +125,12 @@ fn read(entry: &RawValue) -> Result<(String, Vec<(String, Bytes)>), String> {
 }
 
 impl Dispatch {
+    /// The models of the request's own list.
+    pub(crate) fn fallback_names(&self) -> Option<impl Iterator<Item = &str>> {
+        let fallbacks = self.fallbacks.as_ref()?;
+        Some(fallbacks.names.iter().map(|fallback| &*fallback.model))
+    }
+
     /// Turns to an entry of the request's own list: from here on the request is as the entry has it.
     ///
     /// # Errors

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::RequestBody;
-use llm_providers::{dialect, estimate, mock};
+use llm_providers::{dialect, mock};
 use llm_router::Deployment;
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, VectorEncoding};
 
 use super::Dispatch;
+use crate::attempt::Attempt;
 use crate::backend::Backend;
+use crate::tokens;
 
 /// What the client asks: its bytes, and the neutral form once somebody had to read them.
 #[derive(Debug)]
@@ -49,6 +51,12 @@ pub(super) struct Ready {
     pub(super) way: Way,
     pub(super) asks: Asks,
     pub(super) changes: Changes,
+}
+
+/// A call that is paid for: nothing else is sent.
+pub(super) struct Paid {
+    pub(super) ready: Ready,
+    pub(super) attempt: Attempt,
 }
 
 /// How it is answered.
@@ -93,9 +101,14 @@ impl Dispatch {
         let keepers = self.snapshot.owners.speaking(dialect);
         let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
         if op == Op::CountTokens && !target.spec().offers(op, target.model()) {
-            let output = Output::Tokens(estimate::count(asking.call(self.codec, &self.asked)?)?);
+            let length = asking.head.body().len();
+            let call = asking.call(self.codec, &self.asked)?;
+            let count = tokens::count(target.model(), call, Some(length))?;
             let mut changes = Changes::default();
-            changes.altered("input_tokens", "estimated: the provider does not count tokens");
+            if count.estimated {
+                changes.altered("input_tokens", "estimated: the provider does not count tokens");
+            }
+            let output = Output::Tokens(count);
             let asks = self.asks((target, dialect, owner), asking);
             return Ok(Ready { way: Way::Here(output), asks, changes });
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use llm_providers::codec::{DecodeCx, StreamDecoder};
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, collect};
-use llm_router::{Deployment, Group, Limits as Bounds, Plan, Record, Step};
+use llm_router::{Group, Limits as Bounds, Plan, Record, Step};
 use llm_types::chat::{Format, Limits, Message};
 use llm_types::{ApiError, Call, ErrorKind, Result};
 use tokio::time::timeout;
@@ -18,13 +18,15 @@ use tokio::time::timeout;
 use super::Dispatch;
 use super::needs::roughly;
 use super::own::Fallbacks;
-use super::ready::{Asking, Ready, Way};
+use super::ready::{Asking, Paid, Ready, Way};
 use super::send::{ERROR_LIMIT, is_stream, late};
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::exchange::read_preamble;
 use crate::place::Place;
 use crate::relay::{Relay, UsageEvent};
 use crate::snapshot::Snapshot;
+use crate::ticket::Ticket;
 
 /// How often one answer is gone on with, at most.
 const MOST: usize = 3;
@@ -62,6 +64,8 @@ pub(crate) type Groups = Vec<(Arc<Group<Backend>>, Record)>;
 /// Another deployment's stream, begun.
 pub(crate) struct Resumed {
     pub(crate) resume: Box<Resume>,
+    pub(crate) ticket: Ticket,
+    pub(crate) attempt: Attempt,
     /// Its first bytes, then the rest.
     pub(crate) head: Vec<Bytes>,
     pub(crate) upstream: ByteStream,
@@ -98,13 +102,18 @@ impl Resume {
     ///
     /// # Errors
     /// The failure to end the stream with.
-    pub(crate) async fn go_on(mut self: Box<Self>, said: String, cause: ApiError) -> Result<Resumed, Stuck> {
+    pub(crate) async fn go_on(
+        mut self: Box<Self>,
+        mut ticket: Ticket,
+        said: String,
+        cause: ApiError,
+    ) -> Result<Resumed, Stuck> {
         let snapshot = Arc::clone(&self.dispatch.snapshot);
         let mut plan = match self.plan(&snapshot, &said) {
             Ok(plan) => plan,
             Err(_) => return Err(Stuck { cause, groups: Groups::new() }),
         };
-        match self.find(&mut plan, &said).await {
+        match self.find(&mut plan, &mut ticket, &said).await {
             Some((opened, place, deployment)) => {
                 tracing::info!(
                     request_id = &*self.dispatch.request_id,
@@ -112,9 +121,20 @@ impl Resume {
                     "another deployment goes on with the answer"
                 );
                 self.broken.push(Arc::clone(&deployment));
-                let (head, upstream, decoder, target) = opened;
+                let (head, upstream, decoder, target, attempt) = opened;
                 let groups = plan.into_records().into_vec();
-                Ok(Resumed { resume: self, head, upstream, decoder, place, target, deployment, groups })
+                Ok(Resumed {
+                    resume: self,
+                    ticket,
+                    attempt,
+                    head,
+                    upstream,
+                    decoder,
+                    place,
+                    target,
+                    deployment,
+                    groups,
+                })
             }
             None => Err(Stuck { cause, groups: plan.into_records().into_vec() }),
         }
@@ -142,7 +162,12 @@ impl Resume {
     }
 
     /// The first that goes on, and its place there.
-    async fn find(&mut self, plan: &mut Plan<'_, Backend>, said: &str) -> Option<(Opened, Place, Arc<str>)> {
+    async fn find(
+        &mut self,
+        plan: &mut Plan<'_, Backend>,
+        ticket: &mut Ticket,
+        said: &str,
+    ) -> Option<(Opened, Place, Arc<str>)> {
         let mut step = plan.next(Instant::now(), None);
         loop {
             let index = match step {
@@ -155,7 +180,7 @@ impl Resume {
                 Step::Try(index) => index,
             };
             let deployment = plan.group().get(index).cloned()?;
-            match self.open(&deployment, plan, said).await {
+            match self.open(index, plan, ticket, said).await {
                 Ok(opened) => {
                     let place = Place::from(plan.answered(Instant::now()));
                     return Some((opened, place, Arc::clone(&deployment.id)));
@@ -171,8 +196,9 @@ impl Resume {
     /// Asks one deployment to go on.
     async fn open(
         &mut self,
-        deployment: &Deployment<Backend>,
+        index: usize,
         plan: &mut Plan<'_, Backend>,
+        ticket: &mut Ticket,
         said: &str,
     ) -> Result<Opened> {
         if plan.entry() != self.entry {
@@ -183,9 +209,16 @@ impl Resume {
             return Err(ApiError::bad_request("what is asked for cannot be gone on with"));
         }
         let mut asking = self.asking.gone_on(said)?;
-        let limits = plan.attempts().limits(deployment, Instant::now());
-        let ready = self.dispatch.ready(deployment, plan.star(), &mut asking)?;
-        self.dispatch.reopen(ready, limits).await
+        let attempt = self.dispatch.pay(index, plan, (ticket, &mut asking)).await?;
+        let Some(deployment) = plan.group().get(index).cloned() else {
+            return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
+        };
+        let limits = plan.attempts().limits(&deployment, Instant::now());
+        let ready = match attempt.output_limit() {
+            None => self.dispatch.ready(&deployment, plan.star(), &mut asking)?,
+            Some(limit) => self.dispatch.ready_clamped(&deployment, plan.star(), &mut asking, limit)?,
+        };
+        self.dispatch.reopen(Paid { ready, attempt }, limits).await
     }
 }
 
@@ -208,7 +241,9 @@ impl Asking {
 }
 
 /// The first bytes, the rest, what reads them, and who sends them.
-type Opened = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>);
+type Begun = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>);
+/// The same with the account of it.
+type Opened = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>, Attempt);
 
 impl Dispatch {
     /// Whether only text is asked for, and one of it.
@@ -219,7 +254,22 @@ impl Dispatch {
     }
 
     /// Sends a call, and reads the stream up to its first content, as bytes.
-    async fn reopen(&self, ready: Ready, limits: Bounds) -> Result<Opened> {
+    async fn reopen(&self, paid: Paid, limits: Bounds) -> Result<Opened> {
+        let Paid { ready, mut attempt } = paid;
+        attempt.sent();
+        match self.opened(ready, limits).await {
+            Ok((head, upstream, decoder, target)) => {
+                attempt.begun();
+                Ok((head, upstream, decoder, target, attempt))
+            }
+            Err(error) => {
+                attempt.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn opened(&self, ready: Ready, limits: Bounds) -> Result<Begun> {
         let Ready { way, asks, changes: _ } = ready;
         let Way::Wire { codec, request, memo, pass: _ } = way else {
             return Err(ApiError::new(ErrorKind::Unavailable, "nobody to go on with the answer"));

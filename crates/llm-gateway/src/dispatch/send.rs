@@ -14,7 +14,7 @@ use llm_types::{ApiError, Changes, ErrorKind, Event, Output, RateLimits, Result}
 use tokio::time::timeout;
 
 use super::Dispatch;
-use super::ready::{Asks, Ready, Way};
+use super::ready::{Asks, Paid, Ready, Way};
 use crate::answer::{Reply, ReplyBody, pause};
 use crate::exchange::read_preamble;
 use crate::relay::{Relay, UsageEvent};
@@ -38,17 +38,27 @@ impl Dispatch {
     ///
     /// # Errors
     /// What went wrong, as the router is to know it.
-    pub(super) async fn send(&self, ready: Ready, limits: Limits) -> Result<Reply> {
-        let Ready { way, asks, mut changes } = ready;
-        let (body, rate_limits) = match way {
-            Way::Here(output) => (Box::pin(self.written(output, &asks)).await?, None),
+    pub(super) async fn send(&self, paid: Paid, limits: Limits) -> Result<Reply> {
+        let Paid { ready: Ready { way, asks, mut changes }, mut attempt } = paid;
+        attempt.sent();
+        let sent = match way {
+            Way::Here(output) => Box::pin(self.written(output, &asks)).await.map(|body| (body, None)),
             Way::Wire { codec, request, memo, pass } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound };
-                self.exchange(request, &sent, &asks, &mut changes).await?
+                self.exchange(request, &sent, &asks, &mut changes).await
             }
         };
-        Ok(Reply { body, target: asks.target, changes, rate_limits })
+        match sent {
+            Ok((body, rate_limits)) => {
+                attempt.begun();
+                Ok(Reply { body, target: asks.target, changes, rate_limits, attempt })
+            }
+            Err(error) => {
+                attempt.fail(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Most requests go through here as they are; what others need beside that is boxed.

@@ -5,19 +5,29 @@
 
 mod audit;
 mod configured;
+mod kept;
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_governance::{
-    Change, Directory, Error, Gate, KeyHash, KeyStore, MemoryReports, Now, Principal as Who, Reports, Scope,
+    Change, Directory, Error, Facts, Gate, Grant, KeyHash, KeyStore, MemoryReports, Now, Principal as Who,
+    Refusal, Reports, Scope, UsageRow,
 };
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use audit::Deed;
 pub(crate) use configured::Configured;
+pub(crate) use kept::Kept;
+
+/// Is told of each attempt once it has ended. Must neither block nor fail.
+pub trait Books: Debug + Send + Sync {
+    /// An attempt has ended.
+    fn book(&self, row: &UsageRow);
+}
 
 /// Keys, budgets and limits.
 #[derive(Debug)]
@@ -31,6 +41,10 @@ pub(crate) struct Governance {
     configured: ArcSwap<Configured>,
     /// Held by whoever changes something that was read before.
     writing: Mutex<()>,
+    /// Who else is told of each attempt.
+    books: Vec<Arc<dyn Books>>,
+    #[cfg(feature = "sql")]
+    rows: Option<llm_store::RowWriter>,
 }
 
 impl Default for Governance {
@@ -41,6 +55,9 @@ impl Default for Governance {
             reports: Arc::new(MemoryReports::default()),
             configured: ArcSwap::default(),
             writing: Mutex::default(),
+            books: Vec::new(),
+            #[cfg(feature = "sql")]
+            rows: None,
         }
     }
 }
@@ -133,6 +150,46 @@ impl Governance {
     /// Whether there is such a key, good or not.
     pub(crate) fn knows(&self, key: &str) -> bool {
         self.directory().key_count() > 0 && self.directory().key_by_hash(&KeyHash::of(key)).is_some()
+    }
+
+    /// Has somebody told of each attempt.
+    pub(crate) fn tell(&mut self, books: Arc<dyn Books>) {
+        self.books.push(books);
+    }
+
+    /// Whether nothing has to be counted, and nobody wants to know.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.books.is_empty() && !self.keeps_rows() && self.directory().is_empty()
+    }
+
+    /// Whether rows are kept in a store.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        #[cfg(feature = "sql")]
+        return self.rows.is_some();
+        #[cfg(not(feature = "sql"))]
+        false
+    }
+
+    /// Lets a request in.
+    ///
+    /// # Errors
+    /// 403 for what is not allowed, 429 for limits.
+    pub(crate) async fn enter(&self, who: &Who, facts: &Facts<'_>) -> Result<Option<Grant>, Refusal> {
+        if self.directory().is_empty() {
+            return Ok(None);
+        }
+        self.gate.enter(who, facts).await.map(Some)
+    }
+
+    /// Writes down what became of an attempt.
+    pub(crate) fn book(&self, row: UsageRow) -> Kept {
+        self.books.iter().for_each(|books| books.book(&row));
+        #[cfg(feature = "sql")]
+        if let Some(rows) = &self.rows {
+            return rows.try_append(row).into();
+        }
+        self.reports.append(row);
+        Kept::default()
     }
 
     /// Whoever needs no key of a directory.

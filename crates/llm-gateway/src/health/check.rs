@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_providers::codec::{Asked, DecodeCx, EncodeCx};
+use llm_governance::RowOwner;
+use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx};
 use llm_providers::target::Target;
 use llm_providers::transport::{RequestBody, collect};
 use llm_providers::{dialect, mock};
@@ -18,13 +19,16 @@ use llm_types::{
 };
 use parking_lot::Mutex;
 
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::gateway::Gateway;
 use crate::snapshot::Snapshot;
-use crate::ticket::Ticket;
+use crate::ticket::{Account, Ticket};
 
 /// The most that is read of an answer, in bytes.
 const REPLY_LIMIT: usize = 4 * 1024 * 1024;
+/// What the cost of checks is written down under.
+const TAG: &str = "health-check";
 /// The longest answers that are asked for, in tokens. Models that think find the first one too short.
 const ANSWERS: [u64; 2] = [1, 16];
 
@@ -96,7 +100,7 @@ pub(crate) async fn check(
     let result = match (target, op) {
         (Ok(target), Some(op)) => {
             let _under_way = deployment.begin();
-            let call = ask(gateway, &target, op);
+            let call = ask(gateway, (deployment, &target), op);
             let late = || {
                 let message = format!("no answer within {} s", bound.as_secs_f32());
                 Err(ApiError::upstream(ErrorKind::Timeout, message))
@@ -161,10 +165,14 @@ fn operation(target: &Target) -> Result<Op> {
 }
 
 /// Asks, with a longer answer where the shortest is refused.
-async fn ask(gateway: &Gateway, target: &Target, op: Op) -> Result<Option<Usage>> {
+async fn ask(
+    gateway: &Gateway,
+    (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
+    op: Op,
+) -> Result<Option<Usage>> {
     let mut refused = None;
     for tokens in ANSWERS {
-        match send(gateway, target, &call(op, target.model(), tokens)).await {
+        match send(gateway, (deployment, target), &call(op, target.model(), tokens)).await {
             Err(error) if op == Op::Chat && is_too_short(&error) => refused = Some(error),
             other => return other.map(|output| output.usage().cloned()),
         }
@@ -192,7 +200,11 @@ fn call(op: Op, model: &str, tokens: u64) -> Call {
     call
 }
 
-async fn send(gateway: &Gateway, target: &Target, call: &Call) -> Result<Output> {
+async fn send(
+    gateway: &Gateway,
+    (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
+    call: &Call,
+) -> Result<Output> {
     let op = call.op();
     let Some(codec) = dialect::client(target.dialect_for(op, None)) else {
         return mock::output(call);
@@ -204,18 +216,56 @@ async fn send(gateway: &Gateway, target: &Target, call: &Call) -> Result<Output>
     let wire = codec.encode(call, &mut cx)?;
     let memo = wire.memo.clone();
     let request = target.request(wire)?.map(RequestBody::from);
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    let mut ticket = Ticket::new(id.into(), gateway.ledger());
-    ticket.sent();
+    let mut attempt = account(gateway, deployment, target).await?;
+    attempt.sent();
+    let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &memo };
+    match answer(gateway, request, codec, op, &cx).await {
+        Ok(output) => {
+            // Nobody waits for the answer.
+            let _ = attempt.settle(output.usage(), 0);
+            Ok(output)
+        }
+        Err(error) => {
+            attempt.fail(&error);
+            Err(error)
+        }
+    }
+}
+
+async fn answer(
+    gateway: &Gateway,
+    request: http::Request<RequestBody>,
+    codec: &dyn ClientCodec,
+    op: Op,
+    cx: &DecodeCx<'_>,
+) -> Result<Output> {
     let (head, body) = gateway.transport().send(request).await?.into_parts();
     let body = collect(body, REPLY_LIMIT).await?;
     if !head.status.is_success() {
         return Err(codec.decode_error(head.status, &head.headers, &body));
     }
-    let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &memo };
-    let output = codec.decode(op, &body, &cx)?;
-    ticket.settle(output.usage().cloned());
-    Ok(output)
+    codec.decode(op, &body, cx)
+}
+
+/// A check costs a little, which is written down like everything else, under a tag of its own and on nobody's budget.
+async fn account(
+    gateway: &Gateway,
+    deployment: &Arc<Deployment<Backend>>,
+    target: &Arc<Target>,
+) -> Result<Attempt> {
+    if gateway.governance().is_idle() {
+        return Ok(Attempt::free());
+    }
+    let account = Account {
+        governance: Arc::clone(gateway.governance()),
+        prices: Arc::clone(&gateway.snapshot().prices),
+        request_id: uuid::Uuid::now_v7().simple().to_string().into(),
+        model: target.model().into(),
+        who: RowOwner::default(),
+        tags: [Arc::from(TAG)].into_iter().collect(),
+        body: 0,
+    };
+    Ticket::new(account, None).attempt(deployment, target, None).await.map_err(|refusal| refusal.error)
 }
 
 /// Says what is new.

@@ -74,7 +74,10 @@ impl Pass {
             let end = at + event.len();
             match self.tap.see(event) {
                 Seen::Quiet => {}
-                Seen::Content => facts.content = true,
+                Seen::Content => {
+                    facts.content = true;
+                    facts.pieces += 1;
+                }
                 Seen::Usage if self.usage == UsageEvent::Withheld => {
                     push(out, bytes.slice(run..at));
                     run = end;

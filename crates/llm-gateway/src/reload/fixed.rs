@@ -7,8 +7,24 @@ use llm_config::{Config, Server};
 /// Every section and every key of `[server]` is named, so that a new one does not compile before somebody has
 /// decided where it belongs.
 pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
-    let Config { server, upstream, telemetry, auth: _, router: _, redis: _, providers: _, models: _ } =
-        started;
+    let Config {
+        server,
+        upstream,
+        telemetry,
+        auth: _,
+        router: _,
+        redis: _,
+        cache: _,
+        providers: _,
+        prices: _,
+        price_map: _,
+        models: _,
+        keys: _,
+        teams: _,
+        users: _,
+        organisations: _,
+        budgets: _,
+    } = started;
     let Server {
         listen,
         tls,
@@ -20,6 +36,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         request_timeout: _,
         max_in_flight: _,
         strict: _,
+        clamp_output: _,
         cors: _,
     } = server;
     let keys = [

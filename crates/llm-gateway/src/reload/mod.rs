@@ -16,6 +16,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use llm_config::{Config, Diagnostic, Report};
+use llm_cost::Catalogue;
 use llm_providers::credential::process_env;
 use llm_types::ApiError;
 use parking_lot::Mutex;
@@ -179,6 +180,7 @@ fn take(
         let previous = gateway.snapshot();
         let snapshot = assemble::snapshot(&effective, process_env, Some(&previous));
         let snapshot = snapshot.map_err(ReloadError::Unusable)?;
+        gateway.configure(&effective).map_err(ReloadError::Unusable)?;
         deployments = compare(&previous, &snapshot);
         gateway.replace(snapshot);
         state.config = Arc::new(config);
@@ -188,6 +190,22 @@ fn take(
     state.restart.clone_from(&restart);
     state.warnings.clone_from(&warnings);
     Ok(Reloaded { generation: state.generation, changed, deployments, restart, warnings })
+}
+
+/// Puts what is in place together anew, with another price map. Blocks.
+///
+/// # Errors
+/// When the gateway was not started from a file, so that there is nothing to put together.
+pub(crate) fn reprice(gateway: &Gateway, map: Catalogue) -> Result<(), ApiError> {
+    let reloads = gateway.reloads();
+    let _turn = reloads.turn.lock();
+    let Some(state) = reloads.state() else {
+        return Err(ApiError::bad_request(ReloadError::NoFile.to_string()));
+    };
+    let previous = gateway.snapshot();
+    let snapshot = assemble::repriced(&state.config, process_env, &previous, map)?;
+    gateway.replace(snapshot);
+    Ok(())
 }
 
 fn compare(old: &Snapshot, new: &Snapshot) -> Deployments {

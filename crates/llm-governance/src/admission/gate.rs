@@ -132,6 +132,21 @@ impl Gate {
         }
     }
 
+    /// Lets a request in without reserving money: each attempt then reserves its own. Waits only where limits are
+    /// shared.
+    ///
+    /// # Errors
+    /// 403 for what is not allowed, 429 for limits, 503 where the shared limits do not answer.
+    pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
+        let now = Now::read();
+        let under = self.under(who, facts, now)?;
+        let (seat, left) = match &self.shared {
+            Some(shared) => shared.take(under.limiters, facts.tokens, now.steady).await?,
+            None => here(under.limiters, facts.tokens, now.steady)?,
+        };
+        Ok(self.grant(who, under.accounts, seat, left))
+    }
+
     fn grant(&self, who: &Principal, accounts: Accounts, seat: Seat, left: RateLimits) -> Grant {
         Grant::new(Arc::clone(&self.inner), Arc::clone(&who.snapshot), accounts, (seat, left))
     }

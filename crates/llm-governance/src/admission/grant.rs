@@ -70,6 +70,13 @@ impl Grant {
         self.hold.clamped()
     }
 
+    /// Whether an attempt at this provider has to be paid from any budget.
+    #[must_use]
+    pub fn pays(&self, provider: &str) -> bool {
+        !self.accounts.is_empty()
+            || (self.snapshot.has_groups() && self.snapshot.group(Kind::Provider, provider).is_some())
+    }
+
     /// Reserves the most that an attempt at this provider can cost. The first attempt takes over what was reserved at
     /// admission; each further one needs its own, for the ones before may have been billed.
     ///

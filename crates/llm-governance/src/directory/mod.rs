@@ -164,6 +164,13 @@ impl Directory {
         self.now.load_full()
     }
 
+    /// Whether there is nobody and nothing with terms: then nothing has to be counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let snapshot = self.now.load();
+        snapshot.by_id.len() == 0 && snapshot.global.is_none() && !snapshot.has_groups()
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn key_count(&self) -> usize {

@@ -18,6 +18,7 @@ pub mod openai_media;
 pub mod openai_responses;
 mod path;
 mod scalar;
+mod stated;
 #[cfg(test)]
 mod tests;
 

@@ -134,3 +134,11 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
     };
     ApiError::upstream(ErrorKind::Connection, message).with_source(error)
 }
+
+/// Whether no connection was found.
+pub(super) fn is_connect(error: &ApiError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<hyper_util::client::legacy::Error>())
+        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+}

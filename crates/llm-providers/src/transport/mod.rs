@@ -39,6 +39,23 @@ pub trait Transport: Debug + Send + Sync {
     async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>>;
 }
 
+/// Whether a call that failed may have reached its provider: one that found no connection did not.
+#[must_use]
+pub fn was_sent(error: &ApiError) -> bool {
+    if error.kind != ErrorKind::Connection {
+        return error.origin == llm_types::Origin::Upstream;
+    }
+    #[cfg(feature = "hyper")]
+    if hyper::is_connect(error) {
+        return false;
+    }
+    #[cfg(feature = "reqwest")]
+    if reqwest::is_connect(error) {
+        return false;
+    }
+    true
+}
+
 /// Reads a body to its end, up to `limit` bytes.
 ///
 /// # Errors

@@ -86,3 +86,11 @@ fn failed(error: reqwest::Error) -> ApiError {
     }
     ApiError::upstream(ErrorKind::Connection, format!("{what}: {cause}")).with_source(error)
 }
+
+/// Whether no connection was found.
+pub(super) fn is_connect(error: &ApiError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<::reqwest::Error>())
+        .is_some_and(::reqwest::Error::is_connect)
+}

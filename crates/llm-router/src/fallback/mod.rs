@@ -92,6 +92,8 @@ pub struct Plan<'r, T> {
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
     defaults_used: bool,
+    /// The caller named whom to ask now, and nobody else is to be asked.
+    instead: bool,
     needs: Option<Arc<Needs>>,
     most: Option<u32>,
     rng: Option<Box<SmallRng>>,
@@ -137,6 +139,7 @@ impl<'r, T> Plan<'r, T> {
             returns: 0,
             own: None,
             defaults_used: false,
+            instead: false,
             needs: None,
             most: None,
             rng: None,
@@ -180,6 +183,14 @@ impl<'r, T> Plan<'r, T> {
         self.most = Some(retries);
         self.attempts = self.attempts.at_most(retries);
         self
+    }
+
+    /// Names models to ask when this group gives up, whatever the failure: the best first. Those that were asked, or
+    /// are to be asked anyway, are passed over.
+    pub fn instead(&mut self, models: &[Arc<str>]) {
+        let found = self.fresh(models.iter().map(|model| self.resolve(model, None)));
+        self.instead |= !found.is_empty();
+        self.queue.extend(found.into_iter().rev());
     }
 
     /// Keeps what is considered, for the decision's record.
@@ -362,7 +373,8 @@ impl<'r, T> Plan<'r, T> {
             return false;
         }
         match self.attempts.failure_kind() {
-            K::ClientCancelled | K::Budget | K::Guardrail | K::MethodNotAllowed => false,
+            K::Budget => self.instead,
+            K::ClientCancelled | K::Guardrail | K::MethodNotAllowed => false,
             K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::TooLarge => {
                 // Nobody was asked: another model may have what it asks for.
                 record.attempts.is_empty()
@@ -375,6 +387,9 @@ impl<'r, T> Plan<'r, T> {
 
     /// Queues what this failure leads to; whether there is anything. With a time: anybody who is well then.
     fn find_targets(&mut self, well_at: Option<Instant>) -> bool {
+        if self.attempts.failure_kind() == ErrorKind::Budget {
+            return !self.queue.is_empty();
+        }
         let found = match &self.own {
             // Its own list is used up once it was begun.
             Some(_) if !self.seen.is_empty() || !self.queue.is_empty() => Vec::new(),

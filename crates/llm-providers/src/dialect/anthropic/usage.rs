@@ -3,7 +3,7 @@
 //! Its `input_tokens` leave cached tokens out, while `output_tokens` hold the thinking; a stream reports
 //! both twice, and turns with several iterations report only the last one at the top.
 
-use llm_types::Usage;
+use llm_types::{ServiceTier, Usage};
 
 use super::wire;
 
@@ -18,6 +18,7 @@ pub(super) struct Counts {
     write_1h: Option<u64>,
     thinking: Option<u64>,
     searches: Option<u64>,
+    service: Option<ServiceTier>,
     iterations: Option<Sums>,
 }
 
@@ -49,6 +50,8 @@ impl Counts {
             usage.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens),
         );
         later(&mut self.searches, usage.server_tool_use.as_ref().and_then(|used| used.web_search_requests));
+        self.service =
+            usage.service_tier.as_ref().map(|tier| ServiceTier::of(tier.as_str())).or(self.service);
         if let Some(iterations) = usage.iterations.as_ref().filter(|list| !list.is_empty()) {
             self.iterations = Some(sum(iterations));
         }
@@ -69,6 +72,7 @@ impl Counts {
             output: sums.output - reasoning,
             reasoning,
             queries: self.searches.unwrap_or_default(),
+            service: self.service.unwrap_or_default(),
             ..Usage::default()
         }
     }

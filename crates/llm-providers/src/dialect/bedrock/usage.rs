@@ -3,7 +3,7 @@
 //! `inputTokens` leave cached tokens out. How long what was written to the cache lasts stands in `cacheDetails`;
 //! the thinking in the answer is told only in the model's own fields, where they were asked for.
 
-use llm_types::Usage;
+use llm_types::{RawValue, ServiceTier, Usage};
 
 use super::wire::{self, ModelFields, Raw};
 
@@ -24,6 +24,13 @@ pub(super) fn usage(counts: &wire::Usage<'_>, fields: Option<&Raw<'_>>) -> Usage
         reasoning: thinking,
         ..Usage::default()
     }
+}
+
+/// The tier of service that an answer names (`{"type": "flex"}`); the default one is not named.
+pub(super) fn service(raw: Option<&RawValue>) -> ServiceTier {
+    let tier: Option<wire::ServiceTier<'_>> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let kind = tier.and_then(|tier| tier.kind);
+    kind.map_or_else(ServiceTier::default, |kind| ServiceTier::of(kind.as_str()))
 }
 
 fn thinking(fields: &Raw<'_>) -> Option<u64> {

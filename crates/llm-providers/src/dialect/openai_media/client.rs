@@ -13,6 +13,7 @@ use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 use crate::dialect::openai_chat;
+use crate::dialect::stated::stated;
 use crate::quirk::{Row, demanded};
 
 const DIALECT: &str = "openai_media";
@@ -162,6 +163,6 @@ fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
 }
 
 fn usage(counts: &wire::Counts<'_>) -> Option<Usage> {
-    let wire::Counts { prompt_tokens, total_tokens, extra: _ } = counts;
-    prompt_tokens.or(*total_tokens).map(|input| Usage { input, ..Usage::default() })
+    let wire::Counts { prompt_tokens, total_tokens, extra } = counts;
+    prompt_tokens.or(*total_tokens).map(|input| Usage { input, stated: stated(extra), ..Usage::default() })
 }

@@ -7,6 +7,7 @@ use llm_types::{
 };
 
 use super::wire;
+use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
 use crate::dialect::openai_chat;
 
@@ -18,6 +19,10 @@ impl ServerCodec for Server {
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
         let peek = openai_chat::Server.peek(head, asked)?;
         Ok(Peek { stream: false, ..peek })
+    }
+
+    fn bearing(&self) -> Bearing {
+        Bearing { aside: &["user"], ..Bearing::default() }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use llm_types::{Capabilities, Head};
 use memchr::memmem;
 
-use crate::gist::{Gist, Places};
+use crate::gist::{Gist, Places, Plain};
 
 const PLACES: Places = Places {
     prompt: &["system", "messages"],
@@ -19,6 +19,21 @@ const PLACES: Places = Places {
 
 /// What coding agents put before the session in `metadata.user_id`.
 const SESSION: &[u8] = b"_session_";
+
+pub(super) const PLAIN: Plain = Plain {
+    prompt: &["system", "messages"],
+    keys: &["role", "content", "type", "text"],
+    members: &[
+        "model",
+        "stream",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "metadata",
+    ],
+};
 
 pub(super) fn gist(head: &Head) -> Gist<'_> {
     Gist { session: head.get("metadata").and_then(session), ..PLACES.gist(head) }

@@ -25,6 +25,7 @@ mod tests;
 use http::{HeaderName, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
+use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
@@ -39,6 +40,19 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn is_plain(&self, head: &Head) -> bool {
+        gist::PLAIN.fits(head)
+    }
+
+    fn bearing(&self) -> Bearing {
+        Bearing {
+            aside: &["stream", "metadata"],
+            // A container has a state; servers of tools may do anything.
+            effects: &["container", "mcp_servers"],
+            headers: &["anthropic-version", "anthropic-beta"],
+        }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -69,6 +69,9 @@ pub(super) fn counts<'a>(usage: &Usage, beside: Beside<'a>) -> Counts<'a> {
         rejected_prediction: _,
         units: _,
         estimated: _,
+        // Told beside the counts.
+        service: _,
+        stated: _,
     } = *usage;
     let Beside { tier, members } = beside;
     let [inference_geo, speed] = IN_USAGE.map(|name| members.and_then(|members| members.get(name)));

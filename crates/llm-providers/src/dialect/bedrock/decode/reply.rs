@@ -1,9 +1,9 @@
 //! Whole answers.
 
 use llm_types::chat::{Citation, Image, Media, Opaque, Part, Reasoning, Text, ToolCall, ToolCallKind};
-use llm_types::{ApiError, Choice, Dialect, ErrorKind, Reply, Result, Str, TokenCount};
+use llm_types::{ApiError, Choice, Dialect, ErrorKind, Reply, Result, ServiceTier, Str, TokenCount, Usage};
 
-use super::super::usage::usage;
+use super::super::usage::{service, usage};
 use super::super::wire::{self, Block, CitationsContent, Raw, ToolUse};
 use super::finish::{Answered, finish};
 use crate::codec::{DecodeCx, Memo, Tapped};
@@ -30,10 +30,12 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     for raw in &content {
         part(raw, cx.memo, &mut answered, &mut parts)?;
     }
+    let service_tier = service_tier.and_then(|tier| tier.kind).map(Str::into_string);
+    let service = service_tier.as_deref().map_or_else(ServiceTier::default, ServiceTier::of);
     let mut out = Reply {
         model: cx.model.to_owned(),
-        usage: counts.map(|counts| usage(&counts, fields.as_ref())),
-        service_tier: service_tier.and_then(|tier| tier.kind).map(Str::into_string),
+        usage: counts.map(|counts| Usage { service, ..usage(&counts, fields.as_ref()) }),
+        service_tier,
         origin: Some(Dialect::Bedrock),
         extra: extra.to_extra(),
         ..Reply::default()
@@ -163,8 +165,9 @@ pub(in super::super) fn count(body: &[u8]) -> Result<TokenCount> {
 /// When the answer is not one.
 pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped> {
     let seen: wire::Watched<'_> = serde_json::from_slice(body).map_err(|error| malformed(body, error))?;
-    let wire::Watched { usage: counts, fields, extra: _ } = seen;
-    Ok(Tapped { usage: counts.map(|counts| usage(&counts, fields.as_ref())) })
+    let wire::Watched { usage: counts, fields, extra } = seen;
+    let service = service(extra.get("serviceTier"));
+    Ok(Tapped { usage: counts.map(|counts| Usage { service, ..usage(&counts, fields.as_ref()) }) })
 }
 
 /// What cannot be read as this dialect.

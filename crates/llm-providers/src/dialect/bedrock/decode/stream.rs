@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use llm_types::{ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, RawValue, Result, Start};
+use llm_types::{
+    ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, RawValue, Result, Start, Usage,
+};
 
-use super::super::usage::usage;
+use super::super::usage::{service, usage};
 use super::super::wire::{BlockDelta, BlockStart, Stopped};
 use super::block::{OpenBlock, Out, unreadable};
 use super::error::in_stream;
@@ -181,7 +183,9 @@ impl State {
         self.done = self.stopped;
         if let Some(counts) = counts {
             let fields = self.fields.as_deref().map(Into::into);
-            if sink.event(Event::Usage(usage(&counts, fields.as_ref()))).is_break() {
+            let service = service(extra.get("serviceTier"));
+            let used = Usage { service, ..usage(&counts, fields.as_ref()) };
+            if sink.event(Event::Usage(used)).is_break() {
                 return Ok(Flow::Break(()));
             }
         }

@@ -4,7 +4,7 @@
 
 use llm_types::{Flow, Usage};
 
-use super::super::usage::usage;
+use super::super::usage::{service, usage};
 use super::super::wire::Stopped;
 use super::error::in_stream;
 use crate::codec::{Seen, StreamTap};
@@ -45,7 +45,10 @@ impl Tap {
             (MessageKind::Event, "contentBlockStart" | "contentBlockDelta" | "messageStop") => Seen::Content,
             (MessageKind::Event, "metadata") => {
                 let read: Option<Stopped<'_>> = serde_json::from_slice(message.payload).ok();
-                self.usage = read.and_then(|read| read.usage).map(|counts| usage(&counts, None));
+                self.usage = read.and_then(|read| {
+                    let service = service(read.extra.get("serviceTier"));
+                    read.usage.map(|counts| Usage { service, ..usage(&counts, None) })
+                });
                 self.done = true;
                 Seen::Done
             }

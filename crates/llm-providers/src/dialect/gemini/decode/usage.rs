@@ -4,7 +4,7 @@
 //! inside both, while thoughts stand beside the candidates' in all recordings; a total that leaves no
 //! room for them says otherwise (`providers/gemini.md` 7).
 
-use llm_types::Usage;
+use llm_types::{ServiceTier, Usage};
 
 use super::super::model::Model;
 use super::super::wire::{ModalityCount, UsageMetadata};
@@ -70,8 +70,21 @@ pub(super) fn usage(counts: &UsageMetadata<'_>, model: &str, lookups: Lookups) -
         output_audio,
         output_image,
         queries: queries(model, lookups),
+        service: service(counts),
         ..Usage::default()
     })
+}
+
+/// The tier of service: `serviceTier` of the Gemini API, the end of `trafficType` at Vertex (`ON_DEMAND_FLEX`;
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse>).
+fn service(counts: &UsageMetadata<'_>) -> ServiceTier {
+    let traffic = counts.traffic_type.map(|raw| raw.get().trim_matches('"'));
+    match (&counts.service_tier, traffic) {
+        (Some(tier), _) => ServiceTier::of(tier.as_str()),
+        (None, Some("ON_DEMAND_FLEX")) => ServiceTier::Flex,
+        (None, Some("ON_DEMAND_PRIORITY")) => ServiceTier::Priority,
+        (None, _) => ServiceTier::Standard,
+    }
 }
 
 /// From Gemini 3 each query is billed, before it each grounded prompt

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use llm_types::{ApiError, Call, Head, Op, Output, Result};
 
+use crate::bearing::Bearing;
 use crate::codec::{Asked, ModelCard, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
@@ -41,6 +42,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn bearing(&self) -> Bearing {
+        Bearing { aside: &["labels"], effects: &["store"], headers: &[] }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

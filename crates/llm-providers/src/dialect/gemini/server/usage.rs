@@ -23,6 +23,9 @@ pub(super) fn usage<'a>(usage: &Usage) -> UsageMetadata<'a> {
         rejected_prediction: _,
         units: _,
         estimated: _,
+        // Told beside the counts.
+        service: _,
+        stated: _,
     } = *usage;
     let prompt = usage.prompt_tokens();
     let answer = output.saturating_add(output_audio).saturating_add(output_image);

@@ -68,6 +68,8 @@ pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
         Some(used) => Some(usage::usage(&used, habits.reasoning)),
         None => groq(wire.x_groq.as_ref(), habits)?,
     };
+    let service = usage::service(wire.service_tier.as_ref());
+    let used = used.map(|used| Usage { service, ..used });
     without_padding(&mut wire.extra);
     let mut extra = wire.extra.to_extra();
     let raw =

@@ -17,6 +17,7 @@ wire_struct! {
     struct Facts<'a> {
         choices: Vec<ChoiceFacts<'a>>,
         usage: wire::Usage<'a>,
+        service_tier: Word<'a>,
         error: &'a RawValue,
         x_groq: decode::XGroq<'a>,
     }
@@ -43,7 +44,8 @@ impl Facts<'_> {
         let of_choice = || self.choices.iter().flatten().find_map(|choice| choice.usage.as_ref());
         let of_groq = || self.x_groq.as_ref().and_then(|groq| groq.usage.as_ref());
         let wire = self.usage.as_ref().or_else(of_groq).or_else(of_choice)?;
-        Some(usage::usage(wire, Reasoning::Inside))
+        let service = usage::service(self.service_tier.as_ref());
+        Some(Usage { service, ..usage::usage(wire, Reasoning::Inside) })
     }
 }
 

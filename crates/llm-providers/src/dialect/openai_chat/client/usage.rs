@@ -4,9 +4,10 @@
 //! with other names. A part that claims more than its whole is cut, so that the sum stays what the
 //! provider bills.
 
-use llm_types::{Units, Usage};
+use llm_types::{ServiceTier, Units, Usage, wire_struct};
 
-use super::super::wire::{self, Count};
+use super::super::super::stated::stated;
+use super::super::wire::{self, Count, Word};
 
 /// The disjoint classes. `outside`: the row says that the completion leaves thinking out.
 pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
@@ -64,12 +65,33 @@ pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
             get(&wire.num_search_queries),
             get(&wire.search_queries),
             prompt_detail(|d| d.web_search_requests),
+            searches(wire),
         ]),
         accepted_prediction: answer_detail(|d| d.accepted_prediction_tokens),
         rejected_prediction: answer_detail(|d| d.rejected_prediction_tokens),
         units: Units::default(),
         estimated: false,
+        service: ServiceTier::default(),
+        stated: stated(&wire.extra),
     }
+}
+
+/// The tier of service that an answer or a chunk names.
+pub(super) fn service(word: Option<&Word<'_>>) -> ServiceTier {
+    word.map_or_else(ServiceTier::default, |word| ServiceTier::of(&word.0))
+}
+
+wire_struct! {
+    /// What OpenRouter's own tools did (recordings/openrouter/chat-citations-hosted-tools).
+    struct Tools<'a> {
+        web_search_requests: Count,
+    }
+}
+
+fn searches(wire: &wire::Usage<'_>) -> Option<u64> {
+    let raw = ["server_tool_use_details", "server_tool_use"].iter().find_map(|name| wire.extra.get(name))?;
+    let tools: Tools<'_> = serde_json::from_str(raw.get()).ok()?;
+    tools.web_search_requests.map(|count| count.0)
 }
 
 /// Where a provider counts thinking.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use llm_types::{Capabilities, Head};
 
-use crate::gist::{Gist, Places, string};
+use crate::gist::{Gist, Places, Plain, string};
 
 const PLACES: Places = Places {
     prompt: &["messages"],
@@ -14,6 +14,32 @@ const PLACES: Places = Places {
         ("image_url", "", Capabilities::IMAGE_INPUT),
         ("input_audio", "", Capabilities::AUDIO_INPUT),
         ("file", "", Capabilities::FILE_INPUT),
+    ],
+};
+
+pub(super) const PLAIN: Plain = Plain {
+    prompt: &["messages"],
+    keys: &["role", "content", "type", "text", "name"],
+    members: &[
+        "model",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "user",
+        "metadata",
+        "reasoning_effort",
+        "prompt_cache_key",
+        "safety_identifier",
     ],
 };
 

@@ -17,6 +17,7 @@ mod usage;
 use http::StatusCode;
 use llm_types::{ApiError, Call, Head, Op, Output, RawValue, Result, Usage};
 
+use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
@@ -31,6 +32,26 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn is_plain(&self, head: &Head) -> bool {
+        gist::PLAIN.fits(head)
+    }
+
+    fn bearing(&self) -> Bearing {
+        Bearing {
+            aside: &[
+                "stream",
+                "stream_options",
+                "user",
+                "safety_identifier",
+                "prompt_cache_key",
+                "prompt_cache_retention",
+                "metadata",
+            ],
+            effects: &["store"],
+            headers: &[],
+        }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -30,6 +30,9 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         rejected_prediction,
         units: _,
         estimated: _,
+        // Told beside the counts.
+        service: _,
+        stated: _,
     } = *usage;
     let writes = usage.cache_write();
     let by_age = (cache_write_1h > 0).then(|| CacheCreation {

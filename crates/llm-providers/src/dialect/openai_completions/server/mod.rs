@@ -9,6 +9,7 @@ use http::StatusCode;
 use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
 use super::super::openai_chat;
+use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
@@ -24,6 +25,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, asked: &Asked) -> Gist<'h> {
         Gist { prompt: head.get("prompt").unwrap_or_default(), ..openai_chat::Server.gist(head, asked) }
+    }
+
+    fn bearing(&self) -> Bearing {
+        Bearing { aside: &["stream", "stream_options", "user"], ..Bearing::default() }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

@@ -47,7 +47,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Reply> {
             parts,
             ..Choice::default()
         }],
-        usage: used.map(|used| usage::usage(&used, queries)),
+        usage: used.map(|used| usage::usage(&used, queries, service_tier.as_ref())),
         service_tier: word(service_tier),
         system_fingerprint: None,
         origin: Some(Dialect::OpenaiResponses),

@@ -47,7 +47,7 @@ pub(super) fn used(facts: &Watched<'_>) -> Option<Usage> {
     let searches = items.iter().filter(|item| is_search(item.0.as_str())).count();
     let told = usage::queries(facts.tool_usage.as_ref().map(Raw::get));
     let queries = told.max(u64::try_from(searches).unwrap_or(u64::MAX));
-    facts.usage.as_ref().map(|wire| usage::usage(wire, queries))
+    facts.usage.as_ref().map(|wire| usage::usage(wire, queries, facts.service_tier.as_ref()))
 }
 
 /// Watches a stream.

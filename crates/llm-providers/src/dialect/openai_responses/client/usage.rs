@@ -4,9 +4,10 @@
 //! (recordings/{openai,azure,xai,openrouter,deepseek}/responses-*). A part that claims more than its whole is
 //! cut, so that the sum stays what the provider bills.
 
-use llm_types::{Usage, wire_struct};
+use llm_types::{ServiceTier, Usage, wire_struct};
 
-use super::super::wire::{self, Count, InputDetails, OutputDetails};
+use super::super::super::stated::stated;
+use super::super::wire::{self, Count, InputDetails, OutputDetails, Word};
 
 wire_struct! {
     /// What tools of the provider used (Azure, OpenAI).
@@ -29,14 +30,14 @@ pub(super) fn queries(tool_usage: Option<&str>) -> u64 {
 }
 
 /// The disjoint classes.
-pub(super) fn usage(wire: &wire::Usage<'_>, queries: u64) -> Usage {
+pub(super) fn usage(wire: &wire::Usage<'_>, queries: u64, tier: Option<&Word<'_>>) -> Usage {
     let wire::Usage {
         input_tokens,
         input_tokens_details,
         output_tokens,
         output_tokens_details,
         total_tokens: _,
-        extra: _,
+        extra,
     } = wire;
     let none = InputDetails::default();
     let InputDetails { cached_tokens, cache_write_tokens, audio_tokens, image_tokens, extra: _ } =
@@ -61,6 +62,8 @@ pub(super) fn usage(wire: &wire::Usage<'_>, queries: u64) -> Usage {
         output_image: take(&mut output, *image_tokens),
         output,
         queries,
+        service: tier.map_or_else(ServiceTier::default, |tier| ServiceTier::of(&tier.0)),
+        stated: stated(extra),
         ..Usage::default()
     }
 }

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
 
+use crate::bearing::Bearing;
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
 use crate::gist::Gist;
 
@@ -40,6 +41,15 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn bearing(&self) -> Bearing {
+        // The answer repeats most of its request, `user` and `metadata` among it.
+        Bearing {
+            aside: &["stream", "stream_options"],
+            effects: &["background", "conversation"],
+            ..Bearing::default()
+        }
     }
 
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {

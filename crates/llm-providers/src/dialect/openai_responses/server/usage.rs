@@ -30,6 +30,9 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         rejected_prediction: _,
         units: _,
         estimated: _,
+        // Told beside the counts.
+        service: _,
+        stated: _,
     } = *usage;
     wire::Usage {
         input_tokens: count(usage.prompt_tokens()),

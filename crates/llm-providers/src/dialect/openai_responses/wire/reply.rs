@@ -32,6 +32,7 @@ wire_struct! {
         error: Raw<'a>,
         incomplete_details: Incomplete<'a>,
         output: Raw<'a>,
+        service_tier: Word<'a>,
         usage: Usage<'a>,
         tool_usage: Raw<'a>,
     }

@@ -142,6 +142,7 @@ impl State {
             x_groq,
             mut extra,
         } = chunk;
+        let service = usage::service(service_tier.as_ref());
         let choices = choices.unwrap_or_default();
         without_padding(&mut extra);
         let id = id.unwrap_or_default();
@@ -179,7 +180,7 @@ impl State {
             }
         }
         Ok(match used {
-            Some(used) => sink.event(Event::Usage(used)),
+            Some(used) => sink.event(Event::Usage(llm_types::Usage { service, ..used })),
             None => Flow::Continue(()),
         })
     }

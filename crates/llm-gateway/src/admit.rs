@@ -1,0 +1,71 @@
+//! Letting a request in: what its caller may call, how often, and on whose account.
+
+use std::sync::Arc;
+
+use llm_governance::{Facts, RowOwner};
+use llm_types::{ApiError, ErrorKind, Op, Result};
+use smallvec::SmallVec;
+
+use crate::dispatch::Dispatch;
+use crate::front::Front;
+use crate::respond::Failed;
+use crate::ticket::{Account, Ticket};
+
+/// Words that a request's cost is booked under, beside its key's own.
+const TAGS: &str = "x-gateway-spend-tags";
+/// The most of them, and the longest, in bytes.
+const MOST_TAGS: usize = 16;
+const LONGEST_TAG: usize = 128;
+
+impl Dispatch {
+    /// Lets the request in, and opens its account.
+    ///
+    /// # Errors
+    /// 403 for what the caller may not call, 429 for limits.
+    pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
+        let governance = self.gateway.governance();
+        let who = &self.principal.who;
+        let own = self.tags()?;
+        let model = &*self.peek.model;
+        if let Some(names) = self.fallback_names() {
+            for name in names.filter(|name| !who.may_call(name)) {
+                let message = format!("this key may not fall back to `{name}`: it may not call that model");
+                let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
+                return Err(error.with_code("model_not_allowed").into());
+            }
+        }
+        let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };
+        let facts = Facts { model, route: &front.route(), tags: &own, tokens, bound: None };
+        let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
+        let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(&own).cloned().collect();
+        let account = Account {
+            governance: Arc::clone(governance),
+            prices: Arc::clone(&self.snapshot.prices),
+            request_id: Arc::clone(&self.request_id),
+            model: model.into(),
+            who: RowOwner::from(who),
+            tags,
+            body: self.asking.head.body().len(),
+        };
+        Ok(Ticket::new(account, grant))
+    }
+
+    /// Tokens that limits count until the true number is known: of the prompt, and what the answer may have.
+    fn expected_tokens(&self) -> u64 {
+        let prompt = u64::try_from(self.asking.head.body().len() / 4).unwrap_or(u64::MAX);
+        let answer = self.codec.gist(&self.asking.head, &self.asked).max_output;
+        prompt.saturating_add(answer.unwrap_or_default())
+    }
+
+    fn tags(&self) -> Result<SmallVec<[Arc<str>; 2]>> {
+        let Some(value) = self.asked.headers.get(TAGS) else { return Ok(SmallVec::new()) };
+        let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
+        let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
+        let tags: SmallVec<[Arc<str>; 2]> =
+            text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
+        if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
+            return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
+        }
+        Ok(tags)
+    }
+}

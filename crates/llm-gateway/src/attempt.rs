@@ -1,0 +1,199 @@
+//! One attempt's money, and the row that tells of it.
+//!
+//! It ends in exactly one way: answered, broken off, refused by the provider, or never sent. Dropping it is an end as
+//! well: what was sent may be billed, so it counts as broken off.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use llm_cost::{Asked, Charge as Price};
+use llm_governance::{Basis, Charge, Reservation, RowItem, RowServed, UsageRow};
+use llm_providers::target::Target;
+use llm_providers::transport::was_sent;
+use llm_types::{ApiError, ErrorKind, PicoUsd, Usage};
+
+use crate::governance::Kept;
+use crate::ticket::Account;
+
+/// One attempt at one deployment.
+#[derive(Debug)]
+#[must_use = "the attempt counts as ended once this is dropped"]
+pub(crate) struct Attempt(Option<Box<Open>>);
+
+/// An attempt that is metered.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) account: Arc<Account>,
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) reservation: Option<Reservation>,
+    pub(crate) deployment: Arc<str>,
+    pub(crate) provider: Arc<str>,
+    pub(crate) target: Arc<Target>,
+    pub(crate) began: Instant,
+    pub(crate) time: Timestamp,
+    /// When the first content came.
+    pub(crate) first: Option<Instant>,
+    pub(crate) sent: bool,
+}
+
+/// How an attempt ended.
+struct End<'a> {
+    usage: Option<&'a Usage>,
+    /// How the usage is known, where there is one.
+    basis: Basis,
+    /// How many pieces of an answer came, where nobody counted.
+    pieces: u64,
+    error: Option<&'a ApiError>,
+    /// The provider is known to bill nothing.
+    unbilled: bool,
+}
+
+impl Attempt {
+    /// Where nothing is metered.
+    pub(crate) const fn free() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn begin(open: Open) -> Self {
+        Self(Some(Box::new(open)))
+    }
+
+    /// The answer limit that has to be sent, because the whole was not affordable.
+    pub(crate) fn output_limit(&self) -> Option<u64> {
+        self.0.as_ref()?.reservation.as_ref()?.output_limit()
+    }
+
+    /// The call is about to go out: from here on it may be billed.
+    pub(crate) fn sent(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.sent = true;
+            if let Some(reservation) = &mut open.reservation {
+                reservation.sent();
+            }
+        }
+    }
+
+    /// The first content came.
+    pub(crate) fn begun(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.first = Some(Instant::now());
+        }
+    }
+
+    /// The answer is complete; without a usage it is estimated from so many pieces. What it cost, and when its row is
+    /// safe.
+    pub(crate) fn settle(mut self, usage: Option<&Usage>, pieces: u64) -> (Option<PicoUsd>, Kept) {
+        let Some(open) = self.0.take() else { return (None, Kept::default()) };
+        open.end(&End { usage, basis: Basis::Reported, pieces, error: None, unbilled: false })
+    }
+
+    /// No answer came of it.
+    pub(crate) fn fail(mut self, error: &ApiError) {
+        let Some(open) = self.0.take() else { return };
+        // Whoever refuses does not bill; whoever was never reached neither.
+        let unbilled = error.upstream_status.is_some() || !was_sent(error);
+        let _ =
+            open.end(&End { usage: None, basis: Basis::Received, pieces: 0, error: Some(error), unbilled });
+    }
+
+    /// The answer broke off after so much.
+    pub(crate) fn break_off(mut self, usage: Option<&Usage>, pieces: u64, error: &ApiError) -> Kept {
+        let Some(open) = self.0.take() else { return Kept::default() };
+        open.end(&End { usage, basis: Basis::Received, pieces, error: Some(error), unbilled: false }).1
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // What was not sent is released by its reservation, and has no row.
+        let Some(open) = self.0.take().filter(|open| open.sent) else { return };
+        let gone = ApiError::new(ErrorKind::ClientCancelled, "the attempt was given up");
+        let end = End { usage: None, basis: Basis::Received, pieces: 0, error: Some(&gone), unbilled: false };
+        let _ = open.end(&end);
+    }
+}
+
+impl Open {
+    fn end(self: Box<Self>, end: &End<'_>) -> (Option<PicoUsd>, Kept) {
+        let (usage, basis) = self.usage(end);
+        let asked = Asked {
+            deployment: &self.deployment,
+            provider: &self.provider,
+            model: self.target.model(),
+            served: None,
+        };
+        let price = self.account.prices.cost(&asked, &usage);
+        let (known, total) = (price.known(), price.total());
+        let row = self.row(usage, basis, &price, end);
+        let Self { account, reservation, .. } = *self;
+        let row = match reservation {
+            Some(reservation) if end.unbilled => {
+                reservation.release();
+                row
+            }
+            Some(reservation) => row.settled(reservation.settle(Charge { amount: known, basis })),
+            None => row,
+        };
+        (total, account.governance.book(row))
+    }
+
+    /// What was used, and how that is known.
+    fn usage(&self, end: &End<'_>) -> (Usage, Basis) {
+        if end.unbilled {
+            return (Usage::default(), Basis::Reported);
+        }
+        let input = || u64::try_from(self.account.body / 4).unwrap_or(u64::MAX);
+        match (end.usage, end.basis) {
+            (Some(usage), Basis::Reported) => (usage.clone(), Basis::Reported),
+            (Some(usage), basis) => {
+                // What an answer begins with tells of the prompt, and hardly of the answer.
+                let mut usage = usage.clone();
+                let more = end.pieces.saturating_sub(usage.completion_tokens());
+                usage.output = usage.output.saturating_add(more);
+                usage.estimated |= more > 0;
+                (usage, basis)
+            }
+            (None, basis) => {
+                let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
+                (Usage { input: input(), output: end.pieces, estimated: true, ..Usage::default() }, basis)
+            }
+        }
+    }
+
+    fn row(&self, usage: Usage, basis: Basis, price: &Price, end: &End<'_>) -> UsageRow {
+        let Account { request_id, model, who, tags, .. } = &*self.account;
+        let item = |item: &llm_cost::Item| RowItem {
+            class: item.class.name(),
+            count: item.count,
+            amount: item.amount,
+        };
+        UsageRow {
+            request: Arc::clone(request_id),
+            attempt: self.number,
+            time: self.time,
+            who: who.clone(),
+            tags: tags.clone(),
+            served: RowServed {
+                model_asked: Arc::clone(model),
+                model: self.target.model().into(),
+                provider: Arc::clone(&self.provider),
+                deployment: Arc::clone(&self.deployment),
+            },
+            usage,
+            items: price.cost.items().iter().map(item).collect(),
+            cost: price.known(),
+            basis,
+            cost_incomplete: price.total().is_none(),
+            overrun: false,
+            bookings: smallvec::SmallVec::new(),
+            latency: self.began.elapsed(),
+            first_token: self.first.map(|first| first.saturating_duration_since(self.began)),
+            status: end.error.map_or(200, |error| error.status().as_u16()),
+            error: end.error.map(|error| error.kind),
+            cache: llm_governance::RowCache::Bypass,
+            quality: None,
+        }
+    }
+}

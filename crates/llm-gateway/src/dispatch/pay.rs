@@ -1,0 +1,112 @@
+//! Money for an attempt: the most that it can cost, reserved before it is sent.
+
+use std::sync::Arc;
+
+use llm_cost::{Asked, Bound, Worst};
+use llm_governance::PriceBound;
+use llm_providers::target::Target;
+use llm_router::{Deployment, Facts, Plan};
+use llm_types::{ApiError, Call, ErrorKind, Op, Result};
+
+use super::Dispatch;
+use super::ready::{Asking, Ready};
+use crate::attempt::Attempt;
+use crate::backend::Backend;
+use crate::ticket::Ticket;
+use crate::worst;
+
+/// The shortest answer that is worth asking for where the money does not reach for a longer one, in tokens.
+const SHORTEST: u64 = 16;
+
+impl Dispatch {
+    /// Pays for asking a deployment of the plan's group.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable: another deployment may be.
+    pub(super) async fn pay(
+        &self,
+        index: usize,
+        plan: &mut Plan<'_, Backend>,
+        (ticket, asking): (&mut Ticket, &mut Asking),
+    ) -> Result<Attempt> {
+        // Nobody bills counting.
+        if ticket.is_free() || self.asked.op == Op::CountTokens {
+            return Ok(Attempt::free());
+        }
+        let Some(deployment) = plan.group().get(index).cloned() else {
+            return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
+        };
+        let target = deployment.target.target(plan.star())?;
+        let pays = ticket.pays(&deployment.target.provider);
+        let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
+        ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
+            plan.instead(&refusal.instead);
+            let mut error = refusal.error;
+            error.should_retry = Some(true);
+            error
+        })
+    }
+
+    /// The most that a call can cost; `None`: nothing bounds it.
+    fn bound(
+        &self,
+        deployment: &Deployment<Backend>,
+        target: &Target,
+        asking: &mut Asking,
+    ) -> Option<PriceBound> {
+        let (provider, model) = (&*deployment.target.provider, target.model());
+        let entry = || self.snapshot.prices.entry(provider, model);
+        let (mut context_window, mut max_output) =
+            (deployment.facts.context_window, deployment.facts.max_output);
+        if context_window.is_none() || max_output.is_none() {
+            context_window = context_window.or_else(|| entry()?.context_window);
+            max_output = max_output.or_else(|| entry()?.max_output);
+        }
+        let facts = Facts { context_window, max_output, ..Facts::default() };
+        let (worst, limited) = self.worst(&facts, asking)?;
+        let asked = Asked { deployment: &deployment.id, provider, model, served: None };
+        let Bound { fixed, per_output_token, output_tokens } = self.snapshot.prices.bound(&asked, &worst)?;
+        // The caller's own limit stays what it is.
+        let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);
+        Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to })
+    }
+
+    /// The most that a call can use, and whether the caller bounds the answer.
+    fn worst(&self, facts: &Facts, asking: &mut Asking) -> Option<(Worst, bool)> {
+        let size = asking.head.body().len();
+        if !asking.rewritten && self.codec.is_plain(&asking.head) {
+            let limit = self.codec.gist(&asking.head, &self.asked).max_output;
+            return Some((worst::of_text(size, limit, facts).ok()?, limit.is_some()));
+        }
+        match asking.call(self.codec, &self.asked).ok()? {
+            Call::Embed(_) => Some((worst::of_embedding(size), true)),
+            call => {
+                let request = call.conversation()?;
+                let limited = request.limits.output_tokens().is_some();
+                Some((worst::of_chat(request, size, facts).ok()?, limited))
+            }
+        }
+    }
+
+    /// Writes a call whose answer is bounded to what is affordable.
+    pub(super) fn ready_clamped(
+        &self,
+        deployment: &Arc<Deployment<Backend>>,
+        star: Option<&str>,
+        asking: &mut Asking,
+        limit: u64,
+    ) -> Result<Ready> {
+        let Call::Chat(request) = asking.call(self.codec, &self.asked)? else {
+            return Err(ApiError::new(ErrorKind::Budget, "the budget does not reach for this request"));
+        };
+        let mut request = request.clone();
+        request.limits.max_tokens = Some(limit);
+        request.limits.max_completion_tokens = None;
+        let mut clamped =
+            Asking { head: asking.head.clone(), call: Some(Call::Chat(request)), rewritten: true };
+        let mut ready = self.ready(deployment, star, &mut clamped)?;
+        let why = format!("bounded to {limit} tokens: the budget does not reach for more");
+        ready.changes.altered("max_tokens", why);
+        Ok(ready)
+    }
+}

@@ -1,0 +1,178 @@
+//! The most that a conversation can use, before it is sent: what a bound of its cost is made of.
+//!
+//! A token stands for a byte at least, so a prompt of text has no more tokens than its body has bytes, and what a
+//! format adds. Pictures, sound and documents may be more than their bytes, and what lies elsewhere is not seen: then
+//! the model's window alone bounds it. What nothing bounds, tools that search as often as they like, has no bound.
+
+use llm_cost::{Class, Classes, Services, Worst};
+use llm_router::Facts;
+use llm_types::chat::{ChatRequest, Part, ToolKind};
+use llm_types::{ServiceTier, Units};
+
+/// What providers put around a prompt of their own: instructions on tools, on the form of the answer.
+const FRAME: u64 = 1024;
+/// What a message and a tool add beside their text.
+const EACH: u64 = 32;
+
+/// Why there is no bound.
+pub(crate) const NO_OUTPUT: &str =
+    "nothing bounds the answer: set max_tokens, or max_output of the deployment";
+const NO_WINDOW: &str = "only the context window bounds this prompt, and it is not known: set context_window";
+const SEARCHES: &str = "the provider's own tools run as often as they like";
+
+/// The most that a conversation in text alone can use, of so many bytes and with this bound on its answer.
+///
+/// # Errors
+/// Why nothing bounds it.
+pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<Worst, &'static str> {
+    let text = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(FRAME);
+    let input = facts.context_window.map_or(text, |window| text.min(window));
+    Ok(Worst::text(input, output_tokens(limit, facts)?))
+}
+
+/// The most that texts to embed can use.
+pub(crate) fn of_embedding(body: usize) -> Worst {
+    Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+}
+
+fn output_tokens(limit: Option<u64>, facts: &Facts) -> Result<u64, &'static str> {
+    match (limit, facts.max_output.or(facts.context_window)) {
+        (Some(limit), Some(model)) => Ok(limit.min(model)),
+        (limit, model) => limit.or(model).ok_or(NO_OUTPUT),
+    }
+}
+
+/// The most that a request can use at a deployment.
+///
+/// # Errors
+/// Why nothing bounds it.
+pub(crate) fn of_chat(request: &ChatRequest, body: usize, facts: &Facts) -> Result<Worst, &'static str> {
+    let tools = &request.tooling.tools;
+    if request.web_search.is_some() || tools.iter().any(|tool| matches!(tool.kind, ToolKind::Hosted { .. })) {
+        return Err(SEARCHES);
+    }
+    let parts = || request.messages.iter().flat_map(|message| &message.parts);
+    let media = parts().any(holds_media);
+    let each = u64::try_from(request.messages.len() + tools.len()).unwrap_or(u64::MAX).saturating_mul(EACH);
+    let text = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(each).saturating_add(FRAME);
+    // Members that name what is stored elsewhere are no part of the neutral form.
+    let seen = !media && request.extra.is_empty();
+    let input_tokens = match (facts.context_window, seen) {
+        (Some(window), true) => text.min(window),
+        (Some(window), false) => window,
+        (None, true) => text,
+        (None, false) => return Err(NO_WINDOW),
+    };
+    let output_tokens = output_tokens(request.limits.output_tokens(), facts)?;
+    Ok(Worst {
+        input_tokens,
+        output_tokens,
+        answers: request.output.n.unwrap_or(1).max(1).into(),
+        queries: 0,
+        units: Units::default(),
+        classes: classes(request, media),
+        services: services(request.delivery.service_tier.as_deref()),
+    })
+}
+
+fn holds_media(part: &Part) -> bool {
+    match part {
+        Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_) | Part::Citation(_) => {
+            false
+        }
+        Part::ToolResult(result) => result.parts.iter().any(holds_media),
+        Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Opaque(_) => true,
+    }
+}
+
+/// What the tokens may be. A cache that lasts an hour is dear, and nobody gets it unasked.
+fn classes(request: &ChatRequest, media: bool) -> Classes {
+    let cached = request.cache.control.is_some() || request.cache.retention.is_some();
+    let marked = request.tooling.tools.iter().any(|tool| tool.cache.is_some());
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let marked = marked || parts.into_iter().any(is_marked);
+    let input = if media || cached || marked { Classes::INPUT } else { Classes::TEXT_INPUT };
+    let spoken = request.output.audio.is_some() || request.output.modalities.iter().any(|one| one == "audio");
+    let output = Classes::TEXT_OUTPUT.and(Classes::of(&[Class::OutputImage]));
+    input.and(if spoken { Classes::OUTPUT } else { output })
+}
+
+fn is_marked(part: &Part) -> bool {
+    match part {
+        Part::Text(text) => text.cache.is_some(),
+        Part::ToolResult(result) => result.cache.is_some() || result.parts.iter().any(is_marked),
+        _ => true,
+    }
+}
+
+/// Who may answer: a tier that is asked for may be full, and then the usual one answers.
+fn services(tier: Option<&str>) -> Services {
+    match tier {
+        None | Some("default" | "standard" | "standard_only") => Services::STANDARD,
+        Some("flex") => Services::STANDARD.and(Services::one(ServiceTier::Flex)),
+        Some("priority") => Services::STANDARD.and(Services::one(ServiceTier::Priority)),
+        Some(_) => Services::ALL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_types::chat::{Image, Media, Message, Tool};
+
+    use super::*;
+
+    fn facts(window: Option<u64>, output: Option<u64>) -> Facts {
+        Facts { context_window: window, max_output: output, ..Facts::default() }
+    }
+
+    #[test]
+    fn a_prompt_is_bounded_by_its_bytes_and_by_the_window() {
+        let check = |body, window, expect| {
+            let worst = of_chat(&ChatRequest::new([Message::user("Hello!")]), body, &facts(window, Some(9)));
+            assert_eq!(worst.map(|worst| worst.input_tokens), expect, "{body} {window:?}");
+        };
+        check(100, None, Ok(100 + FRAME + EACH));
+        check(100, Some(1_000_000), Ok(100 + FRAME + EACH));
+        check(100_000, Some(8_192), Ok(8_192));
+        let mut seen = ChatRequest::new([Message::user("What is this?")]);
+        seen.messages[0].parts.push(Part::Image(Image::new(Media::Url("https://a.example".to_owned()))));
+        let worst = |window| of_chat(&seen, 100, &facts(window, Some(9)));
+        assert_eq!(worst(Some(8_192)).unwrap().input_tokens, 8_192);
+        assert!(worst(Some(8_192)).unwrap().classes.has(Class::InputImage));
+        assert_eq!(worst(None), Err(NO_WINDOW));
+    }
+
+    #[test]
+    fn an_answer_is_bounded_by_the_caller_and_by_the_model() {
+        let check = |limit, window, output, expect| {
+            let mut request = ChatRequest::new([Message::user("Hello!")]);
+            request.limits.max_tokens = limit;
+            let worst = of_chat(&request, 10, &facts(window, output));
+            assert_eq!(worst.map(|worst| worst.output_tokens), expect, "{limit:?} {window:?} {output:?}");
+        };
+        check(Some(5), None, None, Ok(5));
+        check(Some(5), None, Some(3), Ok(3));
+        check(None, Some(100), Some(3), Ok(3));
+        check(None, Some(100), None, Ok(100));
+        check(None, None, None, Err(NO_OUTPUT));
+    }
+
+    #[test]
+    fn what_is_asked_for_decides_what_may_be_paid() {
+        let mut request = ChatRequest::new([Message::user("Hello!")]);
+        let known = facts(Some(1000), Some(10));
+        let plain = of_chat(&request, 10, &known).unwrap();
+        assert!(!plain.classes.has(Class::CacheWrite1h) && !plain.classes.has(Class::OutputAudio));
+        assert_eq!((plain.answers, plain.services), (1, Services::STANDARD));
+        request.output.n = Some(3);
+        request.output.modalities = vec!["text".to_owned(), "audio".to_owned()];
+        request.delivery.service_tier = Some("auto".to_owned());
+        let dear = of_chat(&request, 10, &known).unwrap();
+        assert!(dear.classes.has(Class::OutputAudio));
+        assert_eq!((dear.answers, dear.services), (3, Services::ALL));
+        request.tooling.tools = vec![Tool::function("f", "", None)];
+        assert!(of_chat(&request, 10, &known).is_ok());
+        request.web_search = Some(llm_types::chat::WebSearch::default());
+        assert_eq!(of_chat(&request, 10, &known), Err(SEARCHES));
+    }
+}

@@ -1,0 +1,182 @@
+//! The two databases behind one face: how they are opened, and the few words in which their SQL differs.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
+
+use super::error::SqlError;
+
+/// How long a connection may take, to be made or to be free.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long any work on the store may take, reports included.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Readers beside the one writer of a SQLite file.
+const READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const CONNECTIONS: u32 = 8;
+
+/// For each connection to a SQLite file.
+///
+/// `synchronous=FULL`: a lease that was granted must still be known after a loss of power, or its money would be
+/// granted again. It costs one sync for each batch of rows and for each slice, none for a request.
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
+     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;";
+
+/// For each connection to PostgreSQL. A gateway that hangs in the middle must not hold the others up.
+const POSTGRES: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on;";
+
+/// Which database it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Backend {
+    /// A file, or `None`: in memory.
+    Sqlite(Option<PathBuf>),
+    Postgres,
+}
+
+impl Backend {
+    /// From an address.
+    pub(super) fn of(url: &str) -> Result<Self, SqlError> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let path = path.split_once('?').map_or(path, |(path, _)| path);
+            return match path {
+                ":memory:" => Ok(Self::Sqlite(None)),
+                "" => Err(SqlError::Url),
+                path => Ok(Self::Sqlite(Some(PathBuf::from(path)))),
+            };
+        }
+        let known = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if known { Ok(Self::Postgres) } else { Err(SqlError::Url) }
+    }
+
+    /// What ends a table's definition where the table is its primary key.
+    pub(super) fn tight(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => " WITHOUT ROWID",
+            Self::Postgres => "",
+        }
+    }
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub(super) struct Db {
+    pub(super) backend: Backend,
+    write: AnyPool,
+    read: AnyPool,
+}
+
+impl Db {
+    /// Opens it; a SQLite file is made if there is none.
+    pub(super) async fn open(url: &str) -> Result<Self, SqlError> {
+        sqlx::any::install_default_drivers();
+        let backend = Backend::of(url)?;
+        let (write, read) = match &backend {
+            Backend::Sqlite(None) => {
+                let pool = pool("sqlite::memory:", 1, SQLITE, None).await?;
+                (pool.clone(), pool)
+            }
+            Backend::Sqlite(Some(path)) => {
+                let url = format!("sqlite:{}?mode=rwc", plain(path)?);
+                let write = pool(&url, 1, SQLITE, None).await?;
+                (write, pool(&url, READERS, SQLITE, Some(Duration::from_secs(300))).await?)
+            }
+            Backend::Postgres => {
+                let pool = pool(url, CONNECTIONS, POSTGRES, Some(Duration::from_secs(300))).await?;
+                (pool.clone(), pool)
+            }
+        };
+        Ok(Self { backend, write, read })
+    }
+
+    /// Begins to write. In SQLite the lock is taken at once: a reader cannot become a writer later without failing.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, SqlError> {
+        Ok(match self.backend {
+            Backend::Sqlite(_) => self.write.begin_with("BEGIN IMMEDIATE").await?,
+            Backend::Postgres => self.write.begin().await?,
+        })
+    }
+
+    /// Begins to read: everything as of one moment.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Any>, SqlError> {
+        Ok(match self.backend {
+            Backend::Sqlite(_) => self.read.begin().await?,
+            Backend::Postgres => {
+                self.read.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
+            }
+        })
+    }
+
+    /// A connection to read with.
+    pub(super) async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Any>, SqlError> {
+        Ok(self.read.acquire().await?)
+    }
+
+    /// The time by the database's clock, in ms since 1970: leases of several nodes end by one clock.
+    pub(super) async fn now(&self, on: &mut AnyConnection) -> Result<i64, SqlError> {
+        let sql = match self.backend {
+            Backend::Sqlite(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Backend::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        };
+        Ok(sqlx::query_scalar(sql).fetch_one(on).await?)
+    }
+
+    pub(super) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+/// Ends work that takes too long; what it had begun is rolled back.
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, SqlError>> + Send) -> Result<T, SqlError> {
+    tokio::time::timeout(LONGEST, work).await.map_err(|_| SqlError::Late)?
+}
+
+/// A path as it stands in an address.
+fn plain(path: &Path) -> Result<String, SqlError> {
+    let text = path.to_str().ok_or(SqlError::Url)?;
+    Ok(text.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
+}
+
+async fn pool(
+    url: &str,
+    most: u32,
+    settings: &'static str,
+    idle: Option<Duration>,
+) -> Result<AnyPool, SqlError> {
+    let options = AnyConnectOptions::from_str(url).map_err(|_| SqlError::Url)?;
+    let pool = AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(idle)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(sqlx::raw_sql(settings)).await.map(drop) })
+        });
+    pool.connect_with(options).await.map_err(SqlError::Open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_understood_or_refused_without_repeating_them() {
+        let file = |path: &str| Some(Backend::Sqlite(Some(path.into())));
+        let check = |url: &str, expect: Option<Backend>| assert_eq!(Backend::of(url).ok(), expect, "{url}");
+        check("sqlite:gateway.db", file("gateway.db"));
+        check("sqlite:///var/lib/gateway.db", file("/var/lib/gateway.db"));
+        check("sqlite:gateway.db?mode=rwc", file("gateway.db"));
+        check("sqlite::memory:", Some(Backend::Sqlite(None)));
+        check("postgres://u:p@h/d", Some(Backend::Postgres));
+        check("postgresql://h/d", Some(Backend::Postgres));
+        check("mysql://u:secret@h/d", None);
+        check("sqlite:", None);
+        check("gateway.db", None);
+        assert!(!Backend::of("mysql://u:secret@h/d").unwrap_err().to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,172 @@
+//! Writing rows: the rows, the counters of their budgets, the sums of reports and the journal's mark in one
+//! transaction, each row once.
+
+use std::collections::HashSet;
+
+use sqlx::{AnyConnection, Row as _};
+
+use super::record::Record;
+use crate::sql::backend::within;
+use crate::sql::error::SqlError;
+use crate::sql::ledger::{Booking, book};
+use crate::sql::money::split;
+use crate::sql::statement::Statement;
+use crate::sql::store::SqlStore;
+use crate::sql::usage::{About, Rollup, Sums};
+
+/// Rows of a statement.
+const CHUNK: usize = 64;
+
+const INSERT: &str = "INSERT INTO usage_row (request, attempt, time_us, node, key_id, team, user_id, organisation, \
+     model_asked, model, provider, deployment, input, cache_read, cache_write, output, reasoning, other_tokens, \
+     cost_m, cost_p, basis, incomplete, overrun, latency_us, first_token_us, status, error, cache, quality, detail) \
+     VALUES ";
+
+/// The most of anything that a row is believed to have: nine million such rows can be added up.
+const MOST: i64 = 1_000_000_000_000;
+
+/// Rows of one life of a node, in the order of its journal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) node: &'a str,
+    pub(super) rows: &'a [Record],
+    /// The number of the last row in the journal.
+    pub(super) last: u64,
+}
+
+impl SqlStore {
+    /// Writes a batch; says how many rows were new.
+    pub(super) async fn write_rows(&self, batch: Batch<'_>) -> Result<usize, SqlError> {
+        within(async {
+            let mut transaction = self.db.begin().await?;
+            let now = self.db.now(&mut transaction).await?;
+            let new = write(&mut transaction, batch, now).await?;
+            transaction.commit().await?;
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Up to which row the journal of a node's life is stored.
+    pub(super) async fn journal_mark(&self, node: &str) -> Result<u64, SqlError> {
+        within(async {
+            let mark: Option<i64> = sqlx::query_scalar("SELECT seq FROM journal_mark WHERE node = $1")
+                .bind(node)
+                .fetch_optional(&mut *self.db.reader().await?)
+                .await?;
+            Ok(mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or_default())
+        })
+        .await
+    }
+}
+
+async fn write(on: &mut AnyConnection, batch: Batch<'_>, now: i64) -> Result<usize, SqlError> {
+    let Batch { node, rows, last } = batch;
+    let mut sorted: Vec<&Record> = rows.iter().collect();
+    sorted.sort_by(|one, other| one.id().cmp(&other.id()));
+    sorted.dedup_by(|one, other| one.id() == other.id());
+    let mut new = 0;
+    let (mut rollup, mut booking) = (Rollup::default(), Booking::default());
+    for chunk in sorted.chunks(CHUNK) {
+        let written = insert(on, node, chunk).await?;
+        let is_new = |row: &&&Record| {
+            written.len() == chunk.len()
+                || written.contains(&(row.request.to_string(), i64::from(row.attempt)))
+        };
+        for row in chunk.iter().filter(is_new) {
+            new += 1;
+            rollup.add(&about(row), &sums(row));
+            row.bookings.iter().for_each(|window| booking.add(window, row.cost));
+        }
+    }
+    rollup.write(on).await?;
+    // Last, for these locks are waited for by requests that need money.
+    book(on, node, &booking, now).await?;
+    sqlx::query(
+        "INSERT INTO journal_mark (node, seq, at_ms) VALUES ($1, $2, $3) ON CONFLICT (node) DO UPDATE SET \
+         seq = CASE WHEN journal_mark.seq > excluded.seq THEN journal_mark.seq ELSE excluded.seq END, \
+         at_ms = excluded.at_ms",
+    )
+    .bind(node)
+    .bind(i64::try_from(last).unwrap_or(i64::MAX))
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(new)
+}
+
+/// Inserts those that are not there yet, and says which.
+async fn insert(
+    on: &mut AnyConnection,
+    node: &str,
+    rows: &[&Record],
+) -> Result<HashSet<(String, i64)>, SqlError> {
+    let mut sql = Statement::new(INSERT);
+    sql.values(rows, |to, row| {
+        let Record { request, attempt, time_us, key, user, team, organisation, .. } = row;
+        to.bind(&**request)?.bind(i64::from(*attempt))?.bind(*time_us)?.bind(node)?;
+        to.bind(&**key)?.bind(&**team)?.bind(&**user)?.bind(&**organisation)?;
+        let Record { model_asked, model, provider, deployment, .. } = row;
+        to.bind(&**model_asked)?.bind(&**model)?.bind(&**provider)?.bind(&**deployment)?;
+        let Sums { input, cache_read, cache_write, output, reasoning, other_tokens, .. } = sums(row);
+        to.bind(input)?.bind(cache_read)?.bind(cache_write)?.bind(output)?.bind(reasoning)?;
+        let (cost_m, cost_p) = split(row.cost)?;
+        to.bind(other_tokens)?.bind(cost_m)?.bind(cost_p)?.bind(name(&row.basis)?)?;
+        let Record { incomplete, overrun, latency_us, first_token_us, status, .. } = row;
+        to.bind(i64::from(*incomplete))?.bind(i64::from(*overrun))?.bind(*latency_us)?;
+        let error = row.error.as_ref().map(name).transpose()?;
+        to.bind(*first_token_us)?.bind(i64::from(*status))?.bind(error)?;
+        let mut detail = row.detail.clone();
+        let booked = row.bookings.iter().map(|window| format!("{}@{}", window.budget, window.start));
+        detail.booked = booked.collect();
+        let detail =
+            serde_json::to_string(&detail).map_err(|error| SqlError::unreadable("row")(error.into()))?;
+        to.bind(row.cache.name())?.bind(row.quality)?.bind(detail)?;
+        Ok(())
+    })?;
+    sql.push(" ON CONFLICT (request, attempt) DO NOTHING RETURNING request, attempt");
+    let rows = sql.fetch_all(on).await?;
+    rows.iter().map(|row| Ok((row.try_get("request")?, row.try_get("attempt")?))).collect()
+}
+
+/// The serialised name of something.
+fn name(of: &impl serde::Serialize) -> Result<String, SqlError> {
+    match serde_json::to_value(of) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        Ok(other) => Ok(other.to_string()),
+        Err(error) => Err(SqlError::unreadable("name")(error.into())),
+    }
+}
+
+fn about(row: &Record) -> About<'_> {
+    About {
+        time_us: row.time_us,
+        owner: [&row.key, &row.team, &row.user, &row.organisation],
+        served: [&row.model_asked, &row.model, &row.provider],
+        deployment: &row.deployment,
+        tags: &row.detail.tags,
+    }
+}
+
+fn sums(row: &Record) -> Sums {
+    let usage = &row.detail.usage.0;
+    let count = |count: u64| i64::try_from(count).unwrap_or(MOST).min(MOST);
+    let others = [usage.input_audio, usage.input_image, usage.output_audio, usage.output_image];
+    Sums {
+        attempts: 1,
+        requests: i64::from(row.attempt <= 1),
+        errors: i64::from(row.error.is_some()),
+        cache_hits: i64::from(row.cache == super::record::Cache::Hit),
+        input: count(usage.input),
+        cache_read: count(usage.cache_read),
+        cache_write: count(usage.cache_write()),
+        output: count(usage.output),
+        reasoning: count(usage.reasoning),
+        other_tokens: count(others.iter().fold(0, |sum, other| sum.saturating_add(*other))),
+        cost: row.cost,
+        incomplete: i64::from(row.incomplete),
+        latency_us: row.latency_us.min(MOST),
+        first_token_us: row.first_token_us.unwrap_or_default().min(MOST),
+        first_tokens: i64::from(row.first_token_us.is_some()),
+    }
+}

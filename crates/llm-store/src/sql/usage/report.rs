@@ -1,0 +1,311 @@
+//! Reports: which table of sums can answer, and the question to it.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use llm_governance::Scope;
+use llm_types::PicoUsd;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::sums::{COLUMNS, DAY, HOUR, Sums};
+use crate::sql::error::SqlError;
+use crate::sql::money::join;
+use crate::sql::statement::Statement;
+use crate::sql::store::SqlStore;
+
+/// The most lines of a report.
+const MOST: i64 = 100_000;
+
+/// What a report is divided by, or narrowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GroupBy {
+    /// The day, in UTC: `2026-11-21`.
+    Day,
+    /// The hour, in UTC: `2026-11-21T15:00:00Z`.
+    Hour,
+    /// The model, as clients ask for it.
+    Model,
+    /// The model, as the provider calls it.
+    Served,
+    /// The provider.
+    Provider,
+    /// The deployment.
+    Deployment,
+    /// The key, by id.
+    Key,
+    /// The team.
+    Team,
+    /// The user.
+    User,
+    /// The organisation.
+    Organisation,
+    /// The tag. A row with several tags is in the sums of each.
+    Tag,
+}
+
+impl GroupBy {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Day,
+        Self::Hour,
+        Self::Model,
+        Self::Served,
+        Self::Provider,
+        Self::Deployment,
+        Self::Key,
+        Self::Team,
+        Self::User,
+        Self::Organisation,
+        Self::Tag,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Model => "model",
+            Self::Served => "served",
+            Self::Provider => "provider",
+            Self::Deployment => "deployment",
+            Self::Key => "key",
+            Self::Team => "team",
+            Self::User => "user",
+            Self::Organisation => "organisation",
+            Self::Tag => "tag",
+        }
+    }
+
+    /// The one with this word.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.name() == name)
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportAsk {
+    /// Not before.
+    pub from: Timestamp,
+    /// Before.
+    pub to: Timestamp,
+    /// What it is divided by, in this order. Nothing: one sum.
+    pub group_by: Vec<GroupBy>,
+    /// What it is narrowed to.
+    pub only: Vec<(GroupBy, String)>,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// From when it truly is: sums are kept by the hour, by the day where owners or tags are asked for.
+    pub from: Timestamp,
+    /// Until when it truly is.
+    pub to: Timestamp,
+    /// Its lines, in the order of what it is divided by; at most 100,000.
+    pub rows: Vec<ReportRow>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// A value for each thing that the report is divided by; empty: there is none.
+    pub group: Vec<String>,
+    /// The sums.
+    pub sums: Sums,
+}
+
+/// A table of sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Deployment,
+    Owner,
+    Tag,
+}
+
+impl Table {
+    /// The smallest that knows all of this.
+    fn with(asked: &[GroupBy]) -> Option<Self> {
+        let tables = [Self::Deployment, Self::Owner, Self::Tag];
+        tables.into_iter().find(|table| asked.iter().all(|by| table.column(*by).is_some()))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "usage_deployment",
+            Self::Owner => "usage_owner",
+            Self::Tag => "usage_tag",
+        }
+    }
+
+    /// Its column of time, and how many microseconds one is.
+    fn time(self) -> (&'static str, i64) {
+        match self {
+            Self::Deployment => ("hour", HOUR),
+            Self::Owner | Self::Tag => ("day", DAY),
+        }
+    }
+
+    fn column(self, by: GroupBy) -> Option<&'static str> {
+        Some(match (self, by) {
+            (Self::Deployment, GroupBy::Day) => "hour / 24",
+            (Self::Deployment, GroupBy::Hour) => "hour",
+            (Self::Deployment, GroupBy::Deployment) => "deployment",
+            (Self::Owner | Self::Tag, GroupBy::Day) => "day",
+            (Self::Owner, GroupBy::Key) => "key_id",
+            (Self::Owner, GroupBy::Team) => "team",
+            (Self::Owner, GroupBy::User) => "user_id",
+            (Self::Owner, GroupBy::Organisation) => "organisation",
+            (Self::Tag, GroupBy::Tag) => "tag",
+            (_, GroupBy::Model) => "model_asked",
+            (_, GroupBy::Served) => "model",
+            (_, GroupBy::Provider) => "provider",
+            _ => return None,
+        })
+    }
+}
+
+impl SqlStore {
+    /// A report over a time.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or no sums are kept of this: of tags with owners, of deployments with either,
+    /// of hours but by model, provider and deployment.
+    pub async fn usage(&self, ask: &ReportAsk) -> Result<Report, SqlError> {
+        let ReportAsk { from, to, group_by, only } = ask;
+        let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
+        let table = Table::with(&asked).ok_or(SqlError::NoSums)?;
+        let (time, unit) = table.time();
+        let first = from.as_microsecond().div_euclid(unit);
+        let end = to.as_microsecond().saturating_add(unit - 1).div_euclid(unit).max(first);
+        let columns: Vec<_> = group_by.iter().filter_map(|by| table.column(*by)).collect();
+        let mut sql = Statement::new("SELECT ");
+        for (nth, column) in columns.iter().enumerate() {
+            sql.push(column).push(&format!(" AS g{nth}, "));
+        }
+        sums(&mut sql, table);
+        sql.push(" WHERE ").push(time).push(" >= ").bind(first)?;
+        sql.push(" AND ").push(time).push(" < ").bind(end)?;
+        for (by, value) in only {
+            let column = table.column(*by).ok_or(SqlError::NoSums)?;
+            sql.push(" AND ").push(column).push(" = ");
+            match by {
+                GroupBy::Day | GroupBy::Hour => sql.bind(number(*by, value).ok_or(SqlError::NoSums)?)?,
+                _ => sql.bind(&**value)?,
+            };
+        }
+        if !columns.is_empty() {
+            let names: Vec<_> = (0..columns.len()).map(|nth| format!("g{nth}")).collect();
+            sql.push(" GROUP BY ").push(&names.join(", ")).push(" ORDER BY ").push(&names.join(", "));
+        }
+        sql.push(" LIMIT ").bind(MOST)?;
+        let rows = self.fetch(sql).await?;
+        let read = |row: &AnyRow| {
+            let value = |(nth, by): (usize, &GroupBy)| match by {
+                GroupBy::Day | GroupBy::Hour => Ok(text(*by, row.try_get(nth)?)),
+                _ => Ok(row.try_get(nth)?),
+            };
+            let group = group_by.iter().enumerate().map(value).collect::<Result<_, SqlError>>()?;
+            Ok(ReportRow { group, sums: read(row)? })
+        };
+        let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, SqlError>>()?;
+        rows.retain(|row| row.sums != Sums::default() || !row.group.is_empty());
+        Ok(Report { from: moment(first, unit), to: moment(end, unit), rows })
+    }
+
+    /// All that an owner has ever used, as far as sums are kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn spend(&self, scope: &Scope) -> Result<Sums, SqlError> {
+        let only = match scope {
+            Scope::Global => None,
+            Scope::Key(id) => Some((GroupBy::Key, id.to_string())),
+            Scope::Team(id) => Some((GroupBy::Team, id.to_string())),
+            Scope::User(id) => Some((GroupBy::User, id.to_string())),
+            Scope::Organisation(id) => Some((GroupBy::Organisation, id.to_string())),
+            Scope::Tag(id) => Some((GroupBy::Tag, id.to_string())),
+            Scope::Model(id) => Some((GroupBy::Model, id.to_string())),
+            Scope::Provider(id) => Some((GroupBy::Provider, id.to_string())),
+        };
+        let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        let ask = ReportAsk { from, to, group_by: Vec::new(), only: only.into_iter().collect() };
+        let report = self.usage(&ask).await?;
+        Ok(report.rows.first().map(|row| row.sums).unwrap_or_default())
+    }
+}
+
+/// `CAST(SUM(…) AS BIGINT) AS …` for each column, and the table.
+fn sums(sql: &mut Statement, table: Table) {
+    for (nth, column) in COLUMNS.iter().enumerate() {
+        sql.push(if nth == 0 { "" } else { ", " });
+        sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS sum_{column}"));
+    }
+    sql.push(" FROM ").push(table.name());
+}
+
+fn read(row: &AnyRow) -> Result<Sums, SqlError> {
+    let get = |column: &str| row.try_get::<i64, _>(format!("sum_{column}").as_str());
+    let mut numbers = [0; 14];
+    let counted = COLUMNS.iter().filter(|column| !column.starts_with("cost_"));
+    for (number, column) in numbers.iter_mut().zip(counted) {
+        *number = get(column)?;
+    }
+    let cost: PicoUsd = join(get("cost_m")?, get("cost_p")?);
+    Ok(Sums::of(numbers, cost))
+}
+
+fn moment(count: i64, unit: i64) -> Timestamp {
+    Timestamp::from_microsecond(count.saturating_mul(unit)).unwrap_or(Timestamp::MAX)
+}
+
+/// A day or an hour as people write it.
+fn text(by: GroupBy, count: i64) -> String {
+    let unit = if by == GroupBy::Day { DAY } else { HOUR };
+    let text = moment(count, unit).to_string();
+    match (by, text.split_once('T')) {
+        (GroupBy::Day, Some((day, _))) => day.to_owned(),
+        _ => text,
+    }
+}
+
+fn number(by: GroupBy, text: &str) -> Option<i64> {
+    if by == GroupBy::Day {
+        let midnight = text.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        return Some(midnight.timestamp().as_microsecond().div_euclid(DAY));
+    }
+    Some(text.parse::<Timestamp>().ok()?.as_microsecond().div_euclid(HOUR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_table_answers() {
+        use GroupBy as By;
+        let check = |asked: &[By], expect| assert_eq!(Table::with(asked), expect, "{asked:?}");
+        check(&[], Some(Table::Deployment));
+        check(&[By::Day, By::Model], Some(Table::Deployment));
+        check(&[By::Hour, By::Deployment], Some(Table::Deployment));
+        check(&[By::Team, By::Day, By::Model], Some(Table::Owner));
+        check(&[By::Tag, By::Served], Some(Table::Tag));
+        check(&[By::Tag, By::Key], None);
+        check(&[By::Hour, By::Key], None);
+        for by in By::ALL {
+            assert!(Table::with(&[by]).is_some());
+            assert_eq!(By::of(by.name()), Some(by));
+        }
+    }
+
+    #[test]
+    fn days_and_hours_are_written_and_read() {
+        assert_eq!(text(GroupBy::Day, 20_778), "2026-11-21");
+        assert_eq!(number(GroupBy::Day, "2026-11-21"), Some(20_778));
+        assert_eq!(text(GroupBy::Hour, 20_778 * 24 + 15), "2026-11-21T15:00:00Z");
+        assert_eq!(number(GroupBy::Hour, "2026-11-21T15:00:00Z"), Some(20_778 * 24 + 15));
+        assert_eq!(number(GroupBy::Day, "yesterday"), None);
+    }
+}

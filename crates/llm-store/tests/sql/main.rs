@@ -1,0 +1,11 @@
+//! The store on real databases: a SQLite file and a private PostgreSQL, the same tests on both.
+#![cfg(test)]
+
+mod harness;
+
+mod away;
+mod crash;
+mod keys;
+mod ledger;
+mod report;
+mod rows;

@@ -1,0 +1,154 @@
+//! Reports: sums equal the rows', whatever they are divided by, and outlive them.
+
+use std::collections::BTreeMap;
+
+use llm_governance::{KeyId, Scope, UsageRow};
+use llm_store::{GroupBy as By, PageAsk, ReportAsk, RowFilter, SqlError, SqlStore};
+use llm_types::PicoUsd;
+
+use crate::harness::{Place, SOON, at, both, pico, row};
+
+both!(sums_are_those_of_the_rows, sums_outlive_the_rows);
+
+/// Rows that differ in everything.
+fn rows() -> Vec<UsageRow> {
+    (0..300_u32)
+        .map(|nth| {
+            let mut row = row(&format!("r{nth}"), 1, i128::from(nth) * 1_000_000_007);
+            let hour = jiff::SignedDuration::from_mins(i64::from(nth) * 31);
+            row.time = at("2026-11-18T00:00:00Z") + hour;
+            row.who.key = Some(KeyId::of_name(&format!("key {}", nth % 7)));
+            row.who.team = (!nth.is_multiple_of(5)).then(|| format!("t{}", nth % 3).into());
+            row.served.model_asked = format!("m{}", nth % 4).into();
+            row.served.provider = format!("p{}", nth % 2).into();
+            row.served.deployment = format!("d{}", nth % 6).into();
+            row.tags = (0..nth % 3).map(|tag| format!("g{tag}").into()).collect();
+            row.first_token = (!nth.is_multiple_of(4)).then_some(row.latency / 2);
+            row
+        })
+        .collect()
+}
+
+async fn filled(place: &Place) -> (SqlStore, Vec<UsageRow>) {
+    let store = place.open().await;
+    let (writer, task) = place.writer(&store, "n1");
+    for row in rows() {
+        drop(writer.try_append(row));
+    }
+    assert!(writer.drain(SOON).await);
+    task.await.unwrap();
+    (store, rows())
+}
+
+/// The words of a row for what a report is divided by; several for tags.
+fn words(row: &UsageRow, by: By) -> Vec<String> {
+    let text = row.time.to_string();
+    let owned = |name: &Option<std::sync::Arc<str>>| vec![name.as_deref().unwrap_or_default().to_owned()];
+    match by {
+        By::Day => vec![text.split('T').next().unwrap().to_owned()],
+        By::Hour => vec![format!("{}:00:00Z", text.split(':').next().unwrap())],
+        By::Model => vec![row.served.model_asked.to_string()],
+        By::Served => vec![row.served.model.to_string()],
+        By::Provider => vec![row.served.provider.to_string()],
+        By::Deployment => vec![row.served.deployment.to_string()],
+        By::Key => vec![row.who.key.unwrap().to_string()],
+        By::Team => owned(&row.who.team),
+        By::User => owned(&row.who.user),
+        By::Organisation => owned(&row.who.organisation),
+        By::Tag => row.tags.iter().map(|tag| tag.to_string()).collect(),
+    }
+}
+
+async fn compare(store: &SqlStore, rows: &[UsageRow], ask: &ReportAsk) {
+    let mut expect: BTreeMap<Vec<String>, (i64, PicoUsd, i64, i64)> = BTreeMap::new();
+    let report = store.usage(ask).await.unwrap();
+    let within = |row: &&UsageRow| report.from <= row.time && row.time < report.to;
+    let only = |row: &&UsageRow| ask.only.iter().all(|(by, word)| words(row, *by).contains(word));
+    for row in rows.iter().filter(within).filter(only) {
+        let mut groups = vec![Vec::new()];
+        for by in &ask.group_by {
+            let mut next = words(row, *by);
+            next.retain(|word| ask.only.iter().all(|(only, kept)| only != by || kept == word));
+            groups = groups
+                .iter()
+                .flat_map(|group| next.iter().map(|word| [group.clone(), vec![word.clone()]].concat()))
+                .collect();
+        }
+        for group in groups {
+            let (attempts, cost, tokens, first) = expect.entry(group).or_default();
+            *attempts += 1;
+            *cost = cost.saturating_add(row.cost);
+            *tokens += 120;
+            *first += i64::from(row.first_token.is_some());
+        }
+    }
+    let got: BTreeMap<_, _> = report
+        .rows
+        .iter()
+        .map(|line| {
+            let sums = &line.sums;
+            (line.group.clone(), (sums.attempts, sums.cost, sums.input + sums.output, sums.first_tokens))
+        })
+        .collect();
+    assert_eq!(got, expect, "{ask:?}");
+    assert_eq!(report.rows.len(), got.len(), "{ask:?}");
+}
+
+async fn sums_are_those_of_the_rows(place: Place) {
+    let (store, rows) = filled(&place).await;
+    let ask = |group_by: &[By], only: &[(By, &str)]| ReportAsk {
+        from: at("2026-11-18T03:10:00Z"),
+        to: at("2026-11-22T12:30:00Z"),
+        group_by: group_by.to_vec(),
+        only: only.iter().map(|(by, word)| (*by, (*word).to_owned())).collect(),
+    };
+    for by in By::ALL {
+        compare(&store, &rows, &ask(&[by], &[])).await;
+    }
+    for (group_by, only) in [
+        (&[By::Day, By::Model][..], &[][..]),
+        (&[By::Hour, By::Provider, By::Deployment], &[(By::Model, "m1")]),
+        (&[By::Day, By::Key, By::Model], &[(By::Team, "t1")]),
+        (&[By::Team], &[(By::Day, "2026-11-19")]),
+        (&[By::Tag, By::Model], &[(By::Tag, "g0")]),
+        (&[], &[(By::Team, "")]),
+        (&[], &[]),
+        (&[By::Day], &[(By::Model, "nobody's")]),
+    ] {
+        compare(&store, &rows, &ask(group_by, only)).await;
+    }
+    let report = store.usage(&ask(&[By::Model], &[])).await.unwrap();
+    assert_eq!((report.from, report.to), (at("2026-11-18T03:00:00Z"), at("2026-11-22T13:00:00Z")));
+    let report = store.usage(&ask(&[By::Team], &[])).await.unwrap();
+    assert_eq!((report.from, report.to), (at("2026-11-18T00:00:00Z"), at("2026-11-23T00:00:00Z")));
+    for wrong in [&[By::Tag, By::Key][..], &[By::Hour, By::Team]] {
+        assert!(matches!(store.usage(&ask(wrong, &[])).await, Err(SqlError::NoSums)));
+    }
+    let only = |rows: &[UsageRow], of: &dyn Fn(&UsageRow) -> bool| {
+        rows.iter().filter(|row| of(row)).fold(pico(0), |sum, row| sum.saturating_add(row.cost))
+    };
+    let id = KeyId::of_name("key 3");
+    let spent = store.spend(&Scope::Key(id)).await.unwrap().cost;
+    assert_eq!(spent, only(&rows, &|row| row.who.key == Some(id)));
+    let spent = store.spend(&Scope::Tag("g1".into())).await.unwrap().cost;
+    assert_eq!(spent, only(&rows, &|row| row.tags.iter().any(|tag| &**tag == "g1")));
+    let filter = RowFilter { key: Some(id), from: Some(at("2026-11-19T00:00:00Z")), ..RowFilter::default() };
+    let page = store.rows(&filter, &PageAsk::first(1_000)).await.unwrap();
+    let of_key = rows.iter().filter(|row| row.who.key == Some(id) && Some(row.time) >= filter.from);
+    assert_eq!(page.items.len(), of_key.count());
+    assert!(page.items.is_sorted_by(|one, next| one.time >= next.time));
+}
+
+async fn sums_outlive_the_rows(place: Place) {
+    let (store, rows) = filled(&place).await;
+    let before = at("2026-11-20T00:00:00Z");
+    let retired = store.retire(Some(before)).await.unwrap();
+    let old = rows.iter().filter(|row| row.time < before).count();
+    assert_eq!(usize::try_from(retired.rows).unwrap(), old);
+    let page = store.rows(&RowFilter::default(), &PageAsk::first(1_000)).await.unwrap();
+    assert_eq!(page.items.len(), rows.len() - old);
+    let (from, to) = (at("2026-11-18T00:00:00Z"), at("2026-11-30T00:00:00Z"));
+    compare(&store, &rows, &ReportAsk { from, to, group_by: vec![By::Day, By::Model], only: Vec::new() })
+        .await;
+    assert_eq!(store.retire(Some(before)).await.unwrap().rows, 0);
+}
