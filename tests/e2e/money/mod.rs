@@ -7,6 +7,7 @@
 mod till;
 
 mod crash;
+mod outage;
 mod rush;
 
 use std::sync::Arc;
