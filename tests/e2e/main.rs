@@ -38,6 +38,7 @@ mod messages_gemini;
 mod messages_loop;
 mod messages_openai;
 mod models;
+mod money;
 mod pass;
 mod pass_stream;
 mod prices;
