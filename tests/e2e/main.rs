@@ -16,6 +16,7 @@ mod cache;
 mod cancel;
 mod chaos;
 mod completions;
+mod configured;
 mod connection;
 mod drain;
 mod embed;

@@ -133,6 +133,14 @@ pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
     FRONTS.iter().filter(|front| front.codec().is_ok_and(ServerCodec::keeps)).map(|front| front.dialect)
 }
 
+/// Every inference route in the words of OpenAPI: its path, what is asked for, and the parameters of the path.
+pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>)> {
+    FRONTS.iter().map(|front| match front.path {
+        Path::Fixed(path) => (format!("/v1{path}"), front.op, Vec::new()),
+        Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), front.op, vec!["model"]),
+    })
+}
+
 /// What serves a request.
 #[derive(Debug)]
 pub(crate) enum Route<'p> {

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use llm_types::{ApiError, ErrorKind, Result};
 use serde::Serialize;
 
-use super::{Visit, rows};
+use super::{Visit, attempts};
 use crate::body::ClientBody;
 use crate::query::parameter;
 use crate::record::{Summary, Told};
@@ -28,8 +28,8 @@ struct List {
 pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     match parameter(visit.query, "source").as_deref() {
         Some("decisions") => list(visit),
-        Some("usage") => rows::list(visit).await,
-        None if visit.governance().reports().is_durable() => rows::list(visit).await,
+        Some("usage") => attempts::list(visit).await,
+        None if visit.governance().reports().is_durable() => attempts::list(visit).await,
         None => list(visit),
         Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
     }

@@ -10,8 +10,9 @@ use crate::front::{Refused, decoded, not_by, serves};
 
 /// Something that can be asked or done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Health,
+    OpenApi,
     ListDeployments,
     GetDeployment,
     DrainDeployment,
@@ -29,9 +30,12 @@ pub(super) enum Action {
     Audit,
 }
 
+/// Where the document is; every key may read it.
+pub(crate) const OPENAPI: &str = "/openapi.json";
+
 /// What is done with one of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     List,
     Create,
     Get,
@@ -51,6 +55,7 @@ impl Action {
             Self::ReloadConfig => Some("reload"),
             Self::Keys(verb) | Self::Groups(_, verb) | Self::Budgets(verb) => verb.word(),
             Self::Health
+            | Self::OpenApi
             | Self::ListDeployments
             | Self::GetDeployment
             | Self::ProbeDeployment
@@ -97,12 +102,12 @@ impl Verb {
 
 /// A path: `head`, then an id and `tail` where it has one.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) method: Method,
-    pub(super) head: &'static str,
+pub(crate) struct Row {
+    pub(crate) method: Method,
+    pub(crate) head: &'static str,
     /// What follows the id; `None`: there is no id.
-    pub(super) tail: Option<&'static str>,
-    pub(super) action: Action,
+    pub(crate) tail: Option<&'static str>,
+    pub(crate) action: Action,
 }
 
 const fn plain(method: Method, path: &'static str, action: Action) -> Row {
@@ -130,6 +135,7 @@ const fn group(list: &'static str, head: &'static str, kind: Kind) -> [Row; 7] {
 static ROUTES: &[&[Row]] = &[
     &[
         plain(Method::GET, "/health", Action::Health),
+        plain(Method::GET, OPENAPI, Action::OpenApi),
         plain(Method::GET, "/admin/v1/deployments", Action::ListDeployments),
         with_id(Method::POST, "/admin/v1/deployments/", "/drain", Action::DrainDeployment),
         with_id(Method::POST, "/admin/v1/deployments/", "/enable", Action::EnableDeployment),
@@ -162,13 +168,13 @@ static ROUTES: &[&[Row]] = &[
 ];
 
 /// Every route.
-pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
     ROUTES.iter().flat_map(|rows| rows.iter())
 }
 
 /// Whether a path is answered here, be it with 404.
 pub(crate) fn owns(path: &str) -> bool {
-    path == "/health" || path.starts_with("/admin/v1/")
+    path == "/health" || path == OPENAPI || path.starts_with("/admin/v1/")
 }
 
 impl Row {
