@@ -147,8 +147,6 @@ fn judge(told: &[Told]) {
         refused.iter().all(|told| told.status == 503 && told.code == "budget_unavailable"),
         "{refused:?}"
     );
-    let took = told.len();
-    eprintln!("{spent} spent, {} refused of {took}", refused.len());
     // Nobody queues up behind a database that is away.
     assert!(refused.len() > 3 * CLIENTS, "{} refused", refused.len());
     assert!(of(2, BEFORE).all(|told| told.status == 200));
