@@ -6,6 +6,7 @@
 
 mod till;
 
+mod attempts;
 mod crash;
 mod outage;
 mod rush;
