@@ -179,17 +179,17 @@ async fn tokens_are_estimated_where_nobody_counts_them() {
     let gateway = Gateway::start(&config);
     for name in ["gpt", "demo"] {
         let mut body = message(name);
-        // 3 for the prompt, 4 for the message, 6 characters.
+        // 3 for the prompt, 4 for the message, 6 characters; counted it is as many.
         let reply = post(&gateway, COUNT, &body).await;
         assert_eq!((reply.status, reply.text()), (200, r#"{"input_tokens":9}"#));
-        assert!(
-            reply.header("x-gateway-changes").contains("estimated"),
-            "{}",
-            reply.header("x-gateway-changes")
-        );
+        let changes = reply.header("x-gateway-changes");
+        assert_eq!(changes.contains("estimated"), name == "demo", "{name}: {changes}");
         body["stream"] = true.into();
         body["tools"] = json!([{"name": "f", "description": "12345678", "input_schema": {"type": "object"}}]);
-        assert_eq!(post(&gateway, COUNT, &body).await.json(), json!({"input_tokens": 9 + 8 + 1 + 2 + 6}));
+        // How OpenAI counts tools is not published.
+        let reply = post(&gateway, COUNT, &body).await;
+        assert_eq!(reply.json(), json!({"input_tokens": 9 + 8 + 1 + 2 + 6}));
+        assert!(reply.header("x-gateway-changes").contains("estimated"), "{name}");
     }
     assert_eq!(upstream.requests().len(), 0);
 }

@@ -41,13 +41,15 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
     let models = snapshot.model_count();
     // Before anything is told: whoever has read that we listen may send a signal.
     let stop = stop_signal()?;
+    let gateway = Gateway::new(snapshot, transport).with_store(&config).await;
+    let gateway = gateway.map_err(|error| Failure::Config(error.to_string()))?;
     let gateway = match file {
         Some((file, loaded)) => {
-            let gateway = Arc::new(Gateway::new(snapshot, transport).with_file(file, loaded));
+            let gateway = Arc::new(gateway.with_file(file, loaded));
             reload_on_signal(&gateway)?;
             gateway
         }
-        None => Arc::new(Gateway::new(snapshot, transport)),
+        None => Arc::new(gateway),
     };
     gateway.configure(&config).map_err(|error| Failure::Config(error.to_string()))?;
     let address = config.server.listen;

@@ -5,8 +5,7 @@
 //! better than by "unknown".
 
 /// Keys of later versions by the table they are in; a list of tables counts as the table.
-const LATER: [(&str, &[&str]); 4] = [
-    ("", &["store"]),
+const LATER: [(&str, &[&str]); 3] = [
     ("upstream", &["proxy", "http2"]),
     ("telemetry", &["otlp", "log_content"]),
     ("models.deployments", &["location", "credentials"]),

@@ -5,8 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use llm_cost::{Adjustment, Catalogue, Rule, ServiceTier, Services, Worst, cost, upper_bound};
-use llm_types::Usage;
+use llm_cost::{Adjustment, Asked, Catalogue, Own, PriceBook, Prices, Rule, Services, Worst};
+use llm_types::{ServiceTier, Usage};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -55,20 +55,31 @@ fn a_look_up_and_a_cost_allocate_nothing() {
         cache_write_1h: 30,
         output: 40,
         reasoning: 50,
+        service: ServiceTier::Flex,
         ..Usage::default()
     };
     let terms = Adjustment { discount_ppm: 100_000, margin_ppm: 50_000 };
+    let other = |model: &str| Own {
+        provider: Some("openai".to_owned()),
+        model: model.to_owned(),
+        prices: Prices::default(),
+    };
+    let book = ["openai", "gemini", "bedrock"]
+        .iter()
+        .fold(PriceBook::default(), |book, provider| book.with_terms(provider, terms));
+    let book =
+        book.with_own([other("gpt-5*"), other("openai/o*-mini")]).with_deployment("a", Prices::default());
     for (provider, model, rule) in names {
         let before = COUNT.with(Cell::get);
-        let found = catalogue.find(provider, model).unwrap();
-        let prices = &found.entry.prices;
-        let bill = terms.cost(cost(&usage, prices, ServiceTier::Flex));
+        let asked = Asked { deployment: "b", provider, model, served: Some("nobody-knows") };
+        let found = book.tariff(&asked).and_then(|tariff| tariff.found);
+        let bill = book.cost(&asked, &usage);
         let worst = Worst { services: Services::ALL, ..Worst::text(300_000, 100) };
-        let bound = upper_bound(prices, &worst).map(|most| terms.bound(most));
+        let bound = book.bound(&asked, &worst).map(|most| most.total());
         let total = bill.total();
         let after = COUNT.with(Cell::get);
         assert_eq!(after - before, 0, "{model}");
-        assert_eq!(found.rule, rule, "{model}");
+        assert_eq!(found.map(|found| found.rule), Some(rule), "{model}");
         assert!(total.is_some() && total <= bound, "{model}: {total:?} {bound:?}");
     }
     let before = COUNT.with(Cell::get);

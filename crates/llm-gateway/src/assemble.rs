@@ -127,6 +127,7 @@ fn assembled(
         request_timeout: server.request_timeout,
         max_in_flight: server.max_in_flight,
         strict: server.strict,
+        webhook: config.alerts.webhook.clone(),
         cors: server.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default(),
         chosen: !config.models.is_empty(),
         health_check: config.router.health_check,

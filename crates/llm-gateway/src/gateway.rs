@@ -99,6 +99,27 @@ impl Gateway {
         self.tasks.background(task);
     }
 
+    /// Keeps keys, budgets and usage in the store that a configuration names, if it names one; before the first
+    /// request.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub async fn with_store(mut self, config: &llm_config::Config) -> Result<Self> {
+        let Some(store) = &config.store else { return Ok(self) };
+        #[cfg(feature = "sql")]
+        {
+            self.governance = Arc::new(Governance::open(store, config.server.request_timeout).await?);
+            Ok(self)
+        }
+        #[cfg(not(feature = "sql"))]
+        {
+            let _ = (&mut self, store);
+            Err(ApiError::bad_request(
+                "[store]: this build has no databases: build it with the feature `sql`",
+            ))
+        }
+    }
+
     /// Has somebody told of each attempt; before the first request.
     #[must_use]
     pub fn with_books(mut self, books: Arc<dyn Books>) -> Self {
@@ -297,6 +318,11 @@ impl Gateway {
     fn ready(&self) -> Response<ClientBody> {
         if self.draining.load(Ordering::Acquire) {
             return respond::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#);
+        }
+        #[cfg(feature = "sql")]
+        if self.governance.trouble().is_some() {
+            // Requests go on, and what they cost is kept as far as it goes.
+            return respond::json(StatusCode::OK, r#"{"status":"ok","store":"degraded: see GET /health"}"#);
         }
         if self.reloads.state().is_some_and(|state| state.refused.is_some()) {
             // It serves what it served before. Why is not for everybody: no key is asked for here.

@@ -52,6 +52,7 @@ pub async fn serve(
     reload::watch(&gateway);
     shared::start(&gateway);
     health::start(&gateway);
+    gateway.governance().begin(&gateway);
     price_map::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
@@ -74,6 +75,8 @@ pub async fn serve(
     }
     drop(door);
     shared::close(&gateway);
+    #[cfg(feature = "sql")]
+    gateway.governance().close().await;
     gateway.tasks().drain(LAST_WORDS).await;
     Ok(())
 }

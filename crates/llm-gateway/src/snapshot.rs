@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub(crate) max_in_flight: usize,
     /// Whether a request is refused when something of it would be lost.
     pub(crate) strict: bool,
+    /// Who is told of budgets.
+    pub(crate) webhook: Option<Secret>,
     /// Origins that browsers may call from; `*`: any.
     pub(crate) cors: Vec<String>,
     /// Whether models are configured; if not, every provider is there, most of them without a key.

@@ -5,6 +5,7 @@
 
 mod apt;
 mod node;
+mod postgres;
 mod python;
 mod redis;
 mod summary;
@@ -30,6 +31,7 @@ const SUMMARY_LIFE: Duration = Duration::from_secs(3600);
 /// Runs all tests, and keeps the runner's summary for [`summarise`].
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let _ = fs::remove_file(summary_file(workspace));
+    postgres::ready()?;
     redis::ready()?;
     let (python, node) = thread::scope(|scope| {
         let node = scope.spawn(|| node::ready(workspace));

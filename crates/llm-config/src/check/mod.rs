@@ -3,6 +3,7 @@
 //!
 //! Checks read the plain [`Config`] and name what they dislike by its path.
 
+mod alerts;
 mod cache;
 mod model;
 mod owner;
@@ -12,6 +13,7 @@ mod provider;
 mod redis;
 mod router;
 mod server;
+mod store;
 
 use llm_types::{ProviderSpec, glob_matches};
 
@@ -61,7 +63,9 @@ struct Check<'a> {
 pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Known<'_>) -> Vec<Finding> {
     let mut check = Check { config, places, env, known, findings: Vec::new() };
     check.server();
+    check.alerts();
     check.redis();
+    check.store();
     check.cache();
     check.router();
     check.providers();

@@ -4,6 +4,7 @@
 //! what the gateway reads: one definition, so that documentation, checks and behaviour cannot part. The
 //! doc comments below are the descriptions that `llmctl config schema` prints.
 
+mod alerts;
 mod auth;
 mod cache;
 mod health;
@@ -14,12 +15,14 @@ mod provider;
 mod redis;
 mod router;
 mod server;
+mod store;
 mod telemetry;
 mod upstream;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alerts::Alerts;
 pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
@@ -32,6 +35,7 @@ pub use router::{
     Affinity, Backoff, Cooldown, CooldownRule, MidStream, Records, RetriesByError, Router, Strategy,
 };
 pub use server::{Cors, Server, Tls};
+pub use store::Store;
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
 pub use upstream::Upstream;
 
@@ -43,10 +47,15 @@ pub struct Config {
     pub server: Server,
     /// Who may call.
     pub auth: Auth,
+    /// Who is told of budgets.
+    pub alerts: Alerts,
     /// How deployments are chosen and failures retried; models may override it.
     pub router: Router,
     /// The HTTP client towards providers.
     pub upstream: Upstream,
+    /// Where keys, budgets and usage are kept; without it in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// What several gateways share; without it each one knows what it has found out itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,

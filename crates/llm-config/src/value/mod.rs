@@ -10,6 +10,7 @@ pub mod listen;
 pub mod redis_url;
 pub mod secret;
 pub mod size;
+pub mod store_url;
 pub mod usd;
 pub mod word;
 

@@ -6,6 +6,9 @@
 mod audit;
 mod configured;
 mod kept;
+#[cfg(feature = "sql")]
+mod store;
+mod watch;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -23,6 +26,8 @@ pub(crate) use audit::Deed;
 pub(crate) use configured::Configured;
 pub(crate) use kept::Kept;
 
+use crate::gateway::Gateway;
+
 /// Is told of each attempt once it has ended. Must neither block nor fail.
 pub trait Books: Debug + Send + Sync {
     /// An attempt has ended.
@@ -33,31 +38,35 @@ pub trait Books: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Governance {
     gate: Gate,
+    /// What waits for the webhook; until it is started.
+    alerts: parking_lot::Mutex<Option<watch::Waiting>>,
     /// Where keys and groups are kept; `None`: nowhere, they are gone with the process.
     store: Option<Arc<dyn KeyStore>>,
+    /// Who else is told of each attempt.
+    books: Vec<Arc<dyn Books>>,
+    #[cfg(feature = "sql")]
+    kept: Option<store::Kept>,
     /// Rows and the audit log.
     reports: Arc<dyn Reports>,
     /// What the configuration file defines: nobody else changes it.
     configured: ArcSwap<Configured>,
     /// Held by whoever changes something that was read before.
     writing: Mutex<()>,
-    /// Who else is told of each attempt.
-    books: Vec<Arc<dyn Books>>,
-    #[cfg(feature = "sql")]
-    rows: Option<llm_store::RowWriter>,
 }
 
 impl Default for Governance {
     fn default() -> Self {
+        let (watcher, waiting) = watch::Watcher::new();
         Self {
-            gate: Gate::new(Arc::new(Directory::new())),
+            gate: Gate::with(Arc::new(Directory::new()), watcher, None),
+            alerts: parking_lot::Mutex::new(Some(waiting)),
             store: None,
+            books: Vec::new(),
+            #[cfg(feature = "sql")]
+            kept: None,
             reports: Arc::new(MemoryReports::default()),
             configured: ArcSwap::default(),
             writing: Mutex::default(),
-            books: Vec::new(),
-            #[cfg(feature = "sql")]
-            rows: None,
         }
     }
 }
@@ -152,6 +161,15 @@ impl Governance {
         self.directory().key_count() > 0 && self.directory().key_by_hash(&KeyHash::of(key)).is_some()
     }
 
+    /// Begins what goes on beside requests.
+    pub(crate) fn begin(self: &Arc<Self>, gateway: &Arc<Gateway>) {
+        if let Some(alerts) = self.alerts.lock().take() {
+            gateway.background(alerts.run(Arc::clone(gateway)));
+        }
+        #[cfg(feature = "sql")]
+        self.start(gateway);
+    }
+
     /// Has somebody told of each attempt.
     pub(crate) fn tell(&mut self, books: Arc<dyn Books>) {
         self.books.push(books);
@@ -165,7 +183,7 @@ impl Governance {
     /// Whether rows are kept in a store.
     pub(crate) fn keeps_rows(&self) -> bool {
         #[cfg(feature = "sql")]
-        return self.rows.is_some();
+        return self.kept.is_some();
         #[cfg(not(feature = "sql"))]
         false
     }
@@ -185,8 +203,8 @@ impl Governance {
     pub(crate) fn book(&self, row: UsageRow) -> Kept {
         self.books.iter().for_each(|books| books.book(&row));
         #[cfg(feature = "sql")]
-        if let Some(rows) = &self.rows {
-            return rows.try_append(row).into();
+        if let Some(kept) = &self.kept {
+            return kept.rows.try_append(row).into();
         }
         self.reports.append(row);
         Kept::default()

@@ -12,8 +12,10 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         upstream,
         telemetry,
         auth: _,
+        alerts: _,
         router: _,
         redis: _,
+        store,
         cache: _,
         providers: _,
         prices: _,
@@ -46,6 +48,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         ("server.header_timeout", *header_timeout != now.server.header_timeout),
         ("server.idle_timeout", *idle_timeout != now.server.idle_timeout),
         ("server.drain_timeout", *drain_timeout != now.server.drain_timeout),
+        ("store", *store != now.store),
         ("upstream", *upstream != now.upstream),
         ("telemetry", *telemetry != now.telemetry),
     ];

@@ -238,3 +238,67 @@ fn sources_in_a_stream_are_told_apart() {
     assert_eq!(fields["citations"].as_array().map(Vec::len), Some(2), "{message}");
     assert_eq!(fields["opaque"][1]["json"]["id"], "srvtoolu_2", "{message}");
 }
+
+#[test]
+fn the_tier_that_answered_is_told_whole_streamed_and_passed() {
+    use llm_types::{Output, ReplyBuilder, ServiceTier};
+    let check = |way: Way, whole: &Value, stream: &str| {
+        let name = way.spec.name.clone();
+        let codec = client(way.spec.dialect).unwrap();
+        let memo = Memo::default();
+        let at = DecodeCx { spec: &way.spec, model: way.model, memo: &memo };
+        let whole = whole.to_string();
+        let Output::Chat(reply) = codec.decode(Op::Chat, whole.as_bytes(), &at).unwrap() else { panic!() };
+        let passed = codec.tap(Op::Chat, whole.as_bytes()).unwrap().usage.unwrap();
+        let tiers = (reply.usage.unwrap().service, passed.service);
+        assert_eq!(tiers, (ServiceTier::Flex, ServiceTier::Flex), "{name}");
+        let mut gathered = ReplyBuilder::default();
+        let mut decoder = codec.decoder(Op::Chat, &at);
+        assert!(decoder.feed(stream.as_bytes(), &mut gathered).is_ok(), "{name}");
+        let mut tap = codec.stream_tap(Op::Chat);
+        for event in stream.split_inclusive("\n\n") {
+            tap.see(event.as_bytes());
+        }
+        let tiers = (gathered.finish().unwrap().usage.unwrap().service, tap.usage().unwrap().service);
+        assert_eq!(tiers, (ServiceTier::Flex, ServiceTier::Flex), "{name}, streamed");
+    };
+    let told = json!({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3});
+    let choices =
+        json!([{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]);
+    let chunk = json!({"id": "c", "model": "m", "choices": [], "usage": told, "service_tier": "flex"});
+    let begun = json!({"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]});
+    check(
+        Way::to(Dialect::OpenaiChat, "m"),
+        &json!({"id": "c", "model": "m", "choices": choices, "usage": told, "service_tier": "flex"}),
+        &format!("data: {begun}\n\ndata: {chunk}\n\ndata: [DONE]\n\n"),
+    );
+    let response = json!({"id": "r", "object": "response", "status": "completed", "model": "m", "output": [],
+        "service_tier": "flex", "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}});
+    let last = json!({"type": "response.completed", "response": response});
+    check(
+        Way::to(Dialect::OpenaiResponses, "m"),
+        &response,
+        &format!("event: response.completed\ndata: {last}\n\n"),
+    );
+    let usage = json!({"input_tokens": 1, "output_tokens": 2, "service_tier": "flex"});
+    let message = json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": "end_turn", "usage": usage});
+    let start = json!({"type": "message_start", "message": message});
+    let delta =
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}});
+    let stop = json!({"type": "message_stop"});
+    check(
+        Way::to(Dialect::Anthropic, "m"),
+        &message,
+        &format!(
+            "event: message_start\ndata: {start}\n\nevent: message_delta\ndata: {delta}\n\nevent: message_stop\ndata: {stop}\n\n"
+        ),
+    );
+    for (name, tier) in [("trafficType", "ON_DEMAND_FLEX"), ("serviceTier", "flex")] {
+        let mut answer = json!({"modelVersion": "m", "responseId": "r",
+            "candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "a"}]}, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}});
+        answer["usageMetadata"][name] = json!(tier);
+        check(Way::to(Dialect::Gemini, "m"), &answer, &format!("data: {answer}\n\n"));
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
@@ -13,6 +15,12 @@ use super::error::SqlError;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long any work on the store may take, reports included.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How long what a request waits for may take.
+const BRIEF: Duration = Duration::from_secs(2);
+/// How long a database that was away is not asked for what a request waits for.
+const REST: Duration = Duration::from_secs(1);
+/// How long a connection stays that nobody needs.
+const IDLE: Duration = Duration::from_secs(300);
 /// Readers beside the one writer of a SQLite file.
 const READERS: u32 = 4;
 /// Connections to PostgreSQL.
@@ -23,7 +31,7 @@ const CONNECTIONS: u32 = 8;
 /// `synchronous=FULL`: a lease that was granted must still be known after a loss of power, or its money would be
 /// granted again. It costs one sync for each batch of rows and for each slice, none for a request.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
-     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;";
+     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;";
 
 /// For each connection to PostgreSQL. A gateway that hangs in the middle must not hold the others up.
 const POSTGRES: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
@@ -68,6 +76,8 @@ pub(super) struct Db {
     pub(super) backend: Backend,
     write: AnyPool,
     read: AnyPool,
+    /// When it was last found to be away.
+    away: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Db {
@@ -77,20 +87,20 @@ impl Db {
         let backend = Backend::of(url)?;
         let (write, read) = match &backend {
             Backend::Sqlite(None) => {
-                let pool = pool("sqlite::memory:", 1, SQLITE, None).await?;
+                let pool = pool(&backend, "sqlite::memory:", 1, None).await?;
                 (pool.clone(), pool)
             }
             Backend::Sqlite(Some(path)) => {
                 let url = format!("sqlite:{}?mode=rwc", plain(path)?);
-                let write = pool(&url, 1, SQLITE, None).await?;
-                (write, pool(&url, READERS, SQLITE, Some(Duration::from_secs(300))).await?)
+                let write = pool(&backend, &url, 1, None).await?;
+                (write, pool(&backend, &url, READERS, Some(IDLE)).await?)
             }
             Backend::Postgres => {
-                let pool = pool(url, CONNECTIONS, POSTGRES, Some(Duration::from_secs(300))).await?;
+                let pool = pool(&backend, url, CONNECTIONS, Some(IDLE)).await?;
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { backend, write, read })
+        Ok(Self { backend, write, read, away: Arc::default() })
     }
 
     /// Begins to write. In SQLite the lock is taken at once: a reader cannot become a writer later without failing.
@@ -116,13 +126,38 @@ impl Db {
         Ok(self.read.acquire().await?)
     }
 
-    /// The time by the database's clock, in ms since 1970: leases of several nodes end by one clock.
+    /// The time in ms since 1970, by one clock for all who share the database: leases of several nodes end by it.
     pub(super) async fn now(&self, on: &mut AnyConnection) -> Result<i64, SqlError> {
-        let sql = match self.backend {
-            Backend::Sqlite(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-            Backend::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        };
-        Ok(sqlx::query_scalar(sql).fetch_one(on).await?)
+        match self.backend {
+            Backend::Sqlite(_) => Ok(jiff::Timestamp::now().as_millisecond()),
+            Backend::Postgres => {
+                let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+                Ok(sqlx::query_scalar(sql).fetch_one(on).await?)
+            }
+        }
+    }
+
+    /// Lets the transaction take as long as it needs.
+    pub(super) async fn be_patient(&self, on: &mut AnyConnection) -> Result<(), SqlError> {
+        if self.backend == Backend::Postgres {
+            on.execute("SET LOCAL statement_timeout = 0").await?;
+            on.execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+        }
+        Ok(())
+    }
+
+    /// Does what a request waits for: soon or not at all. Of those who come while the database is away, few wait.
+    pub(super) async fn soon<T>(
+        &self,
+        work: impl Future<Output = Result<T, SqlError>> + Send,
+    ) -> Result<T, SqlError> {
+        if self.away.lock().is_some_and(|since| since.elapsed() < REST) {
+            return Err(SqlError::Late);
+        }
+        let done = tokio::time::timeout(BRIEF, work).await.unwrap_or(Err(SqlError::Late));
+        let away = matches!(done, Err(SqlError::Late | SqlError::Database(_)));
+        *self.away.lock() = away.then(Instant::now);
+        done
     }
 
     pub(super) async fn close(&self) {
@@ -142,22 +177,25 @@ fn plain(path: &Path) -> Result<String, SqlError> {
     Ok(text.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
 }
 
-async fn pool(
-    url: &str,
-    most: u32,
-    settings: &'static str,
-    idle: Option<Duration>,
-) -> Result<AnyPool, SqlError> {
+async fn pool(backend: &Backend, url: &str, most: u32, idle: Option<Duration>) -> Result<AnyPool, SqlError> {
     let options = AnyConnectOptions::from_str(url).map_err(|_| SqlError::Url)?;
+    let settings = if *backend == Backend::Postgres { POSTGRES } else { SQLITE };
     let pool = AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(PATIENCE)
         .idle_timeout(idle)
         .max_lifetime(None)
+        // A file does not go away; a server may have.
+        .test_before_acquire(matches!(backend, Backend::Postgres))
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(settings)).await.map(drop) })
         });
-    pool.connect_with(options).await.map_err(SqlError::Open)
+    let place = match backend {
+        Backend::Sqlite(Some(path)) => format!(" in {}", path.display()),
+        // The address of a server may hold a password.
+        Backend::Sqlite(None) | Backend::Postgres => String::new(),
+    };
+    pool.connect_with(options).await.map_err(|source| SqlError::Open { place, source })
 }
 
 #[cfg(test)]

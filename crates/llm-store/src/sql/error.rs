@@ -12,8 +12,13 @@ pub enum SqlError {
     )]
     Url,
     /// The database cannot be opened.
-    #[error("the store cannot be opened: {0}")]
-    Open(#[source] sqlx::Error),
+    #[error("the store{place} cannot be opened: {source}")]
+    Open {
+        /// Which file, where it is one; ` in FILE`.
+        place: String,
+        /// What failed.
+        source: sqlx::Error,
+    },
     /// A later version of the program has been here.
     #[error(
         "the store has schema {found} and this program knows {known}: start a program as new as the store, or restore a copy from before it"

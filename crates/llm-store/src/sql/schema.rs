@@ -11,7 +11,7 @@ use super::error::SqlError;
 /// Every step, the first one at 1. A step that was released is never changed: its digest is in the stores.
 const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
 
-/// What is added up over rows; in the order of [`SUMS`](super::usage::SUMS).
+/// What is added up over rows: the columns that `usage/sums.rs` names.
 const SUMS: &str = "    attempts BIGINT NOT NULL,
     requests BIGINT NOT NULL,
     errors BIGINT NOT NULL,
@@ -42,6 +42,8 @@ async fn bring_to(db: &Db, steps: &[&str]) -> Result<(), SqlError> {
     let on = &mut *transaction;
     if db.backend == Backend::Postgres {
         // Several gateways may start at once; the others find the work done.
+        on.execute("SET LOCAL lock_timeout = 0").await?;
+        db.be_patient(on).await?;
         on.execute(LOCK).await?;
     }
     on.execute(

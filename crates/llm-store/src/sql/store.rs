@@ -72,3 +72,37 @@ impl SqlStore {
         self.db.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn passwords_are_not_shown() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        assert!(!format!("{store:?}").contains("memory"), "{store:?}");
+        for url in
+            ["postgres://ada:hunter2@127.0.0.1:1/d", "postgres://ada:hunter2@[/d", "mysql://ada:hunter2@h/d"]
+        {
+            let error = SqlStore::open(url).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("no/such/folder/gateway.db");
+        let error = SqlStore::open(&format!("sqlite:{}", missing.display())).await.unwrap_err();
+        assert!(error.to_string().contains("no/such/folder/gateway.db"), "{error}");
+        // Not a database: it is not touched.
+        let other = dir.path().join("letter.txt");
+        std::fs::write(&other, "Dear Ada,".repeat(500)).unwrap();
+        assert!(SqlStore::open(&format!("sqlite:{}", other.display())).await.is_err());
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "Dear Ada,".repeat(500));
+        // A name that an address would take for something else.
+        let odd = dir.path().join("100% ours#1.db");
+        SqlStore::open(&format!("sqlite:{}", odd.display())).await.unwrap().ping().await.unwrap();
+        assert!(odd.exists());
+    }
+}

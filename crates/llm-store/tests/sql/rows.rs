@@ -10,7 +10,9 @@ both!(
     a_row_is_kept_whole,
     rows_count_once,
     what_was_not_stored_is_replayed,
-    more_than_memory_holds_waits_in_the_journal
+    more_than_memory_holds_waits_in_the_journal,
+    a_row_that_is_refused_stops_no_other,
+    a_name_that_was_used_before_loses_nothing,
 );
 
 async fn a_row_is_kept_whole(place: Place) {
@@ -126,4 +128,50 @@ async fn more_than_memory_holds_waits_in_the_journal(place: Place) {
     let (writer, _task) = running(&store, options);
     assert!(writer.drain(SOON).await);
     assert_eq!(writer.status().replayed, 0, "all was stored, so nothing was left");
+}
+
+async fn a_row_that_is_refused_stops_no_other(place: Place) {
+    let store = place.open().await;
+    let (writer, task) = place.writer(&store, "n1");
+    for nth in 0..10 {
+        let mut row = row(&format!("r{nth}"), 1, 7);
+        match nth {
+            3 => row.cost = llm_types::PicoUsd::MAX,
+            // SQLite takes a zero byte, PostgreSQL does not.
+            6 => {
+                row.bookings =
+                    [window(Scope::Team("a\0b".into()), Mode::Hard, row.time)].into_iter().collect()
+            }
+            _ => {}
+        }
+        drop(writer.try_append(row));
+    }
+    assert!(writer.drain(SOON).await, "{:?}", writer.status());
+    task.await.unwrap();
+    let refused = if store.is_shared() { 2 } else { 1 };
+    let status = writer.status();
+    assert_eq!((status.stored, status.refused, status.waiting), (10 - refused, refused, 0));
+    let sums = store.spend(&Scope::Global).await.unwrap();
+    let left = i64::try_from(10 - refused).unwrap();
+    assert_eq!((sums.attempts, sums.cost), (left, pico(7 * i128::from(left))));
+    let aside = std::fs::read_to_string(place.journal().join("refused.jsonl")).unwrap();
+    assert_eq!(aside.lines().count(), usize::try_from(refused).unwrap());
+    assert!(aside.contains(r#""request":"r3""#), "{aside}");
+}
+
+async fn a_name_that_was_used_before_loses_nothing(place: Place) {
+    let store = place.open().await;
+    for life in 0..3 {
+        // One in the middle is not stored by its own life.
+        let (writer, task) = llm_store::RowWriter::start(&store, place.options("n1")).unwrap();
+        for nth in 0..5 {
+            assert_eq!(writer.try_append(row(&format!("{life}-{nth}"), 1, 7)).await, Stored::Journal);
+        }
+        if life != 1 {
+            let task = tokio::spawn(task.run());
+            assert!(writer.drain(SOON).await);
+            task.await.unwrap();
+        }
+    }
+    assert_eq!(store.spend(&Scope::Global).await.unwrap().cost, pico(15 * 7));
 }

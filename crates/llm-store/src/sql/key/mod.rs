@@ -24,8 +24,9 @@ use super::store::SqlStore;
 #[async_trait]
 impl KeyStore for SqlStore {
     async fn load(&self, each: &mut (dyn FnMut(Change) + Send)) -> Result<Revision, Error> {
-        // No time limit for the whole: a million keys take seconds. The database has its own for a statement.
+        // A million keys take seconds.
         let mut snapshot = self.db.snapshot().await?;
+        self.db.be_patient(&mut snapshot).await?;
         let (revision, _) = head(&mut snapshot).await?;
         let mut groups =
             sqlx::query("SELECT scope, body FROM owner_group ORDER BY created").fetch(&mut *snapshot);

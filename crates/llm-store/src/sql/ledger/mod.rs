@@ -30,11 +30,11 @@ use super::store::SqlStore;
 #[async_trait]
 impl Ledger for SqlStore {
     async fn acquire(&self, ask: &SliceAsk) -> Result<Slice, Error> {
-        Ok(within(self.lease(ask)).await?)
+        Ok(self.db.soon(self.lease(ask)).await?)
     }
 
     async fn hand_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), Error> {
-        Ok(within(self.take_back(node, window, keep)).await?)
+        Ok(self.db.soon(self.take_back(node, window, keep)).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A budget's window in its table: its lock, and what is booked on it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use llm_governance::{BudgetWindow, Mode};
@@ -14,18 +14,26 @@ use super::super::statement::{Row, Statement};
 /// Rows of a statement.
 const CHUNK: usize = 64;
 
-/// What is booked on windows; in the order in which their locks are taken, everywhere.
+/// What is booked on windows.
 #[derive(Debug, Default)]
 pub(in super::super) struct Booking {
-    windows: BTreeMap<(String, i64), (BudgetWindow, PicoUsd)>,
+    windows: HashMap<BudgetWindow, PicoUsd>,
 }
 
 impl Booking {
     /// Adds a row's cost to a window.
     pub(in super::super) fn add(&mut self, window: &BudgetWindow, cost: PicoUsd) {
-        let place = (window.budget.to_string(), window.start.as_millisecond());
-        let (_, sum) = self.windows.entry(place).or_insert_with(|| (window.clone(), PicoUsd::ZERO));
-        *sum = sum.saturating_add(cost);
+        match self.windows.get_mut(window) {
+            Some(sum) => *sum = sum.saturating_add(cost),
+            None => drop(self.windows.insert(window.clone(), cost)),
+        }
+    }
+
+    /// The windows in the order in which their locks are taken, everywhere.
+    fn in_order(&self) -> Vec<(&BudgetWindow, &PicoUsd)> {
+        let mut windows: Vec<_> = self.windows.iter().collect();
+        windows.sort_by_cached_key(|(window, _)| (window.budget.to_string(), window.start));
+        windows
     }
 }
 
@@ -85,11 +93,11 @@ pub(in super::super) async fn book(
     booking: &Booking,
     now: i64,
 ) -> Result<(), SqlError> {
-    let windows: Vec<_> = booking.windows.values().collect();
+    let windows = booking.in_order();
     for chunk in windows.chunks(CHUNK) {
         let mut sql = Statement::new(INSERT);
         sql.values(chunk, |row, (window, cost)| {
-            let (used_m, used_p) = split(*cost)?;
+            let (used_m, used_p) = split(**cost)?;
             bind(row, window, window.budget.window.span(window.start).end)?;
             row.bind(0_i64)?.bind(0_i64)?.bind(used_m)?.bind(used_p)?;
             Ok(())
@@ -107,7 +115,7 @@ pub(in super::super) async fn book(
              touched_ms) VALUES ",
         );
         sql.values(chunk, |row, (window, cost)| {
-            let (used_m, used_p) = split(*cost)?;
+            let (used_m, used_p) = split(**cost)?;
             row.bind(window.budget.to_string())?.bind(window.start.as_millisecond())?.bind(node)?;
             row.bind(0_i64)?.bind(0_i64)?.bind(used_m)?.bind(used_p)?;
             row.bind(Option::<i64>::None)?.bind(now)?;

@@ -38,11 +38,17 @@ impl SqlStore {
     /// Writes a batch; says how many rows were new.
     pub(super) async fn write_rows(&self, batch: Batch<'_>) -> Result<usize, SqlError> {
         within(async {
-            let mut transaction = self.db.begin().await?;
-            let now = self.db.now(&mut transaction).await?;
-            let new = write(&mut transaction, batch, now).await?;
-            transaction.commit().await?;
-            Ok(new)
+            // Nearly always all rows are new. Which of them are is only asked where not: that costs as much again.
+            for which in [Which::All, Which::Ask] {
+                let mut transaction = self.db.begin().await?;
+                let now = self.db.now(&mut transaction).await?;
+                if let Some(new) = write(&mut transaction, batch, (which, now)).await? {
+                    transaction.commit().await?;
+                    return Ok(new);
+                }
+                transaction.rollback().await?;
+            }
+            Ok(0)
         })
         .await
     }
@@ -60,7 +66,21 @@ impl SqlStore {
     }
 }
 
-async fn write(on: &mut AnyConnection, batch: Batch<'_>, now: i64) -> Result<usize, SqlError> {
+/// Which rows of a batch are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// All, presumably.
+    All,
+    /// The database says it.
+    Ask,
+}
+
+/// Says how many rows are new; `None`: not all, against what was presumed.
+async fn write(
+    on: &mut AnyConnection,
+    batch: Batch<'_>,
+    (which, now): (Which, i64),
+) -> Result<Option<usize>, SqlError> {
     let Batch { node, rows, last } = batch;
     let mut sorted: Vec<&Record> = rows.iter().collect();
     sorted.sort_by(|one, other| one.id().cmp(&other.id()));
@@ -68,12 +88,13 @@ async fn write(on: &mut AnyConnection, batch: Batch<'_>, now: i64) -> Result<usi
     let mut new = 0;
     let (mut rollup, mut booking) = (Rollup::default(), Booking::default());
     for chunk in sorted.chunks(CHUNK) {
-        let written = insert(on, node, chunk).await?;
-        let is_new = |row: &&&Record| {
-            written.len() == chunk.len()
-                || written.contains(&(row.request.to_string(), i64::from(row.attempt)))
+        let sql = insert(node, chunk)?;
+        let known = match which {
+            Which::All => presumed(sql, on, chunk.len()).await?,
+            Which::Ask => Some(returned(sql, on).await?),
         };
-        for row in chunk.iter().filter(is_new) {
+        let Some(known) = known else { return Ok(None) };
+        for row in chunk.iter().filter(|row| known.is_new(row)) {
             new += 1;
             rollup.add(&about(row), &sums(row));
             row.bookings.iter().for_each(|window| booking.add(window, row.cost));
@@ -92,15 +113,42 @@ async fn write(on: &mut AnyConnection, batch: Batch<'_>, now: i64) -> Result<usi
     .bind(now)
     .execute(on)
     .await?;
-    Ok(new)
+    Ok(Some(new))
 }
 
-/// Inserts those that are not there yet, and says which.
-async fn insert(
-    on: &mut AnyConnection,
-    node: &str,
-    rows: &[&Record],
-) -> Result<HashSet<(String, i64)>, SqlError> {
+/// What the database says of the rows of a statement.
+enum Known {
+    /// Nothing: all are new.
+    None,
+    /// These are new.
+    New(HashSet<(String, i64)>),
+}
+
+impl Known {
+    fn is_new(&self, row: &Record) -> bool {
+        match self {
+            Self::None => true,
+            Self::New(new) => new.contains(&(row.request.to_string(), i64::from(row.attempt))),
+        }
+    }
+}
+
+/// Inserts; `None`: not all were new.
+async fn presumed(sql: Statement, on: &mut AnyConnection, rows: usize) -> Result<Option<Known>, SqlError> {
+    let new = sql.execute(on).await?.rows_affected();
+    Ok((usize::try_from(new).is_ok_and(|new| new == rows)).then_some(Known::None))
+}
+
+/// Inserts and asks which rows were not there yet.
+async fn returned(mut sql: Statement, on: &mut AnyConnection) -> Result<Known, SqlError> {
+    sql.push(" RETURNING request, attempt");
+    let rows = sql.fetch_all(on).await?;
+    let new = rows.iter().map(|row| Ok::<_, SqlError>((row.try_get("request")?, row.try_get("attempt")?)));
+    Ok(Known::New(new.collect::<Result<_, _>>()?))
+}
+
+/// Inserts those that are not there yet.
+fn insert(node: &str, rows: &[&Record]) -> Result<Statement, SqlError> {
     let mut sql = Statement::new(INSERT);
     sql.values(rows, |to, row| {
         let Record { request, attempt, time_us, key, user, team, organisation, .. } = row;
@@ -111,22 +159,31 @@ async fn insert(
         let Sums { input, cache_read, cache_write, output, reasoning, other_tokens, .. } = sums(row);
         to.bind(input)?.bind(cache_read)?.bind(cache_write)?.bind(output)?.bind(reasoning)?;
         let (cost_m, cost_p) = split(row.cost)?;
-        to.bind(other_tokens)?.bind(cost_m)?.bind(cost_p)?.bind(name(&row.basis)?)?;
+        to.bind(other_tokens)?.bind(cost_m)?.bind(cost_p)?.bind(row.basis_name())?;
         let Record { incomplete, overrun, latency_us, first_token_us, status, .. } = row;
         to.bind(i64::from(*incomplete))?.bind(i64::from(*overrun))?.bind(*latency_us)?;
         let error = row.error.as_ref().map(name).transpose()?;
         to.bind(*first_token_us)?.bind(i64::from(*status))?.bind(error)?;
-        let mut detail = row.detail.clone();
-        let booked = row.bookings.iter().map(|window| format!("{}@{}", window.budget, window.start));
-        detail.booked = booked.collect();
-        let detail =
-            serde_json::to_string(&detail).map_err(|error| SqlError::unreadable("row")(error.into()))?;
-        to.bind(row.cache.name())?.bind(row.quality)?.bind(detail)?;
+        to.bind(row.cache.name())?.bind(row.quality)?.bind(detail(row)?)?;
         Ok(())
     })?;
-    sql.push(" ON CONFLICT (request, attempt) DO NOTHING RETURNING request, attempt");
-    let rows = sql.fetch_all(on).await?;
-    rows.iter().map(|row| Ok((row.try_get("request")?, row.try_get("attempt")?))).collect()
+    sql.push(" ON CONFLICT (request, attempt) DO NOTHING");
+    Ok(sql)
+}
+
+/// [`Detail`](super::record::Detail) with the windows by name.
+fn detail(row: &Record) -> Result<String, SqlError> {
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        usage: &'a super::counts::Counts,
+        items: &'a [(std::borrow::Cow<'static, str>, u64, Option<llm_types::PicoUsd>)],
+        tags: &'a [std::sync::Arc<str>],
+        booked: Vec<String>,
+    }
+    let super::record::Detail { usage, items, tags, booked: _ } = &row.detail;
+    let booked = row.bookings.iter().map(|window| format!("{}@{}", window.budget, window.start)).collect();
+    let line = Line { usage, items, tags, booked };
+    serde_json::to_string(&line).map_err(|error| SqlError::unreadable("row")(error.into()))
 }
 
 /// The serialised name of something.

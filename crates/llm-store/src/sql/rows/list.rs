@@ -176,7 +176,11 @@ fn view(row: &AnyRow) -> Result<RowView, SqlError> {
         provider: row.try_get("provider")?,
         deployment: row.try_get("deployment")?,
         usage: detail.usage.0,
-        items: detail.items,
+        items: detail
+            .items
+            .into_iter()
+            .map(|(class, count, amount)| (class.into_owned(), count, amount))
+            .collect(),
         cost: join(number("cost_m")?, number("cost_p")?),
         basis: row.try_get("basis")?,
         cost_incomplete: number("incomplete")? != 0,

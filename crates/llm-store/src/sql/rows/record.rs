@@ -1,5 +1,6 @@
 //! A usage row as it is journaled and stored: owned, clean, serialisable.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use llm_governance::{Basis, BudgetWindow, RowCache, RowItem, RowOwner, RowServed, UsageRow};
@@ -57,10 +58,11 @@ pub(super) struct Detail {
     pub(super) usage: Counts,
     /// Class, count, amount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) items: Vec<(String, u64, Option<PicoUsd>)>,
+    pub(super) items: Vec<(Cow<'static, str>, u64, Option<PicoUsd>)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tags: Vec<Arc<str>>,
-    /// The budgets' windows, as `team:search/day/hard@2026-11-21T00:00:00Z`; only in the database.
+    /// The budgets' windows, as `team:search/day/hard@2026-11-21T00:00:00Z`: what the database has in place of
+    /// `bookings`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) booked: Vec<String>,
 }
@@ -116,7 +118,7 @@ impl From<UsageRow> for Record {
             cache,
             quality,
         } = row;
-        let item = |RowItem { class, count, amount }| (class.to_owned(), count, amount);
+        let item = |RowItem { class, count, amount }| (Cow::Borrowed(class), count, amount);
         let name = |name: Option<Arc<str>>| name.as_ref().map_or_else(Arc::default, clean);
         Self {
             request: clean(&request),
@@ -160,6 +162,16 @@ fn micros(time: std::time::Duration) -> i64 {
 }
 
 impl Record {
+    /// How its cost is known.
+    pub(super) fn basis_name(&self) -> &'static str {
+        match self.basis {
+            Basis::Reported => "reported",
+            Basis::Received => "received",
+            Basis::Estimated => "estimated",
+            Basis::Reserved => "reserved",
+        }
+    }
+
     /// What it is unique by.
     pub(super) fn id(&self) -> (&str, u32) {
         (&self.request, self.attempt)

@@ -128,7 +128,7 @@ CREATE INDEX usage_row_time ON usage_row (time_us);
 CREATE INDEX usage_row_key ON usage_row (key_id, time_us);
 
 -- Sums of rows, kept in the transactions that write them; they outlive the rows.
-CREATE TABLE usage_deployment (
+CREATE TABLE usage_hour (
     hour BIGINT NOT NULL,
     model_asked TEXT NOT NULL,
     model TEXT NOT NULL,
@@ -136,6 +136,16 @@ CREATE TABLE usage_deployment (
     deployment TEXT NOT NULL,
 {sums},
     PRIMARY KEY (hour, model_asked, model, provider, deployment)
+){tight};
+
+CREATE TABLE usage_day (
+    day BIGINT NOT NULL,
+    model_asked TEXT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    deployment TEXT NOT NULL,
+{sums},
+    PRIMARY KEY (day, model_asked, model, provider, deployment)
 ){tight};
 
 CREATE TABLE usage_owner (

@@ -120,7 +120,9 @@ pub struct ReportRow {
 /// A table of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Table {
-    Deployment,
+    /// Days by deployment, with the hours before the first whole day and after the last.
+    Day,
+    Hour,
     Owner,
     Tag,
 }
@@ -128,32 +130,36 @@ enum Table {
 impl Table {
     /// The smallest that knows all of this.
     fn with(asked: &[GroupBy]) -> Option<Self> {
-        let tables = [Self::Deployment, Self::Owner, Self::Tag];
+        let tables = [Self::Day, Self::Hour, Self::Owner, Self::Tag];
         tables.into_iter().find(|table| asked.iter().all(|by| table.column(*by).is_some()))
     }
 
-    fn name(self) -> &'static str {
+    /// How many microseconds its bounds are whole numbers of.
+    fn unit(self) -> i64 {
         match self {
-            Self::Deployment => "usage_deployment",
-            Self::Owner => "usage_owner",
-            Self::Tag => "usage_tag",
+            Self::Day | Self::Hour => HOUR,
+            Self::Owner | Self::Tag => DAY,
         }
     }
 
-    /// Its column of time, and how many microseconds one is.
-    fn time(self) -> (&'static str, i64) {
-        match self {
-            Self::Deployment => ("hour", HOUR),
-            Self::Owner | Self::Tag => ("day", DAY),
-        }
+    /// `FROM …`, and the first condition: between these bounds.
+    fn from(self, sql: &mut Statement, (first, end): (i64, i64)) -> Result<(), SqlError> {
+        let (name, time) = match self {
+            Self::Day => return days(sql, (first, end)),
+            Self::Hour => ("usage_hour", "hour"),
+            Self::Owner => ("usage_owner", "day"),
+            Self::Tag => ("usage_tag", "day"),
+        };
+        sql.push(" FROM ").push(name).push(" WHERE ");
+        between(sql, time, (first, end))
     }
 
     fn column(self, by: GroupBy) -> Option<&'static str> {
         Some(match (self, by) {
-            (Self::Deployment, GroupBy::Day) => "hour / 24",
-            (Self::Deployment, GroupBy::Hour) => "hour",
-            (Self::Deployment, GroupBy::Deployment) => "deployment",
-            (Self::Owner | Self::Tag, GroupBy::Day) => "day",
+            (Self::Hour, GroupBy::Day) => "hour / 24",
+            (Self::Hour, GroupBy::Hour) => "hour",
+            (Self::Day | Self::Hour, GroupBy::Deployment) => "deployment",
+            (Self::Day | Self::Owner | Self::Tag, GroupBy::Day) => "day",
             (Self::Owner, GroupBy::Key) => "key_id",
             (Self::Owner, GroupBy::Team) => "team",
             (Self::Owner, GroupBy::User) => "user_id",
@@ -177,7 +183,7 @@ impl SqlStore {
         let ReportAsk { from, to, group_by, only } = ask;
         let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
         let table = Table::with(&asked).ok_or(SqlError::NoSums)?;
-        let (time, unit) = table.time();
+        let unit = table.unit();
         let first = from.as_microsecond().div_euclid(unit);
         let end = to.as_microsecond().saturating_add(unit - 1).div_euclid(unit).max(first);
         let columns: Vec<_> = group_by.iter().filter_map(|by| table.column(*by)).collect();
@@ -185,9 +191,8 @@ impl SqlStore {
         for (nth, column) in columns.iter().enumerate() {
             sql.push(column).push(&format!(" AS g{nth}, "));
         }
-        sums(&mut sql, table);
-        sql.push(" WHERE ").push(time).push(" >= ").bind(first)?;
-        sql.push(" AND ").push(time).push(" < ").bind(end)?;
+        sums(&mut sql);
+        table.from(&mut sql, (first, end))?;
         for (by, value) in only {
             let column = table.column(*by).ok_or(SqlError::NoSums)?;
             sql.push(" AND ").push(column).push(" = ");
@@ -237,13 +242,35 @@ impl SqlStore {
     }
 }
 
-/// `CAST(SUM(…) AS BIGINT) AS …` for each column, and the table.
-fn sums(sql: &mut Statement, table: Table) {
+/// `column >= … AND column < …`.
+fn between(sql: &mut Statement, column: &str, (first, end): (i64, i64)) -> Result<(), SqlError> {
+    sql.push(column).push(" >= ").bind(first)?;
+    sql.push(" AND ").push(column).push(" < ").bind(end)?;
+    Ok(())
+}
+
+/// Whole days from the sums of days, the hours around them from those of hours.
+fn days(sql: &mut Statement, (first, end): (i64, i64)) -> Result<(), SqlError> {
+    let columns = format!("model_asked, model, provider, deployment, {}", COLUMNS.join(", "));
+    // In hours: up to the first whole day, and from the end of the last. Without one, all of it.
+    let (from, to) = (first.saturating_add(23).div_euclid(24) * 24, end.div_euclid(24) * 24);
+    let (from, to) = if from < to { (from, to) } else { (end, end) };
+    sql.push(" FROM (SELECT hour / 24 AS day, ").push(&columns).push(" FROM usage_hour WHERE ");
+    between(sql, "hour", (first, from))?;
+    sql.push(" UNION ALL SELECT hour / 24 AS day, ").push(&columns).push(" FROM usage_hour WHERE ");
+    between(sql, "hour", (to, end))?;
+    sql.push(" UNION ALL SELECT day, ").push(&columns).push(" FROM usage_day WHERE ");
+    between(sql, "day", (from.div_euclid(24), to.div_euclid(24)))?;
+    sql.push(") AS days WHERE 1 = 1");
+    Ok(())
+}
+
+/// `CAST(SUM(…) AS BIGINT) AS …` for each column.
+fn sums(sql: &mut Statement) {
     for (nth, column) in COLUMNS.iter().enumerate() {
         sql.push(if nth == 0 { "" } else { ", " });
         sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS sum_{column}"));
     }
-    sql.push(" FROM ").push(table.name());
 }
 
 fn read(row: &AnyRow) -> Result<Sums, SqlError> {
@@ -287,9 +314,10 @@ mod tests {
     fn the_smallest_table_answers() {
         use GroupBy as By;
         let check = |asked: &[By], expect| assert_eq!(Table::with(asked), expect, "{asked:?}");
-        check(&[], Some(Table::Deployment));
-        check(&[By::Day, By::Model], Some(Table::Deployment));
-        check(&[By::Hour, By::Deployment], Some(Table::Deployment));
+        check(&[], Some(Table::Day));
+        check(&[By::Day, By::Model], Some(Table::Day));
+        check(&[By::Hour, By::Deployment], Some(Table::Hour));
+        check(&[By::Hour, By::Day], Some(Table::Hour));
         check(&[By::Team, By::Day, By::Model], Some(Table::Owner));
         check(&[By::Tag, By::Served], Some(Table::Tag));
         check(&[By::Tag, By::Key], None);

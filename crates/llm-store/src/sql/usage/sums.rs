@@ -1,6 +1,6 @@
-//! Sums over rows by hour and deployment, by day and owner, by day and tag.
+//! Sums over rows by hour and deployment, by day and deployment, by day and owner, by day and tag.
 //!
-//! Reports over millions of rows read thousands of sums instead. There are three tables and not one, so that none
+//! Reports over millions of rows read thousands of sums instead. There are several tables and not one, so that none
 //! grows with the product of all that rows differ in. A batch is summed up here first, so that the database gets one
 //! line for each sum, in one order everywhere: two gateways never wait for each other's locks in a circle.
 
@@ -179,7 +179,8 @@ type Words<const N: usize> = (i64, [Arc<str>; N]);
 /// The sums of a batch.
 #[derive(Debug, Default)]
 pub(in super::super) struct Rollup {
-    deployments: BTreeMap<Words<4>, Sums>,
+    hours: BTreeMap<Words<4>, Sums>,
+    days: BTreeMap<Words<4>, Sums>,
     owners: BTreeMap<Words<7>, Sums>,
     tags: BTreeMap<Words<4>, Sums>,
 }
@@ -195,7 +196,8 @@ impl Rollup {
         let About { time_us, owner: [key, team, user, organisation], served, deployment, tags } = about;
         let [asked, model, provider] = *served;
         let (hour, day) = (time_us.div_euclid(HOUR), time_us.div_euclid(DAY));
-        add(&mut self.deployments, (hour, [asked, model, provider, deployment]), sums);
+        add(&mut self.hours, (hour, [asked, model, provider, deployment]), sums);
+        add(&mut self.days, (day, [asked, model, provider, deployment]), sums);
         add(&mut self.owners, (day, [key, team, user, organisation, asked, model, provider]), sums);
         for (nth, tag) in tags.iter().enumerate() {
             // A tag that a request has twice counts once.
@@ -207,9 +209,9 @@ impl Rollup {
 
     /// Adds it to what is stored.
     pub(in super::super) async fn write(&self, on: &mut AnyConnection) -> Result<(), SqlError> {
-        let Self { deployments, owners, tags } = self;
-        let columns = ["hour", "model_asked", "model", "provider", "deployment"];
-        write(on, "usage_deployment", &columns, deployments).await?;
+        let Self { hours, days, owners, tags } = self;
+        write(on, "usage_hour", &["hour", "model_asked", "model", "provider", "deployment"], hours).await?;
+        write(on, "usage_day", &["day", "model_asked", "model", "provider", "deployment"], days).await?;
         let columns =
             ["day", "key_id", "team", "user_id", "organisation", "model_asked", "model", "provider"];
         write(on, "usage_owner", &columns, owners).await?;

@@ -68,10 +68,12 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
 
 /// The usage of an answer as nearly all are: with choices, a usage of its own, and no error anywhere.
 fn plain(body: &[u8]) -> Option<Usage> {
-    let Glance { values, nested } = glance(body, ["choices", "usage", "error"], "error")?;
-    let [Some([b'[', ..]), Some(used), None | Some(b"null")] = values else { return None };
+    let names = ["choices", "usage", "error", "service_tier"];
+    let Glance { values, nested } = glance(body, names, "error")?;
+    let [Some([b'[', ..]), Some(used), None | Some(b"null"), tier] = values else { return None };
     let wire: wire::Usage<'_> = serde_json::from_slice(used).ok().filter(|_| !nested)?;
-    Some(usage::usage(&wire, Reasoning::Inside))
+    let tier: Option<Word<'_>> = tier.and_then(|tier| serde_json::from_slice(tier).ok());
+    Some(Usage { service: usage::service(tier.as_ref()), ..usage::usage(&wire, Reasoning::Inside) })
 }
 
 /// Watches a stream.

@@ -97,7 +97,7 @@ impl RowTask {
                     while !rest.is_empty() {
                         let later = rest.split_off(rest.len().min(self.settings.batch));
                         add(&self.shared.counters.replayed, rest.len());
-                        self.write(&part.node, &rest).await?;
+                        self.write(&part.node, rest).await?;
                         rest = later;
                     }
                 }
@@ -123,7 +123,7 @@ impl RowTask {
         let node = self.settings.node.clone();
         let count = rows.len();
         let last = rows.last().map_or(0, |(seq, _)| *seq);
-        let refused = self.write(&node, &rows).await?;
+        let refused = self.write(&node, rows).await?;
         let Shared { outbox, counters, inbox, progress, .. } = &*self.shared;
         outbox.store(last);
         add(&counters.stored, count - refused);
@@ -196,8 +196,8 @@ impl RowTask {
     }
 
     /// Writes a batch until it is stored; says how many rows the database refused.
-    async fn write(&self, node: &str, rows: &[(u64, Record)]) -> Result<usize, Stopped> {
-        let (numbers, rows): (Vec<u64>, Vec<Record>) = rows.iter().cloned().unzip();
+    async fn write(&self, node: &str, rows: Vec<(u64, Record)>) -> Result<usize, Stopped> {
+        let (numbers, rows): (Vec<u64>, Vec<Record>) = rows.into_iter().unzip();
         let last = numbers.last().copied().unwrap_or_default();
         let mut pause = PAUSE;
         loop {

@@ -15,7 +15,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Runs until the inbox is stopped and empty.
 pub(super) fn run(shared: &Shared, mut journal: Journal) {
     let Shared { inbox, outbox, counters, .. } = shared;
-    let mut last = 0;
+    // Numbers go on from the clock: should a node ever have the name of an earlier life, its rows are still others.
+    let mut last = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
     // Rows that neither the journal nor the outbox has room for.
     let mut held: Vec<(u64, Record)> = Vec::new();
     loop {

@@ -1,0 +1,205 @@
+//! The store behind keys, budgets and usage: opened at the start, followed while the gateway runs, and left in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_config::{Store, store_file};
+use llm_governance::lease::{Funding, Ledger};
+use llm_governance::{Directory, Gate, KeyStore, Revision};
+use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlStore};
+use llm_types::{ApiError, ErrorKind, Result};
+use parking_lot::Mutex;
+
+use super::Governance;
+use super::watch::Watcher;
+use crate::gateway::Gateway;
+
+/// Where the journal is of a store that is no file.
+const JOURNAL: &str = "gateway-journal";
+/// What clocks may differ by, and a request last beyond its time.
+const SKEW: Duration = Duration::from_secs(10);
+/// How long the last rows may take into the database, when the gateway stops.
+const LAST_ROWS: Duration = Duration::from_secs(5);
+/// How long handing back may take then.
+const LAST_LEASES: Duration = Duration::from_secs(2);
+/// After a store that could not be followed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often old rows are looked for.
+const RETIRE: Duration = Duration::from_secs(3600);
+
+/// An open store.
+#[derive(Debug)]
+pub(super) struct Kept {
+    store: SqlStore,
+    pub(super) rows: RowWriter,
+    /// Until it is started.
+    task: Mutex<Option<RowTask>>,
+    seen: Mutex<Revision>,
+    settings: Store,
+    /// How long a lease of a node that died stays with it.
+    grace: Duration,
+}
+
+impl Governance {
+    /// Opens the store that a configuration names, and reads who there is.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or its journal cannot.
+    pub(crate) async fn open(settings: &Store, request_timeout: Duration) -> Result<Self> {
+        let failed = |error: SqlError| {
+            ApiError::new(ErrorKind::Unavailable, format!("[store]: {error}")).with_source(error)
+        };
+        let store = SqlStore::open(settings.url.expose()).await.map_err(failed)?;
+        let node = uuid::Uuid::now_v7().simple().to_string();
+        let options = RowOptions::new(journal(settings), node.clone());
+        let (rows, task) = RowWriter::start(&store, options).map_err(failed)?;
+        let directory = Arc::new(Directory::leasing());
+        let seen = load(&store, &directory, []).await?;
+        let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
+        let funding = Funding::new(ledger, node, settings.lease);
+        let (watcher, waiting) = Watcher::new();
+        let gate = Gate::with(directory, watcher, Some(funding));
+        let kept = Kept {
+            store: store.clone(),
+            rows,
+            task: Mutex::new(Some(task)),
+            seen: Mutex::new(seen),
+            settings: settings.clone(),
+            grace: request_timeout + SKEW,
+        };
+        let alerts = Mutex::new(Some(waiting));
+        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), ..Self::default() })
+    }
+
+    /// Begins to write rows, to follow changes, and to look after leases.
+    pub(super) fn start(self: &Arc<Self>, gateway: &Gateway) {
+        let Some(kept) = &self.kept else { return };
+        if let Some(task) = kept.task.lock().take() {
+            // Ends when the rows are drained.
+            gateway.tasks().spawn(task.run());
+        }
+        let own = Arc::clone(self);
+        gateway.background(async move { own.follow().await });
+        let own = Arc::clone(self);
+        gateway.background(async move { own.tend().await });
+        if kept.settings.retention.is_some() {
+            let own = Arc::clone(self);
+            gateway.background(async move { own.retire().await });
+        }
+    }
+
+    /// Takes over what others change.
+    async fn follow(&self) {
+        let Some(kept) = &self.kept else { return };
+        let mut changes = kept.store.changes(*kept.seen.lock());
+        loop {
+            changes.changed().await;
+            while let Err(error) = self.catch_up(kept).await {
+                tracing::warn!(%error, "the store's changes could not be read");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn catch_up(&self, kept: &Kept) -> Result<()> {
+        let seen = *kept.seen.lock();
+        let refused = super::refused;
+        let newest = match kept.store.since(seen).await.map_err(refused)? {
+            Some((changes, newest)) => {
+                let ours =
+                    |change: &llm_governance::Change| !self.is_configured(&super::audit::scope_of(change));
+                self.directory().apply(changes.into_iter().filter(ours)).map_err(refused)?;
+                newest
+            }
+            None => {
+                let configured = self.configured.load_full();
+                load(&kept.store, self.directory(), configured.changes().cloned()).await?
+            }
+        };
+        *kept.seen.lock() = newest;
+        Ok(())
+    }
+
+    /// Keeps leases alive, hands back what is not needed, and takes those of nodes that died for spent.
+    async fn tend(&self) {
+        let Some(kept) = &self.kept else { return };
+        let mut every = tokio::time::interval(kept.settings.lease / 4);
+        loop {
+            every.tick().await;
+            if let Err(error) = self.gate.tend().await {
+                tracing::warn!(%error, "leases of budgets could not be renewed: hard budgets spend what is leased");
+            }
+            match kept.store.expire(kept.grace).await {
+                Ok(0) => {}
+                Ok(leases) => {
+                    tracing::warn!(leases, "gateways died with slices of budgets, which count as spent")
+                }
+                Err(error) => tracing::debug!(%error, "leases were not looked at"),
+            }
+        }
+    }
+
+    /// Deletes rows that are older than they are to be kept.
+    async fn retire(&self) {
+        let Some((kept, age)) = self.kept.as_ref().and_then(|kept| Some((kept, kept.settings.retention?)))
+        else {
+            return;
+        };
+        let mut every = tokio::time::interval(RETIRE);
+        loop {
+            every.tick().await;
+            let before =
+                jiff::Timestamp::now().checked_sub(jiff::SignedDuration::try_from(age).unwrap_or_default());
+            match kept.store.retire(before.ok()).await {
+                Ok(retired) => tracing::debug!(?retired, "old rows are gone"),
+                Err(error) => tracing::warn!(%error, "old rows could not be deleted"),
+            }
+        }
+    }
+
+    /// Writes what is left to write, and hands back what is left of leases.
+    pub(crate) async fn close(&self) {
+        let Some(kept) = &self.kept else { return };
+        if !kept.rows.drain(LAST_ROWS).await {
+            tracing::warn!("not all rows are in the database: the journal has the rest for the next start");
+        }
+        if !matches!(tokio::time::timeout(LAST_LEASES, self.gate.hand_back()).await, Ok(Ok(()))) {
+            tracing::warn!("leases of budgets could not be handed back: they count as spent until they end");
+        }
+        kept.store.close().await;
+    }
+
+    /// What is wrong with the store, if anything.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let status = self.kept.as_ref()?.rows.status();
+        let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
+        let journal = status.degraded.map(|why| format!("the journal cannot be written: {why}"));
+        let away =
+            status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
+        lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))
+    }
+}
+
+/// Reads everybody, and puts what a configuration defines over it.
+async fn load(
+    store: &SqlStore,
+    directory: &Directory,
+    configured: impl IntoIterator<Item = llm_governance::Change>,
+) -> Result<Revision> {
+    let mut all = Vec::new();
+    let seen = store.load(&mut |change| all.push(change)).await.map_err(super::refused)?;
+    directory.replace(all.into_iter().chain(configured)).map_err(super::refused)?;
+    Ok(seen)
+}
+
+/// The folder of the journal.
+fn journal(settings: &Store) -> PathBuf {
+    let beside = |file: &str| {
+        let mut name = Path::new(file).as_os_str().to_owned();
+        name.push("-journal.d");
+        PathBuf::from(name)
+    };
+    let default = || store_file(settings.url.expose()).map_or_else(|| JOURNAL.into(), beside);
+    settings.journal.clone().unwrap_or_else(default)
+}

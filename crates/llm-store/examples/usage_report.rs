@@ -1,0 +1,232 @@
+//! Fills a database with usage rows and measures reports: `usage_report URL fill|write|keys|report COUNT`.
+//!
+//! `fill` makes rows and sums inside the database, over 90 days; `write` sends them the way a gateway does and says
+//! what a row costs; `keys` keeps and loads keys; `report` measures reports over whatever there is.
+
+#![expect(clippy::print_stdout, reason = "what it has to say")]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use llm_governance::{
+    Basis, BudgetId, BudgetWindow, Change, Key, KeyId, KeyStore as _, Mode, NewKey, Period, RowCache,
+    RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
+};
+use llm_store::{GroupBy, ReportAsk, RowOptions, RowWriter, SqlStore};
+use llm_types::{PicoUsd, Usage};
+use sqlx::AssertSqlSafe;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Seconds since 1970 at which the rows end, and how long they go back.
+const END: i64 = 1_795_000_000;
+const SPAN: i64 = 90 * 86_400;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [url, what, count] = &*args else {
+        eprintln!("usage_report URL fill|write|keys|report COUNT");
+        return ExitCode::FAILURE;
+    };
+    let work = async {
+        let count = count.parse()?;
+        match &**what {
+            "fill" => fill(url, count).await,
+            "write" => write(url, count).await,
+            "keys" => keys(url, count).await,
+            _ => report(url, count).await,
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(work)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Rows of 1,000 keys in 50 teams, 20 models at 5 providers, made by the database itself.
+async fn fill(url: &str, count: i64) -> Result<(), Failed> {
+    drop(SqlStore::open(url).await?);
+    let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(url).await?;
+    let started = Instant::now();
+    let number =
+        "WITH RECURSIVE n (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2)";
+    let mut done = 0;
+    while done < count {
+        let end = (done + 250_000).min(count);
+        // A number that looks random, and the same one for both databases.
+        let mixed = "(i * 7919 + i / 1000 * 104729)";
+        let sql = format!(
+            "{number} INSERT INTO usage_row SELECT 'r' || i, 1, ({END} - {SPAN}) * 1000000 + i * ({SPAN} * 1000000 / {count}), \
+             'n1', 'key_' || ({mixed} % 1000), 'team' || ({mixed} % 50), '', 'org' || ({mixed} % 5), \
+             'model' || ({mixed} % 20), 'served' || ({mixed} % 20), 'provider' || ({mixed} % 5), \
+             'model' || ({mixed} % 20) || '/1', 100 + i % 900, 0, 0, i % 300, 0, 0, 0, 1000000 + i % 7777777, 'reported', \
+             0, 0, 800000 + i % 100000, 200000, 200, NULL, 'bypass', NULL, '{{}}' FROM n",
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(done).bind(end).execute(&pool).await?;
+        done = end;
+    }
+    println!("{count} rows in {:?}", started.elapsed());
+    let started = Instant::now();
+    let sums = "COUNT(*), COUNT(*), 0, 0, CAST(SUM(input) AS BIGINT), 0, 0, CAST(SUM(output) AS BIGINT), 0, 0, \
+         CAST(SUM(cost_m) AS BIGINT), CAST(SUM(cost_p) AS BIGINT), 0, CAST(SUM(latency_us) AS BIGINT), \
+         CAST(SUM(first_token_us) AS BIGINT), COUNT(*)";
+    for (table, key, by) in [
+        (
+            "usage_deployment",
+            "time_us / 3600000000, model_asked, model, provider, deployment",
+            "1, 2, 3, 4, 5",
+        ),
+        (
+            "usage_owner",
+            "time_us / 86400000000, key_id, team, user_id, organisation, model_asked, model, provider",
+            "1, 2, 3, 4, 5, 6, 7, 8",
+        ),
+    ] {
+        let sql = format!("INSERT INTO {table} SELECT {key}, {sums} FROM usage_row GROUP BY {by}");
+        let made = sqlx::query(AssertSqlSafe(sql)).execute(&pool).await?.rows_affected();
+        println!("{table}: {made} sums after {:?}", started.elapsed());
+    }
+    pool.close().await;
+    report(url, 20).await
+}
+
+/// Reports, each so many times.
+async fn report(url: &str, times: i64) -> Result<(), Failed> {
+    use GroupBy as By;
+    let store = SqlStore::open(url).await?;
+    let (from, to) = (Timestamp::from_second(END - SPAN)?, Timestamp::from_second(END + 1)?);
+    for group_by in [
+        vec![By::Day, By::Model],
+        vec![By::Model],
+        vec![By::Provider, By::Day],
+        vec![By::Team],
+        vec![By::Day, By::Key],
+    ] {
+        let ask = ReportAsk { from, to, group_by, only: Vec::new() };
+        let mut took = Vec::new();
+        let mut lines = (0, 0);
+        for _ in 0..times.max(1) {
+            let started = Instant::now();
+            let report = store.usage(&ask).await?;
+            took.push(started.elapsed());
+            lines = (report.rows.len(), report.rows.iter().map(|row| row.sums.attempts).sum());
+        }
+        took.sort();
+        let names: Vec<_> = ask.group_by.iter().map(|by| by.name()).collect();
+        let middle = took.get(took.len() / 2).copied().unwrap_or_default();
+        let (lines, rows) = lines;
+        println!(
+            "{}: {lines} lines over {rows} rows, median {middle:?}, worst {:?}",
+            names.join(" x "),
+            took.last()
+        );
+    }
+    Ok(())
+}
+
+/// Rows the way a gateway sends them.
+async fn write(url: &str, count: i64) -> Result<(), Failed> {
+    let store = SqlStore::open(url).await?;
+    let node = format!("n{}", std::process::id());
+    let folder = std::env::temp_dir().join(format!("usage-report-{node}"));
+    let (writer, task) = RowWriter::start(&store, RowOptions::new(&folder, &*node))?;
+    let task = tokio::spawn(task.run());
+    let time = Timestamp::now();
+    let keys: Vec<_> = (0..1000).map(|nth| KeyId::of_name(&format!("key {nth}"))).collect();
+    let window = |scope: Scope| {
+        let window = Window::utc(Period::Day);
+        let start = window.span(time).start;
+        BudgetWindow { budget: std::sync::Arc::new(BudgetId { scope, window, mode: Mode::Hard }), start }
+    };
+    let windows =
+        [window(Scope::Key(KeyId::of_name("key 0"))), window(Scope::Team("a".into())), window(Scope::Global)];
+    let (started, cpu) = (Instant::now(), cpu());
+    for nth in 0..count {
+        let (row, receipt) = (usize::try_from(nth)?, nth % 64 == 0);
+        let row = UsageRow {
+            request: format!("{node}-{nth:010}").into(),
+            attempt: 1,
+            time: time + Duration::from_micros(u64::try_from(nth)? * 500),
+            who: RowOwner { key: keys.get(row % 4).copied(), team: Some("a".into()), ..RowOwner::default() },
+            tags: [].into_iter().collect(),
+            served: RowServed {
+                model_asked: "smart".into(),
+                model: "gpt-4o".into(),
+                provider: "openai".into(),
+                deployment: "smart/1".into(),
+            },
+            usage: Usage { input: 100, output: 20, ..Usage::default() },
+            items: ["input", "output"]
+                .map(|class| RowItem { class, count: 100, amount: Some(PicoUsd::from_pico(250_000)) })
+                .into_iter()
+                .collect(),
+            cost: PicoUsd::from_pico(500_000),
+            basis: Basis::Reported,
+            cost_incomplete: false,
+            overrun: false,
+            bookings: windows.iter().cloned().collect(),
+            latency: Duration::from_millis(750),
+            first_token: Some(Duration::from_millis(200)),
+            status: 200,
+            error: None,
+            cache: RowCache::Bypass,
+            quality: None,
+        };
+        let told = writer.try_append(row);
+        if receipt {
+            told.await;
+        }
+        // A database that keeps up: nothing is read back from the journal.
+        if nth % 8_000 == 7_999 {
+            writer.flush(Duration::from_secs(60)).await;
+        }
+    }
+    let appended = started.elapsed();
+    let stored = writer.drain(Duration::from_secs(600)).await;
+    task.await?;
+    let (wall, cpu) = (started.elapsed(), self::cpu() - cpu);
+    let status = writer.status();
+    println!(
+        "{count} rows: appended in {appended:?}, all stored ({stored}) in {wall:?}; {:?} of CPU a row",
+        cpu / u32::try_from(count)?
+    );
+    println!("{status:?}");
+    drop(writer);
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// Keys: kept, loaded.
+async fn keys(url: &str, count: i64) -> Result<(), Failed> {
+    let store = SqlStore::open(url).await?;
+    let started = Instant::now();
+    let mut left = count;
+    while left > 0 {
+        let part = left.min(5_000);
+        let key = |_| {
+            let new = NewKey::generate()?;
+            Ok(Change::PutKey(Box::new(Key::new(KeyId::generate()?, new.hash))))
+        };
+        let changes = (0..part).map(key).collect::<Result<Vec<_>, llm_governance::Error>>()?;
+        store.keep_all(&changes, "usage_report").await?;
+        left -= part;
+    }
+    println!("{count} keys kept in {:?}", started.elapsed());
+    let (started, mut loaded) = (Instant::now(), 0);
+    store.load(&mut |_| loaded += 1).await?;
+    println!("{loaded} keys loaded in {:?}", started.elapsed());
+    Ok(())
+}
+
+/// What this process has used of the processor.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
