@@ -13,6 +13,7 @@ mod estimate;
 mod groups;
 mod keys;
 mod least;
+mod litellm;
 mod page;
 mod requests;
 mod route;
@@ -38,6 +39,7 @@ pub(crate) use audit::AuditView;
 pub(crate) use budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
 pub(crate) use groups::{GroupForm, GroupView};
 pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
+pub(crate) use litellm::Lite;
 pub(crate) use page::ListView;
 pub(crate) use route::{Action, Verb, owns, rows};
 pub(crate) use usage::UsageView;
@@ -133,6 +135,7 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
         Action::Estimate => estimate::run(visit).await,
         Action::Usage => usage::get(visit).await,
         Action::Audit => audit::list(visit).await,
+        Action::Lite(what) => litellm::run(visit, what).await,
         Action::Keys(verb) => match verb {
             Verb::List => keys::list(visit),
             Verb::Create => keys::create(visit).await,

@@ -29,7 +29,9 @@ pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     match parameter(visit.query, "source").as_deref() {
         Some("decisions") => list(visit),
         Some("usage") => attempts::list(visit).await,
-        None if visit.governance().reports().is_durable() => attempts::list(visit).await,
+        None if visit.governance().reports().is_durable() || attempts::is_narrowed(visit) => {
+            attempts::list(visit).await
+        }
         None => list(visit),
         Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
     }

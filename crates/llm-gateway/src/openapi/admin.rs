@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
 use crate::admin::{
     Action, AttemptView, AuditView, BudgetPatch, DeletedView, GroupForm, GroupView, KeyForm, KeyView,
-    ListView, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb, rows,
+    ListView, Lite, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb, rows,
 };
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
@@ -71,10 +71,13 @@ pub(super) fn write(writer: &mut Writer) {
             None => (row.head.to_owned(), Vec::new()),
         };
         let body: Option<Value> = match row.action {
-            Action::Estimate => Some(json!({ "type": "object", "additionalProperties": true })),
+            Action::Estimate
+            | Action::Lite(Lite::KeyGenerate | Lite::KeyUpdate | Lite::KeyDelete | Lite::TeamNew) => {
+                Some(json!({ "type": "object", "additionalProperties": true }))
+            }
             _ => body.map(|of| writer.body(of)),
         };
-        let answer = answer.map_or_else(|| json!({ "type": "object" }), |of| writer.answer(of));
+        let answer = answer.map_or_else(|| json!({}), |of| writer.answer(of));
         let place = path.trim_start_matches("/admin/v1/").trim_start_matches('/');
         let id = format!("{}_{}", row.method.as_str().to_ascii_lowercase(), place.replace(['/', '.'], "_"))
             .replace(['{', '}'], "");
@@ -129,6 +132,7 @@ fn describe(action: Action) -> Words {
                 text("actor", "By this one alone."),
             ])
             .gives(of::<ListView<AuditView>>),
+        Action::Lite(what) => lite(what),
         Action::Keys(verb) => key(verb),
         Action::Groups(_, verb) => group(verb),
         Action::Budgets(verb) => budget(verb),
@@ -142,6 +146,26 @@ fn describe(action: Action) -> Words {
 enum RequestsView {
     Attempts(ListView<AttemptView>),
     Decisions { object: String, data: Vec<serde_json::Map<String, Value>> },
+}
+
+/// LiteLLM's routes, which are described where they come from.
+fn lite(what: Lite) -> Words {
+    let word = |summary| words("litellm", summary);
+    match what {
+        Lite::KeyGenerate => word("Make a key, in LiteLLM's words."),
+        Lite::KeyInfo => word("A key, in LiteLLM's words.").asks(&[text("key", "Its secret, hash or id.")]),
+        Lite::KeyUpdate => word("Change a key, in LiteLLM's words."),
+        Lite::KeyDelete => word("Take keys back, in LiteLLM's words."),
+        Lite::KeyList => word("Keys, in LiteLLM's words.").asks(
+            &["page", "size", "team_id", "user_id", "key_alias"].map(|name| text(name, "As in LiteLLM.")),
+        ),
+        Lite::TeamNew => word("Make a team, in LiteLLM's words."),
+        Lite::TeamInfo => word("A team, in LiteLLM's words.").asks(&[text("team_id", "Its id.")]),
+        Lite::SpendLogs => word("The attempts that were booked, in LiteLLM's words.").asks(
+            &["api_key", "user_id", "team_id", "request_id", "start_date", "end_date"]
+                .map(|name| text(name, "As in LiteLLM.")),
+        ),
+    }
 }
 
 fn key(verb: Verb) -> Words {

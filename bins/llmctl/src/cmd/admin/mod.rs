@@ -74,7 +74,7 @@ impl Admin {
     }
 }
 
-/// The query of an address.
+/// The query of an address; names stand as they are.
 #[derive(Debug, Clone, Default)]
 struct Query(Vec<(String, String)>);
 
@@ -89,7 +89,7 @@ impl std::fmt::Display for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (nth, (name, value)) in self.0.iter().enumerate() {
             let sign = if nth == 0 { '?' } else { '&' };
-            write!(f, "{sign}{}={}", encoded(name), encoded(value))?;
+            write!(f, "{sign}{name}={}", encoded(value))?;
         }
         Ok(())
     }
