@@ -51,6 +51,7 @@ async fn serve_until_signal(args: &Args, start: Start) -> Result<(), Failure> {
         }
         None => Arc::new(gateway),
     };
+    gateway.configure(&config).map_err(|error| Failure::Config(error.to_string()))?;
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .await

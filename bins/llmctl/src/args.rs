@@ -1,9 +1,15 @@
 //! The command line.
 
+mod admin;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use admin::{
+    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, ListArgs, OneArgs, TermsArgs, UsageArgs,
+};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
@@ -34,6 +40,25 @@ pub(crate) enum Command {
     /// Take deployments of a gateway out of service, put them back, try them.
     #[command(subcommand)]
     Deployments(DeploymentsCommand),
+    /// Make, change and take back the keys of a gateway.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Make, change and take away teams.
+    #[command(subcommand)]
+    Teams(GroupsCommand),
+    /// Make, change and take away users.
+    #[command(subcommand)]
+    Users(GroupsCommand),
+    /// Make, change and take away organisations.
+    #[command(subcommand)]
+    Organisations(GroupsCommand),
+    /// Set budgets, see what is spent of them and when they will be used up.
+    #[command(subcommand)]
+    Budgets(BudgetsCommand),
+    /// Show what was used and what it cost.
+    Usage(UsageArgs),
+    /// Show who administered what.
+    Audit(AuditArgs),
     /// Tell why a request went where it went.
     Explain(ExplainArgs),
     /// Check, describe and show configurations of the gateway.

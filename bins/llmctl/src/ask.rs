@@ -36,12 +36,25 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     method: Method,
     url: &str,
 ) -> Result<T, ApiError> {
+    send(gateway, transport, (method, url), Bytes::new()).await
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn send<T: DeserializeOwned>(
+    gateway: &Gateway,
+    transport: &dyn Transport,
+    (method, url): (Method, &str),
+    body: Bytes,
+) -> Result<T, ApiError> {
     let mut request = http::Request::builder().method(method).uri(url);
     if let Some(key) = &gateway.key {
         request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
     }
     let request = request
-        .body(Segments::from(Bytes::new()).into())
+        .body(Segments::from(body).into())
         .map_err(|error| ApiError::bad_request("the key or the address cannot be sent").with_source(error))?;
     let (head, body) = transport.send(request).await?.into_parts();
     let body = collect(body, ANSWER_LIMIT).await?;

@@ -92,6 +92,23 @@ impl Output {
         Ok(writeln!(self.out, "{}", table.trim_fmt())?)
     }
 
+    /// Comma-separated values, as RFC 4180 quotes them.
+    pub(crate) fn csv<const N: usize>(
+        &mut self,
+        header: [&str; N],
+        rows: &[[String; N]],
+    ) -> Result<(), Failure> {
+        writeln!(self.out, "{}", header.map(|name| name.to_lowercase().replace(' ', "_")).join(","))?;
+        for row in rows {
+            let quoted = row.iter().map(|value| match value.contains([',', '"', '\n', '\r']) {
+                true => format!("\"{}\"", value.replace('"', "\"\"")),
+                false => value.clone(),
+            });
+            writeln!(self.out, "{}", quoted.collect::<Vec<_>>().join(","))?;
+        }
+        Ok(())
+    }
+
     /// Says why a command failed and gives its exit code.
     pub(crate) fn failure(&mut self, failure: &Failure) -> Exit {
         if failure.is_broken_pipe() {

@@ -133,6 +133,14 @@ pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
     FRONTS.iter().filter(|front| front.codec().is_ok_and(ServerCodec::keeps)).map(|front| front.dialect)
 }
 
+/// Every inference route in the words of OpenAPI: its path, what is asked for, and the parameters of the path.
+pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>)> {
+    FRONTS.iter().map(|front| match front.path {
+        Path::Fixed(path) => (format!("/v1{path}"), front.op, Vec::new()),
+        Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), front.op, vec!["model"]),
+    })
+}
+
 /// What serves a request.
 #[derive(Debug)]
 pub(crate) enum Route<'p> {
@@ -158,8 +166,8 @@ pub(crate) struct Refused {
     pub(crate) error: ApiError,
     /// The front at this path, for another method.
     pub(crate) front: Option<&'static Front>,
-    /// The method that is served there.
-    pub(crate) allow: Option<Method>,
+    /// The methods that are served there, as the header `allow` lists them.
+    pub(crate) allow: Option<String>,
 }
 
 /// Finds what serves a path.
@@ -195,6 +203,7 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         return Err(Refused { error, front: None, allow: None });
     };
     if !serves(&allow, method) {
+        let allow = allow.to_string();
         return Err(Refused { error: not_by(method, path, &allow), front, allow: Some(allow) });
     }
     Ok(route)
@@ -206,7 +215,7 @@ pub(crate) fn serves(own: &Method, method: &Method) -> bool {
 }
 
 /// The error for another method than the one a path is served by.
-pub(crate) fn not_by(method: &Method, path: &str, own: &Method) -> ApiError {
+pub(crate) fn not_by(method: &Method, path: &str, own: &str) -> ApiError {
     ApiError::new(ErrorKind::MethodNotAllowed, format!("{path} is served by {own}, not {method}"))
 }
 
@@ -271,7 +280,7 @@ mod tests {
         assert_eq!(get("/admin/v2").unwrap_err().error.kind, ErrorKind::NotFound);
         let refused = get("/v1/chat/completions").unwrap_err();
         assert_eq!(refused.error.kind, ErrorKind::MethodNotAllowed);
-        assert_eq!((refused.allow, refused.front.is_some()), (Some(Method::POST), true));
+        assert_eq!((refused.allow.as_deref(), refused.front.is_some()), (Some("POST"), true));
         assert_eq!(post("/v1/nothing").unwrap_err().error.kind, ErrorKind::NotFound);
         assert_eq!(get("/v1health/live").unwrap_err().error.kind, ErrorKind::NotFound);
     }
@@ -301,6 +310,9 @@ mod tests {
         check("/models/a:generateContent", None);
         check("/v1beta/models/a:nothing", None);
         let refused = route(&Method::GET, "/v1beta/models/a:generateContent").unwrap_err();
-        assert_eq!((refused.error.kind, refused.allow), (ErrorKind::MethodNotAllowed, Some(Method::POST)));
+        assert_eq!(
+            (refused.error.kind, refused.allow.as_deref()),
+            (ErrorKind::MethodNotAllowed, Some("POST"))
+        );
     }
 }

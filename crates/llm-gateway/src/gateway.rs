@@ -20,7 +20,7 @@ use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
 use crate::front::{Named, Route, route, shape};
-use crate::governance::{Books, Governance};
+use crate::governance::{Books, Configured, Governance, refused};
 use crate::health::Checks;
 use crate::intake::BodyMemory;
 use crate::kept::Lookup;
@@ -127,6 +127,15 @@ impl Gateway {
             governance.tell(books);
         }
         self
+    }
+
+    /// Puts the keys, groups and budgets of a configuration in the place of those of the one before.
+    ///
+    /// # Errors
+    /// When two keys have one secret. Nothing is changed then.
+    pub fn configure(&self, config: &llm_config::Config) -> Result<()> {
+        let configured = Configured::of(config).map_err(refused)?;
+        self.governance.configure(configured).map_err(refused)
     }
 
     /// Puts another configuration in place. Running requests keep theirs.

@@ -21,6 +21,7 @@ mod health;
 mod intake;
 mod kept;
 mod models;
+mod openapi;
 mod owner;
 mod patience;
 mod pipeline;

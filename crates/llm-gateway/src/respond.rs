@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use llm_governance::Refusal;
 use llm_providers::codec::{ReplyForm, ServerCodec};
 use llm_types::{ApiError, Changes, PicoUsd, RateLimit, RateLimits};
@@ -68,7 +68,7 @@ const NAME_LIMIT: usize = 256;
 pub(crate) struct Failed {
     pub(crate) error: ApiError,
     told: Option<Box<Told>>,
-    allow: Option<Method>,
+    allow: Option<String>,
     /// What is left of the caller's limits.
     limits: Option<Box<RateLimits>>,
 }
@@ -110,7 +110,7 @@ impl Failed {
         if let Some(limits) = &self.limits {
             write_limits(headers, limits);
         }
-        if let Some(allow) = self.allow.as_ref().and_then(|method| method.as_str().parse().ok()) {
+        if let Some(allow) = self.allow.as_ref().and_then(|methods| methods.parse().ok()) {
             headers.insert(ALLOW, allow);
         }
         if let Some(told) = &self.told {

@@ -56,6 +56,14 @@ impl Call<'_> {
         self.open().await.whole().await
     }
 
+    /// Sends it and reads the whole answer; `None` when the connection breaks first.
+    pub(crate) async fn try_send(self) -> Option<Reply> {
+        let answer = timeout(PATIENCE, self.client.pool.request(self.request.map(Full::new))).await;
+        let (head, body) = answer.expect("an answer in time").ok()?.into_parts();
+        let body = timeout(PATIENCE, body.collect()).await.expect("the whole body in time").ok()?;
+        Some(Reply { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+    }
+
     /// Sends it and waits for the head of the answer.
     pub(crate) async fn open(self) -> Streaming {
         let answer = timeout(PATIENCE, self.client.pool.request(self.request.map(Full::new))).await;

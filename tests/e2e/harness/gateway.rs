@@ -179,6 +179,10 @@ impl Gateway {
         assert_eq!(reply.status, 200, "{}", self.logs());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name).unwrap();
     }

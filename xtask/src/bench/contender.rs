@@ -21,6 +21,10 @@ pub(super) enum Who {
     Plain,
     /// The gateway with ten deployments, chosen by latency, with cooldowns and records.
     Routed,
+    /// The gateway where nothing is metered.
+    Unmetered,
+    /// The gateway with a key, limits, three budgets, prices and usage rows in SQLite.
+    Metered,
     /// A second bare proxy in the gateway's place.
     SelfTest,
 }
@@ -32,14 +36,18 @@ impl Who {
 
     /// Whether it is measured with this request.
     pub(super) fn takes_part(self, request: Request) -> bool {
-        matches!(self, Self::Plain | Self::Routed) == (request == Request::Routed)
+        match self {
+            Self::Plain | Self::Routed => request == Request::Routed,
+            Self::Unmetered | Self::Metered => request == Request::Metered,
+            _ => !matches!(request, Request::Routed | Request::Metered),
+        }
     }
 
     /// The column of the table that its figures stand in.
     pub(super) fn column(self) -> Self {
         match self {
-            Self::Plain => Self::Bare,
-            Self::Routed => Self::Gateway,
+            Self::Plain | Self::Unmetered => Self::Bare,
+            Self::Routed | Self::Metered => Self::Gateway,
             other => other,
         }
     }
@@ -66,6 +74,11 @@ impl Who {
                 let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
                 one_thread(&binaries.gateway).args(["--config".into(), config])
             }
+            Self::Unmetered | Self::Metered => {
+                let text = metered(listen, upstream, (self == Self::Metered).then_some(scratch));
+                let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
+                one_thread(&binaries.gateway).args(["--config".into(), config])
+            }
             Self::Nginx => {
                 let name = format!("nginx-{}.conf", listen.port());
                 let file = scratch.write(&name, &nginx_config(scratch, listen, upstream))?;
@@ -81,6 +94,7 @@ impl Who {
             (_, Self::Gateway) => "/v1/chat/completions",
             (Request::Translated, _) => "/v1/messages",
             (Request::Paced, _) => "/paced/v1/chat/completions",
+            (Request::Metered, _) => METERED,
             _ => "/v1/chat/completions",
         }
     }
@@ -91,7 +105,7 @@ impl Who {
             {"role": "user", "content": canned::text(800)}
         ]);
         match (request, self) {
-            (Request::Chat | Request::Routed, _) => {
+            (Request::Chat | Request::Routed | Request::Metered, _) => {
                 json!({"model": "m", "messages": question, "temperature": 0.7})
             }
             (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
@@ -172,6 +186,30 @@ fn routed(listen: SocketAddr, upstream: SocketAddr, all: bool) -> String {
     format!(
         "[server]\nlisten = \"{listen}\"\n[router]\n{router}[[models]]\nname = \"m\"\n{}",
         deployment.repeat(deployments)
+    )
+}
+
+/// Where the key is told; whoever needs none does not look at it.
+const METERED: &str = "/v1/chat/completions?key=sk-bench-0123456789abcdef";
+
+/// One model with a price, and a key with all that is metered for it, or without.
+fn metered(listen: SocketAddr, upstream: SocketAddr, all: Option<&Scratch>) -> String {
+    let meters = all.map(|scratch| {
+        let (folder, port) = (scratch.path().display(), listen.port());
+        format!(
+            "[auth]\nmaster_key = \"sk-master-0123456789abcdef\"\n[store]\nurl = \"sqlite:{folder}/{port}.db\"\n\
+             [[teams]]\nid = \"bench\"\nbudgets = [{{ limit_usd = \"1000000000\", window = \"month\" }}]\n\
+             [[budgets]]\nscope = \"global\"\nlimit_usd = \"1000000000\"\nwindow = \"month\"\n\
+             [[keys]]\nname = \"bench\"\nkey = \"sk-bench-0123456789abcdef\"\nteam = \"bench\"\n\
+             budgets = [{{ limit_usd = \"1000000000\", window = \"day\" }}]\n\
+             limits = {{ rpm = 100_000_000, tpm = 10_000_000_000, parallel = 10_000 }}\n"
+        )
+    });
+    format!(
+        "[server]\nlisten = \"{listen}\"\n{}[[models]]\nname = \"m\"\n[[models.deployments]]\nmodel = \"openai/m\"\n\
+         api_base = \"http://{upstream}/v1\"\napi_key = \"x\"\nprice = {{ input = 2.5, output = 10.0 }}\n\
+         context_window = 128_000\nmax_output = 16_384\n",
+        meters.unwrap_or_default()
     )
 }
 

@@ -109,9 +109,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 fn contenders(args: &Args) -> Vec<Who> {
     let gateway = if args.self_test { Who::SelfTest } else { Who::Gateway };
     if !args.no_nginx && proc::in_path("nginx") {
-        vec![Who::Bare, Who::Nginx, gateway, Who::Plain, Who::Routed]
+        vec![Who::Bare, Who::Nginx, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered]
     } else {
-        vec![Who::Bare, gateway, Who::Plain, Who::Routed]
+        vec![Who::Bare, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered]
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) enum Request {
     /// The short chat request through ten deployments, by latency, with cooldowns and records; against one
     /// deployment without any of it.
     Routed,
+    /// The short chat request of a key with limits and three budgets, priced and written down in SQLite; against the
+    /// same request where nothing is metered.
+    Metered,
     /// The same streamed, onto an OpenAI upstream. A proxy that can't translate gets OpenAI's request.
     MessagesOnOpenai,
 }
@@ -108,7 +111,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 10] = [
+pub(super) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -132,6 +135,12 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         request: Request::Routed,
         load: Load::Connections(32),
         rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.05) }],
+    },
+    Scenario {
+        title: "chat 1 kB with key, limits, budgets and usage rows, to one where nothing is metered",
+        request: Request::Metered,
+        load: Load::Connections(32),
+        rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.15) }],
     },
     Scenario {
         title: "streamed chat, 32 connections",

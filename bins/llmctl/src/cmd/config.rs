@@ -169,11 +169,11 @@ mod tests {
 
     impl Env for Everything {
         fn var(&self, _: &str) -> Option<String> {
-            Some("sk-test".to_owned())
+            Some("sk-of-nobody-but-the-test".to_owned())
         }
 
         fn file(&self, _: &str) -> std::io::Result<String> {
-            Ok("sk-test".to_owned())
+            Ok("sk-of-nobody-but-the-test".to_owned())
         }
     }
 

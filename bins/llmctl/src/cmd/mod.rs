@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod admin;
 mod chat;
 mod completions;
 mod config;
@@ -24,6 +25,13 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Prices(command) => wait(prices::run(command, out)),
         Command::Health(args) => wait(health::run(&args, out)),
         Command::Deployments(command) => wait(deployments::run(&command, out)),
+        Command::Keys(command) => wait(admin::keys(&command, out)),
+        Command::Teams(command) => wait(admin::groups("teams", &command, out)),
+        Command::Users(command) => wait(admin::groups("users", &command, out)),
+        Command::Organisations(command) => wait(admin::groups("organisations", &command, out)),
+        Command::Budgets(command) => wait(admin::budgets(&command, out)),
+        Command::Usage(args) => wait(admin::usage(&args, out)),
+        Command::Audit(args) => wait(admin::audit(&args, out)),
         Command::Explain(args) => wait(explain::run(&args, out)),
         Command::Config(command) => config::run(command, out),
         Command::Man => man::run(out),

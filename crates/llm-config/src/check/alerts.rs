@@ -11,7 +11,7 @@ impl Check<'_> {
         let path = Path::default().key("alerts").key("webhook");
         let scheme = url.starts_with("https://") || url.starts_with("http://");
         let host = url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-        if !self.is_open(url) && !(scheme && host) {
+        if !(self.is_open(url) || (scheme && host)) {
             self.error(Code::BadValue, &path, "must be an http:// or https:// address").help =
                 Some("write for example \"https://hooks.example.com/budgets\"".to_owned());
         }

@@ -6,6 +6,7 @@
 mod alerts;
 mod cache;
 mod model;
+mod owner;
 mod pem;
 mod price;
 mod provider;
@@ -69,6 +70,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     check.router();
     check.providers();
     check.models();
+    check.owners();
     check.prices();
     check.findings
 }

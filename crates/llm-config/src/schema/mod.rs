@@ -9,6 +9,7 @@ mod auth;
 mod cache;
 mod health;
 mod model;
+mod owner;
 mod price;
 mod provider;
 mod redis;
@@ -26,6 +27,7 @@ pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
 pub use model::{Aws, BackoffOverride, Deployment, Model};
+pub use owner::{BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerTerms, ScopedBudget, VirtualKey};
 pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::Redis;
@@ -73,6 +75,21 @@ pub struct Config {
     /// What clients may ask for; none: every `provider/model` whose key is in the environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
+    /// Keys that clients call with, beside `auth.master_key`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<VirtualKey>,
+    /// Teams, which keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<Owner>,
+    /// Users, which keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<Owner>,
+    /// Organisations, which teams and keys may belong to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organisations: Vec<Owner>,
+    /// Budgets of everything, tags, models and providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<ScopedBudget>,
 }
 
 impl Config {

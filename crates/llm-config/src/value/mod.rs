@@ -11,6 +11,7 @@ pub mod redis_url;
 pub mod secret;
 pub mod size;
 pub mod store_url;
+pub mod usd;
 pub mod word;
 
 /// Why a text in a notation cannot be read; `None`: it can, or the notation is not known here.
@@ -19,6 +20,7 @@ pub(crate) fn problem(format: &str, text: &str) -> Option<String> {
         duration::FORMAT => duration::parse(text).err(),
         size::FORMAT => size::parse(text).err(),
         listen::FORMAT => listen::parse(text).err(),
+        usd::FORMAT => usd::parse(text).err(),
         _ => None,
     }
 }
@@ -29,6 +31,7 @@ pub(crate) fn expected(format: &str) -> Option<&'static str> {
         duration::FORMAT => Some("a duration with its unit, such as \"30s\""),
         size::FORMAT => Some("a size with its unit, such as \"32MiB\""),
         listen::FORMAT => Some("an address and port, such as \"127.0.0.1:4000\""),
+        usd::FORMAT => Some("dollars in quotes, such as \"25.00\""),
         _ => None,
     }
 }

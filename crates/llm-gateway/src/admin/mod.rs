@@ -4,6 +4,7 @@
 //! key may do everything. Without one the gateway listens to this machine alone and asks for no key; then a
 //! browser is the only stranger, and pages of other machines are refused.
 
+mod attempts;
 mod audit;
 mod budgets;
 mod config;
@@ -12,10 +13,10 @@ mod estimate;
 mod groups;
 mod keys;
 mod least;
+mod litellm;
 mod page;
 mod requests;
 mod route;
-mod rows;
 mod spend;
 mod terms;
 mod usage;
@@ -27,14 +28,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use llm_governance::Change;
 use llm_governance::report::AuditEntry;
 use llm_types::{ApiError, ErrorKind, Result};
 
-pub(crate) use route::owns;
-use route::{Action, Verb};
+pub(crate) use attempts::AttemptView;
+pub(crate) use audit::AuditView;
+pub(crate) use budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
+pub(crate) use groups::{GroupForm, GroupView};
+pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
+pub(crate) use litellm::Lite;
+pub(crate) use page::ListView;
+pub(crate) use route::{Action, Verb, owns, rows};
+pub(crate) use usage::UsageView;
 
 use crate::body::ClientBody;
 use crate::gateway::Gateway;
@@ -42,7 +50,7 @@ use crate::governance::{Deed, Governance};
 use crate::principal::Right;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
-use crate::{health, intake};
+use crate::{health, intake, openapi, respond};
 
 /// The longest body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -96,13 +104,13 @@ where
     if principal.right == Right::Open {
         refuse_pages(request.headers())?;
     }
-    if !principal.administers() {
+    if !principal.administers() && path != route::OPENAPI {
         let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
         return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
     }
     let (action, id) = route::find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.
-    let size = if matches!(action, Action::Estimate) { snapshot.max_body } else { BODY_LIMIT };
+    let size = if action == Action::Estimate { snapshot.max_body } else { BODY_LIMIT };
     let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
     let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
@@ -114,6 +122,7 @@ where
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
     match action {
         Action::Health => health::summary(visit).await,
+        Action::OpenApi => Ok(respond::json(StatusCode::OK, openapi::document())),
         Action::ListDeployments => Ok(deployments::list(visit)),
         Action::GetDeployment => deployments::get(visit),
         Action::DrainDeployment => deployments::drain(visit, true),
@@ -127,6 +136,7 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
         Action::Estimate => estimate::run(visit).await,
         Action::Usage => usage::get(visit).await,
         Action::Audit => audit::list(visit).await,
+        Action::Lite(what) => litellm::run(visit, what).await,
         Action::Keys(verb) => match verb {
             Verb::List => keys::list(visit),
             Verb::Create => keys::create(visit).await,

@@ -14,6 +14,7 @@ const MOST: usize = 1000;
 
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub(crate) struct ListView<T> {
     /// Always `list`.
     pub(crate) object: &'static str,
@@ -55,7 +56,7 @@ pub(crate) fn text(visit: &Visit<'_>, name: &str) -> Option<String> {
 /// # Errors
 /// When it is neither.
 pub(crate) fn moment(visit: &Visit<'_>, name: &str) -> Result<Option<jiff::Timestamp>> {
-    let Some(text) = text(visit, name) else { return Ok(None) };
+    let Some(text) = parameter(visit.query, name) else { return Ok(None) };
     let day = || format!("{text}T00:00:00Z").parse().ok();
     let moment = text.parse().ok().or_else(day);
     let wrong = || -> ApiError {

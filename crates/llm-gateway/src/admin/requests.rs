@@ -5,7 +5,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Visit, rows};
+use super::{Visit, attempts};
 use crate::body::ClientBody;
 use crate::form::forms;
 use crate::governance::refused;
@@ -31,8 +31,10 @@ struct List {
 pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     match parameter(visit.query, "source").as_deref() {
         Some("decisions") => list(visit),
-        Some("usage") => rows::list(visit).await,
-        None if visit.governance().reports().is_durable() => rows::list(visit).await,
+        Some("usage") => attempts::list(visit).await,
+        None if visit.governance().reports().is_durable() || attempts::is_narrowed(visit) => {
+            attempts::list(visit).await
+        }
         None => list(visit),
         Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
     }

@@ -6,12 +6,14 @@ use http::Method;
 use llm_types::{ApiError, ErrorKind};
 
 use super::groups::Kind;
+use super::litellm::Lite;
 use crate::front::{Refused, decoded, not_by, serves};
 
 /// Something that can be asked or done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Health,
+    OpenApi,
     ListDeployments,
     GetDeployment,
     DrainDeployment,
@@ -28,11 +30,15 @@ pub(super) enum Action {
     Budgets(Verb),
     Usage,
     Audit,
+    Lite(Lite),
 }
+
+/// Where the document is; every key may read it.
+pub(crate) const OPENAPI: &str = "/openapi.json";
 
 /// What is done with one of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     List,
     Create,
     Get,
@@ -51,7 +57,11 @@ impl Action {
             Self::EnableDeployment => Some("enable"),
             Self::ReloadConfig => Some("reload"),
             Self::Keys(verb) | Self::Groups(_, verb) | Self::Budgets(verb) => verb.word(),
+            Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
+            Self::Lite(Lite::KeyUpdate) => Some("update"),
+            Self::Lite(Lite::KeyDelete) => Some("delete"),
             Self::Health
+            | Self::OpenApi
             | Self::ListDeployments
             | Self::GetDeployment
             | Self::ProbeDeployment
@@ -61,14 +71,16 @@ impl Action {
             | Self::Feedback
             | Self::Estimate
             | Self::Usage
-            | Self::Audit => None,
+            | Self::Audit
+            | Self::Lite(Lite::KeyInfo | Lite::KeyList | Lite::TeamInfo | Lite::SpendLogs) => None,
         }
     }
 
     /// What it is about, in the words of the audit log.
     pub(super) fn object(self, id: &str) -> String {
         let kind = match self {
-            Self::Keys(_) => "key",
+            Self::Lite(Lite::TeamNew | Lite::TeamInfo) => "team",
+            Self::Keys(_) | Self::Lite(_) => "key",
             Self::Groups(kind, _) => kind.name(),
             Self::Budgets(_) => "budget",
             Self::ReloadConfig => return "config".to_owned(),
@@ -79,7 +91,7 @@ impl Action {
 
     /// Whether the log has it from the change that it makes.
     pub(super) fn is_change(self) -> bool {
-        matches!(self, Self::Keys(_) | Self::Groups(..) | Self::Budgets(_))
+        matches!(self, Self::Keys(_) | Self::Groups(..) | Self::Budgets(_) | Self::Lite(_))
     }
 }
 
@@ -99,12 +111,12 @@ impl Verb {
 
 /// A path: `head`, then an id and `tail` where it has one.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) method: Method,
-    pub(super) head: &'static str,
+pub(crate) struct Row {
+    pub(crate) method: Method,
+    pub(crate) head: &'static str,
     /// What follows the id; `None`: there is no id.
-    pub(super) tail: Option<&'static str>,
-    pub(super) action: Action,
+    pub(crate) tail: Option<&'static str>,
+    pub(crate) action: Action,
 }
 
 const fn plain(method: Method, path: &'static str, action: Action) -> Row {
@@ -132,6 +144,7 @@ const fn group(list: &'static str, head: &'static str, kind: Kind) -> [Row; 7] {
 static ROUTES: &[&[Row]] = &[
     &[
         plain(Method::GET, "/health", Action::Health),
+        plain(Method::GET, OPENAPI, Action::OpenApi),
         plain(Method::GET, "/admin/v1/deployments", Action::ListDeployments),
         with_id(Method::POST, "/admin/v1/deployments/", "/drain", Action::DrainDeployment),
         with_id(Method::POST, "/admin/v1/deployments/", "/enable", Action::EnableDeployment),
@@ -159,19 +172,30 @@ static ROUTES: &[&[Row]] = &[
         with_id(Method::PATCH, "/admin/v1/budgets/", "", Action::Budgets(Verb::Update)),
         with_id(Method::DELETE, "/admin/v1/budgets/", "", Action::Budgets(Verb::Delete)),
     ],
+    &[
+        plain(Method::POST, "/key/generate", Action::Lite(Lite::KeyGenerate)),
+        plain(Method::GET, "/key/info", Action::Lite(Lite::KeyInfo)),
+        plain(Method::POST, "/key/update", Action::Lite(Lite::KeyUpdate)),
+        plain(Method::POST, "/key/delete", Action::Lite(Lite::KeyDelete)),
+        plain(Method::GET, "/key/list", Action::Lite(Lite::KeyList)),
+        plain(Method::POST, "/team/new", Action::Lite(Lite::TeamNew)),
+        plain(Method::GET, "/team/info", Action::Lite(Lite::TeamInfo)),
+        plain(Method::GET, "/spend/logs", Action::Lite(Lite::SpendLogs)),
+    ],
     &group("/admin/v1/teams", "/admin/v1/teams/", Kind::Team),
     &group("/admin/v1/users", "/admin/v1/users/", Kind::User),
     &group("/admin/v1/organisations", "/admin/v1/organisations/", Kind::Organisation),
 ];
 
 /// Every route.
-pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
     ROUTES.iter().flat_map(|rows| rows.iter())
 }
 
 /// Whether a path is answered here, be it with 404.
 pub(crate) fn owns(path: &str) -> bool {
-    path == "/health" || path.starts_with("/admin/v1/")
+    const BELOW: [&str; 4] = ["/admin/v1/", "/key/", "/team/", "/spend/"];
+    path == "/health" || path == OPENAPI || BELOW.iter().any(|below| path.starts_with(below))
 }
 
 impl Row {
@@ -189,22 +213,26 @@ impl Row {
 
 /// What is asked or done there, and the id in the path.
 pub(super) fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, Cow<'p, str>), Refused> {
-    let mut allow = None;
+    let mut allow: Vec<&str> = Vec::new();
     for row in rows() {
         let Some(id) = row.id(path) else { continue };
         if serves(&row.method, method) {
             return Ok((row.action, id));
         }
-        allow.get_or_insert_with(|| row.method.clone());
+        allow.push(row.method.as_str());
+        // An order is no part of an id: `…/keys/a/rotate` is the order, whatever the method.
+        if row.tail.is_some_and(|tail| !tail.is_empty()) && row.action.is_change() {
+            break;
+        }
     }
-    let error = match &allow {
-        Some(own) => not_by(method, path, own),
-        None => {
+    let error = match allow.is_empty() {
+        false => not_by(method, path, &allow.join(", ")),
+        true => {
             let message = format!("nothing is served at {method} {path}");
             ApiError::new(ErrorKind::NotFound, message).with_code("not_found")
         }
     };
-    Err(Refused { error, front: None, allow })
+    Err(Refused { error, front: None, allow: (!allow.is_empty()).then(|| allow.join(", ")) })
 }
 
 #[cfg(test)]
@@ -227,10 +255,10 @@ mod tests {
         check(Method::POST, "/admin/v1/deployments/smart/1/drain", "DrainDeployment smart/1");
         check(Method::POST, "/admin/v1/deployments/openai%2F%2A/1/probe", "ProbeDeployment openai/*/1");
         check(Method::POST, "/admin/v1/deployments/main/enable", "EnableDeployment main");
-        check(Method::POST, "/admin/v1/deployments", "MethodNotAllowed Some(GET)");
+        check(Method::POST, "/admin/v1/deployments", "MethodNotAllowed Some(\"GET\")");
         check(Method::GET, "/admin/v1/deployments/main/drain", "GetDeployment main/drain");
-        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(POST)");
-        check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(GET)");
+        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(\"POST\")");
+        check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(\"GET\")");
         check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
         check(Method::GET, "/admin/v1/requests", "ListRequests");
         check(Method::GET, "/admin/v1/requests/0190", "GetRequest 0190");
@@ -238,9 +266,13 @@ mod tests {
         check(Method::GET, "/admin/v1/nothing", "NotFound None");
         check(Method::POST, "/admin/v1/keys", "Keys(Create)");
         check(Method::POST, "/admin/v1/keys/key_1/rotate", "Keys(Rotate) key_1");
-        check(Method::PUT, "/admin/v1/keys/key_1", "MethodNotAllowed Some(GET)");
+        check(Method::PUT, "/admin/v1/keys/key_1", "MethodNotAllowed Some(\"GET, PATCH, DELETE\")");
         check(Method::PATCH, "/admin/v1/teams/a%2Fb", "Groups(Team, Update) a/b");
-        check(Method::POST, "/admin/v1/teams/a/rotate", "MethodNotAllowed Some(GET)");
+        check(Method::POST, "/admin/v1/teams/a/rotate", "MethodNotAllowed Some(\"GET, PATCH, DELETE\")");
+        check(Method::PATCH, "/admin/v1/teams/a/block", "MethodNotAllowed Some(\"POST\")");
+        check(Method::PATCH, "/admin/v1/teams/a%2Fblock", "Groups(Team, Update) a/block");
+        check(Method::POST, "/key/generate", "Lite(KeyGenerate)");
+        check(Method::DELETE, "/admin/v1/keys", "MethodNotAllowed Some(\"GET, POST\")");
         check(Method::DELETE, "/admin/v1/budgets/team:a/day/hard", "Budgets(Delete) team:a/day/hard");
         assert!(owns("/admin/v1/nothing") && owns("/health"));
         assert!(!owns("/admin/v10/config") && !owns("/health/live"));

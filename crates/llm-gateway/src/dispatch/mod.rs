@@ -20,8 +20,8 @@ use bytes::Bytes;
 use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
-use llm_router::{Group, Lease, Plan, Step};
-use llm_types::{ApiError, Changes, Dialect, Op, Origin, PicoUsd, RateLimits, Result};
+use llm_router::{Deployment, Group, Lease, Plan, Step};
+use llm_types::{ApiError, Changes, Dialect, Op, Origin, PicoUsd, RateLimits, Result, Usage};
 
 use crate::answer::{Reply, ReplyBody, paced};
 use crate::attempt::Attempt;
@@ -124,6 +124,7 @@ struct Answered {
 /// What goes with an answer to the client's side.
 struct Delivery {
     place: Place,
+    deployment: Option<Arc<Deployment<Backend>>>,
     target: Arc<Target>,
     ticket: Ticket,
     attempt: Attempt,
@@ -214,7 +215,8 @@ impl Dispatch {
     /// Hands an answer over to the client's side, with its account.
     fn answer(self: Box<Self>, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
         let Answered { reply, lease, labels } = answered;
-        let id = lease.as_ref().and_then(Lease::deployment).map(|deployment| Arc::clone(&deployment.id));
+        let deployment = lease.as_ref().and_then(Lease::deployment).map(Arc::clone);
+        let id = deployment.as_ref().map(|deployment| Arc::clone(&deployment.id));
         let attempts = plan.attempt_count();
         let (fallback, entry) = (self.fallback(&plan), plan.entry());
         let upstream = journey.upstream;
@@ -232,7 +234,7 @@ impl Dispatch {
         let recorded = decision.is_some();
         let limits = ticket.rate_limits().copied();
         let answering = id.map(|deployment| Answering { deployment, entry, recorded });
-        let parts = Delivery { place: Place::from(lease), target, ticket, attempt, decision };
+        let parts = Delivery { place: Place::from(lease), deployment, target, ticket, attempt, decision };
         let (body, cost, kept) = self.deliver(body, parts, asking, answering);
         Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept }
     }
@@ -268,7 +270,7 @@ impl Dispatch {
         asking: Asking,
         answering: Option<Answering>,
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
-        let Delivery { place, target, ticket, attempt, decision } = delivery;
+        let Delivery { place, deployment, target, ticket, attempt, decision } = delivery;
         let (upstream, relay) = match body {
             ReplyBody::Whole { body, usage } => {
                 place.finish(usage.as_ref());
@@ -276,7 +278,10 @@ impl Dispatch {
                     decision.end(usage.as_ref(), None, Afterwards::default());
                 }
                 let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
+                let free =
+                    ticket.is_free().then(|| self.price(deployment.as_deref()?, &target, usage.as_ref()?));
                 let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
+                let cost = cost.or(free.flatten());
                 ticket.finish(usage.as_ref());
                 return (AnswerBody::Whole(body), cost, kept);
             }
@@ -302,6 +307,17 @@ impl Dispatch {
             parts.resume = Resume::of(self, asking, answering);
         }
         (AnswerBody::Stream(Box::new(Exchange::new(upstream, parts))), None, Kept::default())
+    }
+
+    /// What an answer costs that nobody pays for from a budget; only for its headers.
+    fn price(&self, deployment: &Deployment<Backend>, target: &Target, usage: &Usage) -> Option<PicoUsd> {
+        // Where nothing is known of the price there is nothing to look for.
+        if deployment.facts.price.is_none() && usage.stated.is_none() && !deployment.target.is_wildcard() {
+            return None;
+        }
+        let (provider, model) = (&*deployment.target.provider, target.model());
+        let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served: None };
+        self.snapshot.prices.cost(&asked, usage).total()
     }
 
     /// Whether an answer from a deployment of this dialect that breaks off is gone on with elsewhere.

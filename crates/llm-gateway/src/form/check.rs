@@ -169,8 +169,17 @@ impl At<'_> {
     where
         Self: Sized,
     {
-        const FORMATS: [&str; 9] =
-            ["usd", "date-time", "time-zone", "ip-range", "scope", "duration", "id", "name", "metadata"];
+        const FORMATS: [&str; 9] = [
+            "usd",
+            "date-time",
+            "time-zone",
+            "ip-range",
+            "scope",
+            "gateway-duration",
+            "id",
+            "name",
+            "metadata",
+        ];
         let format = self.schema.get("format").and_then(Value::as_str).unwrap_or_default();
         FORMATS.into_iter().find(|known| *known == format).unwrap_or_default()
     }

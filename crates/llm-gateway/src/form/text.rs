@@ -28,7 +28,7 @@ pub(super) fn problem(format: &str, text: &str) -> Option<String> {
         "time-zone" => text.parse::<Zone>().err().map(|error| error.to_string()),
         "ip-range" => text.parse::<Cidr>().err().map(|error| error.to_string()),
         "scope" => text.parse::<Scope>().err().map(|error| error.to_string()),
-        "duration" => grace(text).err(),
+        "gateway-duration" => grace(text).err(),
         "id" | "name" => plain(text).err(),
         _ => None,
     }
@@ -129,7 +129,7 @@ texts! {
     });
     /// How long a secret goes on beside the next.
     Grace(Duration) = grace, json_schema!({
-        "type": "string", "format": "duration", "pattern": r"^[0-9]{1,6}(ms|s|m|h)$", "examples": ["24h"]
+        "type": "string", "format": "gateway-duration", "pattern": r"^[0-9]{1,6}(ms|s|m|h)$", "examples": ["24h"]
     });
     /// A name for machines.
     Id(Arc<str>) = plain, json_schema!({

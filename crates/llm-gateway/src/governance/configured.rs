@@ -1,8 +1,13 @@
 //! What the configuration file defines: keys, groups and budgets that nobody else changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use llm_governance::{Change, Scope};
+use llm_config::{BudgetWindow, Config, Owner, OwnerBudget, OwnerTerms, VirtualKey};
+use llm_governance::{
+    Access, Budget, Change, Error, Group, Key, KeyHash, KeyId, KeyMore, Limits, Mode, NewKey, Period, Scope,
+    Terms, Window,
+};
 
 /// What the configuration file defines.
 #[derive(Debug, Default)]
@@ -12,6 +17,38 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
+    /// What this configuration defines.
+    ///
+    /// # Errors
+    /// For what the configuration's own checks cannot see: two keys with one secret.
+    pub(crate) fn of(config: &Config) -> Result<Self, Error> {
+        let mut changes = Vec::new();
+        let organisations = config.organisations.iter().map(|owner| (Scope::Organisation(id(owner)), owner));
+        let teams = config.teams.iter().map(|owner| (Scope::Team(id(owner)), owner));
+        let users = config.users.iter().map(|owner| (Scope::User(id(owner)), owner));
+        for (scope, owner) in organisations.chain(teams).chain(users) {
+            changes.push(Change::Put(scope, Box::new(group(owner)?)));
+        }
+        let mut scoped: BTreeMap<Scope, Vec<Budget>> = BTreeMap::new();
+        for one in &config.budgets {
+            scoped.entry(one.scope.parse()?).or_default().push(budget(&one.budget)?);
+        }
+        for (scope, budgets) in scoped {
+            let group = Group::new(Terms { budgets, ..Terms::default() });
+            changes.push(Change::Put(scope, Box::new(group)));
+        }
+        let mut secrets: BTreeMap<[u8; 32], KeyId> = BTreeMap::new();
+        for one in &config.keys {
+            let key = key(one)?;
+            if let Some(other) = secrets.insert(*key.hash.bytes(), key.id) {
+                return Err(Error::DuplicateKey(other));
+            }
+            changes.push(Change::PutKey(Box::new(key)));
+        }
+        let scopes = changes.iter().map(super::audit::scope_of).collect();
+        Ok(Self { changes, scopes })
+    }
+
     /// Whether it is defined there.
     pub(crate) fn defines(&self, scope: &Scope) -> bool {
         self.scopes.contains(scope)
@@ -33,5 +70,143 @@ pub(super) fn removal(scope: &Scope) -> Change {
     match scope {
         Scope::Key(id) => Change::RemoveKey(*id),
         scope => Change::Remove(scope.clone()),
+    }
+}
+
+fn id(owner: &Owner) -> Arc<str> {
+    owner.id.as_str().into()
+}
+
+fn group(owner: &Owner) -> Result<Group, Error> {
+    let Owner { id: _, name, organisation, terms } = owner;
+    Ok(Group {
+        organisation: text(organisation.as_deref()),
+        name: text(name.as_deref()),
+        blocked: terms.blocked,
+        ..Group::new(self::terms(terms)?)
+    })
+}
+
+fn key(key: &VirtualKey) -> Result<Key, Error> {
+    let VirtualKey {
+        name,
+        key: secret,
+        key_hash,
+        team,
+        user,
+        organisation,
+        tags,
+        expires_at,
+        admin,
+        terms: given,
+    } = key;
+    let id = KeyId::of_name(name);
+    let (hash, hint) = match (secret, key_hash) {
+        (Some(secret), _) => {
+            let new = NewKey::from_secret(secret.clone());
+            (new.hash, new.hint)
+        }
+        (None, Some(hash)) => (hash.parse::<KeyHash>()?, llm_governance::Hint::default()),
+        (None, None) => return Err(Error::NotAHash),
+    };
+    let more = KeyMore { name: text(Some(name)), tags: texts(tags), ..KeyMore::default() };
+    Ok(Key {
+        hint,
+        team: text(team.as_deref()),
+        organisation: text(organisation.as_deref()),
+        user: text(user.as_deref()),
+        blocked: given.blocked,
+        admin: *admin,
+        expires_at: expires_at.as_ref().and_then(|at| at.parse().ok()),
+        terms: Arc::new(terms(given)?),
+        more: Some(Box::new(more)),
+        ..Key::new(id, hash)
+    })
+}
+
+fn terms(terms: &OwnerTerms) -> Result<Terms, Error> {
+    let OwnerTerms { models, routes, ip_ranges, budgets, limits, blocked: _ } = terms;
+    let addresses = ip_ranges.iter().map(|range| range.parse()).collect::<Result<_, Error>>()?;
+    let terms = Terms {
+        access: Access { models: texts(models), routes: texts(routes), addresses },
+        limits: Limits { rpm: limits.rpm, tpm: limits.tpm, parallel: limits.parallel },
+        budgets: budgets.iter().map(budget).collect::<Result<_, Error>>()?,
+    };
+    terms.check().map(|()| terms)
+}
+
+fn budget(budget: &OwnerBudget) -> Result<Budget, Error> {
+    let OwnerBudget { limit_usd, window, hard, time_zone, fallbacks } = budget;
+    let period = match window {
+        BudgetWindow::Day => Period::Day,
+        BudgetWindow::Week => Period::Week,
+        BudgetWindow::Month => Period::Month,
+        BudgetWindow::Total => Period::Total,
+    };
+    Ok(Budget {
+        limit: *limit_usd,
+        window: Window { period, zone: time_zone.parse()? },
+        mode: if *hard { Mode::Hard } else { Mode::Soft },
+        fallbacks: texts(fallbacks),
+    })
+}
+
+fn text(text: Option<&str>) -> Option<Arc<str>> {
+    text.map(Arc::from)
+}
+
+fn texts(texts: &[String]) -> Vec<Arc<str>> {
+    texts.iter().map(|text| Arc::from(text.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::{Deed, Governance};
+
+    const DEED: Deed<'_> = Deed { by: "test", action: "update" };
+
+    fn config(text: &str) -> Config {
+        let env = llm_config::FixedEnv::default();
+        Config::parse("test", text, &env, llm_config::Known::default()).unwrap().0
+    }
+
+    #[tokio::test]
+    async fn the_file_wins_and_what_left_it_is_gone() {
+        let governance = Governance::default();
+        let team = Scope::Team("search".into());
+        let both = config(
+            "[auth]\nmaster_key = \"m\"\n[[teams]]\nid = \"search\"\n[[keys]]\nname = \"ci\"\n\
+             key = \"a-key-of-twenty-characters\"\nteam = \"search\"\nlimits = { rpm = 5 }\n[[budgets]]\n\
+             scope = \"tag:x\"\nlimit_usd = \"1.5\"\nwindow = \"day\"\n",
+        );
+        governance.configure(Configured::of(&both).unwrap()).unwrap();
+        let key = governance.directory().key(KeyId::of_name("ci")).unwrap();
+        assert_eq!((key.terms.limits.rpm, key.team.as_deref()), (Some(5), Some("search")));
+        assert!(governance.authenticate("a-key-of-twenty-characters", None).is_ok());
+        let tag = governance.directory().group(&Scope::Tag("x".into())).unwrap();
+        assert_eq!(tag.terms.budgets[0].limit, "1.5".parse().unwrap());
+        for change in
+            [removal(&team), Change::PutKey(Box::new(key.clone())), removal(&Scope::Tag("x".into()))]
+        {
+            let error = governance.change(change, DEED).await.unwrap_err();
+            assert_eq!(error.code.as_deref(), Some("defined_in_config"), "{error}");
+        }
+        // Made meanwhile by an administrator: it stays.
+        let other = Change::Put(Scope::Team("other".into()), Box::new(Group::new(Terms::default())));
+        governance.change(other, DEED).await.unwrap();
+        governance.configure(Configured::of(&config("[[teams]]\nid = \"search\"\n")).unwrap()).unwrap();
+        assert!(governance.directory().key(key.id).is_none());
+        assert!(governance.directory().group(&Scope::Tag("x".into())).is_none());
+        assert!(governance.directory().group(&team).is_some() && governance.is_configured(&team));
+        assert!(governance.directory().group(&Scope::Team("other".into())).is_some());
+    }
+
+    #[test]
+    fn two_keys_with_one_secret_are_refused() {
+        let key = "key = \"a-key-of-twenty-characters\"\n";
+        let text =
+            format!("[auth]\nmaster_key = \"m\"\n[[keys]]\nname = \"a\"\n{key}[[keys]]\nname = \"b\"\n{key}");
+        assert!(matches!(Configured::of(&config(&text)), Err(Error::DuplicateKey(_))));
     }
 }

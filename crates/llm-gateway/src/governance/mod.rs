@@ -26,7 +26,6 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use audit::Deed;
 pub(crate) use configured::Configured;
-
 pub(crate) use kept::Kept;
 
 use crate::gateway::Gateway;

@@ -21,6 +21,11 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         prices: _,
         price_map: _,
         models: _,
+        keys: _,
+        teams: _,
+        users: _,
+        organisations: _,
+        budgets: _,
     } = started;
     let Server {
         listen,

@@ -180,6 +180,7 @@ fn take(
         let previous = gateway.snapshot();
         let snapshot = assemble::snapshot(&effective, process_env, Some(&previous));
         let snapshot = snapshot.map_err(ReloadError::Unusable)?;
+        gateway.configure(&effective).map_err(ReloadError::Unusable)?;
         deployments = compare(&previous, &snapshot);
         gateway.replace(snapshot);
         state.config = Arc::new(config);

@@ -302,6 +302,39 @@ impl Ledger for Slow {
     }
 }
 
+/// A ledger that lets everybody wait in vain, and counts them.
+#[derive(Debug, Default)]
+struct Hanging(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Ledger for Hanging {
+    async fn acquire(&self, _: &SliceAsk) -> Result<Slice, Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(120));
+        Err(Error::Store("timed out".into()))
+    }
+
+    async fn hand_back(&self, _: &str, _: &BudgetWindow, _: PicoUsd) -> Result<(), Error> {
+        Err(Error::Store("timed out".into()))
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_store_that_another_has_just_waited_for_in_vain() {
+    let ledger = Arc::new(Hanging::default());
+    let directory = Directory::leasing();
+    let terms = || with_budgets([Budget::hard(pico(LIMIT), Period::Total)]);
+    directory.apply([put_key(key("sk-1", terms())), put_key(key("sk-2", terms()))]).unwrap();
+    let funding = Funding::new(Arc::clone(&ledger) as Arc<dyn Ledger>, "a", HOUR);
+    let gate = Gate::with(Arc::new(directory), Arc::new(Watch::default()), Some(funding));
+    for secret in ["sk-1", "sk-1", "sk-2", "sk-1", "sk-2"] {
+        let who = who(&gate, secret, Now::read());
+        let refused = gate.admit(&who, &costing(1_000)).now_or_never().unwrap().unwrap_err();
+        assert_eq!(refused.error.public_code(), Some("budget_unavailable"));
+    }
+    assert_eq!(ledger.0.load(Ordering::Relaxed), 1);
+}
+
 /// Two nodes, eight threads, 1,000 requests for money for 100.
 #[test]
 fn nodes_under_load_share_a_budget_and_ask_seldom() {

@@ -90,7 +90,7 @@ pub(crate) async fn made(visit: &Visit<'_>, kind: Kind, form: GroupForm) -> Resu
     let _writing = governance.writing().await;
     if governance.directory().group(&scope).is_some() {
         let message =
-            format!("there is such a {} already: change it with PATCH, or take another id", kind.name());
+            format!("this {} exists already: change it with PATCH, or take another id", kind.name());
         return Err(ApiError::new(ErrorKind::Conflict, message).with_param("id").with_code("already_exists"));
     }
     let group = form.over(Group::new(Terms::default()), &scope, governance)?;

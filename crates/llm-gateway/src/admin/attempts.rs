@@ -113,6 +113,26 @@ impl From<RowView> for AttemptView {
     }
 }
 
+/// The parameters that narrow the list; decisions know none of them.
+const NARROW: [&str; 11] = [
+    "from",
+    "to",
+    "request_id",
+    "key_id",
+    "team_id",
+    "user_id",
+    "organisation_id",
+    "model",
+    "provider",
+    "deployment",
+    "failed",
+];
+
+/// Whether a query asks for some rows and not for others.
+pub(super) fn is_narrowed(visit: &Visit<'_>) -> bool {
+    NARROW.iter().any(|name| query::parameter(visit.query, name).is_some())
+}
+
 /// Which rows a query asks for.
 ///
 /// # Errors

@@ -1,0 +1,68 @@
+//! `llmctl budgets`.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::keys::done;
+use super::{Admin, Query, body, encoded, forecast, show_list, show_one, text};
+use crate::args::{BudgetsCommand, OneArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Carries a command out.
+pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        BudgetsCommand::List { list, scope } => {
+            let query = Query::default().and("scope", scope.as_deref());
+            let items = Admin::at(&list.at)?.list("/budgets", &query, list.limit).await?;
+            show_list(list, &items, table(), out)?;
+        }
+        BudgetsCommand::Create { scope, budget, fallbacks, at } => {
+            let mut body = body::budget(budget)?;
+            body.insert("scope".to_owned(), scope.as_str().into());
+            if !fallbacks.is_empty() {
+                body.insert("fallbacks".to_owned(), json!(fallbacks));
+            }
+            let made = Admin::at(at)?.call(Method::POST, "/budgets", Some(&body.into())).await?;
+            done(&made, "made", out)?;
+        }
+        BudgetsCommand::Show(one) => show_one(&order(one, Method::GET).await?, out)?,
+        BudgetsCommand::Update { id, limit_usd, fallbacks, at } => {
+            let mut body = json!({});
+            if let Some(limit) = limit_usd {
+                body["limit_usd"] = limit.as_str().into();
+            }
+            if !fallbacks.is_empty() {
+                body["fallbacks"] = json!(fallbacks);
+            }
+            let path = format!("/budgets/{}", encoded(id));
+            show_one(&Admin::at(at)?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
+        }
+        BudgetsCommand::Delete(one) => done(&order(one, Method::DELETE).await?, "deleted", out)?,
+        BudgetsCommand::Forecast { list, scope } => {
+            let query = Query::default().and("scope", scope.as_deref());
+            forecast::run(&Admin::at(&list.at)?, list, &query, out).await?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn order(one: &OneArgs, method: Method) -> Result<Value, Failure> {
+    Admin::at(&one.at)?.call(method, &format!("/budgets/{}", encoded(&one.id)), None).await
+}
+
+fn table() -> ([&'static str; 7], impl Fn(&Value) -> [String; 7]) {
+    let header = ["ID", "LIMIT USD", "SPENT USD", "RESERVED USD", "LEFT USD", "ENDS", "FALLBACKS"];
+    let row = |budget: &Value| {
+        [
+            text(budget, "/id"),
+            text(budget, "/limit_usd"),
+            text(budget, "/spend/spent_usd"),
+            text(budget, "/spend/reserved_usd"),
+            text(budget, "/spend/left_usd"),
+            text(budget, "/spend/end"),
+            text(budget, "/fallbacks"),
+        ]
+    };
+    (header, row)
+}

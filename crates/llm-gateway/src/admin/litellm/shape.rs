@@ -1,0 +1,80 @@
+//! LiteLLM's shapes of a key and a team.
+
+use llm_governance::{Group, Key, Limits, Mode, Now, Scope, Terms};
+use llm_types::{PicoUsd, Result};
+use serde_json::{Map, Value, json};
+
+use super::body::duration;
+use crate::admin::terms::texts;
+use crate::governance::{Governance, refused};
+
+/// An amount as a JSON number: LiteLLM's tools count in floats.
+pub(super) fn number(amount: PicoUsd) -> Value {
+    serde_json::from_str(&amount.to_string()).unwrap_or(Value::Null)
+}
+
+fn noted(metadata: Option<&str>) -> Value {
+    metadata.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| json!({}))
+}
+
+/// What keys and teams have in common.
+async fn common(governance: &Governance, scope: &Scope, terms: &Terms) -> Result<Map<String, Value>> {
+    let spent = governance.reports().spent(scope).await.map_err(refused)?;
+    let budget = |mode| terms.budgets.iter().find(|budget| budget.mode == mode);
+    let hard = budget(Mode::Hard);
+    let ends = hard.map(|budget| budget.window.span(Now::read().wall).end);
+    let ends = ends.filter(|end| *end != jiff::Timestamp::MAX).map(|end| end.to_string());
+    let Limits { rpm, tpm, parallel } = terms.limits;
+    let mut shape = Map::new();
+    shape.insert("spend".to_owned(), number(spent));
+    shape.insert("max_budget".to_owned(), json!(hard.map(|budget| number(budget.limit))));
+    shape.insert("soft_budget".to_owned(), json!(budget(Mode::Soft).map(|budget| number(budget.limit))));
+    shape.insert("budget_duration".to_owned(), json!(hard.and_then(duration)));
+    shape.insert("budget_reset_at".to_owned(), json!(ends));
+    shape.insert("models".to_owned(), json!(texts(&terms.access.models)));
+    shape.insert("allowed_routes".to_owned(), json!(texts(&terms.access.routes)));
+    shape.insert("rpm_limit".to_owned(), json!(rpm));
+    shape.insert("tpm_limit".to_owned(), json!(tpm));
+    shape.insert("max_parallel_requests".to_owned(), json!(parallel));
+    Ok(shape)
+}
+
+/// A key.
+pub(super) async fn key(governance: &Governance, key: &Key) -> Result<Map<String, Value>> {
+    let mut shape = common(governance, &Scope::Key(key.id), &key.terms).await?;
+    let more = key.more.as_deref();
+    let members = [
+        ("token", json!(key.id.to_string())),
+        ("key_name", json!(format!("sk-...{}", key.hint))),
+        ("key_alias", json!(more.and_then(|more| more.name.as_deref()))),
+        ("expires", json!(key.expires_at.map(|at| at.to_string()))),
+        ("user_id", json!(key.user.as_deref())),
+        ("team_id", json!(key.team.as_deref())),
+        ("organization_id", json!(key.organisation.as_deref())),
+        ("metadata", noted(more.and_then(|more| more.metadata.as_deref()))),
+        ("tags", json!(texts(key.tags()))),
+        ("blocked", json!(key.blocked)),
+        ("aliases", json!({})),
+        ("config", json!({})),
+        ("permissions", json!({})),
+    ];
+    shape.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    Ok(shape)
+}
+
+/// A team.
+pub(super) async fn team(governance: &Governance, id: &str, group: &Group) -> Result<Map<String, Value>> {
+    let mut shape = common(governance, &Scope::Team(id.into()), &group.terms).await?;
+    let members = [
+        ("team_id", json!(id)),
+        ("team_alias", json!(group.name.as_deref())),
+        ("organization_id", json!(group.organisation.as_deref())),
+        ("metadata", noted(group.metadata.as_deref())),
+        ("blocked", json!(group.blocked)),
+        ("members_with_roles", json!([])),
+        ("admins", json!([])),
+        ("members", json!([])),
+    ];
+    shape.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    Ok(shape)
+}

@@ -1,0 +1,51 @@
+//! `/team/new` and `/team/info`.
+
+use http::{Response, StatusCode};
+use llm_governance::{Now, Scope, Terms};
+use llm_types::Result;
+use serde_json::{Value, json};
+
+use super::body::Lite;
+use super::shape;
+use crate::admin::groups::{self, GroupForm, Kind};
+use crate::admin::{Visit, page};
+use crate::body::ClientBody;
+use crate::form::{Field, Id, wrong};
+use crate::respond;
+
+/// The most keys that are listed with a team.
+const MOST: usize = 1000;
+
+pub(super) async fn new(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+    let mut lite = Lite::read(&visit.body)?;
+    let id = lite.text("team_id")?;
+    let mut form: GroupForm = lite.form(&Terms::default(), Now::read().wall)?;
+    if let Some(id) = id {
+        let read = serde_json::from_value::<Id>(Value::String(id));
+        form.id = Field::Given(read.map_err(|error| wrong("team_id", error.to_string()))?);
+    }
+    let (scope, group) = groups::made(visit, Kind::Team, form).await?;
+    let shape = shape::team(visit.governance(), &groups::id_of(&scope), &group).await?;
+    Ok(respond::value(StatusCode::OK, &shape))
+}
+
+pub(super) async fn info(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+    let id = page::text(visit, "team_id").ok_or_else(|| wrong("team_id", "is missing: name a team"))?;
+    let governance = visit.governance();
+    let (scope, group) = groups::find(governance, Kind::Team, &id)?;
+    let Scope::Team(team) = &scope else { return Err(wrong("team_id", "names no team")) };
+    let mut keys = Vec::new();
+    governance.directory().each_key(|key| {
+        if key.team.as_ref() == Some(team) && keys.len() < MOST {
+            keys.push(key.clone());
+        }
+    });
+    keys.sort_unstable_by_key(|key| key.id);
+    let mut shown = Vec::with_capacity(keys.len());
+    for key in &keys {
+        shown.push(shape::key(governance, key).await?);
+    }
+    let team = shape::team(governance, &id, &group).await?;
+    let answer = json!({ "team_id": id, "team_info": team, "keys": shown, "team_memberships": [] });
+    Ok(respond::value(StatusCode::OK, &answer))
+}
