@@ -41,6 +41,7 @@ pub(crate) use groups::{GroupForm, GroupView};
 pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
 pub(crate) use litellm::Lite;
 pub(crate) use page::ListView;
+pub(crate) use requests::{FeedbackForm, FeedbackView};
 pub(crate) use route::{Action, Verb, owns, rows};
 pub(crate) use usage::UsageView;
 
