@@ -10,7 +10,7 @@ use futures_util::lock::Mutex;
 use llm_types::PicoUsd;
 
 use super::{Ledger, SliceAsk};
-use crate::budget::{Account, Due, Duty, Granted, Need, Observer, Returning, Shortage};
+use crate::budget::{Account, Dry, Due, Duty, Granted, Need, Observer, Returning, Shortage};
 use crate::error::Error;
 use crate::now::Now;
 
@@ -20,7 +20,7 @@ const LANES: usize = 64;
 const AWAY: Duration = Duration::from_secs(1);
 /// How long a failure takes that others must not wait for, too.
 const SLOW: Duration = Duration::from_millis(100);
-/// How long a store that had no more is left alone.
+/// How long a store that had too little is left alone by whoever needs more than it had.
 const DRY: Duration = Duration::from_millis(500);
 
 /// Leases of one node.
@@ -163,7 +163,7 @@ impl Funding {
         let slice = slice?;
         // Counted from before the question, so that it ends here before it ends there.
         let until = asked.steady + self.time;
-        let dry = slice.dry.then(|| asked.steady + DRY);
+        let dry = slice.dry.then(|| Dry { until: asked.steady + DRY, left: slice.left });
         let granted = Granted { amount: slice.amount, until, dry, elsewhere: slice.elsewhere };
         account.fund(&ask.window, granted, observer);
         Ok(())

@@ -206,6 +206,22 @@ fn the_last_money_goes_to_a_shorter_answer() {
 }
 
 #[test]
+fn who_asks_for_too_much_is_in_nobodys_way() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut node = node(&ledger, "a".into(), HOUR);
+    let status = |refused: Refusal| refused.error.status().as_u16();
+    assert_eq!(node.start(LIMIT + 1).map_err(status), Err(402));
+    node.start(LIMIT - 1_000).unwrap();
+    assert_eq!(node.start(1_001).map_err(status), Err(402));
+    node.start(1_000).unwrap();
+    assert_eq!(node.start(1).map_err(status), Err(402));
+    // More money is there at once.
+    let more = with_budgets([Budget::hard(pico(2 * LIMIT), Period::Total)]);
+    node.gate.directory().apply([put_key(key("sk-1", more))]).unwrap();
+    node.start(1_000).unwrap();
+}
+
+#[test]
 fn a_lease_that_has_ended_pays_for_nothing() {
     let ledger = Arc::new(MemoryLedger::new(HOUR));
     let mut node = node(&ledger, "a".into(), Duration::ZERO);

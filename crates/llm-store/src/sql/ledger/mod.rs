@@ -104,7 +104,8 @@ impl SqlStore {
         .execute(on)
         .await?;
         transaction.commit().await?;
-        Ok(Slice { amount, dry: granted < *missing, elsewhere: spent.saturating_sub(own.used) })
+        let left = left.saturating_sub(granted).max(PicoUsd::ZERO);
+        Ok(Slice { amount, dry: granted < *missing, left, elsewhere: spent.saturating_sub(own.used) })
     }
 
     async fn take_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), SqlError> {
