@@ -111,7 +111,7 @@ fn describe(action: Action) -> Words {
             words("usage", "The latest requests.").asks(&all).gives(of::<RequestsView>)
         }
         Action::GetRequest => words("usage", "Why a request went where it went."),
-        Action::Feedback => words("usage", "Say what a request's answer was worth.")
+        Action::Feedback => words("usage", "Note what somebody thought of an answer.")
             .takes(of::<FeedbackForm>)
             .gives(of::<FeedbackView>),
         Action::Estimate => words("usage", "What a chat request would cost."),
