@@ -115,7 +115,7 @@ where
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
     let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
     let answer = act(&visit, action).await;
-    log(&visit, action, answer.as_ref().err());
+    log(&visit, action, answer.as_ref().err()).await;
     Ok(answer?)
 }
 
@@ -166,7 +166,7 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
 }
 
 /// Writes to the audit log what no change has written there: what was refused, and what concerns no key or group.
-fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
+async fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     let Some(word) = action.word() else { return };
     if error.is_none() && action.is_change() {
         return;
@@ -174,7 +174,9 @@ fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     let id: String = visit.id.chars().take(LOGGED).collect();
     let entry = Deed { by: &visit.by, action: word }.plain(action.object(&id));
     let refused = error.map(|error| error.message.clone());
-    visit.governance().reports().note(AuditEntry { refused, ..entry });
+    if let Err(error) = visit.governance().reports().note(AuditEntry { refused, ..entry }).await {
+        tracing::warn!(%error, action = word, by = visit.by, "the audit log could not be written");
+    }
 }
 
 /// Refuses calls that a page of another machine makes through the browser of somebody on this one.

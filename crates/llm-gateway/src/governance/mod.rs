@@ -8,6 +8,8 @@ mod configured;
 mod kept;
 #[cfg(feature = "sql")]
 mod store;
+#[cfg(feature = "sql")]
+mod stored;
 mod watch;
 
 use std::fmt::Debug;
@@ -124,8 +126,7 @@ impl Governance {
             }
             None => {
                 self.directory().apply([change]).map_err(refused)?;
-                self.reports.note(entry);
-                Ok(())
+                self.reports.note(entry).await.map_err(refused)
             }
         }
     }

@@ -12,6 +12,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::Governance;
+use super::stored::StoredReports;
 use super::watch::Watcher;
 use crate::gateway::Gateway;
 
@@ -69,7 +70,8 @@ impl Governance {
             grace: request_timeout + SKEW,
         };
         let alerts = Mutex::new(Some(waiting));
-        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), ..Self::default() })
+        let reports = Arc::new(StoredReports { store: store.clone(), rows: kept.rows.clone() });
+        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), reports, ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.

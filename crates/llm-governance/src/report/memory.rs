@@ -100,12 +100,13 @@ impl Reports for MemoryReports {
         rows.latest.push(self.most, |_| row);
     }
 
-    fn note(&self, entry: AuditEntry) {
-        self.audit.lock().push(ACTIONS, |number| AuditEntry { number, ..entry });
-    }
-
     fn is_durable(&self) -> bool {
         false
+    }
+
+    async fn note(&self, entry: AuditEntry) -> Result<(), Error> {
+        self.audit.lock().push(ACTIONS, |number| AuditEntry { number, ..entry });
+        Ok(())
     }
 
     async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {

@@ -35,7 +35,10 @@ pub trait Reports: Debug + Send + Sync {
 
     /// Takes note of an administrator's action that changed no key or group, or was refused. What is changed is
     /// written to the log by whoever keeps it, with the change.
-    fn note(&self, entry: AuditEntry);
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn note(&self, entry: AuditEntry) -> Result<(), Error>;
 
     /// Whether rows outlive the process.
     fn is_durable(&self) -> bool;

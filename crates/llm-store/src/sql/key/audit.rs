@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use llm_governance::Revision;
 use sqlx::{AnyConnection, Row as _};
 
+use super::super::backend::within;
 use super::super::cursor::{Page, PageAsk};
 use super::super::error::SqlError;
 use super::super::statement::Statement;
@@ -46,7 +47,7 @@ pub struct AuditFilter {
 
 /// An entry to be written.
 pub(in super::super) struct Entry<'a> {
-    pub(in super::super) action: &'static str,
+    pub(in super::super) action: &'a str,
     pub(in super::super) object: &'a str,
     pub(in super::super) before: Option<String>,
     pub(in super::super) after: Option<String>,
@@ -92,6 +93,28 @@ pub(super) fn key_body(body: &str) -> String {
 }
 
 impl SqlStore {
+    /// Writes an action to the audit log that changed no key or group, or was refused: then `after` says why.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn note(
+        &self,
+        by: &str,
+        (action, object): (&str, &str),
+        after: Option<String>,
+    ) -> Result<(), SqlError> {
+        within(async {
+            let mut transaction = self.db.begin().await?;
+            let now = self.db.now(&mut transaction).await?;
+            let revision = super::keep::next_revision(&mut transaction).await?;
+            let entry = Entry { action, object, before: None, after };
+            entry.write(&mut transaction, (revision, now), by).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The audit log, the newest first.
     ///
     /// # Errors
