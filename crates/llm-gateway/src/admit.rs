@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_governance::{Facts, RowOwner};
+use llm_governance::{Facts, RowCache, RowOwner};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use smallvec::SmallVec;
 
@@ -46,6 +46,7 @@ impl Dispatch {
             who: RowOwner::from(who),
             tags,
             body: self.asking.head.body().len(),
+            cache: RowCache::Bypass,
         };
         Ok(Ticket::new(account, grant))
     }

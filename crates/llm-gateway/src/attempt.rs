@@ -163,7 +163,7 @@ impl Open {
     }
 
     fn row(&self, usage: Usage, basis: Basis, price: &Price, end: &End<'_>) -> UsageRow {
-        let Account { request_id, model, who, tags, .. } = &*self.account;
+        let Account { request_id, model, who, tags, cache, .. } = &*self.account;
         let item = |item: &llm_cost::Item| RowItem {
             class: item.class.name(),
             count: item.count,
@@ -192,7 +192,7 @@ impl Open {
             first_token: self.first.map(|first| first.saturating_duration_since(self.began)),
             status: end.error.map_or(200, |error| error.status().as_u16()),
             error: end.error.map(|error| error.kind),
-            cache: llm_governance::RowCache::Bypass,
+            cache: *cache,
             quality: None,
         }
     }

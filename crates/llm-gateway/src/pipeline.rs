@@ -18,13 +18,13 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use llm_providers::codec::{Asked, Owned, ReplyForm, ServerCodec};
 use llm_router::{Deployment, Group};
-use llm_types::{Changes, Head, Result};
+use llm_types::{Changes, Head, PicoUsd, Result};
 use tokio::time::timeout;
 
 use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
-use crate::cache::Visit;
+use crate::cache::{Hit, Visit};
 use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
@@ -109,7 +109,7 @@ where
 
     // Boxed: where nothing is metered nobody carries it along.
     let idle = dispatch.gateway.governance().is_idle();
-    let ticket = if idle { Ticket::free() } else { Box::pin(dispatch.admit(front)).await? };
+    let mut ticket = if idle { Ticket::free() } else { Box::pin(dispatch.admit(front)).await? };
 
     // guard in
     for guard in &snapshot.guards {
@@ -119,8 +119,10 @@ where
 
     // cache lookup
     let mut visit = Visit::begin(&mut dispatch);
-    if let Some(hit) = visit.lookup().await {
-        return Ok(hit.respond(&model, started));
+    let hit = visit.lookup().await;
+    ticket.looked_up(visit.row());
+    if let Some(hit) = hit {
+        return Ok(from_cache(hit, &dispatch, ticket, &model));
     }
 
     // dispatch, guard out, settle; the body is held until the answer is over
@@ -147,6 +149,20 @@ where
     };
     visit.write(response.headers_mut());
     Ok(response)
+}
+
+/// An answer that costs nothing, and its row.
+fn from_cache(hit: Hit, dispatch: &Dispatch, ticket: Ticket, model: &str) -> Response<ClientBody> {
+    let served = (!ticket.is_free()).then(|| hit.served(dispatch));
+    let mut response = hit.respond(model, dispatch.started);
+    if let Some(limits) = ticket.rate_limits() {
+        respond::write_limits(response.headers_mut(), limits);
+    }
+    if let Some(served) = served {
+        respond::write_cost(response.headers_mut(), PicoUsd::ZERO);
+        ticket.answered(served, dispatch.started.elapsed());
+    }
+    response
 }
 
 /// Nothing to show for five seconds: the head goes out, and comments keep the line open.

@@ -5,14 +5,14 @@
 //! attempt has money of its own and a row of its own; both end by themselves when they are dropped.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use llm_cost::PriceBook;
-use llm_governance::{Grant, Now, PriceBound, Refusal, RowOwner};
+use llm_governance::{Basis, Grant, Now, PriceBound, Refusal, RowCache, RowOwner, RowServed, UsageRow};
 use llm_providers::target::Target;
 use llm_router::Deployment;
-use llm_types::{RateLimits, Usage};
+use llm_types::{PicoUsd, RateLimits, Usage};
 use smallvec::SmallVec;
 
 use crate::attempt::{Attempt, Open as Begun};
@@ -43,6 +43,8 @@ pub(crate) struct Account {
     pub(crate) tags: SmallVec<[Arc<str>; 2]>,
     /// The request's size in bytes, for an estimate of what nobody counts.
     pub(crate) body: usize,
+    /// How the cache took part.
+    pub(crate) cache: RowCache,
 }
 
 impl Ticket {
@@ -64,6 +66,42 @@ impl Ticket {
     /// Whether an attempt at this provider has to be paid from a budget.
     pub(crate) fn pays(&self, provider: &str) -> bool {
         self.0.as_ref().and_then(|open| open.grant.as_ref()).is_some_and(|grant| grant.pays(provider))
+    }
+
+    /// Takes note of what the cache said, before anything is attempted.
+    pub(crate) fn looked_up(&mut self, cache: RowCache) {
+        if let Some(account) = self.0.as_mut().and_then(|open| Arc::get_mut(&mut open.account)) {
+            account.cache = cache;
+        }
+    }
+
+    /// The request was answered from the cache: nobody was called, and it costs nothing. Its row is not waited for, as
+    /// no money depends on it.
+    pub(crate) fn answered(mut self, served: RowServed, took: Duration) {
+        let Some(open) = self.0.take() else { return };
+        let Account { governance, request_id, who, tags, .. } = &*open.account;
+        let row = UsageRow {
+            request: Arc::clone(request_id),
+            attempt: 0,
+            time: Timestamp::now(),
+            who: who.clone(),
+            tags: tags.clone(),
+            served,
+            usage: Usage::default(),
+            items: SmallVec::new(),
+            cost: PicoUsd::ZERO,
+            basis: Basis::Reported,
+            cost_incomplete: false,
+            overrun: false,
+            bookings: SmallVec::new(),
+            latency: took,
+            first_token: None,
+            status: 200,
+            error: None,
+            cache: RowCache::Hit,
+            quality: None,
+        };
+        let _ = governance.book(row);
     }
 
     /// Pays for an attempt: the most that it can cost is reserved.

@@ -6,9 +6,13 @@
 
 mod till;
 
+mod attempts;
+mod changes;
 mod crash;
+mod hostile;
 mod outage;
 mod rush;
+mod terms;
 
 use std::sync::Arc;
 
@@ -17,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, chat};
 
-pub(crate) use till::{COST, Key, Till, answer, bearer, priced, wait};
+pub(crate) use till::{COST, Key, Till, admin, answer, bearer, priced, wait};
 
 /// A request whose answer the caller bounds, so that nobody else does. The answers of these tests are shorter.
 fn bounded(model: &str) -> Value {

@@ -79,7 +79,7 @@ async fn hard_budgets_spend_what_is_leased_and_the_others_go_on() {
     let gateway = Arc::new(till.gateway(&model("smart", &[priced(&upstream)])));
     let bound = reserved(&gateway, &bounded("smart")).await;
     // A slice is a twentieth of it.
-    let limit = bound.saturating_mul(4_000);
+    let limit = bound.saturating_mul(1_000);
     let soft = json!({"budgets": [{"limit_usd": "0.01", "window": "total", "hard": false}]});
     let mut keys = Vec::new();
     for body in [Value::Object(serde_json::Map::new()), soft, hard(limit)] {

@@ -15,6 +15,7 @@ use http::header::AGE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use llm_cache::{Cache, Directives, Entry, Found, Key, MemoryStore, Policy, Scope};
 use llm_config::{CacheBackend, CacheScope};
+use llm_governance::{RowCache, RowServed};
 use llm_providers::codec::ClientCodec;
 use llm_types::{Changes, Op};
 
@@ -95,6 +96,15 @@ impl Visit {
         Some(Hit { found: found? })
     }
 
+    /// What became of it, for the request's rows.
+    pub(crate) fn row(&self) -> RowCache {
+        match self.told {
+            Some("hit") => RowCache::Hit,
+            Some("miss") => RowCache::Miss,
+            _ => RowCache::Bypass,
+        }
+    }
+
     /// Keeps an answer for the next one who asks, if it is good enough. The answer is looked at here; only the store
     /// is waited for.
     pub(crate) fn keep<'v>(&'v self, answer: &Answer) -> impl Future<Output = ()> + Send + use<'v> {
@@ -144,6 +154,26 @@ impl Hit {
     /// How old the answer is.
     pub(crate) fn age(&self) -> Duration {
         self.found.age
+    }
+
+    /// Who gave the answer when it came.
+    pub(crate) fn served(&self, dispatch: &Dispatch) -> RowServed {
+        let entry = &self.found.entry;
+        let note =
+            |name: &str| entry.notes().find(|(noted, _)| *noted == name).map_or("", |(_, value)| value);
+        let id = note("deployment");
+        let mut deployments = dispatch.group.deployments.iter();
+        let target =
+            deployments.find(|one| &*one.id == id).map(|one| one.target.target(dispatch.star.as_deref()));
+        let model_asked: Arc<str> = dispatch.peek.model.as_str().into();
+        RowServed {
+            model: target
+                .and_then(Result::ok)
+                .map_or_else(|| Arc::clone(&model_asked), |target| target.model().into()),
+            model_asked,
+            provider: note("provider").into(),
+            deployment: id.into(),
+        }
     }
 
     /// The answer, with what was said with it when it came: who gave it, and what of the request was lost.

@@ -264,6 +264,7 @@ async fn account(
         who: RowOwner::default(),
         tags: [Arc::from(TAG)].into_iter().collect(),
         body: 0,
+        cache: llm_governance::RowCache::Bypass,
     };
     Ticket::new(account, None).attempt(deployment, target, None).await.map_err(|refusal| refusal.error)
 }

@@ -12,7 +12,7 @@ use llm_types::PicoUsd;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
-use super::fund::{Fund, Funds};
+use super::fund::{Dry, Fund, Funds};
 use super::slot::{Count, Events, Slot};
 use super::{Budget, BudgetId, BudgetView, BudgetWindow, Need, Observer};
 use crate::now::Now;
@@ -158,7 +158,8 @@ impl Account {
         let slot = state.slots.iter().find(|slot| slot.id == window.budget)?;
         let Count { span, fund, .. } = &slot.current;
         let Fund::Leased { amount, .. } = fund else { return None };
-        if span.start != window.start || slot.room(now.steady) >= need.whole || !fund.may_grow(now.steady) {
+        let in_vain = || slot.reach(now.steady).is_some_and(|reach| reach < need.whole);
+        if span.start != window.start || slot.room(now.steady) >= need.whole || in_vain() {
             return None;
         }
         let taken = slot.current.taken();
@@ -238,7 +239,7 @@ fn duty(count: &mut Count, over: bool, all: Returning, soon: Instant) -> Option<
 pub(crate) struct Granted {
     pub(crate) amount: PicoUsd,
     pub(crate) until: Instant,
-    pub(crate) dry: Option<Instant>,
+    pub(crate) dry: Option<Dry>,
     pub(crate) elsewhere: PicoUsd,
 }
 

@@ -30,9 +30,18 @@ pub(super) enum Fund {
         amount: PicoUsd,
         /// Until when it may be spent; `None`: nothing was leased yet.
         until: Option<Instant>,
-        /// Until when the store need not be asked again, because it has no more.
-        dry: Option<Instant>,
+        /// What the store had left, where that was too little.
+        dry: Option<Dry>,
     },
+}
+
+/// A store that had too little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dry {
+    /// For so long it is not asked for more than it had.
+    pub(crate) until: Instant,
+    /// What it had left.
+    pub(crate) left: PicoUsd,
 }
 
 impl Fund {
@@ -52,11 +61,19 @@ impl Fund {
         }
     }
 
-    /// Whether the store may have more.
-    pub(super) fn may_grow(&self, now: Instant) -> bool {
-        match self {
-            Self::Whole => false,
-            Self::Leased { dry, .. } => dry.is_none_or(|dry| now >= dry),
+    /// What may be spent here now, spent or not, with what the store has left; `None`: that is not known.
+    pub(super) fn reach(&self, limit: PicoUsd, now: Instant) -> Option<PicoUsd> {
+        let left = match self {
+            Self::Whole => PicoUsd::ZERO,
+            Self::Leased { dry, .. } => (*dry).filter(|dry| now < dry.until)?.left,
+        };
+        Some(self.allowance(limit, now).saturating_add(left))
+    }
+
+    /// The limit is another: the store may have more.
+    pub(super) fn ask_again(&mut self) {
+        if let Self::Leased { dry, .. } = self {
+            *dry = None;
         }
     }
 }

@@ -103,10 +103,10 @@ fn decide(
     if slots().all(|slot| slot.room(now.steady) >= total) {
         return Ok((total, None));
     }
-    // What the store may add is not known, so only the others say how much is affordable.
-    let fixed = slots().filter(|slot| !slot.current.fund.may_grow(now.steady));
-    let tightest = fixed.min_by_key(|slot| slot.room(now.steady));
-    let (tokens, amount) = match tightest.map(|slot| (slot, bound.affordable(slot.room(now.steady)))) {
+    // Where it is not known what the store may add, only the others say how much is affordable.
+    let known = slots().filter_map(|slot| Some((slot, slot.reach(now.steady)?)));
+    let tightest = known.min_by_key(|(_, reach)| *reach);
+    let (tokens, amount) = match tightest.map(|(slot, reach)| (slot, bound.affordable(reach))) {
         None => (bound.output_tokens, total),
         Some((_, Some(tokens))) => (tokens, bound.with_output(tokens)),
         Some((slot, None)) => {

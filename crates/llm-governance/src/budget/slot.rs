@@ -92,6 +92,12 @@ impl Slot {
         allowance.saturating_sub(current.taken())
     }
 
+    /// The money left here and in the store; `None`: that is not known.
+    pub(super) fn reach(&self, now: Instant) -> Option<PicoUsd> {
+        let Self { budget, current, .. } = self;
+        Some(current.fund.reach(budget.limit, now)?.saturating_sub(current.taken()))
+    }
+
     pub(super) fn is_hard(&self) -> bool {
         self.budget.mode == Mode::Hard
     }
@@ -142,6 +148,9 @@ impl Slot {
             self.id = Arc::new(id);
             self.funds = funds_of(budget.mode, funds);
             self.current.fund = Fund::new(self.funds);
+        }
+        if self.budget.limit != budget.limit {
+            self.current.fund.ask_again();
         }
         self.budget = budget.clone();
         self.current.told &= self.current.reached(budget.limit);

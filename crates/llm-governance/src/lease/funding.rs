@@ -4,19 +4,23 @@
 //! requests that run out together one asks the store; the others wait for it and look again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::lock::Mutex;
 use llm_types::PicoUsd;
 
 use super::{Ledger, SliceAsk};
-use crate::budget::{Account, Due, Duty, Granted, Need, Observer, Returning, Shortage};
+use crate::budget::{Account, Dry, Due, Duty, Granted, Need, Observer, Returning, Shortage};
 use crate::error::Error;
 use crate::now::Now;
 
 /// How many accounts can ask the store at once.
 const LANES: usize = 64;
-/// How long a store that had no more is left alone.
+/// How long a store that failed is left alone. After that one question at a time finds out whether it is back.
+const AWAY: Duration = Duration::from_secs(1);
+/// How long a failure takes that others must not wait for, too.
+const SLOW: Duration = Duration::from_millis(100);
+/// How long a store that had too little is left alone by whoever needs more than it had.
 const DRY: Duration = Duration::from_millis(500);
 
 /// Leases of one node.
@@ -29,13 +33,82 @@ pub struct Funding {
     node: Arc<str>,
     time: Duration,
     lanes: [Mutex<()>; LANES],
+    health: Health,
+}
+
+/// Whether the store answers. No request may wait for one that is known to be away: they would stand in line, and
+/// each would wait as long as the first.
+#[derive(Debug, Default)]
+struct Health(parking_lot::Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// It let somebody wait in vain, and is not asked again before.
+    away: Option<Instant>,
+    /// Somebody is finding out.
+    probed: bool,
+}
+
+/// A question that may be asked.
+struct Probe<'h> {
+    health: &'h Health,
+    asked: Instant,
+    /// The one that finds out.
+    alone: bool,
+}
+
+impl Health {
+    /// Fails where the store is known to be away.
+    fn check(&self, now: Instant) -> Result<(), Error> {
+        let Known { away, probed } = *self.0.lock();
+        if away.is_some_and(|until| probed || now < until) { Err(left_alone()) } else { Ok(()) }
+    }
+
+    fn ask(&self, now: Instant) -> Result<Probe<'_>, Error> {
+        let mut known = self.0.lock();
+        let alone = known.away.is_some();
+        if known.away.is_some_and(|until| known.probed || now < until) {
+            return Err(left_alone());
+        }
+        known.probed |= alone;
+        Ok(Probe { health: self, asked: now, alone })
+    }
+}
+
+impl Probe<'_> {
+    /// Takes note of the answer. Whoever fails at once keeps nobody waiting, and is not away: the fault may be in the
+    /// question.
+    fn told<T>(&self, answer: &Result<T, Error>, now: Instant) {
+        let slow = now.saturating_duration_since(self.asked) >= SLOW;
+        if answer.is_ok() || slow {
+            self.health.0.lock().away = answer.is_err().then(|| now + AWAY);
+        }
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if self.alone {
+            self.health.0.lock().probed = false;
+        }
+    }
+}
+
+fn left_alone() -> Error {
+    Error::Store("the store did not answer a moment ago".into())
 }
 
 impl Funding {
     /// Leases from this store that last for `time`. `node` names this life of the node: another one after each start.
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, node: impl Into<Arc<str>>, time: Duration) -> Self {
-        Self { ledger, node: node.into(), time, lanes: std::array::from_fn(|_| Mutex::new(())) }
+        Self {
+            ledger,
+            node: node.into(),
+            time,
+            lanes: std::array::from_fn(|_| Mutex::new(())),
+            health: Health::default(),
+        }
     }
 
     /// The node's name.
@@ -58,9 +131,9 @@ impl Funding {
         observer: &dyn Observer,
     ) -> Result<(), Error> {
         let Shortage { account, window, span, limit, need } = shortage;
+        self.health.check(now().steady)?;
         let _lane = self.lane(account).lock().await;
-        let asked = now();
-        let Some(Need { whole: missing, least }) = account.missing(window, *need, asked) else {
+        let Some(Need { whole: missing, least }) = account.missing(window, *need, now()) else {
             return Ok(());
         };
         let ask = SliceAsk {
@@ -72,20 +145,25 @@ impl Funding {
             least,
             time: self.time,
         };
-        self.acquire(account, &ask, asked, observer).await
+        self.acquire(account, &ask, now, observer).await
     }
 
     async fn acquire(
         &self,
         account: &Account,
         ask: &SliceAsk,
-        asked: Now,
+        now: impl Fn() -> Now,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
-        let slice = self.ledger.acquire(ask).await?;
+        let asked = now();
+        let probe = self.health.ask(asked.steady)?;
+        let slice = self.ledger.acquire(ask).await;
+        probe.told(&slice, now().steady);
+        drop(probe);
+        let slice = slice?;
         // Counted from before the question, so that it ends here before it ends there.
         let until = asked.steady + self.time;
-        let dry = slice.dry.then(|| asked.steady + DRY);
+        let dry = slice.dry.then(|| Dry { until: asked.steady + DRY, left: slice.left });
         let granted = Granted { amount: slice.amount, until, dry, elsewhere: slice.elsewhere };
         account.fund(&ask.window, granted, observer);
         Ok(())
@@ -100,6 +178,7 @@ impl Funding {
         observer: &dyn Observer,
     ) -> Result<(), Error> {
         let _lane = self.lane(account).lock().await;
+        self.health.check(now().steady)?;
         for Due { window, end, limit, what } in account.due(now(), self.time / 2, all, observer) {
             match what {
                 Duty::Renew => {
@@ -107,10 +186,14 @@ impl Funding {
                     let zero = PicoUsd::ZERO;
                     let ask =
                         SliceAsk { node, window, end, limit, missing: zero, least: zero, time: self.time };
-                    self.acquire(account, &ask, now(), observer).await?;
+                    self.acquire(account, &ask, &now, observer).await?;
                 }
                 Duty::Return { keep, over } => {
-                    self.ledger.hand_back(&self.node, &window, keep).await?;
+                    let probe = self.health.ask(now().steady)?;
+                    let done = self.ledger.hand_back(&self.node, &window, keep).await;
+                    probe.told(&done, now().steady);
+                    drop(probe);
+                    done?;
                     if over {
                         account.unlease(&window, observer);
                     }

@@ -79,7 +79,8 @@ impl MemoryLedger {
         lease.unknown = PicoUsd::ZERO;
         lease.until = Some(now + ask.time);
         let elsewhere = spent.saturating_sub(lease.used);
-        Slice { amount: lease.amount, dry: granted < ask.missing, elsewhere }
+        let left = left.saturating_sub(granted).max(PicoUsd::ZERO);
+        Slice { amount: lease.amount, dry: granted < ask.missing, left, elsewhere }
     }
 
     /// Books a row's cost, once for each row.

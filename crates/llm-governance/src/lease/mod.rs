@@ -62,6 +62,8 @@ pub struct Slice {
     pub amount: PicoUsd,
     /// Whether it had less than was missing.
     pub dry: bool,
+    /// What it has left for whoever needs no more than that.
+    pub left: PicoUsd,
     /// What other nodes have spent in the window.
     pub elsewhere: PicoUsd,
 }

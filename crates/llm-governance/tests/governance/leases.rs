@@ -206,6 +206,22 @@ fn the_last_money_goes_to_a_shorter_answer() {
 }
 
 #[test]
+fn who_asks_for_too_much_is_in_nobodys_way() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut node = node(&ledger, "a".into(), HOUR);
+    let status = |refused: Refusal| refused.error.status().as_u16();
+    assert_eq!(node.start(LIMIT + 1).map_err(status), Err(402));
+    node.start(LIMIT - 1_000).unwrap();
+    assert_eq!(node.start(1_001).map_err(status), Err(402));
+    node.start(1_000).unwrap();
+    assert_eq!(node.start(1).map_err(status), Err(402));
+    // More money is there at once.
+    let more = with_budgets([Budget::hard(pico(2 * LIMIT), Period::Total)]);
+    node.gate.directory().apply([put_key(key("sk-1", more))]).unwrap();
+    node.start(1_000).unwrap();
+}
+
+#[test]
 fn a_lease_that_has_ended_pays_for_nothing() {
     let ledger = Arc::new(MemoryLedger::new(HOUR));
     let mut node = node(&ledger, "a".into(), Duration::ZERO);
@@ -300,6 +316,39 @@ impl Ledger for Slow {
     async fn hand_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), Error> {
         self.0.hand_back(node, window, keep).await
     }
+}
+
+/// A ledger that lets everybody wait in vain, and counts them.
+#[derive(Debug, Default)]
+struct Hanging(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Ledger for Hanging {
+    async fn acquire(&self, _: &SliceAsk) -> Result<Slice, Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(120));
+        Err(Error::Store("timed out".into()))
+    }
+
+    async fn hand_back(&self, _: &str, _: &BudgetWindow, _: PicoUsd) -> Result<(), Error> {
+        Err(Error::Store("timed out".into()))
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_store_that_another_has_just_waited_for_in_vain() {
+    let ledger = Arc::new(Hanging::default());
+    let directory = Directory::leasing();
+    let terms = || with_budgets([Budget::hard(pico(LIMIT), Period::Total)]);
+    directory.apply([put_key(key("sk-1", terms())), put_key(key("sk-2", terms()))]).unwrap();
+    let funding = Funding::new(Arc::clone(&ledger) as Arc<dyn Ledger>, "a", HOUR);
+    let gate = Gate::with(Arc::new(directory), Arc::new(Watch::default()), Some(funding));
+    for secret in ["sk-1", "sk-1", "sk-2", "sk-1", "sk-2"] {
+        let who = who(&gate, secret, Now::read());
+        let refused = gate.admit(&who, &costing(1_000)).now_or_never().unwrap().unwrap_err();
+        assert_eq!(refused.error.public_code(), Some("budget_unavailable"));
+    }
+    assert_eq!(ledger.0.load(Ordering::Relaxed), 1);
 }
 
 /// Two nodes, eight threads, 1,000 requests for money for 100.

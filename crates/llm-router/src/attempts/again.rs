@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use llm_types::{ApiError, ErrorKind, Origin};
 
-use super::{Attempts, State, Step};
+use super::{Attempts, State, Step, is_for_others};
 use crate::choose::{Ask, Choice};
 use crate::record::{Because, End, Reason, Waited, WaitedFor};
 
@@ -169,7 +169,7 @@ impl<T> Attempts<T> {
         };
         let kind_allows = (error.kind.retry_same() || by_kind) && !(once && again());
         // What we ourselves refuse to send there is refused the second time as well.
-        let ours = error.origin == Origin::Gateway && !error.kind.retry_same();
+        let ours = is_for_others(error) || (error.origin == Origin::Gateway && !error.kind.retry_same());
         let state = if !ours && error.should_retry.unwrap_or(kind_allows) {
             let asked = error.retry_after.filter(|wait| !wait.is_zero() && *wait <= RETRY_AFTER_LIMIT);
             let ready = asked.and_then(|wait| now.checked_add(wait));

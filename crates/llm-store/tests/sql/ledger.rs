@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_governance::lease::{Slice, SliceAsk};
+use llm_governance::report::{AuditFilter, PageAsk};
 use llm_governance::{
     Budget, BudgetWindow, Change, Group, KeyStore as _, Ledger as _, MemoryLedger, Mode, Period, Scope, Terms,
 };
-use llm_store::{AuditFilter, PageAsk, RowWriter, SqlStore};
+use llm_store::{RowWriter, SqlStore};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -167,7 +168,7 @@ async fn the_stores_own_limit_wins(place: Place) {
     store.keep(&Change::Put(team, Box::new(group)), "root").await.unwrap();
     // The node has not heard yet, and asks as if there were a million.
     let slice = store.acquire(&ask("n1", &window, 500, 100)).await.unwrap();
-    assert_eq!(slice, Slice { amount: pico(300), dry: true, elsewhere: pico(0) });
+    assert_eq!(slice, Slice { amount: pico(300), dry: true, left: pico(0), elsewhere: pico(0) });
     assert_eq!(store.window(&window).await.unwrap().limit, pico(300));
 }
 

@@ -218,8 +218,16 @@ fn the_retry_budget_is_for_returning_not_for_moving_on() {
 
 #[test]
 fn what_we_would_not_send_to_one_is_for_the_others() {
+    // The second would be asked again if a provider said it.
+    for kind in [ErrorKind::UnsupportedParam, ErrorKind::Unavailable] {
+        for_the_others(kind);
+    }
+}
+
+fn for_the_others(kind: ErrorKind) {
     let now = Instant::now();
-    let mut refused = ApiError::new(ErrorKind::UnsupportedParam, "cannot be said there");
+    let mut refused = ApiError::new(kind, "cannot be said there");
+    refused.retry_after = Some(Duration::from_secs(1));
     refused.should_retry = Some(true);
     let allowance = Allowance { rpm: Some(1), ..Allowance::default() };
     let facts = Facts { allowance, ..Facts::default() };

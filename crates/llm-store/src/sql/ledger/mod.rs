@@ -104,7 +104,8 @@ impl SqlStore {
         .execute(on)
         .await?;
         transaction.commit().await?;
-        Ok(Slice { amount, dry: granted < *missing, elsewhere: spent.saturating_sub(own.used) })
+        let left = left.saturating_sub(granted).max(PicoUsd::ZERO);
+        Ok(Slice { amount, dry: granted < *missing, left, elsewhere: spent.saturating_sub(own.used) })
     }
 
     async fn take_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), SqlError> {
@@ -213,7 +214,13 @@ impl SqlStore {
         }
         let (object, start) = (window.budget.to_string(), window.start);
         let before = Some(format!("{{\"start\":\"{start}\",\"unknown_usd\":\"{released}\"}}"));
-        let entry = super::key::Entry { action: "release_unknown", object: &object, before, after: None };
+        let entry = super::key::Entry {
+            action: "release_unknown",
+            object: &object,
+            before,
+            after: None,
+            refused: None,
+        };
         entry.write(on, (revision, now), by).await?;
         transaction.commit().await?;
         Ok(released)
