@@ -257,7 +257,7 @@ mod tests {
         check(Method::POST, "/admin/v1/deployments/main/enable", "EnableDeployment main");
         check(Method::POST, "/admin/v1/deployments", "MethodNotAllowed Some(\"GET\")");
         check(Method::GET, "/admin/v1/deployments/main/drain", "GetDeployment main/drain");
-        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(\"POST\")");
+        check(Method::DELETE, "/admin/v1/deployments/main/drain", "MethodNotAllowed Some(\"POST, GET\")");
         check(Method::POST, "/admin/v1/deployments//drain", "MethodNotAllowed Some(\"GET\")");
         check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
         check(Method::GET, "/admin/v1/requests", "ListRequests");
