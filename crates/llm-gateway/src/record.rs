@@ -20,7 +20,9 @@ use smallvec::SmallVec;
 use crate::backend::Backend;
 use crate::dispatch::Groups;
 
-pub(crate) use sink::{Decided, Sink};
+#[cfg(feature = "sql")]
+pub(crate) use sink::Decided;
+pub(crate) use sink::Sink;
 pub(crate) use told::{Summary, Told};
 
 /// What became of one request.

@@ -17,6 +17,8 @@ const SWEEP: u64 = 2_000;
 const BATCH: usize = 256;
 /// For how long decisions are collected.
 const COLLECT: Duration = Duration::from_millis(200);
+/// After a store that failed.
+const REST: Duration = Duration::from_secs(1);
 /// The longest text of a decision, in bytes.
 const LONGEST: usize = 256 * 1024;
 
@@ -29,7 +31,8 @@ pub(super) async fn run(store: SqlStore, sink: Sink, mut waiting: Receiver<Decid
             return;
         }
         let (texts, last) = texts(batch);
-        kept += write(&store, &sink, &texts).await;
+        let written = write(&store, &sink, &texts).await;
+        kept += written.unwrap_or_default();
         if let Some(last) = last {
             // Nobody waits any more where this fails.
             let _ = last.send(());
@@ -41,26 +44,29 @@ pub(super) async fn run(store: SqlStore, sink: Sink, mut waiting: Receiver<Decid
                 tracing::warn!(%error, "old decision records could not be deleted");
             }
         }
-        if waiting.is_empty() {
+        if written.is_none() {
+            // What comes meanwhile waits, up to the queue's bound.
+            tokio::time::sleep(REST).await;
+        } else if waiting.is_empty() {
             tokio::time::sleep(COLLECT).await;
         }
     }
 }
 
-/// Says how many were written.
-async fn write(store: &SqlStore, sink: &Sink, texts: &[KeptDecision]) -> u64 {
+/// Says how many were written; `None`: the store fails.
+async fn write(store: &SqlStore, sink: &Sink, texts: &[KeptDecision]) -> Option<u64> {
     let dropped = sink.take_dropped();
     if dropped > 0 {
         tracing::warn!(dropped, "decision records come faster than the store keeps them");
     }
     if texts.is_empty() {
-        return 0;
+        return Some(0);
     }
     if let Err(error) = store.keep_decisions(texts).await {
         tracing::warn!(%error, dropped = texts.len(), "decision records could not be kept");
-        return 0;
+        return None;
     }
-    u64::try_from(texts.len()).unwrap_or_default()
+    u64::try_from(texts.len()).ok()
 }
 
 fn texts(batch: Vec<Decided>) -> (Vec<KeptDecision>, Option<oneshot::Sender<()>>) {

@@ -1,4 +1,5 @@
 //! From a request to whoever keeps decisions for longer: a bounded queue that nobody waits for.
+#![cfg_attr(not(feature = "sql"), expect(dead_code, reason = "only a store keeps decisions"))]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
