@@ -27,12 +27,11 @@ impl Dispatch {
         let who = &self.principal.who;
         let own = self.tags()?;
         let model = &*self.peek.model;
-        if let Some(names) = self.fallback_names() {
-            for name in names.filter(|name| !who.may_call(name)) {
-                let message = format!("this key may not fall back to `{name}`: it may not call that model");
-                let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
-                return Err(error.with_code("model_not_allowed").into());
-            }
+        let forbidden = self.fallback_names().and_then(|mut names| names.find(|name| !who.may_call(name)));
+        if let Some(name) = forbidden {
+            let message = format!("this key may not fall back to `{name}`: it may not call that model");
+            let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
+            return Err(error.with_code("model_not_allowed").into());
         }
         let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };
         let facts = Facts { model, route: &front.route(), tags: &own, tokens, bound: None };

@@ -235,7 +235,7 @@ impl Exchange {
         let ticket = self.ticket.take().unwrap_or(Ticket::free());
         if let Some(attempt) = self.attempt.take() {
             // Its row is safe long before the answer is over.
-            let _ = attempt.break_off(self.relay.usage(), self.relay.pieces(), error);
+            drop(attempt.break_off(self.relay.usage(), self.relay.pieces(), error));
         }
         self.resuming = Some(Box::pin(resume.go_on(ticket, said.to_owned(), error.clone())));
         self.upstream = None;

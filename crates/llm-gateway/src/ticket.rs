@@ -101,7 +101,7 @@ impl Ticket {
             cache: RowCache::Hit,
             quality: None,
         };
-        let _ = governance.book(row);
+        drop(governance.book(row));
     }
 
     /// Pays for an attempt: the most that it can cost is reserved.
