@@ -75,6 +75,48 @@ async fn what_is_spent_is_told_the_same_everywhere() {
     assert!(forecast[0]["usd_per_day"].as_f64().unwrap() > 0.0, "{forecast}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_keeps_keys_spend_and_the_log_over_a_restart() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&canned::openai_completion(10)));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateway.db");
+    let config = format!(
+        "[auth]\nmaster_key = \"{MASTER}\"\n[store]\nurl = \"sqlite:{}\"\n{}",
+        file.display(),
+        model("smart", &[openai(&upstream)])
+    );
+    let stand = Stand { gateway: Gateway::start(&config), _upstream: upstream };
+    let made = stand.json("keys create --name ci --budget 25.00/day");
+    let id = made["id"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {}", made["key"].as_str().unwrap());
+    stand.run("teams create search");
+    for _ in 0..2 {
+        let call = stand.gateway.post("/v1/chat/completions").header("authorization", &bearer);
+        assert_eq!(call.body(chat("smart").to_string()).send().await.status, 200);
+    }
+    let Stand { mut gateway, _upstream } = stand;
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let stand = Stand { gateway: Gateway::start(&config), _upstream };
+    let models = stand.gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
+    assert_eq!(models.status, 200, "{}", models.text());
+    let usage = stand.json("usage --by key");
+    assert_eq!((&usage["data"][0]["group"]["key"], &usage["data"][0]["requests"]), (&json!(id), &json!(2)));
+    let cost = &usage["data"][0]["cost_usd"];
+    assert_eq!(&stand.json(&format!("keys show {id}"))["spend"]["total_usd"], cost);
+    let url = stand.gateway.url();
+    llmctl(&["teams", "block", "nobody", "--gateway", &url]).env("GATEWAY_MASTER_KEY", MASTER).run();
+    let audit = stand.json("audit");
+    let words = |entry: &serde_json::Value| {
+        format!("{} {}", entry["action"].as_str().unwrap(), entry["refused"].is_null())
+    };
+    let words: Vec<_> = audit.as_array().unwrap().iter().map(words).collect();
+    assert_eq!(words, ["block false", "create true", "create true"], "{audit}");
+    stand.run(&format!("keys delete {id}"));
+    assert!(!stand.run("keys list").contains(&id));
+}
+
 #[test]
 fn keys_and_groups_are_administered() {
     let stand = Stand::start();

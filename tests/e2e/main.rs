@@ -28,6 +28,7 @@ mod gemini_front_stream;
 mod go_on;
 mod header;
 mod health;
+mod kept;
 mod key;
 mod keys;
 mod last_words;

@@ -27,8 +27,9 @@ impl Dispatch {
         let who = &self.principal.who;
         let own = self.tags()?;
         let model = &*self.peek.model;
-        let forbidden = self.fallback_names().and_then(|mut names| names.find(|name| !who.may_call(name)));
-        if let Some(name) = forbidden {
+        if let Some(mut names) = self.fallback_names()
+            && let Some(name) = names.find(|name| !who.may_call(name))
+        {
             let message = format!("this key may not fall back to `{name}`: it may not call that model");
             let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
             return Err(error.with_code("model_not_allowed").into());

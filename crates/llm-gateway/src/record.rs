@@ -4,6 +4,7 @@
 //! allocation and one uncontended lock; a request that is not sampled, and was answered at the first try, costs
 //! neither.
 
+mod sink;
 mod told;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 use crate::backend::Backend;
 use crate::dispatch::Groups;
 
+pub(crate) use sink::{Decided, Sink};
 pub(crate) use told::{Summary, Told};
 
 /// What became of one request.
@@ -47,6 +49,8 @@ pub(crate) struct Decision {
     pub(crate) changes: String,
     /// How the answer ended.
     pub(crate) end: OnceLock<Ended>,
+    /// Who keeps it for longer, once it has ended.
+    pub(crate) sink: Option<Sink>,
 }
 
 /// How an answer ended.
@@ -70,11 +74,25 @@ pub(crate) struct Afterwards {
 
 impl Decision {
     /// The answer is over.
-    pub(crate) fn end(&self, usage: Option<&Usage>, broke_off: Option<&ApiError>, after: Afterwards) {
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        usage: Option<&Usage>,
+        broke_off: Option<&ApiError>,
+        after: Afterwards,
+    ) {
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.clone());
         // Told once; a second end says nothing new.
-        let _ = self.end.set(Ended { took, usage: usage.cloned(), broke_off, after });
+        if self.end.set(Ended { took, usage: usage.cloned(), broke_off, after }).is_ok() {
+            self.hand_over();
+        }
+    }
+
+    /// Nothing more will come of it: whoever keeps decisions may have it.
+    fn hand_over(self: &Arc<Self>) {
+        if let Some(sink) = &self.sink {
+            sink.offer(self);
+        }
     }
 }
 
@@ -122,8 +140,11 @@ impl Records {
         self.is_kept() && (plan.attempt_count() > 1 || sampled())
     }
 
+    /// Keeps the decision on a request that was not answered.
     pub(crate) fn put(&self, decision: Decision) {
-        self.keep(Arc::new(decision));
+        let decision = Arc::new(decision);
+        decision.hand_over();
+        self.keep(decision);
     }
 
     pub(crate) fn keep(&self, decision: Arc<Decision>) {
@@ -171,6 +192,7 @@ mod tests {
             error: None,
             changes: String::new(),
             end: OnceLock::new(),
+            sink: None,
         }
     }
 

@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use llm_governance::report::{GroupBy, ReportAsk};
 use llm_governance::{
     Basis, BudgetId, BudgetWindow, Change, Key, KeyId, KeyStore as _, Mode, NewKey, Period, RowCache,
     RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
 };
-use llm_store::{GroupBy, ReportAsk, RowOptions, RowWriter, SqlStore};
+use llm_store::{RowOptions, RowWriter, SqlStore};
 use llm_types::{PicoUsd, Usage};
 use sqlx::AssertSqlSafe;
 
@@ -76,11 +77,8 @@ async fn fill(url: &str, count: i64) -> Result<(), Failed> {
          CAST(SUM(cost_m) AS BIGINT), CAST(SUM(cost_p) AS BIGINT), 0, CAST(SUM(latency_us) AS BIGINT), \
          CAST(SUM(first_token_us) AS BIGINT), COUNT(*)";
     for (table, key, by) in [
-        (
-            "usage_deployment",
-            "time_us / 3600000000, model_asked, model, provider, deployment",
-            "1, 2, 3, 4, 5",
-        ),
+        ("usage_hour", "time_us / 3600000000, model_asked, model, provider, deployment", "1, 2, 3, 4, 5"),
+        ("usage_day", "time_us / 86400000000, model_asked, model, provider, deployment", "1, 2, 3, 4, 5"),
         (
             "usage_owner",
             "time_us / 86400000000, key_id, team, user_id, organisation, model_asked, model, provider",

@@ -14,8 +14,7 @@ mod wire;
 pub use redis::{RedisCooldowns, RedisOptions, StoreError, Worker};
 #[cfg(feature = "sql")]
 pub use sql::{
-    AuditEntry, AuditFilter, Changes, Filter, GroupBy, Kept, LeaseView, Page, PageAsk, Receipt, Report,
-    ReportAsk, ReportRow, Retired, RowFilter, RowOptions, RowStatus, RowTask, RowView, RowWriter, SqlError,
-    SqlStore, Stored, Sums, WindowView,
+    Changes, Filter, Kept, KeptDecision, LeaseView, Receipt, Retired, RowOptions, RowStatus, RowTask,
+    RowWriter, SqlError, SqlReports, SqlStore, Stored, WindowView,
 };
 pub use status::Status;

@@ -1,7 +1,7 @@
 //! What each attempt writes down: answers that break off or that nobody waits for, calls beside others and after
 //! others, and those that were refused.
 
-use llm_store::RowView;
+use llm_governance::report::RowView;
 use llm_testkit::canned::{self, IncludeUsage, openai_stream};
 use llm_testkit::{End, Gate, Script, Upstream};
 use llm_types::PicoUsd;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use llm_governance::KeyId;
-use llm_store::{PageAsk, RowFilter, RowView, SqlStore, WindowView};
+use llm_governance::report::{PageAsk, RowFilter, RowView};
+use llm_store::{SqlStore, WindowView};
 use llm_testkit::{Postgres, Script, Upstream, canned};
 use llm_types::PicoUsd;
 use serde_json::{Value, json};

@@ -146,7 +146,8 @@ impl Session {
         Ok(())
     }
 
-    /// Starts one more process of each contender, and measures until it has answered and rested.
+    /// Starts two more processes of each contender: one is measured until it has answered and rested, one is asked
+    /// nothing.
     pub(super) fn measure_fresh(&mut self, samples: &mut Samples) -> anyhow::Result<()> {
         let contenders = self.proxies.iter().map(|(who, _)| *who);
         let contenders: Vec<Who> = contenders.filter(|who| who.takes_part(Request::Chat)).collect();
@@ -158,10 +159,18 @@ impl Session {
             self.runtime.block_on(first_answer(&target, &running))?;
             let took = running.started().elapsed();
             std::thread::sleep(REST);
+            let used = proc::resident_bytes(running.pid())?;
+            running.stop(Duration::from_secs(5))?;
+            // Another one, which nobody asks anything.
+            let listen = process::free_addr()?;
+            let running = self.program(who, listen)?.spawn(listen)?;
+            self.runtime.block_on(listening(listen, &running))?;
+            std::thread::sleep(REST);
             let resident = proc::resident_bytes(running.pid())?;
             for row in FRESH.rows {
                 let value = match row.measure {
                     Measure::Resident => resident as f64 / 1e6,
+                    Measure::ResidentUsed => used as f64 / 1e6,
                     _ => took.as_secs_f64() * 1e3,
                 };
                 samples.add(FRESH.title, row, who, value);
@@ -219,6 +228,16 @@ fn pin(program: Program, pinned: bool, core: usize) -> Program {
     if pinned { program.pin(core) } else { program }
 }
 
+async fn listening(addr: SocketAddr, running: &Running) -> anyhow::Result<()> {
+    while running.started().elapsed() < START_UP_LIMIT {
+        if tokio::net::TcpStream::connect(addr).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bail!("not listening in {START_UP_LIMIT:?}:\n{}", running.logs())
+}
+
 async fn first_answer(target: &Target, running: &Running) -> anyhow::Result<()> {
     while running.started().elapsed() < START_UP_LIMIT {
         if let Ok((200, _)) = load::once(target).await {
@@ -240,6 +259,6 @@ fn value(measure: Measure, summary: &Summary, cpu: Duration) -> f64 {
         Measure::GapP99 => summary.gap_deviation_p99_us,
         Measure::GapMax => summary.gap_deviation_max_us,
         // These come from a fresh process, not from a load.
-        Measure::Resident | Measure::StartUp => 0.0,
+        Measure::Resident | Measure::ResidentUsed | Measure::StartUp => 0.0,
     }
 }

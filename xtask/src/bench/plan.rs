@@ -59,7 +59,10 @@ pub(super) enum Measure {
     P99,
     GapP99,
     GapMax,
+    /// Before anything was asked.
     Resident,
+    /// After the first answer.
+    ResidentUsed,
     StartUp,
 }
 
@@ -86,7 +89,8 @@ impl Measure {
             Self::P99 => "p99",
             Self::GapP99 => "p99 deviation",
             Self::GapMax => "largest deviation",
-            Self::Resident => "resident memory",
+            Self::Resident => "resident memory, idle",
+            Self::ResidentUsed => "resident memory after the first answer",
             Self::StartUp => "exec to first answer",
         }
     }
@@ -94,7 +98,7 @@ impl Measure {
     pub(super) fn unit(self) -> &'static str {
         match self {
             Self::Throughput => "/s",
-            Self::Resident => "MB",
+            Self::Resident | Self::ResidentUsed => "MB",
             Self::StartUp => "ms",
             _ => "µs",
         }
@@ -201,7 +205,7 @@ pub(super) const SCENARIOS: [Scenario; 11] = [
     },
 ];
 
-/// Taken from a process that was just started, with one request answered.
+/// Taken from a process that was just started, idle, and with one request answered.
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) title: &'static str,
@@ -212,6 +216,7 @@ pub(super) const FRESH: Fresh = Fresh {
     title: "fresh process",
     rows: &[
         Row { measure: Measure::Resident, target: Target::AtMost(20.0) },
+        Row { measure: Measure::ResidentUsed, target: Target::None },
         Row { measure: Measure::StartUp, target: Target::AtMost(100.0) },
     ],
 };

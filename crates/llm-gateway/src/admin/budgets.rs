@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use llm_governance::report::Booked;
 use llm_governance::{Budget, BudgetId, Change, Group, Mode, Period, Scope, Terms, Window, Zone};
 use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
@@ -68,9 +69,9 @@ pub(crate) struct OwnedBudgetView {
 }
 
 impl OwnedBudgetView {
-    fn of(scope: &Scope, budget: &Budget, governance: &Governance) -> Self {
+    fn of(scope: &Scope, budget: &Budget, governance: &Governance, booked: &[Booked]) -> Self {
         let only = Terms { budgets: vec![budget.clone()], ..Terms::default() };
-        let spend = spend::windows(governance, scope, &only).pop();
+        let spend = spend::windows(governance, scope, &only, booked).pop();
         Self { scope: scope.to_string(), budget: terms::BudgetView::of(scope, budget), spend }
     }
 }
@@ -126,7 +127,7 @@ impl Owner {
 }
 
 /// A page of budgets in the order of their scopes; `scope` narrows it.
-pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let ask = page::ask(visit)?;
     let governance = visit.governance();
     let wanted = page::text(visit, "scope");
@@ -150,8 +151,13 @@ pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
         }
     });
     let ids = ask.page("budgets", first.sorted(), Clone::clone);
-    let found = ids.items.iter().filter_map(|id| find(governance, id).ok());
-    let data = found.map(|(scope, _, budget)| OwnedBudgetView::of(&scope, &budget, governance)).collect();
+    let found: Vec<_> = ids.items.iter().filter_map(|id| find(governance, id).ok()).collect();
+    let mut scopes: Vec<_> = found.iter().map(|(scope, _, _)| scope.clone()).collect();
+    scopes.dedup();
+    let booked = spend::booked(governance, &scopes).await?;
+    let view =
+        |(scope, _, budget): &(Scope, Owner, Budget)| OwnedBudgetView::of(scope, budget, governance, &booked);
+    let data = found.iter().map(view).collect();
     Ok(respond::value(StatusCode::OK, &ListView::new(data, ids.next)))
 }
 
@@ -172,13 +178,15 @@ pub(super) async fn create(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     budgets.push(budget.clone());
     visit.change("create_budget", owner.with(budgets)).await?;
     drop(writing);
-    Ok(respond::value(StatusCode::CREATED, &OwnedBudgetView::of(&scope, &budget, governance)))
+    let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
+    Ok(respond::value(StatusCode::CREATED, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
-pub(super) fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let governance = visit.governance();
     let (scope, _, budget) = find(governance, &visit.id)?;
-    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance)))
+    let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
+    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
 pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
@@ -196,7 +204,8 @@ pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let budgets = others.map(put).collect();
     visit.change("update_budget", owner.with(budgets)).await?;
     drop(writing);
-    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance)))
+    let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
+    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
 pub(super) async fn delete(visit: &Visit<'_>) -> Result<Response<ClientBody>> {

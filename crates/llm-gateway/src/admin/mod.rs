@@ -41,6 +41,7 @@ pub(crate) use groups::{GroupForm, GroupView};
 pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
 pub(crate) use litellm::Lite;
 pub(crate) use page::ListView;
+pub(crate) use requests::{FeedbackForm, FeedbackView};
 pub(crate) use route::{Action, Verb, owns, rows};
 pub(crate) use usage::UsageView;
 
@@ -115,7 +116,7 @@ where
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
     let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
     let answer = act(&visit, action).await;
-    log(&visit, action, answer.as_ref().err());
+    log(&visit, action, answer.as_ref().err()).await;
     Ok(answer?)
 }
 
@@ -131,7 +132,8 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
         Action::GetConfig => Ok(config::get(visit)),
         Action::ReloadConfig => config::reload(visit).await,
         Action::ListRequests => requests::any(visit).await,
-        Action::GetRequest => requests::get(visit),
+        Action::GetRequest => requests::get(visit).await,
+        Action::Feedback => requests::feedback(visit).await,
         Action::Estimate => estimate::run(visit).await,
         Action::Usage => usage::get(visit).await,
         Action::Audit => audit::list(visit).await,
@@ -156,9 +158,9 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
             Verb::Unblock => groups::block(visit, kind, false).await,
         },
         Action::Budgets(verb) => match verb {
-            Verb::List => budgets::list(visit),
+            Verb::List => budgets::list(visit).await,
             Verb::Create => budgets::create(visit).await,
-            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(visit),
+            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(visit).await,
             Verb::Update => budgets::update(visit).await,
             Verb::Delete => budgets::delete(visit).await,
         },
@@ -166,7 +168,7 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
 }
 
 /// Writes to the audit log what no change has written there: what was refused, and what concerns no key or group.
-fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
+async fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     let Some(word) = action.word() else { return };
     if error.is_none() && action.is_change() {
         return;
@@ -174,7 +176,9 @@ fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     let id: String = visit.id.chars().take(LOGGED).collect();
     let entry = Deed { by: &visit.by, action: word }.plain(action.object(&id));
     let refused = error.map(|error| error.message.clone());
-    visit.governance().reports().note(AuditEntry { refused, ..entry });
+    if let Err(error) = visit.governance().reports().note(AuditEntry { refused, ..entry }).await {
+        tracing::error!(%error, by = visit.by, action = word, "the audit log could not be written");
+    }
 }
 
 /// Refuses calls that a page of another machine makes through the browser of somebody on this one.

@@ -2,13 +2,16 @@
 
 use http::{Response, StatusCode};
 use llm_types::{ApiError, ErrorKind, Result};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Visit, attempts};
 use crate::body::ClientBody;
+use crate::form::forms;
+use crate::governance::refused;
 use crate::query::parameter;
 use crate::record::{Summary, Told};
-use crate::respond;
+use crate::{form, respond};
 
 /// How many are listed where nobody says.
 const USUAL: usize = 50;
@@ -53,18 +56,66 @@ fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     Ok(respond::value(StatusCode::OK, &List { object: "list", data }))
 }
 
-/// One of them, with everything that was considered.
+/// One of them, with everything that was considered: from memory, or from the store where there is one.
 ///
 /// # Errors
-/// 404 when it is not among those that are kept.
-pub(super) fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let found = visit.snapshot.records.find(&visit.id).ok_or_else(|| {
+/// 404 when it is not among those that are kept, 503 when the store cannot be read.
+pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+    if let Some(found) = visit.snapshot.records.find(&visit.id) {
+        return Ok(respond::value(StatusCode::OK, &Told::from(&*found)));
+    }
+    let kept = visit.governance().decision(&visit.id).await?;
+    let kept = kept.and_then(|text| serde_json::value::RawValue::from_string(text).ok());
+    let found = kept.ok_or_else(|| {
         let message = format!(
             "nothing is known of a request `{}`: of the latest those are kept that failed, needed several attempts, \
              had the header x-gateway-explain or are in the share of router.records.sample",
             visit.id
         );
-        ApiError::new(ErrorKind::NotFound, message).with_code("request_not_found")
+        unknown(message)
     })?;
-    Ok(respond::value(StatusCode::OK, &Told::from(&*found)))
+    Ok(respond::value(StatusCode::OK, &found))
+}
+
+/// What somebody thought of an answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedbackForm {
+    /// From 0, useless, to 1, just right.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    score: f64,
+}
+
+forms!(FeedbackForm);
+
+/// What was noted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FeedbackView {
+    /// The request's id.
+    id: String,
+    /// From 0 to 1.
+    score: f64,
+}
+
+/// Notes what somebody thought of a request's answer: the `quality` of its rows. The last word counts.
+///
+/// # Errors
+/// 400 for a score beyond 0 and 1, 404 where no row of such a request is kept, 503 when the store is away.
+pub(super) async fn feedback(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+    let FeedbackForm { score } = form::read(&visit.body)?;
+    if !(0.0..=1.0).contains(&score) {
+        return Err(form::wrong("score", "must be a number from 0 to 1"));
+    }
+    if !visit.governance().reports().rate(&visit.id, score).await.map_err(refused)? {
+        return Err(unknown(format!(
+            "no usage is booked of a request `{}`: feedback is for requests that have ended, by the id of their \
+             x-request-id header",
+            visit.id
+        )));
+    }
+    Ok(respond::value(StatusCode::OK, &FeedbackView { id: visit.id.to_string(), score }))
+}
+
+fn unknown(message: String) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, message).with_code("request_not_found")
 }

@@ -23,6 +23,7 @@ pub(crate) enum Action {
     ReloadConfig,
     ListRequests,
     GetRequest,
+    Feedback,
     Estimate,
     Keys(Verb),
     Groups(Kind, Verb),
@@ -67,6 +68,7 @@ impl Action {
             | Self::GetConfig
             | Self::ListRequests
             | Self::GetRequest
+            | Self::Feedback
             | Self::Estimate
             | Self::Usage
             | Self::Audit
@@ -151,6 +153,7 @@ static ROUTES: &[&[Row]] = &[
         plain(Method::GET, "/admin/v1/config", Action::GetConfig),
         plain(Method::POST, "/admin/v1/config/reload", Action::ReloadConfig),
         plain(Method::GET, "/admin/v1/requests", Action::ListRequests),
+        with_id(Method::POST, "/admin/v1/requests/", "/feedback", Action::Feedback),
         with_id(Method::GET, "/admin/v1/requests/", "", Action::GetRequest),
         plain(Method::POST, "/admin/v1/estimate", Action::Estimate),
         plain(Method::GET, "/admin/v1/usage", Action::Usage),
@@ -259,6 +262,7 @@ mod tests {
         check(Method::POST, "/admin/v1/config/reload", "ReloadConfig");
         check(Method::GET, "/admin/v1/requests", "ListRequests");
         check(Method::GET, "/admin/v1/requests/0190", "GetRequest 0190");
+        check(Method::POST, "/admin/v1/requests/0190/feedback", "Feedback 0190");
         check(Method::GET, "/admin/v1/nothing", "NotFound None");
         check(Method::POST, "/admin/v1/keys", "Keys(Create)");
         check(Method::POST, "/admin/v1/keys/key_1/rotate", "Keys(Rotate) key_1");

@@ -1,7 +1,8 @@
 //! What an owner has spent: in all, and in the windows of its budgets.
 
 use jiff::Timestamp;
-use llm_governance::{Mode, Now, Scope, Span, Terms};
+use llm_governance::report::Booked;
+use llm_governance::{BudgetWindow, Mode, Now, Scope, Span, Terms};
 use llm_types::{PicoUsd, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -43,8 +44,26 @@ pub(crate) struct WindowView {
     end: Option<String>,
 }
 
-/// The windows of an owner's budgets; those that nothing was spent of are there too.
-pub(crate) fn windows(governance: &Governance, scope: &Scope, terms: &Terms) -> Vec<WindowView> {
+/// What is booked on the budgets of owners; nothing where counters know all there is.
+///
+/// # Errors
+/// 503 where the store cannot be read.
+pub(crate) async fn booked(governance: &Governance, scopes: &[Scope]) -> Result<Vec<Booked>> {
+    if scopes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let booked = governance.reports().booked(scopes, Now::read().wall).await.map_err(refused)?;
+    Ok(booked.unwrap_or_default())
+}
+
+/// The windows of an owner's budgets; those that nothing was spent of are there too. What is booked counts where it
+/// is more than what was counted here, as it is after a restart.
+pub(crate) fn windows(
+    governance: &Governance,
+    scope: &Scope,
+    terms: &Terms,
+    booked: &[Booked],
+) -> Vec<WindowView> {
     if terms.budgets.is_empty() {
         return Vec::new();
     }
@@ -57,6 +76,12 @@ pub(crate) fn windows(governance: &Governance, scope: &Scope, terms: &Terms) -> 
         let (spent, reserved) = used.map_or((PicoUsd::ZERO, PicoUsd::ZERO), |used| {
             (used.settled.saturating_add(used.elsewhere), used.reserved)
         });
+        let kept = booked.iter().find(|booked| {
+            let BudgetWindow { budget, start } = &booked.window;
+            **budget == id && start.as_millisecond() == span.start.as_millisecond()
+        });
+        let kept = kept.map(|booked| booked.spent.saturating_add(booked.unknown)).unwrap_or_default();
+        let spent = spent.max(kept);
         let left = budget.limit.saturating_sub(spent).saturating_sub(reserved).max(PicoUsd::ZERO);
         let Span { start, end } = span;
         WindowView {
@@ -81,5 +106,9 @@ pub(crate) fn windows(governance: &Governance, scope: &Scope, terms: &Terms) -> 
 /// 503 where the store cannot be read.
 pub(crate) async fn spend(governance: &Governance, scope: &Scope, terms: &Terms) -> Result<SpendView> {
     let total = governance.reports().spent(scope).await.map_err(refused)?;
-    Ok(SpendView { total_usd: dollars(total), windows: windows(governance, scope, terms) })
+    let booked = match terms.budgets.is_empty() {
+        true => Vec::new(),
+        false => booked(governance, std::slice::from_ref(scope)).await?,
+    };
+    Ok(SpendView { total_usd: dollars(total), windows: windows(governance, scope, terms, &booked) })
 }

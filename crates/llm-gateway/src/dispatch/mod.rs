@@ -259,6 +259,7 @@ impl Dispatch {
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default(),
             end: std::sync::OnceLock::new(),
+            sink: self.gateway.governance().sink().cloned(),
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod audit;
 mod configured;
+#[cfg(feature = "sql")]
+mod decided;
 mod kept;
 #[cfg(feature = "sql")]
 mod store;
@@ -27,6 +29,7 @@ pub(crate) use configured::Configured;
 pub(crate) use kept::Kept;
 
 use crate::gateway::Gateway;
+use crate::record::Sink;
 
 /// Is told of each attempt once it has ended. Must neither block nor fail.
 pub trait Books: Debug + Send + Sync {
@@ -119,13 +122,12 @@ impl Governance {
         match &self.store {
             // It writes the log with the change.
             Some(store) => {
-                store.keep(&change, deed.by).await.map_err(refused)?;
+                store.keep_as(&change, deed.by, deed.action).await.map_err(refused)?;
                 self.directory().apply([change]).map_err(refused)
             }
             None => {
                 self.directory().apply([change]).map_err(refused)?;
-                self.reports.note(entry);
-                Ok(())
+                self.reports.note(entry).await.map_err(refused)
             }
         }
     }
@@ -186,6 +188,27 @@ impl Governance {
         return self.kept.is_some();
         #[cfg(not(feature = "sql"))]
         false
+    }
+
+    /// Who keeps decisions for longer than memory does.
+    pub(crate) fn sink(&self) -> Option<&Sink> {
+        #[cfg(feature = "sql")]
+        return self.kept.as_ref().map(|kept| &kept.sink);
+        #[cfg(not(feature = "sql"))]
+        None
+    }
+
+    /// A decision that memory has no longer, as JSON.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be read.
+    pub(crate) async fn decision(&self, request: &str) -> Result<Option<String>> {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            return kept.decision(request).await;
+        }
+        let _ = request;
+        Ok(None)
     }
 
     /// Lets a request in.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use llm_config::{Store, store_file};
 use llm_governance::lease::{Funding, Ledger};
 use llm_governance::{Directory, Gate, KeyStore, Revision};
-use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlStore};
+use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlReports, SqlStore};
 use llm_types::{ApiError, ErrorKind, Result};
 use parking_lot::Mutex;
 
-use super::Governance;
 use super::watch::Watcher;
+use super::{Governance, decided};
 use crate::gateway::Gateway;
+use crate::record::{Decided, Sink};
 
 /// Where the journal is of a store that is no file.
 const JOURNAL: &str = "gateway-journal";
@@ -23,6 +24,8 @@ const SKEW: Duration = Duration::from_secs(10);
 const LAST_ROWS: Duration = Duration::from_secs(5);
 /// How long handing back may take then.
 const LAST_LEASES: Duration = Duration::from_secs(2);
+/// How long the last decisions may take then.
+const LAST_DECISIONS: Duration = Duration::from_secs(2);
 /// After a store that could not be followed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often old rows are looked for.
@@ -35,10 +38,24 @@ pub(super) struct Kept {
     pub(super) rows: RowWriter,
     /// Until it is started.
     task: Mutex<Option<RowTask>>,
+    /// Where decisions go.
+    pub(super) sink: Sink,
+    /// Until they are taken out.
+    decided: Mutex<Option<tokio::sync::mpsc::Receiver<Decided>>>,
     seen: Mutex<Revision>,
     settings: Store,
     /// How long a lease of a node that died stays with it.
     grace: Duration,
+}
+
+impl Kept {
+    /// A decision, as JSON.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be read.
+    pub(super) async fn decision(&self, request: &str) -> Result<Option<String>> {
+        self.store.decision(request).await.map_err(|error| super::refused(error.into()))
+    }
 }
 
 impl Governance {
@@ -60,16 +77,20 @@ impl Governance {
         let funding = Funding::new(ledger, node, settings.lease);
         let (watcher, waiting) = Watcher::new();
         let gate = Gate::with(directory, watcher, Some(funding));
+        let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
+        let (sink, decided) = Sink::new();
         let kept = Kept {
             store: store.clone(),
             rows,
+            sink,
+            decided: Mutex::new(Some(decided)),
             task: Mutex::new(Some(task)),
             seen: Mutex::new(seen),
             settings: settings.clone(),
             grace: request_timeout + SKEW,
         };
         let alerts = Mutex::new(Some(waiting));
-        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), ..Self::default() })
+        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), reports, ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.
@@ -79,14 +100,16 @@ impl Governance {
             // Ends when the rows are drained.
             gateway.tasks().spawn(task.run());
         }
+        if let Some(waiting) = kept.decided.lock().take() {
+            // Ends with the last one.
+            gateway.tasks().spawn(decided::run(kept.store.clone(), kept.sink.clone(), waiting));
+        }
         let own = Arc::clone(self);
         gateway.background(async move { own.follow().await });
         let own = Arc::clone(self);
         gateway.background(async move { own.tend().await });
-        if kept.settings.retention.is_some() {
-            let own = Arc::clone(self);
-            gateway.background(async move { own.retire().await });
-        }
+        let own = Arc::clone(self);
+        gateway.background(async move { own.retire().await });
     }
 
     /// Takes over what others change.
@@ -140,18 +163,20 @@ impl Governance {
         }
     }
 
-    /// Deletes rows that are older than they are to be kept.
+    /// Deletes rows and decisions that are older than they are to be kept, and what leases have left behind.
     async fn retire(&self) {
-        let Some((kept, age)) = self.kept.as_ref().and_then(|kept| Some((kept, kept.settings.retention?)))
-        else {
-            return;
-        };
+        let Some(kept) = &self.kept else { return };
         let mut every = tokio::time::interval(RETIRE);
         loop {
             every.tick().await;
-            let before =
-                jiff::Timestamp::now().checked_sub(jiff::SignedDuration::try_from(age).unwrap_or_default());
-            match kept.store.retire(before.ok()).await {
+            let before = kept.settings.retention.and_then(|age| {
+                let age = jiff::SignedDuration::try_from(age).ok()?;
+                jiff::Timestamp::now().checked_sub(age).ok()
+            });
+            if let Err(error) = kept.store.trim_decisions(before, decided::MOST).await {
+                tracing::warn!(%error, "old decision records could not be deleted");
+            }
+            match kept.store.retire(before).await {
                 Ok(retired) => tracing::debug!(?retired, "old rows are gone"),
                 Err(error) => tracing::warn!(%error, "old rows could not be deleted"),
             }
@@ -163,6 +188,9 @@ impl Governance {
         let Some(kept) = &self.kept else { return };
         if !kept.rows.drain(LAST_ROWS).await {
             tracing::warn!("not all rows are in the database: the journal has the rest for the next start");
+        }
+        if tokio::time::timeout(LAST_DECISIONS, kept.sink.finish()).await.is_err() {
+            tracing::warn!("the last decision records are not in the database");
         }
         if !matches!(tokio::time::timeout(LAST_LEASES, self.gate.hand_back()).await, Ok(Ok(()))) {
             tracing::warn!("leases of budgets could not be handed back: they count as spent until they end");

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
 use crate::admin::{
-    Action, AttemptView, AuditView, BudgetPatch, DeletedView, GroupForm, GroupView, KeyForm, KeyView,
-    ListView, Lite, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb, rows,
+    Action, AttemptView, AuditView, BudgetPatch, DeletedView, FeedbackForm, FeedbackView, GroupForm,
+    GroupView, KeyForm, KeyView, ListView, Lite, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb,
+    rows,
 };
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
@@ -110,6 +111,9 @@ fn describe(action: Action) -> Words {
             words("usage", "The latest requests.").asks(&all).gives(of::<RequestsView>)
         }
         Action::GetRequest => words("usage", "Why a request went where it went."),
+        Action::Feedback => words("usage", "Note what somebody thought of an answer.")
+            .takes(of::<FeedbackForm>)
+            .gives(of::<FeedbackView>),
         Action::Estimate => words("usage", "What a chat request would cost."),
         Action::OpenApi => words("operations", "This document."),
         Action::Usage => {

@@ -35,4 +35,13 @@ pub trait KeyStore: Debug + Send + Sync {
     /// # Errors
     /// When the store cannot be written, or the change contradicts what is kept.
     async fn keep(&self, change: &Change, by: &str) -> Result<Revision, Error>;
+
+    /// The same with the audit log's word for what is done, such as `rotate`, where a store keeps that.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
+    async fn keep_as(&self, change: &Change, by: &str, action: &str) -> Result<Revision, Error> {
+        let _ = action;
+        self.keep(change, by).await
+    }
 }

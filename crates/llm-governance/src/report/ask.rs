@@ -89,11 +89,11 @@ pub struct ReportAsk {
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// From when it truly is: sums may be kept by the hour or the day.
+    /// From when it truly is: a store keeps sums by the hour, and by the day where owners or tags are asked for.
     pub from: Timestamp,
     /// Until when it truly is.
     pub to: Timestamp,
-    /// Its lines, in the order of what it is divided by.
+    /// Its lines, in the order of what it is divided by; at most 100,000.
     pub rows: Vec<ReportRow>,
 }
 

@@ -13,8 +13,8 @@ use llm_types::PicoUsd;
 use parking_lot::Mutex;
 
 use super::{
-    AuditEntry, AuditFilter, GroupBy, Page, PageAsk, Report, ReportAsk, ReportRow, Reports, RowFilter,
-    RowView, Sums,
+    AuditEntry, AuditFilter, Booked, GroupBy, Page, PageAsk, Report, ReportAsk, ReportRow, Reports,
+    RowFilter, RowView, Sums,
 };
 use crate::error::Error;
 use crate::row::UsageRow;
@@ -100,8 +100,9 @@ impl Reports for MemoryReports {
         rows.latest.push(self.most, |_| row);
     }
 
-    fn note(&self, entry: AuditEntry) {
+    async fn note(&self, entry: AuditEntry) -> Result<(), Error> {
         self.audit.lock().push(ACTIONS, |number| AuditEntry { number, ..entry });
+        Ok(())
     }
 
     fn is_durable(&self) -> bool {
@@ -138,6 +139,16 @@ impl Reports for MemoryReports {
 
     async fn spent(&self, scope: &Scope) -> Result<PicoUsd, Error> {
         Ok(self.rows.lock().totals.get(scope).copied().unwrap_or_default())
+    }
+
+    async fn booked(&self, _scopes: &[Scope], _at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
+        Ok(None)
+    }
+
+    async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {
+        let mut rows = self.rows.lock();
+        let of = rows.latest.items.iter_mut().filter(|(_, row)| *row.request == *request);
+        Ok(of.map(|(_, row)| Arc::make_mut(row).quality = Some(quality.clamp(0.0, 1.0))).count() > 0)
     }
 
     async fn audit(&self, filter: &AuditFilter, ask: &PageAsk) -> Result<Page<AuditEntry>, Error> {

@@ -5,6 +5,7 @@
 
 mod ask;
 mod audit;
+mod booked;
 mod memory;
 mod page;
 mod sums;
@@ -13,10 +14,12 @@ mod view;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use llm_types::PicoUsd;
 
 pub use ask::{GroupBy, Report, ReportAsk, ReportRow, RowFilter};
 pub use audit::{AuditEntry, AuditFilter};
+pub use booked::Booked;
 pub use memory::MemoryReports;
 pub use page::{Page, PageAsk, Place};
 pub use sums::Sums;
@@ -35,7 +38,10 @@ pub trait Reports: Debug + Send + Sync {
 
     /// Takes note of an administrator's action that changed no key or group, or was refused. What is changed is
     /// written to the log by whoever keeps it, with the change.
-    fn note(&self, entry: AuditEntry);
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn note(&self, entry: AuditEntry) -> Result<(), Error>;
 
     /// Whether rows outlive the process.
     fn is_durable(&self) -> bool;
@@ -57,6 +63,19 @@ pub trait Reports: Debug + Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn spent(&self, scope: &Scope) -> Result<PicoUsd, Error>;
+
+    /// What is booked on the budgets of these owners in the windows which a moment is in; windows that nothing was
+    /// spent in may be missing. `None`: the counters of this process know all there is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error>;
+
+    /// Notes what feedback says of a request's answer, from 0 to 1. False: no row of such a request is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error>;
 
     /// A page of the audit log, the newest first.
     ///

@@ -49,6 +49,29 @@ impl Place for u64 {
     }
 }
 
+impl Place for i64 {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A moment, a name, and a number under it.
+impl Place for (i64, String, i64) {
+    fn write(&self) -> String {
+        format!("{}:{}:{}", self.0, self.2, self.1)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':');
+        let (first, third) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some((first, parts.next()?.to_owned(), third))
+    }
+}
+
 impl Place for String {
     fn write(&self) -> String {
         self.clone()
@@ -60,6 +83,18 @@ impl Place for String {
 }
 
 impl PageAsk {
+    /// The first page, of so many items.
+    #[must_use]
+    pub fn first(limit: usize) -> Self {
+        Self { limit, cursor: None }
+    }
+
+    /// The page after that one; `None`: there is none.
+    #[must_use]
+    pub fn after<T>(&self, page: &Page<T>) -> Option<Self> {
+        Some(Self { limit: self.limit, cursor: Some(page.next.clone()?) })
+    }
+
     /// How many items.
     #[must_use]
     pub fn limit(&self) -> usize {
@@ -96,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_cursor_is_good_for_its_own_list_only() {
-        let ask = PageAsk { limit: 2, cursor: None };
+        let ask = PageAsk::first(2);
         let page = ask.page("keys", vec![5_u64, 6, 7], |n| *n);
         assert_eq!(page.items, [5, 6]);
-        let next = PageAsk { limit: 2, cursor: page.next };
+        let next = ask.after(&page).unwrap();
         assert_eq!(next.place::<u64>("keys").unwrap(), Some(6));
         assert!(matches!(next.place::<u64>("audit"), Err(Error::Cursor)));
         for wrong in ["", "x", "%", "a2V5czp4", "' OR 1=1"] {
@@ -107,6 +142,8 @@ mod tests {
             assert!(matches!(ask.place::<u64>("keys"), Err(Error::Cursor)), "{wrong}");
         }
         assert_eq!(ask.page("keys", vec![5_u64, 6], |n| *n).next, None);
-        assert_eq!(PageAsk { limit: 5_000, cursor: None }.limit(), 1000);
+        assert_eq!(PageAsk::first(5_000).limit(), 1000);
+        let place = (7, "a:b".to_owned(), 3);
+        assert_eq!(Place::read(&place.write()), Some(place));
     }
 }

@@ -1,10 +1,12 @@
 //! A row as people and programs look at it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use llm_types::{PicoUsd, Usage};
+use llm_types::{ErrorKind, PicoUsd, Usage};
+use serde::Serialize as _;
 
 use crate::budget::Basis;
 use crate::row::{RowCache, UsageRow};
@@ -16,6 +18,8 @@ pub struct RowView {
     pub request: String,
     pub attempt: u32,
     pub time: Timestamp,
+    /// The life of the node that answered; empty where there is one alone.
+    pub node: String,
     pub key: String,
     pub team: String,
     pub user: String,
@@ -38,7 +42,7 @@ pub struct RowView {
     pub latency: Duration,
     pub first_token: Option<Duration>,
     pub status: u16,
-    /// The kind's name, such as `rate_limit_error`.
+    /// The kind's name, such as `rate_limit`.
     pub error: Option<String>,
     /// `bypass`, `miss`, `hit`.
     pub cache: String,
@@ -53,6 +57,7 @@ impl From<&UsageRow> for RowView {
             request: row.request.to_string(),
             attempt: row.attempt,
             time: row.time,
+            node: String::new(),
             key: row.who.key.map(|id| id.to_string()).unwrap_or_default(),
             team: text(&row.who.team),
             user: text(&row.who.user),
@@ -72,10 +77,19 @@ impl From<&UsageRow> for RowView {
             latency: row.latency,
             first_token: row.first_token,
             status: row.status,
-            error: row.error.map(|kind| kind.type_name().to_owned()),
+            error: row.error.map(|kind| Kind(kind).to_string()),
             cache: cache(row.cache).to_owned(),
             quality: row.quality,
         }
+    }
+}
+
+/// A kind by its name, as it is serialised everywhere.
+struct Kind(ErrorKind);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
     }
 }
 

@@ -101,7 +101,7 @@ async fn old_rows_go_and_totals_stay() {
 async fn actions_are_numbered_and_found() {
     let books = MemoryReports::default();
     for nth in 0..3 {
-        books.note(AuditEntry {
+        let entry = AuditEntry {
             number: 0,
             at: "2026-11-21T00:00:00Z".parse().unwrap(),
             actor: "master".to_owned(),
@@ -110,7 +110,8 @@ async fn actions_are_numbered_and_found() {
             before: None,
             after: None,
             refused: None,
-        });
+        };
+        books.note(entry).await.unwrap();
     }
     let all = books.audit(&AuditFilter::default(), &PageAsk { limit: 2, cursor: None }).await.unwrap();
     assert_eq!(all.items.iter().map(|entry| entry.number).collect::<Vec<_>>(), [3, 2]);

@@ -61,9 +61,6 @@ pub enum SqlError {
         "no sums are kept of this: ask by tag, or by key, team, user and organisation, or by deployment and hour, each with day, model, served and provider"
     )]
     NoSums,
-    /// Not a cursor of this list.
-    #[error("the cursor is not one of this list: begin without one")]
-    Cursor,
     /// More money than a store counts.
     #[error("an amount of money is too large to be kept: the most is nine quadrillion dollars")]
     Amount,
@@ -128,6 +125,7 @@ impl From<SqlError> for llm_governance::Error {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Rule(error) => error,
+            SqlError::NoSums => Self::NoSums(error.to_string()),
             error => Self::Store(Box::new(error)),
         }
     }

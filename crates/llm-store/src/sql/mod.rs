@@ -5,11 +5,12 @@
 //! for each other.
 
 mod backend;
-mod cursor;
+mod decision;
 mod error;
 mod key;
 mod ledger;
 mod money;
+mod reports;
 mod rows;
 mod schema;
 mod statement;
@@ -17,10 +18,11 @@ mod store;
 mod text;
 mod usage;
 
-pub use cursor::{Page, PageAsk};
+pub use decision::KeptDecision;
 pub use error::SqlError;
-pub use key::{AuditEntry, AuditFilter, Changes, Filter, Kept};
+pub use key::{Changes, Filter, Kept};
 pub use ledger::{LeaseView, WindowView};
-pub use rows::{Receipt, RowFilter, RowOptions, RowStatus, RowTask, RowView, RowWriter, Stored};
+pub use reports::SqlReports;
+pub use rows::{Receipt, RowOptions, RowStatus, RowTask, RowWriter, Stored};
 pub use store::SqlStore;
-pub use usage::{GroupBy, Report, ReportAsk, ReportRow, Retired, Sums};
+pub use usage::Retired;

@@ -3,6 +3,7 @@
 //! SQLite gets `?`: to bind a place with a name it looks through the names of all, which takes most of the time of a
 //! batch. PostgreSQL knows numbers only.
 
+use llm_governance::report::PageAsk;
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow};
 use sqlx::{Any, AnyConnection, Arguments as _, AssertSqlSafe, Encode, Type};
 
@@ -65,6 +66,11 @@ impl Statement {
         let sql = text(self.sql, on);
         Ok(sqlx::query_with(AssertSqlSafe(sql), self.args).fetch_all(on).await?)
     }
+}
+
+/// How many rows are read for a page: one more than are asked for tells whether there are more.
+pub(super) fn rows(ask: &PageAsk) -> i64 {
+    i64::try_from(ask.limit()).unwrap_or(i64::MAX - 1) + 1
 }
 
 /// The text as this database takes it.

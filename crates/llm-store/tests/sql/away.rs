@@ -1,8 +1,9 @@
 //! Full disks, databases that are away, and gateways that write at once.
 
 use llm_governance::lease::SliceAsk;
+use llm_governance::report::{PageAsk, RowFilter};
 use llm_governance::{Change, Group, KeyStore as _, Ledger as _, Mode, Revision, Scope, Terms};
-use llm_store::{PageAsk, RowFilter, RowWriter, Stored};
+use llm_store::{RowWriter, Stored};
 use tokio::time::timeout;
 
 use crate::harness::{Place, SOON, both, pico, row, run, running, window};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use llm_governance::report::{PageAsk, RowFilter};
 use llm_governance::{Mode, Scope};
-use llm_store::{PageAsk, RowFilter, RowOptions, RowWriter, SqlStore, Stored};
+use llm_store::{RowOptions, RowWriter, SqlStore, Stored};
 
 use crate::harness::{Place, SOON, both, pico, row, run, running, window};
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use llm_governance::report::{AuditFilter, PageAsk};
 use llm_governance::{
     Budget, Change, Directory, Error, Group, Key, KeyId, KeyStore as _, Limits, NewKey, Period, Revision,
     Scope, Terms,
 };
-use llm_store::{AuditFilter, Filter, PageAsk, SqlError, SqlStore};
+use llm_store::{Filter, SqlError, SqlStore};
 use tokio::time::timeout;
 
 use crate::harness::{Place, SOON, both, pico, run};
@@ -133,7 +134,10 @@ async fn lists_are_stable_while_keys_are_made(place: Place) {
     let none = Filter { team: Some("search".into()), user: Some("ada".into()), ..Filter::default() };
     assert_eq!(store.keys(&none, &PageAsk::default()).await.unwrap().items, []);
     let foreign = PageAsk { limit: 5, cursor: Some("bm9uc2Vuc2U".into()) };
-    assert!(matches!(store.keys(&Filter::default(), &foreign).await, Err(SqlError::Cursor)));
+    assert!(matches!(
+        store.keys(&Filter::default(), &foreign).await,
+        Err(SqlError::Rule(llm_governance::Error::Cursor))
+    ));
     assert_eq!(store.key(made[3].id).await.unwrap().unwrap().of, made[3]);
     assert_eq!(store.key(KeyId::generate().unwrap()).await.unwrap(), None);
     for id in ["a", "b", "c"] {

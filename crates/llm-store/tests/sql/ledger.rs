@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_governance::lease::{Slice, SliceAsk};
+use llm_governance::report::{AuditFilter, PageAsk};
 use llm_governance::{
     Budget, BudgetWindow, Change, Group, KeyStore as _, Ledger as _, MemoryLedger, Mode, Period, Scope, Terms,
 };
-use llm_store::{AuditFilter, PageAsk, RowWriter, SqlStore};
+use llm_store::{RowWriter, SqlStore};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;

@@ -7,5 +7,6 @@ mod away;
 mod crash;
 mod keys;
 mod ledger;
+mod port;
 mod report;
 mod rows;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use llm_governance::report::{GroupBy as By, PageAsk, ReportAsk, RowFilter};
 use llm_governance::{KeyId, Scope, UsageRow};
-use llm_store::{GroupBy as By, PageAsk, ReportAsk, RowFilter, SqlError, SqlStore};
+use llm_store::{SqlError, SqlStore};
 use llm_types::PicoUsd;
 
 use crate::harness::{Place, SOON, at, both, pico, row};
@@ -60,7 +61,7 @@ fn words(row: &UsageRow, by: By) -> Vec<String> {
 }
 
 async fn compare(store: &SqlStore, rows: &[UsageRow], ask: &ReportAsk) {
-    let mut expect: BTreeMap<Vec<String>, (i64, PicoUsd, i64, i64)> = BTreeMap::new();
+    let mut expect: BTreeMap<Vec<String>, (u64, PicoUsd, u64, u64)> = BTreeMap::new();
     let report = store.usage(ask).await.unwrap();
     let within = |row: &&UsageRow| report.from <= row.time && row.time < report.to;
     let only = |row: &&UsageRow| ask.only.iter().all(|(by, word)| words(row, *by).contains(word));
@@ -79,7 +80,7 @@ async fn compare(store: &SqlStore, rows: &[UsageRow], ask: &ReportAsk) {
             *attempts += 1;
             *cost = cost.saturating_add(row.cost);
             *tokens += 120;
-            *first += i64::from(row.first_token.is_some());
+            *first += u64::from(row.first_token.is_some());
         }
     }
     let got: BTreeMap<_, _> = report

@@ -1,7 +1,8 @@
 //! Rows: each once, in the database as it was given, and in the counters of its budgets.
 
+use llm_governance::report::{PageAsk, RowFilter};
 use llm_governance::{Mode, Scope};
-use llm_store::{PageAsk, RowFilter, Stored};
+use llm_store::Stored;
 use tokio::time::timeout;
 
 use crate::harness::{Place, SOON, both, pico, row, running, window};
@@ -152,7 +153,7 @@ async fn a_row_that_is_refused_stops_no_other(place: Place) {
     let status = writer.status();
     assert_eq!((status.stored, status.refused, status.waiting), (10 - refused, refused, 0));
     let sums = store.spend(&Scope::Global).await.unwrap();
-    let left = i64::try_from(10 - refused).unwrap();
+    let left = 10 - refused;
     assert_eq!((sums.attempts, sums.cost), (left, pico(7 * i128::from(left))));
     let aside = std::fs::read_to_string(place.journal().join("refused.jsonl")).unwrap();
     assert_eq!(aside.lines().count(), usize::try_from(refused).unwrap());

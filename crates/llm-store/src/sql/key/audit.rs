@@ -3,53 +3,22 @@
 //! Hashes of keys are left out. They tell nobody a key, but whoever reads the log has no use for them either.
 
 use jiff::Timestamp;
-use llm_governance::Revision;
+use llm_governance::report::{AuditEntry, AuditFilter, Page, PageAsk};
 use sqlx::{AnyConnection, Row as _};
 
-use super::super::cursor::{Page, PageAsk};
+use super::super::backend::within;
 use super::super::error::SqlError;
-use super::super::statement::Statement;
+use super::super::statement::{Statement, rows};
 use super::super::store::SqlStore;
-use super::unsigned;
-
-/// One action of an administrator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// The revision that it made.
-    pub revision: Revision,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// What: `create`, `update`, `delete`, `release_unknown`.
-    pub action: String,
-    /// Of what: `key:key_…`, `team:…`.
-    pub object: String,
-    /// How it was: a JSON object without secrets.
-    pub before: Option<String>,
-    /// How it is since.
-    pub after: Option<String>,
-}
-
-/// Which entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub to: Option<Timestamp>,
-    /// Of this object alone.
-    pub object: Option<String>,
-    /// By this actor alone.
-    pub actor: Option<String>,
-}
+use super::next_revision;
 
 /// An entry to be written.
 pub(in super::super) struct Entry<'a> {
-    pub(in super::super) action: &'static str,
+    pub(in super::super) action: &'a str,
     pub(in super::super) object: &'a str,
     pub(in super::super) before: Option<String>,
     pub(in super::super) after: Option<String>,
+    pub(in super::super) refused: Option<String>,
 }
 
 impl Entry<'_> {
@@ -59,18 +28,19 @@ impl Entry<'_> {
         (revision, now): (i64, i64),
         by: &str,
     ) -> Result<(), SqlError> {
-        let Self { action, object, before, after } = self;
+        let Self { action, object, before, after, refused } = self;
         sqlx::query(
-            "INSERT INTO audit (revision, at_ms, actor, action, object, before_body, after_body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO audit (revision, at_ms, actor, action, object, before_body, after_body, refused) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(revision)
         .bind(now)
         .bind(&*super::super::text::clean(&by.into()))
         .bind(action)
-        .bind(object)
+        .bind(&*super::super::text::clean(&object.into()))
         .bind(before)
         .bind(after)
+        .bind(refused)
         .execute(on)
         .await?;
         Ok(())
@@ -92,6 +62,26 @@ pub(super) fn key_body(body: &str) -> String {
 }
 
 impl SqlStore {
+    /// Writes an action into the log that changed no key or group, or was refused. Its place and its time are given
+    /// here.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn note(&self, entry: AuditEntry) -> Result<(), SqlError> {
+        let AuditEntry { number: _, at: _, actor, action, object, before, after, refused } = entry;
+        within(async {
+            let mut transaction = self.db.begin().await?;
+            let on = &mut *transaction;
+            let revision = next_revision(on).await?;
+            let now = self.db.now(on).await?;
+            let refused = refused.map(|why| super::super::text::clean(&why.into()).to_string());
+            let entry = Entry { action: &action, object: &object, before, after, refused };
+            entry.write(on, (revision, now), &actor).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
     /// The audit log, the newest first.
     ///
     /// # Errors
@@ -99,9 +89,11 @@ impl SqlStore {
     pub async fn audit(&self, filter: &AuditFilter, ask: &PageAsk) -> Result<Page<AuditEntry>, SqlError> {
         let AuditFilter { from, to, object, actor } = filter;
         let mut sql = Statement::new(
-            "SELECT revision, at_ms, actor, action, object, before_body, after_body FROM audit WHERE 1 = 1",
+            "SELECT revision, at_ms, actor, action, object, before_body, after_body, refused FROM audit WHERE 1 = 1",
         );
-        if let Some(before) = ask.place::<i64>("audit")? {
+        if let Some(before) =
+            ask.place::<u64>("audit")?.map(|before| i64::try_from(before).unwrap_or(i64::MAX))
+        {
             sql.push(" AND revision < ").bind(before)?;
         }
         if let Some(from) = from {
@@ -116,20 +108,22 @@ impl SqlStore {
         if let Some(actor) = actor {
             sql.push(" AND actor = ").bind(&**actor)?;
         }
-        sql.push(" ORDER BY revision DESC LIMIT ").bind(i64::from(ask.limit()) + 1)?;
+        sql.push(" ORDER BY revision DESC LIMIT ").bind(rows(ask))?;
         let rows = self.fetch(sql).await?;
         let read = |row: &sqlx::any::AnyRow| {
+            let number: i64 = row.try_get("revision")?;
             Ok::<_, SqlError>(AuditEntry {
-                revision: unsigned(row.try_get("revision")?),
+                number: u64::try_from(number).unwrap_or_default(),
                 at: Timestamp::from_millisecond(row.try_get("at_ms")?).unwrap_or_default(),
                 actor: row.try_get("actor")?,
                 action: row.try_get("action")?,
                 object: row.try_get("object")?,
                 before: row.try_get("before_body")?,
                 after: row.try_get("after_body")?,
+                refused: row.try_get("refused")?,
             })
         };
         let entries = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(ask.page("audit", entries, |entry| super::signed(entry.revision)))
+        Ok(ask.page("audit", entries, |entry| entry.number))
     }
 }

@@ -21,7 +21,14 @@ struct Keeping<'a> {
     on: &'a mut AnyConnection,
     revision: i64,
     now: i64,
-    by: &'a str,
+    by: Author<'a>,
+}
+
+/// Who makes changes, and how the audit log calls that; `None`: by what becomes of the object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Author<'a> {
+    pub(super) name: &'a str,
+    pub(super) action: Option<&'a str>,
 }
 
 impl SqlStore {
@@ -30,7 +37,7 @@ impl SqlStore {
     /// # Errors
     /// When the store cannot be written, or a change contradicts what is kept.
     pub async fn keep_all(&self, changes: &[Change], by: &str) -> Result<Revision, SqlError> {
-        within(self.keep_in_one(changes, None, by)).await
+        within(self.keep_in_one(changes, None, Author { name: by, action: None })).await
     }
 
     /// Keeps a change of something that was read at `seen`, unless somebody else has changed it since.
@@ -38,14 +45,15 @@ impl SqlStore {
     /// # Errors
     /// [`SqlError::Conflict`] when it was changed since; else as [`keep_all`](Self::keep_all).
     pub async fn keep_if(&self, change: &Change, seen: Revision, by: &str) -> Result<Revision, SqlError> {
+        let by = Author { name: by, action: None };
         within(self.keep_in_one(std::slice::from_ref(change), Some(seen), by)).await
     }
 
-    async fn keep_in_one(
+    pub(super) async fn keep_in_one(
         &self,
         changes: &[Change],
         seen: Option<Revision>,
-        by: &str,
+        by: Author<'_>,
     ) -> Result<Revision, SqlError> {
         let mut transaction = self.db.begin().await?;
         let now = self.db.now(&mut transaction).await?;
@@ -145,7 +153,7 @@ impl Keeping<'_> {
         .await?;
         let (action, object) = (put_word(before.is_none()), format!("key:{id}"));
         let (before, after) = (before.map(|body| key_body(&body)), Some(key_body(&json("key", key)?)));
-        self.log(Entry { action, object: &object, before, after }).await
+        self.log(Entry { action, object: &object, before, after, refused: None }).await
     }
 
     /// No two keys may have one secret, the one before included.
@@ -169,8 +177,14 @@ impl Keeping<'_> {
         let Some(before) = before else { return Err(Error::NotFound(text).into()) };
         sqlx::query("DELETE FROM virtual_key WHERE id = $1").bind(&text).execute(&mut *self.on).await?;
         let object = format!("key:{text}");
-        self.log(Entry { action: "delete", object: &object, before: Some(key_body(&before)), after: None })
-            .await
+        self.log(Entry {
+            action: "delete",
+            object: &object,
+            before: Some(key_body(&before)),
+            after: None,
+            refused: None,
+        })
+        .await
     }
 
     async fn put(&mut self, scope: &Scope, group: &Group, seen: Option<i64>) -> Result<(), SqlError> {
@@ -201,7 +215,7 @@ impl Keeping<'_> {
         .execute(&mut *self.on)
         .await?;
         let action = put_word(before.is_none());
-        self.log(Entry { action, object: &object, before, after: Some(body) }).await
+        self.log(Entry { action, object: &object, before, after: Some(body), refused: None }).await
     }
 
     async fn remove(&mut self, scope: &Scope, seen: Option<i64>) -> Result<(), SqlError> {
@@ -212,7 +226,7 @@ impl Keeping<'_> {
             return Err(Error::NotFound(object).into());
         }
         sqlx::query("DELETE FROM owner_group WHERE scope = $1").bind(&object).execute(&mut *self.on).await?;
-        self.log(Entry { action: "delete", object: &object, before, after: None }).await
+        self.log(Entry { action: "delete", object: &object, before, after: None, refused: None }).await
     }
 
     /// What was kept before, where nobody has changed it since it was seen.
@@ -236,7 +250,9 @@ impl Keeping<'_> {
     }
 
     async fn log(&mut self, entry: Entry<'_>) -> Result<(), SqlError> {
-        entry.write(self.on, (self.revision, self.now), self.by).await
+        let Author { name, action } = self.by;
+        let entry = Entry { action: action.unwrap_or(entry.action), ..entry };
+        entry.write(self.on, (self.revision, self.now), name).await
     }
 }
 

@@ -1,14 +1,14 @@
 //! Reading keys and groups one by one and in pages, in the order in which they were made.
 
 use jiff::Timestamp;
+use llm_governance::report::{Page, PageAsk};
 use llm_governance::{Group, Key, KeyId, Revision, Scope};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::super::backend::within;
-use super::super::cursor::{Page, PageAsk};
 use super::super::error::SqlError;
-use super::super::statement::Statement;
+use super::super::statement::{Statement, rows};
 use super::super::store::SqlStore;
 use super::{group, key, signed, unsigned};
 
@@ -51,8 +51,8 @@ impl SqlStore {
     pub async fn key(&self, id: KeyId) -> Result<Option<Kept<Key>>, SqlError> {
         let mut sql = Statement::new(KEY);
         sql.push("id = ").bind(id.to_string())?;
-        let rows = self.fetch(sql).await?;
-        rows.first().map(|row| kept(row, key(row)?)).transpose()
+        let found = self.fetch(sql).await?;
+        found.first().map(|row| kept(row, key(row)?)).transpose()
     }
 
     /// A page of keys.
@@ -70,9 +70,9 @@ impl SqlStore {
                 sql.push(" AND ").push(column).push(" = ").bind(&**value)?;
             }
         }
-        sql.push(" ORDER BY created LIMIT ").bind(i64::from(ask.limit()) + 1)?;
-        let rows = self.fetch(sql).await?;
-        let keys = rows.iter().map(|row| kept(row, key(row)?)).collect::<Result<_, _>>()?;
+        sql.push(" ORDER BY created LIMIT ").bind(rows(ask))?;
+        let found = self.fetch(sql).await?;
+        let keys = found.iter().map(|row| kept(row, key(row)?)).collect::<Result<_, _>>()?;
         Ok(ask.page("key", keys, |kept: &Kept<Key>| signed(kept.created)))
     }
 
@@ -83,8 +83,8 @@ impl SqlStore {
     pub async fn group(&self, scope: &Scope) -> Result<Option<Kept<Group>>, SqlError> {
         let mut sql = Statement::new(GROUP);
         sql.push("scope = ").bind(scope.to_string())?;
-        let rows = self.fetch(sql).await?;
-        rows.first().map(|row| kept(row, group(row)?.1)).transpose()
+        let found = self.fetch(sql).await?;
+        found.first().map(|row| kept(row, group(row)?.1)).transpose()
     }
 
     /// A page of groups of one kind: `team`, `organisation`, `user`, `tag`, `model`, `provider`.
@@ -106,9 +106,9 @@ impl SqlStore {
                 sql.push(" AND ").push(column).push(" = ").bind(&**value)?;
             }
         }
-        sql.push(" ORDER BY created LIMIT ").bind(i64::from(ask.limit()) + 1)?;
-        let rows = self.fetch(sql).await?;
-        let groups = rows.iter().map(|row| kept(row, group(row)?)).collect::<Result<_, _>>()?;
+        sql.push(" ORDER BY created LIMIT ").bind(rows(ask))?;
+        let found = self.fetch(sql).await?;
+        let groups = found.iter().map(|row| kept(row, group(row)?)).collect::<Result<_, _>>()?;
         Ok(ask.page(kind, groups, |kept: &Kept<(Scope, Group)>| signed(kept.created)))
     }
 

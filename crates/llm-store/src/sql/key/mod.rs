@@ -12,7 +12,6 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 pub(super) use audit::Entry;
-pub use audit::{AuditEntry, AuditFilter};
 pub use changes::Changes;
 pub(super) use keep::next_revision;
 pub use list::{Filter, Kept};
@@ -50,6 +49,11 @@ impl KeyStore for SqlStore {
 
     async fn keep(&self, change: &Change, by: &str) -> Result<Revision, Error> {
         Ok(self.keep_all(std::slice::from_ref(change), by).await?)
+    }
+
+    async fn keep_as(&self, change: &Change, by: &str, action: &str) -> Result<Revision, Error> {
+        let by = keep::Author { name: by, action: Some(action) };
+        Ok(within(self.keep_in_one(std::slice::from_ref(change), None, by)).await?)
     }
 }
 

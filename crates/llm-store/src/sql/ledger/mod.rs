@@ -214,7 +214,13 @@ impl SqlStore {
         }
         let (object, start) = (window.budget.to_string(), window.start);
         let before = Some(format!("{{\"start\":\"{start}\",\"unknown_usd\":\"{released}\"}}"));
-        let entry = super::key::Entry { action: "release_unknown", object: &object, before, after: None };
+        let entry = super::key::Entry {
+            action: "release_unknown",
+            object: &object,
+            before,
+            after: None,
+            refused: None,
+        };
         entry.write(on, (revision, now), by).await?;
         transaction.commit().await?;
         Ok(released)

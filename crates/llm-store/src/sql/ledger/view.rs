@@ -43,6 +43,9 @@ pub struct LeaseView {
     pub unknown: PicoUsd,
 }
 
+/// Owners of a statement.
+const CHUNK: usize = 200;
+
 const WINDOWS: &str = "SELECT w.budget, w.start_ms, w.end_ms, w.scope, w.period, w.zone, w.mode, w.limit_m, w.limit_p, \
      w.used_m AS spent_m, w.used_p AS spent_p, l.node, l.amount_m, l.amount_p, l.used_m, l.used_p, l.until_ms \
      FROM budget_window w LEFT JOIN lease l ON l.budget = w.budget AND l.start_ms = w.start_ms";
@@ -65,12 +68,27 @@ impl SqlStore {
     /// # Errors
     /// When the store cannot be read.
     pub async fn windows(&self, scope: &Scope, at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
-        let mut sql = Statement::new(WINDOWS);
-        sql.push(" WHERE w.scope = ").bind(scope.to_string())?;
-        sql.push(" AND w.start_ms <= ").bind(at.as_millisecond())?;
-        sql.push(" AND w.end_ms > ").bind(at.as_millisecond())?;
-        sql.push(" ORDER BY w.budget, w.start_ms");
-        views(&self.fetch(sql).await?)
+        self.windows_of(std::slice::from_ref(scope), at).await
+    }
+
+    /// The windows of the budgets of several owners which a moment is in.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn windows_of(&self, scopes: &[Scope], at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
+        let mut found = Vec::new();
+        for part in scopes.chunks(CHUNK) {
+            let mut sql = Statement::new(WINDOWS);
+            sql.push(" WHERE w.scope IN (");
+            for (nth, scope) in part.iter().enumerate() {
+                sql.push(if nth == 0 { "" } else { ", " }).bind(scope.to_string())?;
+            }
+            sql.push(") AND w.start_ms <= ").bind(at.as_millisecond())?;
+            sql.push(" AND w.end_ms > ").bind(at.as_millisecond())?;
+            sql.push(" ORDER BY w.budget, w.start_ms");
+            found.extend(views(&self.fetch(sql).await?)?);
+        }
+        Ok(found)
     }
 
     /// The leases of an owner's budgets, or of all, which a moment is in: at most 10,000.

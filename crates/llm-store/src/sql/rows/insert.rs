@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use llm_governance::report::Sums;
 use sqlx::{AnyConnection, Row as _};
 
 use super::record::Record;
@@ -12,7 +13,7 @@ use crate::sql::ledger::{Booking, book};
 use crate::sql::money::split;
 use crate::sql::statement::Statement;
 use crate::sql::store::SqlStore;
-use crate::sql::usage::{About, Rollup, Sums};
+use crate::sql::usage::{About, Rollup};
 
 /// Rows of a statement.
 const CHUNK: usize = 64;
@@ -23,7 +24,7 @@ const INSERT: &str = "INSERT INTO usage_row (request, attempt, time_us, node, ke
      VALUES ";
 
 /// The most of anything that a row is believed to have: nine million such rows can be added up.
-const MOST: i64 = 1_000_000_000_000;
+const MOST: u64 = 1_000_000_000_000;
 
 /// Rows of one life of a node, in the order of its journal.
 #[derive(Debug, Clone, Copy)]
@@ -157,9 +158,11 @@ fn insert(node: &str, rows: &[&Record]) -> Result<Statement, SqlError> {
         let Record { model_asked, model, provider, deployment, .. } = row;
         to.bind(&**model_asked)?.bind(&**model)?.bind(&**provider)?.bind(&**deployment)?;
         let Sums { input, cache_read, cache_write, output, reasoning, other_tokens, .. } = sums(row);
-        to.bind(input)?.bind(cache_read)?.bind(cache_write)?.bind(output)?.bind(reasoning)?;
+        for count in [input, cache_read, cache_write, output, reasoning, other_tokens] {
+            to.bind(i64::try_from(count).unwrap_or(i64::MAX))?;
+        }
         let (cost_m, cost_p) = split(row.cost)?;
-        to.bind(other_tokens)?.bind(cost_m)?.bind(cost_p)?.bind(row.basis_name())?;
+        to.bind(cost_m)?.bind(cost_p)?.bind(row.basis_name())?;
         let Record { incomplete, overrun, latency_us, first_token_us, status, .. } = row;
         to.bind(i64::from(*incomplete))?.bind(i64::from(*overrun))?.bind(*latency_us)?;
         let error = row.error.as_ref().map(name).transpose()?;
@@ -207,13 +210,14 @@ fn about(row: &Record) -> About<'_> {
 
 fn sums(row: &Record) -> Sums {
     let usage = &row.detail.usage.0;
-    let count = |count: u64| i64::try_from(count).unwrap_or(MOST).min(MOST);
+    let count = |count: u64| count.min(MOST);
+    let micros = |micros: i64| u64::try_from(micros).unwrap_or_default().min(MOST);
     let others = [usage.input_audio, usage.input_image, usage.output_audio, usage.output_image];
     Sums {
         attempts: 1,
-        requests: i64::from(row.attempt <= 1),
-        errors: i64::from(row.error.is_some()),
-        cache_hits: i64::from(row.cache == super::record::Cache::Hit),
+        requests: u64::from(row.attempt <= 1),
+        errors: u64::from(row.error.is_some()),
+        cache_hits: u64::from(row.cache == super::record::Cache::Hit),
         input: count(usage.input),
         cache_read: count(usage.cache_read),
         cache_write: count(usage.cache_write()),
@@ -221,9 +225,9 @@ fn sums(row: &Record) -> Sums {
         reasoning: count(usage.reasoning),
         other_tokens: count(others.iter().fold(0, |sum, other| sum.saturating_add(*other))),
         cost: row.cost,
-        incomplete: i64::from(row.incomplete),
-        latency_us: row.latency_us.min(MOST),
-        first_token_us: row.first_token_us.unwrap_or_default().min(MOST),
-        first_tokens: i64::from(row.first_token_us.is_some()),
+        incomplete: u64::from(row.incomplete),
+        latency_us: micros(row.latency_us),
+        first_token_us: row.first_token_us.map(micros).unwrap_or_default(),
+        first_tokens: u64::from(row.first_token_us.is_some()),
     }
 }

@@ -3,83 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use llm_governance::KeyId;
-use llm_types::{PicoUsd, Usage};
+use llm_governance::report::{Page, PageAsk, RowFilter, RowView};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::record::Detail;
 use crate::sql::backend::within;
-use crate::sql::cursor::{Page, PageAsk};
 use crate::sql::error::SqlError;
 use crate::sql::money::join;
 use crate::sql::statement::Statement;
 use crate::sql::store::SqlStore;
-
-/// Which rows; all that is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowFilter {
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub to: Option<Timestamp>,
-    /// All attempts of this request.
-    pub request: Option<String>,
-    /// Of this key.
-    pub key: Option<KeyId>,
-    /// Of this team.
-    pub team: Option<String>,
-    /// Of this user.
-    pub user: Option<String>,
-    /// Of this organisation.
-    pub organisation: Option<String>,
-    /// For this model, as clients ask for it.
-    pub model: Option<String>,
-    /// Answered by this provider.
-    pub provider: Option<String>,
-    /// Answered by this deployment.
-    pub deployment: Option<String>,
-    /// Failures alone.
-    pub failed: bool,
-}
-
-/// A row as it is kept. Names that are not there are empty.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each is as in `llm_governance::UsageRow`")]
-pub struct RowView {
-    pub request: String,
-    pub attempt: u32,
-    pub time: Timestamp,
-    /// The life of the node that answered.
-    pub node: String,
-    pub key: String,
-    pub team: String,
-    pub user: String,
-    pub organisation: String,
-    pub tags: Vec<String>,
-    pub model_asked: String,
-    pub model: String,
-    pub provider: String,
-    pub deployment: String,
-    pub usage: Usage,
-    /// Class, count, amount.
-    pub items: Vec<(String, u64, Option<PicoUsd>)>,
-    pub cost: PicoUsd,
-    /// `reported`, `received`, `estimated`, `reserved`.
-    pub basis: String,
-    pub cost_incomplete: bool,
-    pub overrun: bool,
-    /// The budgets' windows, as `team:search/day/hard@2026-11-21T00:00:00Z`.
-    pub booked: Vec<String>,
-    pub latency: Duration,
-    pub first_token: Option<Duration>,
-    pub status: u16,
-    /// The kind's name, such as `rate_limit`.
-    pub error: Option<String>,
-    /// `bypass`, `miss`, `hit`.
-    pub cache: String,
-    pub quality: Option<f64>,
-}
 
 const SELECT: &str = "SELECT request, attempt, time_us, node, key_id, team, user_id, organisation, model_asked, model, \
      provider, deployment, cost_m, cost_p, basis, incomplete, overrun, latency_us, first_token_us, status, error, \
@@ -98,7 +31,7 @@ impl SqlStore {
             sql.push(" AND (time_us < ").bind(time)?;
             sql.push(" OR (request, attempt) > (").bind(request)?.push(", ").bind(attempt)?.push("))");
         }
-        sql.push(" ORDER BY time_us DESC, request, attempt LIMIT ").bind(i64::from(ask.limit()) + 1)?;
+        sql.push(" ORDER BY time_us DESC, request, attempt LIMIT ").bind(crate::sql::statement::rows(ask))?;
         let rows = self.fetch(sql).await?;
         let rows = rows.iter().map(view).collect::<Result<_, _>>()?;
         Ok(ask.page("rows", rows, |row: &RowView| {

@@ -19,6 +19,5 @@ mod record;
 mod status;
 mod writer;
 
-pub use list::{RowFilter, RowView};
 pub use status::RowStatus;
 pub use writer::{Receipt, RowOptions, RowTask, RowWriter, Stored};

@@ -4,7 +4,5 @@ mod report;
 mod retention;
 mod sums;
 
-pub use report::{GroupBy, Report, ReportAsk, ReportRow};
 pub use retention::Retired;
-pub use sums::Sums;
 pub(super) use sums::{About, Rollup};

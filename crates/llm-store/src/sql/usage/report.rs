@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use llm_governance::Scope;
+use llm_governance::report::{GroupBy, Report, ReportAsk, ReportRow, Sums};
 use llm_types::PicoUsd;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::sums::{COLUMNS, DAY, HOUR, Sums};
+use super::sums::{COLUMNS, DAY, HOUR, sums_of};
 use crate::sql::error::SqlError;
 use crate::sql::money::join;
 use crate::sql::statement::Statement;
@@ -15,107 +16,6 @@ use crate::sql::store::SqlStore;
 
 /// The most lines of a report.
 const MOST: i64 = 100_000;
-
-/// What a report is divided by, or narrowed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum GroupBy {
-    /// The day, in UTC: `2026-11-21`.
-    Day,
-    /// The hour, in UTC: `2026-11-21T15:00:00Z`.
-    Hour,
-    /// The model, as clients ask for it.
-    Model,
-    /// The model, as the provider calls it.
-    Served,
-    /// The provider.
-    Provider,
-    /// The deployment.
-    Deployment,
-    /// The key, by id.
-    Key,
-    /// The team.
-    Team,
-    /// The user.
-    User,
-    /// The organisation.
-    Organisation,
-    /// The tag. A row with several tags is in the sums of each.
-    Tag,
-}
-
-impl GroupBy {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Day,
-        Self::Hour,
-        Self::Model,
-        Self::Served,
-        Self::Provider,
-        Self::Deployment,
-        Self::Key,
-        Self::Team,
-        Self::User,
-        Self::Organisation,
-        Self::Tag,
-    ];
-
-    /// Its word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Hour => "hour",
-            Self::Model => "model",
-            Self::Served => "served",
-            Self::Provider => "provider",
-            Self::Deployment => "deployment",
-            Self::Key => "key",
-            Self::Team => "team",
-            Self::User => "user",
-            Self::Organisation => "organisation",
-            Self::Tag => "tag",
-        }
-    }
-
-    /// The one with this word.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|by| by.name() == name)
-    }
-}
-
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportAsk {
-    /// Not before.
-    pub from: Timestamp,
-    /// Before.
-    pub to: Timestamp,
-    /// What it is divided by, in this order. Nothing: one sum.
-    pub group_by: Vec<GroupBy>,
-    /// What it is narrowed to.
-    pub only: Vec<(GroupBy, String)>,
-}
-
-/// A report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// From when it truly is: sums are kept by the hour, by the day where owners or tags are asked for.
-    pub from: Timestamp,
-    /// Until when it truly is.
-    pub to: Timestamp,
-    /// Its lines, in the order of what it is divided by; at most 100,000.
-    pub rows: Vec<ReportRow>,
-}
-
-/// One line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportRow {
-    /// A value for each thing that the report is divided by; empty: there is none.
-    pub group: Vec<String>,
-    /// The sums.
-    pub sums: Sums,
-}
 
 /// A table of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,7 +181,7 @@ fn read(row: &AnyRow) -> Result<Sums, SqlError> {
         *number = get(column)?;
     }
     let cost: PicoUsd = join(get("cost_m")?, get("cost_p")?);
-    Ok(Sums::of(numbers, cost))
+    Ok(sums_of(numbers, cost))
 }
 
 fn moment(count: i64, unit: i64) -> Timestamp {

@@ -57,7 +57,13 @@ impl SqlStore {
         Ok(retired)
     }
 
-    async fn remove(&self, sql: &'static str, before: i64, batch: i64) -> Result<u64, SqlError> {
+    /// Removes batch after batch what a statement finds before a moment; says how much that was.
+    pub(in super::super) async fn remove(
+        &self,
+        sql: &'static str,
+        before: i64,
+        batch: i64,
+    ) -> Result<u64, SqlError> {
         let mut removed = 0;
         loop {
             let more = within(async {

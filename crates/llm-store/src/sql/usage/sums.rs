@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use llm_governance::report::Sums;
 use llm_types::PicoUsd;
 use sqlx::AnyConnection;
 
@@ -41,123 +42,78 @@ pub(super) const COLUMNS: [&str; 16] = [
     "first_tokens",
 ];
 
-/// What is added up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sums {
-    /// Attempts: rows.
-    pub attempts: i64,
-    /// Requests: of several attempts the first counts.
-    pub requests: i64,
-    /// Attempts that failed.
-    pub errors: i64,
-    /// Answers from the cache.
-    pub cache_hits: i64,
-    /// Prompt tokens that no other class holds.
-    pub input: i64,
-    /// Prompt tokens read from a provider's cache.
-    pub cache_read: i64,
-    /// Prompt tokens written to a provider's cache.
-    pub cache_write: i64,
-    /// Answer tokens that no other class holds.
-    pub output: i64,
-    /// Thinking.
-    pub reasoning: i64,
-    /// Sound and pictures, where they are counted in tokens.
-    pub other_tokens: i64,
-    /// What it cost.
-    pub cost: PicoUsd,
-    /// Attempts with a price missing: the true cost is higher.
-    pub incomplete: i64,
-    /// All latencies together, in microseconds.
-    pub latency_us: i64,
-    /// All times to the first content together, in microseconds.
-    pub first_token_us: i64,
-    /// How many attempts that is over.
-    pub first_tokens: i64,
+/// All but the cost, in the order of the columns.
+fn numbers(sums: &Sums) -> [i64; 14] {
+    let Sums {
+        attempts,
+        requests,
+        errors,
+        cache_hits,
+        input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+        other_tokens,
+        cost: _,
+        incomplete,
+        latency_us,
+        first_token_us,
+        first_tokens,
+    } = *sums;
+    let numbers = [
+        attempts,
+        requests,
+        errors,
+        cache_hits,
+        input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+        other_tokens,
+        incomplete,
+        latency_us,
+        first_token_us,
+        first_tokens,
+    ];
+    numbers.map(|number| i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-impl Sums {
-    /// Both together.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let (own, cost) = (self.numbers(), self.cost.saturating_add(other.cost));
-        let mut sums = other.numbers();
-        sums.iter_mut().zip(own).for_each(|(sum, own)| *sum = sum.saturating_add(own));
-        Self::of(sums, cost)
-    }
-
-    /// All but the cost, in the order of the columns.
-    fn numbers(&self) -> [i64; 14] {
-        let Self {
-            attempts,
-            requests,
-            errors,
-            cache_hits,
-            input,
-            cache_read,
-            cache_write,
-            output,
-            reasoning,
-            other_tokens,
-            cost: _,
-            incomplete,
-            latency_us,
-            first_token_us,
-            first_tokens,
-        } = *self;
-        [
-            attempts,
-            requests,
-            errors,
-            cache_hits,
-            input,
-            cache_read,
-            cache_write,
-            output,
-            reasoning,
-            other_tokens,
-            incomplete,
-            latency_us,
-            first_token_us,
-            first_tokens,
-        ]
-    }
-
-    /// From all but the cost, and the cost.
-    pub(super) fn of(numbers: [i64; 14], cost: PicoUsd) -> Self {
-        let [
-            attempts,
-            requests,
-            errors,
-            cache_hits,
-            input,
-            cache_read,
-            cache_write,
-            output,
-            reasoning,
-            other_tokens,
-            incomplete,
-            latency_us,
-            first_token_us,
-            first_tokens,
-        ] = numbers;
-        Self {
-            attempts,
-            requests,
-            errors,
-            cache_hits,
-            input,
-            cache_read,
-            cache_write,
-            output,
-            reasoning,
-            other_tokens,
-            cost,
-            incomplete,
-            latency_us,
-            first_token_us,
-            first_tokens,
-        }
+/// From all but the cost, and the cost.
+pub(super) fn sums_of(numbers: [i64; 14], cost: PicoUsd) -> Sums {
+    let [
+        attempts,
+        requests,
+        errors,
+        cache_hits,
+        input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+        other_tokens,
+        incomplete,
+        latency_us,
+        first_token_us,
+        first_tokens,
+    ] = numbers.map(|number| u64::try_from(number).unwrap_or_default());
+    Sums {
+        attempts,
+        requests,
+        errors,
+        cache_hits,
+        input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+        other_tokens,
+        cost,
+        incomplete,
+        latency_us,
+        first_token_us,
+        first_tokens,
     }
 }
 
@@ -237,7 +193,7 @@ async fn write<const N: usize>(
             for word in words {
                 row.bind(&**word)?;
             }
-            let numbers = sums.numbers();
+            let numbers = numbers(sums);
             let (before, after) = numbers.split_at(10);
             let (cost_m, cost_p) = split(sums.cost)?;
             for number in before.iter().chain(&[cost_m, cost_p]).chain(after) {

@@ -24,6 +24,9 @@ use super::status::{Counters, RowStatus, add};
 use crate::sql::error::SqlError;
 use crate::sql::store::SqlStore;
 
+/// After how long whoever waits says so again.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// How rows are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -193,7 +196,8 @@ impl RowWriter {
                     return;
                 }
                 self.shared.outbox.hurry();
-                progress.await;
+                // Again: a row may have been on its way to the journal.
+                let _ = tokio::time::timeout(AGAIN, progress).await;
             }
         };
         tokio::time::timeout(timeout, wait).await.is_ok()

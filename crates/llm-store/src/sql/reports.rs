@@ -1,0 +1,91 @@
+//! Reports from the database, behind the port of llm-governance.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use llm_governance::report::{
+    AuditEntry, AuditFilter, Booked, Page, PageAsk, Report, ReportAsk, RowFilter, RowView,
+};
+use llm_governance::{Error, Reports, Scope, UsageRow};
+use llm_types::PicoUsd;
+
+use super::ledger::WindowView;
+use super::rows::RowWriter;
+use super::store::SqlStore;
+
+/// How long a reader waits for rows that are on their way.
+const SOON: Duration = Duration::from_millis(500);
+
+/// What was used and who administered what, from a store and the writer of its rows. Whoever asks sees the rows that
+/// were appended before, unless the database is behind.
+#[derive(Debug, Clone)]
+pub struct SqlReports {
+    store: SqlStore,
+    rows: RowWriter,
+}
+
+impl SqlReports {
+    /// Reports of this store.
+    #[must_use]
+    pub fn new(store: SqlStore, rows: RowWriter) -> Self {
+        Self { store, rows }
+    }
+
+    /// Waits for rows on their way, but not for a database that is away.
+    async fn settle(&self) {
+        if self.rows.status().store_away.is_none() {
+            self.rows.flush(SOON).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Reports for SqlReports {
+    fn append(&self, row: UsageRow) {
+        drop(self.rows.try_append(row));
+    }
+
+    async fn note(&self, entry: AuditEntry) -> Result<(), Error> {
+        Ok(self.store.note(entry).await?)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {
+        self.settle().await;
+        Ok(self.store.usage(ask).await?)
+    }
+
+    async fn rows(&self, filter: &RowFilter, ask: &PageAsk) -> Result<Page<RowView>, Error> {
+        self.settle().await;
+        Ok(self.store.rows(filter, ask).await?)
+    }
+
+    async fn spent(&self, scope: &Scope) -> Result<PicoUsd, Error> {
+        self.settle().await;
+        Ok(self.store.spend(scope).await?.cost)
+    }
+
+    async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
+        self.settle().await;
+        let windows = self.store.windows_of(scopes, at).await?;
+        let booked = |WindowView { window, end: _, view }: WindowView| Booked {
+            window,
+            spent: view.spent,
+            unknown: view.unknown,
+        };
+        Ok(Some(windows.into_iter().map(booked).collect()))
+    }
+
+    async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {
+        self.settle().await;
+        Ok(self.store.rate(request, quality).await?)
+    }
+
+    async fn audit(&self, filter: &AuditFilter, ask: &PageAsk) -> Result<Page<AuditEntry>, Error> {
+        Ok(self.store.audit(filter, ask).await?)
+    }
+}
