@@ -135,9 +135,11 @@ impl RowTask {
     /// Reads rows back that memory was too small for.
     async fn read_back(&mut self, first: u64, last: u64) -> Result<(), Stopped> {
         if self.read.is_empty() {
-            self.fill(first, last).await;
+            self.fill(first).await;
         }
-        let count = self.read.len().min(self.settings.batch);
+        // What the thread has written since `last` was read waits for its turn.
+        let known = self.read.iter().take_while(|(seq, _)| *seq <= last).count();
+        let count = known.min(self.settings.batch);
         let rows: Vec<_> = self.read.drain(..count).collect();
         let Some(next) = rows.last().map(|(seq, _)| *seq + 1) else {
             // Not skipped: what is not stored must not be forgotten.
@@ -152,7 +154,9 @@ impl RowTask {
         Ok(())
     }
 
-    async fn fill(&mut self, first: u64, last: u64) {
+    /// Reads on in the journal. The file grows meanwhile: rows beyond those that are looked for are kept, for the reader
+    /// does not come by them again.
+    async fn fill(&mut self, first: u64) {
         loop {
             if self.reading.is_none() {
                 let Some(part) = self.part_with(first) else { return };
@@ -163,7 +167,7 @@ impl RowTask {
             match piece {
                 Some(Piece::Rows(rows)) => {
                     self.reading = reader.map(|reader| (path, reader));
-                    self.read.extend(rows.into_iter().filter(|(seq, _)| (first..=last).contains(seq)));
+                    self.read.extend(rows.into_iter().filter(|(seq, _)| *seq >= first));
                     if !self.read.is_empty() {
                         return;
                     }
