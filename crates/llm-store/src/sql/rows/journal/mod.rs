@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use segment::Segment;
 
@@ -23,6 +24,8 @@ const LARGE: u64 = 8 << 20;
 const WORTH: u64 = 1 << 20;
 /// How much is read back at once.
 const PIECE: usize = 1 << 20;
+/// How long a process that dies may hold the folder.
+const DYING: Duration = Duration::from_secs(5);
 const ENDING: &str = "rows";
 
 /// A file and its rows.
@@ -31,6 +34,22 @@ pub(super) struct Part {
     pub(super) path: PathBuf,
     pub(super) node: String,
     pub(super) first: u64,
+}
+
+/// Locks the folder. A process that was killed a moment ago may not be gone yet.
+fn take(lock: &File) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+            Err(fs::TryLockError::WouldBlock) if began.elapsed() < DYING => std::thread::sleep(DYING / 100),
+            Err(fs::TryLockError::WouldBlock) => {
+                let message = "another process uses it: give each gateway a folder of its own";
+                return Err(io::Error::other(message));
+            }
+        }
+    }
 }
 
 /// The journal of this life.
@@ -56,12 +75,7 @@ impl Journal {
         let wrong = |source| SqlError::Journal { folder: folder.display().to_string(), source };
         fs::create_dir_all(folder).map_err(wrong)?;
         let lock = File::create(folder.join("lock")).map_err(wrong)?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                wrong(io::Error::other("another process uses it: give each gateway a folder of its own"))
-            }
-            fs::TryLockError::Error(error) => wrong(error),
-        })?;
+        take(&lock).map_err(wrong)?;
         let left = parts(folder).map_err(wrong)?;
         let journal = Self {
             folder: folder.to_owned(),
