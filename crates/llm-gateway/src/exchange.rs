@@ -235,7 +235,7 @@ impl Exchange {
         let ticket = self.ticket.take().unwrap_or(Ticket::free());
         if let Some(attempt) = self.attempt.take() {
             // Its row is safe long before the answer is over.
-            drop(attempt.break_off(self.relay.usage(), self.relay.pieces(), error));
+            drop(attempt.break_off(self.relay.spent(), self.relay.pieces(), error));
         }
         self.resuming = Some(Box::pin(resume.go_on(ticket, said.to_owned(), error.clone())));
         self.upstream = None;
@@ -298,13 +298,13 @@ impl Exchange {
             self.let_go();
         }
         if let Some(place) = self.place.take() {
-            place.finish(self.relay.usage());
+            place.finish(self.relay.spent());
         }
         if let Some(decision) = self.decision.take() {
             decision.end(self.relay.usage(), None, std::mem::take(&mut self.after));
         }
         if let Some(attempt) = self.attempt.take() {
-            self.kept = attempt.settle(self.relay.usage(), self.relay.pieces()).1;
+            self.kept = attempt.settle(self.relay.spent(), self.relay.pieces()).1;
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(self.relay.usage());
@@ -355,7 +355,7 @@ impl Exchange {
     /// What came of the answer until here is what is paid.
     fn break_off(&mut self, error: &ApiError) {
         if let Some(attempt) = self.attempt.take() {
-            self.kept = attempt.break_off(self.relay.usage(), self.relay.pieces(), error);
+            self.kept = attempt.break_off(self.relay.spent(), self.relay.pieces(), error);
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(self.relay.usage());

@@ -31,7 +31,7 @@ pub(crate) struct Relay {
 #[derive(Debug, Default)]
 struct Facts {
     content: bool,
-    /// How many pieces of content came: about as many tokens.
+    /// How many pieces of content came from whoever is read now: about as many tokens.
     pieces: u64,
     usage: Option<Usage>,
     /// An error that came as an event.
@@ -112,6 +112,7 @@ impl Relay {
     pub(crate) fn go_on(&mut self, with: Box<dyn StreamDecoder>) {
         if let (Way::Translate { decoder, .. }, Some(seam)) = (&mut self.way, &mut self.facts.seam) {
             seam.join(self.facts.usage.as_ref());
+            self.facts.pieces = 0;
             *decoder = with;
         }
     }
@@ -207,7 +208,15 @@ impl Relay {
         }
     }
 
-    /// How many pieces of content came: about as many tokens, should nobody count them.
+    /// What the deployment that is read now used: of a stream that was gone on with not the whole.
+    pub(crate) fn spent(&self) -> Option<&Usage> {
+        match &self.facts.seam {
+            Some(seam) if seam.is_joined() => seam.own(),
+            _ => self.usage(),
+        }
+    }
+
+    /// How many pieces of content it sent: about as many tokens, should nobody count them.
     pub(crate) fn pieces(&self) -> u64 {
         self.facts.pieces
     }

@@ -22,6 +22,8 @@ pub(super) struct Seam {
     joined: Option<Joined>,
     /// Used by the streams before this one.
     before: Option<Usage>,
+    /// Used by this one.
+    own: Option<Usage>,
 }
 
 #[derive(Debug)]
@@ -57,10 +59,24 @@ impl Seam {
         let offset = if self.open || !self.any { self.part } else { self.part + 1 };
         self.joined = Some(Joined { offset, first_is_open: self.open });
         self.before = used.cloned();
+        self.own = None;
+    }
+
+    /// Whether this is a stream that goes on.
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined.is_some()
+    }
+
+    /// What the stream that goes on used itself.
+    pub(super) fn own(&self) -> Option<&Usage> {
+        self.own.as_ref()
     }
 
     /// The event as the client is to see it; `None`: it knows it already.
     pub(super) fn event<'e>(&mut self, event: Event<'e>) -> Option<Event<'e>> {
+        if let Event::Usage(usage) = &event {
+            self.own = Some(usage.clone());
+        }
         let event = match self.joined {
             Some(joined) => self.renumbered(event, joined)?,
             None => event,

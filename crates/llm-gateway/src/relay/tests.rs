@@ -64,6 +64,23 @@ fn a_translated_stream_ends_once() {
 }
 
 #[test]
+fn whoever_goes_on_is_counted_for_its_own_part() {
+    let spec = llm_types::ProviderSpec::default();
+    let memo = llm_providers::codec::Memo::default();
+    let cx = llm_providers::codec::DecodeCx { spec: &spec, model: "m", memo: &memo };
+    let decoder = || openai_chat::Client.decoder(Op::Chat, &cx);
+    let encoder = openai_chat::Server.encoder(llm_providers::codec::ReplyCx::default());
+    let mut relay = Relay::translate(decoder(), encoder).keeping();
+    let output = |usage: Option<&Usage>| usage.map(|usage| usage.output);
+    relay.feed(Bytes::from(format!("{ANSWER}{ANSWER}{USAGE}\n\n"))).unwrap();
+    assert_eq!((output(relay.usage()), output(relay.spent()), relay.pieces()), (Some(4), Some(4), 2));
+    relay.go_on(decoder());
+    assert_eq!((output(relay.usage()), output(relay.spent()), relay.pieces()), (Some(4), None, 0));
+    relay.feed(Bytes::from(format!("{ANSWER}{USAGE}\n\n{FINISH}"))).unwrap();
+    assert_eq!((output(relay.usage()), output(relay.spent())), (Some(8), Some(4)), "the client sees the sum");
+}
+
+#[test]
 fn half_an_event_is_not_passed() {
     for cut in 1..USAGE.len() {
         let stream = format!("{ANSWER}{FINISH}{}", USAGE.get(..cut).unwrap());
