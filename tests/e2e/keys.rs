@@ -230,3 +230,17 @@ async fn keys_under_a_team_are_under_its_terms() {
     stand.send(Method::DELETE, &format!("/keys/{}", text(&key, "id")), Value::Null).await;
     assert_eq!(stand.send(Method::DELETE, "/teams/search", Value::Null).await.status, 200);
 }
+
+#[tokio::test]
+async fn what_is_kept_is_behind_the_routes_of_a_key_as_well() {
+    let stand = Stand::start();
+    let key = stand.make("/keys", json!({"name": "chat alone", "routes": ["/v1/chat/completions"]})).await;
+    let bearer = format!("Bearer {}", text(&key, "key"));
+    let kept =
+        stand.gateway.call(Method::GET, "/v1/responses/resp_1").header("authorization", &bearer).send().await;
+    assert_eq!(kept.error(403).code, "route_not_allowed");
+    assert_eq!(stand.ask(text(&key, "key"), "smart").await.status, 200);
+    let master =
+        stand.gateway.call(Method::GET, "/v1/responses/resp_1").header("authorization", MASTER).send().await;
+    assert_ne!(master.status, 403, "{}", master.text());
+}

@@ -52,7 +52,9 @@ impl Lookup {
     /// # Errors
     /// 404 when nobody here can have made it; whatever the provider says.
     pub(crate) async fn run<B>(self, request: &Request<B>) -> Result<Response<ClientBody>, Failed> {
-        self.gateway.auth(&self.snapshot, self.address).check(request.headers(), request.uri().query())?;
+        let auth = self.gateway.auth(&self.snapshot, self.address);
+        let principal = auth.check(request.headers(), request.uri().query())?;
+        principal.who.check_route(&self.front.route())?;
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
         let owner = self.owner()?.clone();
         let target = owner.deployment.target.target(Some("*"))?;

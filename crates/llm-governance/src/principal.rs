@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use llm_types::{ApiError, ErrorKind, Result};
 
+use crate::admission::route_not_allowed;
 use crate::directory::{Directory, Kind, Snapshot};
 use crate::key::{KeyHash, KeyId, LONGEST};
 use crate::now::Now;
@@ -155,6 +156,15 @@ impl Principal {
     #[must_use]
     pub fn may_call(&self, model: &str) -> bool {
         self.terms().all(|(_, terms)| terms.access.allows_model(model))
+    }
+
+    /// Refuses a route that they may not call; for what is asked without a model.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_route(&self, route: &str) -> Result<()> {
+        let refused = self.terms().find(|(_, terms)| !terms.access.allows_route(route));
+        refused.map_or(Ok(()), |(owner, terms)| Err(route_not_allowed(owner, route, &terms.access).into()))
     }
 
     /// The key, where there is one.

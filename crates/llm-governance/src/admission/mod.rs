@@ -11,4 +11,5 @@ mod seat;
 pub use gate::{Facts, Gate};
 pub use grant::Grant;
 pub use refusal::Refusal;
+pub(crate) use refusal::route_not_allowed;
 pub use seat::OnFailure;

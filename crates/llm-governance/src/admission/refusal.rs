@@ -40,7 +40,7 @@ pub(super) fn model_not_allowed(owner: &str, model: &str, access: &Access) -> Re
 }
 
 /// A route that an owner may not call.
-pub(super) fn route_not_allowed(owner: &str, route: &str, access: &Access) -> Refusal {
+pub(crate) fn route_not_allowed(owner: &str, route: &str, access: &Access) -> Refusal {
     not_allowed((owner, route), &access.routes, "route_not_allowed")
 }
 
