@@ -319,7 +319,6 @@ impl Gateway {
         if self.draining.load(Ordering::Acquire) {
             return respond::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#);
         }
-        #[cfg(feature = "sql")]
         if self.governance.trouble().is_some() {
             // Requests go on, and what they cost is kept as far as it goes.
             return respond::json(StatusCode::OK, r#"{"status":"ok","store":"degraded: see GET /health"}"#);

@@ -211,6 +211,14 @@ impl Governance {
         Ok(None)
     }
 
+    /// What is wrong with the store, if anything.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        #[cfg(feature = "sql")]
+        return self.kept.as_ref()?.trouble();
+        #[cfg(not(feature = "sql"))]
+        None
+    }
+
     /// Lets a request in.
     ///
     /// # Errors

@@ -58,6 +58,18 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// What is wrong with the store, if anything.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let status = self.rows.status();
+        let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
+        let journal = status.degraded.map(|why| format!("the journal cannot be written: {why}"));
+        let away =
+            status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
+        lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))
+    }
+}
+
 impl Governance {
     /// Opens the store that a configuration names, and reads who there is.
     ///
@@ -196,16 +208,6 @@ impl Governance {
             tracing::warn!("leases of budgets could not be handed back: they count as spent until they end");
         }
         kept.store.close().await;
-    }
-
-    /// What is wrong with the store, if anything.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let status = self.kept.as_ref()?.rows.status();
-        let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
-        let journal = status.degraded.map(|why| format!("the journal cannot be written: {why}"));
-        let away =
-            status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
-        lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))
     }
 }
 

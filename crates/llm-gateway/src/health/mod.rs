@@ -36,6 +36,9 @@ struct Summary<'a> {
     unhealthy_count: usize,
     healthy_endpoints: Vec<View<'a>>,
     unhealthy_endpoints: Vec<View<'a>>,
+    /// What is wrong with the store, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
 }
 
 /// `GET /health`: who is well. `?check` asks each deployment first, `?model=NAME` is about one model alone.
@@ -74,6 +77,7 @@ pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             unhealthy_count: unwell.len(),
             healthy_endpoints: well,
             unhealthy_endpoints: unwell,
+            store: gateway.governance().trouble(),
         },
     ))
 }
