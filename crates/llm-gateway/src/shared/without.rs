@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use llm_config::Redis;
+use llm_governance::{LimitStore, OnFailure};
 use llm_router::CooldownStore;
 use llm_store::Status;
 use llm_types::{ApiError, Result};
@@ -28,6 +29,10 @@ impl Shared {
     }
 
     pub(crate) fn cooldowns(&self) -> Arc<dyn CooldownStore> {
+        match *self {}
+    }
+
+    pub(crate) fn limits(&self) -> Option<(Arc<dyn LimitStore>, OnFailure)> {
         match *self {}
     }
 

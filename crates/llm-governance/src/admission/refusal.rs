@@ -56,11 +56,7 @@ fn not_allowed((owner, what): (&str, &str), list: &[Arc<str>], code: &str) -> Re
 }
 
 /// A limit that is reached.
-pub(super) fn limited(
-    (scope, model): (&Scope, Option<&str>),
-    which: Which,
-    left: RateLimits,
-) -> Refusal {
+pub(super) fn limited((scope, model): (&Scope, Option<&str>), which: Which, left: RateLimits) -> Refusal {
     let Which { kind, limit, wait } = which;
     let of = model.map(|model| format!(" and the model `{model}`")).unwrap_or_default();
     let what = match kind {

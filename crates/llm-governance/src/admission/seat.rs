@@ -51,9 +51,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(super) fn here(limiters: Limiters, tokens: u64, now: Instant) -> Result<(Seat, RateLimits), Refusal> {
     match limit::take(limiters, tokens, now) {
         Ok((place, left)) => Ok((Seat::Here(place), left)),
-        Err(refused) => {
-            Err(limited((&refused.scope, refused.model.as_deref()), refused.which, refused.left))
-        }
+        Err(refused) => Err(limited((&refused.scope, refused.model.as_deref()), refused.which, refused.left)),
     }
 }
 

@@ -46,9 +46,7 @@ impl LocalLimits {
         }
         match worst {
             None => LimitDecision::Taken(left),
-            Some((nth, which)) => {
-                LimitDecision::Refused { nth, kind: which.kind, wait: which.wait, left }
-            }
+            Some((nth, which)) => LimitDecision::Refused { nth, kind: which.kind, wait: which.wait, left },
         }
     }
 }

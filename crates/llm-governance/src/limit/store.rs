@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llm_types::RateLimits;
 
+use super::Limits;
 use super::bucket::Bucket;
 use super::limiter::{Counted, longest, tighter};
-use super::Limits;
 use crate::error::Error;
 use crate::scope::Scope;
 
@@ -82,9 +82,8 @@ impl LimitDecision {
             .map(|LimitCount { requests, tokens, under_way }| Counted::of(*requests, *tokens, *under_way))
             .collect();
         let both = || asks.iter().zip(&counted);
-        let left = both().fold(RateLimits::default(), |left, (ask, counted)| {
-            tighter(left, counted.view(&ask.limits))
-        });
+        let left = both()
+            .fold(RateLimits::default(), |left, (ask, counted)| tighter(left, counted.view(&ask.limits)));
         if taken {
             return Some(Self::Taken(left));
         }

@@ -289,8 +289,7 @@ impl Inner {
 fn send(connection: &MultiplexedConnection, pipeline: Pipeline) -> Reply {
     let mut connection = connection.clone();
     let last = pipeline.len().saturating_sub(1);
-    let mut reply: Reply =
-        Box::pin(async move { connection.send_packed_commands(&pipeline, last, 1).await });
+    let mut reply: Reply = Box::pin(async move { connection.send_packed_commands(&pipeline, last, 1).await });
     // The first look puts the calls into the connection's queue; whoever waits for the answer looks again.
     let mut nobody = Context::from_waker(Waker::noop());
     match reply.as_mut().poll(&mut nobody) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use llm_governance::limit::{LimitAsk, LimitDecision, LimitStore, MOST};
 use llm_governance::Error;
+use llm_governance::limit::{LimitAsk, LimitDecision, LimitStore, MOST};
 use tokio::runtime::Handle;
 
 use super::LimitsStatus;

@@ -173,7 +173,9 @@ fn what_nobody_of_us_wrote_is_nothing() {
     let limits = Limits { rpm: Some(2), tpm: Some(10), parallel: Some(2) };
     let asks = [LimitAsk { scope: "team:t".parse().unwrap(), model: None, limits }];
     let owner = far.names.owner(&asks[0]);
-    for rubbish in ["", "x", "-5 7", "1e300 1", "99999999999999999999 1", "120000 99999999999999999", "nan nan", "inf"] {
+    for rubbish in
+        ["", "x", "-5 7", "1e300 1", "99999999999999999999 1", "120000 99999999999999999", "nan nan", "inf"]
+    {
         redis.command(&[b"DEL", owner.as_bytes()]).unwrap();
         for field in ["r", "t", "p:one", "p:", "p:two", "what"] {
             redis.command(&[b"HSET", owner.as_bytes(), field.as_bytes(), rubbish.as_bytes()]).unwrap();
@@ -193,5 +195,8 @@ fn what_nobody_of_us_wrote_is_nothing() {
     let refused = far.take("one", &asks, 0, 0);
     let LimitDecision::Refused { wait, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(wait, Duration::from_secs(30));
-    assert!(matches!(far.take("one", &asks, 0, 30_000), LimitDecision::Refused { .. }), "nothing was written");
+    assert!(
+        matches!(far.take("one", &asks, 0, 30_000), LimitDecision::Refused { .. }),
+        "nothing was written"
+    );
 }
