@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::TcpListener;
 
+use llm_governance::LimitStore as _;
 use llm_store::{RedisCooldowns, RedisOptions};
 use llm_testkit::Redis;
 

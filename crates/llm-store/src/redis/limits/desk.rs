@@ -134,8 +134,15 @@ impl Desk {
         let names: Vec<String> = parallel.map(|ask| self.names.owner(ask)).collect();
         let mut inner = self.inner.lock();
         inner.seats += 1;
-        if !names.is_empty() {
-            inner.held.insert(request, Held { life: Arc::clone(life), names });
+        if names.is_empty() {
+            return;
+        }
+        inner.held.insert(request, Held { life: Arc::clone(life), names });
+        if inner.life.as_ref() != Some(life) {
+            // The next life began while the answer was on its way, and knows nothing of this request.
+            inner.renew = true;
+            drop(inner);
+            self.wake.notify_one();
         }
     }
 

@@ -60,7 +60,7 @@ impl LimitStore for RedisLimits {
         let failed = |failure: Failure| Error::Store(Box::new(failure));
         let link = self.desk.link().ok_or_else(|| failed(Failure::Known))?;
         let tokens = tokens.min(MOST);
-        let mut asking = Asking { desk: &self.desk, link: &link, asks, tokens, reply: None };
+        let mut asking = Asking { desk: &self.desk, link: &link, asks, tokens, reply: None, forgotten: false };
         let decision = match tokio::time::timeout(self.timeout, asking.decision()).await {
             Ok(decision) => decision,
             Err(_) => {
@@ -73,6 +73,10 @@ impl LimitStore for RedisLimits {
             Ok(LimitDecision::Refused { .. }) => {}
             Err(failure @ Failure::Away(_)) => self.desk.lose(&link, &failure.to_string()),
             Err(failure) => tracing::debug!(%failure, "limits are not shared for one request"),
+        }
+        if asking.forgotten {
+            // Now that the next life goes on with this request.
+            self.desk.renew(&link);
         }
         decision.map_err(failed)
     }
@@ -106,6 +110,8 @@ struct Asking<'a> {
     asks: &'a [LimitAsk],
     tokens: u64,
     reply: Option<Reply>,
+    /// The server had lost the script.
+    forgotten: bool,
 }
 
 impl Asking<'_> {
@@ -114,7 +120,7 @@ impl Asking<'_> {
         match self.ask(calls.by(Script::Take)).await {
             // The one case of a second way there and back.
             Err(Failure::NoScript) => {
-                self.desk.renew(self.link);
+                self.forgotten = true;
                 self.ask(By::Text(Script::Take.text())).await
             }
             decision => decision,
@@ -122,7 +128,7 @@ impl Asking<'_> {
     }
 
     async fn ask(&mut self, by: By<'_>) -> Result<LimitDecision, Failure> {
-        let Self { desk, link, asks, tokens, reply } = self;
+        let Self { desk, link, asks, tokens, reply, forgotten: _ } = self;
         let call = link.calls.names.take(by, &link.life, asks, *tokens);
         let sent = reply.insert(desk.ask(link, call).ok_or(Failure::Known)?);
         let answered = sent.await;
