@@ -233,6 +233,11 @@ async fn without_redis_a_gateway_counts_for_itself_or_refuses() {
     assert_eq!(ask(&closed, "smart").await.header("x-ratelimit-remaining-requests"), "1");
     redis.kill().unwrap();
     wait("it is known", async || (ask(&closed, "smart").await.status == 503).then_some(())).await;
+    let health = async || {
+        let call = closed.call(Method::GET, "/health").header("authorization", &bearer("sk-master-of-the-tests"));
+        call.send().await.json()["redis"].clone()
+    };
+    assert!(health().await.as_str().unwrap().contains("limits are not shared"));
     let reply = ask(&closed, "smart").await;
     assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(reply.error(503).code, "limits_unavailable");
@@ -260,6 +265,7 @@ async fn without_redis_a_gateway_counts_for_itself_or_refuses() {
         })
         .await;
     }
+    assert_eq!(health().await, Value::Null);
     // Both know what the server knows.
     let statuses = [ask(&closed, "smart").await.status, ask(&open, "smart").await.status];
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");

@@ -79,6 +79,13 @@ impl Shared {
         self.cooldowns.status()
     }
 
+    /// Why limits are not shared at the moment, where they should be.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let status = self.limits.as_ref()?.status();
+        let why = status.error.as_deref().unwrap_or("Redis was not reached yet, or is slow");
+        (!status.connected).then(|| format!("limits are not shared: {why}"))
+    }
+
     /// Tells what waits to be told, and ends.
     pub(crate) fn close(&self) {
         self.cooldowns.close();

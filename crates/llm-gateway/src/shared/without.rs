@@ -40,6 +40,10 @@ impl Shared {
         match *self {}
     }
 
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match *self {}
+    }
+
     pub(crate) fn status(&self) -> Status {
         match *self {}
     }

@@ -30,6 +30,8 @@ const TRIES: usize = 4;
 pub struct Facts<'a> {
     /// The model, as the client calls it.
     pub model: &'a str,
+    /// The model's own name, where the client calls it by another: limits and budgets of either hold.
+    pub alias_of: Option<&'a str>,
     /// The route, such as `/v1/chat/completions`.
     pub route: &'a str,
     /// Words that the request is marked with, beside its key's own.
@@ -38,6 +40,13 @@ pub struct Facts<'a> {
     pub tokens: u64,
     /// The most that the first attempt can cost; `None`: there is no bound, which no hard budget lets in.
     pub bound: Option<PriceBound>,
+}
+
+impl<'a> Facts<'a> {
+    /// The names of the model.
+    fn models(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        std::iter::once(self.model).chain(self.alias_of)
+    }
 }
 
 /// Lets requests in.
@@ -63,11 +72,12 @@ struct Under {
 }
 
 impl Under {
-    fn add(&mut self, meters: Option<&Arc<Meters>>, model: &str) {
+    fn add(&mut self, meters: Option<&Arc<Meters>>, facts: &Facts<'_>) {
         let Some(meters) = meters else { return };
         self.accounts.extend(meters.account.clone());
         self.limiters.extend(meters.limiter.clone());
-        let of_model = meters.models.iter().filter(|(name, _)| glob_matches(name, model));
+        let fits = |glob: &str| facts.models().any(|model| glob_matches(glob, model));
+        let of_model = meters.models.iter().filter(|(name, _)| fits(name));
         self.limiters.extend(of_model.map(|(_, limiter)| Arc::clone(limiter)));
     }
 }
@@ -176,24 +186,25 @@ impl Gate {
         let snapshot = &*who.snapshot;
         let mut under = Under::default();
         if let Some(key) = &who.key {
-            under.add(registry.of(key, &key.of.terms, now, || Scope::Key(key.of.id)), facts.model);
+            under.add(registry.of(key, &key.of.terms, now, || Scope::Key(key.of.id)), facts);
         }
         if let Some(global) = &snapshot.global {
-            under.add(registry.of(global, &global.of.terms, now, || Scope::Global), facts.model);
+            under.add(registry.of(global, &global.of.terms, now, || Scope::Global), facts);
         }
         let members =
             [(Kind::Team, &who.team), (Kind::Organisation, &who.organisation), (Kind::User, &who.user)];
         for (kind, member) in members {
             if let Some(Member { id, entry: Some(entry) }) = member {
-                under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts.model);
+                under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts);
             }
         }
         if snapshot.has_groups() {
             let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(facts.tags);
-            let words = tags.map(|tag| (Kind::Tag, &**tag)).chain([(Kind::Model, facts.model)]);
+            let words =
+                tags.map(|tag| (Kind::Tag, &**tag)).chain(facts.models().map(|model| (Kind::Model, model)));
             for (kind, id) in words {
                 if let Some(entry) = snapshot.group(kind, id) {
-                    under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts.model);
+                    under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts);
                 }
             }
         }

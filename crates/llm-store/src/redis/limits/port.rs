@@ -60,7 +60,8 @@ impl LimitStore for RedisLimits {
         let failed = |failure: Failure| Error::Store(Box::new(failure));
         let link = self.desk.link().ok_or_else(|| failed(Failure::Known))?;
         let tokens = tokens.min(MOST);
-        let mut asking = Asking { desk: &self.desk, link: &link, asks, tokens, reply: None, forgotten: false };
+        let mut asking =
+            Asking { desk: &self.desk, link: &link, asks, tokens, reply: None, forgotten: false };
         let decision = match tokio::time::timeout(self.timeout, asking.decision()).await {
             Ok(decision) => decision,
             Err(_) => {
