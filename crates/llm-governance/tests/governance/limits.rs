@@ -87,7 +87,7 @@ fn single_models_have_limits_of_their_own() {
     let who = who(&gate, "sk-1", now);
     let ask = |model, alias_of| {
         let grant = gate.try_admit(&who, &Facts { model, alias_of, ..costing(0) }, now);
-        grant.map(|grant| grant.finish(0, now)).map_err(|refused| refused.error.message)
+        grant.map(|grant| grant.finish(0, now)).map_err(|refused| refused.error.message.clone())
     };
     assert!(ask("smart", None).is_ok() && ask("clever", Some("smart")).is_ok());
     let words = ask("clever", Some("smart")).unwrap_err();

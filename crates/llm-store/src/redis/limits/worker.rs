@@ -210,6 +210,7 @@ impl LimitsWorker {
         let call = link.calls.leave(&link.life);
         // Otherwise it is found out.
         let _ = tokio::time::timeout(self.patience, connection.send_packed_command(&call)).await;
+        self.desk.lose(&link, "closed");
     }
 }
 
