@@ -32,6 +32,7 @@ mod kept;
 mod key;
 mod keys;
 mod last_words;
+mod limits;
 mod litellm;
 mod llmctl;
 mod llmctl_admin;

@@ -44,7 +44,7 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
     command.current_dir(dir.path()).env("NO_PROXY", "127.0.0.1").args(["-m", "schemathesis.cli", "run"]);
     command.arg(format!("{}/openapi.json", gateway.url()));
     command.args(["--header", "Authorization: Bearer sk-master-of-the-tests", "--checks", CHECKS]);
-    command.args(["--include-path-regex", "^/admin/v1/(keys|teams|budgets|usage|audit|requests)"]);
+    command.args(["--include-path-regex", "^/admin/v1/(keys|teams|budgets|limits|usage|audit|requests)"]);
     command.args([
         "--phases",
         "fuzzing",

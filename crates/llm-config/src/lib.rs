@@ -22,9 +22,9 @@ pub use json_schema::schema;
 pub use schema::{
     Affinity, Alerts, Auth, Aws, Backoff, BackoffOverride, BudgetWindow, Cache, CacheBackend, CacheScope,
     Config, Cooldown, CooldownRule, Cors, Deployment, HealthCheck, KeyRule, Log, LogFormat, LogLevel,
-    MidStream, Model, ModelName, ModelPrice, Owner, OwnerBudget, OwnerLimits, OwnerTerms, Price, PriceMap,
-    Provider, Quirks, Rates, Records, Redis, RetriesByError, Router, Rule, ScopedBudget, Server, Store,
-    Strategy, Telemetry, TierPrice, Tls, Upstream, VirtualKey,
+    MidStream, Model, ModelName, ModelPrice, Owner, OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms,
+    Price, PriceMap, Provider, Quirks, Rates, Records, Redis, RedisFailure, RetriesByError, Router, Rule,
+    ScopedBudget, ScopedLimits, Server, Store, Strategy, Telemetry, TierPrice, Tls, Upstream, VirtualKey,
 };
 pub use show::show;
 pub use value::store_url::file as store_file;

@@ -35,7 +35,9 @@ impl Dispatch {
             return Err(error.with_code("model_not_allowed").into());
         }
         let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };
-        let facts = Facts { model, route: &front.route(), tags: &own, tokens, bound: None };
+        // Nobody leaves a model's limits and budgets by another of its names.
+        let alias_of = Some(&*self.model).filter(|own| *own != model);
+        let facts = Facts { model, alias_of, route: &front.route(), tags: &own, tokens, bound: None };
         let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
         let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(&own).cloned().collect();
         let account = Account {

@@ -41,7 +41,14 @@ fn facts() -> Facts<'static> {
         output_tokens: 1_000,
         clamp_to: Some(1),
     };
-    Facts { model: "gpt-4o", route: "/v1/chat/completions", tags: &[], tokens: 100, bound: Some(bound) }
+    Facts {
+        model: "gpt-4o",
+        alias_of: None,
+        route: "/v1/chat/completions",
+        tags: &[],
+        tokens: 100,
+        bound: Some(bound),
+    }
 }
 
 fn admit(c: &mut Criterion) {

@@ -24,6 +24,7 @@ fn main() -> Result<(), Error> {
         clamp_to: Some(100),
     };
     let facts = Facts {
+        alias_of: None,
         model: "gpt-4o",
         route: "/v1/chat/completions",
         tags: &[],

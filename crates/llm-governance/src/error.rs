@@ -38,6 +38,9 @@ pub enum Error {
         /// The period's name.
         window: &'static str,
     },
+    /// Two limits that would be one.
+    #[error("the model `{0}` has limits twice: keep one of them")]
+    DuplicateLimits(String),
     /// A limit that cannot be counted.
     #[error("a limit of {0} a minute cannot be counted: the most is {max}", max = crate::limit::MOST)]
     LimitTooLarge(u64),

@@ -28,7 +28,7 @@ pub use directory::{Change, Directory, KeyStore, Revision};
 pub use error::Error;
 pub use key::{Hint, KeyHash, KeyId, LONGEST, NewKey, PREFIX};
 pub use lease::{Ledger, MemoryLedger};
-pub use limit::{LimitStore, Limits};
+pub use limit::{LimitStore, Limits, ModelLimits};
 pub use now::Now;
 pub use owner::{Group, Key, KeyMore};
 pub use principal::{Identity, Principal};

@@ -11,7 +11,7 @@ use llm_types::glob_matches;
 use crate::budget::Budget;
 use crate::cidr::Cidr;
 use crate::error::Error;
-use crate::limit::{Limits, MOST};
+use crate::limit::{Limits, MOST, ModelLimits};
 
 /// What an owner may do and spend. The default is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -23,13 +23,16 @@ pub struct Terms {
     pub limits: Limits,
     /// For how much.
     pub budgets: Vec<Budget>,
+    /// How often single models, beside `limits`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_limits: Vec<ModelLimits>,
 }
 
 impl Terms {
     /// Whether the terms can be kept.
     ///
     /// # Errors
-    /// For two budgets of the same window and mode, and for limits too large to count.
+    /// For two budgets of the same window and mode, two limits of one model, and limits too large to count.
     pub fn check(&self) -> Result<(), Error> {
         for (nth, budget) in self.budgets.iter().enumerate() {
             if self.budgets.iter().skip(nth + 1).any(|other| other.is_same(budget)) {
@@ -37,8 +40,14 @@ impl Terms {
                 return Err(Error::DuplicateBudget { mode, window });
             }
         }
-        let Limits { rpm, tpm, parallel: _ } = self.limits;
-        match rpm.into_iter().chain(tpm).find(|limit| *limit > MOST) {
+        for (nth, ModelLimits { model, .. }) in self.model_limits.iter().enumerate() {
+            if self.model_limits.iter().skip(nth + 1).any(|other| other.model == *model) {
+                return Err(Error::DuplicateLimits(model.to_string()));
+            }
+        }
+        let all = self.model_limits.iter().map(|one| &one.limits).chain([&self.limits]);
+        let figures = all.flat_map(|Limits { rpm, tpm, parallel: _ }| rpm.iter().chain(tpm));
+        match figures.copied().find(|limit| *limit > MOST) {
             Some(limit) => Err(Error::LimitTooLarge(limit)),
             None => Ok(()),
         }
@@ -46,7 +55,7 @@ impl Terms {
 
     /// Whether anything has to be counted.
     pub(crate) fn counts(&self) -> bool {
-        !self.budgets.is_empty() || self.limits != Limits::default()
+        !self.budgets.is_empty() || self.limits != Limits::default() || !self.model_limits.is_empty()
     }
 }
 
@@ -124,5 +133,10 @@ mod tests {
         check(Terms { budgets: twice, ..Terms::default() }, false);
         let limits = Limits { tpm: Some(MOST + 1), ..Limits::default() };
         check(Terms { limits, ..Terms::default() }, false);
+        let one = |model: &str, limits| ModelLimits { model: model.into(), limits };
+        let of = |model_limits| Terms { model_limits, ..Terms::default() };
+        check(of(vec![one("a", Limits::default()), one("b", Limits::default())]), true);
+        check(of(vec![one("a", Limits::default()), one("a", Limits::default())]), false);
+        check(of(vec![one("a", limits)]), false);
     }
 }

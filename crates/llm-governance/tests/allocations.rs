@@ -95,7 +95,14 @@ fn request(gate: &Gate) {
         output_tokens: 4_096,
         clamp_to: Some(1),
     });
-    let facts = Facts { model: "gpt-4o", route: "/v1/chat/completions", tags: &[], tokens: 5_000, bound };
+    let facts = Facts {
+        model: "gpt-4o",
+        alias_of: None,
+        route: "/v1/chat/completions",
+        tags: &[],
+        tokens: 5_000,
+        bound,
+    };
     let mut grant = gate.try_admit(&who, &facts, now).unwrap();
     let mut attempt = grant.try_attempt("openai", bound.as_ref(), now).unwrap();
     attempt.sent();
@@ -130,7 +137,7 @@ fn a_key_in_use_is_small_too() {
     for nth in 0..KEYS {
         let who = gate.directory().authenticate(&format!("sk-{nth}"), None, now).unwrap();
         let bound = Some(PriceBound::fixed(dollars(1)));
-        let facts = Facts { model: "m", route: "/", tags: &[], tokens: 1, bound };
+        let facts = Facts { model: "m", alias_of: None, route: "/", tags: &[], tokens: 1, bound };
         gate.try_admit(&who, &facts, now).unwrap().finish(1, now);
     }
     let bytes = i64::try_from(BYTES.with(Cell::get) - before).unwrap();

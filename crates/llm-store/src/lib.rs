@@ -11,7 +11,7 @@ mod status;
 mod wire;
 
 #[cfg(feature = "redis")]
-pub use redis::{RedisCooldowns, RedisOptions, StoreError, Worker};
+pub use redis::{LimitsStatus, LimitsWorker, RedisCooldowns, RedisLimits, RedisOptions, StoreError, Worker};
 #[cfg(feature = "sql")]
 pub use sql::{
     Changes, Filter, Kept, KeptDecision, LeaseView, Receipt, Retired, RowOptions, RowStatus, RowTask,

@@ -1,4 +1,4 @@
-//! Checks of `[[keys]]`, `[[teams]]`, `[[users]]`, `[[organisations]]` and `[[budgets]]`.
+//! Checks of `[[keys]]`, `[[teams]]`, `[[users]]`, `[[organisations]]`, `[[budgets]]` and `[[limits]]`.
 //!
 //! Whether the team of a key exists is not checked: it may be one of the database's.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use crate::diag::Code;
 use crate::place::Path;
-use crate::{Owner, OwnerBudget, OwnerTerms, ScopedBudget, VirtualKey};
+use crate::{Owner, OwnerBudget, OwnerLimits, OwnerTerms, ScopedBudget, ScopedLimits, VirtualKey};
 
 /// The shortest key: what is shorter can be guessed.
 const SHORTEST: usize = 16;
@@ -38,6 +38,7 @@ impl Check<'_> {
             self.once(&path.key("name"), &key.name, &mut seen);
         }
         self.scoped();
+        self.scoped_limits();
         if !config.keys.is_empty()
             && config.auth.master_key.is_none()
             && self.places.is_written(&root.key("keys"))
@@ -69,6 +70,33 @@ impl Check<'_> {
                 self.error(Code::Duplicate, &path.key("scope"), "there is such a budget already").help =
                     Some("one for each scope, window, mode and time zone".to_owned());
             }
+        }
+    }
+
+    fn scoped_limits(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (nth, ScopedLimits { scope, limits }) in self.config.limits.iter().enumerate() {
+            let path = Path::default().key("limits").index(nth);
+            let named = ["tag:", "model:"]
+                .iter()
+                .any(|kind| scope.strip_prefix(kind).is_some_and(|id| !id.is_empty()));
+            if scope != "global" && !named {
+                let message = "must be global, tag:… or model:…";
+                self.error(Code::BadValue, &path.key("scope"), message).help = Some(
+                    "keys, teams, users and organisations have their own `limits`, deployments `rpm`, `tpm` and \
+                     `max_parallel`"
+                        .to_owned(),
+                );
+            }
+            self.once(&path.key("scope"), scope, &mut seen);
+            self.some_limit(&path, limits);
+        }
+    }
+
+    fn some_limit(&mut self, path: &Path, limits: &OwnerLimits) {
+        if *limits == OwnerLimits::default() {
+            let message = "limits nothing: set rpm, tpm or parallel";
+            self.warning(Code::NoEffect, path, message);
         }
     }
 
@@ -133,6 +161,13 @@ impl Check<'_> {
                 self.error(Code::Duplicate, &path.key("window"), "there is such a budget already").help =
                     Some("one for each window, mode and time zone".to_owned());
             }
+        }
+        let mut seen = BTreeSet::new();
+        for (nth, one) in terms.model_limits.iter().enumerate() {
+            let path = path.key("model_limits").index(nth);
+            self.name(&path.key("model"), &one.model);
+            self.once(&path.key("model"), &one.model, &mut seen);
+            self.some_limit(&path, &one.limits);
         }
         for (member, globs) in [("models", &terms.models), ("routes", &terms.routes)] {
             for (nth, glob) in globs.iter().enumerate() {

@@ -27,10 +27,13 @@ pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
 pub use model::{Aws, BackoffOverride, Deployment, Model};
-pub use owner::{BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerTerms, ScopedBudget, VirtualKey};
+pub use owner::{
+    BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms, ScopedBudget, ScopedLimits,
+    VirtualKey,
+};
 pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
-pub use redis::Redis;
+pub use redis::{Redis, RedisFailure};
 pub use router::{
     Affinity, Backoff, Cooldown, CooldownRule, MidStream, Records, RetriesByError, Router, Strategy,
 };
@@ -90,6 +93,9 @@ pub struct Config {
     /// Budgets of everything, tags, models and providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<ScopedBudget>,
+    /// Limits of everything, tags and models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<ScopedLimits>,
 }
 
 impl Config {

@@ -1,4 +1,5 @@
-//! `[[keys]]`, `[[teams]]`, `[[users]]`, `[[organisations]]`, `[[budgets]]`: who may call, for how much.
+//! `[[keys]]`, `[[teams]]`, `[[users]]`, `[[organisations]]`, `[[budgets]]`, `[[limits]]`: who may call, for how much
+//! and how often.
 //!
 //! What stands here needs no database, and nobody changes it but whoever changes the file.
 
@@ -81,6 +82,9 @@ pub struct OwnerTerms {
     /// How often.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: OwnerLimits,
+    /// How often single models, beside `limits`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_limits: Vec<OwnerModelLimits>,
     /// Whether it is turned away.
     pub blocked: bool,
 }
@@ -104,6 +108,29 @@ pub struct OwnerLimits {
     /// Requests at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel: Option<u32>,
+}
+
+/// How often a model may be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct OwnerModelLimits {
+    /// The model, as clients call it; with `*` all whose names match, together.
+    pub model: String,
+    /// How often.
+    #[serde(flatten)]
+    pub limits: OwnerLimits,
+}
+
+/// Limits of everything, a tag or a model, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ScopedLimits {
+    /// Whose: `global`, `tag:…` or `model:…`. Teams, users, organisations and keys have their own `limits`, deployments
+    /// `rpm`, `tpm` and `max_parallel`.
+    pub scope: String,
+    /// How often.
+    #[serde(flatten)]
+    pub limits: OwnerLimits,
 }
 
 /// What may be spent in a window.

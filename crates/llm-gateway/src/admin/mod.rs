@@ -13,6 +13,7 @@ mod estimate;
 mod groups;
 mod keys;
 mod least;
+mod limits;
 mod litellm;
 mod page;
 mod requests;
@@ -39,6 +40,7 @@ pub(crate) use audit::AuditView;
 pub(crate) use budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
 pub(crate) use groups::{GroupForm, GroupView};
 pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
+pub(crate) use limits::{LimitsPatch, NewLimitsForm, ScopedLimitsView};
 pub(crate) use litellm::Lite;
 pub(crate) use page::ListView;
 pub(crate) use requests::{FeedbackForm, FeedbackView};
@@ -163,6 +165,13 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
             Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(visit).await,
             Verb::Update => budgets::update(visit).await,
             Verb::Delete => budgets::delete(visit).await,
+        },
+        Action::Limits(verb) => match verb {
+            Verb::List => limits::list(visit),
+            Verb::Create => limits::create(visit).await,
+            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => limits::get(visit),
+            Verb::Update => limits::update(visit).await,
+            Verb::Delete => limits::delete(visit).await,
         },
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum Action {
     Keys(Verb),
     Groups(Kind, Verb),
     Budgets(Verb),
+    Limits(Verb),
     Usage,
     Audit,
     Lite(Lite),
@@ -56,7 +57,9 @@ impl Action {
             Self::DrainDeployment => Some("drain"),
             Self::EnableDeployment => Some("enable"),
             Self::ReloadConfig => Some("reload"),
-            Self::Keys(verb) | Self::Groups(_, verb) | Self::Budgets(verb) => verb.word(),
+            Self::Keys(verb) | Self::Groups(_, verb) | Self::Budgets(verb) | Self::Limits(verb) => {
+                verb.word()
+            }
             Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
             Self::Lite(Lite::KeyUpdate) => Some("update"),
             Self::Lite(Lite::KeyDelete) => Some("delete"),
@@ -83,6 +86,7 @@ impl Action {
             Self::Keys(_) | Self::Lite(_) => "key",
             Self::Groups(kind, _) => kind.name(),
             Self::Budgets(_) => "budget",
+            Self::Limits(_) => "limits",
             Self::ReloadConfig => return "config".to_owned(),
             _ => "deployment",
         };
@@ -91,7 +95,7 @@ impl Action {
 
     /// Whether the log has it from the change that it makes.
     pub(super) fn is_change(self) -> bool {
-        matches!(self, Self::Keys(_) | Self::Groups(..) | Self::Budgets(_) | Self::Lite(_))
+        matches!(self, Self::Keys(_) | Self::Groups(..) | Self::Budgets(_) | Self::Limits(_) | Self::Lite(_))
     }
 }
 
@@ -171,6 +175,11 @@ static ROUTES: &[&[Row]] = &[
         with_id(Method::GET, "/admin/v1/budgets/", "", Action::Budgets(Verb::Get)),
         with_id(Method::PATCH, "/admin/v1/budgets/", "", Action::Budgets(Verb::Update)),
         with_id(Method::DELETE, "/admin/v1/budgets/", "", Action::Budgets(Verb::Delete)),
+        plain(Method::GET, "/admin/v1/limits", Action::Limits(Verb::List)),
+        plain(Method::POST, "/admin/v1/limits", Action::Limits(Verb::Create)),
+        with_id(Method::GET, "/admin/v1/limits/", "", Action::Limits(Verb::Get)),
+        with_id(Method::PATCH, "/admin/v1/limits/", "", Action::Limits(Verb::Update)),
+        with_id(Method::DELETE, "/admin/v1/limits/", "", Action::Limits(Verb::Delete)),
     ],
     &[
         plain(Method::POST, "/key/generate", Action::Lite(Lite::KeyGenerate)),
@@ -274,6 +283,7 @@ mod tests {
         check(Method::POST, "/key/generate", "Lite(KeyGenerate)");
         check(Method::DELETE, "/admin/v1/keys", "MethodNotAllowed Some(\"GET, POST\")");
         check(Method::DELETE, "/admin/v1/budgets/team:a/day/hard", "Budgets(Delete) team:a/day/hard");
+        check(Method::PATCH, "/admin/v1/limits/model:openai/gpt-4o", "Limits(Update) model:openai/gpt-4o");
         assert!(owns("/admin/v1/nothing") && owns("/health"));
         assert!(!owns("/admin/v10/config") && !owns("/health/live"));
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use llm_governance::{Access, Budget, BudgetId, Limits, Mode, Period, Scope, Terms, Window, Zone};
+use llm_governance::{
+    Access, Budget, BudgetId, Limits, Mode, ModelLimits, Period, Scope, Terms, Window, Zone,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +103,43 @@ pub(crate) struct LimitsForm {
     pub(crate) parallel: Field<u32>,
 }
 
+impl LimitsForm {
+    /// The limits with these changes.
+    pub(crate) fn over(self, mut limits: Limits) -> Limits {
+        let Self { rpm, tpm, parallel } = self;
+        rpm.set(&mut limits.rpm);
+        tpm.set(&mut limits.tpm);
+        parallel.set(&mut limits.parallel);
+        limits
+    }
+}
+
+/// Limits of a model, to be set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelLimitsForm {
+    /// The model, as clients call it; with `*` all whose names match, together.
+    pub(crate) model: Name,
+    /// Requests a minute.
+    #[serde(default)]
+    #[schemars(range(max = 100_000_000_000_u64))]
+    pub(crate) rpm: Option<u64>,
+    /// Tokens a minute, prompt and answer.
+    #[serde(default)]
+    #[schemars(range(max = 100_000_000_000_u64))]
+    pub(crate) tpm: Option<u64>,
+    /// Requests at once.
+    #[serde(default)]
+    pub(crate) parallel: Option<u32>,
+}
+
+impl From<ModelLimitsForm> for ModelLimits {
+    fn from(form: ModelLimitsForm) -> Self {
+        let ModelLimitsForm { model: Name(model), rpm, tpm, parallel } = form;
+        Self { model, limits: Limits { rpm, tpm, parallel } }
+    }
+}
+
 /// What may be done and spent, as far as it is to be changed.
 #[derive(Debug, Default)]
 pub(crate) struct TermsForm {
@@ -109,13 +148,14 @@ pub(crate) struct TermsForm {
     pub(crate) ip_ranges: Field<Vec<Range>>,
     pub(crate) budgets: Field<Vec<BudgetForm>>,
     pub(crate) limits: Field<LimitsForm>,
+    pub(crate) model_limits: Field<Vec<ModelLimitsForm>>,
 }
 
 impl TermsForm {
     /// The terms with these changes.
     pub(crate) fn over(self, terms: &Terms) -> Arc<Terms> {
-        let Self { models, routes, ip_ranges, budgets, limits } = self;
-        let Terms { access, limits: mut now, budgets: mut all } = terms.clone();
+        let Self { models, routes, ip_ranges, budgets, limits, model_limits } = self;
+        let Terms { access, limits: mut now, budgets: mut all, model_limits: mut of_models } = terms.clone();
         let Access { models: mut allowed, routes: mut allowed_routes, mut addresses } = access;
         models.map(names).put(&mut allowed);
         routes.map(names).put(&mut allowed_routes);
@@ -124,14 +164,11 @@ impl TermsForm {
         match limits {
             Field::Absent => {}
             Field::Null => now = Limits::default(),
-            Field::Given(LimitsForm { rpm, tpm, parallel }) => {
-                rpm.set(&mut now.rpm);
-                tpm.set(&mut now.tpm);
-                parallel.set(&mut now.parallel);
-            }
+            Field::Given(form) => now = form.over(now),
         }
+        model_limits.map(|forms| forms.into_iter().map(ModelLimits::from).collect()).put(&mut of_models);
         let access = Access { models: allowed, routes: allowed_routes, addresses };
-        Arc::new(Terms { access, limits: now, budgets: all })
+        Arc::new(Terms { access, limits: now, budgets: all, model_limits: of_models })
     }
 }
 
@@ -144,6 +181,22 @@ pub(crate) struct LimitsView {
     tpm: Option<u64>,
     /// Requests at once; `null`: no limit.
     parallel: Option<u32>,
+}
+
+impl From<Limits> for LimitsView {
+    fn from(limits: Limits) -> Self {
+        let Limits { rpm, tpm, parallel } = limits;
+        Self { rpm, tpm, parallel }
+    }
+}
+
+/// Limits of a model as they are.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct ModelLimitsView {
+    /// The model, or several by a `*`.
+    model: String,
+    #[serde(flatten)]
+    limits: LimitsView,
 }
 
 /// A budget as it is.
@@ -195,18 +248,22 @@ pub(crate) struct TermsView {
     budgets: Vec<BudgetView>,
     /// How often.
     limits: LimitsView,
+    /// How often single models, beside `limits`.
+    model_limits: Vec<ModelLimitsView>,
 }
 
 impl TermsView {
     pub(crate) fn of(scope: &Scope, terms: &Terms) -> Self {
-        let Terms { access: Access { models, routes, addresses }, limits, budgets } = terms;
-        let Limits { rpm, tpm, parallel } = *limits;
+        let Terms { access: Access { models, routes, addresses }, limits, budgets, model_limits } = terms;
+        let of_model =
+            |one: &ModelLimits| ModelLimitsView { model: one.model.to_string(), limits: one.limits.into() };
         Self {
             models: texts(models),
             routes: texts(routes),
             ip_ranges: addresses.iter().map(ToString::to_string).collect(),
             budgets: budgets.iter().map(|budget| BudgetView::of(scope, budget)).collect(),
-            limits: LimitsView { rpm, tpm, parallel },
+            limits: (*limits).into(),
+            model_limits: model_limits.iter().map(of_model).collect(),
         }
     }
 }

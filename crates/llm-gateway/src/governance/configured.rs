@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use llm_config::{BudgetWindow, Config, Owner, OwnerBudget, OwnerTerms, VirtualKey};
+use llm_config::{BudgetWindow, Config, Owner, OwnerBudget, OwnerLimits, OwnerTerms, VirtualKey};
 use llm_governance::{
-    Access, Budget, Change, Error, Group, Key, KeyHash, KeyId, KeyMore, Limits, Mode, NewKey, Period, Scope,
-    Terms, Window,
+    Access, Budget, Change, Error, Group, Key, KeyHash, KeyId, KeyMore, Limits, Mode, ModelLimits, NewKey,
+    Period, Scope, Terms, Window,
 };
 
 /// What the configuration file defines.
@@ -29,13 +29,15 @@ impl Configured {
         for (scope, owner) in organisations.chain(teams).chain(users) {
             changes.push(Change::Put(scope, Box::new(group(owner)?)));
         }
-        let mut scoped: BTreeMap<Scope, Vec<Budget>> = BTreeMap::new();
+        let mut scoped: BTreeMap<Scope, Terms> = BTreeMap::new();
         for one in &config.budgets {
-            scoped.entry(one.scope.parse()?).or_default().push(budget(&one.budget)?);
+            scoped.entry(one.scope.parse()?).or_default().budgets.push(budget(&one.budget)?);
         }
-        for (scope, budgets) in scoped {
-            let group = Group::new(Terms { budgets, ..Terms::default() });
-            changes.push(Change::Put(scope, Box::new(group)));
+        for one in &config.limits {
+            scoped.entry(one.scope.parse()?).or_default().limits = limits(&one.limits);
+        }
+        for (scope, terms) in scoped {
+            changes.push(Change::Put(scope, Box::new(Group::new(terms))));
         }
         let mut secrets: BTreeMap<[u8; 32], KeyId> = BTreeMap::new();
         for one in &config.keys {
@@ -125,14 +127,23 @@ fn key(key: &VirtualKey) -> Result<Key, Error> {
 }
 
 fn terms(terms: &OwnerTerms) -> Result<Terms, Error> {
-    let OwnerTerms { models, routes, ip_ranges, budgets, limits, blocked: _ } = terms;
+    let OwnerTerms { models, routes, ip_ranges, budgets, limits, model_limits, blocked: _ } = terms;
     let addresses = ip_ranges.iter().map(|range| range.parse()).collect::<Result<_, Error>>()?;
     let terms = Terms {
         access: Access { models: texts(models), routes: texts(routes), addresses },
-        limits: Limits { rpm: limits.rpm, tpm: limits.tpm, parallel: limits.parallel },
+        limits: self::limits(limits),
         budgets: budgets.iter().map(budget).collect::<Result<_, Error>>()?,
+        model_limits: model_limits
+            .iter()
+            .map(|one| ModelLimits { model: one.model.as_str().into(), limits: self::limits(&one.limits) })
+            .collect(),
     };
     terms.check().map(|()| terms)
+}
+
+fn limits(limits: &OwnerLimits) -> Limits {
+    let OwnerLimits { rpm, tpm, parallel } = *limits;
+    Limits { rpm, tpm, parallel }
 }
 
 fn budget(budget: &OwnerBudget) -> Result<Budget, Error> {
@@ -178,7 +189,8 @@ mod tests {
         let both = config(
             "[auth]\nmaster_key = \"m\"\n[[teams]]\nid = \"search\"\n[[keys]]\nname = \"ci\"\n\
              key = \"a-key-of-twenty-characters\"\nteam = \"search\"\nlimits = { rpm = 5 }\n[[budgets]]\n\
-             scope = \"tag:x\"\nlimit_usd = \"1.5\"\nwindow = \"day\"\n",
+             scope = \"tag:x\"\nlimit_usd = \"1.5\"\nwindow = \"day\"\n[[limits]]\nscope = \"tag:x\"\n\
+             rpm = 7\n[[limits]]\nscope = \"model:smart\"\nparallel = 2\n",
         );
         governance.configure(Configured::of(&both).unwrap()).unwrap();
         let key = governance.directory().key(KeyId::of_name("ci")).unwrap();
@@ -186,6 +198,9 @@ mod tests {
         assert!(governance.authenticate("a-key-of-twenty-characters", None).is_ok());
         let tag = governance.directory().group(&Scope::Tag("x".into())).unwrap();
         assert_eq!(tag.terms.budgets[0].limit, "1.5".parse().unwrap());
+        assert_eq!(tag.terms.limits.rpm, Some(7));
+        let model = governance.directory().group(&Scope::Model("smart".into())).unwrap();
+        assert_eq!(model.terms.limits, Limits { parallel: Some(2), ..Limits::default() });
         for change in
             [removal(&team), Change::PutKey(Box::new(key.clone())), removal(&Scope::Tag("x".into()))]
         {

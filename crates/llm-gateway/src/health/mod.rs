@@ -39,6 +39,9 @@ struct Summary<'a> {
     /// What is wrong with the store, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
+    /// Why limits are not shared at the moment, where they should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<String>,
 }
 
 /// `GET /health`: who is well. `?check` asks each deployment first, `?model=NAME` is about one model alone.
@@ -78,6 +81,7 @@ pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             healthy_endpoints: well,
             unhealthy_endpoints: unwell,
             store: gateway.governance().trouble(),
+            redis: snapshot.shared.as_ref().and_then(|shared| shared.trouble()),
         },
     ))
 }

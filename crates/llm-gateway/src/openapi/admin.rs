@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
 use crate::admin::{
     Action, AttemptView, AuditView, BudgetPatch, DeletedView, FeedbackForm, FeedbackView, GroupForm,
-    GroupView, KeyForm, KeyView, ListView, Lite, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb,
-    rows,
+    GroupView, KeyForm, KeyView, LimitsPatch, ListView, Lite, NewBudgetForm, NewLimitsForm, OwnedBudgetView,
+    RotateForm, ScopedLimitsView, UsageView, Verb, rows,
 };
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
@@ -140,6 +140,7 @@ fn describe(action: Action) -> Words {
         Action::Keys(verb) => key(verb),
         Action::Groups(_, verb) => group(verb),
         Action::Budgets(verb) => budget(verb),
+        Action::Limits(verb) => limits(verb),
     }
 }
 
@@ -203,6 +204,19 @@ fn group(verb: Verb) -> Words {
         Verb::Delete => words("groups", "Take one away.").gives(of::<DeletedView>),
         Verb::Block => words("groups", "Turn one away, with its keys.").gives(of::<GroupView>),
         Verb::Unblock => words("groups", "Let one in again.").gives(of::<GroupView>),
+    }
+}
+
+fn limits(verb: Verb) -> Words {
+    let word = |summary| words("limits", summary).gives(of::<ScopedLimitsView>);
+    match verb {
+        Verb::List => words("limits", "Limits of everything, tags and models.")
+            .asks(&[LIMIT, CURSOR])
+            .gives(of::<ListView<ScopedLimitsView>>),
+        Verb::Create => word("Make limits.").takes(of::<NewLimitsForm>).makes(),
+        Verb::Update => word("Change limits.").takes(of::<LimitsPatch>),
+        Verb::Delete => words("limits", "Take limits away.").gives(of::<DeletedView>),
+        Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => word("Limits."),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         users: _,
         organisations: _,
         budgets: _,
+        limits: _,
     } = started;
     let Server {
         listen,

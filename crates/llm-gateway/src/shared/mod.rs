@@ -1,4 +1,4 @@
-//! What this gateway shares with others (`[redis]`): so far, cooldowns.
+//! What this gateway shares with others (`[redis]`): cooldowns and limits.
 //!
 //! The connection belongs to the snapshot, and the next snapshot takes it over when its settings are the same. So a
 //! reload does not lose it. One that the next snapshot does not take over is closed: requests that still run by the
@@ -11,6 +11,8 @@ mod without;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 #[cfg(feature = "redis")]
 pub(crate) use self::redis::Shared;
 #[cfg(not(feature = "redis"))]
@@ -20,24 +22,29 @@ use crate::gateway::Gateway;
 
 /// Begins to share, and goes on with whatever is shared after a reload.
 pub(crate) fn start(gateway: &Arc<Gateway>) {
-    gateway.background(keep(Arc::clone(gateway)));
+    let replaced = gateway.replaced();
+    // Before the first request.
+    let first = begin(gateway);
+    gateway.background(keep(Arc::clone(gateway), first, replaced));
 }
 
-async fn keep(gateway: Arc<Gateway>) {
-    let mut replaced = gateway.replaced();
-    let mut last: Option<Arc<Shared>> = None;
-    loop {
-        let now = gateway.snapshot().shared.clone();
+/// Begins to share what the configuration of the moment says.
+fn begin(gateway: &Arc<Gateway>) -> Option<Arc<Shared>> {
+    let now = gateway.snapshot().shared.clone();
+    if let Some(now) = &now {
+        now.begin(gateway);
+    }
+    gateway.governance().gate().share_limits(now.as_ref().and_then(|now| now.limits()));
+    now
+}
+
+async fn keep(gateway: Arc<Gateway>, mut last: Option<Arc<Shared>>, mut replaced: watch::Receiver<()>) {
+    while replaced.changed().await.is_ok() {
+        let now = begin(&gateway);
         if let Some(last) = last.filter(|last| now.as_ref().is_none_or(|now| !Arc::ptr_eq(last, now))) {
             last.close();
         }
-        if let Some(now) = &now {
-            now.begin(&gateway);
-        }
         last = now;
-        if replaced.changed().await.is_err() {
-            return;
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use llm_config::Redis;
+use llm_governance::{LimitStore, OnFailure};
 use llm_router::CooldownStore;
 use llm_store::Status;
 use llm_types::{ApiError, Result};
@@ -31,7 +32,15 @@ impl Shared {
         match *self {}
     }
 
+    pub(crate) fn limits(&self) -> Option<(Arc<dyn LimitStore>, OnFailure)> {
+        match *self {}
+    }
+
     pub(crate) fn begin(&self, _: &Arc<Gateway>) {
+        match *self {}
+    }
+
+    pub(crate) fn trouble(&self) -> Option<String> {
         match *self {}
     }
 

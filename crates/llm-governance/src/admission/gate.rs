@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use llm_types::{PicoUsd, RateLimits};
+use arc_swap::ArcSwapOption;
+use llm_types::{PicoUsd, RateLimits, glob_matches};
 
 use super::Refusal;
 use super::grant::Grant;
@@ -29,6 +30,8 @@ const TRIES: usize = 4;
 pub struct Facts<'a> {
     /// The model, as the client calls it.
     pub model: &'a str,
+    /// The model's own name, where the client calls it by another: limits and budgets of either hold.
+    pub alias_of: Option<&'a str>,
     /// The route, such as `/v1/chat/completions`.
     pub route: &'a str,
     /// Words that the request is marked with, beside its key's own.
@@ -39,11 +42,18 @@ pub struct Facts<'a> {
     pub bound: Option<PriceBound>,
 }
 
+impl<'a> Facts<'a> {
+    /// The names of the model.
+    fn models(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        std::iter::once(self.model).chain(self.alias_of)
+    }
+}
+
 /// Lets requests in.
 #[derive(Debug)]
 pub struct Gate {
     inner: Arc<Inner>,
-    shared: Option<Shared>,
+    shared: ArcSwapOption<Shared>,
 }
 
 /// What a grant needs of its gate.
@@ -62,10 +72,13 @@ struct Under {
 }
 
 impl Under {
-    fn add(&mut self, meters: Option<&Arc<Meters>>) {
+    fn add(&mut self, meters: Option<&Arc<Meters>>, facts: &Facts<'_>) {
         let Some(meters) = meters else { return };
         self.accounts.extend(meters.account.clone());
         self.limiters.extend(meters.limiter.clone());
+        let fits = |glob: &str| facts.models().any(|model| glob_matches(glob, model));
+        let of_model = meters.models.iter().filter(|(name, _)| fits(name));
+        self.limiters.extend(of_model.map(|(_, limiter)| Arc::clone(limiter)));
     }
 }
 
@@ -80,14 +93,20 @@ impl Gate {
     /// [`leasing`](Directory::leasing).
     #[must_use]
     pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
-        Self { inner: Arc::new(Inner { directory, observer, funding }), shared: None }
+        Self { inner: Arc::new(Inner { directory, observer, funding }), shared: ArcSwapOption::empty() }
     }
 
     /// The same gate with limits that are counted in a store.
     #[must_use]
-    pub fn sharing_limits(mut self, store: Arc<dyn LimitStore>, on_failure: OnFailure) -> Self {
-        self.shared = Some(Shared { store, on_failure });
+    pub fn sharing_limits(self, store: Arc<dyn LimitStore>, on_failure: OnFailure) -> Self {
+        self.share_limits(Some((store, on_failure)));
         self
+    }
+
+    /// From now on limits are counted in this store; `None`: in this process. Requests under way end where they began.
+    pub fn share_limits(&self, shared: Option<(Arc<dyn LimitStore>, OnFailure)>) {
+        let shared = shared.map(|(store, on_failure)| Arc::new(Shared { store, on_failure }));
+        self.shared.store(shared);
     }
 
     /// Whom it knows.
@@ -114,10 +133,7 @@ impl Gate {
     pub async fn admit(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let now = Now::read();
         let under = self.under(who, facts, now)?;
-        let (seat, left) = match &self.shared {
-            Some(shared) => shared.take(under.limiters, facts.tokens, now.steady).await?,
-            None => here(under.limiters, facts.tokens, now.steady)?,
-        };
+        let (seat, left) = self.seat(under.limiters, facts.tokens, now).await?;
         let mut grant = self.grant(who, under.accounts, seat, left);
         let accounts = grant.accounts.clone();
         match self.inner.funded(accounts, facts.bound.as_ref(), &mut grant.hold).await {
@@ -140,11 +156,16 @@ impl Gate {
     pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let now = Now::read();
         let under = self.under(who, facts, now)?;
-        let (seat, left) = match &self.shared {
-            Some(shared) => shared.take(under.limiters, facts.tokens, now.steady).await?,
-            None => here(under.limiters, facts.tokens, now.steady)?,
-        };
+        let (seat, left) = self.seat(under.limiters, facts.tokens, now).await?;
         Ok(self.grant(who, under.accounts, seat, left))
+    }
+
+    /// Takes a place in all limits, wherever they are counted.
+    async fn seat(&self, limiters: Limiters, tokens: u64, now: Now) -> Result<(Seat, RateLimits), Refusal> {
+        match self.shared.load_full() {
+            Some(shared) => shared.take(limiters, tokens, now.steady).await,
+            None => here(limiters, tokens, now.steady),
+        }
     }
 
     fn grant(&self, who: &Principal, accounts: Accounts, seat: Seat, left: RateLimits) -> Grant {
@@ -165,24 +186,25 @@ impl Gate {
         let snapshot = &*who.snapshot;
         let mut under = Under::default();
         if let Some(key) = &who.key {
-            under.add(registry.of(key, &key.of.terms, now, || Scope::Key(key.of.id)));
+            under.add(registry.of(key, &key.of.terms, now, || Scope::Key(key.of.id)), facts);
         }
         if let Some(global) = &snapshot.global {
-            under.add(registry.of(global, &global.of.terms, now, || Scope::Global));
+            under.add(registry.of(global, &global.of.terms, now, || Scope::Global), facts);
         }
         let members =
             [(Kind::Team, &who.team), (Kind::Organisation, &who.organisation), (Kind::User, &who.user)];
         for (kind, member) in members {
             if let Some(Member { id, entry: Some(entry) }) = member {
-                under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)));
+                under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts);
             }
         }
         if snapshot.has_groups() {
             let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(facts.tags);
-            let words = tags.map(|tag| (Kind::Tag, &**tag)).chain([(Kind::Model, facts.model)]);
+            let words =
+                tags.map(|tag| (Kind::Tag, &**tag)).chain(facts.models().map(|model| (Kind::Model, model)));
             for (kind, id) in words {
                 if let Some(entry) = snapshot.group(kind, id) {
-                    under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)));
+                    under.add(registry.of(entry, &entry.of.terms, now, || kind.scope(id)), facts);
                 }
             }
         }

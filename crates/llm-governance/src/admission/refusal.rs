@@ -56,8 +56,9 @@ fn not_allowed((owner, what): (&str, &str), list: &[Arc<str>], code: &str) -> Re
 }
 
 /// A limit that is reached.
-pub(super) fn limited(scope: &Scope, which: Which, left: RateLimits) -> Refusal {
+pub(super) fn limited((scope, model): (&Scope, Option<&str>), which: Which, left: RateLimits) -> Refusal {
     let Which { kind, limit, wait } = which;
+    let of = model.map(|model| format!(" and the model `{model}`")).unwrap_or_default();
     let what = match kind {
         LimitKind::Requests => "requests a minute",
         LimitKind::Tokens => "tokens a minute",
@@ -68,7 +69,7 @@ pub(super) fn limited(scope: &Scope, which: Which, left: RateLimits) -> Refusal 
         _ if wait == Duration::MAX => "nothing is let in".to_owned(),
         _ => format!("try again in {} s", wait.as_millis().div_ceil(1000)),
     };
-    let message = format!("the limit of {limit} {what} for {scope} is reached: {when}");
+    let message = format!("the limit of {limit} {what} for {scope}{of} is reached: {when}");
     let mut error = ApiError::new(ErrorKind::RateLimit, message);
     error.retry_after = (wait != Duration::MAX).then_some(wait);
     Refusal { left, ..error.into() }

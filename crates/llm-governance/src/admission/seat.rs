@@ -51,7 +51,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(super) fn here(limiters: Limiters, tokens: u64, now: Instant) -> Result<(Seat, RateLimits), Refusal> {
     match limit::take(limiters, tokens, now) {
         Ok((place, left)) => Ok((Seat::Here(place), left)),
-        Err(refused) => Err(limited(&refused.scope, refused.which, refused.left)),
+        Err(refused) => Err(limited((&refused.scope, refused.model.as_deref()), refused.which, refused.left)),
     }
 }
 
@@ -59,15 +59,17 @@ impl Shared {
     /// Takes a place in the store, in one round trip.
     pub(super) async fn take(
         &self,
-        limiters: Limiters,
+        mut limiters: Limiters,
         tokens: u64,
         now: Instant,
     ) -> Result<(Seat, RateLimits), Refusal> {
+        limit::once(&mut limiters);
         if limiters.is_empty() {
             return here(limiters, tokens, now);
         }
         let ask = |limiter: &Arc<limit::Limiter>| LimitAsk {
             scope: limiter.scope.clone(),
+            model: limiter.model.clone(),
             limits: limiter.limits(),
         };
         let asks: SmallVec<[LimitAsk; 4]> = limiters.iter().map(ask).collect();
@@ -78,17 +80,15 @@ impl Shared {
                 Ok((Seat::There(Box::new(Far { store, request, asks, tokens })), left))
             }
             Ok(LimitDecision::Refused { nth, kind, wait, left }) => {
-                let (scope, limits) = asks
-                    .into_iter()
-                    .nth(nth)
-                    .map_or((Scope::Global, Limits::default()), |ask| (ask.scope, ask.limits));
+                let nobody = LimitAsk { scope: Scope::Global, model: None, limits: Limits::default() };
+                let LimitAsk { scope, model, limits } = asks.into_iter().nth(nth).unwrap_or(nobody);
                 let limit = match kind {
                     LimitKind::Requests => limits.rpm,
                     LimitKind::Tokens => limits.tpm,
                     LimitKind::Parallel => limits.parallel.map(u64::from),
                 };
                 let which = Which { kind, limit: limit.unwrap_or_default(), wait };
-                Err(limited(&scope, which, left))
+                Err(limited((&scope, model.as_deref()), which, left))
             }
             Err(_) if self.on_failure == OnFailure::Local => here(limiters, tokens, now),
             Err(error) => Err(limits_unavailable(error)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::budget::{Account, Funds};
-use crate::limit::{Limiter, Limits};
+use crate::limit::{Limiter, Limits, ModelLimits};
 use crate::now::Now;
 use crate::owner::Entry;
 use crate::scope::Scope;
@@ -21,6 +21,8 @@ use crate::terms::Terms;
 pub(crate) struct Meters {
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Of single models, by their names or patterns.
+    pub(crate) models: Vec<(Arc<str>, Arc<Limiter>)>,
 }
 
 /// All meters that are in use.
@@ -61,20 +63,33 @@ impl Registry {
 
     fn find(&self, scope: Scope, terms: &Terms, revision: u64, now: Now) -> Arc<Meters> {
         let mut shard = self.shard(&scope).lock();
-        let Meters { account, limiter } = shard.entry(scope.clone()).or_default();
+        let Meters { account, limiter, models } = shard.entry(scope.clone()).or_default();
         if account.is_none() && !terms.budgets.is_empty() {
             *account = Some(Arc::new(Account::new(scope.clone(), self.funds)));
         }
         if limiter.is_none() && terms.limits != Limits::default() {
-            *limiter = Some(Arc::new(Limiter::new(scope)));
+            *limiter = Some(Arc::new(Limiter::new(scope.clone(), None)));
         }
+        // What a model has no longer is kept, for it may come back: as many as an owner ever had names.
+        for ModelLimits { model, limits } in &terms.model_limits {
+            let known = models.iter().position(|(name, _)| name == model).unwrap_or_else(|| {
+                let limiter = Limiter::new(scope.clone(), Some(Arc::clone(model)));
+                models.push((Arc::clone(model), Arc::new(limiter)));
+                models.len() - 1
+            });
+            if let Some((_, limiter)) = models.get(known) {
+                limiter.configure(*limits, revision);
+            }
+        }
+        let in_force = |(name, _): &&(Arc<str>, _)| terms.model_limits.iter().any(|one| one.model == *name);
+        let models = models.iter().filter(in_force).cloned().collect();
         if let Some(account) = account {
             account.configure(&terms.budgets, revision, now);
         }
         if let Some(limiter) = limiter {
             limiter.configure(terms.limits, revision);
         }
-        Arc::new(Meters { account: account.clone(), limiter: limiter.clone() })
+        Arc::new(Meters { account: account.clone(), limiter: limiter.clone(), models })
     }
 
     /// Forgets an owner that is gone.

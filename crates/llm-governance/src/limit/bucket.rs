@@ -23,6 +23,12 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// One with so much in it, in units times the milliseconds of a minute, as a shared store counts it.
+    #[must_use]
+    pub const fn holding(level: u64) -> Self {
+        Self { level, at_ms: 0 }
+    }
+
     /// Lets time pass. A clock that goes back empties nothing.
     pub fn drain(&mut self, limit: u64, now_ms: u64) {
         let passed = now_ms.saturating_sub(self.at_ms);
@@ -38,6 +44,7 @@ impl Bucket {
         let more = units.min(limit).saturating_mul(MINUTE);
         let over = level.saturating_add(more).saturating_sub(whole);
         match limit {
+            0 if units > 0 => Duration::MAX,
             _ if over == 0 => Duration::ZERO,
             0 => Duration::MAX,
             _ => Duration::from_millis(over.div_ceil(limit)),
@@ -112,7 +119,8 @@ mod tests {
         bucket.take_back(200);
         assert_eq!(take(&mut bucket, 100, 50, 0), Ok(()));
         assert_eq!(bucket.view(100).left, Some(0));
-        assert_eq!(Bucket::default().wait(0, 1), Duration::ZERO);
+        assert_eq!(Bucket::default().wait(0, 1), Duration::MAX, "none is none");
+        assert_eq!(Bucket::default().wait(0, 0), Duration::ZERO);
     }
 
     proptest! {

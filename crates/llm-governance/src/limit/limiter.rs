@@ -40,6 +40,8 @@ pub(super) fn millis(now: Instant) -> u64 {
 pub(crate) struct Limiter {
     order: u64,
     pub(crate) scope: Scope,
+    /// The model that the limits are of, where they are not of all.
+    pub(crate) model: Option<Arc<str>>,
     state: Mutex<State>,
 }
 
@@ -67,6 +69,11 @@ pub(crate) struct Which {
 }
 
 impl Counted {
+    /// What a store has counted, at this moment.
+    pub(super) fn of(requests: Bucket, tokens: Bucket, under_way: u32) -> Self {
+        Self { requests, tokens, under_way }
+    }
+
     /// Whether a request fits, and if not, when.
     pub(super) fn fits(&mut self, limits: &Limits, tokens: u64, now_ms: u64) -> Result<(), Which> {
         let mut worst: Option<Which> = None;
@@ -139,8 +146,8 @@ pub(super) enum End {
 }
 
 impl Limiter {
-    pub(crate) fn new(scope: Scope) -> Self {
-        Self { order: NEXT.fetch_add(1, Ordering::Relaxed), scope, state: Mutex::default() }
+    pub(crate) fn new(scope: Scope, model: Option<Arc<str>>) -> Self {
+        Self { order: NEXT.fetch_add(1, Ordering::Relaxed), scope, model, state: Mutex::default() }
     }
 
     /// Gives it these limits, unless it has newer ones. What is counted stays.
@@ -162,6 +169,7 @@ impl Limiter {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) scope: Scope,
+    pub(crate) model: Option<Arc<str>>,
     pub(crate) which: Which,
     pub(crate) left: RateLimits,
 }
@@ -173,25 +181,31 @@ pub(crate) struct Place {
     tokens: u64,
 }
 
+/// Each once, in the one order that locks are taken in.
+pub(crate) fn once(limiters: &mut Limiters) {
+    limiters.sort_unstable_by_key(|limiter| limiter.order);
+    limiters.dedup_by_key(|limiter| limiter.order);
+}
+
+/// Of several that refuse, the one to wait longest for, and its position.
+pub(super) fn longest(all: impl IntoIterator<Item = Result<(), Which>>) -> Option<(usize, Which)> {
+    let refused = all.into_iter().enumerate().filter_map(|(nth, fits)| Some((nth, fits.err()?)));
+    refused.reduce(|worst, next| if next.1.wait > worst.1.wait { next } else { worst })
+}
+
 /// Takes a place in every limit, or in none. Of several that refuse, the one to wait longest for is told.
 pub(crate) fn take(
     mut limiters: Limiters,
     tokens: u64,
     now: Instant,
 ) -> Result<(Place, RateLimits), Box<Refused>> {
-    limiters.sort_unstable_by_key(|limiter| limiter.order);
-    limiters.dedup_by_key(|limiter| limiter.order);
+    once(&mut limiters);
     let now_ms = millis(now);
     let mut guards: Guards<'_> = limiters.iter().map(|limiter| limiter.state.lock()).collect();
-    let mut worst: Option<(usize, Which)> = None;
-    for (nth, state) in guards.iter_mut().enumerate() {
+    let worst = longest(guards.iter_mut().map(|state| {
         let State { limits, counted, .. } = &mut **state;
-        if let Err(which) = counted.fits(limits, tokens, now_ms)
-            && worst.is_none_or(|(_, worst)| which.wait > worst.wait)
-        {
-            worst = Some((nth, which));
-        }
-    }
+        counted.fits(limits, tokens, now_ms)
+    }));
     let fits = worst.is_none();
     let mut left = RateLimits::default();
     for state in &mut guards {
@@ -205,8 +219,9 @@ pub(crate) fn take(
     let Some((nth, which)) = worst else {
         return Ok((Place { limiters, tokens }, left));
     };
-    let scope = limiters.get(nth).map_or(Scope::Global, |limiter| limiter.scope.clone());
-    Err(Box::new(Refused { scope, which, left }))
+    let of = |limiter: &Arc<Limiter>| (limiter.scope.clone(), limiter.model.clone());
+    let (scope, model) = limiters.get(nth).map_or((Scope::Global, None), of);
+    Err(Box::new(Refused { scope, model, which, left }))
 }
 
 /// Of each kind the limit that has less left.
@@ -249,7 +264,7 @@ mod tests {
     use super::*;
 
     fn limiter(rpm: u64, tpm: u64, parallel: u32) -> Arc<Limiter> {
-        let limiter = Limiter::new(Scope::Team("t".into()));
+        let limiter = Limiter::new(Scope::Team("t".into()), None);
         limiter.configure(Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel) }, 1);
         Arc::new(limiter)
     }

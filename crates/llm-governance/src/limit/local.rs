@@ -2,13 +2,14 @@
 //! wants limits without a directory.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use llm_types::RateLimits;
 use parking_lot::Mutex;
 
-use super::limiter::{Counted, End, millis, tighter};
+use super::limiter::{Counted, End, longest, millis, tighter};
 use super::{LimitAsk, LimitDecision, LimitStore};
 use crate::error::Error;
 use crate::scope::Scope;
@@ -16,25 +17,27 @@ use crate::scope::Scope;
 /// Limits by name, in memory.
 #[derive(Debug, Default)]
 pub struct LocalLimits {
-    owners: Mutex<HashMap<Scope, Counted>>,
+    owners: Mutex<HashMap<Name, Counted>>,
+}
+
+/// Whose limits: all of an owner's, or those of one model.
+type Name = (Scope, Option<Arc<str>>);
+
+fn name(ask: &LimitAsk) -> Name {
+    (ask.scope.clone(), ask.model.clone())
 }
 
 impl LocalLimits {
-    fn take_at(&self, asks: &[LimitAsk], tokens: u64, now: Instant) -> LimitDecision {
+    /// As [`take`](LimitStore::take), at a moment of the caller's.
+    pub fn take_at(&self, asks: &[LimitAsk], tokens: u64, now: Instant) -> LimitDecision {
         let now_ms = millis(now);
         let mut owners = self.owners.lock();
-        let mut worst = None;
-        for (nth, ask) in asks.iter().enumerate() {
-            let counted = owners.entry(ask.scope.clone()).or_default();
-            if let Err(which) = counted.fits(&ask.limits, tokens, now_ms)
-                && worst.is_none_or(|(_, _, wait): (_, _, Duration)| which.wait > wait)
-            {
-                worst = Some((nth, which.kind, which.wait));
-            }
-        }
+        let worst = longest(
+            asks.iter().map(|ask| owners.entry(name(ask)).or_default().fits(&ask.limits, tokens, now_ms)),
+        );
         let mut left = RateLimits::default();
         for ask in asks {
-            if let Some(counted) = owners.get_mut(&ask.scope) {
+            if let Some(counted) = owners.get_mut(&name(ask)) {
                 if worst.is_none() {
                     counted.take(&ask.limits, tokens);
                 }
@@ -43,7 +46,20 @@ impl LocalLimits {
         }
         match worst {
             None => LimitDecision::Taken(left),
-            Some((nth, kind, wait)) => LimitDecision::Refused { nth, kind, wait, left },
+            Some((nth, which)) => LimitDecision::Refused { nth, kind: which.kind, wait: which.wait, left },
+        }
+    }
+}
+
+impl LocalLimits {
+    /// As [`end`](LimitStore::end), at a moment of the caller's.
+    pub fn end_at(&self, asks: &[LimitAsk], reserved: u64, used: Option<u64>, now: Instant) {
+        let now_ms = millis(now);
+        let mut owners = self.owners.lock();
+        for ask in asks {
+            if let Some(counted) = owners.get_mut(&name(ask)) {
+                counted.end(reserved, used.map_or(End::Undone, End::Used), &ask.limits, now_ms);
+            }
         }
     }
 }
@@ -55,18 +71,14 @@ impl LimitStore for LocalLimits {
     }
 
     fn end(&self, _: u64, asks: &[LimitAsk], reserved: u64, used: Option<u64>) {
-        let now_ms = millis(Instant::now());
-        let mut owners = self.owners.lock();
-        for ask in asks {
-            if let Some(counted) = owners.get_mut(&ask.scope) {
-                counted.end(reserved, used.map_or(End::Undone, End::Used), &ask.limits, now_ms);
-            }
-        }
+        self.end_at(asks, reserved, used, Instant::now());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::{LimitKind, Limits};
     use super::*;
 
@@ -75,6 +87,7 @@ mod tests {
         let limits = LocalLimits::default();
         let ask = |scope: &str, rpm| LimitAsk {
             scope: scope.parse().unwrap(),
+            model: None,
             limits: Limits { rpm: Some(rpm), ..Limits::default() },
         };
         let asks = [ask("team:a", 10), ask("user:b", 1)];

@@ -5,15 +5,17 @@
 //! `Retry-After` says. Over any stretch of time at most *n* × (1 + minutes) come in. A sliding window would need a
 //! log of every request to say as much; a bucket is two numbers, here and in a shared store.
 
+use std::sync::Arc;
+
 mod bucket;
 mod limiter;
 mod local;
 mod store;
 
 pub use bucket::{Bucket, MOST};
-pub(crate) use limiter::{Limiter, Limiters, Place, Which, take};
+pub(crate) use limiter::{Limiter, Limiters, Place, Which, once, take};
 pub use local::LocalLimits;
-pub use store::{LimitAsk, LimitDecision, LimitKind, LimitStore};
+pub use store::{LimitAsk, LimitCount, LimitDecision, LimitKind, LimitStore};
 
 /// How often something may be done. `None`: as often as one likes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -25,4 +27,13 @@ pub struct Limits {
     pub tpm: Option<u64>,
     /// Requests at once.
     pub parallel: Option<u32>,
+}
+
+/// Limits of one model, or of several whose names match, together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ModelLimits {
+    /// The model, as clients ask for it; `*` stands for anything.
+    pub model: Arc<str>,
+    /// How often it may be asked for.
+    pub limits: Limits,
 }

@@ -5,12 +5,15 @@
 //! the gate's business ([`OnFailure`](crate::OnFailure)); how long to wait for it is the store's own.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use llm_types::RateLimits;
 
 use super::Limits;
+use super::bucket::Bucket;
+use super::limiter::{Counted, longest, tighter};
 use crate::error::Error;
 use crate::scope::Scope;
 
@@ -30,8 +33,22 @@ pub enum LimitKind {
 pub struct LimitAsk {
     /// Whose.
     pub scope: Scope,
+    /// The model that they are of, as they name it; `None`: of all together.
+    pub model: Option<Arc<str>>,
     /// The limits.
     pub limits: Limits,
+}
+
+/// What a store has counted under the limits of one owner, at the moment of its decision: after taking, or where it
+/// refused as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitCount {
+    /// The bucket of requests.
+    pub requests: Bucket,
+    /// The bucket of tokens.
+    pub tokens: Bucket,
+    /// Requests under way.
+    pub under_way: u32,
 }
 
 /// What the store decided, for all of them at once.
@@ -50,6 +67,30 @@ pub enum LimitDecision {
         /// What is left of the tightest.
         left: RateLimits,
     },
+}
+
+impl LimitDecision {
+    /// What a store's counts mean, so that it need not know more than whether a request fits. `counts` are those of
+    /// `asks`, one by one. `None`: they do not go with what was decided.
+    #[must_use]
+    pub fn of(taken: bool, asks: &[LimitAsk], counts: &[LimitCount], tokens: u64) -> Option<Self> {
+        if asks.len() != counts.len() {
+            return None;
+        }
+        let mut counted: Vec<_> = counts
+            .iter()
+            .map(|LimitCount { requests, tokens, under_way }| Counted::of(*requests, *tokens, *under_way))
+            .collect();
+        let both = || asks.iter().zip(&counted);
+        let left = both()
+            .fold(RateLimits::default(), |left, (ask, counted)| tighter(left, counted.view(&ask.limits)));
+        if taken {
+            return Some(Self::Taken(left));
+        }
+        let all = asks.iter().zip(&mut counted);
+        let (nth, which) = longest(all.map(|(ask, counted)| counted.fits(&ask.limits, tokens, 0)))?;
+        Some(Self::Refused { nth, kind: which.kind, wait: which.wait, left })
+    }
 }
 
 /// Counts limits for several gateways.

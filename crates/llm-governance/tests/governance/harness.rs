@@ -68,7 +68,7 @@ pub(crate) fn who(gate: &Gate, secret: &str, now: Now) -> Principal {
 
 /// A chat that can cost so much.
 pub(crate) fn facts(bound: Option<PriceBound>) -> Facts<'static> {
-    Facts { model: "m", route: "/v1/chat/completions", tags: &[], tokens: 0, bound }
+    Facts { model: "m", alias_of: None, route: "/v1/chat/completions", tags: &[], tokens: 0, bound }
 }
 
 pub(crate) fn costing(amount: i128) -> Facts<'static> {

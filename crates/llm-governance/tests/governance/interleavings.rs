@@ -136,7 +136,7 @@ impl Play {
                 let who = who(&self.gate, &format!("sk-{key}"), self.now);
                 let tags: &[Arc<str>] = if tag { &["batch".into()] } else { &[] };
                 let (model, bound) = (MODELS[model], Some(bound));
-                let facts = Facts { model, route: "/", tags, tokens: 0, bound };
+                let facts = Facts { model, alias_of: None, route: "/", tags, tokens: 0, bound };
                 self.grants.extend(self.gate.try_admit(&who, &facts, self.now).ok());
             }
             Op::Attempt { grant, provider, bound } if !self.grants.is_empty() => {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use llm_governance::limit::{LimitAsk, LimitDecision, LocalLimits};
 use llm_governance::{
-    Budget, Directory, Error, Facts, Gate, LimitStore, Limits, Now, OnFailure, Period, PriceBound, Terms,
+    Budget, Directory, Error, Facts, Gate, LimitStore, Limits, ModelLimits, Now, OnFailure, Period,
+    PriceBound, Terms,
 };
 use llm_types::ErrorKind;
 
@@ -66,6 +67,45 @@ fn a_refusal_by_a_budget_gives_the_place_back() {
     let later = now.after(Duration::from_secs(61));
     let grant = gate.try_admit(&who, &Facts { tokens: 100, ..costing(10) }, later).unwrap();
     assert_eq!(grant.rate_limits().tokens.left, Some(0));
+}
+
+fn of_models(limits: &[(&str, u64)]) -> Terms {
+    let of = |(model, rpm): &(&str, u64)| ModelLimits {
+        model: (*model).into(),
+        limits: Limits { rpm: Some(*rpm), ..Limits::default() },
+    };
+    Terms { model_limits: limits.iter().map(of).collect(), ..Terms::default() }
+}
+
+#[test]
+fn single_models_have_limits_of_their_own() {
+    let terms = of_models(&[("smart", 2), ("open*", 1)]);
+    let of_model = Limits { rpm: Some(3), ..Limits::default() };
+    let of_model = Terms { limits: of_model, ..Terms::default() };
+    let (gate, _) = gate([put_key(key("sk-1", terms)), put("model:cheap", of_model)]);
+    let now = at("2026-03-01T12:00:00Z");
+    let who = who(&gate, "sk-1", now);
+    let ask = |model, alias_of| {
+        let grant = gate.try_admit(&who, &Facts { model, alias_of, ..costing(0) }, now);
+        grant.map(|grant| grant.finish(0, now)).map_err(|refused| refused.error.message.clone())
+    };
+    assert!(ask("smart", None).is_ok() && ask("clever", Some("smart")).is_ok());
+    let words = ask("clever", Some("smart")).unwrap_err();
+    assert!(words.contains("for key:") && words.contains("the model `smart`"), "{words}");
+    // Together, by the pattern.
+    assert!(ask("open-1", None).is_ok() && ask("open-2", None).is_err());
+    // Once, whatever it is called, and for everybody.
+    for _ in 0..3 {
+        ask("cheap", Some("cheap")).unwrap();
+    }
+    assert!(ask("penny", Some("cheap")).unwrap_err().contains("for model:cheap"));
+    assert!(ask("other", None).is_ok());
+    // What is counted goes on under other limits of the same model.
+    gate.directory().apply([put_key(key("sk-1", of_models(&[("smart", 3)])))]).unwrap();
+    let who = crate::harness::who(&gate, "sk-1", now);
+    let left = gate.try_admit(&who, &Facts { model: "smart", ..costing(0) }, now).unwrap();
+    assert_eq!(left.rate_limits().requests.left, Some(0));
+    assert!(gate.try_admit(&who, &Facts { model: "open-2", ..costing(0) }, now).is_ok());
 }
 
 /// A store that cannot be reached.

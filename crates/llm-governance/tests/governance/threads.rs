@@ -72,7 +72,8 @@ fn traffic(gate: &Gate, seed: u64, now: Now, rows: &Mutex<Rows>) {
             output_tokens: random.random_range(0..100),
             clamp_to: random.random_bool(0.5).then_some(1),
         };
-        let facts = Facts { model: "m", route: "/", tags: &[], tokens: 0, bound: Some(bound) };
+        let facts =
+            Facts { model: "m", alias_of: None, route: "/", tags: &[], tokens: 0, bound: Some(bound) };
         let Ok(mut grant) = gate.try_admit(&who, &facts, now) else { continue };
         let mut attempts = Vec::new();
         for provider in ["p", "q"] {

@@ -6,5 +6,6 @@ mod harness;
 
 mod away;
 mod garbage;
+mod limits;
 mod share;
 mod way;

@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::net::TcpListener;
 
+use llm_governance::LimitStore as _;
 use llm_store::{RedisCooldowns, RedisOptions};
 use llm_testkit::Redis;
 
 use crate::harness::{PATIENCE, SECOND, Side, patient};
+use crate::limits::{Gate, ask};
 
 /// The rights that the README names.
 fn rights() -> Vec<String> {
@@ -31,6 +33,14 @@ async fn an_account_with_the_documented_rights_is_enough() {
     two.hears("smart/1").await;
     one.tell("smart/1", std::time::Duration::ZERO);
     two.hears("smart/1").await;
+
+    let gate = Gate::connected(&options).await;
+    let all = ask("team:a", Some(9), Some(99), Some(1));
+    let request = gate.takes(&all, 10).await;
+    gate.store.end(request, &all, 10, Some(5));
+    let request = gate.takes(&all, 10).await;
+    gate.store.end(request, &all, 10, None);
+    gate.takes(&all, 10).await;
 
     let wrong = patient(redis.url().replace("redis://", "redis://gateway:hunter2@"));
     let side = Side::new(&wrong);

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::keys::{exists, note};
-use crate::admin::terms::{BudgetForm, LimitsForm, TermsForm};
+use crate::admin::terms::{BudgetForm, LimitsForm, ModelLimitsForm, TermsForm};
 use crate::form::{Field, Id, Name, Object, Range, forms, wrong};
 use crate::governance::Governance;
 
@@ -34,6 +34,9 @@ pub(crate) struct GroupForm {
     pub(crate) budgets: Field<Vec<BudgetForm>>,
     /// How often.
     pub(crate) limits: Field<LimitsForm>,
+    /// How often single models, beside `limits`; given, they take the place of all there were.
+    #[schemars(length(max = 64))]
+    pub(crate) model_limits: Field<Vec<ModelLimitsForm>>,
     /// The organisation that a team belongs to, which must exist.
     pub(crate) organisation_id: Field<Id>,
     /// Whatever is to be noted.
@@ -58,6 +61,7 @@ impl GroupForm {
             ip_ranges,
             budgets,
             limits,
+            model_limits,
             organisation_id,
             metadata,
             blocked,
@@ -70,7 +74,8 @@ impl GroupForm {
         name.map(|Name(name)| name).set(&mut group.name);
         metadata.map(note).set(&mut group.metadata);
         blocked.put(&mut group.blocked);
-        group.terms = TermsForm { models, routes, ip_ranges, budgets, limits }.over(&group.terms);
+        group.terms =
+            TermsForm { models, routes, ip_ranges, budgets, limits, model_limits }.over(&group.terms);
         Ok(group)
     }
 

@@ -7,7 +7,7 @@ use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::admin::terms::{BudgetForm, LimitsForm, TermsForm};
+use crate::admin::terms::{BudgetForm, LimitsForm, ModelLimitsForm, TermsForm};
 use crate::form::{Field, Grace, Id, Moment, Name, Object, Range, forms, wrong};
 use crate::governance::Governance;
 
@@ -31,6 +31,9 @@ pub(crate) struct KeyForm {
     pub(crate) budgets: Field<Vec<BudgetForm>>,
     /// How often.
     pub(crate) limits: Field<LimitsForm>,
+    /// How often single models, beside `limits`; given, they take the place of all there were.
+    #[schemars(length(max = 64))]
+    pub(crate) model_limits: Field<Vec<ModelLimitsForm>>,
     /// The team that it belongs to, which must exist.
     pub(crate) team_id: Field<Id>,
     /// The user that it belongs to.
@@ -73,6 +76,7 @@ impl KeyForm {
             ip_ranges,
             budgets,
             limits,
+            model_limits,
             team_id,
             user_id,
             organisation_id,
@@ -91,7 +95,7 @@ impl KeyForm {
         expires_at.map(|Moment(at)| at).set(&mut key.expires_at);
         blocked.put(&mut key.blocked);
         admin.put(&mut key.admin);
-        key.terms = TermsForm { models, routes, ip_ranges, budgets, limits }.over(&key.terms);
+        key.terms = TermsForm { models, routes, ip_ranges, budgets, limits, model_limits }.over(&key.terms);
         let mut more = key.more.take().unwrap_or_default();
         name.map(|Name(name)| name).set(&mut more.name);
         tags.map(crate::admin::terms::names).put(&mut more.tags);
