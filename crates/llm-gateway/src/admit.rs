@@ -37,7 +37,7 @@ impl Dispatch {
         let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };
         let facts = Facts { model, route: &front.route(), tags: &own, tokens, bound: None };
         let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
-        let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(&own).cloned().collect();
+        let tags = who.tags().iter().chain(&own).cloned().collect();
         let account = Account {
             governance: Arc::clone(governance),
             prices: Arc::clone(&self.snapshot.prices),

@@ -19,6 +19,7 @@ mod governance;
 mod guard;
 mod health;
 mod intake;
+mod jwt;
 mod kept;
 mod models;
 mod openapi;

@@ -54,6 +54,7 @@ pub async fn serve(
     health::start(&gateway);
     gateway.governance().begin(&gateway);
     price_map::start(&gateway);
+    jwt::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -21,6 +21,7 @@ pub(crate) use self::view::{CheckView, View, unix};
 use crate::admin::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
+use crate::jwt::SourceView;
 use crate::query;
 use crate::respond;
 use crate::snapshot::Snapshot;
@@ -39,6 +40,9 @@ struct Summary<'a> {
     /// What is wrong with the store, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
+    /// The keys of issuers of tokens, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issuers: Vec<SourceView>,
 }
 
 /// `GET /health`: who is well. `?check` asks each deployment first, `?model=NAME` is about one model alone.
@@ -78,6 +82,7 @@ pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             healthy_endpoints: well,
             unhealthy_endpoints: unwell,
             store: gateway.governance().trouble(),
+            issuers: snapshot.issuers.as_ref().map(|issuers| issuers.views()).unwrap_or_default(),
         },
     ))
 }
