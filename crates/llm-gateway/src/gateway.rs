@@ -267,14 +267,13 @@ impl Gateway {
             Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request, address)).await,
             Ok(Route::Models(path)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request).await.map(|who| models::list(&snapshot, front, &who)).map_err(Failed::from)
+                let who = authenticated(&request).await;
+                who.map(|who| models::list(&snapshot, front, &who)).map_err(Failed::from)
             }
             Ok(Route::Model(path, id)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request)
-                    .await
-                    .and_then(|who| models::get(&snapshot, &id, front, &who))
-                    .map_err(Failed::from)
+                let who = authenticated(&request).await;
+                who.and_then(|who| models::get(&snapshot, &id, front, &who)).map_err(Failed::from)
             }
             Ok(Route::Kept(row, kept)) => match row.codec() {
                 Err(error) => Err(error.into()),

@@ -12,6 +12,7 @@ mod cache;
 mod cors;
 mod dispatch;
 mod exchange;
+mod fetch;
 mod form;
 mod front;
 mod gateway;

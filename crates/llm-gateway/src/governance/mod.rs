@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_governance::{
-    Change, Directory, Error, Facts, Gate, Grant, Identity, KeyHash, KeyStore, MemoryReports, Now, Principal as Who,
-    Refusal, Reports, Scope, UsageRow,
+    Change, Directory, Error, Facts, Gate, Grant, Identity, KeyHash, KeyStore, MemoryReports, Now,
+    Principal as Who, Refusal, Reports, Scope, UsageRow,
 };
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::sync::{Mutex, MutexGuard};

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use llm_config::{Config, Jwt};
-use llm_governance::jwt::{Fault, Rule, Token, Verified, Vouched};
 pub(crate) use llm_governance::jwt::is_token;
+use llm_governance::jwt::{Fault, Rule, Token, Verified, Vouched};
 use llm_governance::{Group, KeyHash, Now};
 use llm_types::{ApiError, ErrorKind, Result};
 
@@ -69,7 +69,8 @@ impl Issuers {
         });
         let all = all.collect::<Result<Vec<_>>>()?;
         let same = previous.filter(|issuers| {
-            issuers.all.len() == all.len() && issuers.all.iter().zip(&all).all(|(one, two)| Arc::ptr_eq(one, two))
+            issuers.all.len() == all.len()
+                && issuers.all.iter().zip(&all).all(|(one, two)| Arc::ptr_eq(one, two))
         });
         Ok(Some(same.map_or_else(|| Arc::new(Self { all }), Arc::clone)))
     }
@@ -160,20 +161,17 @@ impl Issuer {
             let keys = self.source.keys()?;
             Some(token.verify(&self.rule, &keys.ring, now).map(|vouched| (keys.number, vouched)))
         };
+        let mut checked = check();
         let mut news = self.source.news();
-        loop {
-            let checked = check();
-            match checked {
-                Some(Err(Fault::UnknownKey)) | None if news.next().await => {}
-                Some(checked) => return Ok(checked),
-                None => {
-                    let message = "the keys of the token's issuer are not there: try again in a moment";
-                    let mut error = ApiError::new(ErrorKind::Unavailable, message).with_code("issuer_unavailable");
-                    error.retry_after = Some(AGAIN);
-                    return Err(error);
-                }
-            }
+        while matches!(checked, None | Some(Err(Fault::UnknownKey))) && news.next().await {
+            checked = check();
         }
+        checked.ok_or_else(|| {
+            let message = "the keys of the token's issuer are not there: try again in a moment";
+            let mut error = ApiError::new(ErrorKind::Unavailable, message).with_code("issuer_unavailable");
+            error.retry_after = Some(AGAIN);
+            error
+        })
     }
 }
 

@@ -12,23 +12,21 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::ACCEPT;
 use jiff::Timestamp;
 use llm_governance::jwt::KeyRing;
-use llm_providers::transport::{Transport, collect};
-use llm_types::{ApiError, Result, Segments};
+use llm_providers::transport::Transport;
+use llm_types::{ApiError, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::fetch::{Bounds, fetched};
 use crate::gateway::Gateway;
 
-/// The longest set of keys, and the longest description of an issuer, in bytes.
-const LONGEST: usize = 1 << 20;
-/// How long reading one may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A set of keys, and the description of an issuer.
+const BOUNDS: Bounds = Bounds { size: 1 << 20, time: Duration::from_secs(10) };
 /// When it is tried again after a failure, unless that is due sooner.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How often unknown keys make us ask out of turn.
@@ -182,10 +180,7 @@ impl Source {
 
     /// Reads the keys once. Says how long they are good.
     async fn round(&self, transport: &dyn Transport) -> Duration {
-        let read = match timeout(PATIENCE, self.read(transport)).await {
-            Ok(read) => read,
-            Err(_) => Err(format!("nothing came within {} s", PATIENCE.as_secs())),
-        };
+        let read = self.read(transport).await;
         let ring = read.and_then(|text| KeyRing::parse(&text).map_err(|error| error.to_string()));
         match ring {
             Ok(ring) => {
@@ -201,7 +196,12 @@ impl Source {
                 if known.as_ref() != Some(&reason) {
                     let keys = self.keys.load().as_ref().map_or(0, |keys| keys.ring.len());
                     let issuer = &self.issuer;
-                    tracing::error!(issuer, reason, keys, "the issuer's keys cannot be read, those there are stay");
+                    tracing::error!(
+                        issuer,
+                        reason,
+                        keys,
+                        "the issuer's keys cannot be read, those there are stay"
+                    );
                 }
                 self.refresh.min(AGAIN)
             }
@@ -212,8 +212,8 @@ impl Source {
         match &self.place {
             Place::Here(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
             Place::File(path) => of_file(path).await,
-            Place::Url(url) => fetched(transport, url).await,
-            Place::Discovered(issuer) => fetched(transport, &discovered(transport, issuer).await?).await,
+            Place::Url(url) => asked(transport, url).await,
+            Place::Discovered(issuer) => asked(transport, &discovered(transport, issuer).await?).await,
         }
     }
 }
@@ -277,7 +277,7 @@ struct Description {
 /// Where an issuer says that its keys are.
 async fn discovered(transport: &dyn Transport, issuer: &str) -> Result<String, String> {
     let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let text = fetched(transport, &address).await?;
+    let text = asked(transport, &address).await?;
     let description: Description = serde_json::from_slice(&text)
         .map_err(|_| format!("{address} is no description of an issuer: set `jwks_url`"))?;
     if description.issuer != issuer {
@@ -291,30 +291,19 @@ async fn discovered(transport: &dyn Transport, issuer: &str) -> Result<String, S
     Ok(description.jwks_uri)
 }
 
-/// Redirects are not followed: an address that leads elsewhere is a fault of the configuration.
-async fn fetched(transport: &dyn Transport, url: &str) -> Result<Bytes, String> {
+async fn asked(transport: &dyn Transport, url: &str) -> Result<Bytes, String> {
     let told = url.split(['?', '#']).next().unwrap_or_default();
-    let fetch = async {
-        let request = http::Request::get(url).header(ACCEPT, "application/json");
-        let request = request.body(Segments::from(Bytes::new()).into());
-        let request = request.map_err(|_| ApiError::bad_request("the address cannot be asked for"))?;
-        let (head, body) = transport.send(request).await?.into_parts();
-        match head.status.is_success() {
-            true => collect(body, LONGEST).await,
-            false => Err(ApiError::bad_request(format!("it was answered with {}", head.status))),
-        }
-    };
-    fetch.await.map_err(|error| format!("{told}: {}", error.message))
+    fetched(transport, url, BOUNDS).await.map_err(|reason| format!("{told}: {reason}"))
 }
 
 async fn of_file(path: &std::path::Path) -> Result<Bytes, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX) + 1;
+    let most = u64::try_from(BOUNDS.size).unwrap_or(u64::MAX) + 1;
     let mut bytes = Vec::new();
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     file.take(most).read_to_end(&mut bytes).await.map_err(failed)?;
-    if bytes.len() > LONGEST {
-        return Err(format!("{}: longer than {LONGEST} bytes", path.display()));
+    if bytes.len() > BOUNDS.size {
+        return Err(format!("{}: longer than {} bytes", path.display(), BOUNDS.size));
     }
     Ok(bytes.into())
 }
