@@ -238,8 +238,11 @@ async fn a_token_is_under_the_terms_of_its_team_and_user() {
     for by in ["team", "tag"] {
         let usage = stand.admin(Method::GET, &format!("/usage?group_by={by}"), &Value::Null).await.json();
         let name = if by == "team" { "search" } else { "it" };
-        let found =
-            usage["data"].as_array().unwrap().iter().any(|row| row["group"][by] == name && row["requests"] == 2);
+        let found = usage["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["group"][by] == name && row["requests"] == 2);
         assert!(found, "{usage}");
     }
     let lost = stand.token("ann", json!({"groups": ["x"], "llm": {"models": ["*"]}}));
@@ -252,7 +255,8 @@ async fn a_token_is_under_the_terms_of_its_team_and_user() {
 async fn a_team_pays_for_its_tokens_until_its_budget_is_gone() {
     let team = "[[teams]]\nid = \"search\"\nbudgets = [{ limit_usd = \"0.002\", window = \"day\" }]\n";
     let stand = Stand::start("claims = { team = \"team\" }", team);
-    let priced = openai(&stand.upstream).replace(" }", ", price = { input = 0.0, output = 0.0, per_request = 0.0015 } }");
+    let priced = openai(&stand.upstream)
+        .replace(" }", ", price = { input = 0.0, output = 0.0, per_request = 0.0015 } }");
     let config = config(&stand.upstream, &stand.issuer.url(), "claims = { team = \"team\" }", team);
     stand.gateway.reconfigure(&format!("{config}{}", model("priced", &[priced])));
     let token = stand.token("ann", json!({"team": "search"}));

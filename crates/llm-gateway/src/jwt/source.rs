@@ -70,6 +70,7 @@ pub(super) struct Keys {
 
 #[derive(Debug)]
 struct State {
+    /// When they are to be read; past while they are.
     due: Instant,
     /// When an unknown key made us ask.
     asked: Option<Instant>,
@@ -235,7 +236,10 @@ impl News<'_> {
         }
         self.left -= 1;
         let rounds = self.rounds.get_or_insert_with(|| self.source.rounds.subscribe());
-        self.source.wanted.notify_one();
+        // A round that is under way, or about to begin, may bring them.
+        if self.source.state.lock().due > Instant::now() {
+            self.source.wanted.notify_one();
+        }
         timeout_at(self.until, rounds.changed()).await.is_ok_and(|changed| changed.is_ok())
     }
 }
