@@ -1,6 +1,8 @@
 //! An issuer of tokens: keys that are made for the test, tokens good and bad, and the addresses that an OpenID provider
 //! has.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
