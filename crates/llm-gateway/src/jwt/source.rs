@@ -195,14 +195,19 @@ impl Source {
             Err(reason) => {
                 let known = self.state.lock().trouble.replace(reason.clone());
                 if known.as_ref() != Some(&reason) {
-                    let keys = self.keys.load().as_ref().map_or(0, |keys| keys.ring.len());
                     let issuer = &self.issuer;
-                    tracing::error!(
-                        issuer,
-                        reason,
-                        keys,
-                        "the issuer's keys cannot be read, those there are stay"
-                    );
+                    match &*self.keys.load() {
+                        Some(_) => tracing::error!(
+                            issuer,
+                            reason,
+                            "the issuer's keys cannot be read: those before stay"
+                        ),
+                        None => tracing::error!(
+                            issuer,
+                            reason,
+                            "the issuer's keys cannot be read: its tokens are refused"
+                        ),
+                    }
                 }
                 self.refresh.min(AGAIN)
             }
