@@ -28,6 +28,7 @@ mod gemini_front_stream;
 mod go_on;
 mod header;
 mod health;
+mod jwt;
 mod kept;
 mod key;
 mod keys;

@@ -12,7 +12,7 @@ const LATER: [(&str, &[&str]); 3] = [
 ];
 
 /// What other gateways call it, and what it is called here.
-const ELSEWHERE: [(&str, &str); 24] = [
+const ELSEWHERE: [(&str, &str); 29] = [
     ("host", "listen"),
     ("port", "listen"),
     ("bind", "listen"),
@@ -37,6 +37,11 @@ const ELSEWHERE: [(&str, &str); 24] = [
     ("retry_policy", "retries_by_error"),
     ("background_health_checks", "health_check"),
     ("health_check_interval", "health_check"),
+    ("user_id_jwt_field", "user"),
+    ("team_id_jwt_field", "team"),
+    ("org_id_jwt_field", "organisation"),
+    ("user_id_upsert", "unknown_users"),
+    ("public_key_ttl", "refresh"),
 ];
 
 /// Whether `key` of `table` is documented for a later version.

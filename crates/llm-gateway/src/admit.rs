@@ -39,7 +39,7 @@ impl Dispatch {
         let alias_of = Some(&*self.model).filter(|own| *own != model);
         let facts = Facts { model, alias_of, route: &front.route(), tags: &own, tokens, bound: None };
         let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
-        let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(&own).cloned().collect();
+        let tags = who.tags().iter().chain(&own).cloned().collect();
         let account = Account {
             governance: Arc::clone(governance),
             prices: Arc::clone(&self.snapshot.prices),

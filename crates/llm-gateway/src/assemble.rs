@@ -22,6 +22,7 @@ use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::cache::Answers;
+use crate::jwt::Issuers;
 use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
@@ -123,6 +124,7 @@ fn assembled(
         router,
         models,
         master_key: config.auth.master_key.clone(),
+        issuers: Issuers::of(config, previous.and_then(|previous| previous.issuers.as_ref()))?,
         max_body: server.max_body,
         request_timeout: server.request_timeout,
         max_in_flight: server.max_in_flight,

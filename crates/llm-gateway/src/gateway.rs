@@ -195,7 +195,12 @@ impl Gateway {
 
     /// What somebody who calls from there is held against.
     pub(crate) fn auth<'a>(&'a self, snapshot: &'a Snapshot, address: Option<IpAddr>) -> Auth<'a> {
-        Auth { master: snapshot.master_key.as_ref(), governance: &self.governance, address }
+        Auth {
+            master: snapshot.master_key.as_ref(),
+            issuers: snapshot.issuers.as_deref(),
+            governance: &self.governance,
+            address,
+        }
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {
@@ -247,28 +252,28 @@ impl Gateway {
             return preflight;
         }
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
-        let authenticated = |request: &Request<B>| {
-            self.auth(&snapshot, address).check(request.headers(), request.uri().query())
+        let authenticated = async |request: &Request<B>| {
+            self.auth(&snapshot, address).check(request.headers(), request.uri().query()).await
         };
         let answer = match route(request.method(), request.uri().path()) {
             Err(refused) => {
                 if let Some(codec) = refused.front.and_then(|row| row.codec().ok()) {
                     front = codec;
                 }
-                authenticated(&request).map_err(Failed::from).and(Err(refused.into()))
+                authenticated(&request).await.map_err(Failed::from).and(Err(refused.into()))
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
             Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request, address)).await,
             Ok(Route::Models(path)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request).map(|who| models::list(&snapshot, front, &who)).map_err(Failed::from)
+                let who = authenticated(&request).await;
+                who.map(|who| models::list(&snapshot, front, &who)).map_err(Failed::from)
             }
             Ok(Route::Model(path, id)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
-                authenticated(&request)
-                    .and_then(|who| models::get(&snapshot, &id, front, &who))
-                    .map_err(Failed::from)
+                let who = authenticated(&request).await;
+                who.and_then(|who| models::get(&snapshot, &id, front, &who)).map_err(Failed::from)
             }
             Ok(Route::Kept(row, kept)) => match row.codec() {
                 Err(error) => Err(error.into()),

@@ -53,7 +53,7 @@ impl Lookup {
     /// 404 when nobody here can have made it; whatever the provider says.
     pub(crate) async fn run<B>(self, request: &Request<B>) -> Result<Response<ClientBody>, Failed> {
         let auth = self.gateway.auth(&self.snapshot, self.address);
-        let principal = auth.check(request.headers(), request.uri().query())?;
+        let principal = auth.check(request.headers(), request.uri().query()).await?;
         principal.who.check_route(&self.front.route())?;
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
         let owner = self.owner()?.clone();

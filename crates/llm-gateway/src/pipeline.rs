@@ -65,7 +65,7 @@ where
 
     // authenticate
     let query = request.uri().query();
-    let principal = gateway.auth(&snapshot, address).check(request.headers(), query)?;
+    let principal = gateway.auth(&snapshot, address).check(request.headers(), query).await?;
     let query = query.and_then(without_key);
 
     // read, peek

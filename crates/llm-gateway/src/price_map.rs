@@ -11,10 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use llm_config::PriceMap;
 use llm_cost::{Catalogue, import};
-use llm_providers::transport::{Transport, collect};
-use llm_types::{ApiError, Segments};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use crate::fetch::{Bounds, fetched};
 use crate::gateway::Gateway;
 use crate::reload;
 
@@ -64,8 +63,9 @@ async fn rounds(gateway: Arc<Gateway>) {
 
 /// Reads the map again and puts it in place if it says something else.
 async fn refresh(gateway: &Arc<Gateway>, rule: &PriceMap) -> Result<(), String> {
+    let bounds = Bounds { size: LONGEST, time: PATIENCE };
     let bytes = match rule.is_url() {
-        true => fetched(gateway.transport(), &rule.source).await?,
+        true => fetched(gateway.transport(), &rule.source, bounds).await?,
         false => {
             let source = rule.source.clone();
             let read = tokio::task::spawn_blocking(move || of_file(&source)).await;
@@ -110,22 +110,6 @@ pub(crate) fn of_file(path: &str) -> Result<Vec<u8>, String> {
 pub(crate) fn refused(source: &str, reason: &str) {
     let source = source.split(['?', '#']).next().unwrap_or_default();
     tracing::error!(source, reason, "the price map is not used, prices stay as they were");
-}
-
-async fn fetched(transport: &dyn Transport, url: &str) -> Result<Bytes, String> {
-    let fetch = async {
-        let request = http::Request::get(url).body(Segments::from(Bytes::new()).into());
-        let request = request.map_err(|_| ApiError::bad_request("the address cannot be asked for"))?;
-        let (head, body) = transport.send(request).await?.into_parts();
-        match head.status.is_success() {
-            true => collect(body, LONGEST).await,
-            false => Err(ApiError::bad_request(format!("it was answered with {}", head.status))),
-        }
-    };
-    match timeout(PATIENCE, fetch).await {
-        Ok(fetched) => fetched.map_err(|error| error.message.clone()),
-        Err(_) => Err(format!("nothing came within {} s", PATIENCE.as_secs())),
-    }
 }
 
 #[cfg(test)]

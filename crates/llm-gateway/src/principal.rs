@@ -23,6 +23,11 @@ pub enum Right {
     Open,
     /// It has a key of its own.
     Key,
+    /// It has a token of an issuer.
+    Token {
+        /// Whether that may use the admin API.
+        admin: bool,
+    },
 }
 
 impl Principal {
@@ -32,6 +37,7 @@ impl Principal {
         match self.right {
             Right::Master | Right::Open => true,
             Right::Key => self.who.key().is_some_and(|key| key.admin),
+            Right::Token { admin } => admin,
         }
     }
 
@@ -42,6 +48,10 @@ impl Principal {
             Right::Master => "master".to_owned(),
             Right::Open => "local".to_owned(),
             Right::Key => self.who.key_id().map(|id| id.to_string()).unwrap_or_default(),
+            Right::Token { .. } => {
+                let user = self.who.user().map(|user| format!("user:{user}"));
+                user.or_else(|| self.who.team().map(|team| format!("team:{team}"))).unwrap_or_default()
+            }
         }
     }
 }

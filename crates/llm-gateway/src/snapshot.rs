@@ -14,6 +14,7 @@ use llm_types::Secret;
 use crate::backend::Backend;
 use crate::cache::Answers;
 use crate::guard::Guard;
+use crate::jwt::Issuers;
 use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub(crate) owners: Owners,
     /// The key that may call everything; `None`: no key is needed.
     pub(crate) master_key: Option<Secret>,
+    /// Whose tokens are as good as a key; `None`: nobody's.
+    pub(crate) issuers: Option<Arc<Issuers>>,
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
     /// All attempts of a request together.

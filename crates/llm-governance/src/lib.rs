@@ -14,6 +14,8 @@ mod scope;
 mod terms;
 mod window;
 
+#[cfg(feature = "jwt")]
+pub mod jwt;
 pub mod lease;
 pub mod limit;
 pub mod report;
@@ -31,7 +33,7 @@ pub use lease::{Ledger, MemoryLedger};
 pub use limit::{LimitStore, Limits, ModelLimits};
 pub use now::Now;
 pub use owner::{Group, Key, KeyMore};
-pub use principal::{Identity, Principal};
+pub use principal::{Bearer, Identity, Principal};
 pub use report::{MemoryReports, Reports};
 pub use row::{RowCache, RowItem, RowOwner, RowServed, UsageRow};
 pub use scope::Scope;

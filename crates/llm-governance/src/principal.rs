@@ -10,7 +10,7 @@ use crate::directory::{Directory, Kind, Snapshot};
 use crate::key::{KeyHash, KeyId, LONGEST};
 use crate::now::Now;
 use crate::owner::{Entry, Group, Key};
-use crate::terms::Terms;
+use crate::terms::Access;
 
 /// Who asks, as of one moment: later changes of the directory do not reach a request under way.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub struct Principal {
     pub(crate) organisation: Option<Member>,
     pub(crate) team: Option<Member>,
     pub(crate) user: Option<Member>,
+    pub(crate) bearer: Option<Arc<Bearer>>,
 }
 
 /// A group that somebody belongs to. Users need not be known.
@@ -38,6 +39,18 @@ pub struct Identity {
     pub organisation: Option<Arc<str>>,
     /// Any name.
     pub user: Option<Arc<str>>,
+    /// What a token says beside that.
+    pub bearer: Option<Arc<Bearer>>,
+}
+
+/// What a token says beside whose it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bearer {
+    /// Words that all of its requests are marked with.
+    pub tags: Vec<Arc<str>>,
+    /// What may be called with it, of what its owners may. It has neither limits nor budgets: nothing is counted for a
+    /// token.
+    pub access: Access,
 }
 
 impl Directory {
@@ -54,8 +67,12 @@ impl Directory {
         let entry = Arc::clone(snapshot.key(&hash).ok_or_else(unknown)?);
         let Key { team, organisation, user, .. } = &entry.of;
         good(&entry.of, &hash, now)?;
-        let identity =
-            Identity { team: team.clone(), organisation: organisation.clone(), user: user.clone() };
+        let identity = Identity {
+            team: team.clone(),
+            organisation: organisation.clone(),
+            user: user.clone(),
+            bearer: None,
+        };
         let mut principal = Principal::new(snapshot, identity)?;
         principal.key = Some(entry);
         principal.check_address(address)?;
@@ -75,7 +92,8 @@ impl Directory {
     /// Whoever needs no key: under the terms of everything and no others.
     #[must_use]
     pub fn anyone(&self) -> Principal {
-        Principal { snapshot: self.snapshot(), key: None, organisation: None, team: None, user: None }
+        let snapshot = self.snapshot();
+        Principal { snapshot, key: None, organisation: None, team: None, user: None, bearer: None }
     }
 }
 
@@ -105,7 +123,7 @@ fn good(key: &Key, hash: &KeyHash, now: Now) -> Result<()> {
 
 impl Principal {
     fn new(snapshot: Arc<Snapshot>, identity: Identity) -> Result<Self> {
-        let Identity { team, organisation, user } = identity;
+        let Identity { team, organisation, user, bearer } = identity;
         let member = |kind, id: Arc<str>| {
             let entry = snapshot.group(kind, &id).cloned();
             Member { id, entry }
@@ -129,11 +147,11 @@ impl Principal {
                 return Err(ApiError::new(ErrorKind::Permission, message).with_code("owner_blocked"));
             }
         }
-        Ok(Self { snapshot, key: None, organisation, team, user })
+        Ok(Self { snapshot, key: None, organisation, team, user, bearer })
     }
 
     fn check_address(&self, address: Option<IpAddr>) -> Result<()> {
-        if self.terms().all(|(_, terms)| terms.access.allows_address(address)) {
+        if self.accesses().all(|(_, access)| access.allows_address(address)) {
             return Ok(());
         }
         let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
@@ -141,21 +159,32 @@ impl Principal {
         Err(ApiError::new(ErrorKind::Permission, message).with_code("address_not_allowed"))
     }
 
-    /// All terms that a request of theirs is under, with the owner's kind.
-    pub(crate) fn terms(&self) -> impl Iterator<Item = (&'static str, &Terms)> {
-        let key = self.key.as_ref().map(|entry| ("key", &*entry.of.terms));
-        let global = self.snapshot.global.as_ref().map(|entry| ("gateway", &*entry.of.terms));
+    /// All that a request of theirs must be allowed by, with the owner's kind.
+    pub(crate) fn accesses(&self) -> impl Iterator<Item = (&'static str, &Access)> {
+        let key = self.key.as_ref().map(|entry| ("key", &entry.of.terms.access));
+        let token = self.bearer.as_ref().map(|bearer| ("token", &bearer.access));
+        let global = self.snapshot.global.as_ref().map(|entry| ("gateway", &entry.of.terms.access));
         let groups = [("team", &self.team), ("organisation", &self.organisation), ("user", &self.user)];
         let groups = groups
             .into_iter()
-            .filter_map(|(kind, member)| Some((kind, &*member.as_ref()?.entry.as_ref()?.of.terms)));
-        key.into_iter().chain(groups).chain(global)
+            .filter_map(|(kind, member)| Some((kind, &member.as_ref()?.entry.as_ref()?.of.terms.access)));
+        key.into_iter().chain(token).chain(groups).chain(global)
+    }
+
+    /// Words that all of their requests are marked with.
+    #[must_use]
+    pub fn tags(&self) -> &[Arc<str>] {
+        match (&self.key, &self.bearer) {
+            (Some(key), _) => key.of.tags(),
+            (None, Some(bearer)) => &bearer.tags,
+            (None, None) => &[],
+        }
     }
 
     /// Whether they may ask for this model, and see it in a list.
     #[must_use]
     pub fn may_call(&self, model: &str) -> bool {
-        self.terms().all(|(_, terms)| terms.access.allows_model(model))
+        self.accesses().all(|(_, access)| access.allows_model(model))
     }
 
     /// Refuses a route that they may not call; for what is asked without a model.
@@ -163,8 +192,8 @@ impl Principal {
     /// # Errors
     /// 403.
     pub fn check_route(&self, route: &str) -> Result<()> {
-        let refused = self.terms().find(|(_, terms)| !terms.access.allows_route(route));
-        refused.map_or(Ok(()), |(owner, terms)| Err(route_not_allowed(owner, route, &terms.access).into()))
+        let refused = self.accesses().find(|(_, access)| !access.allows_route(route));
+        refused.map_or(Ok(()), |(owner, access)| Err(route_not_allowed(owner, route, access).into()))
     }
 
     /// The key, where there is one.

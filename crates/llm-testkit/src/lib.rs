@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod exchange;
 pub mod expect;
 pub mod http1;
+pub mod issuer;
 pub mod load;
 pub mod player;
 pub mod postgres;
@@ -22,6 +23,7 @@ pub mod upstream;
 
 pub use exchange::{exchanges, is_complete};
 pub use expect::{Choice, Facts, ToolCall, Usage};
+pub use issuer::{Issuer, SigningKey};
 pub use player::{Cut, Player};
 pub use postgres::Postgres;
 pub use process::{Program, Ready, Running};

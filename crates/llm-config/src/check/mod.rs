@@ -5,6 +5,7 @@
 
 mod alerts;
 mod cache;
+mod jwt;
 mod model;
 mod owner;
 mod pem;
@@ -71,6 +72,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     check.providers();
     check.models();
     check.owners();
+    check.jwt();
     check.prices();
     check.findings
 }

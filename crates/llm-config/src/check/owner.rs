@@ -152,7 +152,7 @@ impl Check<'_> {
         self.owner_terms(path, &key.terms);
     }
 
-    fn owner_terms(&mut self, path: &Path, terms: &OwnerTerms) {
+    pub(super) fn owner_terms(&mut self, path: &Path, terms: &OwnerTerms) {
         let mut seen = BTreeSet::new();
         for (nth, budget) in terms.budgets.iter().enumerate() {
             let path = path.key("budgets").index(nth);
@@ -193,7 +193,7 @@ impl Check<'_> {
         }
     }
 
-    fn name(&mut self, path: &Path, name: &str) {
+    pub(super) fn name(&mut self, path: &Path, name: &str) {
         let wrong = if name.trim().is_empty() {
             "must not be empty"
         } else if name.trim() != name {

@@ -4,6 +4,7 @@ use llm_types::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::jwt::Jwt;
 use crate::value::secret;
 
 /// Who may call.
@@ -14,4 +15,7 @@ pub struct Auth {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<secret::Text>")]
     pub master_key: Option<Secret>,
+    /// Whose tokens (JWT, OpenID Connect) are as good as a key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jwt: Vec<Jwt>,
 }

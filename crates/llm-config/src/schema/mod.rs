@@ -8,6 +8,7 @@ mod alerts;
 mod auth;
 mod cache;
 mod health;
+mod jwt;
 mod model;
 mod owner;
 mod price;
@@ -26,6 +27,7 @@ pub use alerts::Alerts;
 pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
+pub use jwt::{Jwt, JwtAlgorithm, JwtClaims, UnknownTeams, UnknownUsers};
 pub use model::{Aws, BackoffOverride, Deployment, Model};
 pub use owner::{
     BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms, ScopedBudget, ScopedLimits,

@@ -103,7 +103,7 @@ where
 {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(str::to_owned);
-    let principal = gateway.auth(snapshot, address).check(request.headers(), query.as_deref())?;
+    let principal = gateway.auth(snapshot, address).check(request.headers(), query.as_deref()).await?;
     if principal.right == Right::Open {
         refuse_pages(request.headers())?;
     }

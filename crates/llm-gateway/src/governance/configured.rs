@@ -126,7 +126,11 @@ fn key(key: &VirtualKey) -> Result<Key, Error> {
     })
 }
 
-fn terms(terms: &OwnerTerms) -> Result<Terms, Error> {
+/// What an owner may do and spend.
+///
+/// # Errors
+/// For terms that cannot be kept.
+pub(crate) fn terms(terms: &OwnerTerms) -> Result<Terms, Error> {
     let OwnerTerms { models, routes, ip_ranges, budgets, limits, model_limits, blocked: _ } = terms;
     let addresses = ip_ranges.iter().map(|range| range.parse()).collect::<Result<_, Error>>()?;
     let terms = Terms {

@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_governance::{
-    Change, Directory, Error, Facts, Gate, Grant, KeyHash, KeyStore, MemoryReports, Now, Principal as Who,
-    Refusal, Reports, Scope, UsageRow,
+    Change, Directory, Error, Facts, Gate, Grant, Identity, KeyHash, KeyStore, MemoryReports, Now,
+    Principal as Who, Refusal, Reports, Scope, UsageRow,
 };
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use audit::Deed;
-pub(crate) use configured::Configured;
+pub(crate) use configured::{Configured, terms};
 pub(crate) use kept::Kept;
 
 use crate::gateway::Gateway;
@@ -156,6 +156,14 @@ impl Governance {
     /// 401 and 403 for a key that is unknown or not good.
     pub(crate) fn authenticate(&self, key: &str, address: Option<IpAddr>) -> Result<Who> {
         self.directory().authenticate(key, address, Now::read())
+    }
+
+    /// Whoever somebody else vouches for.
+    ///
+    /// # Errors
+    /// 403 for a team or organisation that does not exist, for whoever is blocked, or not to come from there.
+    pub(crate) fn identify(&self, identity: Identity, address: Option<IpAddr>) -> Result<Who> {
+        self.directory().identify(identity, address)
     }
 
     /// Whether there is such a key, good or not.

@@ -21,6 +21,7 @@ pub(crate) use self::view::{CheckView, View, unix};
 use crate::admin::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
+use crate::jwt::SourceView;
 use crate::query;
 use crate::respond;
 use crate::snapshot::Snapshot;
@@ -42,6 +43,9 @@ struct Summary<'a> {
     /// Why limits are not shared at the moment, where they should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<String>,
+    /// The keys of issuers of tokens, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issuers: Vec<SourceView>,
 }
 
 /// `GET /health`: who is well. `?check` asks each deployment first, `?model=NAME` is about one model alone.
@@ -82,6 +86,7 @@ pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             unhealthy_endpoints: unwell,
             store: gateway.governance().trouble(),
             redis: snapshot.shared.as_ref().and_then(|shared| shared.trouble()),
+            issuers: snapshot.issuers.as_ref().map(|issuers| issuers.views()).unwrap_or_default(),
         },
     ))
 }

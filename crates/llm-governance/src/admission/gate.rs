@@ -174,12 +174,12 @@ impl Gate {
 
     /// Checks access and finds everything that the request falls under.
     fn under(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Under, Refusal> {
-        for (owner, terms) in who.terms() {
-            if !terms.access.allows_model(facts.model) {
-                return Err(model_not_allowed(owner, facts.model, &terms.access));
+        for (owner, access) in who.accesses() {
+            if !access.allows_model(facts.model) {
+                return Err(model_not_allowed(owner, facts.model, access));
             }
-            if !terms.access.allows_route(facts.route) {
-                return Err(route_not_allowed(owner, facts.route, &terms.access));
+            if !access.allows_route(facts.route) {
+                return Err(route_not_allowed(owner, facts.route, access));
             }
         }
         let registry = &self.inner.directory.registry;
@@ -199,7 +199,7 @@ impl Gate {
             }
         }
         if snapshot.has_groups() {
-            let tags = who.key().map_or(&[][..], |key| key.tags()).iter().chain(facts.tags);
+            let tags = who.tags().iter().chain(facts.tags);
             let words =
                 tags.map(|tag| (Kind::Tag, &**tag)).chain(facts.models().map(|model| (Kind::Model, model)));
             for (kind, id) in words {

@@ -171,6 +171,12 @@ impl Directory {
         snapshot.by_id.len() == 0 && snapshot.global.is_none() && !snapshot.has_groups()
     }
 
+    /// Whether there is such a key or group, or the terms of everything.
+    #[must_use]
+    pub fn has(&self, scope: &Scope) -> bool {
+        self.now.load().has(scope)
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn key_count(&self) -> usize {
