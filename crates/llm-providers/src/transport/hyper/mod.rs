@@ -1,24 +1,27 @@
-//! The gateway's transport: hyper-util's pooled client over hyper-rustls.
+//! The gateway's transport: hyper's connections over hyper-rustls, in a pool of our own.
 //!
-//! HTTP/1.1 by default: measured on this work, it costs least per request, and one slow answer cannot
-//! stall the others on its connection. `TCP_NODELAY` is on: a chunk leaves when it is written.
+//! HTTP/1.1: measured on this work, it costs least per request, and one slow answer cannot stall the others on its
+//! connection. `TCP_NODELAY` is on: a chunk leaves when it is written.
+
+mod link;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod waker;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use http_body_util::BodyExt;
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use llm_types::{ApiError, ErrorKind, Result};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use self::pool::Pool;
 use super::{ByteStream, RequestBody, Transport, decoded};
 
 /// How connections are made and kept.
@@ -45,7 +48,7 @@ impl Default for HyperOptions {
 /// A pooled HTTP client.
 #[derive(Clone)]
 pub struct HyperTransport {
-    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    pool: Arc<Pool>,
 }
 
 impl fmt::Debug for HyperTransport {
@@ -80,11 +83,8 @@ impl HyperTransport {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(options.idle_timeout)
-            .pool_timer(TokioTimer::new())
-            .build(https);
-        Ok(Self { client })
+        let https: HttpsConnector<HttpConnector> = https;
+        Ok(Self { pool: Pool::new(https, options.idle_timeout) })
     }
 }
 
@@ -105,22 +105,16 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<()> {
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
-        let answer = self.client.request(request).await.map_err(|error| {
-            let what = if error.is_connect() {
-                "could not connect to the upstream"
-            } else {
-                "the upstream broke the connection before it answered"
-            };
-            failed(what, error)
-        })?;
-        let (mut head, body) = answer.into_parts();
-        let body = body.into_data_stream().map(|chunk| {
-            chunk.map_err(|error| failed("the upstream broke the connection in its answer", error))
-        });
+        let (mut head, body) = self.pool.send(request).await?.into_parts();
         let body = decoded(&mut head.headers, Box::pin(body))?;
         Ok(http::Response::from_parts(head, body))
     }
 }
+
+/// There was no connection: nothing can have been sent.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unconnected(Box<dyn std::error::Error + Send + Sync>);
 
 /// The failure with its innermost cause in words.
 fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
@@ -137,8 +131,5 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
 
 /// Whether no connection was found.
 pub(super) fn is_connect(error: &ApiError) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<hyper_util::client::legacy::Error>())
-        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+    std::error::Error::source(error).is_some_and(|source| source.is::<Unconnected>())
 }
