@@ -24,7 +24,7 @@ pub use budget::{
     Reservation, Settled,
 };
 pub use cidr::Cidr;
-pub use directory::{Change, Directory, KeyStore, Revision};
+pub use directory::{Change, Directory, KeyStore, Replacement, Revision};
 pub use error::Error;
 pub use key::{Hint, KeyHash, KeyId, LONGEST, NewKey, PREFIX};
 pub use lease::{Ledger, MemoryLedger};

@@ -7,12 +7,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Visit;
-use super::page::{self, ListView};
-use super::terms::dollars;
+use llm_admin::page::{self, ListView};
+use llm_admin::terms::dollars;
 use crate::body::ClientBody;
-use crate::form::wrong;
+use llm_admin::form::wrong;
 use crate::governance::refused;
-use crate::{query, respond};
+use llm_admin::query;
+
+use crate::respond;
 
 /// One attempt.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -12,7 +12,9 @@ use super::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::health::{self, CheckView, View};
-use crate::{query, respond};
+use llm_admin::query;
+
+use crate::respond;
 
 #[derive(Serialize)]
 struct List<'a> {

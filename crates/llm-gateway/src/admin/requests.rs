@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Visit, attempts};
 use crate::body::ClientBody;
-use crate::form::forms;
+use llm_admin::form::forms;
 use crate::governance::refused;
-use crate::query::parameter;
+use llm_admin::query::parameter;
 use crate::record::{Summary, Told};
-use crate::{form, respond};
+use llm_admin::form;
+
+use crate::respond;
 
 /// How many are listed where nobody says.
 const USUAL: usize = 50;
@@ -36,7 +38,7 @@ pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             attempts::list(visit).await
         }
         None => list(visit),
-        Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
+        Some(_) => Err(llm_admin::form::wrong("source", "must be one of decisions, usage")),
     }
 }
 

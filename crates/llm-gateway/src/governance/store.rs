@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use llm_config::{Store, store_file};
 use llm_governance::lease::{Funding, Ledger};
+use llm_admin::Registry;
 use llm_governance::{Directory, Gate, KeyStore, Revision};
 use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlReports, SqlStore};
 use llm_types::{ApiError, ErrorKind, Result};
@@ -84,12 +85,13 @@ impl Governance {
         let options = RowOptions::new(journal(settings), node.clone());
         let (rows, task) = RowWriter::start(&store, options).map_err(failed)?;
         let directory = Arc::new(Directory::leasing());
-        let seen = load(&store, &directory, []).await?;
         let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
         let funding = Funding::new(ledger, node, settings.lease);
         let (watcher, waiting) = Watcher::new();
         let gate = Gate::with(directory, watcher, Some(funding));
         let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
+        let registry = Registry::kept(gate, Arc::new(store.clone()), reports);
+        let seen = registry.load(&store).await.map_err(super::refused)?;
         let (sink, decided) = Sink::new();
         let kept = Kept {
             store: store.clone(),
@@ -102,7 +104,7 @@ impl Governance {
             grace: request_timeout + SKEW,
         };
         let alerts = Mutex::new(Some(waiting));
-        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), reports, ..Self::default() })
+        Ok(Self { registry, alerts, kept: Some(kept), ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.
@@ -142,15 +144,10 @@ impl Governance {
         let refused = super::refused;
         let newest = match kept.store.since(seen).await.map_err(refused)? {
             Some((changes, newest)) => {
-                let ours =
-                    |change: &llm_governance::Change| !self.is_configured(&super::audit::scope_of(change));
-                self.directory().apply(changes.into_iter().filter(ours)).map_err(refused)?;
+                self.registry.follow(changes).map_err(refused)?;
                 newest
             }
-            None => {
-                let configured = self.configured.load_full();
-                load(&kept.store, self.directory(), configured.changes().cloned()).await?
-            }
+            None => self.registry.load(&kept.store).await.map_err(refused)?,
         };
         *kept.seen.lock() = newest;
         Ok(())
@@ -162,7 +159,7 @@ impl Governance {
         let mut every = tokio::time::interval(kept.settings.lease / 4);
         loop {
             every.tick().await;
-            if let Err(error) = self.gate.tend().await {
+            if let Err(error) = self.gate().tend().await {
                 tracing::warn!(%error, "leases of budgets could not be renewed: hard budgets spend what is leased");
             }
             match kept.store.expire(kept.grace).await {
@@ -204,23 +201,11 @@ impl Governance {
         if tokio::time::timeout(LAST_DECISIONS, kept.sink.finish()).await.is_err() {
             tracing::warn!("the last decision records are not in the database");
         }
-        if !matches!(tokio::time::timeout(LAST_LEASES, self.gate.hand_back()).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(LAST_LEASES, self.gate().hand_back()).await, Ok(Ok(()))) {
             tracing::warn!("leases of budgets could not be handed back: they count as spent until they end");
         }
         kept.store.close().await;
     }
-}
-
-/// Reads everybody, and puts what a configuration defines over it.
-async fn load(
-    store: &SqlStore,
-    directory: &Directory,
-    configured: impl IntoIterator<Item = llm_governance::Change>,
-) -> Result<Revision> {
-    let mut all = Vec::new();
-    let seen = store.load(&mut |change| all.push(change)).await.map_err(super::refused)?;
-    directory.replace(all.into_iter().chain(configured)).map_err(super::refused)?;
-    Ok(seen)
 }
 
 /// The folder of the journal.

@@ -21,7 +21,7 @@ pub(crate) use self::view::{CheckView, View, unix};
 use crate::admin::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
-use crate::query;
+use llm_admin::query;
 use crate::respond;
 use crate::snapshot::Snapshot;
 
@@ -46,7 +46,7 @@ struct Summary<'a> {
 /// # Errors
 /// 404 for a model that is not served.
 pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let Visit { gateway, snapshot, query, .. } = *visit;
+    let (Visit { gateway, snapshot, .. }, query) = (visit, visit.query);
     let model = query::parameter(query, "model");
     let only = match &model {
         Some(name) => {

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
-use crate::admin::{
-    Action, AttemptView, AuditView, BudgetPatch, DeletedView, FeedbackForm, FeedbackView, GroupForm,
-    GroupView, KeyForm, KeyView, ListView, Lite, NewBudgetForm, OwnedBudgetView, RotateForm, UsageView, Verb,
-    rows,
-};
+use llm_admin::audit::AuditView;
+use llm_admin::budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
+use llm_admin::groups::{GroupForm, GroupView};
+use llm_admin::keys::{DeletedView, KeyForm, KeyView, RotateForm};
+use llm_admin::page::ListView;
+use llm_admin::usage::UsageView;
+use llm_admin::{Action as Kept, Verb};
+
+use crate::admin::{Action, AttemptView, FeedbackForm, FeedbackView, Lite, rows};
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, about, kind: Kind::Text }
@@ -116,7 +120,14 @@ fn describe(action: Action) -> Words {
             .gives(of::<FeedbackView>),
         Action::Estimate => words("usage", "What a chat request would cost."),
         Action::OpenApi => words("operations", "This document."),
-        Action::Usage => {
+        Action::Kept(kept) => describe_kept(kept),
+        Action::Lite(what) => lite(what),
+    }
+}
+
+fn describe_kept(action: Kept) -> Words {
+    match action {
+        Kept::Usage => {
             let by = text(
                 "group_by",
                 "Some of day, hour, model, served, provider, deployment, key, team, user, organisation, tag, with commas.",
@@ -126,7 +137,7 @@ fn describe(action: Action) -> Words {
             let all: Vec<_> = [FROM, TO, by].into_iter().chain(only).collect();
             words("usage", "What was used and what it cost.").asks(&all).gives(of::<UsageView>)
         }
-        Action::Audit => words("audit", "Who administered what.")
+        Kept::Audit => words("audit", "Who administered what.")
             .asks(&[
                 LIMIT,
                 CURSOR,
@@ -136,10 +147,9 @@ fn describe(action: Action) -> Words {
                 text("actor", "By this one alone."),
             ])
             .gives(of::<ListView<AuditView>>),
-        Action::Lite(what) => lite(what),
-        Action::Keys(verb) => key(verb),
-        Action::Groups(_, verb) => group(verb),
-        Action::Budgets(verb) => budget(verb),
+        Kept::Keys(verb) => key(verb),
+        Kept::Groups(_, verb) => group(verb),
+        Kept::Budgets(verb) => budget(verb),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use jiff::{Timestamp, ToSpan as _};
 use llm_governance::report::{GroupBy, Report, ReportAsk, Sums};
 use llm_types::Result;
@@ -10,11 +10,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::terms::dollars;
-use super::{Visit, page};
-use crate::body::ClientBody;
+use super::{Answer, Visit, page};
 use crate::form::wrong;
-use crate::governance::refused;
-use crate::respond;
+use crate::registry::refused;
+
 
 /// How many days are reported where nobody says.
 const DAYS: i64 = 30;
@@ -23,7 +22,7 @@ const MOST: usize = 4;
 
 /// A report.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct UsageView {
+pub struct UsageView {
     /// Always `usage`.
     object: &'static str,
     /// From when it truly is.
@@ -40,7 +39,7 @@ pub(crate) struct UsageView {
 
 /// One line.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct LineView {
+pub struct LineView {
     /// A value for each thing that the report is divided by; empty: there is none.
     group: BTreeMap<&'static str, String>,
     #[serde(flatten)]
@@ -49,7 +48,7 @@ pub(crate) struct LineView {
 
 /// Sums.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct SumsView {
+pub struct SumsView {
     /// What it cost, in dollars.
     cost_usd: String,
     /// Requests.
@@ -108,10 +107,10 @@ fn mean(micros: u64, count: u64) -> Option<f64> {
 }
 
 /// A report; the last 30 days where nobody says.
-pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
     let ask = asked(visit)?;
     let group_by: Vec<_> = ask.group_by.iter().map(|by| by.name()).collect();
-    let Report { from, to, rows } = visit.governance().reports().usage(&ask).await.map_err(refused)?;
+    let Report { from, to, rows } = visit.registry.reports().usage(&ask).await.map_err(refused)?;
     let total = rows.iter().fold(Sums::default(), |total, row| total.and(&row.sums));
     let line = |row: &llm_governance::report::ReportRow| LineView {
         group: group_by.iter().copied().zip(row.group.iter().cloned()).collect(),
@@ -120,7 +119,7 @@ pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let data = rows.iter().map(line).collect();
     let (from, to) = (from.to_string(), to.to_string());
     let view = UsageView { object: "usage", from, to, data, total: SumsView::from(&total), group_by };
-    Ok(respond::value(StatusCode::OK, &view))
+    Ok(Answer::new(StatusCode::OK, &view))
 }
 
 fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {

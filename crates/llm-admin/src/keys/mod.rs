@@ -5,23 +5,22 @@
 mod form;
 mod view;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use llm_governance::{Change, Directory, Key, KeyId, NewKey, Now, Scope};
 use llm_types::{ApiError, ErrorKind, Result};
 
-pub(crate) use form::{KeyForm, RotateForm, exists, note};
-pub(crate) use view::{DeletedView, KeyView, managed_by, noted};
+pub use form::{KeyForm, RotateForm, exists, note};
+pub use view::{DeletedView, KeyView, managed_by, noted};
 
 use super::page::{self, ListView};
-use super::{Visit, least, spend};
-use crate::body::ClientBody;
-use crate::governance::{Governance, refused};
-use crate::{form as forms, respond};
+use super::{Answer, Visit, least, spend};
+use crate::registry::{Registry, refused};
+use crate::form as forms;
 
 /// A page of keys in the order of their ids; `team_id`, `user_id`, `organisation_id` and `name` narrow it.
-pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) fn list(visit: &Visit<'_>) -> Result<Answer> {
     let ask = page::ask(visit)?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let wanted = ["team_id", "user_id", "organisation_id", "name"].map(|name| page::text(visit, name));
     let [team, user, organisation, name] = &wanted;
     let fits = |key: &Key| {
@@ -42,22 +41,22 @@ pub(super) fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let ids = ask.page("keys", first.sorted(), |id| id.to_string());
     let keys = ids.items.iter().filter_map(|id| governance.directory().key(*id));
     let data = keys.map(|key| KeyView::of(&key, governance)).collect();
-    Ok(respond::value(StatusCode::OK, &ListView::new(data, ids.next)))
+    Ok(Answer::new(StatusCode::OK, &ListView::new(data, ids.next)))
 }
 
 /// Makes a key; the only answer that shows it.
-pub(super) async fn create(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer> {
     let form: KeyForm = forms::read(&visit.body)?;
     let new = NewKey::generate().map_err(refused)?;
     let key = made(visit, form, &new).await?;
     let mut view = shown(visit, &key).await?;
     view.key = Some(new.secret.expose().to_owned());
-    Ok(respond::value(StatusCode::CREATED, &view))
+    Ok(Answer::new(StatusCode::CREATED, &view))
 }
 
 /// Makes a key with this secret.
-pub(crate) async fn made(visit: &Visit<'_>, form: KeyForm, new: &NewKey) -> Result<Key> {
-    let governance = visit.governance();
+pub async fn made(visit: &Visit<'_>, form: KeyForm, new: &NewKey) -> Result<Key> {
+    let governance = visit.registry;
     let id = KeyId::generate().map_err(refused)?;
     let blank = Key { hint: new.hint, ..Key::new(id, new.hash) };
     let _writing = governance.writing().await;
@@ -69,70 +68,70 @@ pub(crate) async fn made(visit: &Visit<'_>, form: KeyForm, new: &NewKey) -> Resu
     Ok(key)
 }
 
-pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let key = find(visit.governance().directory(), &visit.id)?;
-    Ok(respond::value(StatusCode::OK, &shown(visit, &key).await?))
+pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
+    let key = find(visit.registry.directory(), &visit.id)?;
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
 }
 
-pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn update(visit: &Visit<'_>) -> Result<Answer> {
     let form: KeyForm = forms::read(&visit.body)?;
     let key = changed(visit, &visit.id, form).await?;
-    Ok(respond::value(StatusCode::OK, &shown(visit, &key).await?))
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
 }
 
 /// Changes a key.
-pub(crate) async fn changed(visit: &Visit<'_>, id: &str, form: KeyForm) -> Result<Key> {
-    let governance = visit.governance();
+pub async fn changed(visit: &Visit<'_>, id: &str, form: KeyForm) -> Result<Key> {
+    let governance = visit.registry;
     let _writing = governance.writing().await;
     let key = form.over(find(governance.directory(), id)?, governance)?;
     visit.change("update", Change::PutKey(Box::new(key.clone()))).await?;
     Ok(key)
 }
 
-pub(super) async fn delete(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn delete(visit: &Visit<'_>) -> Result<Answer> {
     let id = removed(visit, &visit.id).await?;
-    Ok(respond::value(StatusCode::OK, &DeletedView { id: id.to_string(), deleted: true }))
+    Ok(Answer::new(StatusCode::OK, &DeletedView { id: id.to_string(), deleted: true }))
 }
 
 /// Takes a key back.
-pub(crate) async fn removed(visit: &Visit<'_>, id: &str) -> Result<KeyId> {
-    let governance = visit.governance();
+pub async fn removed(visit: &Visit<'_>, id: &str) -> Result<KeyId> {
+    let governance = visit.registry;
     let _writing = governance.writing().await;
     let id = find(governance.directory(), id)?.id;
     visit.change("delete", Change::RemoveKey(id)).await?;
     Ok(id)
 }
 
-pub(super) async fn block(visit: &Visit<'_>, blocked: bool) -> Result<Response<ClientBody>> {
-    let governance = visit.governance();
+pub(crate) async fn block(visit: &Visit<'_>, blocked: bool) -> Result<Answer> {
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let key = Key { blocked, ..find(governance.directory(), &visit.id)? };
     let action = if blocked { "block" } else { "unblock" };
     visit.change(action, Change::PutKey(Box::new(key.clone()))).await?;
     drop(writing);
-    Ok(respond::value(StatusCode::OK, &shown(visit, &key).await?))
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
 }
 
 /// Gives a key another secret.
-pub(super) async fn rotate(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn rotate(visit: &Visit<'_>) -> Result<Answer> {
     let form: RotateForm = forms::read(&visit.body)?;
     let grace = form.grace.given().map(|grace| grace.0).unwrap_or_default();
     let now = Now::read();
     let until = now.after(grace).wall;
     let new = NewKey::generate().map_err(refused)?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let key = find(governance.directory(), &visit.id)?.rotated(new.hash, new.hint, until);
     visit.change("rotate", Change::PutKey(Box::new(key.clone()))).await?;
     drop(writing);
     let mut view = shown(visit, &key).await?;
     view.key = Some(new.secret.expose().to_owned());
-    Ok(respond::value(StatusCode::OK, &view))
+    Ok(Answer::new(StatusCode::OK, &view))
 }
 
 /// A key with what it has spent.
 async fn shown(visit: &Visit<'_>, key: &Key) -> Result<KeyView> {
-    let governance = visit.governance();
+    let governance = visit.registry;
     let spend = spend::spend(governance, &Scope::Key(key.id), &key.terms).await?;
     Ok(KeyView::of(key, governance).with(spend))
 }
@@ -141,7 +140,7 @@ async fn shown(visit: &Visit<'_>, key: &Key) -> Result<KeyView> {
 ///
 /// # Errors
 /// 404, in the same words for whatever is no key.
-pub(crate) fn find(directory: &Directory, id: &str) -> Result<Key> {
+pub fn find(directory: &Directory, id: &str) -> Result<Key> {
     let found = id.parse().ok().and_then(|id| directory.key(id));
     found.ok_or_else(|| {
         let message = "there is no such key: GET /admin/v1/keys lists them with their ids";
@@ -150,7 +149,7 @@ pub(crate) fn find(directory: &Directory, id: &str) -> Result<Key> {
 }
 
 /// How many keys belong to a group.
-pub(super) fn count_of(governance: &Governance, scope: &Scope) -> usize {
+pub(crate) fn count_of(governance: &Registry, scope: &Scope) -> usize {
     let mut count = 0;
     governance.directory().each_key(|key| {
         let member = match scope {

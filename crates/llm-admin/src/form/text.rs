@@ -21,7 +21,7 @@ const MOST_DOLLARS: i128 = 1_000_000_000_000_000;
 const LONGEST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What is wrong with a text; `None`: nothing, or the notation is not known here.
-pub(super) fn problem(format: &str, text: &str) -> Option<String> {
+pub(crate) fn problem(format: &str, text: &str) -> Option<String> {
     match format {
         "usd" => usd(text).err(),
         "date-time" => moment(text).err(),
@@ -73,7 +73,7 @@ macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident($inner:ty) = $read:expr, $schema:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) struct $name(pub(crate) $inner);
+        pub struct $name(pub $inner);
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -144,7 +144,7 @@ texts! {
 /// An object of somebody else's.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Object(pub(crate) Map<String, Value>);
+pub struct Object(pub Map<String, Value>);
 
 impl JsonSchema for Object {
     fn inline_schema() -> bool {

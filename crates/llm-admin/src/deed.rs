@@ -6,15 +6,15 @@ use serde_json::Value;
 
 /// What is done, and by whom.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deed<'a> {
+pub struct Deed<'a> {
     /// Who.
-    pub(crate) by: &'a str,
+    pub by: &'a str,
     /// What: `create`, `block`, ….
-    pub(crate) action: &'a str,
+    pub action: &'a str,
 }
 
 /// Whom a change is about.
-pub(super) fn scope_of(change: &Change) -> Scope {
+pub(crate) fn scope_of(change: &Change) -> Scope {
     match change {
         Change::PutKey(key) => Scope::Key(key.id),
         Change::RemoveKey(id) => Scope::Key(*id),
@@ -24,7 +24,7 @@ pub(super) fn scope_of(change: &Change) -> Scope {
 
 impl Deed<'_> {
     /// The entry for a change that is about to be made.
-    pub(super) fn entry(&self, directory: &Directory, change: &Change) -> AuditEntry {
+    pub(crate) fn entry(&self, directory: &Directory, change: &Change) -> AuditEntry {
         let scope = scope_of(change);
         let before = match &scope {
             Scope::Key(id) => directory.key(*id).map(|key| key_text(&key)),
@@ -39,7 +39,7 @@ impl Deed<'_> {
     }
 
     /// The entry for something that changes no key or group.
-    pub(crate) fn plain(&self, object: String) -> AuditEntry {
+    pub fn plain(&self, object: String) -> AuditEntry {
         AuditEntry {
             number: 0,
             at: Now::read().wall,

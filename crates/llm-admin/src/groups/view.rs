@@ -5,16 +5,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::admin::keys::{managed_by, noted};
-use crate::admin::spend::SpendView;
-use crate::admin::terms::TermsView;
-use crate::governance::Governance;
+use crate::keys::{managed_by, noted};
+use crate::spend::SpendView;
+use crate::terms::TermsView;
+use crate::registry::Registry;
 
 /// A team, user or organisation.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct GroupView {
+pub struct GroupView {
     /// Its name for machines.
-    pub(crate) id: String,
+    pub id: String,
     /// Its name for people.
     name: Option<String>,
     /// The organisation that a team belongs to.
@@ -34,13 +34,15 @@ pub(crate) struct GroupView {
 }
 
 /// The id in a scope.
-pub(crate) fn id_of(scope: &Scope) -> String {
+pub fn id_of(scope: &Scope) -> String {
     let text = scope.to_string();
     text.split_once(':').map_or(text.clone(), |(_, id)| id.to_owned())
 }
 
 impl GroupView {
-    pub(crate) fn of(scope: &Scope, group: &Group, governance: &Governance) -> Self {
+    /// A group as it is.
+    #[must_use]
+    pub fn of(scope: &Scope, group: &Group, governance: &Registry) -> Self {
         let Group { organisation, name, blocked, terms, metadata } = group;
         let text = |name: &Option<std::sync::Arc<str>>| name.as_ref().map(ToString::to_string);
         Self {
@@ -56,7 +58,7 @@ impl GroupView {
     }
 
     /// The same with what was spent.
-    pub(crate) fn with(self, spend: SpendView) -> Self {
+    pub fn with(self, spend: SpendView) -> Self {
         Self { spend: Some(spend), ..self }
     }
 }

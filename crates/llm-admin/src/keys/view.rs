@@ -5,20 +5,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::admin::spend::SpendView;
-use crate::admin::terms::{TermsView, texts};
-use crate::governance::Governance;
+use crate::spend::SpendView;
+use crate::terms::{TermsView, texts};
+use crate::registry::Registry;
 
 /// A key. Its secret is shown once, when it is made or changed.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct KeyView {
+pub struct KeyView {
     /// Its name for machines.
-    pub(crate) id: String,
+    pub id: String,
     /// Its secret; only in the answer to what made it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
     /// Its name for people.
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// The last characters of its secret.
     hint: String,
     /// The team that it belongs to.
@@ -51,25 +51,27 @@ pub(crate) struct KeyView {
 
 /// Something that is gone.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DeletedView {
+pub struct DeletedView {
     /// What.
-    pub(crate) id: String,
+    pub id: String,
     /// Always true.
-    pub(crate) deleted: bool,
+    pub deleted: bool,
 }
 
 /// What was noted, as it came.
-pub(crate) fn noted(metadata: Option<&str>) -> Option<Box<RawValue>> {
+pub fn noted(metadata: Option<&str>) -> Option<Box<RawValue>> {
     metadata.and_then(|text| RawValue::from_string(text.to_owned()).ok())
 }
 
 /// Who defines something.
-pub(crate) fn managed_by(governance: &Governance, scope: &Scope) -> &'static str {
+pub fn managed_by(governance: &Registry, scope: &Scope) -> &'static str {
     if governance.is_configured(scope) { "config" } else { "api" }
 }
 
 impl KeyView {
-    pub(crate) fn of(key: &Key, governance: &Governance) -> Self {
+    /// A key as it is.
+    #[must_use]
+    pub fn of(key: &Key, governance: &Registry) -> Self {
         let text = |name: &Option<std::sync::Arc<str>>| name.as_ref().map(ToString::to_string);
         let more = key.more.as_deref();
         let now = Now::read().wall;
@@ -95,7 +97,7 @@ impl KeyView {
     }
 
     /// The same with what was spent.
-    pub(crate) fn with(self, spend: SpendView) -> Self {
+    pub fn with(self, spend: SpendView) -> Self {
         Self { spend: Some(spend), ..self }
     }
 }

@@ -7,55 +7,55 @@ use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::admin::terms::{BudgetForm, LimitsForm, TermsForm};
+use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 use crate::form::{Field, Grace, Id, Moment, Name, Object, Range, forms, wrong};
-use crate::governance::Governance;
+use crate::registry::Registry;
 
 /// A key, as it is to be made or changed: what is left out stays as it is, `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct KeyForm {
+pub struct KeyForm {
     /// Its name for people.
-    pub(crate) name: Field<Name>,
+    pub name: Field<Name>,
     /// Models that it may call, `*` for anything; none: all.
     #[schemars(length(max = 1000))]
-    pub(crate) models: Field<Vec<Name>>,
+    pub models: Field<Vec<Name>>,
     /// Routes that it may call, such as `/v1/chat/completions`; none: all.
     #[schemars(length(max = 100))]
-    pub(crate) routes: Field<Vec<Name>>,
+    pub routes: Field<Vec<Name>>,
     /// Addresses that its requests may come from; none: all.
     #[schemars(length(max = 1000))]
-    pub(crate) ip_ranges: Field<Vec<Range>>,
+    pub ip_ranges: Field<Vec<Range>>,
     /// What may be spent; given, they take the place of all it had.
     #[schemars(length(max = 16))]
-    pub(crate) budgets: Field<Vec<BudgetForm>>,
+    pub budgets: Field<Vec<BudgetForm>>,
     /// How often.
-    pub(crate) limits: Field<LimitsForm>,
+    pub limits: Field<LimitsForm>,
     /// The team that it belongs to, which must exist.
-    pub(crate) team_id: Field<Id>,
+    pub team_id: Field<Id>,
     /// The user that it belongs to.
-    pub(crate) user_id: Field<Id>,
+    pub user_id: Field<Id>,
     /// The organisation that it belongs to, which must exist; a team's own wins.
-    pub(crate) organisation_id: Field<Id>,
+    pub organisation_id: Field<Id>,
     /// Words that all of its requests are marked with.
     #[schemars(length(max = 64))]
-    pub(crate) tags: Field<Vec<Name>>,
+    pub tags: Field<Vec<Name>>,
     /// Whatever is to be noted.
-    pub(crate) metadata: Field<Object>,
+    pub metadata: Field<Object>,
     /// From when it is turned away.
-    pub(crate) expires_at: Field<Moment>,
+    pub expires_at: Field<Moment>,
     /// Whether it is turned away.
-    pub(crate) blocked: Field<bool>,
+    pub blocked: Field<bool>,
     /// Whether it may use the admin API.
-    pub(crate) admin: Field<bool>,
+    pub admin: Field<bool>,
 }
 
 /// How a key gets another secret.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct RotateForm {
+pub struct RotateForm {
     /// How long the old secret is still good; not at all by default.
-    pub(crate) grace: Field<Grace>,
+    pub grace: Field<Grace>,
 }
 
 forms!(KeyForm, RotateForm);
@@ -65,7 +65,7 @@ impl KeyForm {
     ///
     /// # Errors
     /// 400 for a team or an organisation that does not exist.
-    pub(crate) fn over(self, mut key: Key, governance: &Governance) -> Result<Key> {
+    pub fn over(self, mut key: Key, governance: &Registry) -> Result<Key> {
         let Self {
             name,
             models,
@@ -94,7 +94,7 @@ impl KeyForm {
         key.terms = TermsForm { models, routes, ip_ranges, budgets, limits }.over(&key.terms);
         let mut more = key.more.take().unwrap_or_default();
         name.map(|Name(name)| name).set(&mut more.name);
-        tags.map(crate::admin::terms::names).put(&mut more.tags);
+        tags.map(crate::terms::names).put(&mut more.tags);
         metadata.map(note).set(&mut more.metadata);
         key.more = (*more != llm_governance::KeyMore::default()).then_some(more);
         Ok(key)
@@ -102,8 +102,8 @@ impl KeyForm {
 }
 
 /// Whether a group that is named exists.
-pub(crate) fn exists(
-    governance: &Governance,
+pub fn exists(
+    governance: &Registry,
     member: &str,
     id: &Field<Id>,
     scope: fn(Arc<str>) -> Scope,
@@ -116,6 +116,6 @@ pub(crate) fn exists(
 }
 
 /// An object of somebody else's, to be kept.
-pub(crate) fn note(Object(object): Object) -> Box<str> {
+pub fn note(Object(object): Object) -> Box<str> {
     serde_json::Value::Object(object).to_string().into()
 }

@@ -15,17 +15,18 @@ const MOST: usize = 1000;
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
-pub(crate) struct ListView<T> {
+pub struct ListView<T> {
     /// Always `list`.
-    pub(crate) object: &'static str,
+    pub object: &'static str,
     /// The items.
-    pub(crate) data: Vec<T>,
+    pub data: Vec<T>,
     /// To be sent as `cursor` for the next page; `null`: this is the last one.
-    pub(crate) next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 impl<T> ListView<T> {
-    pub(crate) fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
+    /// A page of these.
+    pub fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
         Self { object: "list", data, next_cursor }
     }
 }
@@ -34,7 +35,7 @@ impl<T> ListView<T> {
 ///
 /// # Errors
 /// When `limit` is no number from 1 to 1000.
-pub(crate) fn ask(visit: &Visit<'_>) -> Result<PageAsk> {
+pub fn ask(visit: &Visit<'_>) -> Result<PageAsk> {
     let limit = match parameter(visit.query, "limit") {
         None => 0,
         Some(text) => text
@@ -47,7 +48,7 @@ pub(crate) fn ask(visit: &Visit<'_>) -> Result<PageAsk> {
 }
 
 /// A parameter that is there and not empty.
-pub(crate) fn text(visit: &Visit<'_>, name: &str) -> Option<String> {
+pub fn text(visit: &Visit<'_>, name: &str) -> Option<String> {
     parameter(visit.query, name).filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned)
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn text(visit: &Visit<'_>, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// When it is neither.
-pub(crate) fn moment(visit: &Visit<'_>, name: &str) -> Result<Option<jiff::Timestamp>> {
+pub fn moment(visit: &Visit<'_>, name: &str) -> Result<Option<jiff::Timestamp>> {
     let Some(text) = parameter(visit.query, name) else { return Ok(None) };
     let day = || format!("{text}T00:00:00Z").parse().ok();
     let moment = text.parse().ok().or_else(day);

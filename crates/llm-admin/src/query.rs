@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// The value of the first parameter of this name, decoded; one without a value has an empty one.
-pub(crate) fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
+pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
     let pairs = query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let value = pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))?;
     Some(percent_decode_str(value).decode_utf8_lossy())
 }
 
 /// Whether a parameter is there and does not say no.
-pub(crate) fn is_on(query: Option<&str>, name: &str) -> bool {
+pub fn is_on(query: Option<&str>, name: &str) -> bool {
     parameter(query, name).is_some_and(|value| !matches!(&*value, "0" | "false" | "no"))
 }
 

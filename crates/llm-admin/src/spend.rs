@@ -8,22 +8,22 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::terms::{WindowWord, budget_id, dollars};
-use crate::governance::{Governance, refused};
+use crate::registry::{Registry, refused};
 
 /// What an owner has spent.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct SpendView {
+pub struct SpendView {
     /// In all, in dollars. Without a store: since the gateway started.
-    pub(crate) total_usd: String,
+    pub total_usd: String,
     /// In the windows of its budgets, as of now.
-    pub(crate) windows: Vec<WindowView>,
+    pub windows: Vec<WindowView>,
 }
 
 /// What is spent in a window.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct WindowView {
+pub struct WindowView {
     /// The budget.
-    pub(crate) budget_id: String,
+    pub budget_id: String,
     /// When it starts again.
     window: WindowWord,
     /// Where days end.
@@ -48,7 +48,7 @@ pub(crate) struct WindowView {
 ///
 /// # Errors
 /// 503 where the store cannot be read.
-pub(crate) async fn booked(governance: &Governance, scopes: &[Scope]) -> Result<Vec<Booked>> {
+pub async fn booked(governance: &Registry, scopes: &[Scope]) -> Result<Vec<Booked>> {
     if scopes.is_empty() {
         return Ok(Vec::new());
     }
@@ -58,8 +58,8 @@ pub(crate) async fn booked(governance: &Governance, scopes: &[Scope]) -> Result<
 
 /// The windows of an owner's budgets; those that nothing was spent of are there too. What is booked counts where it
 /// is more than what was counted here, as it is after a restart.
-pub(crate) fn windows(
-    governance: &Governance,
+pub fn windows(
+    governance: &Registry,
     scope: &Scope,
     terms: &Terms,
     booked: &[Booked],
@@ -104,7 +104,7 @@ pub(crate) fn windows(
 ///
 /// # Errors
 /// 503 where the store cannot be read.
-pub(crate) async fn spend(governance: &Governance, scope: &Scope, terms: &Terms) -> Result<SpendView> {
+pub async fn spend(governance: &Registry, scope: &Scope, terms: &Terms) -> Result<SpendView> {
     let total = governance.reports().spent(scope).await.map_err(refused)?;
     let booked = match terms.budgets.is_empty() {
         true => Vec::new(),

@@ -11,7 +11,7 @@ use llm_governance::{
 
 /// What the configuration file defines.
 #[derive(Debug, Default)]
-pub(crate) struct Configured {
+pub struct Configured {
     changes: Vec<Change>,
     scopes: HashSet<Scope>,
 }
@@ -21,7 +21,7 @@ impl Configured {
     ///
     /// # Errors
     /// For what the configuration's own checks cannot see: two keys with one secret.
-    pub(crate) fn of(config: &Config) -> Result<Self, Error> {
+    pub fn of(config: &Config) -> Result<Self, Error> {
         let mut changes = Vec::new();
         let organisations = config.organisations.iter().map(|owner| (Scope::Organisation(id(owner)), owner));
         let teams = config.teams.iter().map(|owner| (Scope::Team(id(owner)), owner));
@@ -45,28 +45,28 @@ impl Configured {
             }
             changes.push(Change::PutKey(Box::new(key)));
         }
-        let scopes = changes.iter().map(super::audit::scope_of).collect();
+        let scopes = changes.iter().map(crate::deed::scope_of).collect();
         Ok(Self { changes, scopes })
     }
 
     /// Whether it is defined there.
-    pub(crate) fn defines(&self, scope: &Scope) -> bool {
+    pub fn defines(&self, scope: &Scope) -> bool {
         self.scopes.contains(scope)
     }
 
     /// Everybody who is defined there.
-    pub(super) fn scopes(&self) -> impl Iterator<Item = &Scope> {
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.scopes.iter()
     }
 
     /// What makes it from nothing, groups before keys. To be applied again after whatever replaces a directory.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = &Change> {
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter()
     }
 }
 
 /// The change that takes somebody away.
-pub(super) fn removal(scope: &Scope) -> Change {
+pub(crate) fn removal(scope: &Scope) -> Change {
     match scope {
         Scope::Key(id) => Change::RemoveKey(*id),
         scope => Change::Remove(scope.clone()),
@@ -162,7 +162,7 @@ fn texts(texts: &[String]) -> Vec<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::governance::{Deed, Governance};
+    use crate::{Deed, Registry};
 
     const DEED: Deed<'_> = Deed { by: "test", action: "update" };
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_file_wins_and_what_left_it_is_gone() {
-        let governance = Governance::default();
+        let governance = Registry::in_memory(Gate::new(Arc::new(llm_governance::Directory::new())));
         let team = Scope::Team("search".into());
         let both = config(
             "[auth]\nmaster_key = \"m\"\n[[teams]]\nid = \"search\"\n[[keys]]\nname = \"ci\"\n\

@@ -5,31 +5,35 @@ mod view;
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use llm_governance::{Change, Group, KeyId, Scope, Terms};
 use llm_types::{ApiError, ErrorKind, Result};
 
-pub(crate) use form::GroupForm;
-pub(crate) use view::{GroupView, id_of};
+pub use form::GroupForm;
+pub use view::{GroupView, id_of};
 
 use super::keys::{self, DeletedView};
 use super::page::{self, ListView};
-use super::{Visit, least, spend};
-use crate::body::ClientBody;
+use super::{Answer, Visit, least, spend};
 use crate::form::{self as forms, wrong};
-use crate::governance::{Governance, refused};
-use crate::respond;
+use crate::registry::{Registry, refused};
+
 
 /// What kind of group a route is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Some people together.
     Team,
+    /// Somebody.
     User,
+    /// Teams together.
     Organisation,
 }
 
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+    /// Its word in scopes and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Team => "team",
             Self::User => "user",
@@ -37,7 +41,9 @@ impl Kind {
         }
     }
 
-    pub(crate) fn scope(self, id: Arc<str>) -> Scope {
+    /// The scope of the one with this id.
+    #[must_use]
+    pub fn scope(self, id: Arc<str>) -> Scope {
         match self {
             Self::Team => Scope::Team(id),
             Self::User => Scope::User(id),
@@ -47,9 +53,9 @@ impl Kind {
 }
 
 /// A page in the order of the ids; `organisation_id` and `name` narrow it.
-pub(super) fn list(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>> {
+pub(crate) fn list(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
     let ask = page::ask(visit)?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let (organisation, name) = (page::text(visit, "organisation_id"), page::text(visit, "name"));
     let after = ask.place::<String>(kind.name()).map_err(refused)?;
     let mut first = least::Least::new(ask.limit() + 1);
@@ -67,18 +73,18 @@ pub(super) fn list(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>
     let scopes = ask.page(kind.name(), first.sorted(), id_of);
     let groups = scopes.items.iter().filter_map(|scope| Some((scope, governance.directory().group(scope)?)));
     let data = groups.map(|(scope, group)| GroupView::of(scope, &group, governance)).collect();
-    Ok(respond::value(StatusCode::OK, &ListView::new(data, scopes.next)))
+    Ok(Answer::new(StatusCode::OK, &ListView::new(data, scopes.next)))
 }
 
-pub(super) async fn create(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>> {
+pub(crate) async fn create(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
     let form: GroupForm = forms::read(&visit.body)?;
     let (scope, group) = made(visit, kind, form).await?;
-    Ok(respond::value(StatusCode::CREATED, &shown(visit, &scope, &group).await?))
+    Ok(Answer::new(StatusCode::CREATED, &shown(visit, &scope, &group).await?))
 }
 
 /// Makes a group.
-pub(crate) async fn made(visit: &Visit<'_>, kind: Kind, form: GroupForm) -> Result<(Scope, Group)> {
-    let governance = visit.governance();
+pub async fn made(visit: &Visit<'_>, kind: Kind, form: GroupForm) -> Result<(Scope, Group)> {
+    let governance = visit.registry;
     let id = match form.asked_id() {
         Some(id) => id,
         None => {
@@ -98,28 +104,28 @@ pub(crate) async fn made(visit: &Visit<'_>, kind: Kind, form: GroupForm) -> Resu
     Ok((scope, group))
 }
 
-pub(super) async fn get(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>> {
-    let (scope, group) = find(visit.governance(), kind, &visit.id)?;
-    Ok(respond::value(StatusCode::OK, &shown(visit, &scope, &group).await?))
+pub(crate) async fn get(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
+    let (scope, group) = find(visit.registry, kind, &visit.id)?;
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &scope, &group).await?))
 }
 
-pub(super) async fn update(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>> {
+pub(crate) async fn update(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
     let form: GroupForm = forms::read(&visit.body)?;
     if form.asked_id().is_some_and(|id| *id != *visit.id) {
         return Err(wrong("id", "cannot be changed: make another one"));
     }
-    let governance = visit.governance();
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let (scope, group) = find(governance, kind, &visit.id)?;
     let group = form.over(group, &scope, governance)?;
     visit.change("update", Change::Put(scope.clone(), Box::new(group.clone()))).await?;
     drop(writing);
-    Ok(respond::value(StatusCode::OK, &shown(visit, &scope, &group).await?))
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &scope, &group).await?))
 }
 
 /// Takes a group away, unless somebody belongs to it: keys of a group that is gone are turned away.
-pub(super) async fn delete(visit: &Visit<'_>, kind: Kind) -> Result<Response<ClientBody>> {
-    let governance = visit.governance();
+pub(crate) async fn delete(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
+    let governance = visit.registry;
     let _writing = governance.writing().await;
     let (scope, _) = find(governance, kind, &visit.id)?;
     let keys = keys::count_of(governance, &scope);
@@ -131,10 +137,10 @@ pub(super) async fn delete(visit: &Visit<'_>, kind: Kind) -> Result<Response<Cli
         return Err(ApiError::new(ErrorKind::Conflict, message).with_code("not_empty"));
     }
     visit.change("delete", Change::Remove(scope.clone())).await?;
-    Ok(respond::value(StatusCode::OK, &DeletedView { id: id_of(&scope), deleted: true }))
+    Ok(Answer::new(StatusCode::OK, &DeletedView { id: id_of(&scope), deleted: true }))
 }
 
-fn teams_of(governance: &Governance, scope: &Scope) -> usize {
+fn teams_of(governance: &Registry, scope: &Scope) -> usize {
     let Scope::Organisation(id) = scope else { return 0 };
     let mut count = 0;
     governance
@@ -143,19 +149,19 @@ fn teams_of(governance: &Governance, scope: &Scope) -> usize {
     count
 }
 
-pub(super) async fn block(visit: &Visit<'_>, kind: Kind, blocked: bool) -> Result<Response<ClientBody>> {
-    let governance = visit.governance();
+pub(crate) async fn block(visit: &Visit<'_>, kind: Kind, blocked: bool) -> Result<Answer> {
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let (scope, group) = find(governance, kind, &visit.id)?;
     let group = Group { blocked, ..group };
     let action = if blocked { "block" } else { "unblock" };
     visit.change(action, Change::Put(scope.clone(), Box::new(group.clone()))).await?;
     drop(writing);
-    Ok(respond::value(StatusCode::OK, &shown(visit, &scope, &group).await?))
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &scope, &group).await?))
 }
 
 async fn shown(visit: &Visit<'_>, scope: &Scope, group: &Group) -> Result<GroupView> {
-    let governance = visit.governance();
+    let governance = visit.registry;
     let spend = spend::spend(governance, scope, &group.terms).await?;
     Ok(GroupView::of(scope, group, governance).with(spend))
 }
@@ -164,7 +170,7 @@ async fn shown(visit: &Visit<'_>, scope: &Scope, group: &Group) -> Result<GroupV
 ///
 /// # Errors
 /// 404, in the same words for every id.
-pub(crate) fn find(governance: &Governance, kind: Kind, id: &str) -> Result<(Scope, Group)> {
+pub fn find(governance: &Registry, kind: Kind, id: &str) -> Result<(Scope, Group)> {
     let scope = kind.scope(id.into());
     let group = governance.directory().group(&scope);
     group.map(|group| (scope, group)).ok_or_else(|| {

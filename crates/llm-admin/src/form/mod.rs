@@ -12,16 +12,17 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use field::Field;
-pub(crate) use text::{Grace, Id, Moment, Name, Object, Range, ScopeText, Usd, ZoneText};
+pub use field::Field;
+pub use text::{Grace, Id, Moment, Name, Object, Range, ScopeText, Usd, ZoneText};
 
 /// A body that can be read.
-pub(crate) trait Form: DeserializeOwned + JsonSchema {
+pub trait Form: DeserializeOwned + JsonSchema {
     /// Its schema, without references.
     fn schema() -> &'static Value;
 }
 
 /// Makes types forms.
+#[macro_export]
 macro_rules! forms {
     ($($form:ty),* $(,)?) => {$(
         impl $crate::form::Form for $form {
@@ -32,10 +33,10 @@ macro_rules! forms {
         }
     )*};
 }
-pub(crate) use forms;
+pub use crate::forms;
 
 /// The schema of a type, without references.
-pub(crate) fn inlined<T: JsonSchema>() -> Value {
+pub fn inlined<T: JsonSchema>() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -47,7 +48,7 @@ pub(crate) fn inlined<T: JsonSchema>() -> Value {
 ///
 /// # Errors
 /// 400 for what is not JSON, for members that are unknown or of another type, and for values that cannot be read.
-pub(crate) fn read<T: Form>(body: &[u8]) -> Result<T> {
+pub fn read<T: Form>(body: &[u8]) -> Result<T> {
     let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         ApiError::bad_request(format!("the body is not JSON: {error}")).with_code("invalid_json")
@@ -59,7 +60,7 @@ pub(crate) fn read<T: Form>(body: &[u8]) -> Result<T> {
 }
 
 /// A fault of one member.
-pub(crate) fn wrong(path: &str, message: impl Into<String>) -> ApiError {
+pub fn wrong(path: &str, message: impl Into<String>) -> ApiError {
     let message = message.into();
     let message = if path.is_empty() { message } else { format!("`{path}` {message}") };
     ApiError::new(ErrorKind::BadRequest, message).with_param(path).with_code("invalid_value")

@@ -11,27 +11,27 @@ use crate::form::{Field, Name, Range, Usd, ZoneText};
 /// A budget, to be set.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct BudgetForm {
+pub struct BudgetForm {
     /// What may be spent in a window, in dollars.
-    pub(crate) limit_usd: Usd,
+    pub limit_usd: Usd,
     /// When it starts again.
-    pub(crate) window: WindowWord,
+    pub window: WindowWord,
     /// True (the default): never exceeded. False: it only tells.
     #[serde(default)]
-    pub(crate) hard: Option<bool>,
+    pub hard: Option<bool>,
     /// Where days end; UTC by default.
     #[serde(default)]
-    pub(crate) time_zone: Option<ZoneText>,
+    pub time_zone: Option<ZoneText>,
     /// Models that may answer when the money for the one asked for is gone, the best first.
     #[serde(default)]
     #[schemars(length(max = 32))]
-    pub(crate) fallbacks: Option<Vec<Name>>,
+    pub fallbacks: Option<Vec<Name>>,
 }
 
 /// When a budget starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum WindowWord {
+pub enum WindowWord {
     /// From midnight to midnight.
     Day,
     /// From Monday to Monday.
@@ -65,11 +65,13 @@ impl From<Period> for WindowWord {
 }
 
 /// Whether a budget refuses.
-pub(crate) fn mode(hard: Option<bool>) -> Mode {
+pub fn mode(hard: Option<bool>) -> Mode {
     if hard == Some(false) { Mode::Soft } else { Mode::Hard }
 }
 
-pub(crate) fn names(names: Vec<Name>) -> Vec<Arc<str>> {
+/// The names themselves.
+#[must_use]
+pub fn names(names: Vec<Name>) -> Vec<Arc<str>> {
     names.into_iter().map(|Name(name)| name).collect()
 }
 
@@ -90,30 +92,35 @@ impl From<BudgetForm> for Budget {
 /// Limits, to be set: what is left out stays, `null` lifts a limit.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct LimitsForm {
+pub struct LimitsForm {
     /// Requests a minute.
     #[schemars(range(max = 100_000_000_000_u64))]
-    pub(crate) rpm: Field<u64>,
+    pub rpm: Field<u64>,
     /// Tokens a minute, prompt and answer.
     #[schemars(range(max = 100_000_000_000_u64))]
-    pub(crate) tpm: Field<u64>,
+    pub tpm: Field<u64>,
     /// Requests at once.
-    pub(crate) parallel: Field<u32>,
+    pub parallel: Field<u32>,
 }
 
 /// What may be done and spent, as far as it is to be changed.
 #[derive(Debug, Default)]
-pub(crate) struct TermsForm {
-    pub(crate) models: Field<Vec<Name>>,
-    pub(crate) routes: Field<Vec<Name>>,
-    pub(crate) ip_ranges: Field<Vec<Range>>,
-    pub(crate) budgets: Field<Vec<BudgetForm>>,
-    pub(crate) limits: Field<LimitsForm>,
+pub struct TermsForm {
+    /// Models that may be called.
+    pub models: Field<Vec<Name>>,
+    /// Routes that may be called.
+    pub routes: Field<Vec<Name>>,
+    /// Addresses that requests may come from.
+    pub ip_ranges: Field<Vec<Range>>,
+    /// What may be spent.
+    pub budgets: Field<Vec<BudgetForm>>,
+    /// How often.
+    pub limits: Field<LimitsForm>,
 }
 
 impl TermsForm {
     /// The terms with these changes.
-    pub(crate) fn over(self, terms: &Terms) -> Arc<Terms> {
+    pub fn over(self, terms: &Terms) -> Arc<Terms> {
         let Self { models, routes, ip_ranges, budgets, limits } = self;
         let Terms { access, limits: mut now, budgets: mut all } = terms.clone();
         let Access { models: mut allowed, routes: mut allowed_routes, mut addresses } = access;
@@ -137,7 +144,7 @@ impl TermsForm {
 
 /// Limits as they are.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct LimitsView {
+pub struct LimitsView {
     /// Requests a minute; `null`: no limit.
     rpm: Option<u64>,
     /// Tokens a minute; `null`: no limit.
@@ -148,28 +155,30 @@ pub(crate) struct LimitsView {
 
 /// A budget as it is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct BudgetView {
+pub struct BudgetView {
     /// Its name for machines: scope, window and whether it is hard.
-    pub(crate) id: String,
+    pub id: String,
     /// What may be spent in a window, in dollars.
-    pub(crate) limit_usd: String,
+    pub limit_usd: String,
     /// When it starts again.
-    pub(crate) window: WindowWord,
+    pub window: WindowWord,
     /// Whether it refuses.
-    pub(crate) hard: bool,
+    pub hard: bool,
     /// Where days end.
-    pub(crate) time_zone: String,
+    pub time_zone: String,
     /// Models that may answer when the money is gone.
-    pub(crate) fallbacks: Vec<String>,
+    pub fallbacks: Vec<String>,
 }
 
 /// The name of an owner's budget.
-pub(crate) fn budget_id(scope: &Scope, budget: &Budget) -> BudgetId {
+pub fn budget_id(scope: &Scope, budget: &Budget) -> BudgetId {
     BudgetId { scope: scope.clone(), window: budget.window.clone(), mode: budget.mode }
 }
 
 impl BudgetView {
-    pub(crate) fn of(scope: &Scope, budget: &Budget) -> Self {
+    /// A budget as it is.
+    #[must_use]
+    pub fn of(scope: &Scope, budget: &Budget) -> Self {
         let Budget { limit, window, mode, fallbacks } = budget;
         Self {
             id: budget_id(scope, budget).to_string(),
@@ -184,7 +193,7 @@ impl BudgetView {
 
 /// What may be done and spent, as it is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct TermsView {
+pub struct TermsView {
     /// Models that may be called, `*` for anything; empty: all.
     models: Vec<String>,
     /// Routes that may be called, `*` for anything; empty: all.
@@ -198,7 +207,9 @@ pub(crate) struct TermsView {
 }
 
 impl TermsView {
-    pub(crate) fn of(scope: &Scope, terms: &Terms) -> Self {
+    /// Terms as they are.
+    #[must_use]
+    pub fn of(scope: &Scope, terms: &Terms) -> Self {
         let Terms { access: Access { models, routes, addresses }, limits, budgets } = terms;
         let Limits { rpm, tpm, parallel } = *limits;
         Self {
@@ -212,10 +223,12 @@ impl TermsView {
 }
 
 /// Dollars and cents, and as many places more as there are.
-pub(crate) fn dollars(amount: llm_types::PicoUsd) -> String {
+pub fn dollars(amount: llm_types::PicoUsd) -> String {
     format!("{amount:.2}")
 }
 
-pub(crate) fn texts(names: &[Arc<str>]) -> Vec<String> {
+/// Names as texts.
+#[must_use]
+pub fn texts(names: &[Arc<str>]) -> Vec<String> {
     names.iter().map(|name| name.to_string()).collect()
 }

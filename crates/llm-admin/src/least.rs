@@ -4,18 +4,18 @@ use std::collections::BinaryHeap;
 
 /// The least of what is offered.
 #[derive(Debug)]
-pub(super) struct Least<T> {
+pub(crate) struct Least<T> {
     most: usize,
     heap: BinaryHeap<T>,
 }
 
 impl<T: Ord> Least<T> {
     /// So many.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, heap: BinaryHeap::with_capacity(most + 1) }
     }
 
-    pub(super) fn offer(&mut self, item: T) {
+    pub(crate) fn offer(&mut self, item: T) {
         if self.heap.len() < self.most {
             self.heap.push(item);
         } else if let Some(mut last) = self.heap.peek_mut()
@@ -25,7 +25,7 @@ impl<T: Ord> Least<T> {
         }
     }
 
-    pub(super) fn sorted(self) -> Vec<T> {
+    pub(crate) fn sorted(self) -> Vec<T> {
         self.heap.into_sorted_vec()
     }
 }

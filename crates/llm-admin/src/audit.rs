@@ -1,21 +1,20 @@
 //! `/admin/v1/audit`: who administered what.
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use llm_governance::report::{AuditEntry, AuditFilter};
 use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Visit;
+use super::{Answer, Visit};
 use super::page::{self, ListView};
-use crate::body::ClientBody;
-use crate::governance::refused;
-use crate::respond;
+use crate::registry::refused;
+
 
 /// One action.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct AuditView {
+pub struct AuditView {
     /// Its place in the log.
     number: u64,
     /// When.
@@ -54,14 +53,14 @@ impl From<AuditEntry> for AuditView {
 }
 
 /// A page, the newest first; `from`, `to`, `object` and `actor` narrow it.
-pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer> {
     let filter = AuditFilter {
         from: page::moment(visit, "from")?,
         to: page::moment(visit, "to")?,
         object: page::text(visit, "object"),
         actor: page::text(visit, "actor"),
     };
-    let found = visit.governance().reports().audit(&filter, &page::ask(visit)?).await.map_err(refused)?;
+    let found = visit.registry.reports().audit(&filter, &page::ask(visit)?).await.map_err(refused)?;
     let data = found.items.into_iter().map(AuditView::from).collect();
-    Ok(respond::value(StatusCode::OK, &ListView::new(data, found.next)))
+    Ok(Answer::new(StatusCode::OK, &ListView::new(data, found.next)))
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use llm_governance::report::Booked;
 use llm_governance::{Budget, BudgetId, Change, Group, Mode, Period, Scope, Terms, Window, Zone};
 use llm_types::{ApiError, ErrorKind, Result};
@@ -16,16 +16,15 @@ use super::keys::DeletedView;
 use super::page::{self, ListView};
 use super::spend::{self, WindowView};
 use super::terms::{self, BudgetForm, WindowWord, budget_id};
-use super::{Visit, least};
-use crate::body::ClientBody;
+use super::{Answer, Visit, least};
 use crate::form::{Field, Name, ScopeText, Usd, ZoneText, forms, wrong};
-use crate::governance::{Governance, refused};
-use crate::{form, respond};
+use crate::registry::{Registry, refused};
+use crate::form;
 
 /// A budget, to be made.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewBudgetForm {
+pub struct NewBudgetForm {
     /// Whose: `global`, or `key:`, `team:`, `user:`, `organisation:`, `tag:`, `model:`, `provider:` and an id.
     scope: ScopeText,
     /// What may be spent in a window, in dollars.
@@ -47,7 +46,7 @@ pub(crate) struct NewBudgetForm {
 /// A budget, to be changed. Its window, mode and time zone are part of its name and stay.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct BudgetPatch {
+pub struct BudgetPatch {
     /// What may be spent in a window, in dollars.
     limit_usd: Option<Usd>,
     /// Models that may answer when the money is gone, the best first.
@@ -59,7 +58,7 @@ forms!(NewBudgetForm, BudgetPatch);
 
 /// A budget.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct OwnedBudgetView {
+pub struct OwnedBudgetView {
     /// Whose.
     scope: String,
     #[serde(flatten)]
@@ -69,7 +68,7 @@ pub(crate) struct OwnedBudgetView {
 }
 
 impl OwnedBudgetView {
-    fn of(scope: &Scope, budget: &Budget, governance: &Governance, booked: &[Booked]) -> Self {
+    fn of(scope: &Scope, budget: &Budget, governance: &Registry, booked: &[Booked]) -> Self {
         let only = Terms { budgets: vec![budget.clone()], ..Terms::default() };
         let spend = spend::windows(governance, scope, &only, booked).pop();
         Self { scope: scope.to_string(), budget: terms::BudgetView::of(scope, budget), spend }
@@ -85,7 +84,7 @@ enum Owner {
 
 impl Owner {
     /// Whoever a scope names; tags, models, providers, users and everything need not be known.
-    fn of(governance: &Governance, scope: &Scope) -> Option<Self> {
+    fn of(governance: &Registry, scope: &Scope) -> Option<Self> {
         let directory = governance.directory();
         match scope {
             Scope::Key(id) => directory.key(*id).map(|key| Self::Key(Box::new(key))),
@@ -127,9 +126,9 @@ impl Owner {
 }
 
 /// A page of budgets in the order of their scopes; `scope` narrows it.
-pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Answer> {
     let ask = page::ask(visit)?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let wanted = page::text(visit, "scope");
     let after = ask.place::<String>("budgets").map_err(refused)?;
     let mut first = least::Least::new(ask.limit() + 1);
@@ -158,14 +157,14 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let view =
         |(scope, _, budget): &(Scope, Owner, Budget)| OwnedBudgetView::of(scope, budget, governance, &booked);
     let data = found.iter().map(view).collect();
-    Ok(respond::value(StatusCode::OK, &ListView::new(data, ids.next)))
+    Ok(Answer::new(StatusCode::OK, &ListView::new(data, ids.next)))
 }
 
-pub(super) async fn create(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer> {
     let NewBudgetForm { scope: ScopeText(scope), limit_usd, window, hard, time_zone, fallbacks } =
         form::read(&visit.body)?;
     let budget: Budget = BudgetForm { limit_usd, window, hard, time_zone, fallbacks }.into();
-    let governance = visit.governance();
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let owner = Owner::of(governance, &scope)
         .ok_or_else(|| wrong("scope", "names somebody who does not exist: create it first"))?;
@@ -179,19 +178,19 @@ pub(super) async fn create(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     visit.change("create_budget", owner.with(budgets)).await?;
     drop(writing);
     let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
-    Ok(respond::value(StatusCode::CREATED, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
+    Ok(Answer::new(StatusCode::CREATED, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
-pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let governance = visit.governance();
+pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
+    let governance = visit.registry;
     let (scope, _, budget) = find(governance, &visit.id)?;
     let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
-    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
+    Ok(Answer::new(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
-pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
+pub(crate) async fn update(visit: &Visit<'_>) -> Result<Answer> {
     let BudgetPatch { limit_usd, fallbacks } = form::read(&visit.body)?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let writing = governance.writing().await;
     let (scope, owner, mut budget) = find(governance, &visit.id)?;
     if let Some(Usd(limit)) = limit_usd {
@@ -205,25 +204,25 @@ pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     visit.change("update_budget", owner.with(budgets)).await?;
     drop(writing);
     let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
-    Ok(respond::value(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
+    Ok(Answer::new(StatusCode::OK, &OwnedBudgetView::of(&scope, &budget, governance, &booked)))
 }
 
-pub(super) async fn delete(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let governance = visit.governance();
+pub(crate) async fn delete(visit: &Visit<'_>) -> Result<Answer> {
+    let governance = visit.registry;
     let _writing = governance.writing().await;
     let (scope, owner, budget) = find(governance, &visit.id)?;
     let id = budget_id(&scope, &budget);
     let others = owner.terms().budgets.iter().filter(|other| budget_id(&scope, other) != id);
     let budgets = others.cloned().collect();
     visit.change("delete_budget", owner.with(budgets)).await?;
-    Ok(respond::value(StatusCode::OK, &DeletedView { id: id.to_string(), deleted: true }))
+    Ok(Answer::new(StatusCode::OK, &DeletedView { id: id.to_string(), deleted: true }))
 }
 
 /// The budget with this id, and its owner.
 ///
 /// # Errors
 /// 404, in the same words for every id.
-fn find(governance: &Governance, id: &str) -> Result<(Scope, Owner, Budget)> {
+fn find(governance: &Registry, id: &str) -> Result<(Scope, Owner, Budget)> {
     let found = read_id(id).and_then(|id| {
         let owner = Owner::of(governance, &id.scope)?;
         let budget = owner.terms().budgets.iter().find(|budget| budget_id(&id.scope, budget) == id)?.clone();

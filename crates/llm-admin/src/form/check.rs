@@ -16,7 +16,7 @@ const LIKENESS: f64 = 0.8;
 ///
 /// # Errors
 /// The first fault.
-pub(super) fn check(value: &Value, schema: &Value) -> Result<()> {
+pub(crate) fn check(value: &Value, schema: &Value) -> Result<()> {
     At { path: "", schema }.check(value)
 }
 

@@ -7,39 +7,39 @@ use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::admin::keys::{exists, note};
-use crate::admin::terms::{BudgetForm, LimitsForm, TermsForm};
+use crate::keys::{exists, note};
+use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 use crate::form::{Field, Id, Name, Object, Range, forms, wrong};
-use crate::governance::Governance;
+use crate::registry::Registry;
 
 /// A team, user or organisation, as it is to be made or changed: what is left out stays as it is, `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct GroupForm {
+pub struct GroupForm {
     /// Its name for machines, where it is made; one is made up where there is none.
-    pub(crate) id: Field<Id>,
+    pub id: Field<Id>,
     /// Its name for people.
-    pub(crate) name: Field<Name>,
+    pub name: Field<Name>,
     /// Models that may be called, `*` for anything; none: all.
     #[schemars(length(max = 1000))]
-    pub(crate) models: Field<Vec<Name>>,
+    pub models: Field<Vec<Name>>,
     /// Routes that may be called; none: all.
     #[schemars(length(max = 100))]
-    pub(crate) routes: Field<Vec<Name>>,
+    pub routes: Field<Vec<Name>>,
     /// Addresses that requests may come from; none: all.
     #[schemars(length(max = 1000))]
-    pub(crate) ip_ranges: Field<Vec<Range>>,
+    pub ip_ranges: Field<Vec<Range>>,
     /// What may be spent; given, they take the place of all it had.
     #[schemars(length(max = 16))]
-    pub(crate) budgets: Field<Vec<BudgetForm>>,
+    pub budgets: Field<Vec<BudgetForm>>,
     /// How often.
-    pub(crate) limits: Field<LimitsForm>,
+    pub limits: Field<LimitsForm>,
     /// The organisation that a team belongs to, which must exist.
-    pub(crate) organisation_id: Field<Id>,
+    pub organisation_id: Field<Id>,
     /// Whatever is to be noted.
-    pub(crate) metadata: Field<Object>,
+    pub metadata: Field<Object>,
     /// Whether it is turned away.
-    pub(crate) blocked: Field<bool>,
+    pub blocked: Field<bool>,
 }
 
 forms!(GroupForm);
@@ -49,7 +49,7 @@ impl GroupForm {
     ///
     /// # Errors
     /// 400 for an organisation that does not exist, or belongs to what has none.
-    pub(crate) fn over(self, mut group: Group, scope: &Scope, governance: &Governance) -> Result<Group> {
+    pub fn over(self, mut group: Group, scope: &Scope, governance: &Registry) -> Result<Group> {
         let Self {
             id: _,
             name,
@@ -75,7 +75,7 @@ impl GroupForm {
     }
 
     /// The id that is asked for.
-    pub(crate) fn asked_id(&self) -> Option<Arc<str>> {
+    pub fn asked_id(&self) -> Option<Arc<str>> {
         match &self.id {
             Field::Given(Id(id)) => Some(Arc::clone(id)),
             Field::Absent | Field::Null => None,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A member that may be left out, cleared or given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Field<T> {
+pub enum Field<T> {
     /// It is not there.
     #[default]
     Absent,
@@ -21,7 +21,7 @@ pub(crate) enum Field<T> {
 
 impl<T> Field<T> {
     /// Writes it over an optional value.
-    pub(crate) fn set(self, to: &mut Option<T>) {
+    pub fn set(self, to: &mut Option<T>) {
         match self {
             Self::Absent => {}
             Self::Null => *to = None,
@@ -30,7 +30,7 @@ impl<T> Field<T> {
     }
 
     /// Writes it over a value, whose default is what `null` means.
-    pub(crate) fn put(self, to: &mut T)
+    pub fn put(self, to: &mut T)
     where
         T: Default,
     {
@@ -42,7 +42,7 @@ impl<T> Field<T> {
     }
 
     /// The same of something made of it.
-    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Field<U> {
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Field<U> {
         match self {
             Self::Absent => Field::Absent,
             Self::Null => Field::Null,
@@ -51,7 +51,7 @@ impl<T> Field<T> {
     }
 
     /// What is given, where something is.
-    pub(crate) fn given(self) -> Option<T> {
+    pub fn given(self) -> Option<T> {
         match self {
             Self::Given(value) => Some(value),
             Self::Absent | Self::Null => None,
