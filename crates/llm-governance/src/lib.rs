@@ -18,10 +18,10 @@ pub mod lease;
 pub mod limit;
 pub mod report;
 
-pub use admission::{Facts, Gate, Grant, OnFailure, Refusal};
+pub use admission::{Facts, Gate, Grant, OnFailure, Refusal, RefusalCounts};
 pub use budget::{
     Basis, Budget, BudgetId, BudgetView, BudgetWindow, Charge, Event, Mode, Observer, PriceBound, Quiet,
-    Reservation, Settled,
+    Reservation, Settled, THRESHOLDS,
 };
 pub use cidr::Cidr;
 pub use directory::{Change, Directory, KeyStore, Replacement, Revision};

@@ -6,7 +6,9 @@
 
 mod till;
 
+mod alerts;
 mod attempts;
+mod beside;
 mod changes;
 mod crash;
 mod hostile;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Gateway, PATIENCE, Reply, openai};
 
-const MASTER: &str = "sk-master-of-the-tests";
+pub(super) const MASTER: &str = "sk-master-of-the-tests";
 /// What [`answer`] costs at the prices of [`priced`]: 19 tokens for 2.5 and 120 for 10 dollars a million.
 pub(crate) const COST: PicoUsd = PicoUsd::from_pico(1_247_500_000);
 
@@ -59,6 +59,11 @@ impl Till {
              [store]\nurl = \"{url}\"\njournal = \"{}\"\n{store}\n{more}",
             journal.display()
         )
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Starts a gateway.

@@ -9,6 +9,7 @@ mod config;
 mod deployments;
 mod estimate;
 mod litellm;
+mod metrics;
 mod requests;
 mod route;
 
@@ -103,6 +104,7 @@ where
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
     match action {
         Action::Health => health::summary(visit).await,
+        Action::Metrics => Ok(metrics::get(visit)),
         Action::OpenApi => Ok(respond::json(StatusCode::OK, openapi::document())),
         Action::ListDeployments => Ok(deployments::list(visit)),
         Action::GetDeployment => deployments::get(visit),

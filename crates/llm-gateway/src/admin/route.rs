@@ -13,6 +13,7 @@ use crate::front::{Refused, not_by, serves};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Health,
+    Metrics,
     OpenApi,
     ListDeployments,
     GetDeployment,
@@ -30,6 +31,8 @@ pub(crate) enum Action {
     Lite(Lite),
 }
 
+/// Where metrics are.
+const METRICS: &str = "/metrics";
 /// Where the document is; every key may read it.
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
@@ -45,6 +48,7 @@ impl Action {
             Self::Lite(Lite::KeyUpdate) => Some("update"),
             Self::Lite(Lite::KeyDelete) => Some("delete"),
             Self::Health
+            | Self::Metrics
             | Self::OpenApi
             | Self::ListDeployments
             | Self::GetDeployment
@@ -80,6 +84,7 @@ impl Action {
 static ROUTES: &[&[Row<Action>]] = &[
     &[
         plain(Method::GET, "/health", Action::Health),
+        plain(Method::GET, METRICS, Action::Metrics),
         plain(Method::GET, OPENAPI, Action::OpenApi),
         plain(Method::GET, "/admin/v1/deployments", Action::ListDeployments),
         with_id(Method::POST, "/admin/v1/deployments/", "/drain", Action::DrainDeployment),
@@ -119,7 +124,7 @@ pub(crate) fn rows() -> impl Iterator<Item = Row<Action>> {
 /// Whether a path is answered here, be it with 404.
 pub(crate) fn owns(path: &str) -> bool {
     const BELOW: [&str; 4] = ["/admin/v1/", "/key/", "/team/", "/spend/"];
-    path == "/health" || path == OPENAPI || BELOW.iter().any(|below| path.starts_with(below))
+    matches!(path, "/health" | METRICS | OPENAPI) || BELOW.iter().any(|below| path.starts_with(below))
 }
 
 /// What is asked or done there, and the id in the path.

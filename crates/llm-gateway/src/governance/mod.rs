@@ -22,6 +22,7 @@ use llm_types::Result;
 use llm_admin::Registry;
 pub(crate) use llm_admin::{Configured, refused};
 pub(crate) use kept::Kept;
+pub(crate) use watch::AlertCounts;
 
 use crate::gateway::Gateway;
 use crate::record::Sink;
@@ -39,6 +40,8 @@ pub(crate) struct Governance {
     registry: Registry,
     /// What waits for the webhook; until it is started.
     alerts: parking_lot::Mutex<Option<watch::Waiting>>,
+    /// What was told.
+    watcher: Arc<watch::Watcher>,
     /// Who else is told of each attempt.
     books: Vec<Arc<dyn Books>>,
     #[cfg(feature = "sql")]
@@ -49,7 +52,8 @@ impl Default for Governance {
     fn default() -> Self {
         let (watcher, waiting) = watch::Watcher::new();
         Self {
-            registry: Registry::in_memory(Gate::with(Arc::new(Directory::new()), watcher, None)),
+            registry: Registry::in_memory(Gate::with(Arc::new(Directory::new()), watcher.clone(), None)),
+            watcher,
             alerts: parking_lot::Mutex::new(Some(waiting)),
             books: Vec::new(),
             #[cfg(feature = "sql")]
@@ -67,6 +71,17 @@ impl Governance {
     /// What lets requests in.
     pub(crate) fn gate(&self) -> &Gate {
         self.registry.gate()
+    }
+
+    /// What was told of budgets.
+    pub(crate) fn alert_counts(&self) -> AlertCounts {
+        self.watcher.counts()
+    }
+
+    /// How the way of the rows is, where they are kept.
+    #[cfg(feature = "sql")]
+    pub(crate) fn row_status(&self) -> Option<llm_store::RowStatus> {
+        Some(self.kept.as_ref()?.rows.status())
     }
 
     /// Whom it knows.

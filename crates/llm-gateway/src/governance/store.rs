@@ -88,7 +88,7 @@ impl Governance {
         let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
         let funding = Funding::new(ledger, node, settings.lease);
         let (watcher, waiting) = Watcher::new();
-        let gate = Gate::with(directory, watcher, Some(funding));
+        let gate = Gate::with(directory, watcher.clone(), Some(funding));
         let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
         let registry = Registry::kept(gate, Arc::new(store.clone()), reports);
         let seen = registry.load(&store).await.map_err(super::refused)?;
@@ -104,7 +104,7 @@ impl Governance {
             grace: request_timeout + SKEW,
         };
         let alerts = Mutex::new(Some(waiting));
-        Ok(Self { registry, alerts, kept: Some(kept), ..Self::default() })
+        Ok(Self { registry, alerts, watcher, kept: Some(kept), ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.

@@ -86,7 +86,10 @@ pub(super) fn write(writer: &mut Writer) {
         let place = path.trim_start_matches("/admin/v1/").trim_start_matches('/');
         let id = format!("{}_{}", row.method.as_str().to_ascii_lowercase(), place.replace(['/', '.'], "_"))
             .replace(['{', '}'], "");
-        let answer = json_of(answer);
+        let answer = match row.action {
+            Action::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            _ => json_of(answer),
+        };
         writer.add(
             &path,
             &row.method,
@@ -99,6 +102,7 @@ fn describe(action: Action) -> Words {
     match action {
         Action::Health => words("operations", "How the models' deployments are.")
             .asks(&[text("model", "Of this model alone."), text("check", "Whether to ask them.")]),
+        Action::Metrics => words("operations", "Budgets, refusals, alerts and rows, as Prometheus reads them."),
         Action::ListDeployments => words("operations", "All deployments."),
         Action::GetDeployment => words("operations", "A deployment."),
         Action::DrainDeployment => words("operations", "Take a deployment out of service."),
