@@ -270,23 +270,27 @@ impl Dispatch {
         asking: Asking,
         answering: Option<Answering>,
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
-        let Delivery { place, deployment, target, ticket, attempt, decision } = delivery;
+        let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
-            ReplyBody::Whole { body, usage } => {
+            ReplyBody::Whole { body, usage, served } => {
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
                     decision.end(usage.as_ref(), None, Afterwards::default());
                 }
                 let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
-                let free =
-                    ticket.is_free().then(|| self.price(deployment.as_deref()?, &target, usage.as_ref()?));
+                let named = served.as_deref().unwrap_or(target.model());
+                let free = ticket.is_free().then(|| self.price(deployment.as_deref()?, named, usage.as_ref()?));
+                attempt.served(served);
                 let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
                 let cost = cost.or(free.flatten());
                 ticket.finish(usage.as_ref());
                 return (AnswerBody::Whole(body), cost, kept);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, *relay),
-            ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
+            ReplyBody::Written { chunks, usage, served, pause } => {
+                attempt.served(served);
+                (paced(chunks, pause), Relay::written(usage))
+            }
         };
         let mut parts = Parts {
             relay,
