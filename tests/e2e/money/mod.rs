@@ -14,6 +14,7 @@ mod crash;
 mod hostile;
 mod outage;
 mod rush;
+mod served;
 mod terms;
 
 use std::sync::Arc;

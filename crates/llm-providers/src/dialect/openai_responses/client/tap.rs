@@ -6,6 +6,7 @@
 use llm_types::{ApiError, Flow, Kind, Result, Usage, wire_struct};
 use memchr::memmem;
 
+use super::super::super::scalar::Word;
 use super::super::wire::{Raw, Watched};
 use super::content::is_search;
 use super::{error, reply, usage};
