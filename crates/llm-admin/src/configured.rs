@@ -166,6 +166,10 @@ mod tests {
 
     const DEED: Deed<'_> = Deed { by: "test", action: "update" };
 
+    fn registry() -> Registry {
+        Registry::in_memory(llm_governance::Gate::new(Arc::new(llm_governance::Directory::new())))
+    }
+
     fn config(text: &str) -> Config {
         let env = llm_config::FixedEnv::default();
         Config::parse("test", text, &env, llm_config::Known::default()).unwrap().0
@@ -173,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_file_wins_and_what_left_it_is_gone() {
-        let governance = Registry::in_memory(Gate::new(Arc::new(llm_governance::Directory::new())));
+        let governance = registry();
         let team = Scope::Team("search".into());
         let both = config(
             "[auth]\nmaster_key = \"m\"\n[[teams]]\nid = \"search\"\n[[keys]]\nname = \"ci\"\n\
@@ -183,7 +187,7 @@ mod tests {
         governance.configure(Configured::of(&both).unwrap()).unwrap();
         let key = governance.directory().key(KeyId::of_name("ci")).unwrap();
         assert_eq!((key.terms.limits.rpm, key.team.as_deref()), (Some(5), Some("search")));
-        assert!(governance.authenticate("a-key-of-twenty-characters", None).is_ok());
+        assert!(governance.directory().authenticate("a-key-of-twenty-characters", None, llm_governance::Now::read()).is_ok());
         let tag = governance.directory().group(&Scope::Tag("x".into())).unwrap();
         assert_eq!(tag.terms.budgets[0].limit, "1.5".parse().unwrap());
         for change in
@@ -200,6 +204,41 @@ mod tests {
         assert!(governance.directory().group(&Scope::Tag("x".into())).is_none());
         assert!(governance.directory().group(&team).is_some() && governance.is_configured(&team));
         assert!(governance.directory().group(&Scope::Team("other".into())).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_the_file_hides_comes_back_when_it_leaves_the_file() {
+        let registry = registry();
+        let (team, secret) = (Scope::Team("search".into()), "a-key-of-twenty-characters");
+        let own = || Key {
+            blocked: true,
+            ..Key::new(KeyId::of_name("ci"), NewKey::from_secret(llm_types::Secret::new(secret)).hash)
+        };
+        let kept = [
+            Change::Put(team.clone(), Box::new(Group { name: text(Some("Kept")), ..Group::new(Terms::default()) })),
+            Change::PutKey(Box::new(own())),
+        ];
+        registry.follow(kept.to_vec()).unwrap();
+        let file = "[auth]\nmaster_key = \"m\"\n[[teams]]\nid = \"search\"\nname = \"File\"\n[[keys]]\n\
+             name = \"ci\"\nkey = \"a-key-of-twenty-characters\"\n";
+        let name = |registry: &Registry| registry.directory().group(&team).and_then(|team| team.name);
+        let good = |registry: &Registry| {
+            registry.directory().authenticate(secret, None, llm_governance::Now::read()).is_ok()
+        };
+        for _ in 0..2 {
+            registry.configure(Configured::of(&config(file)).unwrap()).unwrap();
+            assert_eq!((name(&registry).as_deref(), good(&registry)), (Some("File"), true));
+            registry.configure(Configured::default()).unwrap();
+            assert_eq!((name(&registry).as_deref(), good(&registry)), (Some("Kept"), false));
+        }
+        // What others change meanwhile is what comes back.
+        registry.configure(Configured::of(&config(file)).unwrap()).unwrap();
+        let renamed = Change::Put(team.clone(), Box::new(Group { name: text(Some("New")), ..Group::new(Terms::default()) }));
+        registry.follow(vec![renamed, Change::RemoveKey(KeyId::of_name("ci"))]).unwrap();
+        assert_eq!((name(&registry).as_deref(), good(&registry)), (Some("File"), true));
+        registry.configure(Configured::default()).unwrap();
+        assert_eq!(name(&registry).as_deref(), Some("New"));
+        assert!(registry.directory().key(KeyId::of_name("ci")).is_none());
     }
 
     #[test]

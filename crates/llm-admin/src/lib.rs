@@ -1,8 +1,4 @@
-//! Keys, groups, budgets, usage and the audit log, administered: the admin API without a server.
-//!
-//! A [`Registry`] is who there is and what may be spent, with what keeps it; an [`Action`] is asked or done there and
-//! gives an [`Answer`] in JSON. The gateway serves it over HTTP, `llmctl` calls it on a database in its own process:
-//! forms, checks, the audit log and answers are the same.
+#![doc = include_str!("../README.md")]
 
 pub mod audit;
 pub mod budgets;

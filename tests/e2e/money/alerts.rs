@@ -127,6 +127,34 @@ async fn a_soft_budget_tells_at_each_share_once() {
 }
 
 #[tokio::test]
+async fn a_soft_budget_goes_on_where_it_was_after_a_restart() {
+    let [upstream, receiver] = [(); 2].map(|()| Upstream::start().unwrap());
+    upstream.always(answer());
+    receiver.always(Script::status(200));
+    let till = Till::file();
+    let more = format!("[alerts]\nwebhook = \"{}\"\n{}", receiver.url(), model("smart", &[priced(&upstream)]));
+    // What is booked is looked at four times in the time of a lease.
+    let config = till.config("one", "lease = \"2s\"", &more);
+    let mut stand = Stand { gateway: Gateway::start(&config), upstream, receiver, till };
+    let key = stand.key(10, false).await;
+    stand.ask(&key, 6).await;
+    stand.told(1).await;
+    for life in ["ended", "killed"] {
+        stand.gateway.signal(if life == "ended" { "TERM" } else { "KILL" });
+        stand.gateway.wait_exit();
+        stand.gateway = Gateway::start(&config);
+        let before = if life == "ended" { 6 } else { 7 };
+        stand.ask(&key, 1).await;
+        let spent = format!("gateway_budget_spent_usd{{budget=\"key:{}/total/soft\"}}", key.id);
+        stand.metric(&spent, &times(before + 1).to_string()).await;
+    }
+    stand.ask(&key, 2).await;
+    let shapes: Vec<_> = stand.told(3).await.iter().map(shape).collect();
+    assert_eq!((shapes[0].0, shapes[2].0, shapes[2].1), (50, 100, times(10)), "{shapes:?}");
+    assert_eq!((shapes[1].0, shapes.len()), (80, 3), "{shapes:?}");
+}
+
+#[tokio::test]
 async fn a_hard_budget_tells_that_it_is_used_up_and_overrun() {
     let stand = Stand::start();
     stand.receiver.always(Script::status(200));

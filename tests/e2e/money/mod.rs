@@ -11,6 +11,7 @@ mod attempts;
 mod beside;
 mod changes;
 mod crash;
+mod full;
 mod hostile;
 mod outage;
 mod rush;

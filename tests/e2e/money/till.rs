@@ -52,13 +52,17 @@ impl Till {
 
     /// The configuration of the gateway of this name, with more members of `[store]`, and more tables.
     pub(crate) fn config(&self, name: &str, store: &str, more: &str) -> String {
-        let Self { url, dir } = self;
-        let journal = dir.path().join(name);
+        let (url, journal) = (&self.url, self.journal(name));
         format!(
             "[auth]\nmaster_key = \"{MASTER}\"\n\
              [store]\nurl = \"{url}\"\njournal = \"{}\"\n{store}\n{more}",
             journal.display()
         )
+    }
+
+    /// Where the gateway of this name keeps its journal.
+    pub(crate) fn journal(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Its address.

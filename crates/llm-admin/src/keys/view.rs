@@ -34,6 +34,8 @@ pub struct KeyView {
     /// What was noted.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     metadata: Option<Box<RawValue>>,
+    /// When it was made; `null`: the configuration file defines it.
+    created_at: Option<String>,
     /// From when it is turned away.
     expires_at: Option<String>,
     /// Whether it is turned away.
@@ -76,6 +78,7 @@ impl KeyView {
         let more = key.more.as_deref();
         let now = Now::read().wall;
         let scope = Scope::Key(key.id);
+        let made_at = key.id.made_at().filter(|_| !governance.is_configured(&scope));
         Self {
             id: key.id.to_string(),
             key: None,
@@ -87,6 +90,7 @@ impl KeyView {
             terms: TermsView::of(&scope, &key.terms),
             tags: texts(key.tags()),
             metadata: noted(more.and_then(|more| more.metadata.as_deref())),
+            created_at: made_at.map(|at| at.to_string()),
             expires_at: key.expires_at.map(|at| at.to_string()),
             blocked: key.blocked,
             admin: key.admin,

@@ -7,6 +7,8 @@
 mod decided;
 mod kept;
 #[cfg(feature = "sql")]
+mod soft;
+#[cfg(feature = "sql")]
 mod store;
 mod watch;
 

@@ -162,6 +162,9 @@ impl Governance {
             if let Err(error) = self.gate().tend().await {
                 tracing::warn!(%error, "leases of budgets could not be renewed: hard budgets spend what is leased");
             }
+            if let Err(error) = self.note_soft().await {
+                tracing::debug!(%error, "what soft budgets have spent was not looked at");
+            }
             match kept.store.expire(kept.grace).await {
                 Ok(0) => {}
                 Ok(leases) => {

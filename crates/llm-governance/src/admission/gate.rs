@@ -224,6 +224,14 @@ impl Gate {
         }
     }
 
+    /// Takes note of what is booked in a window, by this node, in earlier lives too, and by others: for budgets that
+    /// lease nothing.
+    pub fn note_booked(&self, window: &BudgetWindow, booked: PicoUsd) {
+        if let Some(account) = self.inner.directory.registry.account(&window.budget.scope) {
+            account.note_booked(window, booked, &*self.inner.observer);
+        }
+    }
+
     /// Renews leases in use and hands back what is not needed. To be called a few times in the time of a lease.
     ///
     /// # Errors
