@@ -7,10 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Answer, Visit};
 use super::page::{self, ListView};
+use super::{Answer, Visit};
 use crate::registry::refused;
-
 
 /// One action.
 #[derive(Debug, Serialize, JsonSchema)]

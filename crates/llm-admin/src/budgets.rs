@@ -17,9 +17,9 @@ use super::page::{self, ListView};
 use super::spend::{self, WindowView};
 use super::terms::{self, BudgetForm, WindowWord, budget_id};
 use super::{Answer, Visit, least};
+use crate::form;
 use crate::form::{Field, Name, ScopeText, Usd, ZoneText, forms, wrong};
 use crate::registry::{Registry, refused};
-use crate::form;
 
 /// A budget, to be made.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -187,7 +187,12 @@ mod tests {
         governance.configure(Configured::of(&both).unwrap()).unwrap();
         let key = governance.directory().key(KeyId::of_name("ci")).unwrap();
         assert_eq!((key.terms.limits.rpm, key.team.as_deref()), (Some(5), Some("search")));
-        assert!(governance.directory().authenticate("a-key-of-twenty-characters", None, llm_governance::Now::read()).is_ok());
+        assert!(
+            governance
+                .directory()
+                .authenticate("a-key-of-twenty-characters", None, llm_governance::Now::read())
+                .is_ok()
+        );
         let tag = governance.directory().group(&Scope::Tag("x".into())).unwrap();
         assert_eq!(tag.terms.budgets[0].limit, "1.5".parse().unwrap());
         for change in
@@ -215,7 +220,10 @@ mod tests {
             ..Key::new(KeyId::of_name("ci"), NewKey::from_secret(llm_types::Secret::new(secret)).hash)
         };
         let kept = [
-            Change::Put(team.clone(), Box::new(Group { name: text(Some("Kept")), ..Group::new(Terms::default()) })),
+            Change::Put(
+                team.clone(),
+                Box::new(Group { name: text(Some("Kept")), ..Group::new(Terms::default()) }),
+            ),
             Change::PutKey(Box::new(own())),
         ];
         registry.follow(kept.to_vec()).unwrap();
@@ -233,7 +241,10 @@ mod tests {
         }
         // What others change meanwhile is what comes back.
         registry.configure(Configured::of(&config(file)).unwrap()).unwrap();
-        let renamed = Change::Put(team.clone(), Box::new(Group { name: text(Some("New")), ..Group::new(Terms::default()) }));
+        let renamed = Change::Put(
+            team.clone(),
+            Box::new(Group { name: text(Some("New")), ..Group::new(Terms::default()) }),
+        );
         registry.follow(vec![renamed, Change::RemoveKey(KeyId::of_name("ci"))]).unwrap();
         assert_eq!((name(&registry).as_deref(), good(&registry)), (Some("File"), true));
         registry.configure(Configured::default()).unwrap();

@@ -58,12 +58,7 @@ pub async fn booked(governance: &Registry, scopes: &[Scope]) -> Result<Vec<Booke
 
 /// The windows of an owner's budgets; those that nothing was spent of are there too. What is booked counts where it
 /// is more than what was counted here, as it is after a restart.
-pub fn windows(
-    governance: &Registry,
-    scope: &Scope,
-    terms: &Terms,
-    booked: &[Booked],
-) -> Vec<WindowView> {
+pub fn windows(governance: &Registry, scope: &Scope, terms: &Terms, booked: &[Booked]) -> Vec<WindowView> {
     if terms.budgets.is_empty() {
         return Vec::new();
     }

@@ -14,7 +14,6 @@ use super::{Answer, Visit, page};
 use crate::form::wrong;
 use crate::registry::refused;
 
-
 /// How many days are reported where nobody says.
 const DAYS: i64 = 30;
 /// The most things that a report is divided by.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use llm_governance::report::{GroupBy, ReportAsk};
 use llm_governance::{
-    Basis, BudgetId, BudgetWindow, Change, Directory, Key, KeyId, KeyStore as _, Mode, NewKey, Period, RowCache,
-    RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
+    Basis, BudgetId, BudgetWindow, Change, Directory, Key, KeyId, KeyStore as _, Mode, NewKey, Period,
+    RowCache, RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
 };
 use llm_store::{RowOptions, RowWriter, SqlStore};
 use llm_types::{PicoUsd, Usage};

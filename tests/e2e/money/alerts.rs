@@ -113,7 +113,8 @@ async fn a_soft_budget_tells_at_each_share_once() {
     assert_eq!((of("reserved"), of("left"), of("overrun")), (Some("0"), Some("0"), Some("0")));
     stand.metric("gateway_rows_stored_total", "13").await;
     let metrics = stand.metrics().await;
-    for (name, value) in [("rows_waiting", "0"), ("rows_lost_total", "0"), ("store_away", "0"), ("keys", "1")] {
+    for (name, value) in [("rows_waiting", "0"), ("rows_lost_total", "0"), ("store_away", "0"), ("keys", "1")]
+    {
         assert_eq!(metrics.get(&format!("gateway_{name}")), Some(value), "{}", metrics.0);
     }
     assert_eq!(stand.receiver.requests().len(), 3, "nothing is told twice");
@@ -132,7 +133,8 @@ async fn a_soft_budget_goes_on_where_it_was_after_a_restart() {
     upstream.always(answer());
     receiver.always(Script::status(200));
     let till = Till::file();
-    let more = format!("[alerts]\nwebhook = \"{}\"\n{}", receiver.url(), model("smart", &[priced(&upstream)]));
+    let more =
+        format!("[alerts]\nwebhook = \"{}\"\n{}", receiver.url(), model("smart", &[priced(&upstream)]));
     // What is booked is looked at four times in the time of a lease.
     let config = till.config("one", "lease = \"2s\"", &more);
     let mut stand = Stand { gateway: Gateway::start(&config), upstream, receiver, till };
@@ -175,7 +177,10 @@ async fn a_hard_budget_tells_that_it_is_used_up_and_overrun() {
     let metrics = stand.metrics().await;
     assert_eq!(metrics.get("gateway_budget_overruns_total"), Some("1"));
     assert_eq!(metrics.get("gateway_refusals_total{reason=\"budget\"}"), Some("3"), "{}", metrics.0);
-    assert_eq!(metrics.get(&format!("gateway_budget_left_usd{{budget=\"key:{}/total/hard\"}}", key.id)), Some("0"));
+    assert_eq!(
+        metrics.get(&format!("gateway_budget_left_usd{{budget=\"key:{}/total/hard\"}}", key.id)),
+        Some("0")
+    );
     assert_eq!(stand.receiver.requests().len(), 4);
 }
 
@@ -253,6 +258,9 @@ async fn metrics_are_for_administrators() {
     let text = stand.metrics().await.0;
     assert!(text.contains("gateway_budget_limit_usd{budget=\"tag:a\\\"} 1 \\\\/day/hard\"} 1\n"), "{text}");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        assert!(line.starts_with("gateway_") && line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+        assert!(
+            line.starts_with("gateway_") && line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(),
+            "{line}"
+        );
     }
 }

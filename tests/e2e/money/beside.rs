@@ -60,7 +60,10 @@ async fn administers(till: Till, mut gateway: Gateway, upstream: &Upstream) {
     let window = &book.json(&show)["spend"]["windows"][0];
     assert_eq!(window["spent_usd"], *spent, "{window}");
     let usage = book.json("usage --by key,day");
-    assert_eq!((&usage["data"][0]["group"]["key"], &usage["total"]["cost_usd"]), (&json!(key.id), &json!(spent)));
+    assert_eq!(
+        (&usage["data"][0]["group"]["key"], &usage["total"]["cost_usd"]),
+        (&json!(key.id), &json!(spent))
+    );
     assert!(book.run("usage --by team --csv").contains(&format!("search,{spent}")));
     assert!(book.run("usage --by team").contains('█'));
     let team = book.json("budgets show team:search/month/soft");
@@ -130,13 +133,17 @@ async fn a_configuration_names_the_database_and_what_is_its_own() {
     let file = dir.path().join("gateway.toml");
     std::fs::write(&file, &config).unwrap();
     let file = file.to_str().unwrap();
-    llmctl(&["teams", "list", "--config", file]).run().failed(2, &["there is no database", "a gateway makes it"]);
+    llmctl(&["teams", "list", "--config", file])
+        .run()
+        .failed(2, &["there is no database", "a gateway makes it"]);
     let mut gateway = Gateway::start(&config);
     gateway.signal("TERM");
     gateway.wait_exit();
     let list = llmctl(&["teams", "list", "--config", file, "--json"]).run().json();
     assert_eq!((&list[0]["id"], &list[0]["managed_by"]), (&json!("ours"), &json!("config")));
-    llmctl(&["teams", "block", "ours", "--config", file]).run().failed(1, &["defined in the configuration file"]);
+    llmctl(&["teams", "block", "ours", "--config", file])
+        .run()
+        .failed(1, &["defined in the configuration file"]);
     llmctl(&["keys", "create", "--team", "ours", "--config", file]).run().good();
     let both = ["keys", "list", "--config", file, "--database", till.url()];
     llmctl(&both).run().failed(2, &["cannot be used with"]);

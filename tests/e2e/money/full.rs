@@ -124,8 +124,10 @@ async fn a_full_disk_is_told_and_nothing_is_torn() {
     answered.extend(more);
     let known = requests(&till, &key, before + sure).await;
     assert!(known.is_subset(&answered), "a row that nobody knows of");
-    wait("the journal is read", async || (metric(&gateway, "gateway_rows_waiting").await == "0").then_some(()))
-        .await;
+    wait("the journal is read", async || {
+        (metric(&gateway, "gateway_rows_waiting").await == "0").then_some(())
+    })
+    .await;
     assert!(!ready(&gateway).await.contains("degraded"), "{}", gateway.logs());
     assert_eq!(key.ask(&gateway, &bounded("smart")).await.status, 200);
     let refused = tiny.folder.join("refused.jsonl");

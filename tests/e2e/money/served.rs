@@ -40,7 +40,10 @@ async fn an_answer_costs_what_the_model_does_that_it_names() {
         assert_eq!(reply.header("x-gateway-cost-usd"), told);
         let row = till.rows(&key, nth + 1).await.pop().unwrap();
         assert_eq!((row.cost, row.cost_incomplete), (cost.unwrap_or_default(), cost.is_none()), "{row:?}");
-        assert_eq!((row.model_asked.as_str(), row.model.as_str()), ("smart", answer["model"].as_str().unwrap()));
+        assert_eq!(
+            (row.model_asked.as_str(), row.model.as_str()),
+            ("smart", answer["model"].as_str().unwrap())
+        );
     }
     upstream.push(Script::sse(openai_stream(9, IncludeUsage::Yes)));
     let stream = key.call(&gateway, &streamed()).open().await.whole().await;
@@ -53,8 +56,10 @@ async fn an_answer_costs_what_the_model_does_that_it_names() {
     let row = till.rows(&key, 5).await.pop().unwrap();
     assert_eq!((row.basis.as_str(), row.model.as_str()), ("received", "gpt-4o-2024-08-06"), "{row:?}");
     assert!(row.cost > PicoUsd::ZERO && !row.cost_incomplete, "{row:?}");
-    let usage = super::admin(&gateway, http::Method::GET, "/usage?group_by=served", &Value::Null).await.json();
-    let served: Vec<_> = usage["data"].as_array().unwrap().iter().map(|line| &line["group"]["served"]).collect();
+    let usage =
+        super::admin(&gateway, http::Method::GET, "/usage?group_by=served", &Value::Null).await.json();
+    let served: Vec<_> =
+        usage["data"].as_array().unwrap().iter().map(|line| &line["group"]["served"]).collect();
     assert_eq!(served.len(), 3, "{usage}");
 }
 

@@ -42,7 +42,8 @@ impl Database {
         let known = Known { providers: &known::providers() };
         let (config, _) = Config::load(file, env, known).map_err(|report| Failure::Usage(report.into()))?;
         let store = config.store.as_ref().map(|store| store.url.clone());
-        let url = store.with_context(|| format!("{} has no [store]", file.display())).map_err(Failure::Usage)?;
+        let url =
+            store.with_context(|| format!("{} has no [store]", file.display())).map_err(Failure::Usage)?;
         Self::open(url.expose(), Some(config)).await
     }
 
@@ -54,7 +55,8 @@ impl Database {
             return Err(Failure::Usage(anyhow!("there is no database `{file}`: a gateway makes it")));
         }
         let store = SqlStore::open(url).await.map_err(|error| {
-            let kind = if llm_config::store_file(url).is_some() { ErrorKind::Api } else { ErrorKind::Connection };
+            let kind =
+                if llm_config::store_file(url).is_some() { ErrorKind::Api } else { ErrorKind::Connection };
             ApiError::new(kind, error.to_string()).with_source(error)
         })?;
         let gate = Gate::new(Arc::new(Directory::leasing()));

@@ -7,10 +7,10 @@ use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::keys::{exists, note};
-use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 use crate::form::{Field, Id, Name, Object, Range, forms, wrong};
+use crate::keys::{exists, note};
 use crate::registry::Registry;
+use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 
 /// A team, user or organisation, as it is to be made or changed: what is left out stays as it is, `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -18,7 +18,6 @@ use super::{Answer, Visit, least, spend};
 use crate::form::{self as forms, wrong};
 use crate::registry::{Registry, refused};
 
-
 /// What kind of group a route is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::keys::{managed_by, noted};
+use crate::registry::Registry;
 use crate::spend::SpendView;
 use crate::terms::TermsView;
-use crate::registry::Registry;
 
 /// A team, user or organisation.
 #[derive(Debug, Serialize, JsonSchema)]

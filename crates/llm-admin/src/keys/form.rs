@@ -7,9 +7,9 @@ use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 use crate::form::{Field, Grace, Id, Moment, Name, Object, Range, forms, wrong};
 use crate::registry::Registry;
+use crate::terms::{BudgetForm, LimitsForm, TermsForm};
 
 /// A key, as it is to be made or changed: what is left out stays as it is, `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -14,8 +14,8 @@ pub use view::{DeletedView, KeyView, managed_by, noted};
 
 use super::page::{self, ListView};
 use super::{Answer, Visit, least, spend};
-use crate::registry::{Registry, refused};
 use crate::form as forms;
+use crate::registry::{Registry, refused};
 
 /// A page of keys in the order of their ids; `team_id`, `user_id`, `organisation_id` and `name` narrow it.
 pub(crate) fn list(visit: &Visit<'_>) -> Result<Answer> {

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::registry::Registry;
 use crate::spend::SpendView;
 use crate::terms::{TermsView, texts};
-use crate::registry::Registry;
 
 /// A key. Its secret is shown once, when it is made or changed.
 #[derive(Debug, Serialize, JsonSchema)]

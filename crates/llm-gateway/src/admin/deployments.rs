@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Response, StatusCode};
+use llm_admin::query;
 use llm_router::Group;
 use llm_types::{ApiError, ErrorKind, Result};
 use serde::Serialize;
@@ -12,8 +13,6 @@ use super::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::health::{self, CheckView, View};
-use llm_admin::query;
-
 use crate::respond;
 
 #[derive(Serialize)]

@@ -1,18 +1,17 @@
 //! `/admin/v1/requests`: why the latest requests went where they went.
 
 use http::{Response, StatusCode};
+use llm_admin::form;
+use llm_admin::form::forms;
+use llm_admin::query::parameter;
 use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Visit, attempts};
 use crate::body::ClientBody;
-use llm_admin::form::forms;
 use crate::governance::refused;
-use llm_admin::query::parameter;
 use crate::record::{Summary, Told};
-use llm_admin::form;
-
 use crate::respond;
 
 /// How many are listed where nobody says.

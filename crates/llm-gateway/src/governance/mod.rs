@@ -16,14 +16,14 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use llm_admin::Registry;
 use llm_governance::{
     Directory, Facts, Gate, Grant, KeyHash, Now, Principal as Who, Refusal, Reports, UsageRow,
 };
 use llm_types::Result;
 
-use llm_admin::Registry;
-pub(crate) use llm_admin::{Configured, refused};
 pub(crate) use kept::Kept;
+pub(crate) use llm_admin::{Configured, refused};
 pub(crate) use watch::AlertCounts;
 
 use crate::gateway::Gateway;

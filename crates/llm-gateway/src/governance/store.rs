@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use llm_admin::Registry;
 use llm_config::{Store, store_file};
 use llm_governance::lease::{Funding, Ledger};
-use llm_admin::Registry;
 use llm_governance::{Directory, Gate, KeyStore, Revision};
 use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlReports, SqlStore};
 use llm_types::{ApiError, ErrorKind, Result};

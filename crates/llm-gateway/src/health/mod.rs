@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
+use llm_admin::query;
 use llm_router::Group;
 use llm_types::Result;
 use serde::Serialize;
@@ -21,7 +22,6 @@ pub(crate) use self::view::{CheckView, View, unix};
 use crate::admin::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
-use llm_admin::query;
 use crate::respond;
 use crate::snapshot::Snapshot;
 

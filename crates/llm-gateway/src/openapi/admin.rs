@@ -1,8 +1,5 @@
 //! Routes of the admin API.
 
-use serde_json::{Value, json};
-
-use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
 use llm_admin::audit::AuditView;
 use llm_admin::budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
 use llm_admin::groups::{GroupForm, GroupView};
@@ -10,7 +7,9 @@ use llm_admin::keys::{DeletedView, KeyForm, KeyView, RotateForm};
 use llm_admin::page::ListView;
 use llm_admin::usage::UsageView;
 use llm_admin::{Action as Kept, Verb};
+use serde_json::{Value, json};
 
+use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
 use crate::admin::{Action, AttemptView, FeedbackForm, FeedbackView, Lite, rows};
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
@@ -102,7 +101,9 @@ fn describe(action: Action) -> Words {
     match action {
         Action::Health => words("operations", "How the models' deployments are.")
             .asks(&[text("model", "Of this model alone."), text("check", "Whether to ask them.")]),
-        Action::Metrics => words("operations", "Budgets, refusals, alerts and rows, as Prometheus reads them."),
+        Action::Metrics => {
+            words("operations", "Budgets, refusals, alerts and rows, as Prometheus reads them.")
+        }
         Action::ListDeployments => words("operations", "All deployments."),
         Action::GetDeployment => words("operations", "A deployment."),
         Action::DrainDeployment => words("operations", "Take a deployment out of service."),

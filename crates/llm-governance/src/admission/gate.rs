@@ -7,8 +7,8 @@ use llm_types::{PicoUsd, RateLimits};
 
 use super::Refusal;
 use super::grant::Grant;
-use super::refused::{RefusalCounts, Refused};
 use super::refusal::{denied, model_not_allowed, route_not_allowed, unavailable};
+use super::refused::{RefusalCounts, Refused};
 use super::seat::{OnFailure, Seat, Shared, here};
 use crate::budget::{
     Accounts, BudgetView, BudgetWindow, Denied, Hold, Observer, PriceBound, Quiet, Returning, by_order,
@@ -83,7 +83,10 @@ impl Gate {
     /// [`leasing`](Directory::leasing).
     #[must_use]
     pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
-        Self { inner: Arc::new(Inner { directory, observer, funding, refused: Refused::default() }), shared: None }
+        Self {
+            inner: Arc::new(Inner { directory, observer, funding, refused: Refused::default() }),
+            shared: None,
+        }
     }
 
     /// The same gate with limits that are counted in a store.

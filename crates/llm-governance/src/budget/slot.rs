@@ -36,7 +36,16 @@ impl Count {
     fn new(span: Span, funds: Funds) -> Self {
         let zero = PicoUsd::ZERO;
         let fund = Fund::new(funds);
-        Self { span, settled: zero, reserved: zero, overrun: zero, elsewhere: zero, asked: false, told: 0, fund }
+        Self {
+            span,
+            settled: zero,
+            reserved: zero,
+            overrun: zero,
+            elsewhere: zero,
+            asked: false,
+            told: 0,
+            fund,
+        }
     }
 
     /// Settled and reserved.

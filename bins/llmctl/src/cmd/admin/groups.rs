@@ -22,7 +22,8 @@ pub(crate) async fn groups(kind: &str, command: &GroupsCommand, out: &mut Output
             if let Some(id) = id {
                 body.insert("id".to_owned(), id.as_str().into());
             }
-            let made = Admin::at(at).await?.call(Method::POST, &format!("/{kind}"), Some(&body.into())).await?;
+            let made =
+                Admin::at(at).await?.call(Method::POST, &format!("/{kind}"), Some(&body.into())).await?;
             done(&made, "made", out)?;
         }
         GroupsCommand::Show(one) => show_one(&order(kind, one, Method::GET, "").await?, out)?,

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use llm_admin::form::{self, Form, wrong};
 use llm_governance::{Budget, Mode, Period, Terms};
 use llm_types::{ApiError, PicoUsd, Result};
 use serde_json::{Map, Value, json};
-
-use llm_admin::form::{self, Form, wrong};
 
 /// What stands for all models.
 const ALL: [&str; 3] = ["all-proxy-models", "all-team-models", "*"];

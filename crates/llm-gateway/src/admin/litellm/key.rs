@@ -1,20 +1,18 @@
 //! `/key/generate`, `/key/info`, `/key/update`, `/key/delete` and `/key/list`.
 
 use http::{Response, StatusCode};
+use llm_admin::form::wrong;
+use llm_admin::query;
+use llm_admin::refused;
+use llm_admin::{keys, page};
 use llm_governance::{Directory, Key, KeyHash, KeyId, LONGEST, NewKey, Now, Terms};
 use llm_types::{ApiError, ErrorKind, Result, Secret};
 use serde_json::{Value, json};
 
 use super::body::Lite;
 use super::shape;
-use llm_admin::{keys, page};
-
 use crate::admin::Visit;
 use crate::body::ClientBody;
-use llm_admin::form::wrong;
-use llm_admin::refused;
-use llm_admin::query;
-
 use crate::respond;
 
 /// The shortest key of somebody's own choice: what is shorter can be guessed.

@@ -1,12 +1,12 @@
 //! LiteLLM's shapes of a key and a team.
 
+use llm_admin::terms::texts;
+use llm_admin::{Registry, refused};
 use llm_governance::{Group, Key, Limits, Mode, Now, Scope, Terms};
 use llm_types::{PicoUsd, Result};
 use serde_json::{Map, Value, json};
 
 use super::body::duration;
-use llm_admin::terms::texts;
-use llm_admin::{Registry, refused};
 
 /// An amount as a JSON number: LiteLLM's tools count in floats.
 pub(super) fn number(amount: PicoUsd) -> Value {

@@ -5,16 +5,15 @@
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use llm_admin::page;
+use llm_admin::refused;
 use llm_governance::report::{PageAsk, RowFilter, RowView};
 use llm_types::Result;
 use serde_json::{Value, json};
 
 use super::shape::number;
-use llm_admin::page;
-
 use crate::admin::Visit;
 use crate::body::ClientBody;
-use llm_admin::refused;
 use crate::respond;
 
 /// The most rows of an answer.

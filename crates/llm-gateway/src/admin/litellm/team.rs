@@ -1,18 +1,17 @@
 //! `/team/new` and `/team/info`.
 
 use http::{Response, StatusCode};
+use llm_admin::form::{Field, Id, wrong};
+use llm_admin::groups::{self, GroupForm, Kind};
+use llm_admin::page;
 use llm_governance::{Now, Scope, Terms};
 use llm_types::Result;
 use serde_json::{Value, json};
 
 use super::body::Lite;
 use super::shape;
-use llm_admin::groups::{self, GroupForm, Kind};
-use llm_admin::page;
-
 use crate::admin::Visit;
 use crate::body::ClientBody;
-use llm_admin::form::{Field, Id, wrong};
 use crate::respond;
 
 /// The most keys that are listed with a team.
