@@ -64,7 +64,7 @@ impl Kept {
     pub(super) fn trouble(&self) -> Option<String> {
         let status = self.rows.status();
         let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
-        let journal = status.degraded.map(|why| format!("the journal cannot be written: {why}"));
+        let journal = status.degraded;
         let away =
             status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
         lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))

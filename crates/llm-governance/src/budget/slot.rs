@@ -127,14 +127,17 @@ impl Slot {
 
     /// Books what an attempt cost for which `held` was reserved.
     pub(super) fn settle(&mut self, start: Timestamp, held: PicoUsd, cost: PicoUsd, events: &mut Events) {
-        let (id, limit) = (Arc::clone(&self.id), self.budget.limit);
+        let (id, limit, hard) = (Arc::clone(&self.id), self.budget.limit, self.is_hard());
         let Some(count) = self.count(start) else { return };
         count.reserved = count.reserved.saturating_sub(held);
         count.settled = count.settled.saturating_add(cost);
         if cost > held {
             let by = cost.saturating_sub(held);
             count.overrun = count.overrun.saturating_add(by);
-            events.push(Event::Overrun { budget: BudgetWindow { budget: Arc::clone(&id), start }, by });
+            // A soft budget lets in what nothing bounds: that this costs something is no news.
+            if hard {
+                events.push(Event::Overrun { budget: BudgetWindow { budget: Arc::clone(&id), start }, by });
+            }
         }
         tell(count, &id, limit, events);
         self.tidy(events);
