@@ -73,7 +73,7 @@ impl Database {
             let configured = Configured::of(config).map_err(llm_admin::refused)?;
             self.registry.configure(configured).map_err(llm_admin::refused)
         };
-        self.loaded.get_or_try_init(load).await.map(|()| ())
+        self.loaded.get_or_try_init(load).await.copied()
     }
 
     /// What a gateway would answer to this call of its admin API; `path` is below that.

@@ -82,6 +82,9 @@ pub(crate) async fn create(visit: &Visit<'_>, kind: Kind) -> Result<Answer> {
 }
 
 /// Makes a group.
+///
+/// # Errors
+/// 400 for what contradicts itself, 409 for one that exists, 503 where it cannot be kept.
 pub async fn made(visit: &Visit<'_>, kind: Kind, form: GroupForm) -> Result<(Scope, Group)> {
     let governance = visit.registry;
     let id = match form.asked_id() {

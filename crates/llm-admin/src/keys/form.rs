@@ -102,6 +102,9 @@ impl KeyForm {
 }
 
 /// Whether a group that is named exists.
+///
+/// # Errors
+/// 400 where it does not.
 pub fn exists(
     governance: &Registry,
     member: &str,

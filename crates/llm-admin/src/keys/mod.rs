@@ -55,6 +55,9 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer> {
 }
 
 /// Makes a key with this secret.
+///
+/// # Errors
+/// 400 for what contradicts what is there, 409 for a secret that is taken, 503 where it cannot be kept.
 pub async fn made(visit: &Visit<'_>, form: KeyForm, new: &NewKey) -> Result<Key> {
     let governance = visit.registry;
     let id = KeyId::generate().map_err(refused)?;
@@ -80,6 +83,9 @@ pub(crate) async fn update(visit: &Visit<'_>) -> Result<Answer> {
 }
 
 /// Changes a key.
+///
+/// # Errors
+/// 404 for one that is not there; else as [`Registry::change`].
 pub async fn changed(visit: &Visit<'_>, id: &str, form: KeyForm) -> Result<Key> {
     let governance = visit.registry;
     let _writing = governance.writing().await;
@@ -94,6 +100,9 @@ pub(crate) async fn delete(visit: &Visit<'_>) -> Result<Answer> {
 }
 
 /// Takes a key back.
+///
+/// # Errors
+/// 404 for one that is not there; else as [`Registry::change`].
 pub async fn removed(visit: &Visit<'_>, id: &str) -> Result<KeyId> {
     let governance = visit.registry;
     let _writing = governance.writing().await;
