@@ -99,10 +99,13 @@ async fn a_full_disk_is_told_and_nothing_is_torn() {
     assert!(answered.len() > 50, "{} rows", answered.len());
     // Whoever asks without a key hears that it is so, and operators why.
     assert!(ready(&gateway).await.contains("degraded"));
+    wait("the database is missed", async || {
+        (metric(&gateway, "gateway_store_away").await == "1").then_some(())
+    })
+    .await;
     let told = gateway.call(Method::GET, "/health").header("authorization", &bearer(MASTER)).send().await;
     let said = |words: &str| assert!(told.text().contains(words), "no `{words}` in {}", told.text());
     ["the journal cannot be written", "the database is away"].into_iter().for_each(said);
-    assert_eq!(metric(&gateway, "gateway_store_away").await, "1");
     // Rows wait in memory, and everybody is served.
     for _ in 0..60 {
         let reply = key.ask(&gateway, &bounded("smart")).await;
