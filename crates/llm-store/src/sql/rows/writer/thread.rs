@@ -20,12 +20,21 @@ pub(super) fn run(shared: &Shared, mut journal: Journal) {
     // Rows that neither the journal nor the outbox has room for.
     let mut held: Vec<(u64, Record)> = Vec::new();
     loop {
-        let (most, patience) = if held.is_empty() { (MOST, None) } else { (0, Some(AGAIN)) };
+        let degraded = counters.degraded.lock().is_some();
+        let (most, patience) = match held.is_empty() {
+            true => (MOST, degraded.then_some(AGAIN)),
+            false => (0, Some(AGAIN)),
+        };
         let taken = inbox.take(most, patience);
         let numbers = last + 1..;
         held.extend(numbers.zip(taken.rows.into_iter().map(Record::from)));
         last = held.last().map_or(last, |(seq, _)| *seq);
         let mut stored = Stored::Journal;
+        // No row comes that would find out.
+        if degraded && held.is_empty() && journal.probe().is_ok() {
+            *counters.degraded.lock() = None;
+            inbox.degrade(false);
+        }
         if !held.is_empty() {
             match journal.append(&held) {
                 Ok(()) => {
