@@ -1,12 +1,14 @@
 //! Fills a database with usage rows and measures reports: `usage_report URL fill|write|keys|load|report COUNT`.
 //!
-//! `fill` makes rows and sums inside the database, over 90 days; `write` sends them the way a gateway does and says
-//! what a row costs; `keys` keeps keys; `load` loads what there is, as a
-//! gateway does, and says what memory it takes; `report` measures reports over whatever there is.
+//! `fill` writes rows over 90 days, of 1,000 keys in 50 teams and of 20 models at 5 providers, and reports over them;
+//! `write` writes rows of one moment, as a gateway does, and says what a row costs; `keys` keeps keys; `load` loads
+//! what there is, as a gateway does, and says what memory it takes;
+//! `report` measures reports over whatever there is.
 
 #![expect(clippy::print_stdout, reason = "what it has to say")]
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -17,7 +19,6 @@ use llm_governance::{
 };
 use llm_store::{RowOptions, RowWriter, SqlStore};
 use llm_types::{PicoUsd, Usage};
-use sqlx::AssertSqlSafe;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,8 +35,14 @@ fn main() -> ExitCode {
     let work = async {
         let count = count.parse()?;
         match &**what {
-            "fill" => fill(url, count).await,
-            "write" => write(url, count).await,
+            "fill" => {
+                write(url, count, &Spread { over: SPAN, keys: 1_000, teams: 50, models: 20, providers: 5 })
+                    .await?;
+                report(url, 20).await
+            }
+            "write" => {
+                write(url, count, &Spread { over: 0, keys: 4, teams: 1, models: 1, providers: 1 }).await
+            }
             "keys" => keys(url, count).await,
             "load" => load(url).await,
             _ => report(url, count).await,
@@ -51,48 +58,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Rows of 1,000 keys in 50 teams, 20 models at 5 providers, made by the database itself.
-async fn fill(url: &str, count: i64) -> Result<(), Failed> {
-    drop(SqlStore::open(url).await?);
-    let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(url).await?;
-    let started = Instant::now();
-    let number =
-        "WITH RECURSIVE n (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2)";
-    let mut done = 0;
-    while done < count {
-        let end = (done + 250_000).min(count);
-        // A number that looks random, and the same one for both databases.
-        let mixed = "(i * 7919 + i / 1000 * 104729)";
-        let sql = format!(
-            "{number} INSERT INTO usage_row SELECT 'r' || i, 1, ({END} - {SPAN}) * 1000000 + i * ({SPAN} * 1000000 / {count}), \
-             'n1', 'key_' || ({mixed} % 1000), 'team' || ({mixed} % 50), '', 'org' || ({mixed} % 5), \
-             'model' || ({mixed} % 20), 'served' || ({mixed} % 20), 'provider' || ({mixed} % 5), \
-             'model' || ({mixed} % 20) || '/1', 100 + i % 900, 0, 0, i % 300, 0, 0, 0, 1000000 + i % 7777777, 'reported', \
-             0, 0, 800000 + i % 100000, 200000, 200, NULL, 'bypass', NULL, '{{}}' FROM n",
-        );
-        sqlx::query(AssertSqlSafe(sql)).bind(done).bind(end).execute(&pool).await?;
-        done = end;
-    }
-    println!("{count} rows in {:?}", started.elapsed());
-    let started = Instant::now();
-    let sums = "COUNT(*), COUNT(*), 0, 0, CAST(SUM(input) AS BIGINT), 0, 0, CAST(SUM(output) AS BIGINT), 0, 0, \
-         CAST(SUM(cost_m) AS BIGINT), CAST(SUM(cost_p) AS BIGINT), 0, CAST(SUM(latency_us) AS BIGINT), \
-         CAST(SUM(first_token_us) AS BIGINT), COUNT(*)";
-    for (table, key, by) in [
-        ("usage_hour", "time_us / 3600000000, model_asked, model, provider, deployment", "1, 2, 3, 4, 5"),
-        ("usage_day", "time_us / 86400000000, model_asked, model, provider, deployment", "1, 2, 3, 4, 5"),
-        (
-            "usage_owner",
-            "time_us / 86400000000, key_id, team, user_id, organisation, model_asked, model, provider",
-            "1, 2, 3, 4, 5, 6, 7, 8",
-        ),
-    ] {
-        let sql = format!("INSERT INTO {table} SELECT {key}, {sums} FROM usage_row GROUP BY {by}");
-        let made = sqlx::query(AssertSqlSafe(sql)).execute(&pool).await?.rows_affected();
-        println!("{table}: {made} sums after {:?}", started.elapsed());
-    }
-    pool.close().await;
-    report(url, 20).await
+/// In what rows differ.
+struct Spread {
+    /// Seconds.
+    over: i64,
+    keys: usize,
+    teams: usize,
+    models: usize,
+    providers: usize,
 }
 
 /// Reports, each so many times.
@@ -130,35 +103,44 @@ async fn report(url: &str, times: i64) -> Result<(), Failed> {
 }
 
 /// Rows the way a gateway sends them.
-async fn write(url: &str, count: i64) -> Result<(), Failed> {
+async fn write(url: &str, count: i64, spread: &Spread) -> Result<(), Failed> {
     let store = SqlStore::open(url).await?;
     let node = format!("n{}", std::process::id());
     let folder = std::env::temp_dir().join(format!("usage-report-{node}"));
     let (writer, task) = RowWriter::start(&store, RowOptions::new(&folder, &*node))?;
     let task = tokio::spawn(task.run());
-    let time = Timestamp::now();
-    let keys: Vec<_> = (0..1000).map(|nth| KeyId::of_name(&format!("key {nth}"))).collect();
-    let window = |scope: Scope| {
-        let window = Window::utc(Period::Day);
-        let start = window.span(time).start;
-        BudgetWindow { budget: std::sync::Arc::new(BudgetId { scope, window, mode: Mode::Hard }), start }
+    let keys: Vec<_> = (0..spread.keys).map(|nth| KeyId::of_name(&format!("key {nth}"))).collect();
+    let names = |kind: &str, most: usize| -> Vec<Arc<str>> {
+        (0..most).map(|nth| format!("{kind}{nth}").into()).collect()
     };
-    let windows =
-        [window(Scope::Key(KeyId::of_name("key 0"))), window(Scope::Team("a".into())), window(Scope::Global)];
+    let (teams, models) = (names("team", spread.teams), names("model", spread.models));
+    let (served, providers) = (names("served", spread.models), names("provider", spread.providers));
     let (started, cpu) = (Instant::now(), cpu());
     for nth in 0..count {
-        let (row, receipt) = (usize::try_from(nth)?, nth % 64 == 0);
+        // Looks random, and is the same each time.
+        let mixed = usize::try_from(nth * 7_919 + nth / 1_000 * 104_729)?;
+        let pick = |of: &[Arc<str>]| of.get(mixed % of.len()).cloned().unwrap_or_default();
+        let micros = (END - spread.over) * 1_000_000 + nth * (spread.over * 1_000_000 / count).max(1);
+        let time = Timestamp::from_microsecond(micros)?;
+        let (key, team) = (keys.get(mixed % keys.len()).copied(), pick(&teams));
+        let window = |scope: Scope| {
+            let window = Window::utc(Period::Day);
+            let start = window.span(time).start;
+            BudgetWindow { budget: Arc::new(BudgetId { scope, window, mode: Mode::Hard }), start }
+        };
+        let scopes =
+            [Scope::Key(key.unwrap_or(KeyId::of_name(""))), Scope::Team(Arc::clone(&team)), Scope::Global];
         let row = UsageRow {
-            request: format!("{node}-{nth:010}").into(),
+            request: format!("{node}-{nth:012}").into(),
             attempt: 1,
-            time: time + Duration::from_micros(u64::try_from(nth)? * 500),
-            who: RowOwner { key: keys.get(row % 4).copied(), team: Some("a".into()), ..RowOwner::default() },
+            time,
+            who: RowOwner { key, team: Some(team), ..RowOwner::default() },
             tags: [].into_iter().collect(),
             served: RowServed {
-                model_asked: "smart".into(),
-                model: "gpt-4o".into(),
-                provider: "openai".into(),
-                deployment: "smart/1".into(),
+                model_asked: pick(&models),
+                model: pick(&served),
+                provider: pick(&providers),
+                deployment: pick(&models),
             },
             usage: Usage { input: 100, output: 20, ..Usage::default() },
             items: ["input", "output"]
@@ -169,7 +151,7 @@ async fn write(url: &str, count: i64) -> Result<(), Failed> {
             basis: Basis::Reported,
             cost_incomplete: false,
             overrun: false,
-            bookings: windows.iter().cloned().collect(),
+            bookings: scopes.into_iter().map(window).collect(),
             latency: Duration::from_millis(750),
             first_token: Some(Duration::from_millis(200)),
             status: 200,
@@ -177,10 +159,7 @@ async fn write(url: &str, count: i64) -> Result<(), Failed> {
             cache: RowCache::Bypass,
             quality: None,
         };
-        let told = writer.try_append(row);
-        if receipt {
-            told.await;
-        }
+        drop(writer.try_append(row));
         // A database that keeps up: nothing is read back from the journal.
         if nth % 8_000 == 7_999 {
             writer.flush(Duration::from_secs(60)).await;

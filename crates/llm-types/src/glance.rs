@@ -11,6 +11,8 @@ pub struct Glance<'b, const N: usize> {
     pub values: [Option<&'b [u8]>; N],
     /// Whether an object inside a member may have the key that was looked for.
     pub nested: bool,
+    /// Whether there are other members than those.
+    pub others: bool,
 }
 
 /// Finds members of a JSON object, and whether a key occurs in any object inside, in one pass over the text and
@@ -20,7 +22,7 @@ pub struct Glance<'b, const N: usize> {
 pub fn glance<'b, const N: usize>(body: &'b [u8], names: [&str; N], nested: &str) -> Option<Glance<'b, N>> {
     let mut scanner = Scanner::new(body);
     let mut keys = Watch { body, key: nested.as_bytes(), seen: false };
-    let mut values = [None; N];
+    let (mut values, mut others) = ([None; N], false);
     scanner.space();
     if !scanner.eat(b'{') {
         return None;
@@ -35,7 +37,9 @@ pub fn glance<'b, const N: usize>(body: &'b [u8], names: [&str; N], nested: &str
         scanner.colon().ok()?;
         let start = scanner.at();
         scanner.value(1, &mut keys).ok()?;
-        if let Some(at) = names.iter().position(|name| name.as_bytes() == key) {
+        let at = names.iter().position(|name| name.as_bytes() == key);
+        others |= at.is_none();
+        if let Some(at) = at {
             let value = values.get_mut(at)?;
             if value.is_some() {
                 return None;
@@ -45,7 +49,7 @@ pub fn glance<'b, const N: usize>(body: &'b [u8], names: [&str; N], nested: &str
         open = scanner.more(b'}').ok()?;
     }
     scanner.space();
-    (scanner.at() == body.len()).then_some(Glance { values, nested: keys.seen })
+    (scanner.at() == body.len()).then_some(Glance { values, nested: keys.seen, others })
 }
 
 /// Looks for one key.
@@ -71,9 +75,10 @@ mod tests {
     fn members_are_found_and_nested_keys_seen() {
         let check = |body: &str, expect: Option<([Option<&str>; 2], bool)>| {
             let seen = glance(body.as_bytes(), ["a", "b"], "error");
-            let expect = expect
-                .map(|(values, nested)| Glance { values: values.map(|v| v.map(str::as_bytes)), nested });
-            assert_eq!(seen, expect, "{body}");
+            let expect = expect.map(|(values, nested): ([Option<&str>; 2], bool)| {
+                (values.map(|v| v.map(str::as_bytes)), nested)
+            });
+            assert_eq!(seen.map(|seen| (seen.values, seen.nested)), expect, "{body}");
         };
         check(r#"{"a": [1, 2] , "b":{"c":null}}"#, Some(([Some("[1, 2]"), Some(r#"{"c":null}"#)], false)));
         check(r#" {"x":{"a":1}} "#, Some(([None, None], false)));
@@ -87,5 +92,7 @@ mod tests {
         check(r#"{"a":1"#, None);
         check(r#"{"a":1} x"#, None);
         check("[]", None);
+        let others = |body: &str| glance(body.as_bytes(), ["a", "b"], "").map(|seen| seen.others);
+        assert_eq!([others(r#"{"b":1}"#), others(r#"{"b":1,"c":{}}"#)], [Some(false), Some(true)]);
     }
 }

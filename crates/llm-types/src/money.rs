@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const PLACES: u32 = 12;
 /// One dollar.
 const DOLLAR: u128 = 10_u128.pow(PLACES);
+const DOLLAR_U64: u64 = 10_u64.pow(PLACES);
 /// The most decimal places that are shifted: beyond it any number is zero or too large.
 const SHIFT: i64 = 60;
 
@@ -212,17 +213,25 @@ impl fmt::Display for PicoUsd {
     /// Dollars with as many decimal places as there are, at least those asked for (`{:.2}`): never rounded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let amount = self.0.unsigned_abs();
-        let (dollars, mut fraction) = (amount / DOLLAR, amount % DOLLAR);
-        let mut places = PLACES as usize;
-        let fewest = f.precision().unwrap_or(0);
-        while places > fewest && fraction % 10 == 0 {
-            (fraction, places) = (fraction / 10, places - 1);
+        // Wide divisions are slow, and amounts beyond eighteen million dollars rare.
+        let (dollars, mut fraction) = match u64::try_from(amount) {
+            Ok(amount) => (u128::from(amount / DOLLAR_U64), amount % DOLLAR_U64),
+            Err(_) => (amount / DOLLAR, u64::try_from(amount % DOLLAR).unwrap_or_default()),
+        };
+        let mut digits = [b'0'; PLACES as usize];
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(fraction % 10).unwrap_or_default();
+            fraction /= 10;
         }
-        let sign = if self.0 < 0 { "-" } else { "" };
-        match places {
-            0 => write!(f, "{sign}{dollars}"),
-            _ => write!(f, "{sign}{dollars}.{fraction:0places$}"),
+        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        let places = (digits.len() - zeros).max(f.precision().unwrap_or(0).min(digits.len()));
+        let digits = std::str::from_utf8(digits.get(..places).unwrap_or_default()).map_err(|_| fmt::Error)?;
+        f.write_str(if self.0 < 0 { "-" } else { "" })?;
+        match u64::try_from(dollars) {
+            Ok(dollars) => write!(f, "{dollars}")?,
+            Err(_) => write!(f, "{dollars}")?,
         }
+        if digits.is_empty() { Ok(()) } else { write!(f, ".{digits}") }
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Kept(#[cfg(feature = "sql")] Option<llm_store::Receipt>);
 #[cfg(feature = "sql")]
 impl From<llm_store::Receipt> for Kept {
     fn from(receipt: llm_store::Receipt) -> Self {
-        Self(Some(receipt))
+        Self((!receipt.is_ready()).then_some(receipt))
     }
 }
 

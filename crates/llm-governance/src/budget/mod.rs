@@ -13,6 +13,7 @@ mod reserve;
 mod slot;
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,8 +27,10 @@ pub use reservation::{Basis, Charge, Reservation, Settled};
 pub(crate) use reserve::{Denied, Hold, reserve};
 pub use slot::BudgetView;
 
+use crate::error::Error;
+use crate::key::as_text;
 use crate::scope::Scope;
-use crate::window::Window;
+use crate::window::{Period, Window, Zone};
 
 /// Whether a budget refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -99,15 +102,82 @@ impl fmt::Display for BudgetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scope, window: Window { period, zone }, mode } = self;
         write!(f, "{scope}/{period}/{}", mode.name())?;
-        if *zone == crate::window::Zone::UTC { Ok(()) } else { write!(f, "/{zone}") }
+        if *zone == Zone::UTC { Ok(()) } else { write!(f, "/{zone}") }
     }
 }
 
-/// One window of one budget: what spend is booked on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+impl FromStr for BudgetId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || Error::NotAScope(text.to_owned());
+        let periods = [Period::Day, Period::Week, Period::Month, Period::Total];
+        let kinds =
+            periods.into_iter().flat_map(|period| [Mode::Hard, Mode::Soft].map(|mode| (period, mode)));
+        // What an owner is called may hold anything, what a time zone is called no such word: the last one counts.
+        let found = kinds.filter_map(|(period, mode)| {
+            let words = format!("/{period}/{}", mode.name());
+            let at = text.rfind(&words)?;
+            Some((at, text.get(at + words.len()..)?, period, mode))
+        });
+        let (at, zone, period, mode) = found.max_by_key(|(at, ..)| *at).ok_or_else(wrong)?;
+        let zone = match zone.strip_prefix('/') {
+            Some(zone) => zone.parse()?,
+            None if zone.is_empty() => Zone::UTC,
+            None => return Err(wrong()),
+        };
+        Ok(Self { scope: text.get(..at).unwrap_or_default().parse()?, window: Window { period, zone }, mode })
+    }
+}
+
+/// One window of one budget: what spend is booked on. As text `team:search/day/hard@2026-11-21T00:00:00Z`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BudgetWindow {
     /// The budget.
     pub budget: Arc<BudgetId>,
     /// When the window starts; [`Timestamp::MIN`] for a total.
     pub start: Timestamp,
+}
+
+impl fmt::Display for BudgetWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { budget, start } = self;
+        write!(f, "{budget}@{start}")
+    }
+}
+
+impl FromStr for BudgetWindow {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || Error::NotAScope(text.to_owned());
+        let (budget, start) = text.rsplit_once('@').ok_or_else(wrong)?;
+        Ok(Self { budget: Arc::new(budget.parse()?), start: start.parse().map_err(|_| wrong())? })
+    }
+}
+
+as_text!(BudgetWindow);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_read_back_from_its_text() {
+        for text in [
+            "global/total/soft@1970-01-01T00:00:00Z",
+            "team:search/day/hard@2026-11-21T00:00:00Z",
+            "model:openai/gpt-4o/month/hard/Europe/Berlin@2026-10-31T23:00:00Z",
+            "tag:a/day/hard@b/week/soft@2026-11-16T00:00:00Z",
+        ] {
+            assert_eq!(text.parse::<BudgetWindow>().unwrap().to_string(), text);
+        }
+        let total = "user:u/total/hard".parse().unwrap();
+        let ever = BudgetWindow { budget: Arc::new(total), start: Timestamp::MIN };
+        assert_eq!(ever.to_string().parse::<BudgetWindow>().unwrap(), ever);
+        for wrong in ["", "global", "global/day/hard", "global/day/hard@", "/day/hard@1970-01-01T00:00:00Z"] {
+            assert!(wrong.parse::<BudgetWindow>().is_err(), "{wrong}");
+        }
+        assert!("global/day/hardest@1970-01-01T00:00:00Z".parse::<BudgetWindow>().is_err());
+    }
 }

@@ -55,6 +55,18 @@ impl Statement {
         Ok(self)
     }
 
+    /// Adds `(?,?,…)`: one value for each item.
+    pub(super) fn list<T>(
+        &mut self,
+        items: &[T],
+        mut value: impl FnMut(&mut Row<'_>, &T) -> Result<(), SqlError>,
+    ) -> Result<&mut Self, SqlError> {
+        self.push("(");
+        let mut row = Row { statement: self, first: true };
+        items.iter().try_for_each(|item| value(&mut row, item))?;
+        Ok(self.push(")"))
+    }
+
     /// Runs it.
     pub(super) async fn execute(self, on: &mut AnyConnection) -> Result<AnyQueryResult, SqlError> {
         let sql = text(self.sql, on);

@@ -9,7 +9,7 @@ use llm_types::PicoUsd;
 
 use crate::harness::{Place, SOON, at, both, pico, row};
 
-both!(sums_are_those_of_the_rows, sums_outlive_the_rows);
+both!(sums_are_those_of_the_rows, sums_outlive_the_rows, rows_are_found_in_many_packs);
 
 /// Rows that differ in everything.
 fn rows() -> Vec<UsageRow> {
@@ -152,4 +152,60 @@ async fn sums_outlive_the_rows(place: Place) {
     compare(&store, &rows, &ReportAsk { from, to, group_by: vec![By::Day, By::Model], only: Vec::new() })
         .await;
     assert_eq!(store.retire(Some(before)).await.unwrap().rows, 0);
+}
+
+async fn rows_are_found_in_many_packs(place: Place) {
+    let store = place.open().await;
+    let mut options = place.options("n1");
+    options.batch = 7;
+    let (writer, task) = crate::harness::running(&store, options);
+    let rows = rows();
+    // As they end, not as they begin: packs overlap in time.
+    let lasted = |nth: usize| std::time::Duration::from_secs(u64::try_from(nth * 7_919 % 30_000).unwrap());
+    let mut ends: Vec<_> =
+        rows.into_iter().enumerate().map(|(nth, row)| (row.time + lasted(nth), row)).collect();
+    ends.sort_by_key(|(end, _)| *end);
+    let mut rows: Vec<_> = ends.into_iter().map(|(_, row)| row).collect();
+    for row in &mut rows {
+        row.error = row.request.ends_with('7').then_some(llm_types::ErrorKind::Timeout);
+        drop(writer.try_append(row.clone()));
+    }
+    assert!(writer.drain(SOON).await);
+    task.await.unwrap();
+    let any = RowFilter::default();
+    for filter in [
+        any.clone(),
+        RowFilter { key: Some(KeyId::of_name("key 3")), ..any.clone() },
+        RowFilter { team: Some("t1".into()), model: Some("m2".into()), ..any.clone() },
+        RowFilter { deployment: Some("d5".into()), failed: true, ..any.clone() },
+        RowFilter { provider: Some("p1".into()), from: Some(at("2026-11-19T00:00:00Z")), ..any.clone() },
+        RowFilter { to: Some(at("2026-11-20T07:00:00Z")), failed: true, ..any.clone() },
+        RowFilter { request: Some("r123".into()), ..any.clone() },
+        RowFilter { user: Some("nobody".into()), ..any.clone() },
+    ] {
+        let takes = |row: &&UsageRow| {
+            let RowFilter { from, to, request, key, team, user, model, provider, deployment, failed, .. } =
+                &filter;
+            from.is_none_or(|from| row.time >= from)
+                && to.is_none_or(|to| row.time < to)
+                && request.as_deref().is_none_or(|request| *row.request == *request)
+                && key.is_none_or(|key| row.who.key == Some(key))
+                && team.as_deref().is_none_or(|team| row.who.team.as_deref() == Some(team))
+                && user.as_deref().is_none_or(|user| row.who.user.as_deref() == Some(user))
+                && model.as_deref().is_none_or(|model| *row.served.model_asked == *model)
+                && provider.as_deref().is_none_or(|provider| *row.served.provider == *provider)
+                && deployment.as_deref().is_none_or(|deployment| *row.served.deployment == *deployment)
+                && (!failed || row.error.is_some())
+        };
+        let mut expect: Vec<_> =
+            rows.iter().filter(takes).map(|row| (row.time, row.request.to_string())).collect();
+        expect.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        let (mut seen, mut ask) = (Vec::new(), Some(PageAsk::first(11)));
+        while let Some(next) = ask {
+            let page = store.rows(&filter, &next).await.unwrap();
+            seen.extend(page.items.iter().map(|row| (row.time, row.request.clone())));
+            ask = next.after(&page);
+        }
+        assert_eq!(seen, expect, "{filter:?}");
+    }
 }

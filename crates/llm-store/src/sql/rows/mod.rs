@@ -1,21 +1,22 @@
-//! Usage rows on their way: memory, journal, database.
+//! Usage rows on their way: journal, memory, database.
 //!
 //! ```text
-//! try_append ─▶ inbox ─▶ journal (thread) ─▶ outbox ─▶ database (task)
-//!                           │                  ▲
-//!                           └── too many wait ─┘  read back
+//! try_append ─▶ journal ─▶ outbox ─▶ database (task): a pack of rows, their sums, their budgets
+//!     └─▶ inbox ─▶┘ │        ▲
+//!        (thread)   └────────┘ too many wait: read back
 //! ```
 //!
-//! Nobody who answers a request waits for a disk or a database: a row is put into the inbox. A thread writes what has
-//! come together to the journal in one piece and tells whoever waits for it; a thread, for a disk that hangs must not
-//! hold up a runtime. A task writes batches to the database and takes them back from the journal when more wait than
-//! memory is for. A row that is journaled survives `kill -9`; rows are written once however often they are replayed.
+//! A request writes its row to the journal itself, which is a copy to the kernel; where that would have to wait, a
+//! thread does it, for a disk that hangs must not hold up a runtime. A task writes batches to the database and takes
+//! them back from the journal when more wait than memory is for. A row that is journaled survives `kill -9`; rows are
+//! written once however often they are replayed, for the database knows up to which row it has a journal.
 
 mod counts;
-mod insert;
 mod journal;
 mod list;
+mod pack;
 mod record;
+mod retire;
 mod status;
 mod writer;
 

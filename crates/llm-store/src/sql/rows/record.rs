@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::counts::Counts;
 use crate::sql::text::clean;
 
+/// How long a row usually is, in bytes.
+const USUAL: usize = 768;
 /// The most tags of a row that are kept.
 const TAGS: usize = 32;
 
@@ -51,6 +53,14 @@ pub(super) struct Record {
     pub(super) detail: Detail,
 }
 
+/// A row and its text: what is written once for the journal goes into the database as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) record: Box<Record>,
+    /// A JSON object.
+    pub(super) text: Vec<u8>,
+}
+
 /// What nothing is searched or summed by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Detail {
@@ -61,10 +71,6 @@ pub(super) struct Detail {
     pub(super) items: Vec<(Cow<'static, str>, u64, Option<PicoUsd>)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tags: Vec<Arc<str>>,
-    /// The budgets' windows, as `team:search/day/hard@2026-11-21T00:00:00Z`: what the database has in place of
-    /// `bookings`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) booked: Vec<String>,
 }
 
 /// [`RowCache`] in the journal and the database.
@@ -151,7 +157,6 @@ impl From<UsageRow> for Record {
                 usage: Counts(usage),
                 items: items.into_iter().map(item).collect(),
                 tags: tags.iter().take(TAGS).map(clean).collect(),
-                booked: Vec::new(),
             },
         }
     }
@@ -172,9 +177,11 @@ impl Record {
         }
     }
 
-    /// What it is unique by.
-    pub(super) fn id(&self) -> (&str, u32) {
-        (&self.request, self.attempt)
+    /// The row and its text.
+    pub(super) fn line(self) -> serde_json::Result<Line> {
+        let mut text = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut text, &self)?;
+        Ok(Line { record: Box::new(self), text })
     }
 }
 
@@ -212,11 +219,17 @@ pub(super) mod tests {
         }
     }
 
+    /// Some row with its text.
+    pub(in super::super) fn line(request: &str, attempt: u32) -> Line {
+        record(request, attempt).line().unwrap()
+    }
+
     #[test]
     fn a_row_is_written_small_and_read_back() {
         let row = record("r", 1);
         let text = serde_json::to_string(&row).unwrap();
         assert!(!text.contains("user") && text.contains(r#""error":"rate_limit""#), "{text}");
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), row);
+        assert_eq!(row.line().unwrap().text, text.into_bytes());
     }
 }

@@ -88,44 +88,38 @@ CREATE TABLE lease (
 CREATE INDEX lease_until ON lease (until_ms);
 CREATE INDEX lease_touched ON lease (touched_ms);
 
--- Up to which row the journal of a node's life is in `usage_row`.
+-- Up to which row the journal of a node's life is in `usage_pack`.
 CREATE TABLE journal_mark (node TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, at_ms BIGINT NOT NULL);
 
-CREATE TABLE usage_row (
-    request TEXT NOT NULL,
-    attempt BIGINT NOT NULL,
-    time_us BIGINT NOT NULL,
+-- Usage rows, as many as were written together: `body` is a JSON array of them, in the order of the journal, as an LZ4
+-- block with its length in front. A line of its own for each would cost more than all else that is done for a request.
+CREATE TABLE usage_pack (
     node TEXT NOT NULL,
-    key_id TEXT NOT NULL,
-    team TEXT NOT NULL,
-    user_id TEXT NOT NULL,
-    organisation TEXT NOT NULL,
-    model_asked TEXT NOT NULL,
-    model TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    deployment TEXT NOT NULL,
-    input BIGINT NOT NULL,
-    cache_read BIGINT NOT NULL,
-    cache_write BIGINT NOT NULL,
-    output BIGINT NOT NULL,
-    reasoning BIGINT NOT NULL,
-    other_tokens BIGINT NOT NULL,
-    cost_m BIGINT NOT NULL,
-    cost_p BIGINT NOT NULL,
-    basis TEXT NOT NULL,
-    incomplete BIGINT NOT NULL,
-    overrun BIGINT NOT NULL,
-    latency_us BIGINT NOT NULL,
-    first_token_us BIGINT,
-    status BIGINT NOT NULL,
-    error TEXT,
-    cache TEXT NOT NULL,
-    quality DOUBLE PRECISION,
-    detail TEXT NOT NULL
+    seq BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    failed_count BIGINT NOT NULL,
+    first_us BIGINT NOT NULL,
+    last_us BIGINT NOT NULL,
+    first_request TEXT NOT NULL,
+    last_request TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (node, seq)
 );
-CREATE UNIQUE INDEX usage_row_id ON usage_row (request, attempt);
-CREATE INDEX usage_row_time ON usage_row (time_us);
-CREATE INDEX usage_row_key ON usage_row (key_id, time_us);
+CREATE INDEX usage_pack_time ON usage_pack (last_us, node, seq);
+CREATE INDEX usage_pack_request ON usage_pack (last_request, first_request);
+
+-- Whom and what the rows of a pack are about: `key:…`, `team:…`, `model:…`.
+CREATE TABLE usage_name (
+    name TEXT NOT NULL,
+    last_us BIGINT NOT NULL,
+    node TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    PRIMARY KEY (name, last_us, node, seq)
+){tight};
+CREATE INDEX usage_name_time ON usage_name (last_us);
+
+-- What feedback said of requests, from 0 to 1.
+CREATE TABLE usage_quality (request TEXT NOT NULL PRIMARY KEY, quality DOUBLE PRECISION NOT NULL, last_us BIGINT NOT NULL);
 
 -- Sums of rows, kept in the transactions that write them; they outlive the rows.
 CREATE TABLE usage_hour (

@@ -10,8 +10,6 @@ use crate::sql::backend::within;
 use crate::sql::error::SqlError;
 use crate::sql::store::SqlStore;
 
-/// Rows of a transaction.
-const BATCH: i64 = 2_000;
 /// After each, for others.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long leases, windows and marks stay that nobody has touched, in ms.
@@ -39,9 +37,7 @@ impl SqlStore {
     pub async fn retire(&self, before: Option<Timestamp>) -> Result<Retired, SqlError> {
         let mut retired = Retired::default();
         if let Some(before) = before {
-            let sql = "DELETE FROM usage_row WHERE (request, attempt) IN \
-                 (SELECT request, attempt FROM usage_row WHERE time_us < $1 ORDER BY time_us LIMIT $2)";
-            retired.rows = self.remove(sql, before.as_microsecond(), BATCH).await?;
+            retired.rows = self.retire_rows(before.as_microsecond()).await?;
         }
         let now = within(async { self.db.now(&mut *self.db.reader().await?).await }).await?;
         // One at a time: whoever books holds several. A lease that its node still knows comes back as a new one, and

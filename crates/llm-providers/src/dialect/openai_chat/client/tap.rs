@@ -70,13 +70,68 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
 /// An answer as nearly all are: with choices, a usage of its own, and no error anywhere.
 fn plain(body: &[u8]) -> Option<Tapped<'_>> {
     let names = ["choices", "usage", "error", "service_tier", "model"];
-    let Glance { values, nested } = glance(body, names, "error")?;
+    let Glance { values, nested, .. } = glance(body, names, "error")?;
     let [Some([b'[', ..]), Some(used), None | Some(b"null"), tier, model] = values else { return None };
-    let wire: wire::Usage<'_> = serde_json::from_slice(used).ok().filter(|_| !nested)?;
+    if nested {
+        return None;
+    }
+    let wire = counted(used).or_else(|| serde_json::from_slice(used).ok())?;
     let tier: Option<Word<'_>> = tier.and_then(|tier| serde_json::from_slice(tier).ok());
     let model: Option<Word<'_>> = model.and_then(|model| serde_json::from_slice(model).ok());
     let usage = Usage { service: usage::service(tier.as_ref()), ..usage::usage(&wire, Reasoning::Inside) };
     Some(Tapped { usage: Some(usage), model: model.and_then(Word::non_empty) })
+}
+
+/// A usage as nearly all are: the usual counts and nothing else.
+fn counted(used: &[u8]) -> Option<wire::Usage<'_>> {
+    let names = [
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    ];
+    let [prompt_tokens, completion_tokens, total_tokens, prompt, completion] = only(used, names)?;
+    let [cached_tokens, heard] = only(prompt.unwrap_or(b"{}"), ["cached_tokens", "audio_tokens"])?;
+    let names =
+        ["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"];
+    let [reasoning_tokens, spoken, accepted, rejected] = only(completion.unwrap_or(b"{}"), names)?;
+    Some(wire::Usage {
+        prompt_tokens: number(prompt_tokens)?,
+        completion_tokens: number(completion_tokens)?,
+        total_tokens: number(total_tokens)?,
+        prompt_tokens_details: Some(wire::PromptDetails {
+            cached_tokens: number(cached_tokens)?,
+            audio_tokens: number(heard)?,
+            ..wire::PromptDetails::default()
+        }),
+        completion_tokens_details: Some(wire::CompletionDetails {
+            reasoning_tokens: number(reasoning_tokens)?,
+            audio_tokens: number(spoken)?,
+            accepted_prediction_tokens: number(accepted)?,
+            rejected_prediction_tokens: number(rejected)?,
+            ..wire::CompletionDetails::default()
+        }),
+        ..wire::Usage::default()
+    })
+}
+
+/// The members of an object that has no others.
+fn only<'b, const N: usize>(object: &'b [u8], names: [&str; N]) -> Option<[Option<&'b [u8]>; N]> {
+    glance(object, names, "").filter(|seen| !seen.others).map(|seen| seen.values)
+}
+
+/// A count in digits; `None`: something else, which needs a closer look.
+#[expect(clippy::option_option, reason = "a count that is not there is not something else")]
+fn number(value: Option<&[u8]>) -> Option<Option<Count>> {
+    let Some(digits) = value else { return Some(None) };
+    if digits.is_empty() || digits.len() > 18 || (digits.len() > 1 && digits.starts_with(b"0")) {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0_u64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte & 15)))
+        .map(|sum| Some(Count(sum)))
 }
 
 /// Watches a stream.
@@ -254,5 +309,38 @@ impl Tap {
         }
         let empty = facts.choices.as_ref().is_none_or(Vec::is_empty);
         if counted && empty { Seen::Usage } else { Seen::Quiet }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_way_counts_like_the_thorough_one() {
+        for text in [
+            r#"{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29}"#,
+            r#"{"prompt_tokens": 19, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
+                "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 0, "accepted_prediction_tokens": 2,
+                "rejected_prediction_tokens": 1}}"#,
+            "{}",
+        ] {
+            let quick = usage::usage(&counted(text.as_bytes()).unwrap(), Reasoning::Inside);
+            let slow: wire::Usage<'_> = serde_json::from_str(text).unwrap();
+            assert_eq!(quick, usage::usage(&slow, Reasoning::Inside), "{text}");
+        }
+        for odd in [
+            r#"{"prompt_tokens":19,"cost":0.1}"#,
+            r#"{"prompt_tokens":1.5}"#,
+            r#"{"prompt_tokens":"19"}"#,
+            r#"{"prompt_tokens":-1}"#,
+            r#"{"prompt_tokens":1234567890123456789}"#,
+            r#"{"prompt_tokens":null}"#,
+            r#"{"prompt_tokens_details":{"cached_tokens":1,"image_tokens":2}}"#,
+            r#"{"completion_tokens_details":null}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens":2}"#,
+        ] {
+            assert!(counted(odd.as_bytes()).is_none(), "{odd}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A frame of the journal: length, checksum, number, payload. A reader stops at the first that is not whole.
 
-use crate::sql::rows::record::Record;
+use crate::sql::rows::record::Line;
 
 /// Length and checksum of what follows them, and the row's number.
 const HEAD: usize = 16;
@@ -8,24 +8,16 @@ const HEAD: usize = 16;
 const LARGEST: usize = 1 << 20;
 
 /// Adds a frame.
-pub(super) fn write(
-    to: &mut Vec<u8>,
-    seq: u64,
-    payload: &impl serde::Serialize,
-) -> Result<(), serde_json::Error> {
+pub(super) fn write(to: &mut Vec<u8>, seq: u64, payload: &[u8]) {
     let start = to.len();
     to.extend_from_slice(&[0; HEAD]);
-    if let Err(error) = serde_json::to_writer(&mut *to, payload) {
-        to.truncate(start);
-        return Err(error);
-    }
-    let length = u32::try_from(to.len() - start - HEAD).unwrap_or(u32::MAX);
+    to.extend_from_slice(payload);
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let head = to.get_mut(start..).unwrap_or_default();
     put(head, 8, &seq.to_le_bytes());
     let sum = crc32fast::hash(head.get(8..).unwrap_or_default());
     put(head, 0, &length.to_le_bytes());
     put(head, 4, &sum.to_le_bytes());
-    Ok(())
 }
 
 fn put(to: &mut [u8], at: usize, bytes: &[u8]) {
@@ -46,11 +38,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
 }
 
 /// The rows in these bytes, up to the first that is not whole, with how many bytes they are.
-pub(super) fn rows(bytes: &[u8]) -> (Vec<(u64, Record)>, usize) {
+pub(super) fn rows(bytes: &[u8]) -> (Vec<(u64, Line)>, usize) {
     let (mut rows, mut at) = (Vec::new(), 0);
     while let Some((seq, payload, length)) = read(bytes.get(at..).unwrap_or_default()) {
-        let Ok(row) = serde_json::from_slice(payload) else { break };
-        rows.push((seq, row));
+        let Ok(record) = serde_json::from_slice(payload) else { break };
+        rows.push((seq, Line { record, text: payload.to_vec() }));
         at += length;
     }
     (rows, at)
@@ -59,15 +51,15 @@ pub(super) fn rows(bytes: &[u8]) -> (Vec<(u64, Record)>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::rows::record::tests::record;
+    use crate::sql::rows::record::tests::line;
 
     #[test]
     fn a_journal_torn_at_any_byte_gives_the_rows_before() {
         let mut bytes = Vec::new();
         let mut ends = vec![0];
-        let written: Vec<_> = (1..=3).map(|nth| record("r", nth)).collect();
+        let written: Vec<_> = (1..=3).map(|nth| line("r", nth)).collect();
         for (seq, row) in (7..).zip(&written) {
-            write(&mut bytes, seq, row).unwrap();
+            write(&mut bytes, seq, &row.text);
             ends.push(bytes.len());
         }
         for cut in 0..=bytes.len() {
@@ -87,9 +79,9 @@ mod tests {
     #[test]
     fn a_changed_byte_ends_it_before_its_row() {
         let mut bytes = Vec::new();
-        write(&mut bytes, 1, &record("r", 1)).unwrap();
+        write(&mut bytes, 1, &line("r", 1).text);
         let first = bytes.len();
-        write(&mut bytes, 2, &record("r", 2)).unwrap();
+        write(&mut bytes, 2, &line("r", 2).text);
         for nth in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[nth] ^= 0x10;

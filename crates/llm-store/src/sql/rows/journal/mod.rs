@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use segment::Segment;
 
-use super::record::Record;
+use super::record::Line;
 use crate::sql::error::SqlError;
 
 /// How much room is looked for after a disk was full, in bytes: a few rows.
@@ -94,17 +94,17 @@ impl Journal {
     }
 
     /// Adds rows in one write, or none. Their numbers go up.
-    pub(super) fn append(&mut self, rows: &[(u64, Record)]) -> io::Result<()> {
+    pub(super) fn append(&mut self, rows: &[(u64, Line)]) -> io::Result<()> {
         let added = self.add(rows);
         self.full = added.is_err();
         added
     }
 
-    fn add(&mut self, rows: &[(u64, Record)]) -> io::Result<()> {
+    fn add(&mut self, rows: &[(u64, Line)]) -> io::Result<()> {
         let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { return Ok(()) };
         self.buffer.clear();
         for (seq, row) in rows {
-            frame::write(&mut self.buffer, *seq, row)?;
+            frame::write(&mut self.buffer, *seq, &row.text);
         }
         let more = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
         if self.bytes().saturating_add(more) > self.limit {
@@ -206,7 +206,7 @@ pub(super) struct Reader {
 #[derive(Debug)]
 pub(super) enum Piece {
     /// Rows, at least one.
-    Rows(Vec<(u64, Record)>),
+    Rows(Vec<(u64, Line)>),
     /// There are no more for now; so many bytes at the end are no row.
     End(u64),
 }

@@ -1,13 +1,13 @@
-//! Rows before the journal: what requests put in, the thread takes out.
+//! Rows that could not be journaled at once: what requests put in, the thread takes out.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use llm_governance::UsageRow;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::Stored;
+use crate::sql::rows::record::Line;
 
 /// Tells of a row.
 type Teller = oneshot::Sender<Stored>;
@@ -20,7 +20,7 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: VecDeque<(UsageRow, Option<Teller>)>,
+    rows: VecDeque<(Line, Option<Teller>)>,
     /// The journal can't be written: nobody is kept waiting.
     degraded: bool,
     stopped: bool,
@@ -36,14 +36,14 @@ pub(super) enum Put {
 
 /// Rows that were taken out.
 pub(super) struct Taken {
-    pub(super) rows: Vec<UsageRow>,
+    pub(super) rows: Vec<Line>,
     pub(super) tellers: Vec<Option<Teller>>,
     pub(super) stopped: bool,
 }
 
 impl Inbox {
     /// Puts a row in, unless so many wait.
-    pub(super) fn put(&self, row: UsageRow, most: usize) -> Put {
+    pub(super) fn put(&self, row: Line, most: usize) -> Put {
         let mut state = self.state.lock();
         if state.stopped || state.rows.len() >= most {
             return Put::Full;

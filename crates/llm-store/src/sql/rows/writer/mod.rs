@@ -1,5 +1,6 @@
 //! The handle that rows are given to, and what starts behind it.
 
+mod desk;
 mod inbox;
 mod outbox;
 mod task;
@@ -15,11 +16,13 @@ use llm_governance::UsageRow;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
+use desk::Desk;
 use inbox::Inbox;
 use outbox::Outbox;
 pub use task::RowTask;
 
 use super::journal::Journal;
+use super::record::Record;
 use super::status::{Counters, RowStatus, add};
 use crate::sql::error::SqlError;
 use crate::sql::store::SqlStore;
@@ -81,6 +84,14 @@ enum State {
     Waiting(oneshot::Receiver<Stored>),
 }
 
+impl Receipt {
+    /// Whether there is nothing to wait for.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.0, State::Known(_))
+    }
+}
+
 impl Future for Receipt {
     type Output = Stored;
 
@@ -96,6 +107,8 @@ impl Future for Receipt {
 /// What handle, thread and task share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// `None`: the journal is closed.
+    desk: Mutex<Option<Desk>>,
     inbox: Inbox,
     outbox: Outbox,
     counters: Counters,
@@ -138,15 +151,16 @@ impl RowWriter {
         let RowOptions { folder, node, collect, batch, memory, journal_limit } = options;
         let (journal, left) = Journal::open(&folder, &node, journal_limit)?;
         let shared = Arc::new(Shared {
+            desk: Mutex::new(Some(Desk::new(journal))),
             inbox: Inbox::default(),
-            outbox: Outbox::new(memory),
+            outbox: Outbox::new(memory, batch),
             counters: Counters::default(),
             progress: Notify::new(),
             memory,
         });
         let thread = {
             let shared = Arc::clone(&shared);
-            let run = move || thread::run(&shared, journal);
+            let run = move || thread::run(&shared);
             std::thread::Builder::new().name("rows".to_owned()).spawn(run)
         };
         let thread =
@@ -160,10 +174,21 @@ impl RowWriter {
         Ok((Self { shared, ending }, task))
     }
 
-    /// Takes a row; never waits. Whoever may not go on before the row is safe waits for the receipt.
+    /// Takes a row; never waits. Nearly always it is journaled when this returns; whoever may not go on before it is
+    /// waits for the receipt.
     pub fn try_append(&self, row: UsageRow) -> Receipt {
-        let Shared { inbox, counters, memory, .. } = &*self.shared;
+        let Shared { desk, inbox, outbox, counters, memory, .. } = &*self.shared;
         add(&counters.appended, 1);
+        let Ok(row) = Record::from(row).line() else {
+            // Nothing of a row is unwritable.
+            add(&counters.lost, 1);
+            return Receipt(State::Known(Stored::Lost));
+        };
+        let written = match desk.try_lock().as_mut().and_then(|desk| desk.as_mut()) {
+            Some(desk) => desk.write_now(row, outbox),
+            None => Err(row),
+        };
+        let Err(row) = written else { return Receipt(State::Known(Stored::Journal)) };
         match inbox.put(row, *memory) {
             inbox::Put::Waiting(told) => Receipt(State::Waiting(told)),
             inbox::Put::Memory => Receipt(State::Known(Stored::Memory)),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::sql::rows::record::Record;
+use crate::sql::rows::record::Line;
 
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -18,11 +18,13 @@ pub(super) struct Outbox {
     /// Up to which row everything is stored.
     stored: AtomicU64,
     most: usize,
+    /// How many rows are worth a transaction.
+    batch: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rows: VecDeque<(u64, Record)>,
+    rows: VecDeque<(u64, Line)>,
     /// From this row on they are in the journal alone.
     spilled: Option<u64>,
     /// The last row that is in the journal.
@@ -35,7 +37,7 @@ struct State {
 #[derive(Debug, PartialEq)]
 pub(super) enum Work {
     /// Rows from memory.
-    Rows(Vec<(u64, Record)>),
+    Rows(Vec<(u64, Line)>),
     /// The rows from the first number to the last are in the journal.
     Journal(u64, u64),
     /// Nothing for now.
@@ -45,27 +47,35 @@ pub(super) enum Work {
 }
 
 impl Outbox {
-    pub(super) fn new(most: usize) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), stored: AtomicU64::new(0), most }
+    pub(super) fn new(most: usize, batch: usize) -> Self {
+        Self { state: Mutex::default(), wake: Notify::new(), stored: AtomicU64::new(0), most, batch }
     }
 
-    /// Takes rows that are in the journal.
-    pub(super) fn journaled(&self, rows: Vec<(u64, Record)>) {
-        let Some(((first, _), (last, _))) = rows.first().zip(rows.last()) else { return };
-        let (first, last) = (*first, *last);
+    /// Takes rows that are in the journal. The task is only woken for the first ones and for a whole batch: to wake it
+    /// for each would cost more than the row.
+    pub(super) fn journaled(&self, rows: impl ExactSizeIterator<Item = (u64, Line)>) {
+        let mut rows = rows.peekable();
+        let Some(first) = rows.peek().map(|(seq, _)| *seq) else { return };
         let mut state = self.state.lock();
-        state.journaled = last;
-        if state.spilled.is_none() && state.rows.len() + rows.len() <= self.most {
+        let before = state.rows.len();
+        let wake = if state.spilled.is_none() && before + rows.len() <= self.most {
             state.rows.extend(rows);
+            state.journaled = state.rows.back().map_or(state.journaled, |(seq, _)| *seq);
+            before == 0 || (before < self.batch && state.rows.len() >= self.batch)
         } else {
+            state.journaled = rows.last().map_or(state.journaled, |(seq, _)| seq);
+            let spills = state.spilled.is_none();
             state.spilled.get_or_insert(first);
-        }
+            spills
+        };
         drop(state);
-        self.wake.notify_one();
+        if wake {
+            self.wake.notify_one();
+        }
     }
 
     /// Takes rows that are in no journal; gives them back where there is no room.
-    pub(super) fn unjournaled(&self, rows: Vec<(u64, Record)>) -> Result<(), Vec<(u64, Record)>> {
+    pub(super) fn unjournaled(&self, rows: Vec<(u64, Line)>) -> Result<(), Vec<(u64, Line)>> {
         let mut state = self.state.lock();
         if state.spilled.is_some() || state.rows.len() + rows.len() > self.most {
             return Err(rows);
@@ -76,12 +86,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// What is to be done next, at most `most` rows.
-    pub(super) fn next(&self, most: usize) -> Work {
+    /// What is to be done next, at most one batch.
+    pub(super) fn next(&self) -> Work {
         let mut state = self.state.lock();
         state.hurry = false;
         if !state.rows.is_empty() {
-            let count = state.rows.len().min(most);
+            let count = state.rows.len().min(self.batch);
             return Work::Rows(state.rows.drain(..count).collect());
         }
         match state.spilled {
@@ -107,9 +117,9 @@ impl Outbox {
     }
 
     /// Whether so many rows wait that there is no use in waiting for more, or somebody waits.
-    pub(super) fn is_urgent(&self, batch: usize) -> bool {
+    pub(super) fn is_urgent(&self) -> bool {
         let state = self.state.lock();
-        state.hurry || state.stopped || state.spilled.is_some() || state.rows.len() >= batch
+        state.hurry || state.stopped || state.spilled.is_some() || state.rows.len() >= self.batch
     }
 
     /// Somebody waits for what there is.
@@ -144,32 +154,32 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::rows::record::tests::record;
+    use crate::sql::rows::record::tests::line;
 
-    fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<(u64, Record)> {
-        numbers.map(|seq| (seq, record("r", 1))).collect()
+    fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<(u64, Line)> {
+        numbers.map(|seq| (seq, line("r", 1))).collect()
     }
 
     #[test]
     fn what_memory_is_too_small_for_is_read_back_in_order() {
-        let outbox = Outbox::new(4);
-        outbox.journaled(rows(1..=3));
-        outbox.journaled(rows(4..=6));
+        let outbox = Outbox::new(4, 2);
+        outbox.journaled(rows(1..=3).into_iter());
+        outbox.journaled(rows(4..=6).into_iter());
         assert_eq!(outbox.unjournaled(rows(7..=7)).unwrap_err().len(), 1, "nothing overtakes");
-        outbox.journaled(rows(8..=8));
-        assert_eq!(outbox.next(2), Work::Rows(rows(1..=2)));
-        assert_eq!(outbox.next(2), Work::Rows(rows(3..=3)));
-        assert_eq!(outbox.next(2), Work::Journal(4, 8));
+        outbox.journaled(rows(8..=8).into_iter());
+        assert_eq!(outbox.next(), Work::Rows(rows(1..=2)));
+        assert_eq!(outbox.next(), Work::Rows(rows(3..=3)));
+        assert_eq!(outbox.next(), Work::Journal(4, 8));
         outbox.read_back(6);
-        assert_eq!(outbox.next(2), Work::Journal(6, 8));
-        outbox.journaled(rows(9..=9));
+        assert_eq!(outbox.next(), Work::Journal(6, 8));
+        outbox.journaled(rows(9..=9).into_iter());
         outbox.read_back(9);
-        assert_eq!(outbox.next(2), Work::Journal(9, 9));
+        assert_eq!(outbox.next(), Work::Journal(9, 9));
         outbox.read_back(10);
-        outbox.journaled(rows(10..=10));
-        assert_eq!(outbox.next(2), Work::Rows(rows(10..=10)));
-        assert_eq!(outbox.next(2), Work::None);
+        outbox.journaled(rows(10..=10).into_iter());
+        assert_eq!(outbox.next(), Work::Rows(rows(10..=10)));
+        assert_eq!(outbox.next(), Work::None);
         outbox.stop();
-        assert_eq!(outbox.next(2), Work::Over);
+        assert_eq!(outbox.next(), Work::Over);
     }
 }

@@ -11,9 +11,9 @@ use tokio::time::{sleep, timeout};
 use super::Shared;
 use super::outbox::Work;
 use crate::sql::error::SqlError;
-use crate::sql::rows::insert::Batch;
 use crate::sql::rows::journal::{Part, Piece, Reader, parts};
-use crate::sql::rows::record::Record;
+use crate::sql::rows::pack::Batch;
+use crate::sql::rows::record::{Line, Record};
 use crate::sql::rows::status::add;
 use crate::sql::store::SqlStore;
 
@@ -41,7 +41,7 @@ pub struct RowTask {
     settings: Settings,
     /// Where reading back is.
     reading: Option<(PathBuf, Reader)>,
-    read: VecDeque<(u64, Record)>,
+    read: VecDeque<(u64, Line)>,
 }
 
 /// The writer was stopped while the database was away.
@@ -63,7 +63,7 @@ impl RowTask {
             self.replay(&part).await?;
         }
         loop {
-            match self.shared.outbox.next(self.settings.batch) {
+            match self.shared.outbox.next() {
                 Work::Rows(rows) => self.store(rows).await?,
                 Work::Journal(first, last) => self.read_back(first, last).await?,
                 Work::None => self.collect().await,
@@ -77,7 +77,7 @@ impl RowTask {
         let outbox = &self.shared.outbox;
         outbox.wait().await;
         let enough = async {
-            while !outbox.is_urgent(self.settings.batch) {
+            while !outbox.is_urgent() {
                 outbox.wait().await;
             }
         };
@@ -119,7 +119,7 @@ impl RowTask {
     }
 
     /// Stores a batch of this life.
-    async fn store(&mut self, rows: Vec<(u64, Record)>) -> Result<(), Stopped> {
+    async fn store(&mut self, rows: Vec<(u64, Line)>) -> Result<(), Stopped> {
         let node = self.settings.node.clone();
         let count = rows.len();
         let last = rows.last().map_or(0, |(seq, _)| *seq);
@@ -200,34 +200,32 @@ impl RowTask {
     }
 
     /// Writes a batch until it is stored; says how many rows the database refused.
-    async fn write(&self, node: &str, rows: Vec<(u64, Record)>) -> Result<usize, Stopped> {
-        let (numbers, rows): (Vec<u64>, Vec<Record>) = rows.into_iter().unzip();
-        let last = numbers.last().copied().unwrap_or_default();
+    async fn write(&self, node: &str, rows: Vec<(u64, Line)>) -> Result<usize, Stopped> {
         let mut pause = PAUSE;
         loop {
-            match self.store.write_rows(Batch { node, rows: &rows, last }).await {
+            match self.store.write_rows(Batch { node, rows: &rows }).await {
                 Ok(new) => {
                     *self.shared.counters.store_away.lock() = None;
                     add(&self.shared.counters.duplicates, rows.len() - new);
                     return Ok(0);
                 }
-                Err(error) if error.is_refusal() => return self.one_by_one(node, &numbers, &rows).await,
+                Err(error) if error.is_refusal() => return self.one_by_one(node, &rows).await,
                 Err(error) => self.away(&error, &mut pause).await?,
             }
         }
     }
 
     /// Finds the rows that the database refuses, and puts them aside.
-    async fn one_by_one(&self, node: &str, numbers: &[u64], rows: &[Record]) -> Result<usize, Stopped> {
+    async fn one_by_one(&self, node: &str, rows: &[(u64, Line)]) -> Result<usize, Stopped> {
         let (mut refused, mut pause) = (0, PAUSE);
-        for (row, last) in rows.iter().zip(numbers) {
+        for row in rows {
             loop {
-                let batch = Batch { node, rows: std::slice::from_ref(row), last: *last };
-                match self.store.write_rows(batch).await {
+                match self.store.write_rows(Batch { node, rows: std::slice::from_ref(row) }).await {
                     Ok(new) => add(&self.shared.counters.duplicates, 1 - new.min(1)),
                     Err(error) if error.is_refusal() => {
-                        tracing::error!(request = &*row.request, %error, "the store refuses a usage row: it is in refused.jsonl");
-                        put_aside(&self.settings.folder, row);
+                        let Record { request, .. } = &*row.1.record;
+                        tracing::error!(%request, %error, "the store refuses a usage row: it is in refused.jsonl");
+                        put_aside(&self.settings.folder, &row.1);
                         refused += 1;
                     }
                     Err(error) => {
@@ -279,11 +277,10 @@ async fn read(mut reader: Reader) -> (Option<Reader>, Option<Piece>) {
     }
 }
 
-fn put_aside(folder: &Path, row: &Record) {
-    let Ok(mut line) = serde_json::to_vec(row) else { return };
-    line.push(b'\n');
+fn put_aside(folder: &Path, row: &Line) {
+    let line = [&*row.text, b"\n"].concat();
     let file = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("refused.jsonl"));
     if let Err(error) = file.and_then(|mut file| file.write_all(&line)) {
-        tracing::error!(request = &*row.request, %error, "a refused usage row cannot be put aside");
+        tracing::error!(request = &*row.record.request, %error, "a refused usage row cannot be put aside");
     }
 }

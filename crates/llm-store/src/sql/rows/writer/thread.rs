@@ -1,44 +1,37 @@
-//! The thread that writes the journal: whatever has come together in one write, then everybody is told.
+//! The thread beside the requests: it writes the rows that they could not write at once, whatever has come together in
+//! one write, tells everybody, and removes what is stored from the journal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Shared, Stored};
-use crate::sql::rows::journal::Journal;
-use crate::sql::rows::record::Record;
+use crate::sql::rows::record::Line;
 use crate::sql::rows::status::add;
 
 /// The most rows of a write.
 const MOST: usize = 4096;
-/// How often a disk that was full is tried again.
+/// How often a disk that was full or slow is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// Runs until the inbox is stopped and empty.
-pub(super) fn run(shared: &Shared, mut journal: Journal) {
+pub(super) fn run(shared: &Shared) {
     let Shared { inbox, outbox, counters, .. } = shared;
-    // Numbers go on from the clock: should a node ever have the name of an earlier life, its rows are still others.
-    let mut last = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
     // Rows that neither the journal nor the outbox has room for.
-    let mut held: Vec<(u64, Record)> = Vec::new();
+    let mut held: Vec<(u64, Line)> = Vec::new();
+    let mut careful = false;
     loop {
-        let degraded = counters.degraded.lock().is_some();
-        let (most, patience) = match held.is_empty() {
-            true => (MOST, degraded.then_some(AGAIN)),
-            false => (0, Some(AGAIN)),
-        };
-        let taken = inbox.take(most, patience);
-        let numbers = last + 1..;
-        held.extend(numbers.zip(taken.rows.into_iter().map(Record::from)));
-        last = held.last().map_or(last, |(seq, _)| *seq);
+        let most = if held.is_empty() { MOST } else { 0 };
+        let taken = inbox.take(most, careful.then_some(AGAIN));
+        let mut place = shared.desk.lock();
+        let Some(desk) = &mut *place else { return };
+        held.extend(desk.number(taken.rows));
         let mut stored = Stored::Journal;
-        // No row comes that would find out.
-        if degraded && held.is_empty() && journal.probe().is_ok() {
-            *counters.degraded.lock() = None;
-            inbox.degrade(false);
-        }
         if !held.is_empty() {
-            match journal.append(&held) {
+            let began = Instant::now();
+            let written = desk.journal.append(&held);
+            desk.note(began, written.is_ok());
+            match written {
                 Ok(()) => {
-                    outbox.journaled(std::mem::take(&mut held));
+                    outbox.journaled(std::mem::take(&mut held).into_iter());
                     if counters.degraded.lock().take().is_some() {
                         inbox.degrade(false);
                     }
@@ -51,14 +44,30 @@ pub(super) fn run(shared: &Shared, mut journal: Journal) {
                 }
             }
         }
+        // No row may come that would find out whether there is room again.
+        let degraded = counters.degraded.lock().is_some();
+        if degraded && held.is_empty() && stored == Stored::Journal && desk.journal.probe().is_ok() {
+            *counters.degraded.lock() = None;
+            inbox.degrade(false);
+        }
+        if held.is_empty() && stored == Stored::Journal && counters.degraded.lock().is_none() {
+            desk.relax();
+        }
+        careful = desk.is_careful();
+        desk.journal.forget(outbox.stored());
+        counters.journal_bytes.store(desk.journal.bytes(), std::sync::atomic::Ordering::Relaxed);
+        if taken.stopped {
+            add(&counters.lost, held.len());
+            if let Some(desk) = place.take() {
+                desk.journal.close(outbox.stored());
+            }
+        }
+        drop(place);
         for teller in taken.tellers.into_iter().flatten() {
             let _ = teller.send(stored);
         }
-        journal.forget(outbox.stored());
-        counters.journal_bytes.store(journal.bytes(), std::sync::atomic::Ordering::Relaxed);
         if taken.stopped {
-            add(&counters.lost, held.len());
-            return journal.close(outbox.stored());
+            return;
         }
     }
 }

@@ -1,0 +1,77 @@
+//! Where the journal is written: by whoever has a row, at once.
+//!
+//! To wake a thread for a row, and then whoever waits for it, costs more than to write the row. So a request writes it
+//! by itself where it can: a write of a few hundred bytes that the kernel keeps. Where another is just writing, or the
+//! disk is slow, full or gone, the row goes to the thread, and the request waits without holding up its runtime.
+
+use std::time::{Duration, Instant};
+
+use super::outbox::Outbox;
+use crate::sql::rows::journal::Journal;
+use crate::sql::rows::record::Line;
+
+/// A write that took longer is one of a slow disk.
+const SLOW: Duration = Duration::from_millis(20);
+/// How long only the thread writes to a slow disk.
+const CAREFUL: Duration = Duration::from_secs(5);
+
+/// The journal and the number of the latest row. Rows go to the outbox in the order of their numbers, so both are only
+/// touched while it is locked.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) journal: Journal,
+    last: u64,
+    /// The thread alone writes, for so long at least.
+    careful: Option<Instant>,
+}
+
+impl Desk {
+    pub(super) fn new(journal: Journal) -> Self {
+        // Numbers go on from the clock: should a node ever have the name of an earlier life, its rows are still others.
+        let last = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
+        Self { journal, last, careful: None }
+    }
+
+    /// Whether only the thread writes.
+    pub(super) fn is_careful(&self) -> bool {
+        self.careful.is_some()
+    }
+
+    /// Gives rows their numbers.
+    pub(super) fn number(&mut self, rows: Vec<Line>) -> impl Iterator<Item = (u64, Line)> {
+        let first = self.last + 1;
+        self.last += u64::try_from(rows.len()).unwrap_or_default();
+        (first..).zip(rows)
+    }
+
+    /// Writes one row at once. It is given back where the thread has to write it.
+    pub(super) fn write_now(&mut self, row: Line, outbox: &Outbox) -> Result<(), Line> {
+        if self.is_careful() {
+            return Err(row);
+        }
+        let numbered = [(self.last + 1, row)];
+        let began = Instant::now();
+        let written = self.journal.append(&numbered);
+        let [(seq, row)] = numbered;
+        self.note(began, written.is_ok());
+        if written.is_err() {
+            return Err(row);
+        }
+        self.last = seq;
+        outbox.journaled(std::iter::once((seq, row)));
+        Ok(())
+    }
+
+    /// How a write went that began then. After a bad one only the thread writes for a while.
+    pub(super) fn note(&mut self, began: Instant, good: bool) {
+        let now = Instant::now();
+        if !good || now.saturating_duration_since(began) > SLOW {
+            self.careful = Some(now + CAREFUL);
+        }
+    }
+
+    /// The thread has written everything: others may write again, once the disk has been good for long enough.
+    pub(super) fn relax(&mut self) {
+        self.careful = self.careful.filter(|until| Instant::now() < *until);
+    }
+}
