@@ -227,6 +227,23 @@ pub(crate) struct At {
     pub(crate) key: Option<String>,
 }
 
+/// A gateway, or the database behind it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Kept {
+    #[command(flatten)]
+    pub(crate) at: At,
+
+    /// Go straight to this database, whether its gateways run or not: sqlite:FILE or postgres://…. They take changes
+    /// over within a second. What they have reserved, and rows still in their journals, are not seen.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["gateway", "key", "config"])]
+    pub(crate) database: Option<String>,
+
+    /// Go straight to the database that [store] of this configuration names; what the file defines is shown too, and
+    /// not changed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "key"])]
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// Which request.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ExplainArgs {

@@ -2,13 +2,13 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::At;
+use super::Kept;
 
 /// How a list is shown.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
@@ -26,7 +26,7 @@ pub(crate) struct OneArgs {
     pub(crate) id: String,
 
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 }
 
 /// What may be done and spent.
@@ -123,7 +123,7 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         key: Box<KeyArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one, with what it has spent.
     Show(OneArgs),
@@ -134,7 +134,7 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         key: Box<KeyArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one back, for good.
     Delete(OneArgs),
@@ -164,7 +164,7 @@ pub(crate) enum GroupsCommand {
         #[command(flatten)]
         terms: Box<TermsArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one, with what it has spent.
     Show(OneArgs),
@@ -175,7 +175,7 @@ pub(crate) enum GroupsCommand {
         #[command(flatten)]
         terms: Box<TermsArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one away; nobody may belong to it.
     Delete(OneArgs),
@@ -206,7 +206,7 @@ pub(crate) enum BudgetsCommand {
         #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
         fallbacks: Vec<String>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one.
     Show(OneArgs),
@@ -221,7 +221,7 @@ pub(crate) enum BudgetsCommand {
         #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
         fallbacks: Vec<String>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one away.
     Delete(OneArgs),
@@ -239,7 +239,7 @@ pub(crate) enum BudgetsCommand {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UsageArgs {
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 
     /// Not before this moment or day; 30 days ago by default.
     #[arg(long, value_name = "TIME")]
