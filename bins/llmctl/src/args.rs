@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use admin::{
-    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, ListArgs, OneArgs, TermsArgs, UsageArgs,
+    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
+    TermsArgs, UsageArgs,
 };
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     /// Set budgets, see what is spent of them and when they will be used up.
     #[command(subcommand)]
     Budgets(BudgetsCommand),
+    /// Set how often models, tags and everybody may ask.
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Show what was used and what it cost.
     Usage(UsageArgs),
     /// Show who administered what.

@@ -235,6 +235,37 @@ pub(crate) enum BudgetsCommand {
     },
 }
 
+/// What to do with limits of everything, tags and models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitsCommand {
+    /// List them.
+    List(ListArgs),
+    /// Show those of one.
+    #[command(visible_alias = "get")]
+    Show(OneArgs),
+    /// Make or change those of one; what is not named stays as it is.
+    Set {
+        /// Whose: global, or tag:, model: and a name.
+        scope: String,
+        /// Requests a minute.
+        #[arg(long, value_name = "COUNT")]
+        rpm: Option<u64>,
+        /// Tokens a minute.
+        #[arg(long, value_name = "COUNT")]
+        tpm: Option<u64>,
+        /// Requests at once.
+        #[arg(long, value_name = "COUNT")]
+        parallel: Option<u32>,
+        /// Which to lift: `rpm`, `tpm`, `parallel`.
+        #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = ["rpm", "tpm", "parallel"])]
+        clear: Vec<String>,
+        #[command(flatten)]
+        at: Kept,
+    },
+    /// Take those of one away.
+    Delete(OneArgs),
+}
+
 /// Which usage.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UsageArgs {

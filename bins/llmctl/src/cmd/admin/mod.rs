@@ -1,4 +1,5 @@
-//! What administers a gateway, or the database behind it: keys, groups, budgets, usage, the audit log.
+//! What administers a gateway, or the database behind it: keys, groups, budgets, limits, usage, the audit
+//! log.
 //!
 //! Answers are shown as they come with `--json`; tables show the members that people look for.
 
@@ -8,6 +9,7 @@ mod budgets;
 mod forecast;
 mod groups;
 mod keys;
+mod limits;
 mod usage;
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ pub(super) use audit::audit;
 pub(super) use budgets::budgets;
 pub(super) use groups::groups;
 pub(super) use keys::keys;
+pub(super) use limits::limits;
 pub(super) use usage::usage;
 
 use super::health::gateway;
