@@ -1,7 +1,7 @@
 //! Who may call and what it may cost them: the parts of llm-governance, put together for this process.
 //!
 //! What is in force is in memory, in one [`Directory`]: no request waits for a store. A change is kept first, where
-//! there is a store, and in force when [`Governance::change`] returns.
+//! there is a store, and in force when [`Registry::change`] returns.
 
 #[cfg(feature = "sql")]
 mod decided;
