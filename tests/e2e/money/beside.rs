@@ -30,6 +30,18 @@ async fn comes(gateway: &Gateway, key: &Key, status: u16) {
     wait(&what, async || (key.ask(gateway, &bounded("smart")).await.status == status).then_some(())).await;
 }
 
+/// Limits of a model: made, changed, shown, taken away.
+fn limits(book: &Book) {
+    book.run("limits set model:smart --rpm 600");
+    let limits = book.json("limits set model:smart --tpm 9000 --clear rpm");
+    assert_eq!(limits, json!({"scope": "model:smart", "rpm": null, "tpm": 9000, "parallel": null}));
+    assert_eq!(book.json("limits show model:smart"), limits);
+    assert!(book.run("limits list --csv").contains("model:smart,,9000,"));
+    book.run("limits delete model:smart");
+    book.fails("limits get model:smart", 1, "no such limits");
+    book.fails("limits set team:search --rpm 5", 1, "must be global, tag:… or model:…");
+}
+
 /// All of it, on either database.
 async fn administers(till: Till, mut gateway: Gateway, upstream: &Upstream) {
     let book = Book(till);
@@ -80,14 +92,7 @@ async fn administers(till: Till, mut gateway: Gateway, upstream: &Upstream) {
     book.run("users create ann@example.com --rpm 5");
     book.run("budgets create tag:batch 5/day/hard/Europe/Berlin");
     assert!(book.run("budgets list").contains("tag:batch/day/hard/Europe/Berlin"));
-    book.run("limits set model:smart --rpm 600");
-    let limits = book.json("limits set model:smart --tpm 9000 --clear rpm");
-    assert_eq!(limits, json!({"scope": "model:smart", "rpm": null, "tpm": 9000, "parallel": null}));
-    assert_eq!(book.json("limits show model:smart"), limits);
-    assert!(book.run("limits list --csv").contains("model:smart,,9000,"));
-    book.run("limits delete model:smart");
-    book.fails("limits get model:smart", 1, "no such limits");
-    book.fails("limits set team:search --rpm 5", 1, "must be global, tag:… or model:…");
+    limits(&book);
     book.run(&format!("keys delete {}", key.id));
     book.run("teams delete search");
     let audit = book.json("audit --actor llmctl");
