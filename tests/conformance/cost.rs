@@ -100,3 +100,23 @@ fn recorded_answers_cost_what_was_computed_by_hand() {
     assert!(!llm_testkit::is_complete() || seen >= 60, "{seen} usages");
     assert!(!llm_testkit::is_complete() || billed >= 18, "{billed} costs are stated");
 }
+
+#[test]
+fn the_model_that_answered_is_known_where_it_passes_through() {
+    let (mut wrong, mut seen, mut others) = (Vec::new(), 0, 0);
+    for recording in &recordings().filter(|one| READ.contains(&one.operation.as_str())) {
+        let name = name(recording);
+        if !rows().any(|row| row.name == name) {
+            continue;
+        }
+        seen += 1;
+        let pipe = Pipe::of(&CHAT, recording);
+        let (read, passed) = pipe.models(recording);
+        others += usize::from(passed.as_deref().is_some_and(|passed| passed != pipe.model));
+        if passed != read {
+            wrong.push(format!("{name}: {passed:?}, not {read:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(!llm_testkit::is_complete() || (seen >= 60 && others >= 20), "{seen} of which {others} differ");
+}

@@ -22,7 +22,7 @@ pub(crate) struct Pipe {
     dialect: Dialect,
     codec: &'static dyn ClientCodec,
     spec: Arc<ProviderSpec>,
-    model: String,
+    pub(crate) model: String,
     memo: Memo,
     request: Bytes,
 }
@@ -151,6 +151,30 @@ impl Pipe {
         let _ = decoder.feed(&body, &mut sink).unwrap();
         decoder.finish(&mut sink).unwrap();
         (usage, None)
+    }
+
+    /// The model that a recorded answer names: as it is read, and as it is seen where it is passed through.
+    pub(crate) fn models(&self, recording: &Recording) -> (Option<String>, Option<String>) {
+        let body = recording.response.bytes();
+        if !recording.is_stream() {
+            let read = self.codec.decode(Op::Chat, &body, &self.decode_cx()).unwrap();
+            let passed = self.codec.tap(Op::Chat, &body).unwrap();
+            return (read.model().map(str::to_owned), passed.model.map(std::borrow::Cow::into_owned));
+        }
+        let mut read = None;
+        let mut decoder = self.codec.decoder(Op::Chat, &self.decode_cx());
+        let _ = decoder.feed(&body, &mut |event: Event<'_>| {
+            if let Event::Start(start) = event {
+                read = Some(start.model.into_owned()).filter(|name| !name.is_empty());
+            }
+            Flow::Continue(())
+        });
+        let (mut tap, mut rest) = (self.codec.stream_tap(Op::Chat), &*body);
+        while let Some((event, after)) = llm_providers::frame::split_event(rest) {
+            tap.see(event);
+            rest = after;
+        }
+        (read, tap.model().map(str::to_owned))
     }
 
     /// What the client gets of an error: status and body.

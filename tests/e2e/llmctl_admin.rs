@@ -140,6 +140,11 @@ fn keys_and_groups_are_administered() {
     stand.run("budgets update global/total/hard --limit-usd 200");
     assert_eq!(stand.json("budgets show global/total/hard")["limit_usd"], "200.00");
     stand.run("budgets delete global/total/hard");
+    stand.run("limits set global --parallel 9");
+    let limits = json!({"scope": "global", "rpm": 7, "tpm": null, "parallel": null});
+    assert_eq!(stand.json("limits set global --rpm 7 --clear parallel"), limits);
+    assert_eq!(stand.json("limits list"), json!([limits]));
+    stand.run("limits delete global");
     stand.run(&format!("keys delete {id}"));
     stand.run("users create ann@example.com");
     assert!(stand.run("users list").contains("ann@example.com"));

@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use admin::{
-    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, ListArgs, OneArgs, TermsArgs, UsageArgs,
+    AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
+    TermsArgs, UsageArgs,
 };
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     /// Set budgets, see what is spent of them and when they will be used up.
     #[command(subcommand)]
     Budgets(BudgetsCommand),
+    /// Set how often models, tags and everybody may ask.
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Show what was used and what it cost.
     Usage(UsageArgs),
     /// Show who administered what.
@@ -225,6 +229,23 @@ pub(crate) struct At {
     /// The gateway's master key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+}
+
+/// A gateway, or the database behind it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Kept {
+    #[command(flatten)]
+    pub(crate) at: At,
+
+    /// Go straight to this database, whether its gateways run or not: sqlite:FILE or postgres://…. They take changes
+    /// over within a second. What they have reserved, and rows still in their journals, are not seen.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["gateway", "key", "config"])]
+    pub(crate) database: Option<String>,
+
+    /// Go straight to the database that [store] of this configuration names; what the file defines is shown too, and
+    /// not changed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "key"])]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Which request.

@@ -29,12 +29,12 @@ pub(crate) struct Reply {
 
 /// Its body.
 pub(crate) enum ReplyBody {
-    /// All of it, as the client is to get it.
-    Whole { body: Bytes, usage: Option<Usage> },
+    /// All of it, as the client is to get it; `served` is the model that it names, where that is another.
+    Whole { body: Bytes, usage: Option<Usage>, served: Option<Arc<str>> },
     /// A stream whose first content is here.
     Stream { upstream: ByteStream, relay: Box<Relay> },
     /// A stream written from a whole answer, with a pause between its chunks.
-    Written { chunks: VecDeque<Bytes>, usage: Option<Usage>, pause: Duration },
+    Written { chunks: VecDeque<Bytes>, usage: Option<Usage>, served: Option<Arc<str>>, pause: Duration },
 }
 
 impl std::fmt::Debug for ReplyBody {

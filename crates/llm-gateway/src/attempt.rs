@@ -31,6 +31,8 @@ pub(crate) struct Open {
     pub(crate) deployment: Arc<str>,
     pub(crate) provider: Arc<str>,
     pub(crate) target: Arc<Target>,
+    /// The model that the answer names, where it is another than was asked for.
+    pub(crate) served: Option<Arc<str>>,
     pub(crate) began: Instant,
     pub(crate) time: Timestamp,
     /// When the first content came.
@@ -82,6 +84,22 @@ impl Attempt {
         }
     }
 
+    /// The answer names this model.
+    pub(crate) fn names(&mut self, model: Option<&str>) {
+        if let (Some(open), Some(model)) = (&mut self.0, model)
+            && model != open.target.model()
+        {
+            open.served = Some(model.into());
+        }
+    }
+
+    /// The answer names another model than was asked for.
+    pub(crate) fn served(&mut self, served: Option<Arc<str>>) {
+        if let Some(open) = &mut self.0 {
+            open.served = served;
+        }
+    }
+
     /// The answer is complete; without a usage it is estimated from so many pieces. What it cost, and when its row is
     /// safe.
     pub(crate) fn settle(mut self, usage: Option<&Usage>, pieces: u64) -> (Option<PicoUsd>, Kept) {
@@ -122,7 +140,7 @@ impl Open {
             deployment: &self.deployment,
             provider: &self.provider,
             model: self.target.model(),
-            served: None,
+            served: self.served.as_deref(),
         };
         let price = self.account.prices.cost(&asked, &usage);
         let (known, total) = (price.known(), price.total());
@@ -177,7 +195,7 @@ impl Open {
             tags: tags.clone(),
             served: RowServed {
                 model_asked: Arc::clone(model),
-                model: self.target.model().into(),
+                model: self.served.clone().unwrap_or_else(|| self.target.model().into()),
                 provider: Arc::clone(&self.provider),
                 deployment: Arc::clone(&self.deployment),
             },

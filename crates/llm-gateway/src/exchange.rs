@@ -233,7 +233,8 @@ impl Exchange {
         let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
         let ticket = self.ticket.take().unwrap_or(Ticket::free());
-        if let Some(attempt) = self.attempt.take() {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.names(self.relay.model());
             // Its row is safe long before the answer is over.
             drop(attempt.break_off(self.relay.spent(), self.relay.pieces(), error));
         }
@@ -303,7 +304,8 @@ impl Exchange {
         if let Some(decision) = self.decision.take() {
             decision.end(self.relay.usage(), None, std::mem::take(&mut self.after));
         }
-        if let Some(attempt) = self.attempt.take() {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.names(self.relay.model());
             self.kept = attempt.settle(self.relay.spent(), self.relay.pieces()).1;
         }
         if let Some(ticket) = self.ticket.take() {
@@ -354,7 +356,8 @@ impl Exchange {
 
     /// What came of the answer until here is what is paid.
     fn break_off(&mut self, error: &ApiError) {
-        if let Some(attempt) = self.attempt.take() {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.names(self.relay.model());
             self.kept = attempt.break_off(self.relay.spent(), self.relay.pieces(), error);
         }
         if let Some(ticket) = self.ticket.take() {

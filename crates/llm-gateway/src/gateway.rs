@@ -135,7 +135,7 @@ impl Gateway {
     /// When two keys have one secret. Nothing is changed then.
     pub fn configure(&self, config: &llm_config::Config) -> Result<()> {
         let configured = Configured::of(config).map_err(refused)?;
-        self.governance.configure(configured).map_err(refused)
+        self.governance.registry().configure(configured).map_err(refused)
     }
 
     /// Puts another configuration in place. Running requests keep theirs.

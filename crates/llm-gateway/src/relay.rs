@@ -34,6 +34,8 @@ struct Facts {
     /// How many pieces of content came from whoever is read now: about as many tokens.
     pieces: u64,
     usage: Option<Usage>,
+    /// The model that whoever is read now names, where it is read and written anew.
+    model: Option<Box<str>>,
     /// An error that came as an event.
     error: Option<ApiError>,
     /// What was said, where another deployment may have to go on with it.
@@ -113,6 +115,7 @@ impl Relay {
         if let (Way::Translate { decoder, .. }, Some(seam)) = (&mut self.way, &mut self.facts.seam) {
             seam.join(self.facts.usage.as_ref());
             self.facts.pieces = 0;
+            self.facts.model = None;
             *decoder = with;
         }
     }
@@ -208,6 +211,15 @@ impl Relay {
         }
     }
 
+    /// The model that whoever is read now names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        match &self.way {
+            Way::Translate { .. } => self.facts.model.as_deref(),
+            Way::Pass(pass) => pass.tap.model(),
+            Way::Written { .. } => None,
+        }
+    }
+
     /// What the deployment that is read now used: of a stream that was gone on with not the whole.
     pub(crate) fn spent(&self) -> Option<&Usage> {
         match &self.facts.seam {
@@ -277,6 +289,11 @@ impl EventSink for Watch<'_> {
         let content = is_content(&event);
         self.facts.content |= content;
         self.facts.pieces += u64::from(content);
+        if let Event::Start(start) = &event
+            && !start.model.is_empty()
+        {
+            self.facts.model = Some((*start.model).into());
+        }
         match event {
             // Told by whoever owns the stream: before any content another deployment takes over.
             Event::Error(error) => {

@@ -128,6 +128,7 @@ impl Ticket {
             deployment: Arc::clone(&deployment.id),
             provider: Arc::clone(provider),
             target: Arc::clone(target),
+            served: None,
             began: Instant::now(),
             time: Timestamp::now(),
             first: None,

@@ -130,14 +130,27 @@ impl Hash for KeyId {
 }
 
 impl KeyId {
-    /// A random one.
+    /// A random one that begins with the moment it is made at, as a UUID of version 7 does.
     ///
     /// # Errors
     /// When the system has no randomness to give.
     pub fn generate() -> Result<Self, Error> {
         let mut bytes = [0; 16];
         OsRng.try_fill_bytes(&mut bytes).map_err(|_| Error::NoRandomness)?;
+        let now = jiff::Timestamp::now().as_millisecond().to_be_bytes();
+        bytes.iter_mut().zip(now.into_iter().skip(2)).for_each(|(to, from)| *to = from);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
         Ok(Self(bytes))
+    }
+
+    /// When it was made, as it says itself: not of one that is made from a name.
+    #[must_use]
+    pub fn made_at(&self) -> Option<jiff::Timestamp> {
+        let [a, b, c, d, e, f, version, _, variant, ..] = self.0;
+        let told = version >> 4 == 7 && variant >> 6 == 2;
+        let ms = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        told.then(|| jiff::Timestamp::from_millisecond(ms).ok()).flatten()
     }
 
     /// The one of a key that a configuration calls `name`: always the same.

@@ -20,13 +20,13 @@ pub mod lease;
 pub mod limit;
 pub mod report;
 
-pub use admission::{Facts, Gate, Grant, OnFailure, Refusal};
+pub use admission::{Facts, Gate, Grant, OnFailure, Refusal, RefusalCounts};
 pub use budget::{
     Basis, Budget, BudgetId, BudgetView, BudgetWindow, Charge, Event, Mode, Observer, PriceBound, Quiet,
-    Reservation, Settled,
+    Reservation, Settled, THRESHOLDS,
 };
 pub use cidr::Cidr;
-pub use directory::{Change, Directory, KeyStore, Revision};
+pub use directory::{Change, Directory, KeyStore, Replacement, Revision};
 pub use error::Error;
 pub use key::{Hint, KeyHash, KeyId, LONGEST, NewKey, PREFIX};
 pub use lease::{Ledger, MemoryLedger};

@@ -4,6 +4,8 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+mod tap;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -12,8 +14,11 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, RateLimits,
-    Result, Segments, Usage, VectorEncoding,
+    Result, Segments, VectorEncoding,
 };
+
+pub(crate) use tap::named;
+pub use tap::{Seen, StreamTap, Tapped};
 
 use crate::bearing::Bearing;
 use crate::gist::Gist;
@@ -166,7 +171,7 @@ pub trait ClientCodec: Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`ClientCodec::decode`].
-    fn tap(&self, op: Op, body: &[u8]) -> Result<Tapped>;
+    fn tap<'b>(&self, op: Op, body: &'b [u8]) -> Result<Tapped<'b>>;
 
     /// Watches a streamed answer that is passed through.
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
@@ -187,42 +192,6 @@ pub trait StreamDecoder: Debug + Send {
     fn finish(&mut self, sink: &mut dyn EventSink) -> Result<()>;
 
     /// Whether the terminal event was seen: the rest of the body holds nothing more.
-    fn is_done(&self) -> bool;
-}
-
-/// What is known of an answer that was passed through unread.
-#[derive(Debug, Clone, Default)]
-pub struct Tapped {
-    /// What it used.
-    pub usage: Option<Usage>,
-}
-
-/// What one complete event of a passed-through stream is.
-#[derive(Debug)]
-pub enum Seen {
-    /// No content yet (a role, a comment, a ping).
-    Quiet,
-    /// Content, or the end of a choice.
-    Content,
-    /// The usage event that only we asked for.
-    Usage,
-    /// What came is no event of this dialect, or an error that its clients would not know for one.
-    Error(ApiError),
-    /// The provider broke off and says so in its dialect: behind content the client is shown its own words.
-    Failed(ApiError),
-    /// The terminal event.
-    Done,
-}
-
-/// Watches a stream that is passed through verbatim. Sees each complete event once, in order.
-pub trait StreamTap: Debug + Send {
-    /// Looks at one event, blank line included.
-    fn see(&mut self, event: &[u8]) -> Seen;
-
-    /// The usage seen so far.
-    fn usage(&self) -> Option<&Usage>;
-
-    /// Whether a clean end was seen: closing before that is an error.
     fn is_done(&self) -> bool;
 }
 

@@ -1,7 +1,8 @@
-//! Fills a database with usage rows and measures reports: `usage_report URL fill|write|keys|report COUNT`.
+//! Fills a database with usage rows and measures reports: `usage_report URL fill|write|keys|load|report COUNT`.
 //!
 //! `fill` writes rows over 90 days, of 1,000 keys in 50 teams and of 20 models at 5 providers, and reports over them;
-//! `write` writes rows of one moment, as a gateway does, and says what a row costs; `keys` keeps and loads keys;
+//! `write` writes rows of one moment, as a gateway does, and says what a row costs; `keys` keeps keys; `load` loads
+//! what there is, as a gateway does, and says what memory it takes;
 //! `report` measures reports over whatever there is.
 
 #![expect(clippy::print_stdout, reason = "what it has to say")]
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use llm_governance::report::{GroupBy, ReportAsk};
 use llm_governance::{
-    Basis, BudgetId, BudgetWindow, Change, Key, KeyId, KeyStore as _, Mode, NewKey, Period, RowCache,
-    RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
+    Basis, BudgetId, BudgetWindow, Change, Directory, Key, KeyId, KeyStore as _, Mode, NewKey, Period,
+    RowCache, RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
 };
 use llm_store::{RowOptions, RowWriter, SqlStore};
 use llm_types::{PicoUsd, Usage};
@@ -28,7 +29,7 @@ const SPAN: i64 = 90 * 86_400;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [url, what, count] = &*args else {
-        eprintln!("usage_report URL fill|write|keys|report COUNT");
+        eprintln!("usage_report URL fill|write|keys|load|report COUNT");
         return ExitCode::FAILURE;
     };
     let work = async {
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
                 write(url, count, &Spread { over: 0, keys: 4, teams: 1, models: 1, providers: 1 }).await
             }
             "keys" => keys(url, count).await,
+            "load" => load(url).await,
             _ => report(url, count).await,
         }
     };
@@ -178,7 +180,7 @@ async fn write(url: &str, count: i64, spread: &Spread) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Keys: kept, loaded.
+/// Keys: kept.
 async fn keys(url: &str, count: i64) -> Result<(), Failed> {
     let store = SqlStore::open(url).await?;
     let started = Instant::now();
@@ -194,9 +196,33 @@ async fn keys(url: &str, count: i64) -> Result<(), Failed> {
         left -= part;
     }
     println!("{count} keys kept in {:?}", started.elapsed());
-    let (started, mut loaded) = (Instant::now(), 0);
-    store.load(&mut |_| loaded += 1).await?;
-    println!("{loaded} keys loaded in {:?}", started.elapsed());
+    Ok(())
+}
+
+/// Everybody, as a gateway knows them.
+async fn load(url: &str) -> Result<(), Failed> {
+    let store = SqlStore::open(url).await?;
+    let started = Instant::now();
+    let directory = Directory::leasing();
+    let (mut next, mut fault) = (directory.replacing(), None);
+    let mut each = |change: Change| fault = fault.take().or_else(|| next.add(change).err());
+    store.load(&mut each).await?;
+    next.finish();
+    if let Some(fault) = fault {
+        return Err(fault.into());
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default()
+    };
+    println!(
+        "{} keys loaded in {:?}: {} resident at most, {} now",
+        directory.key_count(),
+        started.elapsed(),
+        memory("VmHWM:"),
+        memory("VmRSS:")
+    );
     Ok(())
 }
 

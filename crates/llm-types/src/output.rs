@@ -32,6 +32,17 @@ impl Output {
         }
     }
 
+    /// The model that answered, as the provider names it; `None`: it names none.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        let name = match self {
+            Self::Chat(reply) => &reply.model,
+            Self::Tokens(_) => return None,
+            Self::Embed(embeddings) => &embeddings.model,
+        };
+        Some(&**name).filter(|name| !name.is_empty())
+    }
+
     /// What it used, where the provider says it. Counting tokens uses none.
     #[must_use]
     pub fn usage(&self) -> Option<&crate::Usage> {

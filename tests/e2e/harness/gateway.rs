@@ -36,6 +36,8 @@ pub(crate) struct Options {
     config: Option<String>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    /// A shell's words before it starts.
+    shell: Option<String>,
 }
 
 impl Options {
@@ -56,6 +58,12 @@ impl Options {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Started by a shell with these words, which end in `exec "$@"`.
+    pub(crate) fn under(mut self, shell: &str) -> Self {
+        self.shell = Some(shell.to_owned());
         self
     }
 
@@ -80,7 +88,13 @@ impl Options {
 
     fn spawn(self) -> (Running, TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let mut program = Program::new(binary("gateway"));
+        let mut program = match &self.shell {
+            None => Program::new(binary("gateway")),
+            Some(shell) => {
+                let words = ["-c".into(), shell.into(), "sh".into(), binary("gateway").into_os_string()];
+                Program::new("sh").args(words)
+            }
+        };
         if let Some(config) = &self.config {
             let path = dir.path().join(FILE);
             std::fs::write(&path, config).unwrap();

@@ -6,12 +6,16 @@
 
 mod till;
 
+mod alerts;
 mod attempts;
+mod beside;
 mod changes;
 mod crash;
+mod full;
 mod hostile;
 mod outage;
 mod rush;
+mod served;
 mod terms;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use super::{COST, Key, Till, answer, bounded, hard, priced, reserved, wait};
 use crate::harness::{Gateway, model};
 
 /// How long it is away.
-const AWAY: Duration = Duration::from_secs(9);
+const AWAY: Duration = Duration::from_secs(20);
 /// Clients of each key.
 const CLIENTS: usize = 8;
 /// More memory than a gateway with so little to do may take for what waits, in bytes.

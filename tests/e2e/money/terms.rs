@@ -58,7 +58,9 @@ async fn where_nothing_is_clamped_an_answer_without_a_limit_is_refused() {
 #[tokio::test]
 async fn what_has_no_price_is_refused_by_a_hard_budget_alone() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
-    upstream.always(answer());
+    let mut unpriced = canned::openai_completion(20);
+    unpriced["model"] = json!("nobody-knows");
+    upstream.always(Script::json(&unpriced));
     let unknown = priced(&upstream)
         .replace("openai/gpt-4o", "openai/nobody-knows")
         .replace(", price = { input = 2.5, output = 10.0 }", "");

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Gateway, PATIENCE, Reply, openai};
 
-const MASTER: &str = "sk-master-of-the-tests";
+pub(super) const MASTER: &str = "sk-master-of-the-tests";
 /// What [`answer`] costs at the prices of [`priced`]: 19 tokens for 2.5 and 120 for 10 dollars a million.
 pub(crate) const COST: PicoUsd = PicoUsd::from_pico(1_247_500_000);
 
@@ -52,13 +52,22 @@ impl Till {
 
     /// The configuration of the gateway of this name, with more members of `[store]`, and more tables.
     pub(crate) fn config(&self, name: &str, store: &str, more: &str) -> String {
-        let Self { url, dir } = self;
-        let journal = dir.path().join(name);
+        let (url, journal) = (&self.url, self.journal(name));
         format!(
             "[auth]\nmaster_key = \"{MASTER}\"\n\
              [store]\nurl = \"{url}\"\njournal = \"{}\"\n{store}\n{more}",
             journal.display()
         )
+    }
+
+    /// Where the gateway of this name keeps its journal.
+    pub(crate) fn journal(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Starts a gateway.

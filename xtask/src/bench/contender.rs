@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
+use anyhow::ensure;
 use llm_testkit::{Program, Ready, canned};
 use serde_json::{Value, json};
 
@@ -25,6 +28,10 @@ pub(super) enum Who {
     Unmetered,
     /// The gateway with a key, limits, three budgets, prices and usage rows in SQLite.
     Metered,
+    /// The same, whose store has many keys.
+    Many,
+    /// The same with its own key alone.
+    Few,
     /// A second bare proxy in the gateway's place.
     SelfTest,
 }
@@ -39,15 +46,16 @@ impl Who {
         match self {
             Self::Plain | Self::Routed => request == Request::Routed,
             Self::Unmetered | Self::Metered => request == Request::Metered,
-            _ => !matches!(request, Request::Routed | Request::Metered),
+            Self::Few | Self::Many => request == Request::ManyKeys,
+            _ => !matches!(request, Request::Routed | Request::Metered | Request::ManyKeys),
         }
     }
 
     /// The column of the table that its figures stand in.
     pub(super) fn column(self) -> Self {
         match self {
-            Self::Plain | Self::Unmetered => Self::Bare,
-            Self::Routed | Self::Metered => Self::Gateway,
+            Self::Plain | Self::Unmetered | Self::Few => Self::Bare,
+            Self::Routed | Self::Metered | Self::Many => Self::Gateway,
             other => other,
         }
     }
@@ -74,10 +82,13 @@ impl Who {
                 let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
                 one_thread(&binaries.gateway).args(["--config".into(), config])
             }
-            Self::Unmetered | Self::Metered => {
-                let text = metered(listen, upstream, (self == Self::Metered).then_some(scratch));
+            Self::Unmetered | Self::Metered | Self::Few | Self::Many => {
+                if let (Self::Many, Some(keys)) = (self, &binaries.keys) {
+                    keys.fill(scratch, listen)?;
+                }
+                let text = metered(listen, upstream, (self != Self::Unmetered).then_some(scratch));
                 let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
-                one_thread(&binaries.gateway).args(["--config".into(), config])
+                one_thread(&binaries.gateway).args(["--config".into(), config]).timeout(PATIENCE)
             }
             Self::Nginx => {
                 let name = format!("nginx-{}.conf", listen.port());
@@ -94,7 +105,7 @@ impl Who {
             (_, Self::Gateway) => "/v1/chat/completions",
             (Request::Translated, _) => "/v1/messages",
             (Request::Paced, _) => "/paced/v1/chat/completions",
-            (Request::Metered, _) => METERED,
+            (Request::Metered | Request::ManyKeys, _) => METERED,
             _ => "/v1/chat/completions",
         }
     }
@@ -105,7 +116,7 @@ impl Who {
             {"role": "user", "content": canned::text(800)}
         ]);
         match (request, self) {
-            (Request::Chat | Request::Routed | Request::Metered, _) => {
+            (Request::Chat | Request::Routed | Request::Metered | Request::ManyKeys, _) => {
                 json!({"model": "m", "messages": question, "temperature": 0.7})
             }
             (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
@@ -132,6 +143,30 @@ fn messages(model: &str, stream: bool) -> Value {
         "messages": [{"role": "user", "content": canned::text(800)}],
         "stream": stream
     })
+}
+
+/// How long a gateway may take to start: it may have many keys to read.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What puts keys into a store, and how many.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) program: PathBuf,
+    pub(super) count: u64,
+}
+
+impl Keys {
+    fn fill(&self, scratch: &Scratch, listen: SocketAddr) -> anyhow::Result<()> {
+        let url = format!("sqlite:{}", store(scratch, listen));
+        let output = Command::new(&self.program).args([&url, "keys", &self.count.to_string()]).output()?;
+        ensure!(output.status.success(), "no keys: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+/// The file of a gateway's store.
+fn store(scratch: &Scratch, listen: SocketAddr) -> String {
+    format!("{}/{}.db", scratch.path().display(), listen.port())
 }
 
 /// The worker threads are set for every program in the same way.
@@ -195,9 +230,9 @@ const METERED: &str = "/v1/chat/completions?key=sk-bench-0123456789abcdef";
 /// One model with a price, and a key with all that is metered for it, or without.
 fn metered(listen: SocketAddr, upstream: SocketAddr, all: Option<&Scratch>) -> String {
     let meters = all.map(|scratch| {
-        let (folder, port) = (scratch.path().display(), listen.port());
+        let file = store(scratch, listen);
         format!(
-            "[auth]\nmaster_key = \"sk-master-0123456789abcdef\"\n[store]\nurl = \"sqlite:{folder}/{port}.db\"\n\
+            "[auth]\nmaster_key = \"sk-master-0123456789abcdef\"\n[store]\nurl = \"sqlite:{file}\"\n\
              [[teams]]\nid = \"bench\"\nbudgets = [{{ limit_usd = \"1000000000\", window = \"month\" }}]\n\
              [[budgets]]\nscope = \"global\"\nlimit_usd = \"1000000000\"\nwindow = \"month\"\n\
              [[keys]]\nname = \"bench\"\nkey = \"sk-bench-0123456789abcdef\"\nteam = \"bench\"\n\

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Leaves nginx out, even where it is installed.
     #[arg(long)]
     no_nginx: bool,
+    /// Also measures a gateway that has so many keys in its store; a million takes some minutes to make.
+    #[arg(long, default_value_t = 0)]
+    keys: u64,
     /// Puts the bare proxy in the gateway's place: every ratio must then be about 1.
     #[arg(long, hide = true)]
     self_test: bool,
@@ -61,6 +64,8 @@ struct Binaries {
     bare: PathBuf,
     upstream: PathBuf,
     load: PathBuf,
+    /// Where many keys are asked for.
+    keys: Option<contender::Keys>,
 }
 
 /// Runs the benchmark and prints its table.
@@ -108,11 +113,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 
 fn contenders(args: &Args) -> Vec<Who> {
     let gateway = if args.self_test { Who::SelfTest } else { Who::Gateway };
+    let mut all = vec![Who::Bare, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered];
     if !args.no_nginx && proc::in_path("nginx") {
-        vec![Who::Bare, Who::Nginx, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered]
-    } else {
-        vec![Who::Bare, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered]
+        all.insert(1, Who::Nginx);
     }
+    if args.keys > 0 {
+        all.extend([Who::Few, Who::Many]);
+    }
+    all
 }
 
 /// Builds everything in release mode and says where it lies.
@@ -123,12 +131,17 @@ fn build(args: &Args) -> anyhow::Result<Binaries> {
     if !args.self_test {
         cargo_build(&["-p", "gateway"])?;
     }
+    if args.keys > 0 {
+        cargo_build(&["-p", "llm-store", "--example", "usage_report"])?;
+    }
     let example = |name: &str| release.join("examples").join(name);
+    let keys = contender::Keys { program: example("usage_report"), count: args.keys };
     Ok(Binaries {
         gateway: release.join("gateway"),
         bare: example("bare_proxy"),
         upstream: example("scripted_upstream"),
         load: example("load"),
+        keys: (args.keys > 0).then_some(keys),
     })
 }
 

@@ -30,6 +30,9 @@ pub(super) enum Request {
     /// The short chat request of a key with limits and three budgets, priced and written down in SQLite; against the
     /// same request where nothing is metered.
     Metered,
+    /// The same request of the same key, at a gateway whose store has many keys beside it; against one where it is the
+    /// only one.
+    ManyKeys,
     /// The same streamed, onto an OpenAI upstream. A proxy that can't translate gets OpenAI's request.
     MessagesOnOpenai,
 }
@@ -115,7 +118,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 11] = [
+pub(super) const SCENARIOS: [Scenario; 12] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -145,6 +148,15 @@ pub(super) const SCENARIOS: [Scenario; 11] = [
         request: Request::Metered,
         load: Load::Connections(32),
         rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.15) }],
+    },
+    Scenario {
+        title: "chat 1 kB with many keys in the store, to one with a single key",
+        request: Request::ManyKeys,
+        load: Load::Connections(32),
+        rows: &[
+            Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.05) },
+            Row { measure: Measure::P99, target: Target::Ratio(1.1) },
+        ],
     },
     Scenario {
         title: "streamed chat, 32 connections",

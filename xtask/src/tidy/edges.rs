@@ -32,6 +32,7 @@ const LEVELS: &[(&str, Level)] = &[
     ("llm-telemetry", Level::Layer),
     ("llm-config", Level::Layer),
     ("llm-store", Level::Store),
+    ("llm-admin", Level::Store),
     ("llm-gateway", Level::Gateway),
     ("gateway", Level::Program),
     ("llmctl", Level::Program),

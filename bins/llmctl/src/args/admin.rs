@@ -2,13 +2,13 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::At;
+use super::Kept;
 
 /// How a list is shown.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
@@ -26,7 +26,7 @@ pub(crate) struct OneArgs {
     pub(crate) id: String,
 
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 }
 
 /// What may be done and spent.
@@ -123,7 +123,7 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         key: Box<KeyArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one, with what it has spent.
     Show(OneArgs),
@@ -134,7 +134,7 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         key: Box<KeyArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one back, for good.
     Delete(OneArgs),
@@ -164,7 +164,7 @@ pub(crate) enum GroupsCommand {
         #[command(flatten)]
         terms: Box<TermsArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one, with what it has spent.
     Show(OneArgs),
@@ -175,7 +175,7 @@ pub(crate) enum GroupsCommand {
         #[command(flatten)]
         terms: Box<TermsArgs>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one away; nobody may belong to it.
     Delete(OneArgs),
@@ -206,7 +206,7 @@ pub(crate) enum BudgetsCommand {
         #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
         fallbacks: Vec<String>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Show one.
     Show(OneArgs),
@@ -221,7 +221,7 @@ pub(crate) enum BudgetsCommand {
         #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
         fallbacks: Vec<String>,
         #[command(flatten)]
-        at: At,
+        at: Kept,
     },
     /// Take one away.
     Delete(OneArgs),
@@ -235,11 +235,42 @@ pub(crate) enum BudgetsCommand {
     },
 }
 
+/// What to do with limits of everything, tags and models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitsCommand {
+    /// List them.
+    List(ListArgs),
+    /// Show those of one.
+    #[command(visible_alias = "get")]
+    Show(OneArgs),
+    /// Make or change those of one; what is not named stays as it is.
+    Set {
+        /// Whose: global, or tag:, model: and a name.
+        scope: String,
+        /// Requests a minute.
+        #[arg(long, value_name = "COUNT")]
+        rpm: Option<u64>,
+        /// Tokens a minute.
+        #[arg(long, value_name = "COUNT")]
+        tpm: Option<u64>,
+        /// Requests at once.
+        #[arg(long, value_name = "COUNT")]
+        parallel: Option<u32>,
+        /// Which to lift: `rpm`, `tpm`, `parallel`.
+        #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = ["rpm", "tpm", "parallel"])]
+        clear: Vec<String>,
+        #[command(flatten)]
+        at: Kept,
+    },
+    /// Take those of one away.
+    Delete(OneArgs),
+}
+
 /// Which usage.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UsageArgs {
     #[command(flatten)]
-    pub(crate) at: At,
+    pub(crate) at: Kept,
 
     /// Not before this moment or day; 30 days ago by default.
     #[arg(long, value_name = "TIME")]

@@ -30,6 +30,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Users(command) => wait(admin::groups("users", &command, out)),
         Command::Organisations(command) => wait(admin::groups("organisations", &command, out)),
         Command::Budgets(command) => wait(admin::budgets(&command, out)),
+        Command::Limits(command) => wait(admin::limits(&command, out)),
         Command::Usage(args) => wait(admin::usage(&args, out)),
         Command::Audit(args) => wait(admin::audit(&args, out)),
         Command::Explain(args) => wait(explain::run(&args, out)),

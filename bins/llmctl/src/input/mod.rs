@@ -1,5 +1,6 @@
 //! From what is given on the command line to what a call needs.
 
+pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod image;
 pub(crate) mod priced;

@@ -1,18 +1,19 @@
 //! `/admin/v1/requests?source=usage`: the attempts that were booked, each with its cost item by item.
 
 use http::{Response, StatusCode};
+use llm_admin::form::wrong;
+use llm_admin::page::{self, ListView};
+use llm_admin::query;
+use llm_admin::terms::dollars;
 use llm_governance::report::{RowFilter, RowView};
 use llm_types::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Visit;
-use super::page::{self, ListView};
-use super::terms::dollars;
 use crate::body::ClientBody;
-use crate::form::wrong;
 use crate::governance::refused;
-use crate::{query, respond};
+use crate::respond;
 
 /// One attempt.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Response, StatusCode};
+use llm_admin::query;
 use llm_router::Group;
 use llm_types::{ApiError, ErrorKind, Result};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use super::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::health::{self, CheckView, View};
-use crate::{query, respond};
+use crate::respond;
 
 #[derive(Serialize)]
 struct List<'a> {

@@ -5,25 +5,16 @@
 //! browser is the only stranger, and pages of other machines are refused.
 
 mod attempts;
-mod audit;
-mod budgets;
 mod config;
 mod deployments;
 mod estimate;
-mod groups;
-mod keys;
-mod least;
-mod limits;
 mod litellm;
-mod page;
+mod metrics;
 mod requests;
 mod route;
-mod spend;
-mod terms;
-mod usage;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,25 +22,16 @@ use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
-use llm_governance::Change;
-use llm_governance::report::AuditEntry;
 use llm_types::{ApiError, ErrorKind, Result};
 
 pub(crate) use attempts::AttemptView;
-pub(crate) use audit::AuditView;
-pub(crate) use budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
-pub(crate) use groups::{GroupForm, GroupView};
-pub(crate) use keys::{DeletedView, KeyForm, KeyView, RotateForm};
-pub(crate) use limits::{LimitsPatch, NewLimitsForm, ScopedLimitsView};
 pub(crate) use litellm::Lite;
-pub(crate) use page::ListView;
 pub(crate) use requests::{FeedbackForm, FeedbackView};
-pub(crate) use route::{Action, Verb, owns, rows};
-pub(crate) use usage::UsageView;
+pub(crate) use route::{Action, owns, rows};
 
 use crate::body::ClientBody;
 use crate::gateway::Gateway;
-use crate::governance::{Deed, Governance};
+use crate::governance::Governance;
 use crate::principal::Right;
 use crate::respond::Failed;
 use crate::snapshot::Snapshot;
@@ -59,31 +41,26 @@ use crate::{health, intake, openapi, respond};
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of an id the audit log repeats, in characters.
-const LOGGED: usize = 200;
 
-/// A call of the admin API.
+/// A call of the admin API; what `llmctl` calls as well, and the gateway that is called.
 #[derive(Debug)]
 pub(crate) struct Visit<'v> {
     pub(crate) gateway: &'v Arc<Gateway>,
     pub(crate) snapshot: &'v Arc<Snapshot>,
-    /// Decoded; empty where the path has none.
-    pub(crate) id: Cow<'v, str>,
-    pub(crate) query: Option<&'v str>,
-    /// Empty where nothing was sent.
-    pub(crate) body: Bytes,
-    /// Who calls, for the audit log.
-    pub(crate) by: String,
+    inner: llm_admin::Visit<'v>,
+}
+
+impl<'v> Deref for Visit<'v> {
+    type Target = llm_admin::Visit<'v>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
 }
 
 impl Visit<'_> {
     pub(crate) fn governance(&self) -> &Governance {
         self.gateway.governance()
-    }
-
-    /// Makes a change; `action` is its word in the audit log.
-    pub(crate) async fn change(&self, action: &str, change: Change) -> Result<()> {
-        self.governance().change(change, Deed { by: &self.by, action }).await
     }
 }
 
@@ -116,7 +93,9 @@ where
     let size = if action == Action::Estimate { snapshot.max_body } else { BODY_LIMIT };
     let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
-    let visit = Visit { gateway, snapshot, id, query: query.as_deref(), body, by: principal.name() };
+    let registry = gateway.governance().registry();
+    let inner = llm_admin::Visit { registry, id, query: query.as_deref(), body, by: principal.name() };
+    let visit = Visit { gateway, snapshot, inner };
     let answer = act(&visit, action).await;
     log(&visit, action, answer.as_ref().err()).await;
     Ok(answer?)
@@ -125,6 +104,7 @@ where
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
     match action {
         Action::Health => health::summary(visit).await,
+        Action::Metrics => Ok(metrics::get(visit)),
         Action::OpenApi => Ok(respond::json(StatusCode::OK, openapi::document())),
         Action::ListDeployments => Ok(deployments::list(visit)),
         Action::GetDeployment => deployments::get(visit),
@@ -137,42 +117,11 @@ async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> 
         Action::GetRequest => requests::get(visit).await,
         Action::Feedback => requests::feedback(visit).await,
         Action::Estimate => estimate::run(visit).await,
-        Action::Usage => usage::get(visit).await,
-        Action::Audit => audit::list(visit).await,
         Action::Lite(what) => litellm::run(visit, what).await,
-        Action::Keys(verb) => match verb {
-            Verb::List => keys::list(visit),
-            Verb::Create => keys::create(visit).await,
-            Verb::Get => keys::get(visit).await,
-            Verb::Update => keys::update(visit).await,
-            Verb::Delete => keys::delete(visit).await,
-            Verb::Rotate => keys::rotate(visit).await,
-            Verb::Block => keys::block(visit, true).await,
-            Verb::Unblock => keys::block(visit, false).await,
-        },
-        Action::Groups(kind, verb) => match verb {
-            Verb::List => groups::list(visit, kind),
-            Verb::Create => groups::create(visit, kind).await,
-            Verb::Get | Verb::Rotate => groups::get(visit, kind).await,
-            Verb::Update => groups::update(visit, kind).await,
-            Verb::Delete => groups::delete(visit, kind).await,
-            Verb::Block => groups::block(visit, kind, true).await,
-            Verb::Unblock => groups::block(visit, kind, false).await,
-        },
-        Action::Budgets(verb) => match verb {
-            Verb::List => budgets::list(visit).await,
-            Verb::Create => budgets::create(visit).await,
-            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(visit).await,
-            Verb::Update => budgets::update(visit).await,
-            Verb::Delete => budgets::delete(visit).await,
-        },
-        Action::Limits(verb) => match verb {
-            Verb::List => limits::list(visit),
-            Verb::Create => limits::create(visit).await,
-            Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => limits::get(visit),
-            Verb::Update => limits::update(visit).await,
-            Verb::Delete => limits::delete(visit).await,
-        },
+        Action::Kept(action) => {
+            let llm_admin::Answer { status, body } = visit.run(action).await?;
+            Ok(respond::json(status, body))
+        }
     }
 }
 
@@ -182,12 +131,7 @@ async fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     if error.is_none() && action.is_change() {
         return;
     }
-    let id: String = visit.id.chars().take(LOGGED).collect();
-    let entry = Deed { by: &visit.by, action: word }.plain(action.object(&id));
-    let refused = error.map(|error| error.message.clone());
-    if let Err(error) = visit.governance().reports().note(AuditEntry { refused, ..entry }).await {
-        tracing::error!(%error, by = visit.by, action = word, "the audit log could not be written");
-    }
+    visit.inner.log(word, |id| action.object(id), error).await;
 }
 
 /// Refuses calls that a page of another machine makes through the browser of somebody on this one.

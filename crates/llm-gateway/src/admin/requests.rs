@@ -1,17 +1,18 @@
 //! `/admin/v1/requests`: why the latest requests went where they went.
 
 use http::{Response, StatusCode};
+use llm_admin::form;
+use llm_admin::form::forms;
+use llm_admin::query::parameter;
 use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Visit, attempts};
 use crate::body::ClientBody;
-use crate::form::forms;
 use crate::governance::refused;
-use crate::query::parameter;
 use crate::record::{Summary, Told};
-use crate::{form, respond};
+use crate::respond;
 
 /// How many are listed where nobody says.
 const USUAL: usize = 50;
@@ -36,7 +37,7 @@ pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             attempts::list(visit).await
         }
         None => list(visit),
-        Some(_) => Err(crate::form::wrong("source", "must be one of decisions, usage")),
+        Some(_) => Err(llm_admin::form::wrong("source", "must be one of decisions, usage")),
     }
 }
 

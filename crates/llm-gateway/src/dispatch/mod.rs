@@ -270,23 +270,28 @@ impl Dispatch {
         asking: Asking,
         answering: Option<Answering>,
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
-        let Delivery { place, deployment, target, ticket, attempt, decision } = delivery;
+        let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
-            ReplyBody::Whole { body, usage } => {
+            ReplyBody::Whole { body, usage, served } => {
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
                     decision.end(usage.as_ref(), None, Afterwards::default());
                 }
                 let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
-                let free =
-                    ticket.is_free().then(|| self.price(deployment.as_deref()?, &target, usage.as_ref()?));
+                let free = ticket.is_free().then(|| {
+                    self.price(deployment.as_deref()?, (target.model(), served.as_deref()), usage.as_ref()?)
+                });
+                attempt.served(served);
                 let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
                 let cost = cost.or(free.flatten());
                 ticket.finish(usage.as_ref());
                 return (AnswerBody::Whole(body), cost, kept);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, *relay),
-            ReplyBody::Written { chunks, usage, pause } => (paced(chunks, pause), Relay::written(usage)),
+            ReplyBody::Written { chunks, usage, served, pause } => {
+                attempt.served(served);
+                (paced(chunks, pause), Relay::written(usage))
+            }
         };
         let mut parts = Parts {
             relay,
@@ -310,13 +315,19 @@ impl Dispatch {
     }
 
     /// What an answer costs that nobody pays for from a budget; only for its headers.
-    fn price(&self, deployment: &Deployment<Backend>, target: &Target, usage: &Usage) -> Option<PicoUsd> {
+    fn price(
+        &self,
+        deployment: &Deployment<Backend>,
+        (model, served): (&str, Option<&str>),
+        usage: &Usage,
+    ) -> Option<PicoUsd> {
         // Where nothing is known of the price there is nothing to look for.
-        if deployment.facts.price.is_none() && usage.stated.is_none() && !deployment.target.is_wildcard() {
+        let known = deployment.facts.price.is_some() || usage.stated.is_some() || served.is_some();
+        if !known && !deployment.target.is_wildcard() {
             return None;
         }
-        let (provider, model) = (&*deployment.target.provider, target.model());
-        let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served: None };
+        let provider = &*deployment.target.provider;
+        let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served };
         self.snapshot.prices.cost(&asked, usage).total()
     }
 

@@ -87,6 +87,13 @@ pub(super) struct Asks {
     body: Bytes,
 }
 
+impl Asks {
+    /// The model that an answer names, where it is another than was asked for.
+    pub(super) fn served(&self, name: &str) -> Option<Arc<str>> {
+        (name != self.target.model()).then(|| name.into())
+    }
+}
+
 impl Dispatch {
     /// Writes the call for a deployment.
     pub(super) fn ready(

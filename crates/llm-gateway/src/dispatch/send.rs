@@ -87,7 +87,9 @@ impl Dispatch {
         if pass && !self.peek.stream {
             let tapped = codec.tap(self.asked.op, &body)?;
             let marked = asks.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
-            return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage: tapped.usage }, rate_limits));
+            let served = tapped.model.and_then(|name| asks.served(&name));
+            let usage = tapped.usage;
+            return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage, served }, rate_limits));
         }
         Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
     }
@@ -154,12 +156,13 @@ impl Dispatch {
             }
         }
         let usage = output.usage().cloned();
+        let served = output.model().and_then(|name| asks.served(name));
         let cx = self.reply_cx(asks);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
                 let body = Bytes::from(self.codec.encode(output, &cx));
-                return Ok(ReplyBody::Whole { body, usage });
+                return Ok(ReplyBody::Whole { body, usage, served });
             }
         };
         let mut encoder = self.codec.encoder(cx);
@@ -171,7 +174,7 @@ impl Dispatch {
         });
         encoder.finish();
         chunks.push_back(encoder.take());
-        Ok(ReplyBody::Written { chunks, usage, pause: pause(&asks.target) })
+        Ok(ReplyBody::Written { chunks, usage, served, pause: pause(&asks.target) })
     }
 }
 

@@ -1,13 +1,13 @@
 //! Who may call and what it may cost them: the parts of llm-governance, put together for this process.
 //!
 //! What is in force is in memory, in one [`Directory`]: no request waits for a store. A change is kept first, where
-//! there is a store, and in force when [`Governance::change`] returns.
+//! there is a store, and in force when [`Registry::change`] returns.
 
-mod audit;
-mod configured;
 #[cfg(feature = "sql")]
 mod decided;
 mod kept;
+#[cfg(feature = "sql")]
+mod soft;
 #[cfg(feature = "sql")]
 mod store;
 mod watch;
@@ -16,17 +16,15 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use llm_admin::Registry;
 use llm_governance::{
-    Change, Directory, Error, Facts, Gate, Grant, Identity, KeyHash, KeyStore, MemoryReports, Now,
-    Principal as Who, Refusal, Reports, Scope, UsageRow,
+    Directory, Facts, Gate, Grant, Identity, KeyHash, Now, Principal as Who, Refusal, Reports, UsageRow,
 };
-use llm_types::{ApiError, ErrorKind, Result};
-use tokio::sync::{Mutex, MutexGuard};
+use llm_types::Result;
 
-pub(crate) use audit::Deed;
-pub(crate) use configured::{Configured, terms};
 pub(crate) use kept::Kept;
+pub(crate) use llm_admin::{Configured, refused};
+pub(crate) use watch::AlertCounts;
 
 use crate::gateway::Gateway;
 use crate::record::Sink;
@@ -40,114 +38,62 @@ pub trait Books: Debug + Send + Sync {
 /// Keys, budgets and limits.
 #[derive(Debug)]
 pub(crate) struct Governance {
-    gate: Gate,
+    /// Who there is, and where that is kept.
+    registry: Registry,
     /// What waits for the webhook; until it is started.
     alerts: parking_lot::Mutex<Option<watch::Waiting>>,
-    /// Where keys and groups are kept; `None`: nowhere, they are gone with the process.
-    store: Option<Arc<dyn KeyStore>>,
+    /// What was told.
+    watcher: Arc<watch::Watcher>,
     /// Who else is told of each attempt.
     books: Vec<Arc<dyn Books>>,
     #[cfg(feature = "sql")]
     kept: Option<store::Kept>,
-    /// Rows and the audit log.
-    reports: Arc<dyn Reports>,
-    /// What the configuration file defines: nobody else changes it.
-    configured: ArcSwap<Configured>,
-    /// Held by whoever changes something that was read before.
-    writing: Mutex<()>,
 }
 
 impl Default for Governance {
     fn default() -> Self {
         let (watcher, waiting) = watch::Watcher::new();
         Self {
-            gate: Gate::with(Arc::new(Directory::new()), watcher, None),
+            registry: Registry::in_memory(Gate::with(Arc::new(Directory::new()), watcher.clone(), None)),
+            watcher,
             alerts: parking_lot::Mutex::new(Some(waiting)),
-            store: None,
             books: Vec::new(),
             #[cfg(feature = "sql")]
             kept: None,
-            reports: Arc::new(MemoryReports::default()),
-            configured: ArcSwap::default(),
-            writing: Mutex::default(),
         }
     }
 }
 
 impl Governance {
+    /// Who there is, and where that is kept.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// What lets requests in.
     pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
+        self.registry.gate()
+    }
+
+    /// What was told of budgets.
+    pub(crate) fn alert_counts(&self) -> AlertCounts {
+        self.watcher.counts()
+    }
+
+    /// How the way of the rows is, where they are kept.
+    #[cfg(feature = "sql")]
+    pub(crate) fn row_status(&self) -> Option<llm_store::RowStatus> {
+        Some(self.kept.as_ref()?.rows.status())
     }
 
     /// Whom it knows.
     pub(crate) fn directory(&self) -> &Directory {
-        self.gate.directory()
-    }
-
-    /// Whether changes outlive the process.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.store.is_some()
+        self.registry.directory()
     }
 
     /// Rows and the audit log.
     pub(crate) fn reports(&self) -> &dyn Reports {
-        &*self.reports
-    }
-
-    /// To be held from reading something to [`change`](Self::change): two who change the same at once would lose
-    /// one of the changes.
-    pub(crate) async fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().await
-    }
-
-    /// Makes a change, and writes it to the audit log.
-    ///
-    /// # Errors
-    /// 400 for what contradicts what is there, 409 for what the configuration file defines, 503 where it cannot be
-    /// kept.
-    pub(crate) async fn change(&self, change: Change, deed: Deed<'_>) -> Result<()> {
-        let scope = audit::scope_of(&change);
-        if self.is_configured(&scope) {
-            let message = format!("`{scope}` is defined in the configuration file: change it there");
-            return Err(ApiError::new(ErrorKind::Conflict, message).with_code("defined_in_config"));
-        }
-        if let Change::PutKey(key) = &change {
-            key.terms.check().map_err(refused)?;
-        }
-        if let Change::Put(_, group) = &change {
-            group.terms.check().map_err(refused)?;
-        }
-        let entry = deed.entry(self.directory(), &change);
-        match &self.store {
-            // It writes the log with the change.
-            Some(store) => {
-                store.keep_as(&change, deed.by, deed.action).await.map_err(refused)?;
-                self.directory().apply([change]).map_err(refused)
-            }
-            None => {
-                self.directory().apply([change]).map_err(refused)?;
-                self.reports.note(entry).await.map_err(refused)
-            }
-        }
-    }
-
-    /// Puts what a configuration file defines in the place of what another defined. Whatever has the same name and
-    /// came from elsewhere is hidden by it.
-    ///
-    /// # Errors
-    /// When two keys would have one secret. Nothing is changed then.
-    pub(crate) fn configure(&self, next: Configured) -> Result<(), Error> {
-        let before = self.configured.load_full();
-        let gone = before.scopes().filter(|scope| !next.defines(scope)).map(configured::removal);
-        self.directory().apply(gone.chain(next.changes().cloned()))?;
-        self.configured.store(Arc::new(next));
-        Ok(())
-    }
-
-    /// Whether the configuration file defines it.
-    pub(crate) fn is_configured(&self, scope: &Scope) -> bool {
-        self.configured.load().defines(scope)
+        self.registry.reports()
     }
 
     /// Whoever sends this key from there.
@@ -235,7 +181,7 @@ impl Governance {
         if self.directory().is_empty() {
             return Ok(None);
         }
-        self.gate.enter(who, facts).await.map(Some)
+        self.gate().enter(who, facts).await.map(Some)
     }
 
     /// Writes down what became of an attempt.
@@ -245,7 +191,7 @@ impl Governance {
         if let Some(kept) = &self.kept {
             return kept.rows.try_append(row).into();
         }
-        self.reports.append(row);
+        self.reports().append(row);
         Kept::default()
     }
 
@@ -253,15 +199,4 @@ impl Governance {
     pub(crate) fn anyone(&self) -> Who {
         self.directory().anyone()
     }
-}
-
-/// A change that was not made, as the admin API says it.
-pub(crate) fn refused(error: Error) -> ApiError {
-    let kind = match &error {
-        Error::NotFound(_) => ErrorKind::NotFound,
-        Error::DuplicateKey(_) => ErrorKind::Conflict,
-        Error::Store(_) => ErrorKind::Unavailable,
-        _ => ErrorKind::BadRequest,
-    };
-    ApiError::new(kind, error.to_string()).with_source(error)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use llm_admin::Registry;
 use llm_config::{Store, store_file};
 use llm_governance::lease::{Funding, Ledger};
 use llm_governance::{Directory, Gate, KeyStore, Revision};
@@ -63,7 +64,7 @@ impl Kept {
     pub(super) fn trouble(&self) -> Option<String> {
         let status = self.rows.status();
         let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
-        let journal = status.degraded.map(|why| format!("the journal cannot be written: {why}"));
+        let journal = status.degraded;
         let away =
             status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
         lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))
@@ -84,12 +85,13 @@ impl Governance {
         let options = RowOptions::new(journal(settings), node.clone());
         let (rows, task) = RowWriter::start(&store, options).map_err(failed)?;
         let directory = Arc::new(Directory::leasing());
-        let seen = load(&store, &directory, []).await?;
         let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
         let funding = Funding::new(ledger, node, settings.lease);
         let (watcher, waiting) = Watcher::new();
-        let gate = Gate::with(directory, watcher, Some(funding));
+        let gate = Gate::with(directory, watcher.clone(), Some(funding));
         let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
+        let registry = Registry::kept(gate, Arc::new(store.clone()), reports);
+        let seen = registry.load(&store).await.map_err(super::refused)?;
         let (sink, decided) = Sink::new();
         let kept = Kept {
             store: store.clone(),
@@ -102,7 +104,7 @@ impl Governance {
             grace: request_timeout + SKEW,
         };
         let alerts = Mutex::new(Some(waiting));
-        Ok(Self { gate, alerts, store: Some(Arc::new(store)), kept: Some(kept), reports, ..Self::default() })
+        Ok(Self { registry, alerts, watcher, kept: Some(kept), ..Self::default() })
     }
 
     /// Begins to write rows, to follow changes, and to look after leases.
@@ -142,15 +144,10 @@ impl Governance {
         let refused = super::refused;
         let newest = match kept.store.since(seen).await.map_err(refused)? {
             Some((changes, newest)) => {
-                let ours =
-                    |change: &llm_governance::Change| !self.is_configured(&super::audit::scope_of(change));
-                self.directory().apply(changes.into_iter().filter(ours)).map_err(refused)?;
+                self.registry.follow(changes).map_err(refused)?;
                 newest
             }
-            None => {
-                let configured = self.configured.load_full();
-                load(&kept.store, self.directory(), configured.changes().cloned()).await?
-            }
+            None => self.registry.load(&kept.store).await.map_err(refused)?,
         };
         *kept.seen.lock() = newest;
         Ok(())
@@ -162,8 +159,11 @@ impl Governance {
         let mut every = tokio::time::interval(kept.settings.lease / 4);
         loop {
             every.tick().await;
-            if let Err(error) = self.gate.tend().await {
+            if let Err(error) = self.gate().tend().await {
                 tracing::warn!(%error, "leases of budgets could not be renewed: hard budgets spend what is leased");
+            }
+            if let Err(error) = self.note_soft().await {
+                tracing::debug!(%error, "what soft budgets have spent was not looked at");
             }
             match kept.store.expire(kept.grace).await {
                 Ok(0) => {}
@@ -204,23 +204,11 @@ impl Governance {
         if tokio::time::timeout(LAST_DECISIONS, kept.sink.finish()).await.is_err() {
             tracing::warn!("the last decision records are not in the database");
         }
-        if !matches!(tokio::time::timeout(LAST_LEASES, self.gate.hand_back()).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(LAST_LEASES, self.gate().hand_back()).await, Ok(Ok(()))) {
             tracing::warn!("leases of budgets could not be handed back: they count as spent until they end");
         }
         kept.store.close().await;
     }
-}
-
-/// Reads everybody, and puts what a configuration defines over it.
-async fn load(
-    store: &SqlStore,
-    directory: &Directory,
-    configured: impl IntoIterator<Item = llm_governance::Change>,
-) -> Result<Revision> {
-    let mut all = Vec::new();
-    let seen = store.load(&mut |change| all.push(change)).await.map_err(super::refused)?;
-    directory.replace(all.into_iter().chain(configured)).map_err(super::refused)?;
-    Ok(seen)
 }
 
 /// The folder of the journal.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_TYPE;
-use llm_governance::{BudgetWindow, Event, Observer};
+use llm_governance::{BudgetWindow, Event, Observer, THRESHOLDS};
 use llm_providers::transport::{RequestBody, collect};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Result, Secret, Segments};
 use serde::Serialize;
@@ -23,6 +23,8 @@ const WAITING: usize = 1024;
 /// How often it is asked, how long it may take, and the first pause, which doubles.
 const TRIES: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the rest of its answer is read.
+const REST: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the webhook gets.
@@ -46,22 +48,69 @@ enum Alert {
 #[derive(Debug)]
 pub(super) struct Watcher {
     alerts: mpsc::Sender<Alert>,
-    lost: AtomicU64,
+    counters: Arc<Counters>,
 }
 
 /// What waits for the webhook.
 #[derive(Debug)]
-pub(super) struct Waiting(mpsc::Receiver<Alert>);
+pub(super) struct Waiting {
+    alerts: mpsc::Receiver<Alert>,
+    counters: Arc<Counters>,
+}
+
+/// What was told, counted since the start.
+#[derive(Debug, Default)]
+struct Counters {
+    thresholds: [AtomicU64; THRESHOLDS.len()],
+    overruns: AtomicU64,
+    told: AtomicU64,
+    failed: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// What was told, since the start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AlertCounts {
+    /// By the share of the limit, in per cent.
+    pub(crate) thresholds: [(u8, u64); THRESHOLDS.len()],
+    pub(crate) overruns: u64,
+    /// Alerts that the webhook took.
+    pub(crate) told: u64,
+    /// Alerts that it did not take, however often it was asked.
+    pub(crate) failed: u64,
+    /// Alerts that were too many to wait for it.
+    pub(crate) lost: u64,
+}
+
+fn count(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
+}
 
 impl Watcher {
     pub(super) fn new() -> (Arc<Self>, Waiting) {
         let (alerts, waiting) = mpsc::channel(WAITING);
-        (Arc::new(Self { alerts, lost: AtomicU64::new(0) }), Waiting(waiting))
+        let counters = Arc::<Counters>::default();
+        let waiting = Waiting { alerts: waiting, counters: Arc::clone(&counters) };
+        (Arc::new(Self { alerts, counters }), waiting)
+    }
+
+    pub(super) fn counts(&self) -> AlertCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { thresholds, overruns, told, failed, lost } = &*self.counters;
+        let mut shares = THRESHOLDS.map(|percent| (percent, 0));
+        shares.iter_mut().zip(thresholds).for_each(|((_, count), counter)| *count = read(counter));
+        AlertCounts {
+            thresholds: shares,
+            overruns: read(overruns),
+            told: read(told),
+            failed: read(failed),
+            lost: read(lost),
+        }
     }
 
     fn alert(&self, alert: Alert) {
         if self.alerts.try_send(alert).is_err() {
-            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            let lost = count(&self.counters.lost);
             tracing::warn!(lost, "the webhook of [alerts] is too slow: an alert is in the log alone");
         }
     }
@@ -73,6 +122,8 @@ impl Observer for Watcher {
         let time = jiff::Timestamp::now();
         match event {
             Event::Threshold { budget, percent, spent, limit } => {
+                let nth = THRESHOLDS.iter().position(|known| known == percent);
+                nth.and_then(|nth| self.counters.thresholds.get(nth)).map(count);
                 tracing::warn!(budget = %budget.budget, percent, %spent, %limit, "a budget reached a threshold");
                 let (budget, window_start) = name(budget);
                 let (percent, spent_usd, limit_usd) = (*percent, *spent, *limit);
@@ -86,6 +137,7 @@ impl Observer for Watcher {
                 });
             }
             Event::Overrun { budget, by } => {
+                count(&self.counters.overruns);
                 tracing::warn!(budget = %budget.budget, %by, "a provider billed more than was reserved");
                 let (budget, window_start) = name(budget);
                 self.alert(Alert::BudgetOverrun { budget, window_start, by_usd: *by, time });
@@ -102,20 +154,27 @@ impl Observer for Watcher {
 impl Waiting {
     /// Tells the webhook of the configuration of the moment.
     pub(super) async fn run(mut self, gateway: Arc<Gateway>) {
-        while let Some(alert) = self.0.recv().await {
+        while let Some(alert) = self.alerts.recv().await {
             let Some(webhook) = gateway.snapshot().webhook.clone() else { continue };
             let Ok(body) = serde_json::to_vec(&alert).map(Bytes::from) else { continue };
+            let mut taken = false;
             for nth in 0..TRIES {
                 let told = tokio::time::timeout(PATIENCE, tell(&gateway, &webhook, body.clone())).await;
                 let late = || Err(ApiError::upstream(ErrorKind::Timeout, "no answer in time"));
                 match told.unwrap_or_else(|_| late()) {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        taken = true;
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, try_ = nth + 1, "the webhook of [alerts] was not told")
                     }
                 }
-                tokio::time::sleep(PAUSE * 2u32.pow(nth)).await;
+                if nth + 1 < TRIES {
+                    tokio::time::sleep(PAUSE * 2u32.pow(nth)).await;
+                }
             }
+            count(if taken { &self.counters.told } else { &self.counters.failed });
         }
     }
 }
@@ -127,10 +186,10 @@ async fn tell(gateway: &Gateway, webhook: &Secret, body: Bytes) -> Result<()> {
         ApiError::bad_request("alerts.webhook is no address")
     })?;
     let (head, body) = gateway.transport().send(request).await?.into_parts();
-    // Read, so that the connection can be used again.
-    let _ = collect(body, 64 * 1024).await?;
-    if head.status.is_success() {
-        return Ok(());
+    if !head.status.is_success() {
+        return Err(ApiError::upstream(ErrorKind::Api, format!("it answered {}", head.status)));
     }
-    Err(ApiError::upstream(ErrorKind::Api, format!("it answered {}", head.status)))
+    // It is told, whatever follows; read, so that the connection can be used again, but neither for long nor much.
+    let _ = tokio::time::timeout(REST, collect(body, 64 * 1024)).await;
+    Ok(())
 }

@@ -221,6 +221,7 @@ async fn send(
     let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &memo };
     match answer(gateway, request, codec, op, &cx).await {
         Ok(output) => {
+            attempt.names(output.model());
             // Nobody waits for the answer.
             let _ = attempt.settle(output.usage(), 0);
             Ok(output)

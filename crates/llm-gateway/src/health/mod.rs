@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
+use llm_admin::query;
 use llm_router::Group;
 use llm_types::Result;
 use serde::Serialize;
@@ -22,7 +23,6 @@ use crate::admin::Visit;
 use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::jwt::SourceView;
-use crate::query;
 use crate::respond;
 use crate::snapshot::Snapshot;
 
@@ -53,7 +53,7 @@ struct Summary<'a> {
 /// # Errors
 /// 404 for a model that is not served.
 pub(crate) async fn summary(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let Visit { gateway, snapshot, query, .. } = *visit;
+    let (Visit { gateway, snapshot, .. }, query) = (visit, visit.query);
     let model = query::parameter(query, "model");
     let only = match &model {
         Some(name) => {

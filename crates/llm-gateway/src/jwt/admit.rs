@@ -4,13 +4,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use llm_admin::Deed;
 use llm_config::{UnknownTeams, UnknownUsers};
 use llm_governance::jwt::Vouched;
 use llm_governance::{Change, Group, Identity, Principal as Who, Scope};
 use llm_types::{ApiError, ErrorKind, Result};
 
 use super::Issuer;
-use crate::governance::{Deed, Governance};
+use crate::governance::Governance;
 
 impl Issuer {
     /// Who asks, by a good token.
@@ -74,7 +75,7 @@ impl Issuer {
 
     /// Makes somebody, unless another request has been faster.
     async fn make(&self, scope: Scope, group: Group, governance: &Governance) -> Result<()> {
-        let _writing = governance.writing().await;
+        let _writing = governance.registry().writing().await;
         if governance.directory().has(&scope) {
             return Ok(());
         }
@@ -88,6 +89,7 @@ impl Issuer {
         }
         tracing::info!(%scope, issuer = self.rule.issuer, "made by a token");
         let by = format!("jwt:{}", self.rule.issuer);
-        governance.change(Change::Put(scope, Box::new(group)), Deed { by: &by, action: "create" }).await
+        let deed = Deed { by: &by, action: "create" };
+        governance.registry().change(Change::Put(scope, Box::new(group)), deed).await
     }
 }

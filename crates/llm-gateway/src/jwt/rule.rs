@@ -51,7 +51,7 @@ pub(super) fn of(settings: &Jwt) -> Rule {
 /// # Errors
 /// For terms that cannot be kept.
 pub(super) fn group(terms: &OwnerTerms) -> Result<Group> {
-    let group = Group::new(governance::terms(terms).map_err(governance::refused)?);
+    let group = Group::new(llm_admin::terms_of(terms).map_err(governance::refused)?);
     Ok(Group { blocked: terms.blocked, ..group })
 }
 

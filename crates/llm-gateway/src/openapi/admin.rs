@@ -1,13 +1,17 @@
 //! Routes of the admin API.
 
+use llm_admin::audit::AuditView;
+use llm_admin::budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
+use llm_admin::groups::{GroupForm, GroupView};
+use llm_admin::keys::{DeletedView, KeyForm, KeyView, RotateForm};
+use llm_admin::limits::{LimitsPatch, NewLimitsForm, ScopedLimitsView};
+use llm_admin::page::ListView;
+use llm_admin::usage::UsageView;
+use llm_admin::{Action as Kept, Verb};
 use serde_json::{Value, json};
 
 use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
-use crate::admin::{
-    Action, AttemptView, AuditView, BudgetPatch, DeletedView, FeedbackForm, FeedbackView, GroupForm,
-    GroupView, KeyForm, KeyView, LimitsPatch, ListView, Lite, NewBudgetForm, NewLimitsForm, OwnedBudgetView,
-    RotateForm, ScopedLimitsView, UsageView, Verb, rows,
-};
+use crate::admin::{Action, AttemptView, FeedbackForm, FeedbackView, Lite, rows};
 
 const fn text(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, about, kind: Kind::Text }
@@ -82,7 +86,10 @@ pub(super) fn write(writer: &mut Writer) {
         let place = path.trim_start_matches("/admin/v1/").trim_start_matches('/');
         let id = format!("{}_{}", row.method.as_str().to_ascii_lowercase(), place.replace(['/', '.'], "_"))
             .replace(['{', '}'], "");
-        let answer = json_of(answer);
+        let answer = match row.action {
+            Action::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            _ => json_of(answer),
+        };
         writer.add(
             &path,
             &row.method,
@@ -95,6 +102,9 @@ fn describe(action: Action) -> Words {
     match action {
         Action::Health => words("operations", "How the models' deployments are.")
             .asks(&[text("model", "Of this model alone."), text("check", "Whether to ask them.")]),
+        Action::Metrics => {
+            words("operations", "Budgets, refusals, alerts and rows, as Prometheus reads them.")
+        }
         Action::ListDeployments => words("operations", "All deployments."),
         Action::GetDeployment => words("operations", "A deployment."),
         Action::DrainDeployment => words("operations", "Take a deployment out of service."),
@@ -116,7 +126,14 @@ fn describe(action: Action) -> Words {
             .gives(of::<FeedbackView>),
         Action::Estimate => words("usage", "What a chat request would cost."),
         Action::OpenApi => words("operations", "This document."),
-        Action::Usage => {
+        Action::Kept(kept) => describe_kept(kept),
+        Action::Lite(what) => lite(what),
+    }
+}
+
+fn describe_kept(action: Kept) -> Words {
+    match action {
+        Kept::Usage => {
             let by = text(
                 "group_by",
                 "Some of day, hour, model, served, provider, deployment, key, team, user, organisation, tag, with commas.",
@@ -126,7 +143,7 @@ fn describe(action: Action) -> Words {
             let all: Vec<_> = [FROM, TO, by].into_iter().chain(only).collect();
             words("usage", "What was used and what it cost.").asks(&all).gives(of::<UsageView>)
         }
-        Action::Audit => words("audit", "Who administered what.")
+        Kept::Audit => words("audit", "Who administered what.")
             .asks(&[
                 LIMIT,
                 CURSOR,
@@ -136,11 +153,10 @@ fn describe(action: Action) -> Words {
                 text("actor", "By this one alone."),
             ])
             .gives(of::<ListView<AuditView>>),
-        Action::Lite(what) => lite(what),
-        Action::Keys(verb) => key(verb),
-        Action::Groups(_, verb) => group(verb),
-        Action::Budgets(verb) => budget(verb),
-        Action::Limits(verb) => limits(verb),
+        Kept::Keys(verb) => key(verb),
+        Kept::Groups(_, verb) => group(verb),
+        Kept::Budgets(verb) => budget(verb),
+        Kept::Limits(verb) => limits(verb),
     }
 }
 

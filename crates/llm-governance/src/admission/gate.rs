@@ -9,6 +9,7 @@ use llm_types::{PicoUsd, RateLimits, glob_matches};
 use super::Refusal;
 use super::grant::Grant;
 use super::refusal::{denied, model_not_allowed, route_not_allowed, unavailable};
+use super::refused::{RefusalCounts, Refused};
 use super::seat::{OnFailure, Seat, Shared, here};
 use crate::budget::{
     Accounts, BudgetView, BudgetWindow, Denied, Hold, Observer, PriceBound, Quiet, Returning, by_order,
@@ -22,8 +23,9 @@ use crate::now::Now;
 use crate::principal::{Member, Principal};
 use crate::scope::Scope;
 
-/// How often a request asks for a slice before it is refused.
-const TRIES: usize = 4;
+/// How often a request asks for a slice before it is refused. A store that fails is not asked again; one that answers
+/// may have the money taken by others before it is reserved here, who then go on: so many in a row are no accident.
+const TRIES: usize = 64;
 
 /// What a request asks for, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,7 @@ pub(super) struct Inner {
     pub(super) directory: Arc<Directory>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) funding: Option<Funding>,
+    refused: Refused,
 }
 
 /// What a request falls under.
@@ -93,7 +96,10 @@ impl Gate {
     /// [`leasing`](Directory::leasing).
     #[must_use]
     pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
-        Self { inner: Arc::new(Inner { directory, observer, funding }), shared: ArcSwapOption::empty() }
+        Self {
+            inner: Arc::new(Inner { directory, observer, funding, refused: Refused::default() }),
+            shared: ArcSwapOption::empty(),
+        }
     }
 
     /// The same gate with limits that are counted in a store.
@@ -155,6 +161,10 @@ impl Gate {
     /// 403 for what is not allowed, 429 for limits, 503 where the shared limits do not answer.
     pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let now = Now::read();
+        self.seated(who, facts, now).await.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
+    }
+
+    async fn seated(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
         let under = self.under(who, facts, now)?;
         let (seat, left) = self.seat(under.limiters, facts.tokens, now).await?;
         Ok(self.grant(who, under.accounts, seat, left))
@@ -166,6 +176,12 @@ impl Gate {
             Some(shared) => shared.take(limiters, tokens, now.steady).await,
             None => here(limiters, tokens, now.steady),
         }
+    }
+
+    /// How many were refused since the start.
+    #[must_use]
+    pub fn refusals(&self) -> RefusalCounts {
+        self.inner.refused.read()
     }
 
     fn grant(&self, who: &Principal, accounts: Accounts, seat: Seat, left: RateLimits) -> Grant {
@@ -233,6 +249,14 @@ impl Gate {
         }
     }
 
+    /// Takes note of what is booked in a window, by this node, in earlier lives too, and by others: for budgets that
+    /// lease nothing.
+    pub fn note_booked(&self, window: &BudgetWindow, booked: PicoUsd) {
+        if let Some(account) = self.inner.directory.registry.account(&window.budget.scope) {
+            account.note_booked(window, booked, &*self.inner.observer);
+        }
+    }
+
     /// Renews leases in use and hands back what is not needed. To be called a few times in the time of a lease.
     ///
     /// # Errors
@@ -266,6 +290,16 @@ impl Gate {
 impl Inner {
     /// Reserves, leasing what is missing.
     pub(super) async fn funded(
+        &self,
+        accounts: Accounts,
+        bound: Option<&PriceBound>,
+        held: &mut Hold,
+    ) -> Result<Hold, Refusal> {
+        let held = self.leased(accounts, bound, held).await;
+        held.inspect_err(|refusal| self.refused.count(&refusal.error))
+    }
+
+    async fn leased(
         &self,
         accounts: Accounts,
         bound: Option<&PriceBound>,

@@ -6,10 +6,12 @@
 mod gate;
 mod grant;
 mod refusal;
+mod refused;
 mod seat;
 
 pub use gate::{Facts, Gate};
 pub use grant::Grant;
 pub use refusal::Refusal;
 pub(crate) use refusal::route_not_allowed;
+pub use refused::RefusalCounts;
 pub use seat::OnFailure;

@@ -172,6 +172,11 @@ impl Account {
         self.with(window, observer, |slot, events| slot.note_elsewhere(window.start, spent, events));
     }
 
+    /// What is booked in a window, by this node and others.
+    pub(crate) fn note_booked(&self, window: &BudgetWindow, booked: PicoUsd, observer: &dyn Observer) {
+        self.with(window, observer, |slot, events| slot.note_booked(window.start, booked, events));
+    }
+
     /// The lease of a window that is over is handed back.
     pub(crate) fn unlease(&self, window: &BudgetWindow, observer: &dyn Observer) {
         self.with(window, observer, |slot, events| slot.unlease(window.start, events));

@@ -10,7 +10,7 @@ use llm_types::PicoUsd;
 use super::{BudgetWindow, Settled};
 
 /// Shares of a limit, in per cent, whose passing is told.
-pub(super) const THRESHOLDS: [u8; 3] = [50, 80, 100];
+pub const THRESHOLDS: [u8; 3] = [50, 80, 100];
 
 /// Something about a budget.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use llm_types::PicoUsd;
 
 pub(crate) use account::{Account, Accounts, Due, Duty, Granted, Returning, by_order};
-pub use event::{Event, Observer, Quiet};
+pub use event::{Event, Observer, Quiet, THRESHOLDS};
 pub(crate) use fund::{Dry, Funds, Need, Shortage};
 pub use price::PriceBound;
 pub use reservation::{Basis, Charge, Reservation, Settled};

@@ -23,8 +23,10 @@ pub(super) struct Count {
     pub(super) settled: PicoUsd,
     pub(super) reserved: PicoUsd,
     pub(super) overrun: PicoUsd,
-    /// What other nodes have spent, as far as the store has told.
+    /// What other nodes have spent, as far as the store has told: this one too, in earlier lives.
     pub(super) elsewhere: PicoUsd,
+    /// The store has told.
+    asked: bool,
     /// Which thresholds have been told, bit by bit.
     told: u8,
     pub(super) fund: Fund,
@@ -34,7 +36,16 @@ impl Count {
     fn new(span: Span, funds: Funds) -> Self {
         let zero = PicoUsd::ZERO;
         let fund = Fund::new(funds);
-        Self { span, settled: zero, reserved: zero, overrun: zero, elsewhere: zero, told: 0, fund }
+        Self {
+            span,
+            settled: zero,
+            reserved: zero,
+            overrun: zero,
+            elsewhere: zero,
+            asked: false,
+            told: 0,
+            fund,
+        }
     }
 
     /// Settled and reserved.
@@ -44,7 +55,11 @@ impl Count {
 
     /// The thresholds that spend has reached.
     fn reached(&self, limit: PicoUsd) -> u8 {
-        let spent = self.spent().saturating_mul(100);
+        Self::reached_by(self.spent(), limit)
+    }
+
+    fn reached_by(spent: PicoUsd, limit: PicoUsd) -> u8 {
+        let spent = spent.saturating_mul(100);
         let bits = THRESHOLDS.iter().enumerate();
         let reached = bits.filter(|(_, percent)| spent >= limit.saturating_mul(u64::from(**percent)));
         reached.fold(0, |bits, (nth, _)| bits | 1 << nth)
@@ -112,25 +127,41 @@ impl Slot {
 
     /// Books what an attempt cost for which `held` was reserved.
     pub(super) fn settle(&mut self, start: Timestamp, held: PicoUsd, cost: PicoUsd, events: &mut Events) {
-        let (id, limit) = (Arc::clone(&self.id), self.budget.limit);
+        let (id, limit, hard) = (Arc::clone(&self.id), self.budget.limit, self.is_hard());
         let Some(count) = self.count(start) else { return };
         count.reserved = count.reserved.saturating_sub(held);
         count.settled = count.settled.saturating_add(cost);
         if cost > held {
             let by = cost.saturating_sub(held);
             count.overrun = count.overrun.saturating_add(by);
-            events.push(Event::Overrun { budget: BudgetWindow { budget: Arc::clone(&id), start }, by });
+            // A soft budget lets in what nothing bounds: that this costs something is no news.
+            if hard {
+                events.push(Event::Overrun { budget: BudgetWindow { budget: Arc::clone(&id), start }, by });
+            }
         }
         tell(count, &id, limit, events);
         self.tidy(events);
     }
 
-    /// Takes note of what other nodes have spent.
+    /// Takes note of what other nodes have spent. What was spent before this one asked for the first time was told
+    /// when it was.
     pub(super) fn note_elsewhere(&mut self, start: Timestamp, elsewhere: PicoUsd, events: &mut Events) {
         let (id, limit) = (Arc::clone(&self.id), self.budget.limit);
         if let Some(count) = self.count(start) {
+            if !std::mem::replace(&mut count.asked, true) {
+                count.told |= Count::reached_by(elsewhere, limit);
+            }
             count.elsewhere = elsewhere;
             tell(count, &id, limit, events);
+        }
+    }
+
+    /// Takes note of what is booked in all, this node's own rows among it: those that are still on their way count
+    /// here alone, so that what is left for others is a little low for a moment, and never too high.
+    pub(super) fn note_booked(&mut self, start: Timestamp, booked: PicoUsd, events: &mut Events) {
+        if let Some(count) = self.count(start) {
+            let elsewhere = booked.saturating_sub(count.settled).max(count.elsewhere);
+            self.note_elsewhere(start, elsewhere, events);
         }
     }
 

@@ -128,27 +128,8 @@ impl Directory {
     /// # Errors
     /// For terms that cannot be kept and for a key whose secret another key has. Nothing is changed then.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), Error> {
-        self.change(Snapshot::clone, changes)
-    }
-
-    /// Puts other contents in the place of all; what is counted goes on for whoever is still there.
-    ///
-    /// # Errors
-    /// As [`apply`](Self::apply).
-    pub fn replace(&self, contents: impl IntoIterator<Item = Change>) -> Result<(), Error> {
-        self.change(|_| Snapshot::default(), contents)?;
-        let snapshot = self.snapshot();
-        self.registry.retain(|scope| snapshot.has(scope));
-        Ok(())
-    }
-
-    fn change(
-        &self,
-        start: impl FnOnce(&Snapshot) -> Snapshot,
-        changes: impl IntoIterator<Item = Change>,
-    ) -> Result<(), Error> {
         let mut writer = self.writer.lock();
-        let mut next = start(&self.now.load());
+        let mut next = Snapshot::clone(&self.now.load());
         let mut gone = Vec::new();
         for change in changes {
             writer.revision += 1;
@@ -160,6 +141,22 @@ impl Directory {
         Ok(())
     }
 
+    /// Puts other contents in the place of all; what is counted goes on for whoever is still there.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn replace(&self, contents: impl IntoIterator<Item = Change>) -> Result<(), Error> {
+        let mut next = self.replacing();
+        contents.into_iter().try_for_each(|change| next.add(change))?;
+        next.finish();
+        Ok(())
+    }
+
+    /// Other contents, to be put in the place of all when they are complete: a million keys are never there twice.
+    #[must_use]
+    pub fn replacing(&self) -> Replacement<'_> {
+        Replacement { directory: self, next: Snapshot::default() }
+    }
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.now.load_full()
     }
@@ -216,6 +213,35 @@ impl Directory {
             None => snapshot.global.as_ref().filter(|_| *scope == Scope::Global),
         };
         entry.map(|entry| entry.of.clone())
+    }
+}
+
+/// Other contents of a directory, on their way: see [`Directory::replacing`].
+#[derive(Debug)]
+pub struct Replacement<'d> {
+    directory: &'d Directory,
+    next: Snapshot,
+}
+
+impl Replacement<'_> {
+    /// Adds somebody; whoever came with the same name before is replaced.
+    ///
+    /// # Errors
+    /// For terms that cannot be kept and for a key whose secret another key has.
+    pub fn add(&mut self, change: Change) -> Result<(), Error> {
+        let mut writer = self.directory.writer.lock();
+        writer.revision += 1;
+        writer.apply(&mut self.next, change, &mut Vec::new())
+    }
+
+    /// Puts them in place; what is counted goes on for whoever is still there.
+    pub fn finish(self) {
+        let Self { directory, next } = self;
+        let writer = directory.writer.lock();
+        let snapshot = Arc::new(next);
+        directory.now.store(Arc::clone(&snapshot));
+        drop(writer);
+        directory.registry.retain(|scope| snapshot.has(scope));
     }
 }
 

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod booked;
 mod budgets;
 mod harness;
 mod interleavings;

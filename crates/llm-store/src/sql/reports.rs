@@ -22,20 +22,29 @@ const SOON: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct SqlReports {
     store: SqlStore,
-    rows: RowWriter,
+    /// `None`: somebody else writes rows.
+    rows: Option<RowWriter>,
 }
 
 impl SqlReports {
     /// Reports of this store.
     #[must_use]
     pub fn new(store: SqlStore, rows: RowWriter) -> Self {
-        Self { store, rows }
+        Self { store, rows: Some(rows) }
+    }
+
+    /// Reports of a store whose rows others write: those on their way are not waited for, and none is taken.
+    #[must_use]
+    pub fn reading(store: SqlStore) -> Self {
+        Self { store, rows: None }
     }
 
     /// Waits for rows on their way, but not for a database that is away.
     async fn settle(&self) {
-        if self.rows.status().store_away.is_none() {
-            self.rows.flush(SOON).await;
+        if let Some(rows) = &self.rows
+            && rows.status().store_away.is_none()
+        {
+            rows.flush(SOON).await;
         }
     }
 }
@@ -43,7 +52,9 @@ impl SqlReports {
 #[async_trait]
 impl Reports for SqlReports {
     fn append(&self, row: UsageRow) {
-        drop(self.rows.try_append(row));
+        if let Some(rows) = &self.rows {
+            drop(rows.try_append(row));
+        }
     }
 
     async fn note(&self, entry: AuditEntry) -> Result<(), Error> {

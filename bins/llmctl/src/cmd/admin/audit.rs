@@ -14,7 +14,7 @@ pub(crate) async fn audit(args: &AuditArgs, out: &mut Output) -> Result<Exit, Fa
         .and("object", object.as_deref())
         .and("actor", actor.as_deref())
         .and("from", from.as_deref());
-    let entries = Admin::at(&list.at)?.list("/audit", &query, list.limit).await?;
+    let entries = Admin::at(&list.at).await?.list("/audit", &query, list.limit).await?;
     let header = ["AT", "ACTOR", "ACTION", "OBJECT", "REFUSED"];
     let row = |entry: &Value| {
         ["/at", "/actor", "/action", "/object", "/refused"].map(|pointer| text(entry, pointer))

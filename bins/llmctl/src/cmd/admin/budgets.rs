@@ -14,7 +14,7 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
     match command {
         BudgetsCommand::List { list, scope } => {
             let query = Query::default().and("scope", scope.as_deref());
-            let items = Admin::at(&list.at)?.list("/budgets", &query, list.limit).await?;
+            let items = Admin::at(&list.at).await?.list("/budgets", &query, list.limit).await?;
             show_list(list, &items, table(), out)?;
         }
         BudgetsCommand::Create { scope, budget, fallbacks, at } => {
@@ -23,7 +23,7 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
             if !fallbacks.is_empty() {
                 body.insert("fallbacks".to_owned(), json!(fallbacks));
             }
-            let made = Admin::at(at)?.call(Method::POST, "/budgets", Some(&body.into())).await?;
+            let made = Admin::at(at).await?.call(Method::POST, "/budgets", Some(&body.into())).await?;
             done(&made, "made", out)?;
         }
         BudgetsCommand::Show(one) => show_one(&order(one, Method::GET).await?, out)?,
@@ -36,19 +36,19 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
                 body["fallbacks"] = json!(fallbacks);
             }
             let path = format!("/budgets/{}", encoded(id));
-            show_one(&Admin::at(at)?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
+            show_one(&Admin::at(at).await?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
         }
         BudgetsCommand::Delete(one) => done(&order(one, Method::DELETE).await?, "deleted", out)?,
         BudgetsCommand::Forecast { list, scope } => {
             let query = Query::default().and("scope", scope.as_deref());
-            forecast::run(&Admin::at(&list.at)?, list, &query, out).await?;
+            forecast::run(&Admin::at(&list.at).await?, list, &query, out).await?;
         }
     }
     Ok(Exit::Ok)
 }
 
 async fn order(one: &OneArgs, method: Method) -> Result<Value, Failure> {
-    Admin::at(&one.at)?.call(method, &format!("/budgets/{}", encoded(&one.id)), None).await
+    Admin::at(&one.at).await?.call(method, &format!("/budgets/{}", encoded(&one.id)), None).await
 }
 
 fn table() -> ([&'static str; 7], impl Fn(&Value) -> [String; 7]) {

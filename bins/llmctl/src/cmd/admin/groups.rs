@@ -14,7 +14,7 @@ pub(crate) async fn groups(kind: &str, command: &GroupsCommand, out: &mut Output
     match command {
         GroupsCommand::List(list) => {
             let path = format!("/{kind}");
-            let items = Admin::at(&list.at)?.list(&path, &Query::default(), list.limit).await?;
+            let items = Admin::at(&list.at).await?.list(&path, &Query::default(), list.limit).await?;
             show_list(list, &items, table(), out)?;
         }
         GroupsCommand::Create { id, terms, at } => {
@@ -22,14 +22,15 @@ pub(crate) async fn groups(kind: &str, command: &GroupsCommand, out: &mut Output
             if let Some(id) = id {
                 body.insert("id".to_owned(), id.as_str().into());
             }
-            let made = Admin::at(at)?.call(Method::POST, &format!("/{kind}"), Some(&body.into())).await?;
+            let made =
+                Admin::at(at).await?.call(Method::POST, &format!("/{kind}"), Some(&body.into())).await?;
             done(&made, "made", out)?;
         }
         GroupsCommand::Show(one) => show_one(&order(kind, one, Method::GET, "").await?, out)?,
         GroupsCommand::Update { id, terms, at } => {
             let path = format!("/{kind}/{}", encoded(id));
             let body = body::terms(terms)?.into();
-            show_one(&Admin::at(at)?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
+            show_one(&Admin::at(at).await?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
         }
         GroupsCommand::Delete(one) => done(&order(kind, one, Method::DELETE, "").await?, "deleted", out)?,
         GroupsCommand::Block(one) => done(&order(kind, one, Method::POST, "/block").await?, "blocked", out)?,
@@ -41,7 +42,7 @@ pub(crate) async fn groups(kind: &str, command: &GroupsCommand, out: &mut Output
 }
 
 async fn order(kind: &str, one: &OneArgs, method: Method, what: &str) -> Result<Value, Failure> {
-    Admin::at(&one.at)?.call(method, &format!("/{kind}/{}{what}", encoded(&one.id)), None).await
+    Admin::at(&one.at).await?.call(method, &format!("/{kind}/{}{what}", encoded(&one.id)), None).await
 }
 
 fn table() -> ([&'static str; 6], impl Fn(&Value) -> [String; 6]) {

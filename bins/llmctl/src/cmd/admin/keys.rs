@@ -13,17 +13,17 @@ pub(crate) async fn keys(command: &KeysCommand, out: &mut Output) -> Result<Exit
     match command {
         KeysCommand::List { list, team, user } => {
             let query = Query::default().and("team_id", team.as_deref()).and("user_id", user.as_deref());
-            let keys = Admin::at(&list.at)?.list("/keys", &query, list.limit).await?;
+            let keys = Admin::at(&list.at).await?.list("/keys", &query, list.limit).await?;
             show_list(list, &keys, table(), out)?;
         }
         KeysCommand::Create { key, at } => {
-            let made = Admin::at(at)?.call(Method::POST, "/keys", Some(&body::key(key)?)).await?;
+            let made = Admin::at(at).await?.call(Method::POST, "/keys", Some(&body::key(key)?)).await?;
             secret(&made, out)?;
         }
         KeysCommand::Show(one) => show_one(&order(one, Method::GET, "", None).await?, out)?,
         KeysCommand::Update { id, key, at } => {
             let path = format!("/keys/{}", encoded(id));
-            let changed = Admin::at(at)?.call(Method::PATCH, &path, Some(&body::key(key)?)).await?;
+            let changed = Admin::at(at).await?.call(Method::PATCH, &path, Some(&body::key(key)?)).await?;
             show_one(&changed, out)?;
         }
         KeysCommand::Delete(one) => {
@@ -46,7 +46,7 @@ pub(crate) async fn keys(command: &KeysCommand, out: &mut Output) -> Result<Exit
 }
 
 async fn order(one: &OneArgs, method: Method, what: &str, body: Option<&Value>) -> Result<Value, Failure> {
-    Admin::at(&one.at)?.call(method, &format!("/keys/{}{what}", encoded(&one.id)), body).await
+    Admin::at(&one.at).await?.call(method, &format!("/keys/{}{what}", encoded(&one.id)), body).await
 }
 
 fn table() -> ([&'static str; 9], impl Fn(&Value) -> [String; 9]) {

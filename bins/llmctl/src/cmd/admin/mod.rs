@@ -1,4 +1,5 @@
-//! What administers a gateway: keys, groups, budgets, usage, the audit log.
+//! What administers a gateway, or the database behind it: keys, groups, budgets, limits, usage, the audit
+//! log.
 //!
 //! Answers are shown as they come with `--json`; tables show the members that people look for.
 
@@ -8,10 +9,12 @@ mod budgets;
 mod forecast;
 mod groups;
 mod keys;
+mod limits;
 mod usage;
 
 use bytes::Bytes;
 use http::Method;
+use llm_config::ProcessEnv;
 use llm_providers::transport::ReqwestTransport;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -20,35 +23,49 @@ pub(super) use audit::audit;
 pub(super) use budgets::budgets;
 pub(super) use groups::groups;
 pub(super) use keys::keys;
+pub(super) use limits::limits;
 pub(super) use usage::usage;
 
 use super::health::gateway;
-use crate::args::{At, ListArgs};
+use crate::args::{Kept, ListArgs};
 use crate::ask::send;
 use crate::exit::Failure;
+use crate::input::database::Database;
 use crate::input::gateway::Gateway;
 use crate::output::Output;
 
 /// How many items a page has.
 const PAGE: usize = 500;
 
-/// A gateway that is administered.
+/// What is administered.
 #[derive(Debug)]
-struct Admin {
-    gateway: Gateway,
-    transport: ReqwestTransport,
+enum Admin {
+    /// A gateway, by its admin API.
+    Gateway(Gateway, ReqwestTransport),
+    /// A database, by the same calls in this process.
+    Database(Box<Database>),
 }
 
 impl Admin {
-    fn at(at: &At) -> Result<Self, Failure> {
-        Ok(Self { gateway: gateway(at)?, transport: ReqwestTransport::new()? })
+    async fn at(kept: &Kept) -> Result<Self, Failure> {
+        let Kept { at, database, config } = kept;
+        Ok(match (database, config) {
+            (Some(url), _) => Self::Database(Box::new(Database::at(url).await?)),
+            (None, Some(file)) => Self::Database(Box::new(Database::of(file, &ProcessEnv).await?)),
+            (None, None) => Self::Gateway(gateway(at)?, ReqwestTransport::new()?),
+        })
     }
 
     /// Asks for something below the admin API.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let url = format!("{}{path}", self.gateway.admin_base());
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        Ok(send(&self.gateway, &self.transport, (method, &url), body).await?)
+        match self {
+            Self::Gateway(gateway, transport) => {
+                let url = format!("{}{path}", gateway.admin_base());
+                Ok(send(gateway, transport, (method, &url), body).await?)
+            }
+            Self::Database(database) => Ok(database.call(&method, path, body).await?),
+        }
     }
 
     async fn get(&self, path: &str) -> Result<Value, Failure> {

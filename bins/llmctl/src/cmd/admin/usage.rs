@@ -23,7 +23,7 @@ pub(crate) async fn usage(args: &UsageArgs, out: &mut Output) -> Result<Exit, Fa
         })?;
         query = query.and(word, Some(value));
     }
-    let report = Admin::at(at)?.get(&format!("/usage{query}")).await?;
+    let report = Admin::at(at).await?.get(&format!("/usage{query}")).await?;
     if out.json {
         out.json(&report)?;
         return Ok(Exit::Ok);

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use llm_admin::form::{self, Form, wrong};
 use llm_governance::{Budget, Mode, Period, Terms};
 use llm_types::{ApiError, PicoUsd, Result};
 use serde_json::{Map, Value, json};
-
-use crate::form::{self, Form, wrong};
 
 /// What stands for all models.
 const ALL: [&str; 3] = ["all-proxy-models", "all-team-models", "*"];
@@ -220,7 +219,7 @@ fn theirs(mut error: ApiError) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::keys::KeyForm;
+    use llm_admin::keys::KeyForm;
 
     fn read(body: &Value) -> Result<KeyForm> {
         Lite::read(body.to_string().as_bytes())?.form(&Terms::default(), Timestamp::UNIX_EPOCH)

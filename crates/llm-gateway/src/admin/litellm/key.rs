@@ -1,17 +1,19 @@
 //! `/key/generate`, `/key/info`, `/key/update`, `/key/delete` and `/key/list`.
 
 use http::{Response, StatusCode};
+use llm_admin::form::wrong;
+use llm_admin::query;
+use llm_admin::refused;
+use llm_admin::{keys, page};
 use llm_governance::{Directory, Key, KeyHash, KeyId, LONGEST, NewKey, Now, Terms};
 use llm_types::{ApiError, ErrorKind, Result, Secret};
 use serde_json::{Value, json};
 
 use super::body::Lite;
 use super::shape;
-use crate::admin::{Visit, keys, page};
+use crate::admin::Visit;
 use crate::body::ClientBody;
-use crate::form::wrong;
-use crate::governance::refused;
-use crate::{query, respond};
+use crate::respond;
 
 /// The shortest key of somebody's own choice: what is shorter can be guessed.
 const SHORTEST: usize = 16;
@@ -26,7 +28,7 @@ pub(super) async fn generate(visit: &Visit<'_>) -> Result<Response<ClientBody>> 
     };
     let form = lite.form(&Terms::default(), Now::read().wall)?;
     let key = keys::made(visit, form, &new).await?;
-    let mut shape = shape::key(visit.governance(), &key).await?;
+    let mut shape = shape::key(visit.registry, &key).await?;
     shape.insert("key".to_owned(), new.secret.expose().into());
     Ok(respond::value(StatusCode::OK, &shape))
 }
@@ -42,18 +44,18 @@ fn own(text: &str) -> Result<Secret> {
 
 pub(super) async fn info(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let name = page::text(visit, "key").ok_or_else(|| wrong("key", "is missing: name a key"))?;
-    let key = named(visit.governance().directory(), &name)?;
-    let info = shape::key(visit.governance(), &key).await?;
+    let key = named(visit.registry.directory(), &name)?;
+    let info = shape::key(visit.registry, &key).await?;
     Ok(respond::value(StatusCode::OK, &json!({ "key": key.id.to_string(), "info": info })))
 }
 
 pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let mut lite = Lite::read(&visit.body)?;
     let name = lite.text("key")?.ok_or_else(|| wrong("key", "is missing: name a key"))?;
-    let before = named(visit.governance().directory(), &name)?;
+    let before = named(visit.registry.directory(), &name)?;
     let form = lite.form(&before.terms, Now::read().wall)?;
     let key = keys::changed(visit, &before.id.to_string(), form).await?;
-    let mut shape = shape::key(visit.governance(), &key).await?;
+    let mut shape = shape::key(visit.registry, &key).await?;
     shape.insert("key".to_owned(), key.id.to_string().into());
     Ok(respond::value(StatusCode::OK, &shape))
 }
@@ -68,7 +70,7 @@ pub(super) async fn delete(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     if names.len() + aliases.len() > MOST {
         return Err(wrong("keys", format!("must be {MOST} or fewer")));
     }
-    let directory = visit.governance().directory();
+    let directory = visit.registry.directory();
     let mut ids = Vec::new();
     for name in &names {
         ids.push(named(directory, name)?.id);
@@ -95,7 +97,7 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     };
     let (page, size) = (number("page", 1, 1_000_000)?, number("size", 10, MOST)?);
     let [team, user, alias] = ["team_id", "user_id", "key_alias"].map(|name| page::text(visit, name));
-    let directory = visit.governance().directory();
+    let directory = visit.registry.directory();
     let mut ids = Vec::new();
     directory.each_key(|key| {
         let is =
@@ -110,7 +112,7 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let mut shown: Vec<Value> = Vec::new();
     for id in ids.into_iter().skip((page - 1).saturating_mul(size)).take(size) {
         match directory.key(id).filter(|_| whole) {
-            Some(key) => shown.push(shape::key(visit.governance(), &key).await?.into()),
+            Some(key) => shown.push(shape::key(visit.registry, &key).await?.into()),
             None => shown.push(id.to_string().into()),
         }
     }

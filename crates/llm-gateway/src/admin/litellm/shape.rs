@@ -1,12 +1,12 @@
 //! LiteLLM's shapes of a key and a team.
 
+use llm_admin::terms::texts;
+use llm_admin::{Registry, refused};
 use llm_governance::{Group, Key, Limits, Mode, Now, Scope, Terms};
 use llm_types::{PicoUsd, Result};
 use serde_json::{Map, Value, json};
 
 use super::body::duration;
-use crate::admin::terms::texts;
-use crate::governance::{Governance, refused};
 
 /// An amount as a JSON number: LiteLLM's tools count in floats.
 pub(super) fn number(amount: PicoUsd) -> Value {
@@ -18,7 +18,7 @@ fn noted(metadata: Option<&str>) -> Value {
 }
 
 /// What keys and teams have in common.
-async fn common(governance: &Governance, scope: &Scope, terms: &Terms) -> Result<Map<String, Value>> {
+async fn common(governance: &Registry, scope: &Scope, terms: &Terms) -> Result<Map<String, Value>> {
     let spent = governance.reports().spent(scope).await.map_err(refused)?;
     let budget = |mode| terms.budgets.iter().find(|budget| budget.mode == mode);
     let hard = budget(Mode::Hard);
@@ -40,13 +40,14 @@ async fn common(governance: &Governance, scope: &Scope, terms: &Terms) -> Result
 }
 
 /// A key.
-pub(super) async fn key(governance: &Governance, key: &Key) -> Result<Map<String, Value>> {
+pub(super) async fn key(governance: &Registry, key: &Key) -> Result<Map<String, Value>> {
     let mut shape = common(governance, &Scope::Key(key.id), &key.terms).await?;
     let more = key.more.as_deref();
     let members = [
         ("token", json!(key.id.to_string())),
         ("key_name", json!(format!("sk-...{}", key.hint))),
         ("key_alias", json!(more.and_then(|more| more.name.as_deref()))),
+        ("created_at", json!(key.id.made_at().map(|at| at.to_string()))),
         ("expires", json!(key.expires_at.map(|at| at.to_string()))),
         ("user_id", json!(key.user.as_deref())),
         ("team_id", json!(key.team.as_deref())),
@@ -63,7 +64,7 @@ pub(super) async fn key(governance: &Governance, key: &Key) -> Result<Map<String
 }
 
 /// A team.
-pub(super) async fn team(governance: &Governance, id: &str, group: &Group) -> Result<Map<String, Value>> {
+pub(super) async fn team(governance: &Registry, id: &str, group: &Group) -> Result<Map<String, Value>> {
     let mut shape = common(governance, &Scope::Team(id.into()), &group.terms).await?;
     let members = [
         ("team_id", json!(id)),

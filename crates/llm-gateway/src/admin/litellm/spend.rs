@@ -5,21 +5,22 @@
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use llm_admin::page;
+use llm_admin::refused;
 use llm_governance::report::{PageAsk, RowFilter, RowView};
 use llm_types::Result;
 use serde_json::{Value, json};
 
 use super::shape::number;
-use crate::admin::{Visit, page};
+use crate::admin::Visit;
 use crate::body::ClientBody;
-use crate::governance::refused;
 use crate::respond;
 
 /// The most rows of an answer.
 const MOST: usize = 1000;
 
 pub(super) async fn logs(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let directory = visit.governance().directory();
+    let directory = visit.registry.directory();
     let key = page::text(visit, "api_key").map(|name| super::key::named(directory, &name)).transpose()?;
     let filter = RowFilter {
         from: page::moment(visit, "start_date")?,
@@ -31,7 +32,7 @@ pub(super) async fn logs(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
         ..RowFilter::default()
     };
     let ask = PageAsk { limit: MOST, cursor: None };
-    let rows = visit.governance().reports().rows(&filter, &ask).await.map_err(refused)?;
+    let rows = visit.registry.reports().rows(&filter, &ask).await.map_err(refused)?;
     let rows: Vec<Value> = rows.items.into_iter().map(shape).collect();
     Ok(respond::value(StatusCode::OK, &rows))
 }

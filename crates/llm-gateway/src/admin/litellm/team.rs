@@ -1,16 +1,17 @@
 //! `/team/new` and `/team/info`.
 
 use http::{Response, StatusCode};
+use llm_admin::form::{Field, Id, wrong};
+use llm_admin::groups::{self, GroupForm, Kind};
+use llm_admin::page;
 use llm_governance::{Now, Scope, Terms};
 use llm_types::Result;
 use serde_json::{Value, json};
 
 use super::body::Lite;
 use super::shape;
-use crate::admin::groups::{self, GroupForm, Kind};
-use crate::admin::{Visit, page};
+use crate::admin::Visit;
 use crate::body::ClientBody;
-use crate::form::{Field, Id, wrong};
 use crate::respond;
 
 /// The most keys that are listed with a team.
@@ -25,13 +26,13 @@ pub(super) async fn new(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
         form.id = Field::Given(read.map_err(|error| wrong("team_id", error.to_string()))?);
     }
     let (scope, group) = groups::made(visit, Kind::Team, form).await?;
-    let shape = shape::team(visit.governance(), &groups::id_of(&scope), &group).await?;
+    let shape = shape::team(visit.registry, &groups::id_of(&scope), &group).await?;
     Ok(respond::value(StatusCode::OK, &shape))
 }
 
 pub(super) async fn info(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let id = page::text(visit, "team_id").ok_or_else(|| wrong("team_id", "is missing: name a team"))?;
-    let governance = visit.governance();
+    let governance = visit.registry;
     let (scope, group) = groups::find(governance, Kind::Team, &id)?;
     let Scope::Team(team) = &scope else { return Err(wrong("team_id", "names no team")) };
     let mut keys = Vec::new();

@@ -49,7 +49,7 @@ impl ClientCodec for Client {
         Box::new(decode::Decoder::new(cx))
     }
 
-    fn tap(&self, op: Op, body: &[u8]) -> Result<Tapped> {
+    fn tap<'b>(&self, op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
         match op {
             Op::Chat => decode::tapped(body),
             // Counting uses nothing.

@@ -70,12 +70,12 @@ impl ClientCodec for Client {
         Box::new(decode::Decoder::new(cx))
     }
 
-    fn tap(&self, op: Op, body: &[u8]) -> Result<Tapped> {
+    fn tap<'b>(&self, op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
         match op {
             Op::Chat => decode::tapped(body),
             // Counting uses nothing.
             Op::CountTokens => tokens(body).map(|_| Tapped::default()),
-            Op::Embed => vectors::tapped(body).map(|usage| Tapped { usage }),
+            Op::Embed => vectors::tapped(body).map(|usage| Tapped { usage, model: None }),
             other => Err(cannot("gemini", other)),
         }
     }

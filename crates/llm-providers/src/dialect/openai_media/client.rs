@@ -57,9 +57,10 @@ impl ClientCodec for Client {
         openai_chat::Client.decoder(op, cx)
     }
 
-    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+    fn tap<'b>(&self, _op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
         let facts: wire::Facts<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-        Ok(Tapped { usage: facts.usage.as_ref().and_then(usage) })
+        let usage = facts.usage.as_ref().and_then(usage);
+        Ok(Tapped { usage, model: facts.model.map(|model| model.0) })
     }
 
     /// Nothing of this dialect is streamed.

@@ -47,6 +47,7 @@ wire_struct! {
 wire_struct! {
     /// What is read of vectors that are passed through.
     pub(super) struct Facts<'a> {
+        model: Str<'a>,
         usage: Counts<'a>,
     }
 }

@@ -69,7 +69,7 @@ impl ClientCodec for Client {
         Box::new(stream::Decoder::new(cx.memo.clone()))
     }
 
-    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+    fn tap<'b>(&self, _op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
         reply::tap(body)
     }
 

@@ -161,9 +161,9 @@ pub(super) fn count(body: &[u8]) -> Result<TokenCount> {
 }
 
 /// Reads what was used.
-pub(super) fn tap(body: &[u8]) -> Result<Tapped> {
+pub(super) fn tap(body: &[u8]) -> Result<Tapped<'_>> {
     let seen: Watched<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, error))?;
-    let Watched { kind: _, usage, error, extra: _ } = seen;
+    let Watched { kind: _, model, usage, error, extra: _ } = seen;
     if let Some(error) = error {
         return Err(stream_error(&error, body));
     }
@@ -172,7 +172,7 @@ pub(super) fn tap(body: &[u8]) -> Result<Tapped> {
         counts.merge(&usage);
         counts.usage()
     });
-    Ok(Tapped { usage })
+    Ok(Tapped { usage, model: model.map(|model| model.0) })
 }
 
 /// Classifies an answer that is not 2xx.

@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::super::client::stream_error;
 use super::super::usage::Counts;
 use super::super::wire::{ErrorBody, Kind, Raw, StreamEvent, Watched};
-use crate::codec::{Seen, StreamTap};
+use crate::codec::{Seen, StreamTap, named};
 use crate::frame::SseFrames;
 
 /// Watches a streamed answer.
@@ -17,6 +17,7 @@ use crate::frame::SseFrames;
 pub(in super::super) struct Tap {
     counts: Counts,
     usage: Option<Usage>,
+    model: Option<Box<str>>,
     done: bool,
 }
 
@@ -38,6 +39,10 @@ impl StreamTap for Tap {
 
     fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref()
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     fn is_done(&self) -> bool {
@@ -80,6 +85,8 @@ impl Tap {
         };
         let inner = event.message.as_ref().map(Raw::get);
         let inner = inner.and_then(|message| serde_json::from_str::<Watched<'_>>(message).ok());
+        let name = inner.as_ref().and_then(|message| message.model.as_ref());
+        named(&mut self.model, name.map(|name| name.as_str()));
         let usage = event.usage.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
         if let Some(usage) = usage.or_else(|| inner.and_then(|message| message.usage)) {
             self.counts.merge(&usage);

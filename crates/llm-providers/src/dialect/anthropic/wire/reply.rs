@@ -31,6 +31,7 @@ wire_struct! {
     /// What a tap reads of a whole answer.
     pub(crate) struct Watched<'a> {
         kind as "type": Str<'a>,
+        model: Str<'a>,
         usage: Usage<'a>,
         error: ErrorBody<'a>,
     }

@@ -163,11 +163,12 @@ pub(in super::super) fn count(body: &[u8]) -> Result<TokenCount> {
 ///
 /// # Errors
 /// When the answer is not one.
-pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped> {
+pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
     let seen: wire::Watched<'_> = serde_json::from_slice(body).map_err(|error| malformed(body, error))?;
     let wire::Watched { usage: counts, fields, extra } = seen;
     let service = service(extra.get("serviceTier"));
-    Ok(Tapped { usage: counts.map(|counts| Usage { service, ..usage(&counts, fields.as_ref()) }) })
+    let usage = counts.map(|counts| Usage { service, ..usage(&counts, fields.as_ref()) });
+    Ok(Tapped { usage, model: None })
 }
 
 /// What cannot be read as this dialect.

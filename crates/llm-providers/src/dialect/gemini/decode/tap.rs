@@ -1,5 +1,6 @@
 //! The facts of an answer that is passed through unread.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use llm_types::{Flow, Result, Usage};
@@ -8,27 +9,28 @@ use super::super::{model, wire};
 use super::ground::Sources;
 use super::usage::Lookups;
 use super::{error, malformed, usage};
-use crate::codec::{Seen, StreamTap, Tapped};
+use crate::codec::{Seen, StreamTap, Tapped, named};
 use crate::frame::SseFrames;
 
 /// Reads the facts of a whole answer.
 ///
 /// # Errors
 /// [`llm_types::ErrorKind::UpstreamFormat`] when it is not one, and the error in it where it holds one.
-pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped> {
+pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
     let response: wire::Response<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
     if let Some(json) = response.error {
         return Err(error::contained(json));
     }
     let mut tap = Tap::default();
     tap.note(&response);
-    Ok(Tapped { usage: tap.usage })
+    Ok(Tapped { usage: tap.usage, model: tap.model.map(|model| Cow::Owned(model.into())) })
 }
 
 /// Watches a stream. Its end is that of the body: there is no terminal event.
 #[derive(Debug, Default)]
 pub(in super::super) struct Tap {
     usage: Option<Usage>,
+    model: Option<Box<str>>,
     lookups: Lookups,
     /// Which answers began, and whether they ended.
     ended: BTreeMap<u32, bool>,
@@ -55,8 +57,9 @@ impl Tap {
             let block: wire::Block<'_> = serde_json::from_str(json.get()).unwrap_or_default();
             self.blocked |= block.block_reason.is_some();
         }
+        let name = response.model_version.as_ref().map_or("", |version| model::bare(version.as_str()));
+        named(&mut self.model, Some(name));
         if let Some(counts) = &response.usage_metadata {
-            let name = response.model_version.as_ref().map_or("", |version| model::bare(version.as_str()));
             self.usage = usage::usage(counts, name, self.lookups).or(self.usage.take());
         }
         content || self.blocked
@@ -92,6 +95,10 @@ impl StreamTap for Tap {
 
     fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref()
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     fn is_done(&self) -> bool {

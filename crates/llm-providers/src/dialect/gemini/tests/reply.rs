@@ -136,7 +136,8 @@ fn log_probabilities() {
 fn taps_see_the_usage() {
     let mut body = answer(json!([{"text": "a"}]));
     body["usageMetadata"] = json!({"promptTokenCount": 3, "candidatesTokenCount": 4});
-    let tapped = Client.tap(Op::Chat, body.to_string().as_bytes()).unwrap();
+    let body = body.to_string();
+    let tapped = Client.tap(Op::Chat, body.as_bytes()).unwrap();
     assert_eq!(tapped.usage.unwrap().total_tokens(), 7);
     assert_eq!(Client.tap(Op::Rerank, b"{}").unwrap_err().kind, ErrorKind::BadRequest);
 }

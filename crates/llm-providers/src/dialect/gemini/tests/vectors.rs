@@ -62,7 +62,8 @@ fn recorded_exchanges_are_understood() {
         }
         let counted = answer["usageMetadata"]["promptTokenCount"].as_u64();
         assert_eq!(vectors.usage.as_ref().map(llm_types::Usage::prompt_tokens), counted);
-        let tapped = Client.tap(Op::Embed, answer.to_string().as_bytes()).unwrap();
+        let answer = answer.to_string();
+        let tapped = Client.tap(Op::Embed, answer.as_bytes()).unwrap();
         assert_eq!(tapped.usage, vectors.usage);
         let cx = ReplyCx { form: ReplyForm::List, ..ReplyCx::default() };
         let written: Value =

@@ -10,7 +10,7 @@ use super::super::wire::{self, Count, Word};
 use super::shape::Shape;
 use super::usage::{self, Reasoning};
 use super::{decode, error};
-use crate::codec::{Seen, StreamTap, Tapped};
+use crate::codec::{Seen, StreamTap, Tapped, named};
 
 wire_struct! {
     /// What matters of an answer or a chunk; choices are counted, not read.
@@ -20,6 +20,7 @@ wire_struct! {
         service_tier: Word<'a>,
         error: &'a RawValue,
         x_groq: decode::XGroq<'a>,
+        model: Word<'a>,
     }
 }
 
@@ -50,9 +51,9 @@ impl Facts<'_> {
 }
 
 /// The facts of a whole answer.
-pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
-    if let Some(usage) = plain(body) {
-        return Ok(Tapped { usage: Some(usage) });
+pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
+    if let Some(tapped) = plain(body) {
+        return Ok(tapped);
     }
     let facts: Facts<'_> = serde_json::from_slice(body).map_err(|cause| {
         error::format("the upstream's answer is not a chat completion").with_source(cause)
@@ -63,20 +64,22 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
     if facts.choices.is_none() {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     }
-    Ok(Tapped { usage: facts.usage() })
+    Ok(Tapped { usage: facts.usage(), model: facts.model.and_then(Word::non_empty) })
 }
 
-/// The usage of an answer as nearly all are: with choices, a usage of its own, and no error anywhere.
-fn plain(body: &[u8]) -> Option<Usage> {
-    let names = ["choices", "usage", "error", "service_tier"];
+/// An answer as nearly all are: with choices, a usage of its own, and no error anywhere.
+fn plain(body: &[u8]) -> Option<Tapped<'_>> {
+    let names = ["choices", "usage", "error", "service_tier", "model"];
     let Glance { values, nested, .. } = glance(body, names, "error")?;
-    let [Some([b'[', ..]), Some(used), None | Some(b"null"), tier] = values else { return None };
+    let [Some([b'[', ..]), Some(used), None | Some(b"null"), tier, model] = values else { return None };
     if nested {
         return None;
     }
     let wire = counted(used).or_else(|| serde_json::from_slice(used).ok())?;
     let tier: Option<Word<'_>> = tier.and_then(|tier| serde_json::from_slice(tier).ok());
-    Some(Usage { service: usage::service(tier.as_ref()), ..usage::usage(&wire, Reasoning::Inside) })
+    let model: Option<Word<'_>> = model.and_then(|model| serde_json::from_slice(model).ok());
+    let usage = Usage { service: usage::service(tier.as_ref()), ..usage::usage(&wire, Reasoning::Inside) };
+    Some(Tapped { usage: Some(usage), model: model.and_then(Word::non_empty) })
 }
 
 /// A usage as nearly all are: the usual counts and nothing else.
@@ -135,6 +138,7 @@ fn number(value: Option<&[u8]>) -> Option<Option<Count>> {
 #[derive(Debug)]
 pub(super) struct Tap {
     usage: Option<Usage>,
+    model: Option<Box<str>>,
     content: bool,
     done: bool,
     begun: Choices,
@@ -158,6 +162,7 @@ impl Default for Tap {
     fn default() -> Self {
         Self {
             usage: None,
+            model: None,
             content: false,
             done: false,
             begun: 0,
@@ -244,6 +249,10 @@ impl StreamTap for Tap {
         self.usage.as_ref()
     }
 
+    fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     fn is_done(&self) -> bool {
         // Not every compatible server says `[DONE]`: that each choice has ended is enough.
         self.done || (self.ended != 0 && self.begun & !self.ended == 0)
@@ -279,6 +288,7 @@ impl Tap {
             Some(raw) => return Seen::Error(error::inside(raw.get())),
             None => {}
         }
+        named(&mut self.model, facts.model.as_ref().map(|model| &*model.0));
         let used = facts.usage();
         let counted = used.is_some();
         self.usage = used.or_else(|| self.usage.take());

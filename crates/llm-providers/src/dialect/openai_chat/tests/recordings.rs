@@ -196,7 +196,8 @@ fn whole_answers_are_read_and_written() {
         let again = write(&reply, &ReplyCx::default());
         let reread = decode(&again.to_string(), &super::plain()).unwrap();
         assert_eq!(facts(&reread), facts(&reply), "{name}");
-        let tapped = Client.tap(Op::Chat, body.to_string().as_bytes()).unwrap();
+        let body = body.to_string();
+        let tapped = Client.tap(Op::Chat, body.as_bytes()).unwrap();
         if recording.provider != "gemini" {
             assert_eq!(tapped.usage, reply.usage, "{name}");
         }

@@ -43,7 +43,7 @@ impl ClientCodec for Client {
         Box::new(stream::Decoder::default())
     }
 
-    fn tap(&self, _op: Op, body: &[u8]) -> Result<Tapped> {
+    fn tap<'b>(&self, _op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
         tap::whole(body)
     }
 

@@ -1,11 +1,13 @@
 //! What is read of an answer that passes through: its usage, and whether it ended well.
 
+use std::borrow::Cow;
+
 use llm_types::{ApiError, ErrorKind, RawValue, Result, Usage, wire_struct};
 
 use super::super::super::openai_chat;
 use super::super::super::scalar::{Count, Lossy, OrNull, Word};
 use super::decode;
-use crate::codec::{Seen, StreamTap, Tapped};
+use crate::codec::{Seen, StreamTap, Tapped, named};
 
 wire_struct! {
     /// What matters of an answer or of an event.
@@ -13,6 +15,7 @@ wire_struct! {
         choices: Vec<ChoiceFacts<'a>>,
         usage: OrNull<&'a RawValue>,
         error: &'a RawValue,
+        model: Word<'a>,
     }
 }
 
@@ -36,7 +39,7 @@ impl Facts<'_> {
 }
 
 /// The facts of a whole answer.
-pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
+pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
     let text = String::from_utf8_lossy(body);
     let facts: Facts<'_> = serde_json::from_str(&text).map_err(|cause| {
         decode::format("the upstream's answer is not a text completion").with_source(cause)
@@ -47,13 +50,17 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
     if facts.choices.is_none() {
         return Err(decode::format("the upstream's answer has no `choices`: it is not a text completion"));
     }
-    Ok(Tapped { usage: facts.usage() })
+    let usage = facts.usage();
+    // The text may not be the body's own.
+    let model = facts.model.and_then(Word::non_empty).map(|model| Cow::Owned(model.into_owned()));
+    Ok(Tapped { usage, model })
 }
 
 /// Watches a stream.
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     usage: Option<Usage>,
+    model: Option<Box<str>>,
     content: bool,
     done: bool,
     /// Choices that began and did not end.
@@ -87,6 +94,10 @@ impl StreamTap for Tap {
         self.usage.as_ref()
     }
 
+    fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     fn is_done(&self) -> bool {
         // Not every compatible server says `[DONE]`: that each choice has ended is enough.
         self.done || (self.ended && self.open.is_empty())
@@ -95,6 +106,7 @@ impl StreamTap for Tap {
 
 impl Tap {
     fn facts(&mut self, facts: &Facts<'_>) -> Seen {
+        named(&mut self.model, facts.model.as_ref().map(|model| &*model.0));
         let used = facts.usage();
         let counted = used.is_some();
         self.usage = used.or_else(|| self.usage.take());

@@ -6,10 +6,11 @@
 use llm_types::{ApiError, Flow, Kind, Result, Usage, wire_struct};
 use memchr::memmem;
 
+use super::super::super::scalar::Word;
 use super::super::wire::{Raw, Watched};
 use super::content::is_search;
 use super::{error, reply, usage};
-use crate::codec::{Seen, StreamTap, Tapped};
+use crate::codec::{Seen, StreamTap, Tapped, named};
 use crate::frame::{SseEvent, SseFrames};
 
 wire_struct! {
@@ -27,7 +28,7 @@ wire_struct! {
 }
 
 /// The facts of a whole answer. One that works in the background has not begun to count.
-pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
+pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
     let facts: Watched<'_> = serde_json::from_slice(body)
         .map_err(|cause| error::format("the upstream's answer is not a response").with_source(cause))?;
     let status = facts.status.as_ref().map(|status| &*status.0).unwrap_or_default();
@@ -37,7 +38,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped> {
     if facts.output.is_none() {
         return Err(error::format("the upstream's answer has no `output`: it is not a response"));
     }
-    Ok(Tapped { usage: used(&facts) })
+    Ok(Tapped { usage: used(&facts), model: facts.model.and_then(Word::non_empty) })
 }
 
 /// What an answer used.
@@ -54,6 +55,7 @@ pub(super) fn used(facts: &Watched<'_>) -> Option<Usage> {
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     usage: Option<Usage>,
+    model: Option<Box<str>>,
     done: bool,
 }
 
@@ -74,6 +76,10 @@ impl StreamTap for Tap {
 
     fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref()
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     fn is_done(&self) -> bool {
@@ -97,7 +103,13 @@ impl Tap {
             name
         };
         match kind {
-            "response.created" | "response.in_progress" => Seen::Quiet,
+            "response.created" => {
+                let first: Last<'_> = serde_json::from_slice(data).unwrap_or_default();
+                let facts = first.response.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+                self.note(&facts.unwrap_or_default());
+                Seen::Quiet
+            }
+            "response.in_progress" => Seen::Quiet,
             // It works in the background: what more comes may take an hour, and must not be begun twice.
             "response.queued" => Seen::Content,
             "response.output_item.added" => added(data),
@@ -117,11 +129,16 @@ impl Tap {
         }
     }
 
+    fn note(&mut self, facts: &Watched<'_>) {
+        named(&mut self.model, facts.model.as_ref().map(|model| &*model.0));
+    }
+
     fn last(&mut self, kind: &str, data: &[u8]) -> Seen {
         let last: Last<'_> = serde_json::from_slice(data).unwrap_or_default();
         let facts: Option<Watched<'_>> =
             last.response.as_ref().and_then(|response| serde_json::from_str(response.get()).ok());
         let facts = facts.unwrap_or_default();
+        self.note(&facts);
         self.usage = used(&facts).or(self.usage.take());
         let status = kind.strip_prefix("response.").unwrap_or_default();
         match reply::failure(status, facts.error.as_ref()) {

@@ -77,7 +77,8 @@ fn failures_inside_an_answer() {
         }
         let error = decode(&body.to_string()).unwrap_err();
         assert_eq!(error.kind, kind, "{set} {error}");
-        let tapped = Client.tap(Op::Chat, body.to_string().as_bytes());
+        let text = body.to_string();
+        let tapped = Client.tap(Op::Chat, text.as_bytes());
         let waits = matches!(body["status"].as_str(), Some("queued" | "cancelled"));
         assert_eq!(tapped.map_err(|error| error.kind).err(), (!waits).then_some(kind), "{set}");
     };

@@ -28,6 +28,7 @@ wire_struct! {
     /// What is read of an answer whose content is known already or passes through.
     pub(in super::super) struct Watched<'a> {
         object: Word<'a>,
+        model: Word<'a>,
         status: Word<'a>,
         error: Raw<'a>,
         incomplete_details: Incomplete<'a>,

@@ -18,6 +18,8 @@ use segment::Segment;
 use super::record::Line;
 use crate::sql::error::SqlError;
 
+/// How much room is looked for after a disk was full, in bytes: a few rows.
+const PROBE: usize = 4096;
 /// A file of this length gets no more rows.
 const LARGE: u64 = 8 << 20;
 /// A file whose rows are all stored is replaced when it is so long.
@@ -126,6 +128,21 @@ impl Journal {
         segment.append(&self.buffer)?;
         self.last = *last;
         Ok(())
+    }
+
+    /// Whether there is room again for rows.
+    pub(super) fn probe(&mut self) -> io::Result<()> {
+        if self.bytes().saturating_add(PROBE as u64) > self.limit {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if let Some((_, segment)) = &mut self.now {
+            return segment.probe(PROBE);
+        }
+        let path = self.folder.join("probe");
+        let written = fs::write(&path, [0xff; PROBE]);
+        // Where it stays it is written over.
+        let _ = fs::remove_file(&path);
+        written
     }
 
     fn finish(&mut self) {

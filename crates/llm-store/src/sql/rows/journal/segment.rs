@@ -35,6 +35,17 @@ impl<M: Medium> Segment<M> {
         self.length
     }
 
+    /// Whether as much could be added. What is written for that is no row, should it stay.
+    pub(super) fn probe(&mut self, bytes: usize) -> io::Result<()> {
+        let before = self.length;
+        self.append(&vec![0xff; bytes])?;
+        self.length = before;
+        self.dirty = true;
+        self.medium.cut(before)?;
+        self.dirty = false;
+        Ok(())
+    }
+
     /// Adds the bytes, or nothing.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.dirty {
@@ -86,6 +97,17 @@ mod tests {
             self.bytes.truncate(usize::try_from(length).unwrap());
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_look_whether_there_is_room_leaves_nothing() {
+        let mut segment = Segment::new(Full { room: 100, ..Full::default() });
+        segment.append(b"first").unwrap();
+        segment.probe(20).unwrap();
+        assert!(segment.probe(500).is_err());
+        segment.medium.room = 100;
+        segment.append(b"second").unwrap();
+        assert_eq!((&*segment.medium.bytes, segment.length()), (&b"firstsecond"[..], 11));
     }
 
     #[test]

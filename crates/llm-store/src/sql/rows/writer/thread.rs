@@ -44,6 +44,12 @@ pub(super) fn run(shared: &Shared) {
                 }
             }
         }
+        // No row may come that would find out whether there is room again.
+        let degraded = counters.degraded.lock().is_some();
+        if degraded && held.is_empty() && stored == Stored::Journal && desk.journal.probe().is_ok() {
+            *counters.degraded.lock() = None;
+            inbox.degrade(false);
+        }
         if held.is_empty() && stored == Stored::Journal && counters.degraded.lock().is_none() {
             desk.relax();
         }

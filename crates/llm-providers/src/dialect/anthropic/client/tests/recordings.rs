@@ -147,7 +147,8 @@ fn whole_answers_are_read() {
         };
         let reply = decode(&body.to_string(), &Memo::default()).unwrap();
         check_reply(&recording.name, &reply, &body);
-        let tapped = Client.tap(Op::Chat, body.to_string().as_bytes()).unwrap();
+        let body = body.to_string();
+        let tapped = Client.tap(Op::Chat, body.as_bytes()).unwrap();
         assert_eq!(tapped.usage, reply.usage, "{}", recording.name);
         seen += 1;
     }

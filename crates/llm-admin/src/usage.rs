@@ -1,0 +1,164 @@
+//! `/admin/v1/usage`: what was used and what it cost, by whatever it is to be divided by.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use jiff::{Timestamp, ToSpan as _};
+use llm_governance::report::{GroupBy, Report, ReportAsk, Sums};
+use llm_types::Result;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::terms::dollars;
+use super::{Answer, Visit, page};
+use crate::form::wrong;
+use crate::registry::refused;
+
+/// How many days are reported where nobody says.
+const DAYS: i64 = 30;
+/// The most things that a report is divided by.
+const MOST: usize = 4;
+
+/// A report.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UsageView {
+    /// Always `usage`.
+    object: &'static str,
+    /// From when it truly is.
+    from: String,
+    /// Until when it truly is.
+    to: String,
+    /// What it is divided by.
+    group_by: Vec<&'static str>,
+    /// Its lines.
+    data: Vec<LineView>,
+    /// All of them together; with `tag`, rows with several tags count several times.
+    total: SumsView,
+}
+
+/// One line.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LineView {
+    /// A value for each thing that the report is divided by; empty: there is none.
+    group: BTreeMap<&'static str, String>,
+    #[serde(flatten)]
+    sums: SumsView,
+}
+
+/// Sums.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SumsView {
+    /// What it cost, in dollars.
+    cost_usd: String,
+    /// Requests.
+    requests: u64,
+    /// Attempts, of which a request may have several.
+    attempts: u64,
+    /// Attempts that failed.
+    errors: u64,
+    /// Answers from the cache.
+    cache_hits: u64,
+    /// Prompt tokens that no other class holds.
+    input_tokens: u64,
+    /// Prompt tokens read from a provider's cache.
+    cache_read_tokens: u64,
+    /// Prompt tokens written to a provider's cache.
+    cache_write_tokens: u64,
+    /// Answer tokens that no other class holds.
+    output_tokens: u64,
+    /// Thinking.
+    reasoning_tokens: u64,
+    /// Sound and pictures, where they are counted in tokens.
+    other_tokens: u64,
+    /// Attempts with a price missing: the true cost is higher.
+    unpriced: u64,
+    /// From an attempt's start to its end, on average, in milliseconds.
+    mean_latency_ms: Option<f64>,
+    /// From an attempt's start to the first content, on average, in milliseconds.
+    mean_first_token_ms: Option<f64>,
+}
+
+impl From<&Sums> for SumsView {
+    fn from(sums: &Sums) -> Self {
+        Self {
+            cost_usd: dollars(sums.cost),
+            requests: sums.requests,
+            attempts: sums.attempts,
+            errors: sums.errors,
+            cache_hits: sums.cache_hits,
+            input_tokens: sums.input,
+            cache_read_tokens: sums.cache_read,
+            cache_write_tokens: sums.cache_write,
+            output_tokens: sums.output,
+            reasoning_tokens: sums.reasoning,
+            other_tokens: sums.other_tokens,
+            unpriced: sums.incomplete,
+            mean_latency_ms: mean(sums.latency_us, sums.attempts),
+            mean_first_token_ms: mean(sums.first_token_us, sums.first_tokens),
+        }
+    }
+}
+
+/// Microseconds over so many, in milliseconds, to a tenth.
+fn mean(micros: u64, count: u64) -> Option<f64> {
+    let tenths = micros.checked_div(count)? / 100;
+    Some(f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0)
+}
+
+/// A report; the last 30 days where nobody says.
+pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
+    let ask = asked(visit)?;
+    let group_by: Vec<_> = ask.group_by.iter().map(|by| by.name()).collect();
+    let Report { from, to, rows } = visit.registry.reports().usage(&ask).await.map_err(refused)?;
+    let total = rows.iter().fold(Sums::default(), |total, row| total.and(&row.sums));
+    let line = |row: &llm_governance::report::ReportRow| LineView {
+        group: group_by.iter().copied().zip(row.group.iter().cloned()).collect(),
+        sums: SumsView::from(&row.sums),
+    };
+    let data = rows.iter().map(line).collect();
+    let (from, to) = (from.to_string(), to.to_string());
+    let view = UsageView { object: "usage", from, to, data, total: SumsView::from(&total), group_by };
+    Ok(Answer::new(StatusCode::OK, &view))
+}
+
+fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
+    let now = Timestamp::now();
+    let to = page::moment(visit, "to")?.unwrap_or(now);
+    let usual = || to.checked_sub((DAYS * 24).hours()).unwrap_or(Timestamp::MIN);
+    let from = page::moment(visit, "from")?.unwrap_or_else(usual);
+    if from >= to {
+        return Err(wrong("from", "must be before `to`"));
+    }
+    let words = page::text(visit, "group_by").unwrap_or_default();
+    let mut group_by = Vec::new();
+    for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let by = GroupBy::of(word).ok_or_else(|| {
+            wrong(
+                "group_by",
+                format!("must be some of {}, with commas", GroupBy::ALL.map(GroupBy::name).join(", ")),
+            )
+        })?;
+        if !group_by.contains(&by) {
+            group_by.push(by);
+        }
+    }
+    if group_by.len() > MOST {
+        return Err(wrong("group_by", format!("must be {MOST} words or fewer")));
+    }
+    let only = GroupBy::ALL.into_iter().filter_map(|by| Some((by, page::text(visit, by.name())?))).collect();
+    Ok(ReportAsk { from, to, group_by, only })
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_types::PicoUsd;
+
+    use super::*;
+
+    #[test]
+    fn means_are_of_what_there_is() {
+        assert_eq!(mean(0, 0), None);
+        assert_eq!(mean(2_500, 2), Some(1.2));
+        assert_eq!(SumsView::from(&Sums::default()).cost_usd, dollars(PicoUsd::ZERO));
+    }
+}
