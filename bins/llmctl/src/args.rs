@@ -242,7 +242,7 @@ pub(crate) struct Kept {
     #[arg(long, value_name = "URL", conflicts_with_all = ["gateway", "key", "config"])]
     pub(crate) database: Option<String>,
 
-    /// Go straight to the database that [store] of this configuration names; what the file defines is shown too, and
+    /// Go straight to the database that `[store]` of this configuration names; what the file defines is shown too, and
     /// not changed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "key"])]
     pub(crate) config: Option<PathBuf>,
