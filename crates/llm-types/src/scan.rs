@@ -21,8 +21,24 @@ pub(crate) struct Fault {
 
 /// Takes what a scan finds.
 pub(crate) trait Keys {
-    /// A key of an object inside a top-level member; `key` is without quotes, escapes as they stand.
-    fn nested(&mut self, key: Range<usize>);
+    /// A key of an object inside a top-level member.
+    fn nested(&mut self, key: Quoted);
+}
+
+/// A string that was passed.
+#[derive(Debug, Clone)]
+pub(crate) struct Quoted {
+    /// What stands between its quotes, escapes as they stand.
+    pub(crate) inside: Range<usize>,
+    /// It has no escapes for sure.
+    pub(crate) plain: bool,
+}
+
+impl Quoted {
+    /// Whether it may have escapes, in this text.
+    pub(crate) fn is_escaped(&self, text: &[u8]) -> bool {
+        !self.plain && text.get(self.inside.clone()).is_none_or(|inside| inside.contains(&b'\\'))
+    }
 }
 
 /// A position in a JSON text.
@@ -62,15 +78,15 @@ impl<'b> Scanner<'b> {
         is
     }
 
-    /// Passes a string; the range is what stands between its quotes.
-    pub(crate) fn string(&mut self) -> Result<Range<usize>, Fault> {
+    /// Passes a string.
+    pub(crate) fn string(&mut self) -> Result<Quoted, Fault> {
         if !self.eat(b'"') {
             return Err(self.fault("expected a string"));
         }
         let start = self.at;
         if let Some(length) = short(self.bytes.get(start..).unwrap_or_default()) {
             self.at += length + 1;
-            return Ok(start..start + length);
+            return Ok(Quoted { inside: start..start + length, plain: true });
         }
         loop {
             self.at += to_quote(self.bytes.get(self.at..).unwrap_or_default());
@@ -91,7 +107,7 @@ impl<'b> Scanner<'b> {
             return Err(self.fault("a control character in a string must be escaped"));
         }
         self.at += 1;
-        Ok(inside)
+        Ok(Quoted { inside, plain: false })
     }
 
     /// Passes one value, nested at most 128 deep.
@@ -251,7 +267,7 @@ mod tests {
 
     struct Ignore;
     impl Keys for Ignore {
-        fn nested(&mut self, _: Range<usize>) {}
+        fn nested(&mut self, _: Quoted) {}
     }
 
     fn accepts(text: &[u8]) -> bool {
