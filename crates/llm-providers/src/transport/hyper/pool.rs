@@ -14,9 +14,9 @@ use llm_types::{ApiError, ErrorKind, Result};
 use parking_lot::Mutex;
 use tower_service::Service as _;
 
-use super::super::RequestBody;
-use super::link::{Answer, Link};
-use super::{Unconnected, failed};
+use super::super::{Progress, RequestBody};
+use super::link::{Answer, Link, Unanswered};
+use super::{HyperOptions, Unsent, failed};
 
 /// Where connections lead.
 pub(super) type Origin = Arc<Place>;
@@ -43,38 +43,54 @@ struct Shelf {
 pub(super) struct Pool {
     connector: HttpsConnector<HttpConnector>,
     shelves: Mutex<HashMap<Place, Shelf>>,
+    connect_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Pool {
     /// Must be called within a tokio runtime: unused connections are closed in time.
-    pub(super) fn new(connector: HttpsConnector<HttpConnector>, idle_timeout: Duration) -> Arc<Self> {
-        let pool = Arc::new(Self { connector, shelves: Mutex::default(), idle_timeout });
+    pub(super) fn new(connector: HttpsConnector<HttpConnector>, options: &HyperOptions) -> Arc<Self> {
+        let HyperOptions { connect_timeout, idle_timeout, extra_ca: _ } = *options;
+        let pool = Arc::new(Self { connector, shelves: Mutex::default(), connect_timeout, idle_timeout });
         tokio::spawn(sweep(Arc::downgrade(&pool), idle_timeout));
         pool
     }
 
     /// Sends a request over a connection that is open, or a new one.
-    pub(super) async fn send(self: &Arc<Self>, request: Request<RequestBody>) -> Result<Response<Answer>> {
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        request: Request<RequestBody>,
+        progress: Option<&Progress>,
+    ) -> Result<Response<Answer>> {
+        let sent = |sent: bool| {
+            if let Some(progress) = progress {
+                progress.set(sent);
+            }
+        };
         let (place, mut request) = taken_apart(request)?;
         loop {
             let (origin, host, link) = self.take(&place)?;
             let reused = link.is_some();
             let mut link = match link {
                 Some(link) => link,
-                None => self.connect(&place).await?,
+                // Boxed: most requests find one.
+                None => Box::pin(self.connect(&place)).await?,
             };
             request.headers_mut().entry(HOST).or_insert(host);
+            sent(true);
             match link.ask(request).await {
                 Ok(answer) => return Ok(answer.map(|body| Answer::new(body, link, origin, self))),
-                Err(unanswered) => match unanswered.unsent.filter(|_| reused) {
-                    // It was closed while nobody looked, and nothing was sent.
-                    Some(unsent) => request = unsent,
-                    None => {
-                        let what = "the upstream broke the connection before it answered";
-                        return Err(failed(what, unanswered.error));
+                Err(unanswered) => {
+                    let what = "the upstream broke the connection before it answered";
+                    let Unanswered { error, unsent } = *unanswered;
+                    match unsent {
+                        // It was closed while nobody looked, and nothing was sent.
+                        Some(unsent) if reused => request = unsent,
+                        Some(_) => return Err(failed(what, Unsent(error.into()))),
+                        None => return Err(failed(what, error)),
                     }
-                },
+                    sent(false);
+                }
             }
         }
     }
@@ -104,21 +120,22 @@ impl Pool {
         }
     }
 
+    /// A new connection: its name looked up, opened, and its TLS agreed on, all in the time that this may take.
     async fn connect(&self, place: &Place) -> Result<Link> {
-        let Place { scheme, authority } = place;
-        let unconnected = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            failed("could not connect to the upstream", Unconnected(cause))
+        let opened = match tokio::time::timeout(self.connect_timeout, self.open(place)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(format!("no connection within {} s", self.connect_timeout.as_secs_f32()).into()),
         };
-        let uri = Uri::builder()
-            .scheme(scheme.clone())
-            .authority(authority.clone())
-            .path_and_query("/")
-            .build()
-            .map_err(|error| unconnected(error.into()))?;
+        opened.map_err(|cause| failed("could not connect to the upstream", Unsent(cause)))
+    }
+
+    async fn open(&self, place: &Place) -> Result<Link, Box<dyn std::error::Error + Send + Sync>> {
+        let Place { scheme, authority } = place;
+        let uri =
+            Uri::builder().scheme(scheme.clone()).authority(authority.clone()).path_and_query("/").build()?;
         let mut connector = self.connector.clone();
-        poll_fn(|cx| connector.poll_ready(cx)).await.map_err(unconnected)?;
-        let io = connector.call(uri).await.map_err(unconnected)?;
-        Link::new(io).await.map_err(|error| unconnected(error.into()))
+        poll_fn(|cx| connector.poll_ready(cx)).await?;
+        Ok(Link::new(connector.call(uri).await?).await?)
     }
 }
 
