@@ -29,8 +29,10 @@ use super::{ByteStream, Progress, RequestBody, Transport, decoded};
 pub struct HyperOptions {
     /// How long a connection may take to open, TLS included.
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept; zero: each is used once.
     pub idle_timeout: Duration,
+    /// How many unused connections to one host are kept; zero: each is used once.
+    pub max_idle_per_host: usize,
     /// PEM text of further certificate authorities to trust.
     pub extra_ca: Option<Vec<u8>>,
 }
@@ -40,6 +42,7 @@ impl Default for HyperOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
+            max_idle_per_host: 512,
             extra_ca: None,
         }
     }
