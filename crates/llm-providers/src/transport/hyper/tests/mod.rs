@@ -1,5 +1,9 @@
 //! The pool against servers that do what servers do.
 
+mod edge;
+mod idle;
+mod peer;
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use llm_types::{ErrorKind, Segments};
@@ -7,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::super::{Transport, collect, was_sent};
+use super::super::{Progress, Transport, collect, was_sent};
 use super::*;
 
 /// What a server does with a request.
