@@ -4,7 +4,7 @@ use llm_types::PicoUsd;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Key, Till, hard};
-use crate::harness::{Gateway, Streaming, chat, model, streamed};
+use crate::harness::{Gateway, Options, Streaming, chat, model, streamed};
 
 /// A place that takes connections and never says a word: no TLS comes about with it.
 async fn silent() -> String {
@@ -36,7 +36,7 @@ async fn tls_that_never_comes_about_is_no_connection_and_costs_nothing() {
         ("[router]\ntimeout = \"150ms\"\nfirst_token_timeout = \"150ms\"\n", 408, "within 0.15 s"),
     ] {
         let till = Till::file();
-        let gateway: Gateway = till.gateway(&format!("{own}{model}"));
+        let gateway: Gateway = Options::config(till.config("one", "", &format!("{own}{model}"))).start();
         let key = Key::make(&gateway, hard("1.00")).await;
         key.ask(&gateway, &chat("smart")).await.error(status).says(&[says]);
         let stream: Streaming = key.call(&gateway, &streamed("smart")).open().await;
