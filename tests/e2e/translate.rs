@@ -117,7 +117,7 @@ fn told(events: &[Value], members: &[&str]) -> String {
 async fn a_character_cut_in_two_by_the_provider_reaches_every_front_whole() {
     let upstream = Upstream::start().unwrap();
     let gateway = Gateway::start(
-        &(model("chat", &[openai(&upstream).replace("openai/gpt-4o", "groq/llama-3.3-70b-versatile")])
+        &(model("chat", &[openai(&upstream).replace("openai/gpt-4o", "mistral/mistral-large-latest")])
             + &model("claude", &[anthropic(&upstream)])),
     );
     for (name, events, member) in [
