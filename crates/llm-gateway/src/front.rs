@@ -27,6 +27,8 @@ pub(crate) struct Front {
 enum Path {
     /// Below `/v1` or at the root; the body names the model.
     Fixed(&'static str),
+    /// The same, and at one more place: the route of another version.
+    Twice(&'static str, &'static str),
     /// `/v1beta/models/{model}:{verb}`, also below `/v1`: the path names the model, slashes and all, and
     /// says whether a stream is wanted.
     Verb { verb: &'static str, stream: bool },
@@ -54,7 +56,7 @@ impl Front {
     /// Its path, as lists of allowed routes name it.
     pub(crate) fn route(&self) -> String {
         match self.path {
-            Path::Fixed(fixed) => format!("/v1{fixed}"),
+            Path::Fixed(fixed) | Path::Twice(fixed, _) => format!("/v1{fixed}"),
             Path::Verb { verb, .. } => format!("/v1beta/models/*:{verb}"),
         }
     }
@@ -62,6 +64,7 @@ impl Front {
     fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
             Path::Fixed(fixed) => (fixed == below_v1(path)).then(Named::default),
+            Path::Twice(fixed, other) => (fixed == below_v1(path) || other == path).then(Named::default),
             Path::Verb { verb, stream } => {
                 let model = model_before(verb, below_version(path)?)?;
                 Some(Named { model: Some(model), stream: Some(stream) })
@@ -119,6 +122,7 @@ static FRONTS: &[Front] = &[
     fixed("/responses", Dialect::OpenaiResponses, Op::Chat),
     fixed("/completions", Dialect::OpenaiCompletions, Op::Chat),
     fixed("/embeddings", Dialect::OpenaiMedia, Op::Embed),
+    Front { path: Path::Twice("/rerank", "/v2/rerank"), dialect: Dialect::Rerank, op: Op::Rerank },
     fixed("/messages", Dialect::Anthropic, Op::Chat),
     fixed("/messages/count_tokens", Dialect::Anthropic, Op::CountTokens),
     gemini("generateContent", false, Op::Chat),
@@ -135,9 +139,14 @@ pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
 
 /// Every inference route in the words of OpenAPI: its path, what is asked for, and the parameters of the path.
 pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>)> {
-    FRONTS.iter().map(|front| match front.path {
-        Path::Fixed(path) => (format!("/v1{path}"), front.op, Vec::new()),
-        Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), front.op, vec!["model"]),
+    FRONTS.iter().flat_map(|front| {
+        let (path, other, names) = match front.path {
+            Path::Fixed(path) => (format!("/v1{path}"), None, Vec::new()),
+            Path::Twice(path, other) => (format!("/v1{path}"), Some(other), Vec::new()),
+            Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), None, vec!["model"]),
+        };
+        let other = other.map(|other| (other.to_owned(), front.op, names.clone()));
+        std::iter::once((path, front.op, names)).chain(other)
     })
 }
 
@@ -283,6 +292,11 @@ mod tests {
         assert_eq!((refused.allow.as_deref(), refused.front.is_some()), (Some("POST"), true));
         assert_eq!(post("/v1/nothing").unwrap_err().error.kind, ErrorKind::NotFound);
         assert_eq!(get("/v1health/live").unwrap_err().error.kind, ErrorKind::NotFound);
+        for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
+            let Ok(Route::Inference(front, _)) = post(path) else { panic!("{path}") };
+            assert_eq!((front.op, front.route().as_str()), (Op::Rerank, "/v1/rerank"));
+        }
+        assert_eq!(post("/v2/chat/completions").unwrap_err().error.kind, ErrorKind::NotFound);
     }
 
     #[test]

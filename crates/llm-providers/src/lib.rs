@@ -21,4 +21,4 @@ pub mod url;
 
 mod sdk;
 
-pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder};
+pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder, RerankReply};

@@ -175,9 +175,8 @@ impl Dispatch {
             return Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)));
         }
         let memo = wire.memo.clone();
-        let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
-        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on(dialect);
+        let pass = same && target.answers_verbatim(dialect) && !memo.rewrites() && !self.goes_on(dialect);
         Ok((Way::Wire { codec, request, memo, pass }, changes))
     }
 

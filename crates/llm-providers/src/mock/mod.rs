@@ -6,6 +6,7 @@
 //! options have no effect, as there is nothing to sample.
 
 mod embed;
+mod rerank;
 mod schema;
 
 use llm_types::chat::{
@@ -51,6 +52,7 @@ pub fn answer(call: &Call) -> Result<Reply> {
 pub fn output(call: &Call) -> Result<Output> {
     match call {
         Call::Embed(request) => embed::embed(request).map(|vectors| Output::Embed(Box::new(vectors))),
+        Call::Rerank(request) => rerank::rerank(request).map(|ranking| Output::Rerank(Box::new(ranking))),
         other => answer(other).map(Output::from),
     }
 }
