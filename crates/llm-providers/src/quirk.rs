@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use llm_types::{Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str};
+use llm_types::{
+    Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
+};
 
 use crate::codec::{EncodeCx, WireRequest};
 

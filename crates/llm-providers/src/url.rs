@@ -349,7 +349,10 @@ mod tests {
             let route = Route::new(UrlForm::AzureFoundry, base, "m", Some("2024-05-01-preview")).unwrap();
             assert_eq!(route.uri("/rerank").unwrap().to_string(), expect);
         };
-        check("https://r.services.ai.azure.com", "https://r.services.ai.azure.com/providers/cohere/v2/rerank");
+        check(
+            "https://r.services.ai.azure.com",
+            "https://r.services.ai.azure.com/providers/cohere/v2/rerank",
+        );
         check("https://m.eastus.models.ai.azure.com", "https://m.eastus.models.ai.azure.com/v1/rerank");
     }
 

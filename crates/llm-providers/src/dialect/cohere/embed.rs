@@ -4,7 +4,7 @@
 
 use llm_types::{
     ApiError, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, RawValue, Result, Str,
-    Usage, Units,
+    Units, Usage,
 };
 use serde::Serialize;
 
@@ -35,7 +35,8 @@ const TERMS: [&str; 5] = ["input_type", "truncate", "max_tokens", "embedding_typ
 /// # Errors
 /// When an input is given as tokens, or in a form that only another dialect knows.
 pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
-    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task, truncate, user, origin, extra } = request;
+    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task, truncate, user, origin, extra } =
+        request;
     let mut out = wire::EmbedRequest {
         model: Some(Str::from(cx.model)),
         output_dimension: *dimensions,

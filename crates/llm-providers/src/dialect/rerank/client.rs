@@ -102,11 +102,8 @@ fn body(request: &RerankRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result
     }
     let mut sent = Vec::with_capacity(documents.len());
     for (index, one) in documents.iter().enumerate() {
-        let raw = if texts {
-            document::text(one, rank_fields, (index, cx.changes))
-        } else {
-            document::whole(one)
-        };
+        let raw =
+            if texts { document::text(one, rank_fields, (index, cx.changes)) } else { document::whole(one) };
         sent.push(raw.ok_or_else(|| {
             ApiError::bad_request("a document must be a text or an object")
                 .with_param(format!("documents[{index}]"))
@@ -115,10 +112,12 @@ fn body(request: &RerankRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result
     let model = row.model();
     let fields = (!texts && !rank_fields.is_empty()).then(|| rank_fields.iter().map(Str::from).collect());
     let mut out = wire::Request {
-        model: Some(Str::from(&*model)),
+        // A server of one model is not told which.
+        model: (!row.drops("model")).then(|| Str::from(&*model)),
         query: Some(Str::from(query)),
         documents: Some(sent),
-        top_n: *top_n,
+        // Where it cannot be said the answer is cut all the same.
+        top_n: top_n.filter(|_| !row.drops("top_n")),
         return_documents: None,
         rank_fields: fields,
         max_chunks_per_doc: *max_chunks_per_doc,

@@ -42,7 +42,11 @@ pub(super) fn logprobs(list: Vec<LogProb<'_>>) -> LogProbs {
     for LogProb { text, token_ids: _, logprobs, extra: _ } in list {
         let mut text = text.unwrap_or_default().0.into_lossy().into_owned();
         for logprob in logprobs.unwrap_or_default() {
-            content.push(TokenLogProb { token: std::mem::take(&mut text), logprob, ..TokenLogProb::default() });
+            content.push(TokenLogProb {
+                token: std::mem::take(&mut text),
+                logprob,
+                ..TokenLogProb::default()
+            });
         }
     }
     LogProbs { content, refusal: Vec::new() }

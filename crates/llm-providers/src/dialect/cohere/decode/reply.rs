@@ -127,7 +127,10 @@ pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
 
 /// What cannot be read as this dialect.
 pub(in super::super) fn malformed(body: &[u8], error: serde_json::Error) -> ApiError {
-    let message =
-        if body.is_empty() { "the upstream's answer is empty" } else { "the upstream's answer is not one of Cohere's" };
+    let message = if body.is_empty() {
+        "the upstream's answer is empty"
+    } else {
+        "the upstream's answer is not one of Cohere's"
+    };
     ApiError::upstream(ErrorKind::UpstreamFormat, message).with_source(error)
 }

@@ -55,7 +55,9 @@ enum Kind {
     /// What is planned before tools are called.
     Plan,
     /// A call, and whether a piece of its arguments came.
-    Call { streamed: bool },
+    Call {
+        streamed: bool,
+    },
     /// A call of a custom tool: its free text is known when its object is complete.
     Custom(String),
 }
@@ -131,7 +133,8 @@ impl State {
             "tool-call-delta" => self.arguments(message, sink),
             "citation-start" => Ok(self.citations(message, sink)),
             "message-end" => {
-                let wire::Delta { message: _, finish_reason, usage, error, extra: _ } = wire::Delta { message: None, ..delta };
+                let wire::Delta { message: _, finish_reason, usage, error, extra: _ } =
+                    wire::Delta { message: None, ..delta };
                 self.end(finish_reason.unwrap_or_default().as_str(), usage.as_ref(), error, sink)
             }
             "" => match failure {
@@ -328,7 +331,8 @@ impl State {
         }
         let error = error.and_then(Word::non_empty);
         if is_failure(reason) || (reason.is_empty() && error.is_some()) {
-            let error = broke_off(if reason.is_empty() { "ERROR" } else { reason }, &error.unwrap_or_default());
+            let error =
+                broke_off(if reason.is_empty() { "ERROR" } else { reason }, &error.unwrap_or_default());
             return Ok(sink.event(Event::Error(error)));
         }
         Ok(sink.event(Event::Finish { choice: 0, finish: finish(reason) }))

@@ -21,7 +21,8 @@ pub(super) fn usage(counts: &wire::Usage<'_>) -> Option<Usage> {
     let (input, output) = (count(*input), count(*output));
     let cached = count(*cached).min(input);
     let queries = billed.as_ref().map(|billed| count(billed.searches)).unwrap_or_default();
-    let paid = billed.as_ref().map(|billed| Billed { input: count(billed.input), output: count(billed.output) });
+    let paid =
+        billed.as_ref().map(|billed| Billed { input: count(billed.input), output: count(billed.output) });
     Some(Usage {
         input: input - cached,
         cache_read: cached,

@@ -83,7 +83,8 @@ impl<'r> Encoder<'r, '_> {
         let mut stops = Vec::with_capacity(stop.len().min(STOPS));
         for (index, text) in stop.iter().enumerate() {
             if text.is_empty() || stops.len() == STOPS {
-                self.changes.dropped(format!("stop[{index}]"), "cohere takes up to 5 texts that are not empty");
+                self.changes
+                    .dropped(format!("stop[{index}]"), "cohere takes up to 5 texts that are not empty");
             } else {
                 stops.push(text.into());
             }

@@ -102,7 +102,8 @@ impl<'r> Encoder<'r, '_> {
                 }
             }
             Part::Audio(audio) => {
-                let Audio { media: _, format: _, transcript, id: _, expires_at: _, cache: _, extra: _ } = audio;
+                let Audio { media: _, format: _, transcript, id: _, expires_at: _, cache: _, extra: _ } =
+                    audio;
                 match transcript.as_deref().filter(|words| !words.is_empty()) {
                     Some(words) => {
                         self.changes.altered(at.path(), "the model's audio is sent as its transcript");

@@ -13,8 +13,7 @@ use crate::dialect::name::Names;
 /// The longest tool name.
 const NAME_LIMIT: usize = 64;
 /// The schema of a tool that takes free text.
-const TEXT_INPUT: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+const TEXT_INPUT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 /// How the names of all tools of a request are sent.
 pub(super) fn names(request: &ChatRequest) -> Names {

@@ -9,7 +9,8 @@ pub(super) use llm_types::{Raw, WireText as Text};
 
 pub(super) use embed::{Counted, EmbedReply, EmbedRequest, Vectors};
 pub(super) use reply::{
-    Call, Called, Citation, Failure, LogProb, Part as ReplyPart, Reply, ReplyMessage, Source, SourceDocument, Units, Usage, Watched,
+    Call, Called, Citation, Failure, LogProb, Part as ReplyPart, Reply, ReplyMessage, Source, SourceDocument,
+    Units, Usage, Watched,
 };
 pub(super) use request::{
     Content, Format, Function, ImageUrl, Message, Part, Request, Thinking, Tool, ToolCall,
