@@ -3,7 +3,7 @@
 use llm_testkit::{Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::harness::{FAST, llmctl};
+use crate::harness::llmctl;
 use crate::harness::{Gateway, Options, PROVIDER_KEY, model, openai};
 
 const MASTER: &str = "sk-master-of-the-documents";
@@ -93,7 +93,7 @@ async fn failures_are_told_and_others_take_over() {
     let both =
         [at("cohere/rerank-v3.5", &first.url()), at("voyage/rerank-2.5", &format!("{}/v1", second.url()))];
     let gateway = Gateway::start(
-        &(FAST.to_owned()
+        &(String::new()
             + &model("one", &[at("cohere/rerank-v3.5", &first.url())])
             + &format!(
                 "[[models]]\nname = \"both\"\nstrategy = \"round-robin\"\ndeployments = [{}]\n",
@@ -140,7 +140,7 @@ async fn an_order_is_metered_and_stays_within_its_budget() {
     let upstream = Upstream::start().unwrap();
     let config = format!("[auth]\nmaster_key = \"{MASTER}\"\n")
         + &models(&upstream)
-        + "[[keys]]\nname = \"k\"\nkey = \"sk-of-a-caller-with-little-money\"\nbudgets = [{ usd = \"0.005\", window = \"day\" }]\n";
+        + "[[keys]]\nname = \"k\"\nkey = \"sk-of-a-caller-with-little-money\"\nbudgets = [{ limit_usd = \"0.005\", window = \"day\" }]\n";
     let gateway = Options::config(config).start();
     upstream.always(cohere());
     let call = async |body: Value| {

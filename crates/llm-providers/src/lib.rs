@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod aws;
+pub mod batch;
 pub mod bearing;
 pub mod classify;
 pub mod codec;

@@ -321,6 +321,12 @@ impl ProviderSpec {
         self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
     }
 
+    /// The most inputs of one request for vectors; `None`: any number.
+    #[must_use]
+    pub fn embed_inputs(&self, model: &str) -> Option<usize> {
+        self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
+    }
+
     /// Whether the provider offers an operation for this model.
     #[must_use]
     pub fn offers(&self, op: Op, model: &str) -> bool {

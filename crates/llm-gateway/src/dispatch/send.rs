@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use llm_providers::batch;
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
@@ -43,10 +44,14 @@ impl Dispatch {
         attempt.sent();
         let sent = match way {
             Way::Here(output) => Box::pin(self.written(output, &asks)).await.map(|body| (body, None)),
-            Way::Wire { codec, request, memo, pass } => {
+            Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound };
-                self.exchange(request, &sent, &asks, &mut changes).await
+                if more.is_empty() {
+                    self.exchange(request, &sent, &asks, &mut changes).await
+                } else {
+                    Box::pin(self.in_parts(*request, more, &sent, &asks)).await
+                }
             }
         };
         match sent {
@@ -92,6 +97,34 @@ impl Dispatch {
             return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage, served }, rate_limits));
         }
         Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
+    }
+
+    /// Asks in several requests, one after the other, and answers once. All of them together may take as long as one.
+    async fn in_parts(
+        &self,
+        first: http::Request<RequestBody>,
+        more: Vec<http::Request<RequestBody>>,
+        sent: &Sent,
+        asks: &Asks,
+    ) -> Result<(ReplyBody, Option<RateLimits>)> {
+        let Sent { codec, memo, pass: _, bound } = sent;
+        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
+        let mut rate_limits = None;
+        let asked = async {
+            let mut outputs = Vec::with_capacity(more.len() + 1);
+            for request in std::iter::once(first).chain(more) {
+                let (head, upstream) = self.gateway.transport().send(request).await?.into_parts();
+                if !head.status.is_success() {
+                    let body = collect(upstream, ERROR_LIMIT).await?;
+                    return Err(codec.decode_error(head.status, &head.headers, &body));
+                }
+                rate_limits = codec.rate_limits(&head.headers);
+                outputs.push(codec.decode(self.asked.op, &collect(upstream, REPLY_LIMIT).await?, &cx)?);
+            }
+            batch::joined(outputs)
+        };
+        let output = timeout(*bound, asked).await.map_err(|_| late(*bound))??;
+        Ok((self.written(output, asks).await?, rate_limits.filter(|_| self.has_choice())))
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.

@@ -49,7 +49,8 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     };
     Ok(Reply {
         id: id.map(Str::into_string).unwrap_or_default(),
-        model: cx.model.to_owned(),
+        // It names none.
+        model: String::new(),
         choices: vec![choice],
         usage: counts.as_ref().and_then(usage),
         origin: Some(Dialect::Cohere),

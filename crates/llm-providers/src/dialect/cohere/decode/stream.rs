@@ -34,7 +34,6 @@ pub(in super::super) struct Decoder {
 #[derive(Debug)]
 struct State {
     memo: Memo,
-    model: String,
     started: bool,
     open: Option<Open>,
     parts: u32,
@@ -65,14 +64,7 @@ enum Kind {
 impl Decoder {
     /// A decoder for the answer to one call.
     pub(in super::super) fn new(cx: &DecodeCx<'_>) -> Self {
-        let state = State {
-            memo: cx.memo.clone(),
-            model: cx.model.to_owned(),
-            started: false,
-            open: None,
-            parts: 0,
-            done: false,
-        };
+        let state = State { memo: cx.memo.clone(), started: false, open: None, parts: 0, done: false };
         Self { frames: SseFrames::default(), state }
     }
 }
@@ -157,7 +149,7 @@ impl State {
         if std::mem::replace(&mut self.started, true) {
             return Flow::Continue(());
         }
-        sink.event(Event::Start(Start { id, model: Cow::Borrowed(&self.model), ..Start::default() }))
+        sink.event(Event::Start(Start { id, ..Start::default() }))
     }
 
     /// Ends the part that is open, and begins another.

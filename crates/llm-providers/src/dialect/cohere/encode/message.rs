@@ -15,6 +15,8 @@ impl<'r> Encoder<'r, '_> {
     /// When there is nothing to answer, or a part cannot be expressed.
     pub(super) fn conversation(&mut self, messages: &'r [Message]) -> Result<Vec<wire::Message<'r>>> {
         let mut out = Vec::with_capacity(messages.len());
+        // What results show stands behind all of them: nothing may come between.
+        let mut shown = Vec::new();
         for (index, message) in messages.iter().enumerate() {
             let Message { role, parts, name, extra } = message;
             let named = |path: &str| format!("messages[{index}].{path}");
@@ -24,13 +26,23 @@ impl<'r> Encoder<'r, '_> {
             for (name, _) in extra.iter() {
                 self.changes.dropped(named(name), NO_COUNTERPART);
             }
+            if *role != Role::Tool {
+                flush(&mut shown, &mut out);
+            }
             match role {
-                Role::System | Role::Developer => self.plain("system", index, parts, &mut out)?,
-                Role::User => self.plain("user", index, parts, &mut out)?,
+                Role::System | Role::Developer => {
+                    let said = self.plain("system", index, parts, &mut out)?;
+                    out.extend(message_of("system", said));
+                }
+                Role::User => {
+                    let said = self.plain("user", index, parts, &mut out)?;
+                    out.extend(message_of("user", said));
+                }
                 Role::Assistant => out.extend(self.assistant(index, parts)),
-                Role::Tool => self.plain("tool", index, parts, &mut out)?,
+                Role::Tool => shown.extend(self.plain("tool", index, parts, &mut out)?),
             }
         }
+        flush(&mut shown, &mut out);
         if out.is_empty() {
             let message = "there is nothing to answer: send a user message with content";
             return Err(ApiError::bad_request(message).with_param("messages"));
@@ -38,15 +50,15 @@ impl<'r> Encoder<'r, '_> {
         Ok(out)
     }
 
-    /// A message of the application or the user. Results of tools are messages of their own, before what else the
-    /// user says; what a result shows is said by the user behind it.
+    /// What a message of the application or the user says. Results of tools are messages of their own, before what
+    /// else is said; what a result shows is said by the user.
     fn plain(
         &mut self,
         role: &'static str,
         index: usize,
         parts: &'r [Part],
         out: &mut Vec<wire::Message<'r>>,
-    ) -> Result<()> {
+    ) -> Result<Vec<wire::Part<'r>>> {
         let mut said = Vec::with_capacity(parts.len());
         for (place, part) in parts.iter().enumerate() {
             let at = At { message: index, part: place };
@@ -59,16 +71,7 @@ impl<'r> Encoder<'r, '_> {
                 part => said.extend(self.part(part, at, role)?),
             }
         }
-        if said.is_empty() {
-            return Ok(());
-        }
-        let role = if role == "tool" { "user" } else { role };
-        out.push(wire::Message {
-            role: Some(role.into()),
-            content: Some(Content(said)),
-            ..wire::Message::default()
-        });
-        Ok(())
+        Ok(said)
     }
 
     /// What the model said. Beside calls its text is their plan.
@@ -151,4 +154,18 @@ impl<'r> Encoder<'r, '_> {
         };
         Ok((Some(message), shown))
     }
+}
+
+/// A message of these parts, unless there are none.
+fn message_of<'r>(role: &'static str, parts: Vec<wire::Part<'r>>) -> Option<wire::Message<'r>> {
+    let message = |parts| wire::Message {
+        role: Some(role.into()),
+        content: Some(Content(parts)),
+        ..wire::Message::default()
+    };
+    (!parts.is_empty()).then(|| message(parts))
+}
+
+fn flush<'r>(shown: &mut Vec<wire::Part<'r>>, out: &mut Vec<wire::Message<'r>>) {
+    out.extend(message_of("user", std::mem::take(shown)));
 }

@@ -43,7 +43,7 @@ fn an_answer_keeps_its_order() {
             "c2 g {\"a\":1}",
         ]
     );
-    assert_eq!((reply.finish(), reply.model.as_str()), (Some(FinishKind::ToolCalls), "m"));
+    assert_eq!((reply.finish(), reply.model.as_str()), (Some(FinishKind::ToolCalls), ""));
 }
 
 #[test]
