@@ -216,3 +216,17 @@ impl Usage {
         self.prompt_tokens().saturating_add(self.completion_tokens())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_paid_adds_up_with_what_is_counted() {
+        let counted = Usage { input: 10, cache_read: 5, output: 3, ..Usage::default() };
+        assert_eq!(counted.and(&counted).billed, None);
+        let paid = Usage { billed: Some(Billed { input: 1, output: 2 }), ..counted.clone() };
+        let both = paid.and(&counted);
+        assert_eq!((both.total_tokens(), both.billed), (36, Some(Billed { input: 16, output: 5 })));
+    }
+}

@@ -31,7 +31,7 @@ fn every_answer_is_read() {
         if recording.is_stream() {
             let shown = format!("{reply:?}");
             assert_eq!(format!("{:?}", gather(bytes.chunks(1), &memo).unwrap()), shown, "{recording}");
-            for at in 0..bytes.len() {
+            for at in (0..bytes.len()).step_by(bytes.len().div_ceil(400)) {
                 let (before, after) = bytes.split_at(at);
                 let cut = gather([before, after], &memo).unwrap();
                 assert_eq!(format!("{cut:?}"), shown, "{recording}: cut at {at}");
