@@ -150,6 +150,7 @@ pub(crate) fn says_complete(operation: &str, text: &str) -> bool {
     match operation {
         "messages" => return has("message_stop"),
         "responses" => return has("response.completed") || has("response.incomplete"),
+        "chat_v2" => return has("message-end") && !text.contains("\"finish_reason\":\"ERROR\""),
         _ => {}
     }
     // The choices that have begun, and those that have ended.

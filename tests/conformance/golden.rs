@@ -29,6 +29,8 @@ pub(crate) const TARGETS: &[&str] = &[
     "gemini/gemini-3-flash-preview",
     "bedrock/us.anthropic.claude-sonnet-4-5",
     "bedrock/amazon.nova-lite-v1",
+    "cohere/command-a-03-2025",
+    "cohere/command-a-reasoning-08-2025",
 ];
 
 /// The canonical request: text, a picture, calls and their results, tools and options.

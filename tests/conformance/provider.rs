@@ -38,6 +38,7 @@ pub(crate) fn dialect_of(recording: &Recording) -> Dialect {
         "messages" => Dialect::Anthropic,
         "responses" => Dialect::OpenaiResponses,
         "generateContent" => Dialect::Gemini,
+        "chat_v2" => Dialect::Cohere,
         _ => Dialect::OpenaiChat,
     }
 }

@@ -14,6 +14,7 @@ const REQUIRED: &[&str] = &[
     "azure chat",
     "azure responses",
     "cerebras chat",
+    "cohere chat_v2",
     "deepseek chat",
     "deepseek responses",
     "gemini generateContent",

@@ -105,6 +105,45 @@ async fn an_openai_client_gets_geminis_vectors_as_it_wants_them() {
 }
 
 #[tokio::test]
+async fn more_texts_than_a_provider_takes_go_out_in_parts() {
+    let upstream = Upstream::start().unwrap();
+    let deployment = format!(
+        "{{ model = \"cohere/embed-v4.0\", api_base = \"{}\", api_key = \"k-of-cohere\" }}",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&model("many", &[deployment]));
+    let answer = |from: usize, count: usize| {
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let vectors: Vec<Value> = (from..from + count).map(|number| json!([number as f32])).collect();
+        Script::json(
+            &json!({"id": "e", "embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": count}}}),
+        )
+    };
+    for (from, count) in [(0, 96), (96, 96), (192, 8)] {
+        upstream.push(answer(from, count));
+    }
+    let input: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let body = json!({"model": "many", "input": input}).to_string();
+    let reply = gateway.post("/v1/embeddings").body(body.clone()).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let data = reply.json()["data"].as_array().unwrap().clone();
+    assert_eq!(data.len(), 200);
+    for (index, one) in data.iter().enumerate() {
+        assert_eq!(one, &json!({"object": "embedding", "index": index, "embedding": [index as f64]}));
+    }
+    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": 200, "total_tokens": 200}));
+    let sent: Vec<Value> = upstream.requests().iter().map(|request| request.json()).collect();
+    let sizes: Vec<usize> = sent.iter().map(|body| body["texts"].as_array().unwrap().len()).collect();
+    assert_eq!((sizes, &sent[1]["texts"][0]), (vec![96, 96, 8], &json!("96")));
+    // A part that is refused is the failure of all.
+    upstream.push(answer(0, 96));
+    upstream.always(
+        Script::status(400).header("content-type", "application/json").body("{\"message\":\"invalid text\"}"),
+    );
+    gateway.post("/v1/embeddings").body(body).send().await.error(400).says(&["invalid text"]);
+}
+
+#[tokio::test]
 async fn what_offers_no_vectors_says_so() {
     let upstream = Upstream::start().unwrap();
     let gateway = gateway(&upstream);

@@ -50,6 +50,7 @@ mod pass;
 mod pass_stream;
 mod prices;
 mod reload;
+mod rerank;
 mod responses;
 mod responses_loop;
 mod responses_only;

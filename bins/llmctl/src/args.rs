@@ -29,6 +29,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Ask a model.
     Chat(Box<ChatArgs>),
+    /// Order documents by how well they answer a query.
+    Rerank(RerankArgs),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// Say what a call costs, from counts of tokens or a prompt in a file, also across models.
@@ -128,6 +130,29 @@ pub(crate) struct ChatArgs {
     /// The most tokens of the answer.
     #[arg(long, value_name = "COUNT")]
     pub(crate) max_tokens: Option<u64>,
+}
+
+/// What to order, and by whom.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RerankArgs {
+    /// The model: `provider/model`, a well-known name such as `rerank-v3.5`, or a name of the gateway's.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// What the documents are to answer.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) query: String,
+
+    /// The documents. None: each line of standard input is one.
+    #[arg(value_name = "DOC")]
+    pub(crate) documents: Vec<String>,
+
+    /// How many of the best to show. Default: all.
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub(crate) top_n: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
 }
 
 /// Which models to list.

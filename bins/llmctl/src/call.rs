@@ -6,9 +6,9 @@
 use llm_config::Provider;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
-use llm_providers::{ChatReply, ChatStream, Client, name};
+use llm_providers::{ChatReply, ChatStream, Client, RerankReply, name};
 use llm_types::chat::ChatRequest;
-use llm_types::{Result, Secret};
+use llm_types::{Op, RerankRequest, Result, Secret};
 
 use crate::input::gateway::Gateway;
 
@@ -37,7 +37,10 @@ impl Caller {
     /// Through a gateway.
     pub(crate) fn through(gateway: Gateway, model: &str) -> Result<Self> {
         let row = Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Provider::default() };
-        let table = ProviderTable::default().with(vec![row.spec(None)]);
+        // Whether a model of its can do this, the gateway says.
+        let mut spec = row.spec(None);
+        spec.operations = vec![Op::Chat, Op::Rerank];
+        let table = ProviderTable::default().with(vec![spec]);
         let api_base = Some(gateway.api_base());
         let options = TargetOptions { api_base, api_key: gateway.key, ..TargetOptions::default() };
         let client = Client::builder().table(table.into()).connection(GATEWAY, options).build()?;
@@ -47,6 +50,11 @@ impl Caller {
     /// Asks for a whole answer.
     pub(crate) async fn chat(&self, request: ChatRequest) -> Result<ChatReply> {
         self.client.chat(&self.model, request).await
+    }
+
+    /// Asks for documents in order.
+    pub(crate) async fn rerank(&self, request: RerankRequest) -> Result<RerankReply> {
+        self.client.rerank(&self.model, request).await
     }
 
     /// Asks for an answer as it comes.

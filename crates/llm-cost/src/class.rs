@@ -150,6 +150,15 @@ impl Class {
     #[must_use]
     pub const fn count(self, usage: &Usage) -> u64 {
         let units = &usage.units;
+        if let Some(billed) = usage.billed
+            && self.is_token()
+        {
+            return match self {
+                Self::Input => billed.input,
+                Self::Output => billed.output,
+                _ => 0,
+            };
+        }
         match self {
             Self::Input => usage.input,
             Self::CacheRead => usage.cache_read,

@@ -39,6 +39,8 @@ pub(crate) struct Open {
     pub(crate) first: Option<Instant>,
     /// Whether it may have reached its provider.
     pub(crate) progress: Progress,
+    /// What its first requests used, where it takes several and they were answered.
+    pub(crate) in_part: Option<Box<Usage>>,
 }
 
 /// How an attempt ended.
@@ -80,6 +82,15 @@ impl Attempt {
         self.0.as_ref().map(|open| &open.progress)
     }
 
+    /// One of several requests was answered: that has to be paid, whatever becomes of the others.
+    pub(crate) fn answered_in_part(&mut self, usage: Option<&Usage>) {
+        if let Some(open) = &mut self.0 {
+            let used = usage.cloned().unwrap_or_default();
+            let before = open.in_part.take();
+            open.in_part = Some(Box::new(before.map_or_else(|| used.clone(), |before| before.and(&used))));
+        }
+    }
+
     /// The first content came.
     pub(crate) fn begun(&mut self) {
         if let Some(open) = &mut self.0 {
@@ -115,8 +126,7 @@ impl Attempt {
         let Some(open) = self.0.take() else { return };
         // Whoever refuses does not bill; whoever was never reached neither.
         let unbilled = error.upstream_status.is_some() || !was_sent(error) || !open.progress.is_sent();
-        let _ =
-            open.end(&End { usage: None, basis: Basis::Received, pieces: 0, error: Some(error), unbilled });
+        let _ = open.fail(error, unbilled);
     }
 
     /// The answer broke off after so much.
@@ -129,14 +139,23 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         // What was not sent is released by its reservation, and has no row.
-        let Some(open) = self.0.take().filter(|open| open.progress.is_sent()) else { return };
+        let begun = |open: &Box<Open>| open.progress.is_sent() || open.in_part.is_some();
+        let Some(open) = self.0.take().filter(begun) else { return };
         let gone = ApiError::new(ErrorKind::ClientCancelled, "the attempt was given up");
-        let end = End { usage: None, basis: Basis::Received, pieces: 0, error: Some(&gone), unbilled: false };
-        let _ = open.end(&end);
+        let unbilled = !open.progress.is_sent();
+        let _ = open.fail(&gone, unbilled);
     }
 }
 
 impl Open {
+    /// No answer came of it, or one in part, which is paid.
+    fn fail(mut self: Box<Self>, error: &ApiError, unbilled: bool) -> (Option<PicoUsd>, Kept) {
+        let in_part = self.in_part.take();
+        let unbilled = unbilled && in_part.is_none();
+        let (usage, basis) = (in_part.as_deref(), Basis::Received);
+        self.end(&End { usage, basis, pieces: 0, error: Some(error), unbilled })
+    }
+
     fn end(self: Box<Self>, end: &End<'_>) -> (Option<PicoUsd>, Kept) {
         let (usage, basis) = self.usage(end);
         let asked = Asked {

@@ -27,6 +27,8 @@ pub(crate) struct Front {
 enum Path {
     /// Below `/v1` or at the root; the body names the model.
     Fixed(&'static str),
+    /// The same, and at one more place: the route of another version.
+    Twice(&'static str, &'static str),
     /// `/v1beta/models/{model}:{verb}`, also below `/v1`: the path names the model, slashes and all, and
     /// says whether a stream is wanted.
     Verb { verb: &'static str, stream: bool },
@@ -54,7 +56,7 @@ impl Front {
     /// Its path, as lists of allowed routes name it.
     pub(crate) fn route(&self) -> String {
         match self.path {
-            Path::Fixed(fixed) => format!("/v1{fixed}"),
+            Path::Fixed(fixed) | Path::Twice(fixed, _) => format!("/v1{fixed}"),
             Path::Verb { verb, .. } => format!("/v1beta/models/*:{verb}"),
         }
     }
@@ -62,9 +64,9 @@ impl Front {
     fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
             // Also with a slash behind it, which careless bases of URLs bring.
-            Path::Fixed(fixed) => {
-                let path = below_v1(path);
-                (fixed == path.strip_suffix('/').unwrap_or(path)).then(Named::default)
+            Path::Fixed(fixed) => (fixed == bare(below_v1(path))).then(Named::default),
+            Path::Twice(fixed, other) => {
+                (fixed == bare(below_v1(path)) || other == bare(path)).then(Named::default)
             }
             Path::Verb { verb, stream } => {
                 let model = model_before(verb, below_version(path)?)?;
@@ -72,6 +74,11 @@ impl Front {
             }
         }
     }
+}
+
+/// A path without the slash behind it.
+fn bare(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 /// The path behind `/v1`, where it is there.
@@ -123,6 +130,7 @@ static FRONTS: &[Front] = &[
     fixed("/responses", Dialect::OpenaiResponses, Op::Chat),
     fixed("/completions", Dialect::OpenaiCompletions, Op::Chat),
     fixed("/embeddings", Dialect::OpenaiMedia, Op::Embed),
+    Front { path: Path::Twice("/rerank", "/v2/rerank"), dialect: Dialect::Rerank, op: Op::Rerank },
     fixed("/messages", Dialect::Anthropic, Op::Chat),
     fixed("/messages/count_tokens", Dialect::Anthropic, Op::CountTokens),
     gemini("generateContent", false, Op::Chat),
@@ -139,9 +147,14 @@ pub(crate) fn keeping() -> impl Iterator<Item = Dialect> {
 
 /// Every inference route in the words of OpenAPI: its path, what is asked for, and the parameters of the path.
 pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>)> {
-    FRONTS.iter().map(|front| match front.path {
-        Path::Fixed(path) => (format!("/v1{path}"), front.op, Vec::new()),
-        Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), front.op, vec!["model"]),
+    FRONTS.iter().flat_map(|front| {
+        let (path, other, names) = match front.path {
+            Path::Fixed(path) => (format!("/v1{path}"), None, Vec::new()),
+            Path::Twice(path, other) => (format!("/v1{path}"), Some(other), Vec::new()),
+            Path::Verb { verb, .. } => (format!("/v1beta/models/{{model}}:{verb}"), None, vec!["model"]),
+        };
+        let other = other.map(|other| (other.to_owned(), front.op, names.clone()));
+        std::iter::once((path, front.op, names)).chain(other)
     })
 }
 
@@ -261,7 +274,7 @@ fn no_verb(method: &Method, path: &str) -> Option<Refused> {
     }
     let verbs = FRONTS.iter().filter_map(|front| match front.path {
         Path::Verb { verb, .. } => Some(format!("`:{verb}`")),
-        Path::Fixed(_) => None,
+        Path::Fixed(_) | Path::Twice(..) => None,
     });
     let verbs: Vec<_> = verbs.collect();
     let message = format!(
@@ -320,6 +333,11 @@ mod tests {
         assert_eq!((refused.allow.as_deref(), refused.front.is_some()), (Some("POST"), true));
         assert_eq!(post("/v1/nothing").unwrap_err().error.kind, ErrorKind::NotFound);
         assert_eq!(get("/v1health/live").unwrap_err().error.kind, ErrorKind::NotFound);
+        for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
+            let Ok(Route::Inference(front, _)) = post(path) else { panic!("{path}") };
+            assert_eq!((front.op, front.route().as_str()), (Op::Rerank, "/v1/rerank"));
+        }
+        assert_eq!(post("/v2/chat/completions").unwrap_err().error.kind, ErrorKind::NotFound);
     }
 
     #[test]

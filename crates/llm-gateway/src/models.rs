@@ -87,7 +87,7 @@ fn card<'a>(snapshot: &Snapshot, id: &'a str) -> ModelCard<'a> {
         found.as_ref().and_then(|found| found.group.deployments.first()?.target.target(found.star).ok());
     let operations = target.map(|target| {
         let offered = |op: &Op| *op == Op::CountTokens || target.spec().offers(*op, target.model());
-        [Op::Chat, Op::CountTokens, Op::Embed].into_iter().filter(offered).collect()
+        [Op::Chat, Op::CountTokens, Op::Embed, Op::Rerank].into_iter().filter(offered).collect()
     });
     ModelCard { id, operations: operations.unwrap_or_default() }
 }

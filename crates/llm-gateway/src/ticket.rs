@@ -134,6 +134,7 @@ impl Ticket {
             time: Timestamp::now(),
             first: None,
             progress: Progress::default(),
+            in_part: None,
         }))
     }
 

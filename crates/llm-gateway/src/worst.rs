@@ -7,7 +7,7 @@
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};
-use llm_types::{ServiceTier, Units};
+use llm_types::{RerankDocument, RerankRequest, ServiceTier, Units};
 
 /// What providers put around a prompt of their own: instructions on tools, on the form of the answer.
 const FRAME: u64 = 1024;
@@ -33,6 +33,34 @@ pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<
 /// The most that texts to embed can use.
 pub(crate) fn of_embedding(body: usize) -> Worst {
     Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+}
+
+/// How many documents one search is paid for (<https://cohere.com/pricing>).
+const SEARCHED: u64 = 100;
+/// The tokens of a piece of a document, the query included: a longer document is several
+/// (<https://docs.cohere.com/docs/rerank-overview>).
+const PIECE: u64 = 500;
+/// The most of a document that is read where nobody says it, in tokens.
+const READ: u64 = 4096;
+
+/// The most that documents to order can use: tokens where those are sold, each with the query; searches elsewhere,
+/// of documents cut in pieces. A query is taken to fill half of a piece at most.
+pub(crate) fn of_rerank(request: &RerankRequest, body: usize) -> Worst {
+    let bytes = |text: usize| u64::try_from(text).unwrap_or(u64::MAX);
+    let query = bytes(request.query.len());
+    let room = PIECE.saturating_sub(query).max(PIECE / 2);
+    let read = request.max_tokens_per_doc.unwrap_or(READ);
+    let pieces = request.documents.iter().map(|document| {
+        let length = match document {
+            RerankDocument::Text(text) => text.len(),
+            RerankDocument::Object(json) => json.get().len(),
+        };
+        bytes(length).min(read).div_ceil(room).max(1)
+    });
+    let searches = pieces.fold(0, u64::saturating_add).div_ceil(SEARCHED).max(1);
+    let repeated = query.saturating_add(EACH).saturating_mul(bytes(request.documents.len()));
+    let input = bytes(body).saturating_add(repeated).saturating_add(FRAME);
+    Worst { queries: searches, ..Worst::text(input, 0) }
 }
 
 fn output_tokens(limit: Option<u64>, facts: &Facts) -> Result<u64, &'static str> {
@@ -155,6 +183,23 @@ mod tests {
         check(None, Some(100), Some(3), Ok(3));
         check(None, Some(100), None, Ok(100));
         check(None, None, None, Err(NO_OUTPUT));
+    }
+
+    #[test]
+    fn documents_are_searched_by_the_hundred_and_in_pieces() {
+        let check = |documents: Vec<String>, most: Option<u64>, expect| {
+            let mut request = RerankRequest::new("q", documents);
+            request.max_tokens_per_doc = most;
+            assert_eq!(of_rerank(&request, 10).queries, expect);
+        };
+        check(vec!["a".to_owned()], None, 1);
+        check(vec!["a".to_owned(); 100], None, 1);
+        check(vec!["a".to_owned(); 101], None, 2);
+        // 4096 bytes are read of each, nine pieces of 499.
+        check(vec!["a".repeat(100_000); 100], None, 9);
+        check(vec!["a".repeat(100_000); 100], Some(400), 1);
+        let request = RerankRequest::new("q".repeat(10), ["a", "b"]);
+        assert_eq!(of_rerank(&request, 100).input_tokens, 100 + 2 * (10 + EACH) + FRAME);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
-    RateLimits, Result, Segments, VectorEncoding,
+    RateLimits, RerankDocument, Result, Segments, VectorEncoding,
 };
 
 pub(crate) use tap::named;
@@ -94,9 +94,28 @@ pub struct Memo {
     pub json_tool: Option<&'static str>,
     /// Custom tools that went out as functions, as the client knows them: calls of them hold free text.
     pub custom_tools: Vec<String>,
+    /// What is to be done with an order of documents.
+    pub ordering: Option<Arc<Ordering>>,
+}
+
+/// What is done with an order of documents when it comes, because not every provider does it.
+#[derive(Debug, Clone, Default)]
+pub struct Ordering {
+    /// How many of the best are wanted.
+    pub top_n: Option<u32>,
+    /// The documents of the request, where the answer is to repeat them.
+    pub documents: Vec<RerankDocument>,
+    /// The answer is not to repeat them.
+    pub bare: bool,
 }
 
 impl Memo {
+    /// Whether the answer has to be read and written anew, whoever asked.
+    #[must_use]
+    pub fn rewrites(&self) -> bool {
+        self.json_tool.is_some() || !self.tool_names.is_empty() || self.ordering.is_some()
+    }
+
     /// The name that the client gave to a tool.
     #[must_use]
     pub fn client_name<'a>(&'a self, sent: &'a str) -> &'a str {

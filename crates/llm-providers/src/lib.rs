@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod aws;
+pub mod batch;
 pub mod bearing;
 pub mod classify;
 pub mod codec;
@@ -21,4 +22,4 @@ pub mod url;
 
 mod sdk;
 
-pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder};
+pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder, RerankReply};

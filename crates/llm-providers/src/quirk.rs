@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use llm_types::{Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, Result, Str};
+use llm_types::{
+    Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
+};
 
 use crate::codec::{EncodeCx, WireRequest};
 
@@ -43,6 +45,11 @@ impl<'a> Row<'a> {
     /// Whether messages have to respect this.
     pub(crate) fn has(&self, quirk: MessageQuirk) -> bool {
         self.quirks.iter().any(|quirks| quirks.messages.contains(&quirk))
+    }
+
+    /// Whether requests to order documents have to respect this.
+    pub(crate) fn reranks(&self, quirk: RerankQuirk) -> bool {
+        self.quirks.iter().any(|quirks| quirks.rerank.contains(&quirk))
     }
 
     /// Whether the provider does not take this member.
@@ -167,8 +174,20 @@ impl<'a> Row<'a> {
 ///
 /// # Errors
 /// When what was written is no JSON object.
-pub(crate) fn demanded(mut wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
-    let row = Row::new(cx.spec, cx.model, None);
+pub(crate) fn demanded(wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    demanded_in(cx.spec.dialect, wire, cx)
+}
+
+/// The same for a body in one of the row's dialects.
+///
+/// # Errors
+/// As [`demanded`].
+pub(crate) fn demanded_in(
+    dialect: Dialect,
+    mut wire: WireRequest,
+    cx: &mut EncodeCx<'_>,
+) -> Result<WireRequest> {
+    let row = Row::of(dialect, cx.spec, cx.model, None);
     let model = row.model();
     if row.is_plain() && model == cx.model {
         return Ok(wire);

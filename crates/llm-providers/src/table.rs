@@ -215,8 +215,20 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
 }
 
 fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
-    let llm_types::Quirks { rename, drop, clamp, words, messages, reply, model_prefix, path, only, without } =
-        user;
+    let llm_types::Quirks {
+        rename,
+        drop,
+        clamp,
+        words,
+        messages,
+        reply,
+        embed_inputs,
+        rerank,
+        model_prefix,
+        path,
+        only,
+        without,
+    } = user;
     if !rename.is_empty() {
         known.rename = rename;
     }
@@ -229,6 +241,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     }
     list(&mut known.messages, messages);
     list(&mut known.reply, reply);
+    option(&mut known.embed_inputs, embed_inputs);
+    list(&mut known.rerank, rerank);
     option(&mut known.model_prefix, model_prefix);
     option(&mut known.path, path);
     option(&mut known.only, only);

@@ -24,6 +24,11 @@ const AZURE_RESPONSES_SINCE: &str = "2025-03-01";
 const FOUNDRY_HOSTS: [&str; 3] =
     [".services.ai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.com"];
 
+/// What HuggingFace's servers have beside the version.
+const RERANK: &str = "/rerank";
+/// Where the resources of Foundry have it (learn.microsoft.com/azure/ai-foundry: Cohere's models).
+const FOUNDRY_RERANK: &str = "/providers/cohere/v2/rerank";
+
 /// A base URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Base {
@@ -164,6 +169,10 @@ pub struct Route {
 enum Prefix {
     None,
     Fixed(&'static str),
+    /// `/v1`, except before what lies beside it.
+    Version,
+    /// `/models`, except before what another vendor's models have of their own.
+    Models,
     /// `/openai/deployments/{model}`, or `/openai` for what belongs to the resource.
     Deployment {
         /// The deployment, as a segment of a path.
@@ -193,7 +202,7 @@ impl Route {
         let (prefix, query) = match form {
             UrlForm::Plain => (Prefix::None, None),
             UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
-            UrlForm::AddV1 => (Prefix::Fixed("/v1"), None),
+            UrlForm::AddV1 => (Prefix::Version, None),
             UrlForm::AzureDeployment => {
                 let v1 = version.is_some_and(|version| AZURE_V1.contains(&version));
                 if v1 || base.path().ends_with("/openai/v1") {
@@ -213,7 +222,7 @@ impl Route {
                 if base.path().ends_with("/v1") {
                     (Prefix::None, None)
                 } else if FOUNDRY_HOSTS.iter().any(|end| host.ends_with(end)) {
-                    (Prefix::Fixed("/models"), pinned(version)?)
+                    (Prefix::Models, pinned(version)?)
                 } else {
                     (Prefix::Fixed("/v1"), None)
                 }
@@ -236,6 +245,10 @@ impl Route {
         let query = self.query.as_deref();
         match &self.prefix {
             Prefix::None => self.base.join(path, query),
+            Prefix::Version if path == RERANK => self.base.join(path, query),
+            Prefix::Version => self.base.join(&format!("/v1{path}"), query),
+            Prefix::Models if path == RERANK => self.base.join(FOUNDRY_RERANK, None),
+            Prefix::Models => self.base.join(&format!("/models{path}"), query),
             Prefix::Fixed(prefix) => self.base.join(&format!("{prefix}{path}"), query),
             Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
                 self.base.join(&format!("/openai/v1{path}"), None)
@@ -325,6 +338,22 @@ mod tests {
         check("https://h/novita/v3/openai", "https://h/novita/v3/openai/chat/completions");
         check("http://localhost:11434/", "http://localhost:11434/v1/chat/completions");
         check("http://h/v1/chat/completions", "http://h/v1/chat/completions");
+        let route = Route::new(UrlForm::AddV1, Base::parse("http://tei:8080").unwrap(), "m", None).unwrap();
+        assert_eq!(route.uri("/rerank").unwrap().to_string(), "http://tei:8080/rerank");
+    }
+
+    #[test]
+    fn foundry_has_the_order_of_documents_elsewhere() {
+        let check = |base: &str, expect: &str| {
+            let base = Base::parse(base).unwrap();
+            let route = Route::new(UrlForm::AzureFoundry, base, "m", Some("2024-05-01-preview")).unwrap();
+            assert_eq!(route.uri("/rerank").unwrap().to_string(), expect);
+        };
+        check(
+            "https://r.services.ai.azure.com",
+            "https://r.services.ai.azure.com/providers/cohere/v2/rerank",
+        );
+        check("https://m.eastus.models.ai.azure.com", "https://m.eastus.models.ai.azure.com/v1/rerank");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The parts of the conformance suite that know nothing of the gateway: which OpenAI request a client
 //! would send to get a recorded one, what its answer must state, and how to compare what was sent.
 
+mod from_cohere;
 mod from_gemini;
 mod from_messages;
 mod from_responses;
@@ -85,6 +86,7 @@ pub fn convert(recording: &Recording) -> Option<Converted> {
         "messages" => from_messages::convert(body),
         "responses" => from_responses::convert(body),
         "generateContent" => from_gemini::convert(body),
+        "chat_v2" => from_cohere::convert(body),
         _ => return None,
     };
     out.set("model", recording.model().map(Value::from));

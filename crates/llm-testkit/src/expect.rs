@@ -5,6 +5,7 @@
 //! readers of one reply can only agree where both are right.
 
 mod chat;
+mod cohere;
 mod gemini;
 mod messages;
 mod responses;
@@ -82,7 +83,7 @@ pub fn facts(recording: &Recording) -> Option<Facts> {
     Some(read(&events))
 }
 
-/// The facts of a reply of this wire API (`chat`, `messages`, `responses`, `generateContent`): a JSON body, or an event
+/// The facts of a reply of this wire API (`chat`, `messages`, `responses`, `generateContent`, `chat_v2`): a JSON body, or an event
 /// stream. Of another one nothing is known.
 #[must_use]
 pub fn reply(operation: &str, body: &[u8]) -> Facts {
@@ -104,6 +105,7 @@ fn reader(operation: &str) -> Option<fn(&[Value]) -> Facts> {
         "messages" => messages::facts,
         "responses" => responses::facts,
         "generateContent" => gemini::facts,
+        "chat_v2" => cohere::facts,
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 //! Every operation is a variant, so that adding one makes each codec decide what to do with it.
 
 use crate::chat::ChatRequest;
-use crate::{EmbedRequest, Op};
+use crate::{EmbedRequest, Op, RerankRequest};
 
 /// What a client asks for, in no dialect.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub enum Call {
     CountTokens(Box<ChatRequest>),
     /// Vectors of texts.
     Embed(Box<EmbedRequest>),
+    /// Documents in the order of a query.
+    Rerank(Box<RerankRequest>),
 }
 
 impl Call {
@@ -24,6 +26,7 @@ impl Call {
             Self::Chat(_) => Op::Chat,
             Self::CountTokens(_) => Op::CountTokens,
             Self::Embed(_) => Op::Embed,
+            Self::Rerank(_) => Op::Rerank,
         }
     }
 
@@ -33,6 +36,7 @@ impl Call {
         match self {
             Self::Chat(request) | Self::CountTokens(request) => &request.model,
             Self::Embed(request) => &request.model,
+            Self::Rerank(request) => &request.model,
         }
     }
 
@@ -41,6 +45,7 @@ impl Call {
         match self {
             Self::Chat(request) | Self::CountTokens(request) => model.clone_into(&mut request.model),
             Self::Embed(request) => model.clone_into(&mut request.model),
+            Self::Rerank(request) => model.clone_into(&mut request.model),
         }
     }
 
@@ -49,7 +54,7 @@ impl Call {
     pub fn stream(&self) -> bool {
         match self {
             Self::Chat(request) => request.delivery.stream,
-            Self::CountTokens(_) | Self::Embed(_) => false,
+            Self::CountTokens(_) | Self::Embed(_) | Self::Rerank(_) => false,
         }
     }
 
@@ -58,7 +63,7 @@ impl Call {
     pub fn conversation(&self) -> Option<&ChatRequest> {
         match self {
             Self::Chat(request) | Self::CountTokens(request) => Some(request),
-            Self::Embed(_) => None,
+            Self::Embed(_) | Self::Rerank(_) => None,
         }
     }
 }

@@ -26,12 +26,16 @@ pub enum Dialect {
     Gemini,
     /// Amazon Bedrock's Converse.
     Bedrock,
+    /// Cohere's second API: conversations and vectors.
+    Cohere,
+    /// Ordering documents, as Cohere, Jina and those who follow them have it.
+    Rerank,
     /// The built-in provider that answers without a network.
     Mock,
 }
 
 impl Dialect {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -39,6 +43,8 @@ impl Dialect {
         Self::Anthropic,
         Self::Gemini,
         Self::Bedrock,
+        Self::Cohere,
+        Self::Rerank,
         Self::Mock,
     ];
 
@@ -59,6 +65,8 @@ impl Dialect {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
+            Self::Rerank => "rerank",
             Self::Mock => "mock",
         }
     }

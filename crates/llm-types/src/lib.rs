@@ -19,6 +19,7 @@ mod rate_limit;
 mod raw;
 mod reply;
 mod reply_builder;
+mod rerank;
 mod scan;
 mod secret;
 mod spec;
@@ -49,13 +50,14 @@ pub use rate_limit::{RateLimit, RateLimits};
 pub use raw::{Kind, Raw, WireText, by_kind};
 pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
+pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use spec::{
-    AuthStyle, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk, UrlForm,
-    glob_matches,
+    AuthStyle, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk, RerankQuirk,
+    UrlForm, glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
-pub use usage::{ServiceTier, Units, Usage};
+pub use usage::{Billed, ServiceTier, Units, Usage};
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! What a call brought: one variant per kind of answer.
 
-use crate::{Embeddings, Extra, Reply};
+use crate::{Embeddings, Extra, Ranking, Reply};
 
 /// What a [`crate::Call`] brought.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub enum Output {
     Tokens(TokenCount),
     /// Vectors.
     Embed(Box<Embeddings>),
+    /// Documents in their order.
+    Rerank(Box<Ranking>),
 }
 
 impl Output {
@@ -19,7 +21,7 @@ impl Output {
     pub fn into_chat(self) -> Option<Reply> {
         match self {
             Self::Chat(reply) => Some(*reply),
-            Self::Tokens(_) | Self::Embed(_) => None,
+            Self::Tokens(_) | Self::Embed(_) | Self::Rerank(_) => None,
         }
     }
 
@@ -28,7 +30,7 @@ impl Output {
     pub fn as_chat(&self) -> Option<&Reply> {
         match self {
             Self::Chat(reply) => Some(reply),
-            Self::Tokens(_) | Self::Embed(_) => None,
+            Self::Tokens(_) | Self::Embed(_) | Self::Rerank(_) => None,
         }
     }
 
@@ -39,6 +41,7 @@ impl Output {
             Self::Chat(reply) => &reply.model,
             Self::Tokens(_) => return None,
             Self::Embed(embeddings) => &embeddings.model,
+            Self::Rerank(ranking) => &ranking.model,
         };
         Some(&**name).filter(|name| !name.is_empty())
     }
@@ -50,6 +53,7 @@ impl Output {
             Self::Chat(reply) => reply.usage.as_ref(),
             Self::Tokens(_) => None,
             Self::Embed(embeddings) => embeddings.usage.as_ref(),
+            Self::Rerank(ranking) => ranking.usage.as_ref(),
         }
     }
 }

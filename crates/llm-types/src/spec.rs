@@ -169,6 +169,10 @@ pub struct Quirks {
     pub messages: Vec<MessageQuirk>,
     /// How its answers differ; such answers are normalised instead of passed through.
     pub reply: Vec<ReplyQuirk>,
+    /// The most inputs of one request for vectors: longer lists go out in several.
+    pub embed_inputs: Option<usize>,
+    /// What requests to order documents have to respect.
+    pub rerank: Vec<RerankQuirk>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
     /// The path of a call behind the base URL, where it is not the dialect's own.
@@ -220,6 +224,14 @@ pub enum MessageQuirk {
     ChoiceWithoutNames,
     /// `response_format` knows `json_object` only: a schema goes into an instruction.
     JsonObjectOnly,
+}
+
+/// What requests to order documents have to respect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankQuirk {
+    /// Documents are texts: objects are written as text.
+    TextsOnly,
 }
 
 /// How answers of a provider of the `openai_chat` dialect differ.
@@ -309,6 +321,12 @@ impl ProviderSpec {
         self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
     }
 
+    /// The most inputs of one request for vectors; `None`: any number.
+    #[must_use]
+    pub fn embed_inputs(&self, model: &str) -> Option<usize> {
+        self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
+    }
+
     /// Whether the provider offers an operation for this model.
     #[must_use]
     pub fn offers(&self, op: Op, model: &str) -> bool {
@@ -320,6 +338,9 @@ impl ProviderSpec {
     /// its own where the provider has it, and a model that lives only in one is asked in that one.
     #[must_use]
     pub fn dialect_for(&self, op: Op, client: Option<Dialect>, model: &str) -> Dialect {
+        if op == Op::Rerank && matches!(self.dialect, Dialect::OpenaiChat | Dialect::Cohere) {
+            return Dialect::Rerank;
+        }
         if self.dialect != Dialect::OpenaiChat {
             return self.dialect;
         }
@@ -442,5 +463,9 @@ mod tests {
         assert_eq!(without.dialect_for(Op::Chat, None, "o1-pro"), OpenaiChat);
         let claude = ProviderSpec { dialect: Anthropic, ..ProviderSpec::default() };
         assert_eq!(claude.dialect_for(Op::Chat, Some(OpenaiResponses), "claude"), Anthropic);
+        check(Op::Rerank, None, "rerank-2", Dialect::Rerank);
+        let cohere = ProviderSpec { dialect: Dialect::Cohere, ..ProviderSpec::default() };
+        assert_eq!(cohere.dialect_for(Op::Rerank, None, "rerank-v3.5"), Dialect::Rerank);
+        assert_eq!(cohere.dialect_for(Op::Embed, None, "embed-v4.0"), Dialect::Cohere);
     }
 }

@@ -79,6 +79,17 @@ pub struct Usage {
     pub service: ServiceTier,
     /// What the provider says that it bills for all of it, where it says so.
     pub stated: Option<PicoUsd>,
+    /// The tokens that are paid, where the provider bills others than it counts.
+    pub billed: Option<Billed>,
+}
+
+/// Tokens that a provider bills in place of those that it counts: Cohere leaves out what its own template adds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// Of the prompt, read from a cache or not.
+    pub input: u64,
+    /// Of the answer, thinking included.
+    pub output: u64,
 }
 
 /// What providers count in other units than tokens. Content is counted here only where it is not counted in
@@ -141,6 +152,7 @@ impl Usage {
             estimated,
             service,
             stated,
+            billed,
         } = other;
         Self {
             input: self.input.saturating_add(*input),
@@ -160,7 +172,20 @@ impl Usage {
             estimated: self.estimated || *estimated,
             service: if self.service == *service { *service } else { ServiceTier::Standard },
             stated: self.stated.zip(*stated).map(|(one, other)| one.saturating_add(other)),
+            billed: (self.billed.is_some() || billed.is_some()).then(|| {
+                let (one, other) = (self.paid(), other.paid());
+                Billed {
+                    input: one.input.saturating_add(other.input),
+                    output: one.output.saturating_add(other.output),
+                }
+            }),
         }
+    }
+
+    /// The tokens that are paid: those that are counted, unless the provider bills others.
+    fn paid(&self) -> Billed {
+        let counted = || Billed { input: self.prompt_tokens(), output: self.completion_tokens() };
+        self.billed.unwrap_or_else(counted)
     }
 
     /// All prompt tokens.
@@ -189,5 +214,19 @@ impl Usage {
     #[must_use]
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens().saturating_add(self.completion_tokens())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_paid_adds_up_with_what_is_counted() {
+        let counted = Usage { input: 10, cache_read: 5, output: 3, ..Usage::default() };
+        assert_eq!(counted.and(&counted).billed, None);
+        let paid = Usage { billed: Some(Billed { input: 1, output: 2 }), ..counted.clone() };
+        let both = paid.and(&counted);
+        assert_eq!((both.total_tokens(), both.billed), (36, Some(Billed { input: 16, output: 5 })));
     }
 }

@@ -11,6 +11,7 @@ mod health;
 mod man;
 mod models;
 mod prices;
+mod rerank;
 
 use crate::args::Command;
 use crate::exit::{Exit, Failure};
@@ -20,6 +21,7 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
+        Command::Rerank(args) => wait(rerank::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Cost(args) => cost::run(&args, out),
         Command::Prices(command) => wait(prices::run(command, out)),

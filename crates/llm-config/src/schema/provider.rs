@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use llm_types::{AuthStyle, Dialect, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, Secret, UrlForm};
+use llm_types::{
+    AuthStyle, Dialect, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk, Secret, UrlForm,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +125,12 @@ pub struct Quirks {
     /// How its answers differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reply: Vec<Word<ReplyQuirk>>,
+    /// The most inputs of one request for vectors: longer lists go out in several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embed_inputs: Option<usize>,
+    /// What requests to order documents have to respect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rerank: Vec<Word<RerankQuirk>>,
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
@@ -258,7 +266,20 @@ impl ModelName {
 
 impl Quirks {
     fn spec(self) -> llm_types::Quirks {
-        let Self { rename, drop, clamp, words, messages, reply, model_prefix, path, only, without } = self;
+        let Self {
+            rename,
+            drop,
+            clamp,
+            words,
+            messages,
+            reply,
+            embed_inputs,
+            rerank,
+            model_prefix,
+            path,
+            only,
+            without,
+        } = self;
         llm_types::Quirks {
             rename,
             drop,
@@ -266,6 +287,8 @@ impl Quirks {
             words,
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
+            embed_inputs,
+            rerank: rerank.iter().map(Word::get).collect(),
             model_prefix,
             path,
             only: only.as_ref().map(Word::get),

@@ -14,6 +14,7 @@ pub(super) fn is_good(op: Op, codec: &dyn ClientCodec, body: &[u8]) -> bool {
     match codec.decode(op, body, &DecodeCx { spec: &spec, model: "", memo: &memo }) {
         Ok(Output::Chat(reply)) => !reply.choices.is_empty() && reply.choices.iter().all(is_complete),
         Ok(Output::Embed(embeddings)) => !embeddings.vectors.is_empty(),
+        Ok(Output::Rerank(ranking)) => !ranking.results.is_empty(),
         Ok(Output::Tokens(_)) => true,
         Err(_) => false,
     }
@@ -89,5 +90,7 @@ mod tests {
             }
         }
         check(Dialect::OpenaiMedia, Op::Embed, r#"{"object":"list","data":[]}"#, false);
+        check(Dialect::Rerank, Op::Rerank, r#"{"results":[]}"#, false);
+        check(Dialect::Rerank, Op::Rerank, r#"{"results":[{"index":0,"relevance_score":0.5}]}"#, true);
     }
 }

@@ -70,7 +70,7 @@ fn is_cool(dispatch: &mut Dispatch, answers: &Answers) -> bool {
     }
     match dispatch.call() {
         Ok(Call::Chat(request)) => answers.cache.takes_temperature(request.sampling.temperature),
-        Ok(Call::CountTokens(_) | Call::Embed(_)) => true,
+        Ok(Call::CountTokens(_) | Call::Embed(_) | Call::Rerank(_)) => true,
         // It is refused where it is read for good.
         Err(_) => false,
     }

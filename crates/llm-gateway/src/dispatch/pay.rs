@@ -65,7 +65,10 @@ impl Dispatch {
         let facts = Facts { context_window, max_output, ..Facts::default() };
         let (worst, limited) = self.worst(&facts, asking)?;
         let asked = Asked { deployment: &deployment.id, provider, model, served: None };
-        let Bound { fixed, per_output_token, output_tokens } = self.snapshot.prices.bound(&asked, &worst)?;
+        let bound = |worst: &Worst| self.snapshot.prices.bound(&asked, worst);
+        // Who sells the order of documents by the token has no price for searches.
+        let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();
+        let Bound { fixed, per_output_token, output_tokens } = bound(&worst).or_else(by_token)?;
         // The caller's own limit stays what it is.
         let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);
         Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to })
@@ -80,6 +83,7 @@ impl Dispatch {
         }
         match asking.call(self.codec, &self.asked).ok()? {
             Call::Embed(_) => Some((worst::of_embedding(size), true)),
+            Call::Rerank(request) => Some((worst::of_rerank(request, size), true)),
             call => {
                 let request = call.conversation()?;
                 let limited = request.limits.output_tokens().is_some();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::RequestBody;
-use llm_providers::{dialect, mock};
+use llm_providers::{batch, dialect, mock};
 use llm_router::Deployment;
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, VectorEncoding};
 
@@ -86,6 +86,8 @@ pub(super) enum Way {
         memo: Memo,
         /// The answer goes through as it comes.
         pass: bool,
+        /// What does not fit into the first request: asked one after the other, and answered with it.
+        more: Vec<http::Request<RequestBody>>,
     },
 }
 
@@ -135,7 +137,7 @@ impl Dispatch {
             let asks = self.asks((target, dialect, owner), asking);
             return Ok(Ready { way: Way::Here(output), asks, changes });
         }
-        if !matches!(op, Op::Chat | Op::CountTokens) {
+        if op != Op::CountTokens {
             offered(op, &target).map_err(elsewhere)?;
         }
         let Some(codec) = dialect::client(dialect) else {
@@ -171,6 +173,9 @@ impl Dispatch {
         target: &Target,
         asking: &mut Asking,
     ) -> Result<(Way, Changes)> {
+        if let Some(calls) = self.parts(target, asking)? {
+            return self.write_parts(codec, target, calls);
+        }
         let mut changes = self.left_out.clone();
         let spec = target.spec();
         let same =
@@ -191,10 +196,42 @@ impl Dispatch {
         };
         self.check_strict(&changes)?;
         let memo = wire.memo.clone();
-        let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
-        let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on(dialect);
-        Ok((Way::Wire { codec, request, memo, pass }, changes))
+        let pass = same && target.answers_verbatim(dialect) && !memo.rewrites() && !self.goes_on(dialect);
+        Ok((Way::Wire { codec, request, memo, pass, more: Vec::new() }, changes))
+    }
+
+    /// What a request for vectors becomes whose provider does not take as many at once.
+    fn parts(&self, target: &Target, asking: &mut Asking) -> Result<Option<Vec<Call>>> {
+        let (spec, model) = (target.spec(), target.model());
+        if self.asked.op != Op::Embed || spec.embed_inputs(model).is_none() {
+            return Ok(None);
+        }
+        let call = asking.call(self.codec, &self.asked)?;
+        call.set_model(model);
+        Ok(batch::parts(call, spec, model))
+    }
+
+    /// Writes the parts of a call.
+    fn write_parts(
+        &self,
+        codec: &'static dyn ClientCodec,
+        target: &Target,
+        calls: Vec<Call>,
+    ) -> Result<(Way, Changes)> {
+        let mut changes = self.left_out.clone();
+        let (spec, model) = (target.spec(), target.model());
+        let mut requests = Vec::with_capacity(calls.len());
+        let mut memo = Memo::default();
+        for call in calls {
+            let mut cx = EncodeCx { spec, model, asked: &self.asked, changes: &mut changes };
+            let wire = codec.encode(&call, &mut cx).map_err(elsewhere)?;
+            memo = wire.memo.clone();
+            requests.push(target.request(wire)?.map(RequestBody::from));
+        }
+        self.check_strict(&changes)?;
+        let first = requests.remove(0);
+        Ok((Way::Wire { codec, request: Box::new(first), memo, pass: false, more: requests }, changes))
     }
 
     /// Refuses in strict mode what would be lost.
@@ -239,7 +276,11 @@ fn elsewhere(mut error: ApiError) -> ApiError {
 
 /// Refuses an operation that a provider does not offer.
 fn offered(op: Op, target: &Target) -> Result<()> {
-    if target.spec().offers(op, target.model()) {
+    let spec = target.spec();
+    // A conversation can be had by several; which of them a model has is the row's business.
+    let converses = |op: &Op| matches!(op, Op::Chat | Op::Completion | Op::Responses | Op::Messages);
+    let talks = || op == Op::Chat && spec.operations.iter().any(converses);
+    if talks() || spec.offers(op, target.model()) {
         return Ok(());
     }
     let (provider, model) = (target.provider(), target.model());

@@ -270,7 +270,7 @@ impl Dispatch {
 
     async fn opened(&self, ready: Ready, attempt: &Attempt, limits: Bounds) -> Result<Begun> {
         let Ready { way, asks, changes: _ } = ready;
-        let Way::Wire { codec, request, memo, pass: _ } = way else {
+        let Way::Wire { codec, request, memo, pass: _, more: _ } = way else {
             return Err(ApiError::new(ErrorKind::Unavailable, "nobody to go on with the answer"));
         };
         let (bound, started) = (limits.first_token, Instant::now());

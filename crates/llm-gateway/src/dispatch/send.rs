@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use llm_providers::batch;
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
@@ -46,10 +47,14 @@ impl Dispatch {
                 attempt.sent();
                 Box::pin(self.written(output, &asks)).await.map(|body| (body, None))
             }
-            Way::Wire { codec, request, memo, pass } => {
+            Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound };
-                self.exchange((request, &attempt), &sent, &asks, &mut changes).await
+                if more.is_empty() {
+                    self.exchange((request, &attempt), &sent, &asks, &mut changes).await
+                } else {
+                    Box::pin(self.in_parts((*request, more), &mut attempt, &sent, &asks)).await
+                }
             }
         };
         match sent {
@@ -105,6 +110,39 @@ impl Dispatch {
     ) -> Result<http::Response<ByteStream>> {
         let sending = self.gateway.transport().send_watched(request, attempt.progress());
         timeout(bound, sending).await.map_err(|_| late(bound))?
+    }
+
+    /// Asks in several requests, one after the other, and answers once. All of them together may take as long as one;
+    /// what was answered is paid, also when a later one fails.
+    async fn in_parts(
+        &self,
+        (first, more): (http::Request<RequestBody>, Vec<http::Request<RequestBody>>),
+        attempt: &mut Attempt,
+        sent: &Sent,
+        asks: &Asks,
+    ) -> Result<(ReplyBody, Option<RateLimits>)> {
+        let Sent { codec, memo, pass: _, bound } = sent;
+        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
+        let mut rate_limits = None;
+        let asked = async {
+            let mut outputs = Vec::with_capacity(more.len() + 1);
+            for request in std::iter::once(first).chain(more) {
+                let transport = self.gateway.transport();
+                let (head, upstream) =
+                    transport.send_watched(request, attempt.progress()).await?.into_parts();
+                if !head.status.is_success() {
+                    let body = collect(upstream, ERROR_LIMIT).await?;
+                    return Err(codec.decode_error(head.status, &head.headers, &body));
+                }
+                rate_limits = codec.rate_limits(&head.headers);
+                let output = codec.decode(self.asked.op, &collect(upstream, REPLY_LIMIT).await?, &cx)?;
+                attempt.answered_in_part(output.usage());
+                outputs.push(output);
+            }
+            batch::joined(outputs)
+        };
+        let output = timeout(*bound, asked).await.map_err(|_| late(*bound))??;
+        Ok((self.written(output, asks).await?, rate_limits.filter(|_| self.has_choice())))
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.

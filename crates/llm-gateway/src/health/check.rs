@@ -15,7 +15,8 @@ use llm_providers::{dialect, mock};
 use llm_router::{Deployment, Group};
 use llm_types::chat::{ChatRequest, Message};
 use llm_types::{
-    ApiError, Call, Changes, EmbedInput, EmbedRequest, ErrorKind, Op, Origin, Output, Result, Usage,
+    ApiError, Call, Changes, EmbedInput, EmbedRequest, ErrorKind, Op, Origin, Output, RerankRequest, Result,
+    Usage,
 };
 use parking_lot::Mutex;
 
@@ -152,7 +153,11 @@ fn target(deployment: &Deployment<Backend>, star: Option<&str>) -> Result<Result
 fn operation(target: &Target) -> Result<Op> {
     let offers = |op| target.spec().offers(op, target.model());
     // The table knows what a provider offers, and only names tell what a model does.
-    let vectors = target.model().to_ascii_lowercase().contains("embed");
+    let name = target.model().to_ascii_lowercase();
+    let vectors = name.contains("embed");
+    if offers(Op::Rerank) && name.contains("rerank") {
+        return Ok(Op::Rerank);
+    }
     match (offers(Op::Chat), offers(Op::Embed)) {
         (_, true) if vectors => Ok(Op::Embed),
         (true, _) => Ok(Op::Chat),
@@ -190,6 +195,7 @@ fn call(op: Op, model: &str, tokens: u64) -> Call {
             inputs: vec![EmbedInput::text("hi")],
             ..EmbedRequest::default()
         })),
+        Op::Rerank => Call::Rerank(Box::new(RerankRequest::new("hi", ["hi"]))),
         _ => {
             let mut request = ChatRequest::new([Message::user("hi")]);
             request.limits.max_completion_tokens = Some(tokens);

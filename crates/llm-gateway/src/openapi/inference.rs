@@ -13,6 +13,7 @@ pub(super) fn write(writer: &mut Writer) {
         let (summary, tag) = match op {
             Op::Chat => ("Ask a model.", "inference"),
             Op::Embed => ("Turn texts into vectors.", "inference"),
+            Op::Rerank => ("Order documents by how well they answer a query.", "inference"),
             Op::CountTokens => ("Count the tokens of a request.", "inference"),
             _ => ("Call a model.", "inference"),
         };

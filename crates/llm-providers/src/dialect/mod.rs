@@ -6,6 +6,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod cohere;
 mod complete;
 mod custom;
 pub mod gemini;
@@ -17,6 +18,7 @@ mod openai_error;
 pub mod openai_media;
 pub mod openai_responses;
 mod path;
+pub mod rerank;
 mod scalar;
 mod stated;
 #[cfg(test)]
@@ -34,6 +36,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Anthropic => Some(&anthropic::Client),
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::Bedrock => Some(&bedrock::Client),
+        Dialect::Cohere => Some(&cohere::Client),
+        Dialect::Rerank => Some(&rerank::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
         Dialect::OpenaiResponses => Some(&openai_responses::Client),
@@ -51,6 +55,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::OpenaiResponses => Some(&openai_responses::Server),
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
-        Dialect::Bedrock | Dialect::Mock => None,
+        Dialect::Rerank => Some(&rerank::Server),
+        Dialect::Bedrock | Dialect::Cohere | Dialect::Mock => None,
     }
 }

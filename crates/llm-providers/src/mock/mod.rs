@@ -7,6 +7,7 @@
 
 mod embed;
 mod ignored;
+mod rerank;
 mod schema;
 
 use llm_types::chat::{
@@ -53,6 +54,7 @@ pub fn answer(call: &Call) -> Result<Reply> {
 pub fn output(call: &Call) -> Result<Output> {
     match call {
         Call::Embed(request) => embed::embed(request).map(|vectors| Output::Embed(Box::new(vectors))),
+        Call::Rerank(request) => rerank::rerank(request).map(|ranking| Output::Rerank(Box::new(ranking))),
         other => answer(other).map(Output::from),
     }
 }

@@ -18,7 +18,7 @@ use crate::transport::{ByteStream, RequestBody, Transport, collect};
 use crate::{dialect, mock, name};
 
 /// The largest whole answer that is read, in bytes.
-const REPLY_LIMIT: usize = 256 * 1024 * 1024;
+pub(super) const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
 const ERROR_LIMIT: usize = 1024 * 1024;
 
@@ -241,7 +241,7 @@ impl Client {
         Target::new(&options, &shared.table, &|name| (shared.env)(name))
     }
 
-    async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
+    pub(super) async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
         let mut changes = Changes::default();
         let asked = Asked::of(call.op());
         let mut cx =
@@ -271,15 +271,15 @@ fn chat(codec: &dyn ClientCodec, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply
 }
 
 /// A call whose answer has begun.
-struct Sent {
+pub(super) struct Sent {
     headers: HeaderMap,
-    body: ByteStream,
-    memo: Memo,
-    changes: Changes,
+    pub(super) body: ByteStream,
+    pub(super) memo: Memo,
+    pub(super) changes: Changes,
 }
 
 /// The failure with the provider's name in front, and without the key.
-fn named(mut error: ApiError, target: &Target) -> ApiError {
+pub(super) fn named(mut error: ApiError, target: &Target) -> ApiError {
     error.provider.get_or_insert_with(|| target.spec().name.clone());
     target.conceal(&mut error);
     error

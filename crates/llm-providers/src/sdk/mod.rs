@@ -4,9 +4,11 @@
 //! deployments and retrying are `llm-router`'s.
 
 mod client;
+mod rerank;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use client::{ChatReply, Client, ClientBuilder};
+pub use rerank::RerankReply;
 pub use stream::ChatStream;

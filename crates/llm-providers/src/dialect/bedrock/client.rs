@@ -23,7 +23,7 @@ impl ClientCodec for Client {
                 let wire = wire(cx.model, "count-tokens", encode::counted(request, cx)?, Memo::default());
                 return Ok(wire);
             }
-            Call::Embed(_) => return Err(cannot("bedrock", call.op())),
+            Call::Embed(_) | Call::Rerank(_) => return Err(cannot("bedrock", call.op())),
         };
         demanded(wire(cx.model, verb, body, memo), cx)
     }

@@ -31,6 +31,7 @@ impl ClientCodec for Client {
                 let path = host::path(cx.model, Verb::EmbedBatch)?;
                 Ok(wire(path, Segments::from(body), Memo::default()))
             }
+            Call::Rerank(_) => Err(cannot("gemini", call.op())),
         }
     }
 

@@ -12,3 +12,4 @@ mod tests;
 
 pub use client::Client;
 pub use server::Server;
+pub(in crate::dialect) use wire::unpacked;

@@ -18,8 +18,6 @@ fn asked() -> Asked {
 }
 
 fn row(name: &str) -> ProviderSpec {
-    // Voyage has no row: it is called as any compatible server.
-    let name = if name == "voyage" { "hosted_vllm" } else { name };
     ProviderTable::builtin().get(name).unwrap().as_ref().clone()
 }
 

@@ -92,11 +92,18 @@ pub(super) fn numbers(json: &RawValue, packed: Packed) -> Option<Vec<f32>> {
     let bytes = STANDARD.decode(text.as_str()).ok()?;
     match packed {
         Packed::Int8 => Some(bytes.into_iter().map(|byte| f32::from(i8::from_le_bytes([byte]))).collect()),
-        Packed::Float => {
-            let (numbers, rest) = bytes.as_chunks::<4>();
-            rest.is_empty().then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-        }
+        Packed::Float => floats(&bytes),
     }
+}
+
+/// The numbers that stand in base64 of little-endian `f32`.
+pub(in crate::dialect) fn unpacked(text: &str) -> Option<Vec<f32>> {
+    floats(&STANDARD.decode(text).ok()?)
+}
+
+fn floats(bytes: &[u8]) -> Option<Vec<f32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    rest.is_empty().then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }
 
 /// The numbers as base64.

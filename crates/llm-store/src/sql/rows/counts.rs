@@ -30,6 +30,7 @@ fn counts(usage: &mut Usage) -> [(&'static str, &mut u64); 20] {
         estimated: _,
         service: _,
         stated: _,
+        billed: _,
     } = usage;
     [
         ("input", input),

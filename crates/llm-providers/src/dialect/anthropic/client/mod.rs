@@ -39,7 +39,7 @@ impl ClientCodec for Client {
             Call::Chat(request) | Call::CountTokens(request) => {
                 demanded(encode::conversation(request, call.op(), cx)?, cx)
             }
-            Call::Embed(_) => Err(cannot("anthropic", call.op())),
+            Call::Embed(_) | Call::Rerank(_) => Err(cannot("anthropic", call.op())),
         }
     }
 

@@ -72,6 +72,7 @@ pub(super) fn counts<'a>(usage: &Usage, beside: Beside<'a>) -> Counts<'a> {
         // Told beside the counts.
         service: _,
         stated: _,
+        billed: _,
     } = *usage;
     let Beside { tier, members } = beside;
     let [inference_geo, speed] = IN_USAGE.map(|name| members.and_then(|members| members.get(name)));

@@ -159,7 +159,11 @@ fn encoded(
     body.messages = Some(turns);
     body.tool_config = tools.into_wire();
     body.fields = extra::unless_empty(fields);
-    let memo =
-        Memo { tool_names: encoder.names.into_memo(), json_tool, custom_tools: custom::names(tooling) };
+    let memo = Memo {
+        tool_names: encoder.names.into_memo(),
+        json_tool,
+        custom_tools: custom::names(tooling),
+        ..Memo::default()
+    };
     Ok((write(body)?, memo))
 }

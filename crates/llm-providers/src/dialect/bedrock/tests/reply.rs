@@ -81,6 +81,7 @@ fn structured_answers_and_custom_tools_come_back_as_they_were_asked_for() {
         json_tool: Some("json_tool_call"),
         custom_tools: vec!["run sql!".to_owned()],
         tool_names: vec![("run_sql_".to_owned(), "run sql!".to_owned())],
+        ..Memo::default()
     };
     let json_answer =
         json!([{"toolUse": {"toolUseId": "1", "name": "json_tool_call", "input": {"values": [1]}}}]);

@@ -74,6 +74,8 @@ impl ServerCodec for Server {
             Output::Chat(reply) => encode::reply(reply, cx),
             Output::Tokens(count) => encode::tokens(count),
             Output::Embed(embeddings) => embed::reply(embeddings, cx.form),
+            // No row asks this dialect for it.
+            Output::Rerank(_) => b"{}".to_vec(),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> UsageMetadata<'a> {
         // Told beside the counts.
         service: _,
         stated: _,
+        billed: _,
     } = *usage;
     let prompt = usage.prompt_tokens();
     let answer = output.saturating_add(output_audio).saturating_add(output_image);

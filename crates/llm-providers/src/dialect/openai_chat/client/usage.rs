@@ -73,6 +73,7 @@ pub(super) fn usage(wire: &wire::Usage<'_>, reasoning: Reasoning) -> Usage {
         estimated: false,
         service: ServiceTier::default(),
         stated: stated(&wire.extra),
+        billed: None,
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         // Told beside the counts.
         service: _,
         stated: _,
+        billed: _,
     } = *usage;
     let writes = usage.cache_write();
     let by_age = (cache_write_1h > 0).then(|| CacheCreation {

@@ -33,6 +33,7 @@ pub(super) fn usage<'a>(usage: &Usage) -> wire::Usage<'a> {
         // Told beside the counts.
         service: _,
         stated: _,
+        billed: _,
     } = *usage;
     wire::Usage {
         input_tokens: count(usage.prompt_tokens()),

@@ -28,7 +28,7 @@ fn the_vector() {
     );
     let reply = decode(&body, &Memo::default()).unwrap();
     insta::assert_snapshot!(summary(&reply), @r#"
-    msg_1 claude-x None Some(Usage { input: 10, cache_read: 100, cache_write_5m: 5, cache_write_1h: 0, input_audio: 0, input_image: 0, output: 20, reasoning: 0, output_audio: 0, output_image: 0, queries: 0, accepted_prediction: 0, rejected_prediction: 0, units: Units { images: 0, input_images: 0, pixels: 0, input_audio_ms: 0, output_audio_ms: 0, characters: 0, pages: 0 }, estimated: false, service: Standard, stated: None }) {}
+    msg_1 claude-x None Some(Usage { input: 10, cache_read: 100, cache_write_5m: 5, cache_write_1h: 0, input_audio: 0, input_image: 0, output: 20, reasoning: 0, output_audio: 0, output_image: 0, queries: 0, accepted_prediction: 0, rejected_prediction: 0, units: Units { images: 0, input_images: 0, pixels: 0, input_audio_ms: 0, output_audio_ms: 0, characters: 0, pages: 0 }, estimated: false, service: Standard, stated: None, billed: None }) {}
     0 Some(Finish { kind: ToolCalls, native: None, stop_sequence: None })
     thought "T" Some("S") None
     text "A"
