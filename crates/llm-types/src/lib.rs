@@ -23,7 +23,9 @@ mod scan;
 mod secret;
 mod spec;
 mod text;
+mod tokens;
 mod usage;
+mod variant;
 #[doc(hidden)]
 pub use wire::private as __private;
 mod wire;
@@ -55,7 +57,9 @@ pub use spec::{
     glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
+pub use tokens::TokenSource;
 pub use usage::{ServiceTier, Units, Usage};
+pub use variant::Variant;
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;
