@@ -86,6 +86,11 @@ impl Base {
         self.authority.host()
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
     /// The path, without a slash at its end.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -164,6 +169,8 @@ pub struct Route {
 enum Prefix {
     None,
     Fixed(&'static str),
+    /// Where within the host the account is.
+    Place(String),
     /// `/openai/deployments/{model}`, or `/openai` for what belongs to the resource.
     Deployment {
         /// The deployment, as a segment of a path.
@@ -191,7 +198,12 @@ impl Route {
             Ok(given.is_none().then(|| format!("api-version={}", escape(version))))
         };
         let (prefix, query) = match form {
-            UrlForm::Plain => (Prefix::None, None),
+            // Whose place it is comes later: see `within`.
+            UrlForm::Plain | UrlForm::Vertex => (Prefix::None, None),
+            UrlForm::Versioned => {
+                let version = version.filter(|_| base.query("version").is_none());
+                (Prefix::None, version.map(|version| format!("version={}", escape(version))))
+            }
             UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
             UrlForm::AddV1 => (Prefix::Fixed("/v1"), None),
             UrlForm::AzureDeployment => {
@@ -222,6 +234,11 @@ impl Route {
         Ok(Self { base, prefix, query })
     }
 
+    /// This route with `place` before the path of every call.
+    pub(crate) fn within(self, place: String) -> Self {
+        Self { prefix: Prefix::Place(place), ..self }
+    }
+
     /// The base URL.
     #[must_use]
     pub fn base(&self) -> &Base {
@@ -237,6 +254,7 @@ impl Route {
         match &self.prefix {
             Prefix::None => self.base.join(path, query),
             Prefix::Fixed(prefix) => self.base.join(&format!("{prefix}{path}"), query),
+            Prefix::Place(place) => self.base.join(&format!("{place}{path}"), query),
             Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
                 self.base.join(&format!("/openai/v1{path}"), None)
             }

@@ -23,6 +23,7 @@ use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
 use super::{ByteStream, RequestBody, Transport, decoded};
+use crate::token::{judge, settle};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -104,8 +105,10 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<()> {
 
 #[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+    async fn send(&self, mut request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (mut head, body) = self.pool.send(request).await?.into_parts();
+        judge(made_with, head.status);
         let body = decoded(&mut head.headers, Box::pin(body))?;
         Ok(http::Response::from_parts(head, body))
     }
