@@ -27,6 +27,10 @@ pub(crate) const TARGETS: &[&str] = &[
     "anthropic/claude-3-haiku-20240307",
     "gemini/gemini-2.5-flash",
     "gemini/gemini-3-flash-preview",
+    "vertex_ai/gemini-3-flash-preview",
+    "vertex_ai/claude-sonnet-4-5",
+    "vertex_ai/mistral-medium-3",
+    "vertex_ai/meta/llama-4-maverick",
     "bedrock/us.anthropic.claude-sonnet-4-5",
     "bedrock/amazon.nova-lite-v1",
 ];
