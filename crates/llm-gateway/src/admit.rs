@@ -56,7 +56,7 @@ impl Dispatch {
     /// Tokens that limits count until the true number is known: of the prompt, and what the answer may have.
     fn expected_tokens(&self) -> u64 {
         let prompt = u64::try_from(self.asking.head.body().len() / 4).unwrap_or(u64::MAX);
-        let answer = self.codec.gist(&self.asking.head, &self.asked).max_output;
+        let answer = self.asking.limit(self.codec, &self.asked);
         prompt.saturating_add(answer.unwrap_or_default())
     }
 

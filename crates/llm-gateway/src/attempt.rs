@@ -195,7 +195,7 @@ impl Open {
             tags: tags.clone(),
             served: RowServed {
                 model_asked: Arc::clone(model),
-                model: self.served.clone().unwrap_or_else(|| self.target.model().into()),
+                model: Arc::clone(self.served.as_ref().unwrap_or_else(|| self.target.model_name())),
                 provider: Arc::clone(&self.provider),
                 deployment: Arc::clone(&self.deployment),
             },

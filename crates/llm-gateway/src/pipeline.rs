@@ -246,6 +246,7 @@ fn respond_with(
 ) -> Response<ClientBody> {
     let Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept: _ } = answer;
     let mut response = match body {
+        AnswerBody::Whole(body) if limits.is_some() => respond::metered_json(StatusCode::OK, body),
         AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
         AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
     };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use llm_governance::Refusal;
@@ -37,8 +37,10 @@ static LIMITS: [[HeaderName; 3]; 2] = [
 ];
 pub(crate) const CHANGES: HeaderName = HeaderName::from_static("x-gateway-changes");
 
-/// About how many headers an answer has.
+/// The most headers that an answer usually has: making more room is dearer than having it.
 const HEADERS: usize = 12;
+/// The same of one that costs something and whose caller has limits.
+const METERED_HEADERS: usize = 24;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -157,7 +159,7 @@ pub(crate) fn write_model(headers: &mut HeaderMap, model: &str) {
 
 /// Adds what the answer cost.
 pub(crate) fn write_cost(headers: &mut HeaderMap, cost: PicoUsd) {
-    headers.insert(COST, visible(&cost.to_string()));
+    headers.insert(COST, visible(cost.text().as_str()));
 }
 
 /// Adds what is left of the caller's limits, in OpenAI's form.
@@ -173,9 +175,17 @@ pub(crate) fn write_limits(headers: &mut HeaderMap, limits: &RateLimits) {
             headers.insert(left_name, HeaderValue::from(left));
         }
         if let Some(reset) = reset {
-            headers.insert(reset_name, visible(&format!("{}ms", reset.as_millis())));
+            headers.insert(reset_name, milliseconds(reset));
         }
     }
+}
+
+/// As `250ms`.
+fn milliseconds(time: Duration) -> HeaderValue {
+    let mut text = BytesMut::with_capacity(24);
+    text.extend_from_slice(itoa::Buffer::new().format(time.as_millis()).as_bytes());
+    text.extend_from_slice(b"ms");
+    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("0ms"))
 }
 
 /// Adds the id by which a request is found again, also where clients of this front look for it.
@@ -187,11 +197,19 @@ pub(crate) fn write_request_id(headers: &mut HeaderMap, request_id: &str, front:
 
 /// A whole JSON answer.
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<ClientBody> {
+    with_room(status, body.into(), HEADERS)
+}
+
+/// A whole JSON answer to a request that is metered.
+pub(crate) fn metered_json(status: StatusCode, body: Bytes) -> Response<ClientBody> {
+    with_room(status, body, METERED_HEADERS)
+}
+
+fn with_room(status: StatusCode, body: Bytes, headers: usize) -> Response<ClientBody> {
     let mut response = Response::new(ClientBody::whole(body));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS);
-    headers.insert(CONTENT_TYPE, JSON);
+    response.headers_mut().reserve(headers);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
-    ApiError, Call, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec, RateLimits,
-    Result, Segments, VectorEncoding,
+    ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
+    RateLimits, Result, Segments, VectorEncoding,
 };
 
 pub(crate) use tap::named;
@@ -292,6 +292,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// What the request is like, for choosing who is to answer it.
     fn gist<'h>(&self, _head: &'h Head, _asked: &Asked) -> Gist<'h> {
         Gist::default()
+    }
+
+    /// What a request uses of a model, from a shallow look.
+    fn uses(&self, _head: &Head, _asked: &Asked) -> Capabilities {
+        Capabilities::NONE
     }
 
     /// What of a request bears on its answer.

@@ -9,22 +9,14 @@ use llm_types::{Capabilities, Head};
 use memchr::memmem;
 
 /// What a request is like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gist<'h> {
-    /// What it uses of a model.
-    pub capabilities: Capabilities,
     /// The longest answer it allows, in tokens.
     pub max_output: Option<u64>,
     /// The conversation it belongs to, as the client calls it.
     pub session: Option<Cow<'h, [u8]>>,
     /// The beginning of its prompt, which other requests may share.
     pub prompt: &'h [u8],
-}
-
-impl Default for Gist<'_> {
-    fn default() -> Self {
-        Self { capabilities: Capabilities::NONE, max_output: None, session: None, prompt: &[] }
-    }
 }
 
 /// Shorter instructions are not worth keeping apart from the conversation, in bytes.
@@ -43,9 +35,9 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What a request in this dialect is like.
-    pub(crate) fn gist<'h>(&self, head: &'h Head) -> Gist<'h> {
-        let given = |name: &&str| head.get(name).filter(|json| *json != b"null" && *json != b"[]");
+    /// What a request in this dialect uses of a model.
+    pub(crate) fn uses(&self, head: &Head) -> Capabilities {
+        let given = |name: &&str| given(head, name);
         let mut capabilities = Capabilities::NONE;
         if self.tools.iter().any(|name| given(name).is_some()) {
             capabilities = capabilities.and(Capabilities::TOOLS);
@@ -60,16 +52,25 @@ impl Places {
                 }
             }
         }
+        capabilities
+    }
+
+    /// What a request in this dialect is like.
+    pub(crate) fn gist<'h>(&self, head: &'h Head) -> Gist<'h> {
         let (last, before) =
             self.prompt.split_last().map_or((None, &[][..]), |(last, all)| (Some(last), all));
         let long = before.iter().filter_map(|name| head.get(name)).find(|json| json.len() >= LONG);
         Gist {
-            capabilities,
-            max_output: self.max_output.iter().find_map(|name| number(given(name)?)),
+            max_output: self.max_output.iter().find_map(|name| number(given(head, name)?)),
             session: None,
             prompt: long.or_else(|| head.get(last?)).unwrap_or_default(),
         }
     }
+}
+
+/// A member that says something.
+fn given<'h>(head: &'h Head, name: &str) -> Option<&'h [u8]> {
+    head.get(name).filter(|json| *json != b"null" && *json != b"[]")
 }
 
 /// What a request in text alone may hold, so that nothing of it is dearer than text: no tools, no marks for a cache,
@@ -118,8 +119,9 @@ mod tests {
     fn check(dialect: Dialect, body: &str, uses: Capabilities, max_output: Option<u64>, rest: (&str, &str)) {
         let head = Head::scan(Bytes::from(body.to_owned())).unwrap();
         let asked = Asked::of(llm_types::Op::Chat);
-        let gist = server(dialect).unwrap().gist(&head, &asked);
-        assert_eq!((gist.capabilities, gist.max_output), (uses, max_output), "{body}");
+        let codec = server(dialect).unwrap();
+        let gist = codec.gist(&head, &asked);
+        assert_eq!((codec.uses(&head, &asked), gist.max_output), (uses, max_output), "{body}");
         let (session, prompt) = rest;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert_eq!(gist.session.as_deref().map(text).unwrap_or_default(), session, "{body}");

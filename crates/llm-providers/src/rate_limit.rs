@@ -5,29 +5,37 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use llm_types::{RateLimit, RateLimits};
 
 /// The names of one limit's headers: the most, what is left, when it is whole again.
-type Names = [&'static str; 3];
+type Names = [HeaderName; 3];
 
 /// OpenAI, Azure, Groq, xAI, Mistral, Together and others.
-const USUAL: [Names; 2] = [
-    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+static USUAL: [Names; 2] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
 ];
 
 /// Anthropic.
-pub(crate) const ANTHROPIC: [Names; 2] = [
+pub(crate) static ANTHROPIC: [Names; 2] = [
     [
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
+        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
     ],
     [
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
+        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
     ],
 ];
 
@@ -43,7 +51,7 @@ pub(crate) fn named(headers: &HeaderMap, [requests, tokens]: &[Names; 2]) -> Opt
 }
 
 fn one(headers: &HeaderMap, [limit, left, reset]: &Names) -> RateLimit {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let Some(remaining) = text(left) else { return RateLimit::default() };
     RateLimit {
         limit: text(limit).and_then(|value| value.parse().ok()),

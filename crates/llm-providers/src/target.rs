@@ -102,7 +102,7 @@ impl TargetOptions {
 #[derive(Clone)]
 pub struct Target {
     spec: Arc<ProviderSpec>,
-    model: String,
+    model: Arc<str>,
     /// `None`: the provider answers without a network.
     route: Option<Route>,
     headers: HeaderMap,
@@ -179,6 +179,7 @@ impl Target {
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), (&headers, &identity));
         let spec = Arc::new(settled(&spec, &model, &header::values(options, env).map_err(named)?));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
+        let model = model.into();
         Ok(Self { spec, model, route, headers, signer, tokens, fingerprint, verbatim })
     }
 
@@ -203,6 +204,12 @@ impl Target {
     /// The model as the provider names it.
     #[must_use]
     pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The same, to be kept.
+    #[must_use]
+    pub fn model_name(&self) -> &Arc<str> {
         &self.model
     }
 

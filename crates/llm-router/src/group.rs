@@ -154,6 +154,12 @@ impl<T> Group<T> {
         self.deployments.len() > 1 || self.seats.iter().any(|seat| seat.bounded)
     }
 
+    /// Whether everybody here can do everything, as far as is known.
+    #[must_use]
+    pub fn can_everything(&self) -> bool {
+        self.least.capabilities.has(Capabilities::ALL)
+    }
+
     /// Who has what a request needs, whatever their health.
     #[must_use]
     pub fn able(&self, needs: &Needs) -> Mask {

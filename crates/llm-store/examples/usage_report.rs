@@ -159,7 +159,7 @@ async fn write(url: &str, count: i64, spread: &Spread) -> Result<(), Failed> {
             cache: RowCache::Bypass,
             quality: None,
         };
-        drop(writer.try_append(row));
+        drop(writer.try_append(&row));
         // A database that keeps up: nothing is read back from the journal.
         if nth % 8_000 == 7_999 {
             writer.flush(Duration::from_secs(60)).await;

@@ -43,7 +43,7 @@ pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
 pub use glance::{Glance, glance};
 pub use head::{Head, Member};
-pub use money::{MoneyError, PicoUsd};
+pub use money::{AmountText, MoneyError, PicoUsd};
 pub use op::Op;
 pub use output::{Output, TokenCount};
 pub use price::PriceSpec;

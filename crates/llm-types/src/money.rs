@@ -209,35 +209,98 @@ fn half_even(number: u128, divisor: u128) -> u128 {
     }
 }
 
-impl fmt::Display for PicoUsd {
-    /// Dollars with as many decimal places as there are, at least those asked for (`{:.2}`): never rounded.
+/// An amount as text, such as `0.00000015`, without an allocation.
+#[derive(Clone, Copy)]
+pub struct AmountText {
+    bytes: [u8; LONGEST],
+    start: usize,
+}
+
+/// A sign, 27 digits, a point and twelve digits.
+const LONGEST: usize = 41;
+
+impl AmountText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Digits, a point and a sign.
+        std::str::from_utf8(self.bytes.get(self.start..).unwrap_or_default()).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.bytes.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    /// Puts the last digit of a number before the text; the rest of the number.
+    fn digit(&mut self, number: u64) -> u64 {
+        self.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
+        number / 10
+    }
+}
+
+impl fmt::Debug for AmountText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PicoUsd {
+    /// Dollars with as many decimal places as there are: never rounded.
+    #[must_use]
+    pub fn text(self) -> AmountText {
+        self.with_places(0)
+    }
+
+    /// With at least so many decimal places.
+    fn with_places(self, least: usize) -> AmountText {
+        let mut text = AmountText { bytes: [0; LONGEST], start: LONGEST };
         let amount = self.0.unsigned_abs();
         // Wide divisions are slow, and amounts beyond eighteen million dollars rare.
         let (dollars, mut fraction) = match u64::try_from(amount) {
             Ok(amount) => (u128::from(amount / DOLLAR_U64), amount % DOLLAR_U64),
             Err(_) => (amount / DOLLAR, u64::try_from(amount % DOLLAR).unwrap_or_default()),
         };
-        let mut digits = [b'0'; PLACES as usize];
-        for digit in digits.iter_mut().rev() {
-            *digit += u8::try_from(fraction % 10).unwrap_or_default();
+        let mut places = PLACES as usize;
+        while places > least && fraction.is_multiple_of(10) {
             fraction /= 10;
+            places -= 1;
         }
-        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
-        let places = (digits.len() - zeros).max(f.precision().unwrap_or(0).min(digits.len()));
-        let digits = std::str::from_utf8(digits.get(..places).unwrap_or_default()).map_err(|_| fmt::Error)?;
-        f.write_str(if self.0 < 0 { "-" } else { "" })?;
-        match u64::try_from(dollars) {
-            Ok(dollars) => write!(f, "{dollars}")?,
-            Err(_) => write!(f, "{dollars}")?,
+        if places > 0 {
+            (0..places).for_each(|_| fraction = text.digit(fraction));
+            text.push(b'.');
         }
-        if digits.is_empty() { Ok(()) } else { write!(f, ".{digits}") }
+        let mut dollars = dollars;
+        while u64::try_from(dollars).is_err() {
+            text.push(b'0' + u8::try_from(dollars % 10).unwrap_or_default());
+            dollars /= 10;
+        }
+        let mut dollars = u64::try_from(dollars).unwrap_or_default();
+        loop {
+            dollars = text.digit(dollars);
+            if dollars == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            text.push(b'-');
+        }
+        text
+    }
+}
+
+impl fmt::Display for PicoUsd {
+    /// Dollars with as many decimal places as there are, at least those asked for (`{:.2}`): never rounded.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.with_places(f.precision().unwrap_or(0).min(PLACES as usize)).as_str())
     }
 }
 
 impl Serialize for PicoUsd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 

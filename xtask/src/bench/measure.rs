@@ -22,6 +22,8 @@ const PROXY_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 /// How long a fresh process rests before its memory is read.
 const REST: Duration = Duration::from_millis(300);
+/// Before each turn a contender is put to work for this part of the turn's time, which does not count.
+const WARM_UP_SHARE: u32 = 4;
 /// How long a fresh process may take to answer.
 const START_UP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -132,6 +134,10 @@ impl Session {
         order.rotate_left(self.turn % count);
         self.turn += 1;
         for (who, addr, pid) in order {
+            // The others' turns have taken its memory out of the caches; a long stream warms up by itself.
+            if scenario.request != Request::Paced {
+                self.load(who, addr, scenario, time / WARM_UP_SHARE)?;
+            }
             // Not every kernel counts waiting; then none is reported.
             let waited = || proc::wait_time(pid).unwrap_or_default();
             let before = (proc::cpu_time(pid)?, waited());

@@ -2,8 +2,8 @@
 //!
 //! Ratios measured in one run, because absolute figures of two machines, or of one machine on two days,
 //! can't be compared. The proxy under test is alone on core 0 with one worker thread; upstream and load
-//! share core 1. Contenders take turns in every round, so that a slow minute hits them all, and a
-//! figure is the median of its rounds.
+//! share core 1. Contenders take short turns in many rounds, so that a slow second hits them all, each is warm before
+//! its turn counts, and a figure is the median of its rounds.
 
 mod contender;
 mod measure;
@@ -23,7 +23,7 @@ use measure::Session;
 use table::Samples;
 
 /// How many rounds a result needs before it means something.
-const FULL_ROUNDS: usize = 5;
+const FULL_ROUNDS: usize = 21;
 
 /// The share of waiting for a core above which others were at work on it.
 const QUIET_SHARE: f64 = 0.05;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = FULL_ROUNDS)]
     rounds: usize,
     /// Milliseconds of load per scenario, contender and round.
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 500)]
     millis: u64,
     /// Only scenarios whose title holds this text.
     #[arg(long)]

@@ -169,7 +169,7 @@ impl Hit {
         RowServed {
             model: target
                 .and_then(Result::ok)
-                .map_or_else(|| Arc::clone(&model_asked), |target| target.model().into()),
+                .map_or_else(|| Arc::clone(&model_asked), |target| Arc::clone(target.model_name())),
             model_asked,
             provider: note("provider").into(),
             deployment: id.into(),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use llm_providers::estimate;
 use llm_router::{Group, Needs, Prefixes, hash};
 use llm_types::{ApiError, Capabilities, Op, Result};
@@ -15,33 +15,36 @@ use super::Dispatch;
 use super::ready::Asking;
 use crate::backend::Backend;
 
-const TAGS: &str = "x-gateway-tags";
-const REGION: &str = "x-gateway-region";
-const SESSION: &str = "x-gateway-session";
+static TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
+static REGION: HeaderName = HeaderName::from_static("x-gateway-region");
+static SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
 
 impl Dispatch {
     /// What the request needs; `None`: anybody will do.
     pub(super) fn needs(&self, asking: &mut Asking) -> Result<Option<Arc<Needs>>> {
         let headers = &self.asked.headers;
-        let (tags, region) = (word(headers, TAGS)?, word(headers, REGION)?);
+        let (tags, region) = (word(headers, &TAGS)?, word(headers, &REGION)?);
         let group = &self.group;
-        let chosen =
-            group.is_choosy() || group.fallbacks.names().next().is_some() || self.fallbacks.is_some();
-        if !chosen && tags.is_none() && region.is_none() {
+        let elsewhere = group.fallbacks.names().next().is_some() || self.fallbacks.is_some();
+        if !group.is_choosy() && !elsewhere && tags.is_none() && region.is_none() {
             return Ok(None);
         }
         let tags = tags.into_iter().flat_map(|tags| tags.split(','));
         let tags = tags.map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from);
         let gist = self.codec.gist(&asking.head, &self.asked);
         let affinity = self.snapshot.policy(&group.name).affinity;
-        let session = word(headers, SESSION)?.map(|session| hash(session.as_bytes()));
+        let session = word(headers, &SESSION)?.map(|session| hash(session.as_bytes()));
         let session = session.or_else(|| gist.session.as_deref().map(hash));
         let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
         let counts = self.asked.op == Op::CountTokens;
+        let counted = counts_tokens(group);
+        // Nobody looks for what everybody can do.
+        let matters = self.asked.op == Op::Chat && (elsewhere || counted || !group.can_everything());
+        let uses = if matters { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE };
         let mut needs = Needs {
             tags: tags.collect(),
             region: region.map(Arc::from),
-            capabilities: if self.asked.op == Op::Chat { gist.capabilities } else { Capabilities::NONE },
+            capabilities: uses,
             // Counting tokens uses none.
             input_tokens: if counts { 0 } else { roughly(asking.head.body().len()) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
@@ -52,7 +55,7 @@ impl Dispatch {
             prefixes: Prefixes::of(prompt),
         };
         let all_able = group.able(&needs).count() == group.deployments.len();
-        if !all_able || (looks_long(gist.capabilities) && counts_tokens(group)) {
+        if !all_able || (looks_long(uses) && counted) {
             self.measure(&mut needs, asking);
         }
         if !all_able {
@@ -120,10 +123,10 @@ fn hour() -> u8 {
     u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
 }
 
-fn word<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>> {
+fn word<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().map_err(|_| {
-        ApiError::bad_request(format!("the header {name} must be visible ASCII")).with_param(name)
+        ApiError::bad_request(format!("the header {name} must be visible ASCII")).with_param(name.as_str())
     })?;
     Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }

@@ -75,7 +75,7 @@ impl Dispatch {
     fn worst(&self, facts: &Facts, asking: &mut Asking) -> Option<(Worst, bool)> {
         let size = asking.head.body().len();
         if !asking.rewritten && self.codec.is_plain(&asking.head) {
-            let limit = self.codec.gist(&asking.head, &self.asked).max_output;
+            let limit = asking.limit(self.codec, &self.asked);
             return Some((worst::of_text(size, limit, facts).ok()?, limit.is_some()));
         }
         match asking.call(self.codec, &self.asked).ok()? {
@@ -102,8 +102,7 @@ impl Dispatch {
         let mut request = request.clone();
         request.limits.max_tokens = Some(limit);
         request.limits.max_completion_tokens = None;
-        let mut clamped =
-            Asking { head: asking.head.clone(), call: Some(Call::Chat(request)), rewritten: true };
+        let mut clamped = asking.rewritten(Call::Chat(request));
         let mut ready = self.ready(deployment, star, &mut clamped)?;
         let why = format!("bounded to {limit} tokens: the budget does not reach for more");
         ready.changes.altered("max_tokens", why);

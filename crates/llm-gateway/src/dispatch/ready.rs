@@ -1,6 +1,6 @@
 //! A call, written for one deployment.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
@@ -22,21 +22,37 @@ pub(crate) struct Asking {
     pub(crate) call: Option<Call>,
     /// The neutral form says something else than the bytes.
     pub(super) rewritten: bool,
+    /// The longest answer that the client allows, in tokens, once somebody had to know.
+    limit: OnceLock<Option<u64>>,
 }
 
 impl Default for Asking {
     fn default() -> Self {
-        Self { head: Head::empty(), call: None, rewritten: false }
+        Self::new(Head::empty(), None)
     }
 }
 
 impl From<Head> for Asking {
     fn from(head: Head) -> Self {
-        Self { head, call: None, rewritten: false }
+        Self::new(head, None)
     }
 }
 
 impl Asking {
+    fn new(head: Head, call: Option<Call>) -> Self {
+        Self { head, call, rewritten: false, limit: OnceLock::new() }
+    }
+
+    /// The same bytes, with a neutral form that says something else.
+    pub(super) fn rewritten(&self, call: Call) -> Self {
+        Self { rewritten: true, ..Self::new(self.head.clone(), Some(call)) }
+    }
+
+    /// The longest answer that the client allows, in tokens.
+    pub(crate) fn limit(&self, codec: &dyn ServerCodec, asked: &Asked) -> Option<u64> {
+        *self.limit.get_or_init(|| codec.gist(&self.head, asked).max_output)
+    }
+
     /// The request in the neutral form, read once.
     pub(crate) fn call(&mut self, codec: &dyn ServerCodec, asked: &Asked) -> Result<&mut Call> {
         if self.call.is_none() {

@@ -236,7 +236,7 @@ impl Asking {
         for most in [max_tokens, max_completion_tokens].into_iter().flatten() {
             *most = most.saturating_sub(roughly(said.len())).max(LEAST.min(*most));
         }
-        Ok(Self { head: self.head.clone(), call: Some(Call::Chat(request)), rewritten: true })
+        Ok(self.rewritten(Call::Chat(request)))
     }
 }
 

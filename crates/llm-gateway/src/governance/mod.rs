@@ -189,7 +189,7 @@ impl Governance {
         self.books.iter().for_each(|books| books.book(&row));
         #[cfg(feature = "sql")]
         if let Some(kept) = &self.kept {
-            return kept.rows.try_append(row).into();
+            return kept.rows.try_append(&row).into();
         }
         self.reports().append(row);
         Kept::default()

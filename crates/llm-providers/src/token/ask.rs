@@ -35,7 +35,7 @@ pub(super) enum Ask {
         lifetime: Duration,
     },
     /// This has to be sent.
-    Send(Request<Bytes>),
+    Send(Box<Request<Bytes>>),
 }
 
 impl Grant {
@@ -66,7 +66,7 @@ fn form(url: &str, fields: &[(&str, &str)]) -> Result<Ask> {
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json")
         .body(Bytes::from(pairs.join("&")));
-    request.map(Ask::Send).map_err(|_| refused(unusable(url)))
+    request.map(Box::new).map(Ask::Send).map_err(|_| refused(unusable(url)))
 }
 
 /// An address that secrets may be sent to.
@@ -123,7 +123,7 @@ fn metadata(host: &str) -> Result<Ask> {
     let path = "/computeMetadata/v1/instance/service-accounts/default/token";
     let url = format!("http://{host}{path}?scopes={}", escape(google::SCOPE));
     let request = Request::get(url).header(FLAVOR, "Google").body(Bytes::new());
-    request.map(Ask::Send).map_err(|_| {
+    request.map(Box::new).map(Ask::Send).map_err(|_| {
         refused(format!("`{host}` is no host: set GCE_METADATA_HOST to that of the metadata server"))
     })
 }

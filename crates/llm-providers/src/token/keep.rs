@@ -273,7 +273,7 @@ impl Tokens {
     async fn asked(&self, transport: &dyn Transport) -> Result<Given> {
         let request = match self.grant.ask(SystemTime::now())? {
             Ask::Made { token, lifetime } => return Ok(Given { token, lifetime }),
-            Ask::Send(request) => request.map(|body| RequestBody::from(llm_types::Segments::from(body))),
+            Ask::Send(request) => (*request).map(|body| RequestBody::from(llm_types::Segments::from(body))),
         };
         let exchange = async {
             let (head, body) = transport.send(request).await?.into_parts();

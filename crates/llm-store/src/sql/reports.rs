@@ -53,7 +53,7 @@ impl SqlReports {
 impl Reports for SqlReports {
     fn append(&self, row: UsageRow) {
         if let Some(rows) = &self.rows {
-            drop(rows.try_append(row));
+            drop(rows.try_append(&row));
         }
     }
 

@@ -19,7 +19,7 @@ async fn a_full_disk_is_told_and_loses_nothing_while_memory_lasts(place: Place) 
     let mut counts = [0_u64; 3];
     for nth in 0..1_000 {
         let request = format!("r{nth}");
-        match writer.try_append(row(&request, 1, 5)).await {
+        match writer.try_append(&row(&request, 1, 5)).await {
             Stored::Journal => counts[0] += 1,
             Stored::Memory => counts[1] += 1,
             Stored::Lost => {
@@ -40,7 +40,7 @@ async fn a_full_disk_is_told_and_loses_nothing_while_memory_lasts(place: Place) 
     let mut nth = 0;
     while writer.status().degraded.is_some() {
         nth += 1;
-        drop(writer.try_append(row(&format!("s{nth}"), 1, 5)));
+        drop(writer.try_append(&row(&format!("s{nth}"), 1, 5)));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         assert!(nth < 1_000, "{:?}", writer.status());
     }
@@ -82,7 +82,7 @@ async fn gateways_that_write_at_once_do_not_deadlock(place: Place) {
     };
     for nth in 0..400 {
         for (of, (writer, _)) in (0..).zip(&writers) {
-            drop(writer.try_append(rows(nth, of)));
+            drop(writer.try_append(&rows(nth, of)));
         }
         if nth % 20 == 0 {
             let (_, store) = &writers[usize::try_from(nth / 20).unwrap() % 3];
@@ -121,12 +121,12 @@ fn a_database_that_comes_back_gets_every_row_and_wakes_who_follows() {
         let team = |id: &str| Change::Put(Scope::Team(id.into()), Box::new(Group::new(Terms::default())));
         store.keep(&team("a"), "root").await.unwrap();
         let seen = timeout(SOON, changes.changed()).await.unwrap();
-        assert_eq!(writer.try_append(row("before", 1, 2)).await, Stored::Journal);
+        assert_eq!(writer.try_append(&row("before", 1, 2)).await, Stored::Journal);
         assert!(writer.flush(SOON).await);
 
         place.server.as_mut().unwrap().stop().unwrap();
         for nth in 0..500 {
-            assert_eq!(writer.try_append(row(&format!("r{nth}"), 1, 2)).await, Stored::Journal);
+            assert_eq!(writer.try_append(&row(&format!("r{nth}"), 1, 2)).await, Stored::Journal);
         }
         let window = window(Scope::Team("search".into()), Mode::Hard, row("r", 1, 0).time);
         let end = window.budget.window.span(window.start).end;

@@ -28,7 +28,7 @@ fn child() {
             let receipts: Vec<_> = (0..10)
                 .map(|part| {
                     let request = format!("{node}-{nth}-{part}");
-                    (request.clone(), writer.try_append(row(&request, 1, i128::from(nth % 97))))
+                    (request.clone(), writer.try_append(&row(&request, 1, i128::from(nth % 97))))
                 })
                 .collect();
             for (request, receipt) in receipts {
@@ -101,7 +101,7 @@ async fn a_journal_torn_at_its_end_gives_the_rest(place: Place) {
     let store = place.open().await;
     let (writer, task) = RowWriter::start(&store, place.options("n1")).unwrap();
     for nth in 0..20 {
-        assert_eq!(writer.try_append(row(&format!("r{nth}"), 1, 7)).await, Stored::Journal);
+        assert_eq!(writer.try_append(&row(&format!("r{nth}"), 1, 7)).await, Stored::Journal);
     }
     drop((writer, task));
     let is_part = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "rows");

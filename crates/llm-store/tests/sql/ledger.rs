@@ -81,7 +81,7 @@ impl Pair {
                 *rows += 1;
                 let mut row = row(&window.budget.scope.to_string(), *rows, cost);
                 row.bookings = [window.clone()].into_iter().collect();
-                drop(writers[node].try_append(row));
+                drop(writers[node].try_append(&row));
                 assert!(writers[node].flush(SOON).await);
                 memory.book(&NODES[node].into(), window, pico(cost));
             }
@@ -178,7 +178,7 @@ async fn what_a_dead_node_held_is_unknown_until_somebody_releases_it(place: Plac
     let window = window(Scope::Team("search".into()), Mode::Hard, row("r", 1, 0).time);
     let asked = SliceAsk { time: Duration::ZERO, ..ask("n1", &window, LIMIT, 1) };
     assert_eq!(store.acquire(&asked).await.unwrap().amount, pico(LIMIT));
-    drop(writer.try_append(row("r", 1, 400_000)));
+    drop(writer.try_append(&row("r", 1, 400_000)));
     assert!(writer.flush(SOON).await);
     assert_eq!(store.expire(Duration::from_secs(3600)).await.unwrap(), 0, "its grace is not over");
     assert_eq!(store.expire(Duration::ZERO).await.unwrap(), 1);
@@ -186,7 +186,7 @@ async fn what_a_dead_node_held_is_unknown_until_somebody_releases_it(place: Plac
     assert_eq!((view.spent, view.unknown, view.committed), (pico(400_000), pico(600_000), pico(LIMIT)));
     assert!(store.acquire(&ask("n2", &window, 1, 1)).await.unwrap().dry);
     // A row that comes late tells some of it.
-    drop(writer.try_append(row("r", 2, 100_000)));
+    drop(writer.try_append(&row("r", 2, 100_000)));
     assert!(writer.flush(SOON).await);
     assert_eq!(store.window(&window).await.unwrap().unknown, pico(500_000));
     assert_eq!(store.release_unknown(&window, "ada").await.unwrap(), pico(500_000));

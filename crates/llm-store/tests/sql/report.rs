@@ -34,7 +34,7 @@ async fn filled(place: &Place) -> (SqlStore, Vec<UsageRow>) {
     let store = place.open().await;
     let (writer, task) = place.writer(&store, "n1");
     for row in rows() {
-        drop(writer.try_append(row));
+        drop(writer.try_append(&row));
     }
     assert!(writer.drain(SOON).await);
     task.await.unwrap();
@@ -168,7 +168,7 @@ async fn rows_are_found_in_many_packs(place: Place) {
     let mut rows: Vec<_> = ends.into_iter().map(|(_, row)| row).collect();
     for row in &mut rows {
         row.error = row.request.ends_with('7').then_some(llm_types::ErrorKind::Timeout);
-        drop(writer.try_append(row.clone()));
+        drop(writer.try_append(row));
     }
     assert!(writer.drain(SOON).await);
     task.await.unwrap();

@@ -22,7 +22,7 @@ async fn a_row_is_kept_whole(place: Place) {
     let mut one = row("r\0 1", 1, 1_234_567_890_123);
     one.served.model_asked = "x".repeat(100_000).into();
     one.error = Some(llm_types::ErrorKind::RateLimit);
-    assert_eq!(timeout(SOON, writer.try_append(one.clone())).await.unwrap(), Stored::Journal);
+    assert_eq!(timeout(SOON, writer.try_append(&one)).await.unwrap(), Stored::Journal);
     assert!(writer.flush(SOON).await);
     let page = store.rows(&RowFilter::default(), &PageAsk::default()).await.unwrap();
     let [kept] = &*page.items else { panic!("{page:?}") };
@@ -49,7 +49,7 @@ async fn rows_count_once(place: Place) {
     let (writer, task) = place.writer(&store, "n1");
     for nth in 0..500 {
         // Some requests have two attempts.
-        drop(writer.try_append(row(&format!("r{}", nth / 2), 1 + nth % 2, i128::from(nth))));
+        drop(writer.try_append(&row(&format!("r{}", nth / 2), 1 + nth % 2, i128::from(nth))));
     }
     assert!(writer.flush(SOON).await);
     // What a life that was killed leaves behind may have been stored already: all of it, or the first part.
@@ -57,7 +57,7 @@ async fn rows_count_once(place: Place) {
     // Until it is gone it may store what follows.
     let _ = task.await;
     for nth in 500..600 {
-        let receipt = writer.try_append(row(&format!("r{}", nth / 2), 1 + nth % 2, i128::from(nth)));
+        let receipt = writer.try_append(&row(&format!("r{}", nth / 2), 1 + nth % 2, i128::from(nth)));
         assert_eq!(receipt.await, Stored::Journal);
     }
     drop(writer);
@@ -91,13 +91,13 @@ async fn what_was_not_stored_is_replayed(place: Place) {
     // A life whose task never comes to anything.
     let (writer, task) = llm_store::RowWriter::start(&store, place.options("n1")).unwrap();
     for nth in 0..300 {
-        assert_eq!(writer.try_append(row(&format!("r{nth}"), 1, 7)).await, Stored::Journal);
+        assert_eq!(writer.try_append(&row(&format!("r{nth}"), 1, 7)).await, Stored::Journal);
     }
     drop((writer, task));
     // The next one stores half of what it has, and what is left.
     let (writer, task) = place.writer(&store, "n2");
     for nth in 300..400 {
-        drop(writer.try_append(row(&format!("r{nth}"), 1, 7)));
+        drop(writer.try_append(&row(&format!("r{nth}"), 1, 7)));
     }
     assert!(writer.drain(SOON).await);
     task.await.unwrap();
@@ -123,11 +123,11 @@ async fn more_than_memory_holds_waits_in_the_journal(place: Place) {
     (options.memory, options.batch) = (50, 20);
     let (writer, task) = llm_store::RowWriter::start(&store, options.clone()).unwrap();
     for nth in 0..2_000 {
-        assert_eq!(writer.try_append(row(&format!("r{nth}"), 1, 3)).await, Stored::Journal);
+        assert_eq!(writer.try_append(&row(&format!("r{nth}"), 1, 3)).await, Stored::Journal);
     }
     let task = tokio::spawn(task.run());
     for nth in 2_000..2_500 {
-        assert_eq!(writer.try_append(row(&format!("r{nth}"), 1, 3)).await, Stored::Journal);
+        assert_eq!(writer.try_append(&row(&format!("r{nth}"), 1, 3)).await, Stored::Journal);
     }
     assert!(writer.drain(SOON).await);
     task.await.unwrap();
@@ -155,7 +155,7 @@ async fn a_row_that_is_refused_stops_no_other(place: Place) {
             }
             _ => {}
         }
-        drop(writer.try_append(row));
+        drop(writer.try_append(&row));
     }
     assert!(writer.drain(SOON).await, "{:?}", writer.status());
     task.await.unwrap();
@@ -176,7 +176,7 @@ async fn a_name_that_was_used_before_loses_nothing(place: Place) {
         // One in the middle is not stored by its own life.
         let (writer, task) = llm_store::RowWriter::start(&store, place.options("n1")).unwrap();
         for nth in 0..5 {
-            assert_eq!(writer.try_append(row(&format!("{life}-{nth}"), 1, 7)).await, Stored::Journal);
+            assert_eq!(writer.try_append(&row(&format!("{life}-{nth}"), 1, 7)).await, Stored::Journal);
         }
         if life != 1 {
             let task = tokio::spawn(task.run());

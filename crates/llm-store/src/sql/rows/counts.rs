@@ -4,10 +4,9 @@ use std::fmt;
 
 use llm_types::{Units, Usage};
 use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
-/// A usage that can be written and read.
+/// A usage that can be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Counts(pub(super) Usage);
 
@@ -58,19 +57,12 @@ fn counts(usage: &mut Usage) -> [(&'static str, &mut u64); 20] {
 
 const ESTIMATED: &str = "estimated";
 
-impl Serialize for Counts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut usage = self.0.clone();
-        let estimated = usage.estimated;
-        let mut map = serializer.serialize_map(None)?;
-        for (name, count) in counts(&mut usage).into_iter().filter(|(_, count)| **count > 0) {
-            map.serialize_entry(name, count)?;
-        }
-        if estimated {
-            map.serialize_entry(ESTIMATED, &1)?;
-        }
-        map.end()
-    }
+/// Every count that is not zero, with its name.
+pub(super) fn named(usage: &Usage) -> impl Iterator<Item = (&'static str, u64)> {
+    let mut copy = usage.clone();
+    let estimated = (ESTIMATED, u64::from(usage.estimated));
+    let counts = counts(&mut copy).map(|(name, count)| (name, *count));
+    counts.into_iter().chain([estimated]).filter(|(_, count)| *count > 0)
 }
 
 impl<'de> Deserialize<'de> for Counts {
@@ -110,10 +102,11 @@ mod tests {
     fn every_count_is_read_back() {
         let mut usage = Usage { estimated: true, ..Usage::default() };
         counts(&mut usage).into_iter().zip(1..).for_each(|((_, count), nth)| *count = nth);
-        let text = serde_json::to_string(&Counts(usage.clone())).unwrap();
+        let all: std::collections::BTreeMap<_, _> = named(&usage).collect();
+        let text = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), Counts(usage));
         let small = Usage { input: 7, output: 3, ..Usage::default() };
-        assert_eq!(serde_json::to_string(&Counts(small)).unwrap(), r#"{"input":7,"output":3}"#);
+        assert_eq!(named(&small).collect::<Vec<_>>(), [("input", 7), ("output", 3)]);
         // A class of a later version.
         let later = serde_json::from_str::<Counts>(r#"{"dreams":5,"input":7}"#).unwrap();
         assert_eq!(later.0.input, 7);

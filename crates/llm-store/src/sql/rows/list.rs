@@ -66,7 +66,7 @@ impl SqlStore {
         let mut before: Option<Pack> = None;
         loop {
             let packs = self.fetch(wanted.packs(before.as_ref())?).await?;
-            let all = super::pack::count(packs.len()) < PACKS;
+            let all = super::insert::count(packs.len()) < PACKS;
             for row in &packs {
                 let pack = Pack::read(row)?;
                 found.extend(wanted.of(&pack)?);
@@ -206,7 +206,7 @@ impl<'a> Wanted<'a> {
 
     fn takes(&self, row: &Record) -> bool {
         let RowFilter { from, to, request, failed, .. } = self.filter;
-        let named = super::pack::names(row);
+        let named = row.names();
         from.is_none_or(|from| row.time_us >= from.as_microsecond())
             && to.is_none_or(|to| row.time_us < to.as_microsecond())
             && request.as_ref().is_none_or(|request| **request == *row.request)
@@ -217,7 +217,7 @@ impl<'a> Wanted<'a> {
 
 fn view(row: Record, node: &str) -> RowView {
     let micros = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or_default());
-    let basis = row.basis_name().to_owned();
+    let basis = super::record::basis_name(row.basis).to_owned();
     let error = |kind: ErrorKind| match serde_json::to_value(kind) {
         Ok(serde_json::Value::String(name)) => name,
         _ => String::new(),
@@ -237,12 +237,7 @@ fn view(row: Record, node: &str) -> RowView {
         provider: row.provider.to_string(),
         deployment: row.deployment.to_string(),
         usage: row.detail.usage.0,
-        items: row
-            .detail
-            .items
-            .into_iter()
-            .map(|(class, of, amount)| (class.into_owned(), of, amount))
-            .collect(),
+        items: row.detail.items.into_iter().collect(),
         cost: row.cost,
         basis,
         cost_incomplete: row.incomplete,

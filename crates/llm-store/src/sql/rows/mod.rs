@@ -12,12 +12,15 @@
 //! written once however often they are replayed, for the database knows up to which row it has a journal.
 
 mod counts;
+mod insert;
 mod journal;
+mod line;
 mod list;
 mod pack;
 mod record;
 mod retire;
 mod status;
+mod subject;
 mod writer;
 
 pub use status::RowStatus;

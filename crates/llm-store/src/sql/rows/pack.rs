@@ -1,129 +1,165 @@
-//! Writing rows: a pack of them, the sums of reports, the counters of their budgets and the journal's mark in one
-//! transaction, each row once.
+//! A pack of rows that is being filled: their text, and what the transaction that stores them has to know.
+//!
+//! Rows are added to it while requests wait, so nothing of a row is kept but its text: what it adds to sums, and to
+//! what its pack is found by, is taken out at once.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use llm_governance::report::Sums;
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
-use sqlx::AnyConnection;
 
-use super::record::{Cache, Line, Record};
-use crate::sql::backend::within;
+use super::line::{Entry, Line};
+use super::subject::Subject;
 use crate::sql::error::SqlError;
-use crate::sql::ledger::{Booking, book};
-use crate::sql::statement::Statement;
-use crate::sql::store::SqlStore;
-use crate::sql::usage::{About, Rollup};
 
-/// Names of a statement.
-const CHUNK: usize = 256;
 /// The longest text of a pack that is believed, in bytes.
 const LONGEST: usize = 256 << 20;
-/// The most of anything that a row is believed to have: nine million such rows can be added up.
-const MOST: u64 = 1_000_000_000_000;
+/// The longest text whose room is kept for another pack, in bytes.
+const WORTH: usize = 4 << 20;
 
-/// Rows of one life of a node, in the order of its journal, with their numbers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Batch<'a> {
-    pub(super) node: &'a str,
-    pub(super) rows: &'a [(u64, Line)],
+/// Rows of one life of a node, in the order of its journal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pack {
+    /// Number, and where the text ends.
+    rows: Vec<(u64, usize)>,
+    /// A JSON array without its end.
+    text: Vec<u8>,
+    /// Of the oldest and the newest row.
+    times: Option<(i64, i64)>,
+    /// The least and the greatest.
+    requests: (String, String),
+    sums: Vec<(Arc<Subject>, Sums)>,
+    /// Where in `sums` a subject is; the latest is looked at first.
+    places: HashMap<Arc<Subject>, usize>,
+    latest: usize,
 }
 
-impl SqlStore {
-    /// Writes what is new of a batch; says how many rows that was.
-    pub(super) async fn write_rows(&self, batch: Batch<'_>) -> Result<usize, SqlError> {
-        within(async {
-            let mut transaction = self.db.begin().await?;
-            let now = self.db.now(&mut transaction).await?;
-            let new = write(&mut transaction, batch, now).await?;
-            transaction.commit().await?;
-            Ok(new)
+impl Pack {
+    /// Adds a row, whose number is greater than those before.
+    pub(super) fn add(&mut self, seq: u64, entry: &Entry<'_>) {
+        let Entry { subject, request, time_us, sums, text } = entry;
+        self.text.push(if self.rows.is_empty() { b'[' } else { b',' });
+        self.text.extend_from_slice(text);
+        self.rows.push((seq, self.text.len()));
+        let (first, last) = self.times.unwrap_or((*time_us, *time_us));
+        self.times = Some((first.min(*time_us), last.max(*time_us)));
+        let (least, greatest) = &mut self.requests;
+        let alone = self.rows.len() == 1;
+        if alone || *request < least.as_str() {
+            (*request).clone_into(least);
+        }
+        if alone || *request > greatest.as_str() {
+            (*request).clone_into(greatest);
+        }
+        let place = self.place(subject);
+        if let Some((_, sum)) = self.sums.get_mut(place) {
+            *sum = sum.and(sums);
+        }
+    }
+
+    fn place(&mut self, subject: &Arc<Subject>) -> usize {
+        if self.sums.get(self.latest).is_some_and(|(latest, _)| Arc::ptr_eq(latest, subject)) {
+            return self.latest;
+        }
+        self.latest = match self.places.get(subject) {
+            Some(place) => *place,
+            None => {
+                let place = self.sums.len();
+                self.sums.push((Arc::clone(subject), Sums::default()));
+                self.places.insert(Arc::clone(subject), place);
+                place
+            }
+        };
+        self.latest
+    }
+
+    /// Of some rows.
+    pub(super) fn of<'a>(rows: impl IntoIterator<Item = (u64, Entry<'a>)>) -> Self {
+        let mut pack = Self::default();
+        rows.into_iter().for_each(|(seq, entry)| pack.add(seq, &entry));
+        pack
+    }
+
+    /// The rows behind this one.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub(super) fn after(&self, seq: u64) -> Result<Self, SqlError> {
+        let mut pack = Self::default();
+        for (number, text) in self.texts().filter(|(number, _)| *number > seq) {
+            let line = Line::read(text).map_err(|error| SqlError::unreadable("row")(error.into()))?;
+            pack.add(number, &line.entry());
+        }
+        Ok(pack)
+    }
+
+    /// Each row's number and text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let begins = std::iter::once(0).chain(self.rows.iter().map(|(_, end)| *end));
+        self.rows.iter().zip(begins).map(|((seq, end), begin)| {
+            // Behind a bracket or a comma.
+            (*seq, self.text.get(begin + 1..*end).unwrap_or_default())
         })
-        .await
     }
 
-    /// Up to which row the journal of a node's life is stored.
-    pub(super) async fn journal_mark(&self, node: &str) -> Result<u64, SqlError> {
-        within(async { mark(&mut *self.db.reader().await?, node).await }).await
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
-}
 
-async fn mark(on: &mut AnyConnection, node: &str) -> Result<u64, SqlError> {
-    let mark: Option<i64> = sqlx::query_scalar("SELECT seq FROM journal_mark WHERE node = $1")
-        .bind(node)
-        .fetch_optional(on)
-        .await?;
-    Ok(mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or_default())
-}
-
-async fn write(on: &mut AnyConnection, batch: Batch<'_>, now: i64) -> Result<usize, SqlError> {
-    let Batch { node, rows } = batch;
-    // A batch may come again whose end was not heard of. One process alone writes for a life.
-    let stored = mark(on, node).await?;
-    let rows = rows.get(rows.partition_point(|(seq, _)| *seq <= stored)..).unwrap_or_default();
-    let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { return Ok(0) };
-    let (mut rollup, mut booking) = (Rollup::default(), Booking::default());
-    for (_, Line { record, .. }) in rows {
-        rollup.add(&about(record), &sums(record));
-        record.bookings.iter().for_each(|window| booking.add(window, record.cost));
+    /// The number of the first row.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.rows.first().map(|(seq, _)| *seq)
     }
-    pack(on, (node, number(*first)), rows).await?;
-    rollup.write(on).await?;
-    // Last, for these locks are waited for by requests that need money.
-    book(on, node, &booking, now).await?;
-    sqlx::query(
-        "INSERT INTO journal_mark (node, seq, at_ms) VALUES ($1, $2, $3) \
-         ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms",
-    )
-    .bind(node)
-    .bind(number(*last))
-    .bind(now)
-    .execute(on)
-    .await?;
-    Ok(rows.len())
-}
 
-fn number(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-/// Writes the rows, and the names by which they are found.
-async fn pack(
-    on: &mut AnyConnection,
-    (node, seq): (&str, i64),
-    rows: &[(u64, Line)],
-) -> Result<(), SqlError> {
-    let records = || rows.iter().map(|(_, line)| &*line.record);
-    let last_us = records().map(|row| row.time_us).max().unwrap_or_default();
-    let mut sql = Statement::new(
-        "INSERT INTO usage_pack (node, seq, row_count, failed_count, first_us, last_us, first_request, \
-         last_request, body) VALUES ",
-    );
-    sql.values(&[()], |to, ()| {
-        to.bind(node)?.bind(seq)?.bind(count(rows.len()))?;
-        to.bind(count(records().filter(|row| row.error.is_some()).count()))?;
-        to.bind(records().map(|row| row.time_us).min().unwrap_or_default())?.bind(last_us)?;
-        let requests = || records().map(|row| &*row.request);
-        to.bind(requests().min().unwrap_or_default())?.bind(requests().max().unwrap_or_default())?;
-        to.bind(body(rows.iter().map(|(_, line)| &*line.text)))?;
-        Ok(())
-    })?;
-    sql.execute(on).await?;
-    let named: BTreeSet<_> = records().flat_map(names).filter(|(_, name)| !name.is_empty()).collect();
-    let named: Vec<String> = named.into_iter().map(|(kind, name)| format!("{kind}:{name}")).collect();
-    for chunk in named.chunks(CHUNK) {
-        let mut sql = Statement::new("INSERT INTO usage_name (name, last_us, node, seq) VALUES ");
-        sql.values(chunk, |to, name| {
-            to.bind(&**name)?.bind(last_us)?.bind(node)?.bind(seq)?;
-            Ok(())
-        })?;
-        sql.execute(on).await?;
+    /// The number of the last row.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.rows.last().map(|(seq, _)| *seq)
     }
-    Ok(())
-}
 
-pub(super) fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
+    /// When its oldest and its newest row are of, in µs since 1970.
+    pub(super) fn times(&self) -> (i64, i64) {
+        self.times.unwrap_or_default()
+    }
+
+    /// The least and the greatest id of a request.
+    pub(super) fn requests(&self) -> (&str, &str) {
+        (&self.requests.0, &self.requests.1)
+    }
+
+    /// What the rows come to, by what they have in common.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (&Subject, &Sums)> {
+        self.sums.iter().map(|(subject, sums)| (&**subject, sums))
+    }
+
+    /// How many rows are of attempts that failed.
+    pub(super) fn failed(&self) -> usize {
+        let failed = self.sums.iter().fold(0, |sum, (_, sums)| sum + sums.errors);
+        usize::try_from(failed).unwrap_or(usize::MAX)
+    }
+
+    /// As it is stored.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.text.len() + 1);
+        text.extend_from_slice(&self.text);
+        text.push(b']');
+        compress_prepend_size(&text)
+    }
+
+    /// An empty pack in the same room; `None`: that is too large to be kept.
+    pub(super) fn emptied(mut self) -> Option<Self> {
+        let Self { rows, text, times, requests: _, sums, places, latest } = &mut self;
+        if text.capacity() > WORTH {
+            return None;
+        }
+        rows.clear();
+        text.clear();
+        sums.clear();
+        places.clear();
+        (*times, *latest) = (None, 0);
+        Some(self)
+    }
 }
 
 /// The body of a pack: a JSON array of these texts, made small.
@@ -150,50 +186,67 @@ pub(super) fn text(body: &[u8]) -> Result<String, SqlError> {
     String::from_utf8(text).map_err(|error| wrong()(error.into()))
 }
 
-/// By what a row is found, beside its request and its time; nobody has an empty name.
-pub(super) fn names(row: &Record) -> [(&'static str, &str); 7] {
-    let Record { key, user, team, organisation, model_asked, provider, deployment, .. } = row;
-    [
-        ("key", key),
-        ("user", user),
-        ("team", team),
-        ("organisation", organisation),
-        ("model", model_asked),
-        ("provider", provider),
-        ("deployment", deployment),
-    ]
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::rows::line::tests::row;
 
-fn about(row: &Record) -> About<'_> {
-    About {
-        time_us: row.time_us,
-        owner: [&row.key, &row.team, &row.user, &row.organisation],
-        served: [&row.model_asked, &row.model, &row.provider],
-        deployment: &row.deployment,
-        tags: &row.detail.tags,
+    fn lines() -> Vec<(u64, Line)> {
+        let mut rows: Vec<_> = ["b", "a", "c"].into_iter().map(|request| row(request, 1)).collect();
+        rows[1].time += jiff::SignedDuration::from_micros(5);
+        rows[2].served.model = "gpt-5".into();
+        rows[2].error = Some(llm_types::ErrorKind::RateLimit);
+        (7..).zip(rows.iter().map(Line::of)).collect()
     }
-}
 
-fn sums(row: &Record) -> Sums {
-    let usage = &row.detail.usage.0;
-    let count = |count: u64| count.min(MOST);
-    let micros = |micros: i64| u64::try_from(micros).unwrap_or_default().min(MOST);
-    let others = [usage.input_audio, usage.input_image, usage.output_audio, usage.output_image];
-    Sums {
-        attempts: 1,
-        requests: u64::from(row.attempt <= 1),
-        errors: u64::from(row.error.is_some()),
-        cache_hits: u64::from(row.cache == Cache::Hit),
-        input: count(usage.input),
-        cache_read: count(usage.cache_read),
-        cache_write: count(usage.cache_write()),
-        output: count(usage.output),
-        reasoning: count(usage.reasoning),
-        other_tokens: count(others.iter().fold(0, |sum, other| sum.saturating_add(*other))),
-        cost: row.cost,
-        incomplete: u64::from(row.incomplete),
-        latency_us: micros(row.latency_us),
-        first_token_us: row.first_token_us.map(micros).unwrap_or_default(),
-        first_tokens: u64::from(row.first_token_us.is_some()),
+    fn pack(lines: &[(u64, Line)]) -> Pack {
+        Pack::of(lines.iter().map(|(seq, line)| (*seq, line.entry())))
+    }
+
+    /// All that its record says of its rows.
+    type Facts<'a> = (usize, [Option<u64>; 2], (i64, i64), (&'a str, &'a str), usize);
+
+    fn facts(pack: &Pack) -> Facts<'_> {
+        (pack.len(), [pack.first(), pack.last()], pack.times(), pack.requests(), pack.failed())
+    }
+
+    #[test]
+    fn it_knows_what_its_rows_come_to() {
+        let lines = lines();
+        let pack = pack(&lines);
+        let time = 1_800_000_000_000_000;
+        assert_eq!(facts(&pack), (3, [Some(7), Some(9)], (time, time + 5), ("a", "c"), 1));
+        let sums: Vec<_> = pack.sums().map(|(of, sums)| (&*of.served[1], sums.attempts, sums.cost)).collect();
+        let pico = llm_types::PicoUsd::from_pico;
+        assert_eq!(sums, [("gpt-4o", 2, pico(24_690)), ("gpt-5", 1, pico(12_345))]);
+        let texts: Vec<_> = lines.iter().map(|(_, line)| &*line.text).collect();
+        let json = format!(
+            "[{}]",
+            texts.iter().map(|text| String::from_utf8_lossy(text)).collect::<Vec<_>>().join(",")
+        );
+        assert_eq!(text(&pack.body()).unwrap(), json);
+        assert_eq!(text(&body(texts.into_iter())).unwrap(), json);
+    }
+
+    #[test]
+    fn a_part_of_it_is_a_pack_too() {
+        let lines = lines();
+        let whole = pack(&lines);
+        for (seq, rest) in [(6, 0), (7, 1), (8, 2), (9, 3)] {
+            let (part, expect) = (whole.after(seq).unwrap(), pack(&lines[rest..]));
+            assert_eq!(facts(&part), facts(&expect), "after {seq}");
+            assert!(part.sums().eq(expect.sums()) && part.texts().eq(expect.texts()));
+        }
+    }
+
+    #[test]
+    fn room_is_used_again_without_what_was_in_it() {
+        let lines = lines();
+        let mut again = pack(&lines).emptied().unwrap();
+        let (seq, line) = &lines[1];
+        again.add(*seq, &line.entry());
+        let expect = pack(&lines[1..2]);
+        assert_eq!(facts(&again), facts(&expect));
+        assert!(again.sums().eq(expect.sums()) && again.texts().eq(expect.texts()));
     }
 }

@@ -1,33 +1,27 @@
-//! A usage row as it is journaled and stored: owned, clean, serialisable.
+//! A usage row as it is read from the journal or the database.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use llm_governance::{Basis, BudgetWindow, RowCache, RowItem, RowOwner, RowServed, UsageRow};
+use llm_governance::report::Sums;
+use llm_governance::{Basis, BudgetWindow};
 use llm_types::{ErrorKind, PicoUsd};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::counts::Counts;
-use crate::sql::text::clean;
-
-/// How long a row usually is, in bytes.
-const USUAL: usize = 768;
-/// The most tags of a row that are kept.
-const TAGS: usize = 32;
 
 /// A row. Names that are not there are empty: they are part of the keys of sums.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Record {
     pub(super) request: Arc<str>,
     pub(super) attempt: u32,
     pub(super) time_us: i64,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default)]
     pub(super) key: Arc<str>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default)]
     pub(super) user: Arc<str>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default)]
     pub(super) team: Arc<str>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default)]
     pub(super) organisation: Arc<str>,
     pub(super) model_asked: Arc<str>,
     pub(super) model: Arc<str>,
@@ -35,46 +29,38 @@ pub(super) struct Record {
     pub(super) deployment: Arc<str>,
     pub(super) cost: PicoUsd,
     pub(super) basis: Basis,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub(super) incomplete: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub(super) overrun: bool,
     pub(super) latency_us: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) first_token_us: Option<i64>,
     pub(super) status: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) error: Option<ErrorKind>,
     pub(super) cache: Cache,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) quality: Option<f64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub(super) bookings: Vec<BudgetWindow>,
     pub(super) detail: Detail,
 }
 
-/// A row and its text: what is written once for the journal goes into the database as it is.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
-    pub(super) record: Box<Record>,
-    /// A JSON object.
-    pub(super) text: Vec<u8>,
-}
-
 /// What nothing is searched or summed by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Detail {
     #[serde(default)]
     pub(super) usage: Counts,
     /// Class, count, amount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) items: Vec<(Cow<'static, str>, u64, Option<PicoUsd>)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
+    pub(super) items: Vec<(String, u64, Option<PicoUsd>)>,
+    #[serde(default)]
     pub(super) tags: Vec<Arc<str>>,
 }
 
 /// [`RowCache`] in the journal and the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Cache {
     Bypass,
@@ -92,144 +78,71 @@ impl Cache {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-fn is_empty(text: &Arc<str>) -> bool {
-    text.is_empty()
-}
-
-impl From<UsageRow> for Record {
-    fn from(row: UsageRow) -> Self {
-        let UsageRow {
-            request,
-            attempt,
-            time,
-            who: RowOwner { key, user, team, organisation },
-            tags,
-            served: RowServed { model_asked, model, provider, deployment },
-            usage,
-            items,
-            cost,
-            basis,
-            cost_incomplete,
-            overrun,
-            bookings,
-            latency,
-            first_token,
-            status,
-            error,
-            cache,
-            quality,
-        } = row;
-        let item = |RowItem { class, count, amount }| (Cow::Borrowed(class), count, amount);
-        let name = |name: Option<Arc<str>>| name.as_ref().map_or_else(Arc::default, clean);
-        Self {
-            request: clean(&request),
-            attempt,
-            time_us: time.as_microsecond(),
-            key: key.map_or_else(Arc::default, |key| key.to_string().into()),
-            user: name(user),
-            team: name(team),
-            organisation: name(organisation),
-            model_asked: clean(&model_asked),
-            model: clean(&model),
-            provider: clean(&provider),
-            deployment: clean(&deployment),
-            cost,
-            basis,
-            incomplete: cost_incomplete,
-            overrun,
-            bookings: bookings.into_vec(),
-            latency_us: micros(latency),
-            first_token_us: first_token.map(micros),
-            status,
-            error,
-            cache: match cache {
-                RowCache::Bypass => Cache::Bypass,
-                RowCache::Miss => Cache::Miss,
-                RowCache::Hit => Cache::Hit,
-            },
-            quality: quality.filter(|quality| quality.is_finite()),
-            detail: Detail {
-                usage: Counts(usage),
-                items: items.into_iter().map(item).collect(),
-                tags: tags.iter().take(TAGS).map(clean).collect(),
-            },
-        }
-    }
-}
-
-fn micros(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
+/// The most of anything that a row is believed to have: nine million such rows can be added up.
+const MOST: u64 = 1_000_000_000_000;
 
 impl Record {
-    /// How its cost is known.
-    pub(super) fn basis_name(&self) -> &'static str {
-        match self.basis {
-            Basis::Reported => "reported",
-            Basis::Received => "received",
-            Basis::Estimated => "estimated",
-            Basis::Reserved => "reserved",
-        }
+    /// By what it is found, beside its request and its time; nobody has an empty name.
+    pub(super) fn names(&self) -> [(&'static str, &str); 7] {
+        let Self { key, user, team, organisation, model_asked, provider, deployment, .. } = self;
+        [
+            ("key", key),
+            ("user", user),
+            ("team", team),
+            ("organisation", organisation),
+            ("model", model_asked),
+            ("provider", provider),
+            ("deployment", deployment),
+        ]
     }
 
-    /// The row and its text.
-    pub(super) fn line(self) -> serde_json::Result<Line> {
-        let mut text = Vec::with_capacity(USUAL);
-        serde_json::to_writer(&mut text, &self)?;
-        Ok(Line { record: Box::new(self), text })
+    /// What it adds to sums.
+    pub(super) fn sums(&self) -> Sums {
+        let usage = &self.detail.usage.0;
+        let micros = |micros: i64| u64::try_from(micros).unwrap_or_default();
+        let others = [usage.input_audio, usage.input_image, usage.output_audio, usage.output_image];
+        bounded(Sums {
+            attempts: 1,
+            requests: u64::from(self.attempt <= 1),
+            errors: u64::from(self.error.is_some()),
+            cache_hits: u64::from(self.cache == Cache::Hit),
+            input: usage.input,
+            cache_read: usage.cache_read,
+            cache_write: usage.cache_write(),
+            output: usage.output,
+            reasoning: usage.reasoning,
+            other_tokens: others.iter().fold(0, |sum, other| sum.saturating_add(*other)),
+            cost: self.cost,
+            incomplete: u64::from(self.incomplete),
+            latency_us: micros(self.latency_us),
+            first_token_us: self.first_token_us.map(micros).unwrap_or_default(),
+            first_tokens: u64::from(self.first_token_us.is_some()),
+        })
     }
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// Some row.
-    pub(in super::super) fn record(request: &str, attempt: u32) -> Record {
-        let text = |text: &str| Arc::<str>::from(text);
-        Record {
-            request: text(request),
-            attempt,
-            time_us: 1_800_000_000_000_000,
-            key: text("key_00000000000000000000000000000001"),
-            user: text(""),
-            team: text("search"),
-            organisation: text(""),
-            model_asked: text("smart"),
-            model: text("gpt-4o"),
-            provider: text("openai"),
-            deployment: text("smart/1"),
-            cost: PicoUsd::from_pico(12_345),
-            basis: Basis::Reported,
-            incomplete: false,
-            overrun: false,
-            latency_us: 1_500,
-            first_token_us: Some(200),
-            status: 200,
-            error: Some(ErrorKind::RateLimit),
-            cache: Cache::Miss,
-            quality: None,
-            bookings: Vec::new(),
-            detail: Detail { tags: vec![text("blue")], ..Detail::default() },
-        }
+/// The name of how a cost is known, as it is stored.
+pub(super) fn basis_name(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Reported => "reported",
+        Basis::Received => "received",
+        Basis::Estimated => "estimated",
+        Basis::Reserved => "reserved",
     }
+}
 
-    /// Some row with its text.
-    pub(in super::super) fn line(request: &str, attempt: u32) -> Line {
-        record(request, attempt).line().unwrap()
-    }
-
-    #[test]
-    fn a_row_is_written_small_and_read_back() {
-        let row = record("r", 1);
-        let text = serde_json::to_string(&row).unwrap();
-        assert!(!text.contains("user") && text.contains(r#""error":"rate_limit""#), "{text}");
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), row);
-        assert_eq!(row.line().unwrap().text, text.into_bytes());
+/// No figure is larger than what is believed.
+pub(super) fn bounded(sums: Sums) -> Sums {
+    let most = |count: u64| count.min(MOST);
+    Sums {
+        input: most(sums.input),
+        cache_read: most(sums.cache_read),
+        cache_write: most(sums.cache_write),
+        output: most(sums.output),
+        reasoning: most(sums.reasoning),
+        other_tokens: most(sums.other_tokens),
+        latency_us: most(sums.latency_us),
+        first_token_us: most(sums.first_token_us),
+        ..sums
     }
 }

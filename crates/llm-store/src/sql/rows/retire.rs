@@ -2,8 +2,9 @@
 
 use sqlx::Row as _;
 
+use super::insert::count;
 use super::list::{Pack, rows};
-use super::pack::{body, count};
+use super::pack::body;
 use super::record::Record;
 use crate::sql::backend::within;
 use crate::sql::error::SqlError;

@@ -5,4 +5,4 @@ mod retention;
 mod sums;
 
 pub use retention::Retired;
-pub(super) use sums::{About, Rollup};
+pub(super) use sums::{About, HOUR, Rollup};

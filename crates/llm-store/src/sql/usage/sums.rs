@@ -18,7 +18,7 @@ use crate::sql::statement::Statement;
 /// Rows of a statement.
 const CHUNK: usize = 64;
 /// Microseconds in an hour.
-pub(super) const HOUR: i64 = 3_600_000_000;
+pub(in super::super) const HOUR: i64 = 3_600_000_000;
 /// Microseconds in a day.
 pub(super) const DAY: i64 = 24 * HOUR;
 
@@ -120,11 +120,12 @@ pub(super) fn sums_of(numbers: [i64; 14], cost: PicoUsd) -> Sums {
 /// Whose row it is and what it is about.
 #[derive(Debug, Clone)]
 pub(in super::super) struct About<'a> {
-    pub(in super::super) time_us: i64,
+    /// Since 1970.
+    pub(in super::super) hour: i64,
     /// Key, team, user, organisation.
-    pub(in super::super) owner: [&'a Arc<str>; 4],
+    pub(in super::super) owner: &'a [Arc<str>; 4],
     /// Model asked for, model served, provider.
-    pub(in super::super) served: [&'a Arc<str>; 3],
+    pub(in super::super) served: &'a [Arc<str>; 3],
     pub(in super::super) deployment: &'a Arc<str>,
     pub(in super::super) tags: &'a [Arc<str>],
 }
@@ -147,12 +148,12 @@ fn add<const N: usize>(to: &mut BTreeMap<Words<N>, Sums>, (at, words): (i64, [&A
 }
 
 impl Rollup {
-    /// Adds a row.
+    /// Adds rows.
     pub(in super::super) fn add(&mut self, about: &About<'_>, sums: &Sums) {
-        let About { time_us, owner: [key, team, user, organisation], served, deployment, tags } = about;
-        let [asked, model, provider] = *served;
-        let (hour, day) = (time_us.div_euclid(HOUR), time_us.div_euclid(DAY));
-        add(&mut self.hours, (hour, [asked, model, provider, deployment]), sums);
+        let About { hour, owner: [key, team, user, organisation], served, deployment, tags } = about;
+        let [asked, model, provider] = served;
+        let day = hour.div_euclid(DAY / HOUR);
+        add(&mut self.hours, (*hour, [asked, model, provider, deployment]), sums);
         add(&mut self.days, (day, [asked, model, provider, deployment]), sums);
         add(&mut self.owners, (day, [key, team, user, organisation, asked, model, provider]), sums);
         for (nth, tag) in tags.iter().enumerate() {

@@ -39,6 +39,10 @@ pub(super) fn gist(head: &Head) -> Gist<'_> {
     Gist { session: head.get("metadata").and_then(session), ..PLACES.gist(head) }
 }
 
+pub(super) fn uses(head: &Head) -> Capabilities {
+    PLACES.uses(head)
+}
+
 fn session(metadata: &[u8]) -> Option<Cow<'_, [u8]>> {
     let rest = metadata.get(memmem::find(metadata, SESSION)? + SESSION.len()..)?;
     let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;

@@ -23,7 +23,7 @@ mod usage;
 mod tests;
 
 use http::{HeaderName, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Capabilities, Head, Op, Output, Result};
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
@@ -40,6 +40,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {
+        gist::uses(head)
     }
 
     fn is_plain(&self, head: &Head) -> bool {

@@ -22,9 +22,17 @@ pub(super) fn gist(head: &Head) -> Gist<'_> {
     let mut gist = PLACES.gist(head);
     if let Ok(Some(config)) = head.nested("generationConfig") {
         gist.max_output = config.get("maxOutputTokens").and_then(number);
-        if config.get("responseSchema").or_else(|| config.get("responseJsonSchema")).is_some() {
-            gist.capabilities = gist.capabilities.and(Capabilities::JSON_SCHEMA);
-        }
     }
     gist
+}
+
+pub(super) fn uses(head: &Head) -> Capabilities {
+    let uses = PLACES.uses(head);
+    let schemas = ["responseSchema", "responseJsonSchema"];
+    match head.nested("generationConfig") {
+        Ok(Some(config)) if schemas.iter().any(|name| config.get(name).is_some()) => {
+            uses.and(Capabilities::JSON_SCHEMA)
+        }
+        _ => uses,
+    }
 }

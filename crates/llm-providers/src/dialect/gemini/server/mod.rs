@@ -23,7 +23,7 @@ mod usage;
 
 use bytes::Bytes;
 use http::StatusCode;
-use llm_types::{ApiError, Call, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Capabilities, Head, Op, Output, Result};
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, ModelCard, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
@@ -42,6 +42,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {
+        gist::uses(head)
     }
 
     fn bearing(&self) -> Bearing {

@@ -46,13 +46,18 @@ pub(super) const PLAIN: Plain = Plain {
 pub(super) fn gist(head: &Head) -> Gist<'_> {
     let mut gist = PLACES.gist(head);
     gist.session = head.get("prompt_cache_key").and_then(string).or_else(|| session(head));
+    gist
+}
+
+pub(super) fn uses(head: &Head) -> Capabilities {
+    let mut uses = PLACES.uses(head);
     if head.mentions("response_format", "json_schema") {
-        gist.capabilities = gist.capabilities.and(Capabilities::JSON_SCHEMA);
+        uses = uses.and(Capabilities::JSON_SCHEMA);
     }
     if head.mentions("audio", "voice") {
-        gist.capabilities = gist.capabilities.and(Capabilities::AUDIO_OUTPUT);
+        uses = uses.and(Capabilities::AUDIO_OUTPUT);
     }
-    gist
+    uses
 }
 
 /// `metadata.session_id`, as clients of other gateways send it.

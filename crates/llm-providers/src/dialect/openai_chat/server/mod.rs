@@ -15,7 +15,7 @@ mod tool;
 mod usage;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Head, Op, Output, RawValue, Result, Usage};
+use llm_types::{ApiError, Call, Capabilities, Head, Op, Output, RawValue, Result, Usage};
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
@@ -32,6 +32,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {
+        gist::uses(head)
     }
 
     fn is_plain(&self, head: &Head) -> bool {

@@ -6,7 +6,7 @@ mod encode;
 mod stream;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result};
 
 use super::super::openai_chat;
 use crate::bearing::Bearing;
@@ -25,6 +25,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, asked: &Asked) -> Gist<'h> {
         Gist { prompt: head.get("prompt").unwrap_or_default(), ..openai_chat::Server.gist(head, asked) }
+    }
+
+    fn uses(&self, head: &Head, asked: &Asked) -> Capabilities {
+        openai_chat::Server.uses(head, asked)
     }
 
     fn bearing(&self) -> Bearing {

@@ -21,8 +21,10 @@ const PLACES: Places = Places {
 pub(super) fn gist(head: &Head) -> Gist<'_> {
     let mut gist = PLACES.gist(head);
     gist.session = head.get("prompt_cache_key").and_then(string);
-    if head.mentions("text", "schema") {
-        gist.capabilities = gist.capabilities.and(Capabilities::JSON_SCHEMA);
-    }
     gist
+}
+
+pub(super) fn uses(head: &Head) -> Capabilities {
+    let uses = PLACES.uses(head);
+    if head.mentions("text", "schema") { uses.and(Capabilities::JSON_SCHEMA) } else { uses }
 }

@@ -24,7 +24,7 @@ mod usage;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use llm_types::{ApiError, Call, Changes, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result};
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
@@ -41,6 +41,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {
+        gist::uses(head)
     }
 
     fn bearing(&self) -> Bearing {

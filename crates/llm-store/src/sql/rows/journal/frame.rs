@@ -1,6 +1,6 @@
 //! A frame of the journal: length, checksum, number, payload. A reader stops at the first that is not whole.
 
-use crate::sql::rows::record::Line;
+use crate::sql::rows::line::Line;
 
 /// Length and checksum of what follows them, and the row's number.
 const HEAD: usize = 16;
@@ -41,8 +41,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
 pub(super) fn rows(bytes: &[u8]) -> (Vec<(u64, Line)>, usize) {
     let (mut rows, mut at) = (Vec::new(), 0);
     while let Some((seq, payload, length)) = read(bytes.get(at..).unwrap_or_default()) {
-        let Ok(record) = serde_json::from_slice(payload) else { break };
-        rows.push((seq, Line { record, text: payload.to_vec() }));
+        let Ok(line) = Line::read(payload) else { break };
+        rows.push((seq, line));
         at += length;
     }
     (rows, at)
@@ -51,22 +51,22 @@ pub(super) fn rows(bytes: &[u8]) -> (Vec<(u64, Line)>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::rows::record::tests::line;
+    use crate::sql::rows::line::tests::row;
 
     #[test]
     fn a_journal_torn_at_any_byte_gives_the_rows_before() {
         let mut bytes = Vec::new();
         let mut ends = vec![0];
-        let written: Vec<_> = (1..=3).map(|nth| line("r", nth)).collect();
-        for (seq, row) in (7..).zip(&written) {
-            write(&mut bytes, seq, &row.text);
+        let written: Vec<_> = (1..=3).map(|nth| Line::of(&row("r", nth)).text).collect();
+        for (seq, text) in (7..).zip(&written) {
+            write(&mut bytes, seq, text);
             ends.push(bytes.len());
         }
         for cut in 0..=bytes.len() {
             let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
             let (rows, length) = rows(&bytes[..cut]);
             assert_eq!(
-                rows.iter().map(|(_, row)| row).collect::<Vec<_>>(),
+                rows.iter().map(|(_, row)| &row.text).collect::<Vec<_>>(),
                 written.iter().take(whole).collect::<Vec<_>>()
             );
             assert_eq!(
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn a_changed_byte_ends_it_before_its_row() {
         let mut bytes = Vec::new();
-        write(&mut bytes, 1, &line("r", 1).text);
+        write(&mut bytes, 1, &Line::of(&row("r", 1)).text);
         let first = bytes.len();
-        write(&mut bytes, 2, &line("r", 2).text);
+        write(&mut bytes, 2, &Line::of(&row("r", 2)).text);
         for nth in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[nth] ^= 0x10;

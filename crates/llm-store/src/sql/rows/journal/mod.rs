@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use segment::Segment;
 
-use super::record::Line;
+use super::line::Line;
 use crate::sql::error::SqlError;
 
 /// How much room is looked for after a disk was full, in bytes: a few rows.
@@ -93,19 +93,21 @@ impl Journal {
         Ok((journal, left))
     }
 
-    /// Adds rows in one write, or none. Their numbers go up.
-    pub(super) fn append(&mut self, rows: &[(u64, Line)]) -> io::Result<()> {
+    /// Adds the texts of rows in one write, or none. Their numbers go up.
+    pub(super) fn append<'a>(&mut self, rows: impl IntoIterator<Item = (u64, &'a [u8])>) -> io::Result<()> {
         let added = self.add(rows);
         self.full = added.is_err();
         added
     }
 
-    fn add(&mut self, rows: &[(u64, Line)]) -> io::Result<()> {
-        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { return Ok(()) };
+    fn add<'a>(&mut self, rows: impl IntoIterator<Item = (u64, &'a [u8])>) -> io::Result<()> {
         self.buffer.clear();
-        for (seq, row) in rows {
-            frame::write(&mut self.buffer, *seq, &row.text);
+        let (mut first, mut last) = (None, 0);
+        for (seq, text) in rows {
+            frame::write(&mut self.buffer, seq, text);
+            (first, last) = (first.or(Some(seq)), seq);
         }
+        let Some(first) = first else { return Ok(()) };
         let more = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
         if self.bytes().saturating_add(more) > self.limit {
             let limit = self.limit;
@@ -126,7 +128,7 @@ impl Journal {
             }
         };
         segment.append(&self.buffer)?;
-        self.last = *last;
+        self.last = last;
         Ok(())
     }
 

@@ -6,9 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+use llm_governance::UsageRow;
+
 use super::outbox::Outbox;
 use crate::sql::rows::journal::Journal;
-use crate::sql::rows::record::Line;
+use crate::sql::rows::line::{self, Entry, Line};
+use crate::sql::rows::subject::Subjects;
+use crate::sql::text::clean;
 
 /// A write that took longer is one of a slow disk.
 const SLOW: Duration = Duration::from_millis(20);
@@ -23,13 +27,16 @@ pub(super) struct Desk {
     last: u64,
     /// The thread alone writes, for so long at least.
     careful: Option<Instant>,
+    subjects: Subjects,
+    /// The text of the row that is being written.
+    text: Vec<u8>,
 }
 
 impl Desk {
     pub(super) fn new(journal: Journal) -> Self {
         // Numbers go on from the clock: should a node ever have the name of an earlier life, its rows are still others.
         let last = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
-        Self { journal, last, careful: None }
+        Self { journal, last, careful: None, subjects: Subjects::default(), text: Vec::new() }
     }
 
     /// Whether only the thread writes.
@@ -44,22 +51,23 @@ impl Desk {
         (first..).zip(rows)
     }
 
-    /// Writes one row at once. It is given back where the thread has to write it.
-    pub(super) fn write_now(&mut self, row: Line, outbox: &Outbox) -> Result<(), Line> {
+    /// Writes one row at once. False: the thread has to write it.
+    pub(super) fn write_now(&mut self, row: &UsageRow, outbox: &Outbox) -> bool {
         if self.is_careful() {
-            return Err(row);
+            return false;
         }
-        let numbered = [(self.last + 1, row)];
+        let (subject, request) = (self.subjects.find(row), clean(&row.request));
+        self.text.clear();
+        line::write(&mut self.text, row, &request, subject);
+        let seq = self.last + 1;
         let began = Instant::now();
-        let written = self.journal.append(&numbered);
-        let [(seq, row)] = numbered;
-        self.note(began, written.is_ok());
-        if written.is_err() {
-            return Err(row);
+        let written = self.journal.append([(seq, &*self.text)]).is_ok();
+        if written {
+            self.last = seq;
+            outbox.journaled(std::iter::once((seq, Entry::new(row, &request, subject, &self.text))));
         }
-        self.last = seq;
-        outbox.journaled(std::iter::once((seq, row)));
-        Ok(())
+        self.note(began, written);
+        written
     }
 
     /// How a write went that began then. After a bad one only the thread writes for a while.

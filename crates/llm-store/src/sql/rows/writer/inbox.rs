@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::Stored;
-use crate::sql::rows::record::Line;
+use crate::sql::rows::line::Line;
 
 /// Tells of a row.
 type Teller = oneshot::Sender<Stored>;

@@ -22,7 +22,7 @@ use outbox::Outbox;
 pub use task::RowTask;
 
 use super::journal::Journal;
-use super::record::Record;
+use super::line::Line;
 use super::status::{Counters, RowStatus, add};
 use crate::sql::error::SqlError;
 use crate::sql::store::SqlStore;
@@ -176,20 +176,15 @@ impl RowWriter {
 
     /// Takes a row; never waits. Nearly always it is journaled when this returns; whoever may not go on before it is
     /// waits for the receipt.
-    pub fn try_append(&self, row: UsageRow) -> Receipt {
+    pub fn try_append(&self, row: &UsageRow) -> Receipt {
         let Shared { desk, inbox, outbox, counters, memory, .. } = &*self.shared;
         add(&counters.appended, 1);
-        let Ok(row) = Record::from(row).line() else {
-            // Nothing of a row is unwritable.
-            add(&counters.lost, 1);
-            return Receipt(State::Known(Stored::Lost));
-        };
-        let written = match desk.try_lock().as_mut().and_then(|desk| desk.as_mut()) {
-            Some(desk) => desk.write_now(row, outbox),
-            None => Err(row),
-        };
-        let Err(row) = written else { return Receipt(State::Known(Stored::Journal)) };
-        match inbox.put(row, *memory) {
+        let mut place = desk.try_lock();
+        if place.as_mut().and_then(|desk| desk.as_mut()).is_some_and(|desk| desk.write_now(row, outbox)) {
+            return Receipt(State::Known(Stored::Journal));
+        }
+        drop(place);
+        match inbox.put(Line::of(row), *memory) {
             inbox::Put::Waiting(told) => Receipt(State::Waiting(told)),
             inbox::Put::Memory => Receipt(State::Known(Stored::Memory)),
             inbox::Put::Full => {

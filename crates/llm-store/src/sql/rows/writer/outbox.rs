@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::sql::rows::record::Line;
+use crate::sql::rows::line::{Entry, Line};
+use crate::sql::rows::pack::Pack;
 
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -24,7 +25,12 @@ pub(super) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: VecDeque<(u64, Line)>,
+    /// None is empty, and all but the last are full.
+    packs: VecDeque<Pack>,
+    /// How many rows that are.
+    count: usize,
+    /// An empty pack with room.
+    spare: Option<Pack>,
     /// From this row on they are in the journal alone.
     spilled: Option<u64>,
     /// The last row that is in the journal.
@@ -33,11 +39,26 @@ struct State {
     stopped: bool,
 }
 
+impl State {
+    /// Adds a row to the last pack, or to another where that has so many.
+    fn add(&mut self, seq: u64, entry: &Entry<'_>, most: usize) {
+        self.count += 1;
+        match self.packs.back_mut().filter(|pack| pack.len() < most) {
+            Some(pack) => pack.add(seq, entry),
+            None => {
+                let mut pack = self.spare.take().unwrap_or_default();
+                pack.add(seq, entry);
+                self.packs.push_back(pack);
+            }
+        }
+    }
+}
+
 /// What the task has to do.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Work {
     /// Rows from memory.
-    Rows(Vec<(u64, Line)>),
+    Rows(Pack),
     /// The rows from the first number to the last are in the journal.
     Journal(u64, u64),
     /// Nothing for now.
@@ -53,15 +74,18 @@ impl Outbox {
 
     /// Takes rows that are in the journal. The task is only woken for the first ones and for a whole batch: to wake it
     /// for each would cost more than the row.
-    pub(super) fn journaled(&self, rows: impl ExactSizeIterator<Item = (u64, Line)>) {
+    pub(super) fn journaled<'a>(&self, rows: impl ExactSizeIterator<Item = (u64, Entry<'a>)>) {
+        let more = rows.len();
         let mut rows = rows.peekable();
         let Some(first) = rows.peek().map(|(seq, _)| *seq) else { return };
         let mut state = self.state.lock();
-        let before = state.rows.len();
-        let wake = if state.spilled.is_none() && before + rows.len() <= self.most {
-            state.rows.extend(rows);
-            state.journaled = state.rows.back().map_or(state.journaled, |(seq, _)| *seq);
-            before == 0 || (before < self.batch && state.rows.len() >= self.batch)
+        let before = state.count;
+        let wake = if state.spilled.is_none() && before + more <= self.most {
+            for (seq, entry) in rows {
+                state.add(seq, &entry, self.batch);
+                state.journaled = seq;
+            }
+            before == 0 || (before < self.batch && state.count >= self.batch)
         } else {
             state.journaled = rows.last().map_or(state.journaled, |(seq, _)| seq);
             let spills = state.spilled.is_none();
@@ -77,10 +101,10 @@ impl Outbox {
     /// Takes rows that are in no journal; gives them back where there is no room.
     pub(super) fn unjournaled(&self, rows: Vec<(u64, Line)>) -> Result<(), Vec<(u64, Line)>> {
         let mut state = self.state.lock();
-        if state.spilled.is_some() || state.rows.len() + rows.len() > self.most {
+        if state.spilled.is_some() || state.count + rows.len() > self.most {
             return Err(rows);
         }
-        state.rows.extend(rows);
+        rows.iter().for_each(|(seq, line)| state.add(*seq, &line.entry(), self.batch));
         drop(state);
         self.wake.notify_one();
         Ok(())
@@ -90,9 +114,9 @@ impl Outbox {
     pub(super) fn next(&self) -> Work {
         let mut state = self.state.lock();
         state.hurry = false;
-        if !state.rows.is_empty() {
-            let count = state.rows.len().min(self.batch);
-            return Work::Rows(state.rows.drain(..count).collect());
+        if let Some(pack) = state.packs.pop_front() {
+            state.count -= pack.len();
+            return Work::Rows(pack);
         }
         match state.spilled {
             Some(first) if first <= state.journaled => Work::Journal(first, state.journaled),
@@ -103,6 +127,12 @@ impl Outbox {
             None if state.stopped => Work::Over,
             None => Work::None,
         }
+    }
+
+    /// Takes a pack whose rows are stored, for its room.
+    pub(super) fn recycle(&self, pack: Pack) {
+        let emptied = pack.emptied();
+        self.state.lock().spare = emptied;
     }
 
     /// Everything before this row was read back.
@@ -119,7 +149,7 @@ impl Outbox {
     /// Whether so many rows wait that there is no use in waiting for more, or somebody waits.
     pub(super) fn is_urgent(&self) -> bool {
         let state = self.state.lock();
-        state.hurry || state.stopped || state.spilled.is_some() || state.rows.len() >= self.batch
+        state.hurry || state.stopped || state.spilled.is_some() || state.count >= self.batch
     }
 
     /// Somebody waits for what there is.
@@ -154,32 +184,58 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::rows::record::tests::line;
+    use crate::sql::rows::line::tests::row;
 
     fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<(u64, Line)> {
-        numbers.map(|seq| (seq, line("r", 1))).collect()
+        numbers.map(|seq| (seq, Line::of(&row("r", 1)))).collect()
+    }
+
+    fn journaled(outbox: &Outbox, numbers: std::ops::RangeInclusive<u64>) {
+        let rows = rows(numbers);
+        outbox.journaled(rows.iter().map(|(seq, line)| (*seq, line.entry())));
+    }
+
+    /// First and last row of what is to be done, and whether it is in memory.
+    fn next(outbox: &Outbox) -> Option<(u64, u64, bool)> {
+        match outbox.next() {
+            Work::Rows(pack) => Some((pack.first()?, pack.last()?, true)),
+            Work::Journal(first, last) => Some((first, last, false)),
+            Work::None | Work::Over => None,
+        }
     }
 
     #[test]
     fn what_memory_is_too_small_for_is_read_back_in_order() {
         let outbox = Outbox::new(4, 2);
-        outbox.journaled(rows(1..=3).into_iter());
-        outbox.journaled(rows(4..=6).into_iter());
+        journaled(&outbox, 1..=3);
+        journaled(&outbox, 4..=6);
         assert_eq!(outbox.unjournaled(rows(7..=7)).unwrap_err().len(), 1, "nothing overtakes");
-        outbox.journaled(rows(8..=8).into_iter());
-        assert_eq!(outbox.next(), Work::Rows(rows(1..=2)));
-        assert_eq!(outbox.next(), Work::Rows(rows(3..=3)));
-        assert_eq!(outbox.next(), Work::Journal(4, 8));
+        journaled(&outbox, 8..=8);
+        assert_eq!(next(&outbox), Some((1, 2, true)));
+        assert_eq!(next(&outbox), Some((3, 3, true)));
+        assert_eq!(next(&outbox), Some((4, 8, false)));
         outbox.read_back(6);
-        assert_eq!(outbox.next(), Work::Journal(6, 8));
-        outbox.journaled(rows(9..=9).into_iter());
+        assert_eq!(next(&outbox), Some((6, 8, false)));
+        journaled(&outbox, 9..=9);
         outbox.read_back(9);
-        assert_eq!(outbox.next(), Work::Journal(9, 9));
+        assert_eq!(next(&outbox), Some((9, 9, false)));
         outbox.read_back(10);
-        outbox.journaled(rows(10..=10).into_iter());
-        assert_eq!(outbox.next(), Work::Rows(rows(10..=10)));
-        assert_eq!(outbox.next(), Work::None);
+        journaled(&outbox, 10..=10);
+        assert_eq!(next(&outbox), Some((10, 10, true)));
+        assert!(matches!(outbox.next(), Work::None));
         outbox.stop();
-        assert_eq!(outbox.next(), Work::Over);
+        assert!(matches!(outbox.next(), Work::Over));
+    }
+
+    #[test]
+    fn the_room_of_a_pack_is_used_again() {
+        let outbox = Outbox::new(10, 2);
+        for first in [1, 3] {
+            journaled(&outbox, first..=first + 1);
+            let Work::Rows(pack) = outbox.next() else { panic!("no rows") };
+            let numbers: Vec<_> = pack.texts().map(|(seq, _)| seq).collect();
+            assert_eq!((numbers, pack.len()), (vec![first, first + 1], 2));
+            outbox.recycle(pack);
+        }
     }
 }

@@ -12,8 +12,8 @@ use super::Shared;
 use super::outbox::Work;
 use crate::sql::error::SqlError;
 use crate::sql::rows::journal::{Part, Piece, Reader, parts};
-use crate::sql::rows::pack::Batch;
-use crate::sql::rows::record::{Line, Record};
+use crate::sql::rows::line::Line;
+use crate::sql::rows::pack::Pack;
 use crate::sql::rows::status::add;
 use crate::sql::store::SqlStore;
 
@@ -64,7 +64,10 @@ impl RowTask {
         }
         loop {
             match self.shared.outbox.next() {
-                Work::Rows(rows) => self.store(rows).await?,
+                Work::Rows(pack) => {
+                    self.store(&pack).await?;
+                    self.shared.outbox.recycle(pack);
+                }
                 Work::Journal(first, last) => self.read_back(first, last).await?,
                 Work::None => self.collect().await,
                 Work::Over => return Ok(()),
@@ -97,7 +100,7 @@ impl RowTask {
                     while !rest.is_empty() {
                         let later = rest.split_off(rest.len().min(self.settings.batch));
                         add(&self.shared.counters.replayed, rest.len());
-                        self.write(&part.node, rest).await?;
+                        self.write(&part.node, &pack(&rest)).await?;
                         rest = later;
                     }
                 }
@@ -118,15 +121,12 @@ impl RowTask {
         Ok(())
     }
 
-    /// Stores a batch of this life.
-    async fn store(&mut self, rows: Vec<(u64, Line)>) -> Result<(), Stopped> {
-        let node = self.settings.node.clone();
-        let count = rows.len();
-        let last = rows.last().map_or(0, |(seq, _)| *seq);
-        let refused = self.write(&node, rows).await?;
+    /// Stores a pack of this life.
+    async fn store(&self, pack: &Pack) -> Result<(), Stopped> {
+        let refused = self.write(&self.settings.node, pack).await?;
         let Shared { outbox, counters, inbox, progress, .. } = &*self.shared;
-        outbox.store(last);
-        add(&counters.stored, count - refused);
+        outbox.store(pack.last().unwrap_or_default());
+        add(&counters.stored, pack.len() - refused);
         inbox.poke();
         progress.notify_waiters();
         Ok(())
@@ -149,7 +149,7 @@ impl RowTask {
             let mut pause = LONGEST;
             return self.away(&SqlError::Journal { folder, source: lost }, &mut pause).await;
         };
-        self.store(rows).await?;
+        self.store(&pack(&rows)).await?;
         self.shared.outbox.read_back(next);
         Ok(())
     }
@@ -199,33 +199,36 @@ impl RowTask {
         }
     }
 
-    /// Writes a batch until it is stored; says how many rows the database refused.
-    async fn write(&self, node: &str, rows: Vec<(u64, Line)>) -> Result<usize, Stopped> {
+    /// Writes a pack until it is stored; says how many rows the database refused.
+    async fn write(&self, node: &str, pack: &Pack) -> Result<usize, Stopped> {
         let mut pause = PAUSE;
         loop {
-            match self.store.write_rows(Batch { node, rows: &rows }).await {
+            match self.store.write_rows(node, pack).await {
                 Ok(new) => {
                     *self.shared.counters.store_away.lock() = None;
-                    add(&self.shared.counters.duplicates, rows.len() - new);
+                    add(&self.shared.counters.duplicates, pack.len() - new);
                     return Ok(0);
                 }
-                Err(error) if error.is_refusal() => return self.one_by_one(node, &rows).await,
+                Err(error) if error.is_refusal() => return self.one_by_one(node, pack).await,
                 Err(error) => self.away(&error, &mut pause).await?,
             }
         }
     }
 
     /// Finds the rows that the database refuses, and puts them aside.
-    async fn one_by_one(&self, node: &str, rows: &[(u64, Line)]) -> Result<usize, Stopped> {
+    async fn one_by_one(&self, node: &str, pack: &Pack) -> Result<usize, Stopped> {
         let (mut refused, mut pause) = (0, PAUSE);
-        for row in rows {
+        for (seq, text) in pack.texts() {
+            // It was written by this very code.
+            let Ok(line) = Line::read(text) else { continue };
+            let one = Pack::of([(seq, line.entry())]);
             loop {
-                match self.store.write_rows(Batch { node, rows: std::slice::from_ref(row) }).await {
+                match self.store.write_rows(node, &one).await {
                     Ok(new) => add(&self.shared.counters.duplicates, 1 - new.min(1)),
                     Err(error) if error.is_refusal() => {
-                        let Record { request, .. } = &*row.1.record;
-                        tracing::error!(%request, %error, "the store refuses a usage row: it is in refused.jsonl");
-                        put_aside(&self.settings.folder, &row.1);
+                        let request = &*line.request;
+                        tracing::error!(request, %error, "the store refuses a usage row: it is in refused.jsonl");
+                        put_aside(&self.settings.folder, &line);
                         refused += 1;
                     }
                     Err(error) => {
@@ -264,6 +267,10 @@ impl RowTask {
     }
 }
 
+fn pack(rows: &[(u64, Line)]) -> Pack {
+    Pack::of(rows.iter().map(|(seq, line)| (*seq, line.entry())))
+}
+
 /// Reads on where waiting does no harm.
 async fn read(mut reader: Reader) -> (Option<Reader>, Option<Piece>) {
     let read = tokio::task::spawn_blocking(move || {
@@ -281,6 +288,6 @@ fn put_aside(folder: &Path, row: &Line) {
     let line = [&*row.text, b"\n"].concat();
     let file = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("refused.jsonl"));
     if let Err(error) = file.and_then(|mut file| file.write_all(&line)) {
-        tracing::error!(request = &*row.record.request, %error, "a refused usage row cannot be put aside");
+        tracing::error!(request = &*row.request, %error, "a refused usage row cannot be put aside");
     }
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Shared, Stored};
-use crate::sql::rows::record::Line;
+use crate::sql::rows::line::Line;
 use crate::sql::rows::status::add;
 
 /// The most rows of a write.
@@ -27,11 +27,12 @@ pub(super) fn run(shared: &Shared) {
         let mut stored = Stored::Journal;
         if !held.is_empty() {
             let began = Instant::now();
-            let written = desk.journal.append(&held);
+            let written = desk.journal.append(held.iter().map(|(seq, line)| (*seq, &*line.text)));
             desk.note(began, written.is_ok());
             match written {
                 Ok(()) => {
-                    outbox.journaled(std::mem::take(&mut held).into_iter());
+                    outbox.journaled(held.iter().map(|(seq, line)| (*seq, line.entry())));
+                    held.clear();
                     if counters.degraded.lock().take().is_some() {
                         inbox.degrade(false);
                     }
