@@ -5,7 +5,6 @@
 //! there. Only where there is none does it wait, and however many wait, one question is asked.
 
 mod azure;
-#[cfg_attr(not(feature = "tokens"), expect(dead_code, reason = "nothing is asked without the feature"))]
 mod document;
 #[cfg_attr(not(feature = "tokens"), expect(dead_code, reason = "nothing is asked without the feature"))]
 mod google;
@@ -24,7 +23,8 @@ mod keep;
 mod settle;
 #[cfg(feature = "tokens")]
 mod sign;
-#[cfg(all(test, feature = "tokens", feature = "reqwest"))]
+#[cfg(test)]
+#[cfg(all(feature = "tokens", feature = "reqwest"))]
 mod tests;
 
 use llm_types::{ApiError, ErrorKind, ProviderSpec, Result, Secret, TokenSource, UrlForm};
