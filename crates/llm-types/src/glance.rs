@@ -1,8 +1,6 @@
 //! A look at a few top-level members of an answer that goes through as it comes.
 
-use std::ops::Range;
-
-use crate::scan::{Keys, Scanner};
+use crate::scan::{Keys, Quoted, Scanner};
 
 /// What a [`glance`] saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +28,11 @@ pub fn glance<'b, const N: usize>(body: &'b [u8], names: [&str; N], nested: &str
     scanner.space();
     let mut open = !scanner.eat(b'}');
     while open {
-        let key = body.get(scanner.string().ok()?)?;
-        if key.contains(&b'\\') {
+        let key = scanner.string().ok()?;
+        if key.is_escaped(body) {
             return None;
         }
+        let key = body.get(key.inside)?;
         scanner.colon().ok()?;
         let start = scanner.at();
         scanner.value(1, &mut keys).ok()?;
@@ -60,10 +59,10 @@ struct Watch<'b> {
 }
 
 impl Keys for Watch<'_> {
-    fn nested(&mut self, key: Range<usize>) {
-        let text = self.body.get(key).unwrap_or_default();
+    fn nested(&mut self, key: Quoted) {
         // An escaped key may be any key.
-        self.seen |= text == self.key || text.contains(&b'\\');
+        let escaped = key.is_escaped(self.body);
+        self.seen |= escaped || self.body.get(key.inside) == Some(self.key);
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::scan::{Fault, Keys, Scanner};
+use crate::scan::{Fault, Keys, Quoted, Scanner};
 use crate::{ApiError, Result};
 
 /// The most top-level members that a body may have.
@@ -194,12 +194,12 @@ fn members(body: &[u8]) -> Result<Vec<Member>, Fault> {
 }
 
 /// A key as text, escapes resolved.
-fn name(body: &[u8], key: Range<usize>) -> Option<Cow<'static, str>> {
-    let plain = body.get(key.clone())?;
-    if plain.contains(&b'\\') {
-        let quoted = body.get(key.start.checked_sub(1)?..key.end + 1)?;
-        return serde_json::from_slice(quoted).ok().map(Cow::Owned);
+fn name(body: &[u8], key: Quoted) -> Option<Cow<'static, str>> {
+    if key.is_escaped(body) {
+        let Range { start, end } = key.inside;
+        return serde_json::from_slice(body.get(start.checked_sub(1)?..end + 1)?).ok().map(Cow::Owned);
     }
+    let plain = body.get(key.inside)?;
     Some(known(std::str::from_utf8(plain).ok()?))
 }
 
@@ -210,7 +210,7 @@ struct Collect<'b> {
 }
 
 impl Keys for Collect<'_> {
-    fn nested(&mut self, key: Range<usize>) {
+    fn nested(&mut self, Quoted { inside: key, plain: _ }: Quoted) {
         let NestedKeys::All(keys) = &mut self.keys else {
             return;
         };

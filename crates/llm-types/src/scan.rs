@@ -21,8 +21,24 @@ pub(crate) struct Fault {
 
 /// Takes what a scan finds.
 pub(crate) trait Keys {
-    /// A key of an object inside a top-level member; `key` is without quotes, escapes as they stand.
-    fn nested(&mut self, key: Range<usize>);
+    /// A key of an object inside a top-level member.
+    fn nested(&mut self, key: Quoted);
+}
+
+/// A string that was passed.
+#[derive(Debug, Clone)]
+pub(crate) struct Quoted {
+    /// What stands between its quotes, escapes as they stand.
+    pub(crate) inside: Range<usize>,
+    /// It has no escapes for sure.
+    pub(crate) plain: bool,
+}
+
+impl Quoted {
+    /// Whether it may have escapes, in this text.
+    pub(crate) fn is_escaped(&self, text: &[u8]) -> bool {
+        !self.plain && text.get(self.inside.clone()).is_none_or(|inside| inside.contains(&b'\\'))
+    }
 }
 
 /// A position in a JSON text.
@@ -62,12 +78,16 @@ impl<'b> Scanner<'b> {
         is
     }
 
-    /// Passes a string; the range is what stands between its quotes.
-    pub(crate) fn string(&mut self) -> Result<Range<usize>, Fault> {
+    /// Passes a string.
+    pub(crate) fn string(&mut self) -> Result<Quoted, Fault> {
         if !self.eat(b'"') {
             return Err(self.fault("expected a string"));
         }
         let start = self.at;
+        if let Some(length) = short(self.bytes.get(start..).unwrap_or_default()) {
+            self.at += length + 1;
+            return Ok(Quoted { inside: start..start + length, plain: true });
+        }
         loop {
             self.at += to_quote(self.bytes.get(self.at..).unwrap_or_default());
             let text = self.bytes.get(start..self.at).unwrap_or_default();
@@ -87,7 +107,7 @@ impl<'b> Scanner<'b> {
             return Err(self.fault("a control character in a string must be escaped"));
         }
         self.at += 1;
-        Ok(inside)
+        Ok(Quoted { inside, plain: false })
     }
 
     /// Passes one value, nested at most 128 deep.
@@ -202,30 +222,36 @@ impl<'b> Scanner<'b> {
 }
 
 /// How many bytes there are before the next quote.
-///
-/// Keys and words are short, prompts are long: a few words of the machine first, where a call would cost more
-/// than the search, then the vector search.
 fn to_quote(bytes: &[u8]) -> usize {
-    const WORDS_FIRST: usize = 4;
-    let mut passed = 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words.iter().take(WORDS_FIRST) {
-        match quote_in(*word) {
-            Some(at) => return passed + at,
-            None => passed += word.len(),
-        }
-    }
-    let rest = bytes.get(passed..).unwrap_or_default();
-    passed + memchr::memchr(b'"', rest).unwrap_or(rest.len())
+    memchr::memchr(b'"', bytes).unwrap_or(bytes.len())
 }
 
-/// The first quote of eight bytes. All eight are compared at once: a byte that matches sets the top bit of its
-/// place, and a borrow can only disturb places behind the first.
-fn quote_in(word: [u8; 8]) -> Option<usize> {
+/// The length of a string of a few words of the machine, if it ends in them and has neither escapes nor control
+/// characters. Keys and words are short and plain, and there are many of them: one look at their bytes is enough,
+/// where a call would cost more than the search.
+fn short(bytes: &[u8]) -> Option<usize> {
+    const WORDS: usize = 4;
+    let (words, _) = bytes.as_chunks::<8>();
+    for (nth, word) in words.iter().take(WORDS).enumerate() {
+        if let Some(at) = special_in(*word) {
+            return (word.get(at) == Some(&b'"')).then_some(nth * 8 + at);
+        }
+    }
+    None
+}
+
+/// The first quote, backslash or control character of eight bytes. All eight are compared at once: a byte that matches
+/// sets the top bit of its place, and a borrow can only disturb places behind the first.
+fn special_in(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;
-    let differs = u64::from_le_bytes(word) ^ (ONES * u64::from(b'"'));
-    let found = differs.wrapping_sub(ONES) & !differs & TOPS;
+    let word = u64::from_le_bytes(word);
+    let is = |byte: u8| {
+        let differs = word ^ (ONES * u64::from(byte));
+        differs.wrapping_sub(ONES) & !differs
+    };
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let found = (is(b'"') | is(b'\\') | control) & TOPS;
     // At most 7, so nothing is cut off.
     (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
@@ -241,7 +267,7 @@ mod tests {
 
     struct Ignore;
     impl Keys for Ignore {
-        fn nested(&mut self, _: Range<usize>) {}
+        fn nested(&mut self, _: Quoted) {}
     }
 
     fn accepts(text: &[u8]) -> bool {
@@ -258,10 +284,19 @@ mod tests {
             for place in 0..80 {
                 let mut bytes = [b'x'; 80];
                 bytes[place] = byte;
-                let expect = if byte == b'"' { place } else { 80 };
-                assert_eq!(to_quote(&bytes), expect, "{byte:#x} at {place}");
-                bytes.iter_mut().skip(place + 1).for_each(|after| *after = 0xFF);
-                assert_eq!(to_quote(&bytes), expect, "{byte:#x} at {place} before high bytes");
+                let quote = byte == b'"';
+                assert_eq!(to_quote(&bytes), if quote { place } else { 80 }, "{byte:#x} at {place}");
+                // What comes behind it changes nothing.
+                for after in [b'x', b'"', b'\\', 0, 0x1f, 0x20, 0x21, 0x80, 0xFF] {
+                    bytes.iter_mut().skip(place + 1).for_each(|at| *at = after);
+                    let expect = match byte {
+                        b'"' => (place < 32).then_some(place),
+                        b'\\' | 0..0x20 => None,
+                        _ if after == b'"' => (place + 1 < 32).then_some(place + 1),
+                        _ => None,
+                    };
+                    assert_eq!(short(&bytes), expect, "{byte:#x} at {place} before {after:#x}");
+                }
             }
         }
     }

@@ -57,8 +57,7 @@ impl Disturbance {
 }
 
 impl Session {
-    /// `time` is how long a scenario takes; a paced stream takes twice that, because one stall of the
-    /// machine must stay under one percent of its gaps.
+    /// `time` is how long a scenario takes; a paced stream takes twice that, for it has few gaps.
     pub(super) fn open(
         binaries: Binaries,
         contenders: Vec<Who>,

@@ -142,9 +142,12 @@ impl Dispatch {
             self.check_bound(dialect, asking).map_err(elsewhere)?;
             let call = asking.call(self.codec, &self.asked)?;
             call.set_model(target.model());
+            let mut changes = self.left_out.clone();
+            mock::ignored(call, &mut changes);
+            self.check_strict(&changes)?;
             let output = mock::output(call)?;
             let asks = self.asks((target, dialect, owner), asking);
-            return Ok(Ready { way: Way::Here(output), asks, changes: self.left_out.clone() });
+            return Ok(Ready { way: Way::Here(output), asks, changes });
         };
         let (way, changes) = self.write(codec, dialect, &target, asking)?;
         Ok(Ready { way, asks: self.asks((target, dialect, owner), asking), changes })
@@ -186,15 +189,21 @@ impl Dispatch {
                 codec.encode(call, &mut cx).map_err(elsewhere)?
             }
         };
-        if self.snapshot.strict && changes.any_dropped() {
-            let message = format!("strict mode refuses what would be lost: {}", changes.header());
-            return Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)));
-        }
+        self.check_strict(&changes)?;
         let memo = wire.memo.clone();
         let rewritten = memo.json_tool.is_some() || !memo.tool_names.is_empty();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
         let pass = same && target.answers_verbatim(dialect) && !rewritten && !self.goes_on(dialect);
         Ok((Way::Wire { codec, request, memo, pass }, changes))
+    }
+
+    /// Refuses in strict mode what would be lost.
+    fn check_strict(&self, changes: &Changes) -> Result<()> {
+        if !self.snapshot.strict || !changes.any_dropped() {
+            return Ok(());
+        }
+        let message = format!("strict mode refuses what would be lost: {}", changes.header());
+        Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)))
     }
 
     /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.

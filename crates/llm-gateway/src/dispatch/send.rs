@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::Dispatch;
 use super::ready::{Asks, Paid, Ready, Way};
 use crate::answer::{Reply, ReplyBody, pause};
+use crate::attempt::Attempt;
 use crate::exchange::read_preamble;
 use crate::relay::{Relay, UsageEvent};
 
@@ -40,13 +41,15 @@ impl Dispatch {
     /// What went wrong, as the router is to know it.
     pub(super) async fn send(&self, paid: Paid, limits: Limits) -> Result<Reply> {
         let Paid { ready: Ready { way, asks, mut changes }, mut attempt } = paid;
-        attempt.sent();
         let sent = match way {
-            Way::Here(output) => Box::pin(self.written(output, &asks)).await.map(|body| (body, None)),
+            Way::Here(output) => {
+                attempt.sent();
+                Box::pin(self.written(output, &asks)).await.map(|body| (body, None))
+            }
             Way::Wire { codec, request, memo, pass } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound };
-                self.exchange(request, &sent, &asks, &mut changes).await
+                self.exchange((request, &attempt), &sent, &asks, &mut changes).await
             }
         };
         match sent {
@@ -64,15 +67,14 @@ impl Dispatch {
     /// Most requests go through here as they are; what others need beside that is boxed.
     async fn exchange(
         &self,
-        request: Box<http::Request<RequestBody>>,
+        (request, attempt): (Box<http::Request<RequestBody>>, &Attempt),
         sent: &Sent,
         asks: &Asks,
         changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
         let Sent { codec, memo: _, pass, bound } = *sent;
         let started = Instant::now();
-        let head =
-            timeout(bound, self.gateway.transport().send(*request)).await.map_err(|_| late(bound))??;
+        let head = self.sent(*request, attempt, bound).await?;
         let (head, upstream) = head.into_parts();
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
@@ -92,6 +94,17 @@ impl Dispatch {
             return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage, served }, rate_limits));
         }
         Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
+    }
+
+    /// The head of the answer to a call, which is given up after so long.
+    pub(super) async fn sent(
+        &self,
+        request: http::Request<RequestBody>,
+        attempt: &Attempt,
+        bound: Duration,
+    ) -> Result<http::Response<ByteStream>> {
+        let sending = self.gateway.transport().send_watched(request, attempt.progress());
+        timeout(bound, sending).await.map_err(|_| late(bound))?
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.
