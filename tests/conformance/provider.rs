@@ -51,7 +51,8 @@ pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
     let foundry = url.contains(".services.ai.azure.com") && !responses;
     let prefix = match (recording.provider.as_str(), recording.operation.as_str()) {
         ("azure", _) if foundry => "azure_ai",
-        ("gemini" | "vertex", "generateContent") => "gemini",
+        ("vertex", _) => "vertex_ai",
+        ("gemini", "generateContent") => "gemini",
         // Google's OpenAI-compatible address.
         ("gemini", "chat") => "openai",
         (name, _) if COMPATIBLE.contains(&name) => "hosted_vllm",
@@ -68,9 +69,20 @@ pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
         let named = recording.request.path().split('/').nth(3).unwrap_or_default();
         out.model = format!("azure/{named}");
     }
+    if prefix == "vertex_ai" {
+        let path = vertex_path(recording);
+        let mut parts = path.split('/').skip(3).step_by(2).map(str::to_owned);
+        (out.project, out.location) = (parts.next(), parts.next());
+    }
     out.api_version = query(recording, "api-version").map(str::to_owned);
     out.api_base = api_base(recording, prefix);
     out
+}
+
+/// The path of a call to Vertex AI. Some were recorded in its preview version, which answers alike, and with the
+/// location left out.
+fn vertex_path(recording: &Recording) -> String {
+    recording.request.path().replace("/v1beta1/", "/v1/").replace("<GOOGLE_CLOUD_LOCATION>", "global")
 }
 
 /// The base to configure; `None` where the table's own must do.
@@ -117,11 +129,7 @@ pub(crate) fn address(recording: &Recording) -> Address {
     let (host, path) = match (recording.provider.as_str(), host) {
         // Its name until 2025; both answer.
         ("together", _) => (Some("api.together.ai"), path),
-        // Vertex has no row yet: what it speaks is played at the Gemini API.
-        ("vertex", _) => {
-            let call = path.rsplit('/').next().unwrap_or_default();
-            (Some("generativelanguage.googleapis.com"), format!("/v1beta/models/{call}"))
-        }
+        ("vertex", host) => (host, vertex_path(recording)),
         // `<provider>.recorded` stands for a source that had not stored the host.
         (_, host) => (host.filter(|host| !host.ends_with(".recorded")), path),
     };
@@ -132,7 +140,7 @@ pub(crate) fn address(recording: &Recording) -> Address {
 pub(crate) fn auth(recording: &Recording) -> (&'static str, String) {
     match (recording.provider.as_str(), recording.operation.as_str()) {
         ("anthropic", _) => ("x-api-key", KEY.to_owned()),
-        ("gemini" | "vertex", "generateContent") => ("x-goog-api-key", KEY.to_owned()),
+        ("gemini", "generateContent") => ("x-goog-api-key", KEY.to_owned()),
         ("azure", _) => ("api-key", KEY.to_owned()),
         _ => ("authorization", format!("Bearer {KEY}")),
     }

@@ -18,6 +18,7 @@ mod chaos;
 mod completions;
 mod configured;
 mod connection;
+mod credentials;
 mod drain;
 mod embed;
 mod failover;

@@ -5,14 +5,11 @@
 //! better than by "unknown".
 
 /// Keys of later versions by the table they are in; a list of tables counts as the table.
-const LATER: [(&str, &[&str]); 3] = [
-    ("upstream", &["proxy", "http2"]),
-    ("telemetry", &["otlp", "log_content"]),
-    ("models.deployments", &["location", "credentials"]),
-];
+const LATER: [(&str, &[&str]); 2] =
+    [("upstream", &["proxy", "http2"]), ("telemetry", &["otlp", "log_content"])];
 
 /// What other gateways call it, and what it is called here.
-const ELSEWHERE: [(&str, &str); 29] = [
+const ELSEWHERE: [(&str, &str); 33] = [
     ("host", "listen"),
     ("port", "listen"),
     ("bind", "listen"),
@@ -22,6 +19,10 @@ const ELSEWHERE: [(&str, &str); 29] = [
     ("endpoint", "api_base"),
     ("key", "api_key"),
     ("token", "api_key"),
+    ("vertex_project", "project"),
+    ("vertex_location", "location"),
+    ("vertex_credentials", "credentials"),
+    ("aws_region_name", "region"),
     ("model_name", "name"),
     ("model_group", "name"),
     ("model_list", "models"),

@@ -22,10 +22,10 @@ pub use json_schema::schema;
 pub use schema::{
     Affinity, Alerts, Auth, Aws, Backoff, BackoffOverride, BudgetWindow, Cache, CacheBackend, CacheScope,
     Config, Cooldown, CooldownRule, Cors, Deployment, HealthCheck, Jwt, JwtAlgorithm, JwtClaims, KeyRule,
-    Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Owner, OwnerBudget, OwnerLimits,
-    OwnerModelLimits, OwnerTerms, Price, PriceMap, Provider, Quirks, Rates, Records, Redis, RedisFailure,
-    RetriesByError, Router, Rule, ScopedBudget, ScopedLimits, Server, Store, Strategy, Telemetry, TierPrice,
-    Tls, UnknownTeams, UnknownUsers, Upstream, VirtualKey,
+    Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Oauth, Owner, OwnerBudget,
+    OwnerLimits, OwnerModelLimits, OwnerTerms, Price, PriceMap, Provider, Quirks, Rates, Records, Redis,
+    RedisFailure, RetriesByError, Router, Rule, ScopedBudget, ScopedLimits, Server, Store, Strategy,
+    Telemetry, TierPrice, Tls, UnknownTeams, UnknownUsers, Upstream, VirtualKey,
 };
 pub use show::show;
 pub use value::store_url::file as store_file;

@@ -343,13 +343,11 @@ fn diagnostics_show_the_place_and_what_to_do() {
       |
       = help: did you mean `api_key`?
 
-    error: `location` in `models.deployments` is not available in this version
-      --> gateway.toml:10:1
+    error: `location` must be a string, not an integer
+      --> gateway.toml:10:12
        |
     10 | location = 5
-       | ^^^^^^^^
-       |
-       = help: not available in this version: remove it
+       |            ^
     "#);
 }
 

@@ -16,6 +16,7 @@ use llm_providers::aws::AwsOptions;
 use llm_providers::credential::process_env;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::{TargetOptions, is_configured};
+use llm_providers::token::OauthOptions;
 use llm_providers::transport::{HyperOptions, HyperTransport, Transport};
 use llm_router::{Deployment, Group, Router, RouterBuilder, Standing};
 use llm_types::{ApiError, Dialect, ProviderSpec, Result};
@@ -315,6 +316,13 @@ impl Assembly<'_> {
             organization: deployment.organization.clone(),
             project: deployment.project.clone(),
             region: deployment.region.clone(),
+            location: deployment.location.clone(),
+            credentials: deployment.credentials.clone(),
+            oauth: deployment.oauth.as_ref().map(|oauth| OauthOptions {
+                tenant_id: oauth.tenant_id.clone(),
+                client_id: oauth.client_id.clone(),
+                client_secret: oauth.client_secret.clone(),
+            }),
             aws: deployment.aws.as_ref().map(|aws| AwsOptions {
                 access_key_id: aws.access_key_id.clone(),
                 secret_access_key: aws.secret_access_key.clone(),

@@ -8,10 +8,12 @@ use std::fmt;
 
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use llm_types::{ApiError, AuthStyle, ErrorKind, KeyRule, ProviderSpec, Result, Secret, glob_matches};
+use llm_types::{
+    ApiError, AuthStyle, ErrorKind, KeyRule, ProviderSpec, Result, Secret, UrlForm, glob_matches,
+};
 
-use crate::aws;
 use crate::url::Base;
+use crate::{aws, vertex};
 
 /// Looks an environment variable up.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -49,8 +51,8 @@ pub fn key(spec: &ProviderSpec, own: Option<&Secret>, env: Env<'_>) -> Result<Op
     if let Some((variable, value)) = first_set(&spec.key_env, env) {
         return Ok(Some(Key { secret: Secret::new(value), variable: Some(variable.to_owned()) }));
     }
-    // What has no key is signed.
-    if spec.key_optional || spec.auth == AuthStyle::AwsSigv4 {
+    // What has no key is signed, or is made with a token.
+    if spec.key_optional || spec.auth == AuthStyle::AwsSigv4 || spec.tokens.is_some() {
         return Ok(None);
     }
     Err(ApiError::new(
@@ -68,6 +70,10 @@ pub fn base(spec: &ProviderSpec, own: Option<&str>, env: Env<'_>) -> Result<Base
     if spec.auth == AuthStyle::AwsSigv4 {
         let place = aws::Place::of(aws::Settings::default(), "", env);
         return base_in(spec, own, &|name| place.variable(name).or_else(|| env(name)));
+    }
+    if spec.url == UrlForm::Vertex {
+        let location = vertex::Location::of(None, None, env)?;
+        return base_in(spec, own, &|name| location.variable(name).or_else(|| env(name)));
     }
     base_in(spec, own, env)
 }
@@ -113,8 +119,12 @@ pub fn version(spec: &ProviderSpec, own: Option<&str>, env: Env<'_>) -> Result<O
 /// # Errors
 /// When the key cannot stand in a header.
 pub fn auth_headers(spec: &ProviderSpec, key: &Key, host: &str) -> Result<Option<(HeaderName, HeaderMap)>> {
-    let rule = spec.key_rules.iter().find(|rule| applies(rule, key, host));
-    let Some((name, value)) = auth_header(rule.map_or(spec.auth, |rule| rule.auth), key)? else {
+    let rule = rule_for(spec, key, host);
+    let bare = rule.filter(|rule| rule.strip).and_then(|rule| {
+        rule.prefixes.iter().find_map(|prefix| key.secret.expose().strip_prefix(prefix.as_str()))
+    });
+    let secret = bare.unwrap_or(key.secret.expose());
+    let Some((name, value)) = auth_header(rule.map_or(spec.auth, |rule| rule.auth), secret)? else {
         return Ok(None);
     };
     let mut headers = HeaderMap::new();
@@ -125,6 +135,11 @@ pub fn auth_headers(spec: &ProviderSpec, key: &Key, host: &str) -> Result<Option
     Ok(Some((name, headers)))
 }
 
+/// The row's rule for a key; `None`: it is sent as all are.
+pub(crate) fn rule_for<'s>(spec: &'s ProviderSpec, key: &Key, host: &str) -> Option<&'s KeyRule> {
+    spec.key_rules.iter().find(|rule| applies(rule, key, host))
+}
+
 fn applies(rule: &KeyRule, key: &Key, host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     key.variable.as_ref().is_some_and(|variable| rule.env.contains(variable))
@@ -132,10 +147,11 @@ fn applies(rule: &KeyRule, key: &Key, host: &str) -> bool {
         || rule.hosts.iter().any(|glob| glob_matches(glob, &host))
 }
 
-fn auth_header(style: AuthStyle, key: &Key) -> Result<Option<(HeaderName, HeaderValue)>> {
+fn auth_header(style: AuthStyle, secret: &str) -> Result<Option<(HeaderName, HeaderValue)>> {
     let (name, scheme) = match style {
         AuthStyle::Bearer | AuthStyle::AwsSigv4 => (AUTHORIZATION, "Bearer "),
         AuthStyle::Token => (AUTHORIZATION, "Token "),
+        AuthStyle::ZenApiKey => (AUTHORIZATION, "ZenApiKey "),
         AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), ""),
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), ""),
         AuthStyle::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), ""),
@@ -143,7 +159,7 @@ fn auth_header(style: AuthStyle, key: &Key) -> Result<Option<(HeaderName, Header
         AuthStyle::None => return Ok(None),
     };
     // The cause is not kept: nothing of the key may reach a message.
-    let mut value = HeaderValue::try_from(format!("{scheme}{}", key.secret.expose())).map_err(|_| {
+    let mut value = HeaderValue::try_from(format!("{scheme}{secret}")).map_err(|_| {
         ApiError::new(ErrorKind::Auth, "the api_key holds characters that no key has: check it")
     })?;
     value.set_sensitive(true);
@@ -196,7 +212,7 @@ fn first_set<'a>(names: &'a [String], env: Env<'_>) -> Option<(&'a str, String)>
 }
 
 /// `set A, B or C, or `; empty without names.
-fn set_one_of<S: fmt::Display>(names: &[S]) -> String {
+pub(crate) fn set_one_of<S: fmt::Display>(names: &[S]) -> String {
     match names {
         [] => String::new(),
         [one] => format!("set {one} or "),

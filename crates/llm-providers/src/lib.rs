@@ -17,8 +17,10 @@ pub mod rate_limit;
 pub mod replay;
 pub mod table;
 pub mod target;
+pub mod token;
 pub mod transport;
 pub mod url;
+mod vertex;
 
 mod sdk;
 

@@ -54,6 +54,10 @@ pub fn resolve_at(
         let rest = rest.strip_prefix(prefix.as_str()).unwrap_or(rest);
         return Ok((Arc::new(of_family(spec, family)), rest.to_owned()));
     }
+    if let Some((varied, rest)) = spec.varied(rest) {
+        let name = own_name(&varied, &rest);
+        return Ok((Arc::new(varied), name));
+    }
     Ok((Arc::clone(spec), own_name(spec, rest)))
 }
 

@@ -10,6 +10,7 @@ use llm_types::{
 };
 
 use crate::codec::{EncodeCx, WireRequest};
+use crate::url::escape;
 
 /// The quirks that hold for one call.
 #[derive(Debug)]
@@ -75,8 +76,23 @@ impl<'a> Row<'a> {
     }
 
     /// The path of a call, where it is not the dialect's own.
-    pub(crate) fn path(&self) -> Option<&'a str> {
-        self.quirks.iter().rev().find_map(|quirks| quirks.path.as_deref())
+    pub(crate) fn path(&self, stream: bool) -> Option<String> {
+        let template = self.quirks.iter().rev().find_map(|quirks| quirks.path.as_deref())?;
+        let word = |names: &str| match names.split_once('|') {
+            Some((whole, streamed)) => Some(if stream { streamed } else { whole }.to_owned()),
+            None => (names == "model").then(|| escape(&self.model)),
+        };
+        let mut out = String::with_capacity(template.len() + self.model.len());
+        let mut rest = template;
+        while let Some((before, (names, after))) =
+            rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)))
+        {
+            out.push_str(before);
+            out.push_str(&word(names).unwrap_or_default());
+            rest = after;
+        }
+        out.push_str(rest);
+        Some(out)
     }
 
     /// The provider's name.
@@ -96,6 +112,7 @@ impl<'a> Row<'a> {
                 && quirks.rename.is_empty()
                 && quirks.clamp.is_empty()
                 && quirks.words.is_empty()
+                && quirks.set.is_empty()
         })
     }
 
@@ -106,6 +123,9 @@ impl<'a> Row<'a> {
         }
         for member in head.members() {
             self.member(head, member.name(), edits, changes);
+        }
+        for (name, value) in self.quirks.iter().flat_map(|quirks| &quirks.set) {
+            edits.set(head, name, serde_json::to_vec(value).unwrap_or_default());
         }
     }
 
@@ -168,6 +188,14 @@ impl<'a> Row<'a> {
             changes.altered(name.to_owned(), format!("{} says `{to}`", self.provider));
         }
     }
+}
+
+/// The path of a call in the row's own dialect, where it is not the dialect's own.
+pub(crate) fn path_of(cx: &EncodeCx<'_>, stream: bool) -> Option<String> {
+    if cx.spec.quirks_for(cx.model, None).all(|quirks| quirks.path.is_none()) {
+        return None;
+    }
+    Row::new(cx.spec, cx.model, None).path(stream)
 }
 
 /// Edits a body that was written in full as the row demands.

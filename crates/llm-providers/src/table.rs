@@ -102,6 +102,7 @@ impl ProviderTable {
 
     fn from_rows(mut rows: Vec<ProviderSpec>) -> Self {
         borrow_rules(&mut rows);
+        liken(&mut rows);
         let mut names: HashMap<String, usize> = HashMap::new();
         for (index, row) in rows.iter().enumerate() {
             names.insert(row.name.clone(), index);
@@ -137,6 +138,19 @@ fn borrow_rules(rows: &mut [ProviderSpec]) {
             rules.append(&mut row.rules);
             row.rules = rules;
             row.rules_from = None;
+        }
+    }
+}
+
+/// Fills variants that are like another row with what holds there: rules as they are, quirks in front of their own.
+fn liken(rows: &mut [ProviderSpec]) {
+    let lenders = rows.to_vec();
+    for variant in rows.iter_mut().flat_map(|row| &mut row.variants) {
+        let lender = variant.like.take().and_then(|name| lenders.iter().find(|row| row.name == name));
+        if let Some(lender) = lender {
+            let own = std::mem::replace(&mut variant.quirks, lender.quirks.clone());
+            merge_quirks(&mut variant.quirks, own);
+            variant.rules.clone_from(&lender.rules);
         }
     }
 }
@@ -178,6 +192,8 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         version_env,
         api_version,
         generic,
+        tokens,
+        variants,
         docs,
     } = user;
     list(&mut known.aliases, aliases);
@@ -211,6 +227,8 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
     list(&mut known.version_env, version_env);
     option(&mut known.api_version, api_version);
     known.generic |= generic;
+    option(&mut known.tokens, tokens);
+    list(&mut known.variants, variants);
     option(&mut known.docs, docs);
 }
 
@@ -226,6 +244,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         rerank,
         model_prefix,
         path,
+        set,
         only,
         without,
     } = user;
@@ -245,6 +264,9 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.rerank, rerank);
     option(&mut known.model_prefix, model_prefix);
     option(&mut known.path, path);
+    if !set.is_empty() {
+        known.set = set;
+    }
     option(&mut known.only, only);
     list(&mut known.without, without);
 }

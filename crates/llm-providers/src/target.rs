@@ -4,45 +4,39 @@
 //! then and not at the first call. What is left per call is to join a path and to clone headers whose
 //! values are shared.
 
+mod header;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use http::header::{self, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Request};
-use llm_types::{ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments};
+use llm_types::{
+    ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments, TokenSource, UrlForm,
+};
 use sha2::{Digest, Sha256};
 
 use crate::aws::{self, AwsOptions, Signer};
 use crate::codec::WireRequest;
-use crate::credential::{self, Env, fill, given, header_name, header_value};
+use crate::credential::{self, Env, Key, given};
 use crate::name;
 use crate::table::ProviderTable;
+use crate::token::{self, Google, Grant, OauthOptions, Tokens};
 use crate::url::Route;
+use crate::vertex::Location;
 
 /// Headers that a key may be sent in: none of them is taken from a codec or a client.
 const CREDENTIALS: [HeaderName; 7] = [
-    header::AUTHORIZATION,
-    header::PROXY_AUTHORIZATION,
-    header::COOKIE,
+    http::header::AUTHORIZATION,
+    http::header::PROXY_AUTHORIZATION,
+    http::header::COOKIE,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-subscription-key"),
 ];
-/// Headers that belong to the connection or to the body: not for configuration.
-const FRAMING: [HeaderName; 8] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::UPGRADE,
-    header::TE,
-];
-
 /// What stands in place of a secret.
 const CONCEALED: &str = "[redacted]";
 /// What is shorter is a word and not a secret.
@@ -67,6 +61,12 @@ pub struct TargetOptions {
     pub headers: BTreeMap<String, String>,
     /// Where the provider's servers are, where it has several regions.
     pub region: Option<String>,
+    /// The provider's word for where calls go, in place of `region` (Vertex AI).
+    pub location: Option<String>,
+    /// Google credentials: the path of a file, or its JSON.
+    pub credentials: Option<Secret>,
+    /// An application, where tokens are got for one (Azure, Databricks).
+    pub oauth: Option<OauthOptions>,
     /// Who signs, where calls are signed for AWS.
     pub aws: Option<AwsOptions>,
 }
@@ -82,6 +82,9 @@ impl fmt::Debug for TargetOptions {
             .field("project", &self.project)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("region", &self.region)
+            .field("location", &self.location)
+            .field("credentials", &self.credentials)
+            .field("oauth", &self.oauth)
             .field("aws", &self.aws)
             .finish_non_exhaustive()
     }
@@ -105,6 +108,8 @@ pub struct Target {
     headers: HeaderMap,
     /// Signs each call; `None`: a key is sent.
     signer: Option<Arc<Signer>>,
+    /// What each call is made with in place of a key.
+    tokens: Option<Arc<Tokens>>,
     fingerprint: u64,
     verbatim: bool,
 }
@@ -139,19 +144,43 @@ impl Target {
         if let Some(place) = &place {
             model = place.model().to_owned();
         }
-        let at = |name: &str| place.as_ref().and_then(|place| place.variable(name)).or_else(|| env(name));
-        let route = route(&spec, &model, options, &at).map_err(named)?;
-        let (headers, keyed) = headers(&spec, route.as_ref(), options, env).map_err(named)?;
-        let host = route.as_ref().map(|route| route.base().host()).unwrap_or_default();
+        let location = location(&spec, options, env).map_err(named)?;
+        let at = |name: &str| {
+            let signed = place.as_ref().and_then(|place| place.variable(name));
+            signed.or_else(|| location.as_ref().and_then(|there| there.variable(name))).or_else(|| env(name))
+        };
+        let mut route = route(&spec, &model, options, &at).map_err(named)?;
+        let host = route.as_ref().map(|route| route.base().host()).unwrap_or_default().to_owned();
+        let key = key(&spec, options, env).map_err(named)?;
+        let sent = key.as_ref().filter(|key| !is_exchanged(&spec, key, &host));
+        let mut headers =
+            header::all(&spec, sent.map(|key| (key, host.as_str())), options, env).map_err(named)?;
         let signer = match &place {
-            Some(place) if !keyed => Some(place.signer(settings, host, env).map_err(named)?),
+            Some(place) if sent.is_none() => Some(place.signer(settings, &host, env).map_err(named)?),
             _ => None,
         };
-        let identity = signer.as_ref().map(|signer| signer.identity()).unwrap_or_default();
+        let base = route.as_ref().map(Route::base);
+        let wanted = token::Settings { key: key.as_ref(), base, ..own_tokens(options) };
+        let grant = match sent {
+            Some(_) => None,
+            None => token::grant(&spec, wanted, env).map_err(named)?,
+        };
+        if let Some(there) = &location {
+            let google = grant.as_ref().and_then(Grant::google);
+            let own = options.project.as_deref();
+            let project = there.place(own, google.and_then(Google::project), env).map_err(named)?;
+            route = route.map(|route| route.within(project));
+            header::add_quota_project(&mut headers, google.and_then(Google::quota_project)).map_err(named)?;
+        }
+        let tokens = grant.map(Tokens::of).transpose().map_err(named)?;
+        let signs = signer.as_ref().map(|signer| signer.identity());
+        let identity =
+            signs.or_else(|| tokens.as_ref().map(|tokens| tokens.name().to_owned())).unwrap_or_default();
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), (&headers, &identity));
-        let spec = Arc::new(settled(&spec, &model));
+        let spec = Arc::new(settled(&spec, &model, &header::values(options, env).map_err(named)?));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
-        Ok(Self { spec, model: model.into(), route, headers, signer, fingerprint, verbatim })
+        let model = model.into();
+        Ok(Self { spec, model, route, headers, signer, tokens, fingerprint, verbatim })
     }
 
     /// The provider's row.
@@ -230,12 +259,17 @@ impl Target {
         if let Some(signer) = &self.signer {
             add(signer.identity().as_bytes());
         }
+        if let Some(tokens) = &self.tokens {
+            add(tokens.name().as_bytes());
+        }
         first_bytes(&hash.finalize())
     }
 
     /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
     pub fn conceal(&self, error: &mut ApiError) {
-        for secret in self.secrets() {
+        let token = self.tokens.as_ref().and_then(|tokens| tokens.current(Instant::now()));
+        let token = token.as_ref().map(|held| held.token());
+        for secret in self.secrets().chain(token) {
             if error.message.contains(secret) {
                 error.message = error.message.replace(secret, CONCEALED);
             }
@@ -250,7 +284,9 @@ impl Target {
     /// Whether a text repeats a key that is sent to the provider.
     #[must_use]
     pub fn repeats_secret(&self, text: &[u8]) -> bool {
-        self.secrets().any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
+        let token = self.tokens.as_ref().and_then(|tokens| tokens.current(Instant::now()));
+        let token = token.as_ref().map(|held| held.token());
+        self.secrets().chain(token).any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
     }
 
     // What signs a call is not sent with it and cannot be repeated.
@@ -275,14 +311,21 @@ impl Target {
         for name in &CREDENTIALS {
             headers.remove(name);
         }
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        lay_over(&mut headers, &self.headers);
+        headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        header::lay_over(&mut headers, &self.headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = route.uri(&path)?;
         *request.headers_mut() = headers;
         if let Some(signer) = &self.signer {
             signer.sign(&mut request, SystemTime::now())?;
+        }
+        if let Some(tokens) = &self.tokens {
+            // Where there is none yet, the transport waits for it.
+            if let Some(held) = tokens.current(Instant::now()) {
+                request.headers_mut().insert(http::header::AUTHORIZATION, held.header().clone());
+            }
+            request.extensions_mut().insert(Arc::clone(tokens));
         }
         Ok(request)
     }
@@ -297,102 +340,35 @@ fn route(spec: &ProviderSpec, model: &str, options: &TargetOptions, env: Env<'_>
     Route::new(spec.url, base, model, version.as_deref()).map(Some)
 }
 
-/// The row's headers, the deployment's over them, and the key's over all; and whether there is a key.
-fn headers(
-    spec: &ProviderSpec,
-    route: Option<&Route>,
-    options: &TargetOptions,
-    env: Env<'_>,
-) -> Result<(HeaderMap, bool)> {
-    let mut headers = row_headers(spec, options, env)?;
-    // Who gives its own AWS credentials does not mean a key that lies about in the environment.
-    let key = match (&options.aws, &options.api_key) {
-        (Some(_), None) => None,
-        (_, own) => credential::key(spec, own.as_ref(), env)?,
-    };
-    let host = route.map(|route| route.base().host()).unwrap_or_default();
-    let auth = match &key {
-        Some(key) => credential::auth_headers(spec, key, host)?,
-        None => None,
-    };
-    lay_over(&mut headers, &own_headers(options, auth.as_ref().map(|(name, _)| name), env)?);
-    if let Some((_, auth)) = &auth {
-        lay_over(&mut headers, auth);
+/// The key of a deployment. Who gives its own credentials does not mean a key that lies about in the environment.
+fn key(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<Option<Key>> {
+    let own = options.aws.is_some() || options.credentials.is_some() || options.oauth.is_some();
+    match &options.api_key {
+        None if own => Ok(None),
+        api_key => credential::key(spec, api_key.as_ref(), env),
     }
-    Ok((headers, auth.is_some()))
 }
 
-fn row_headers(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<HeaderMap> {
-    let organization = given(options.organization.as_deref(), "organization", env)?;
-    let project = given(options.project.as_deref(), "project", env)?;
-    let settings = [("organization", organization), ("project", project)];
-    for (name, value) in &settings {
-        if value.is_some() && !spec.headers.values().any(|template| mentions(template, name)) {
-            let message = format!("no {name} is known there: remove it, or set the header that carries it");
-            return Err(ApiError::bad_request(message));
-        }
-    }
-    let value = |name: &str| {
-        let own = settings.iter().find(|(setting, _)| *setting == name);
-        let found = own.map_or_else(|| env(name), |(_, value)| value.clone());
-        found.filter(|value| !value.trim().is_empty())
-    };
-    let mut headers = HeaderMap::new();
-    for (name, template) in &spec.headers {
-        // A variable that is not set means that the header is not wanted.
-        if let Ok(text) = fill(template, "${", &value) {
-            headers.insert(header_name(name)?, header_value(name, text.trim())?);
-        }
-    }
-    Ok(headers)
-}
-
-/// Whether a template has a place for this name.
-fn mentions(template: &str, name: &str) -> bool {
-    let places = template.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-    places.flat_map(|names| names.split('|')).any(|other| other == name)
-}
-
-fn own_headers(options: &TargetOptions, auth: Option<&HeaderName>, env: Env<'_>) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (text, value) in &options.headers {
-        let name = header_name(text)?;
-        if auth == Some(&name) {
-            let message = format!("header `{name}` carries the api_key: remove it from headers");
-            return Err(ApiError::bad_request(message));
-        }
-        if FRAMING.contains(&name) {
-            return Err(ApiError::bad_request(format!("header `{name}` is set for each call: remove it")));
-        }
-        let value = given(Some(value), &format!("header `{name}`"), env)?.unwrap_or_default();
-        let mut value = header_value(text, &value)?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
-}
-
-/// Puts `over` into `headers`, replacing what is there. Lists of betas are joined instead: each side
-/// needs its own (docs.anthropic.com/en/api/beta-headers).
-fn lay_over(headers: &mut HeaderMap, over: &HeaderMap) {
-    for (name, value) in over {
-        let joined = match headers.get(name) {
-            Some(there) if name.as_str().ends_with("-beta") => join_lists(there, value),
-            _ => None,
+/// Where calls go at a provider that has locations.
+fn location(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<Option<Location>> {
+    if spec.url != UrlForm::Vertex {
+        return match &options.location {
+            Some(_) => Err(ApiError::bad_request("no location is known there: remove it, or set a region")),
+            None => Ok(None),
         };
-        headers.insert(name.clone(), joined.unwrap_or_else(|| value.clone()));
     }
+    Location::of(options.location.as_deref(), options.region.as_deref(), env).map(Some)
 }
 
-fn join_lists(first: &HeaderValue, second: &HeaderValue) -> Option<HeaderValue> {
-    let (first, second) = (first.to_str().ok()?, second.to_str().ok()?);
-    let mut items: Vec<&str> = Vec::new();
-    for item in first.split(',').chain(second.split(',')).map(str::trim) {
-        if !item.is_empty() && !items.contains(&item) {
-            items.push(item);
-        }
-    }
-    HeaderValue::try_from(items.join(",")).ok()
+/// Whether a key is not sent but what a token is got for.
+fn is_exchanged(spec: &ProviderSpec, key: &Key, host: &str) -> bool {
+    spec.tokens.is_some_and(TokenSource::takes_key) && credential::rule_for(spec, key, host).is_none()
+}
+
+/// What a deployment says of who gets its tokens.
+fn own_tokens(options: &TargetOptions) -> token::Settings<'_> {
+    let TargetOptions { credentials, oauth, .. } = options;
+    token::Settings { credentials: credentials.as_ref(), oauth: oauth.as_ref(), key: None, base: None }
 }
 
 fn fingerprint(
@@ -434,17 +410,31 @@ pub fn is_configured(spec: &ProviderSpec, env: Env<'_>) -> bool {
     let key = credential::key(spec, None, env);
     let signs = spec.auth == AuthStyle::AwsSigv4 && aws::has_keys(env);
     let has_key = signs || (spec.auth != AuthStyle::None && matches!(key, Ok(Some(_))));
+    let base = credential::base(spec, None, env).ok();
+    let has_key = has_key || token::is_available(spec, base.as_ref(), env);
     let has_base = spec.base_env.iter().any(|name| env(name).is_some_and(|value| !value.trim().is_empty()));
-    (has_key || (spec.key_optional && has_base)) && credential::base(spec, None, env).is_ok()
+    (has_key || (spec.key_optional && has_base)) && base.is_some()
 }
 
-/// The row with the rules that are for this model and no others, so that no call has to match names.
-fn settled(spec: &ProviderSpec, model: &str) -> ProviderSpec {
+/// The row with the rules that are for this model and no others, so that no call has to match names, and with what it
+/// sets filled in.
+fn settled(spec: &ProviderSpec, model: &str, values: &header::Values<'_>) -> ProviderSpec {
     let mut spec = spec.clone();
+    spec.variants = Vec::new();
     spec.rules.retain(|rule| rule.is_for(model));
     for rule in &mut spec.rules {
         rule.models = vec!["*".to_owned()];
         rule.except = Vec::new();
+    }
+    let rules = spec.rules.iter_mut().map(|rule| &mut rule.quirks);
+    for quirks in std::iter::once(&mut spec.quirks).chain(rules) {
+        quirks.set.retain(|_, template| match values.fill(template) {
+            Some(text) => {
+                *template = text;
+                true
+            }
+            None => false,
+        });
     }
     spec
 }

@@ -91,6 +91,11 @@ impl Base {
         self.authority.host()
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
     /// The path, without a slash at its end.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -173,6 +178,8 @@ enum Prefix {
     Version,
     /// `/models`, except before what another vendor's models have of their own.
     Models,
+    /// Where within the host the account is.
+    Place(String),
     /// `/openai/deployments/{model}`, or `/openai` for what belongs to the resource.
     Deployment {
         /// The deployment, as a segment of a path.
@@ -200,7 +207,12 @@ impl Route {
             Ok(given.is_none().then(|| format!("api-version={}", escape(version))))
         };
         let (prefix, query) = match form {
-            UrlForm::Plain => (Prefix::None, None),
+            // Whose place it is comes later: see `within`.
+            UrlForm::Plain | UrlForm::Vertex => (Prefix::None, None),
+            UrlForm::Versioned => {
+                let version = version.filter(|_| base.query("version").is_none());
+                (Prefix::None, version.map(|version| format!("version={}", escape(version))))
+            }
             UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
             UrlForm::AddV1 => (Prefix::Version, None),
             UrlForm::AzureDeployment => {
@@ -231,6 +243,11 @@ impl Route {
         Ok(Self { base, prefix, query })
     }
 
+    /// This route with `place` before the path of every call.
+    pub(crate) fn within(self, place: String) -> Self {
+        Self { prefix: Prefix::Place(place), ..self }
+    }
+
     /// The base URL.
     #[must_use]
     pub fn base(&self) -> &Base {
@@ -250,6 +267,7 @@ impl Route {
             Prefix::Models if path == RERANK => self.base.join(FOUNDRY_RERANK, None),
             Prefix::Models => self.base.join(&format!("/models{path}"), query),
             Prefix::Fixed(prefix) => self.base.join(&format!("{prefix}{path}"), query),
+            Prefix::Place(place) => self.base.join(&format!("{place}{path}"), query),
             Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
                 self.base.join(&format!("/openai/v1{path}"), None)
             }

@@ -24,7 +24,9 @@ mod scan;
 mod secret;
 mod spec;
 mod text;
+mod tokens;
 mod usage;
+mod variant;
 #[doc(hidden)]
 pub use wire::private as __private;
 mod wire;
@@ -57,7 +59,9 @@ pub use spec::{
     UrlForm, glob_matches,
 };
 pub use text::{Str, SurrogateCarry, Wtf8};
+pub use tokens::TokenSource;
 pub use usage::{Billed, ServiceTier, Units, Usage};
+pub use variant::Variant;
 
 /// Raw JSON text of one value, kept as it came.
 pub use serde_json::value::RawValue;

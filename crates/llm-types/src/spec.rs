@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Dialect, Op};
+use crate::{Dialect, Op, TokenSource, Variant};
 
 /// One provider, or one connection of the user's own.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -82,6 +82,12 @@ pub struct ProviderSpec {
     /// another row of the same dialect then selects that row.
     #[serde(default)]
     pub generic: bool,
+    /// Where tokens come from that calls are made with in place of a key; `None`: there are only keys.
+    #[serde(default)]
+    pub tokens: Option<TokenSource>,
+    /// Models that are asked in another way than the row says; the first that matches counts.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
     /// The vendor's page.
     #[serde(default)]
     pub docs: Option<String>,
@@ -101,6 +107,8 @@ pub struct KeyRule {
     pub auth: AuthStyle,
     /// Headers that go with it.
     pub headers: BTreeMap<String, String>,
+    /// Whether what it begins with (`prefixes`) is a word for us and not sent.
+    pub strip: bool,
 }
 
 /// How certain models are named at the provider.
@@ -130,6 +138,8 @@ pub enum AuthStyle {
     ApiSubscriptionKey,
     /// `Authorization: Token KEY`.
     Token,
+    /// `Authorization: ZenApiKey KEY`.
+    ZenApiKey,
     /// AWS Signature Version 4 over the whole request; a key is a bearer key and is sent as one.
     AwsSigv4,
     /// No key.
@@ -151,6 +161,11 @@ pub enum UrlForm {
     AzureFoundry,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
+    /// Vertex AI: `/v1/projects/{project}/locations/{location}` goes before the path, which is that of a
+    /// publisher's model there.
+    Vertex,
+    /// `?version=…` goes behind the path.
+    Versioned,
 }
 
 /// Facts about how a provider differs from its dialect.
@@ -175,8 +190,13 @@ pub struct Quirks {
     pub rerank: Vec<RerankQuirk>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
-    /// The path of a call behind the base URL, where it is not the dialect's own.
+    /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
+    /// model, `{chat|chat_stream}` for the first word where the answer is whole, for the second where it is
+    /// a stream.
     pub path: Option<String>,
+    /// Members that every body has there: `project_id = "${project|WATSONX_PROJECT_ID}"`, with names in
+    /// braces as in headers. One whose variable is unset is left out.
+    pub set: BTreeMap<String, String>,
     /// The only one of the row's operations by which a conversation can be had: `responses` for models that
     /// live only there, `completion` for text models, `chat` to keep to it. The last rule counts.
     pub only: Option<Op>,

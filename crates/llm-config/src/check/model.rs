@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use llm_types::{AuthStyle, Dialect, ProviderSpec, glob_matches};
+use llm_types::{AuthStyle, Dialect, ProviderSpec, TokenSource, glob_matches};
 
 use super::Check;
 use crate::diag::Code;
 use crate::later::nearest;
 use crate::place::Path;
-use crate::{Deployment, Model, Provider};
+use crate::value::word::Word;
+use crate::{Deployment, Model, Oauth, Provider};
 
 /// Who answers for a deployment: a row of this file, one of the table, or the one laid over the other.
 #[derive(Clone, Copy)]
@@ -39,11 +40,17 @@ impl<'a> Answerer<'a> {
         own || self.builtin.is_some_and(|row| row.api_base.is_some() || row.dialect == Dialect::Mock)
     }
 
+    /// Where tokens come from in place of a key.
+    fn tokens(self) -> Option<TokenSource> {
+        let own = self.own.and_then(|row| row.tokens.as_ref()).map(Word::get);
+        own.or(self.builtin.and_then(|row| row.tokens))
+    }
+
     /// Whether calls may go out without a key of the environment.
     fn is_keyless(self) -> bool {
         let own = self.own.is_some_and(|row| row.api_key.is_some() || row.key_optional == Some(true));
         let free = |row: &ProviderSpec| row.key_optional || row.auth == AuthStyle::None;
-        own || self.key_env().is_empty() || self.builtin.is_some_and(free)
+        own || (self.key_env().is_empty() && self.tokens().is_none()) || self.builtin.is_some_and(free)
     }
 }
 
@@ -114,6 +121,10 @@ impl<'a> Check<'a> {
 
     fn deployment(&mut self, path: &Path, model: &Model, deployment: &Deployment) {
         self.not_empty_secret(&path.key("api_key"), deployment.api_key.as_ref());
+        self.not_empty_secret(&path.key("credentials"), deployment.credentials.as_ref());
+        if let Some(Oauth { tenant_id: _, client_id: _, client_secret }) = &deployment.oauth {
+            self.not_empty_secret(&path.key("oauth").key("client_secret"), client_secret.as_ref());
+        }
         self.headers(&path.key("headers"), deployment.headers.iter());
         if let Some(timeout) = deployment.timeout {
             self.not_zero(&path.key("timeout"), timeout);
@@ -127,6 +138,7 @@ impl<'a> Check<'a> {
         for (key, value) in [
             ("organization", &deployment.organization),
             ("project", &deployment.project),
+            ("location", &deployment.location),
             ("api_version", &deployment.api_version),
         ] {
             let valid = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
@@ -245,13 +257,23 @@ impl<'a> Check<'a> {
         let elsewhere = deployment.api_base.is_some() && answerer.builtin.is_some_and(|row| row.generic);
         let signs = answerer.builtin.is_some_and(|row| row.auth == AuthStyle::AwsSigv4)
             && (deployment.aws.is_some() || set(&["AWS_ACCESS_KEY_ID".to_owned()]));
-        let has_key =
-            deployment.api_key.is_some() || signs || answerer.is_keyless() || set(answerer.key_env());
+        let tokens = answerer.tokens();
+        let variables = tokens.map(TokenSource::variables).unwrap_or_default();
+        let fetched = deployment.credentials.is_some()
+            || deployment.oauth.is_some()
+            || variables.iter().any(|name| set(&[(*name).to_owned()]));
+        let has_key = deployment.api_key.is_some()
+            || signs
+            || fetched
+            || answerer.is_keyless()
+            || set(answerer.key_env());
         if !has_key && !elsewhere {
             let message = format!("no key for `{}`: calls to it will be refused", answerer.name());
-            let names = answerer.key_env().join(" or ");
+            let own = answerer.key_env().iter().map(String::as_str);
+            let names: Vec<&str> = own.chain(variables.iter().copied()).collect();
+            let here = if tokens == Some(TokenSource::Google) { "credentials" } else { "api_key" };
             self.warning(Code::NoApiKey, &at, message).help =
-                Some(format!("set the environment variable {names}, or `api_key` here"));
+                Some(format!("set the environment variable {}, or `{here}` here", names.join(" or ")));
         }
     }
 }

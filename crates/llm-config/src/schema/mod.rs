@@ -28,7 +28,7 @@ pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
 pub use health::HealthCheck;
 pub use jwt::{Jwt, JwtAlgorithm, JwtClaims, UnknownTeams, UnknownUsers};
-pub use model::{Aws, BackoffOverride, Deployment, Model};
+pub use model::{Aws, BackoffOverride, Deployment, Model, Oauth};
 pub use owner::{
     BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms, ScopedBudget, ScopedLimits,
     VirtualKey,

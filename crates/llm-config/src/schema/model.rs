@@ -178,7 +178,8 @@ pub struct Deployment {
     /// Sent as `OpenAI-Organization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
-    /// Sent as `OpenAI-Project`.
+    /// Whose project calls are made in, where the provider knows projects: sent as `OpenAI-Project`, part of
+    /// the address at Vertex AI, part of the body at watsonx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// Headers for every call.
@@ -203,6 +204,17 @@ pub struct Deployment {
     /// Where it stands; requests can ask for it with `x-gateway-region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The provider's word for where calls go, in place of `region` (Vertex AI: `global`, `us-central1`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Google credentials: the path of a file, or its JSON. Default: the environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<secret::Text>")]
+    pub credentials: Option<Secret>,
+    /// An application's own secret, where tokens are got for one (Azure, Databricks). Default: the
+    /// environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<Oauth>,
     /// Who signs, where calls are signed for AWS. Default: the environment's credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
@@ -256,6 +268,22 @@ pub struct Aws {
     pub role_arn: Option<String>,
 }
 
+/// An application that gets tokens for itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Oauth {
+    /// The directory that it belongs to (Azure).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Its secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<secret::Text>")]
+    pub client_secret: Option<Secret>,
+}
+
 fn one() -> u32 {
     1
 }
@@ -283,6 +311,9 @@ impl Deployment {
             tags: Vec::new(),
             order: 0,
             region: None,
+            location: None,
+            credentials: None,
+            oauth: None,
             aws: None,
             rpm: None,
             tpm: None,

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk, Secret, UrlForm,
+    AuthStyle, Dialect, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk, Secret,
+    TokenSource, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,10 @@ pub struct Provider {
     /// How the key is sent. Default: `bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Word<AuthStyle>>,
+    /// Where tokens come from that calls are made with in place of a key: `google`, `azure-ad`, `watsonx`,
+    /// `databricks` or `snowflake`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Word<TokenSource>>,
     /// Whether calls may go out without a key. Default: if no `key_env` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_optional: Option<bool>,
@@ -134,9 +139,13 @@ pub struct Quirks {
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
-    /// The path of a call behind the base URL, where it is not the wire format's own.
+    /// The path of a call behind the base URL, where it is not the wire format's own. `{model}` stands for
+    /// the model, `{chat|chat_stream}` for the first word where the answer is whole, else for the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Members that every body has there; `${NAME}` stands for an environment variable.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
     /// The only operation by which a conversation can be had: `responses`, `completion` or `chat`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Word<Op>>,
@@ -186,6 +195,9 @@ pub struct KeyRule {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, secret::Text>")]
     pub headers: BTreeMap<String, Secret>,
+    /// Whether what it begins with (`prefixes`) is not sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strip: bool,
 }
 
 /// How certain models are named at the provider.
@@ -221,7 +233,11 @@ impl Provider {
             dialect: dialect.unwrap_or(Dialect::OpenaiChat),
             auth: row.auth.map(|auth| auth.get()).unwrap_or_default(),
             url: row.url.map(|url| url.get()).unwrap_or_default(),
-            key_optional: row.key_optional.unwrap_or(builtin.is_none() && row.key_env.is_empty()),
+            key_optional: row
+                .key_optional
+                .unwrap_or(builtin.is_none() && row.key_env.is_empty() && row.tokens.is_none()),
+            tokens: row.tokens.map(|tokens| tokens.get()),
+            variants: Vec::new(),
             operations,
             headers: exposed(row.headers),
             quirks: row.quirks.unwrap_or_default().spec(),
@@ -251,9 +267,9 @@ fn exposed(headers: BTreeMap<String, Secret>) -> BTreeMap<String, String> {
 
 impl KeyRule {
     fn spec(self) -> llm_types::KeyRule {
-        let Self { env, prefixes, hosts, auth, headers } = self;
+        let Self { env, prefixes, hosts, auth, headers, strip } = self;
         let auth = auth.map(|auth| auth.get()).unwrap_or_default();
-        llm_types::KeyRule { env, prefixes, hosts, auth, headers: exposed(headers) }
+        llm_types::KeyRule { env, prefixes, hosts, auth, headers: exposed(headers), strip }
     }
 }
 
@@ -277,6 +293,7 @@ impl Quirks {
             rerank,
             model_prefix,
             path,
+            set,
             only,
             without,
         } = self;
@@ -291,6 +308,7 @@ impl Quirks {
             rerank: rerank.iter().map(Word::get).collect(),
             model_prefix,
             path,
+            set,
             only: only.as_ref().map(Word::get),
             without: without.iter().map(Word::get).collect(),
         }

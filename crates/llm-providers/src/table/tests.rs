@@ -36,7 +36,16 @@ fn the_built_in_table_is_sound() {
         assert!(row.rules_from.is_none(), "{} lends from a row that is not there", row.name);
         let answers_itself = row.dialect == Dialect::Mock;
         assert!(answers_itself || row.api_base.is_some() || !row.base_env.is_empty(), "{}", row.name);
-        assert!(!row.key_env.is_empty() || row.auth == AuthStyle::None, "{}", row.name);
+        let has_key = !row.key_env.is_empty() || row.tokens.is_some();
+        assert!(has_key || row.auth == AuthStyle::None, "{}", row.name);
+        for variant in &row.variants {
+            assert!(variant.like.is_none(), "{}: {:?} is like no row", row.name, variant.models);
+            assert!(
+                !variant.models.is_empty() && variant.models[0].starts_with(&variant.strip),
+                "{}",
+                row.name
+            );
+        }
         assert!(
             row.docs.as_deref().is_none_or(|docs| docs.starts_with("https://")),
             "{}: docs must be a URL",

@@ -39,8 +39,8 @@ fn call(target: &Target, path: &str, headers: &[(&'static str, &'static str)]) -
 
 fn sent(request: &Request<Segments>) -> Vec<String> {
     // The same for all calls.
-    assert_eq!(request.headers()[header::ACCEPT_ENCODING], "identity");
-    let own = request.headers().iter().filter(|(name, _)| *name != header::ACCEPT_ENCODING);
+    assert_eq!(request.headers()[http::header::ACCEPT_ENCODING], "identity");
+    let own = request.headers().iter().filter(|(name, _)| *name != http::header::ACCEPT_ENCODING);
     let mut list: Vec<String> = own.map(|(k, v)| format!("{k}: {}", v.to_str().unwrap())).collect();
     list.sort();
     list

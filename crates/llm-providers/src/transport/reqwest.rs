@@ -3,6 +3,7 @@
 //! It brings proxies from the environment and the operating system's certificates, which is what a program
 //! that embeds the SDK expects. Redirects are not followed: a key must not travel to another host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use http_body_util::BodyExt;
 use llm_types::{ApiError, ErrorKind, Result};
 
 use super::{ByteStream, RequestBody, Transport, decoded};
+use crate::token::{judge, settle};
 
 /// A pooled HTTP client on reqwest.
 #[derive(Debug, Clone)]
@@ -44,7 +46,8 @@ impl ReqwestTransport {
 
 #[async_trait]
 impl Transport for ReqwestTransport {
-    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+    async fn send(&self, mut request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (head, body) = request.into_parts();
         let body = match body {
             RequestBody::Whole { mut pieces } if pieces.len() == 1 => {
@@ -60,6 +63,7 @@ impl Transport for ReqwestTransport {
             .send()
             .await
             .map_err(failed)?;
+        judge(made_with, answer.status());
         let mut out = http::Response::new(());
         *out.status_mut() = answer.status();
         *out.headers_mut() = answer.headers().clone();

@@ -1,17 +1,25 @@
 //! Us calling a provider that speaks this dialect.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::chat::ChatRequest;
-use llm_types::{ApiError, Call, Extra, Head, Op, Output, Result, Segments, Str, TokenCount, wire_struct};
+use llm_types::{
+    ApiError, Call, Edits, Extra, Head, Member, Op, Output, Result, Segments, Str, TokenCount, wire_struct,
+};
 
-use super::host::{self, Verb};
-use super::{decode, encode, server, vectors, wire};
+use super::host::{self, Host, Verb};
+use super::{decode, encode, predict, server, vectors, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 use crate::quirk::demanded;
+
+/// Where Vertex AI is told the tier (cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo).
+const TIER: HeaderName = HeaderName::from_static("x-vertex-ai-llm-shared-request-type");
+/// What Vertex AI's `countTokens` takes
+/// (cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/countTokens).
+const COUNTED: [&str; 4] = ["contents", "systemInstruction", "tools", "generationConfig"];
 
 /// The client half of the dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,13 +30,25 @@ impl ClientCodec for Client {
         match call {
             Call::Chat(request) => {
                 let verb = if request.delivery.stream { Verb::Stream } else { Verb::Generate };
-                let (body, memo) = encode::body(request, cx)?;
-                demanded(wire(host::path(cx.model, verb)?, Segments::from(body), memo), cx)
+                let encode::Body { bytes, memo, tier } = encode::body(request, cx)?;
+                let path = host::path(Host::of(cx.spec), cx.model, verb)?;
+                let mut wire = wire(path, Segments::from(bytes), memo);
+                // What is none of the words is left to the usual tier.
+                if let Some(tier) = tier.filter(|tier| ["flex", "priority"].contains(&tier.as_str())) {
+                    let value = HeaderValue::try_from(tier).unwrap_or(HeaderValue::from_static("shared"));
+                    wire.headers.insert(TIER, value);
+                }
+                demanded(wire, cx)
             }
             Call::CountTokens(request) => counted(request, cx),
             Call::Embed(request) => {
-                let body = vectors::body(request, cx)?;
-                let path = host::path(cx.model, Verb::EmbedBatch)?;
+                let host = Host::of(cx.spec);
+                let (body, verb) = match host {
+                    Host::Vertex if host.predicts(cx.model) => (predict::body(request, cx)?, Verb::Predict),
+                    Host::Vertex => (vectors::one(request, cx)?, Verb::Embed),
+                    Host::Gemini => (vectors::body(request, cx)?, Verb::EmbedBatch),
+                };
+                let path = host::path(host, cx.model, verb)?;
                 Ok(wire(path, Segments::from(body), Memo::default()))
             }
             Call::Rerank(_) => Err(cannot("gemini", call.op())),
@@ -46,11 +66,14 @@ impl ClientCodec for Client {
             Op::Embed => Verb::Embed,
             other => return Err(cannot("gemini", other)),
         };
-        if cx.asked.op == Op::Chat && server::has_seal(head) {
+        let host = Host::of(cx.spec);
+        // Vertex AI counts and embeds in other forms.
+        let same = host == Host::Gemini || cx.asked.op == Op::Chat;
+        if !same || (cx.asked.op == Op::Chat && server::has_seal(head)) {
             return Ok(None);
         }
         let body: Bytes = vectors::renamed(head, cx.model)?;
-        let wire = wire(host::path(cx.model, verb)?, Segments::from(body), Memo::default());
+        let wire = wire(host::path(host, cx.model, verb)?, Segments::from(body), Memo::default());
         if cx.asked.op == Op::Chat { demanded(wire, cx).map(Some) } else { Ok(Some(wire)) }
     }
 
@@ -94,7 +117,18 @@ wire_struct! {
 }
 
 fn counted(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
-    let (body, _) = encode::body(request, cx)?;
+    let host = Host::of(cx.spec);
+    let encode::Body { bytes: body, memo: _, tier: _ } = encode::body(request, cx)?;
+    let path = host::path(host, cx.model, Verb::Count)?;
+    if host == Host::Vertex {
+        // It counts the request as it stands, but for what no prompt has.
+        let head = Head::scan(Bytes::from(body))?;
+        let mut edits = Edits::default();
+        for name in head.members().iter().map(Member::name).filter(|name| !COUNTED.contains(name)) {
+            edits.remove(&head, name);
+        }
+        return Ok(wire(path, edits.apply(&head), Memo::default()));
+    }
     let unwritable =
         |error| ApiError::bad_request("the request cannot be written as JSON").with_source(error);
     let head = Head::scan(Bytes::from(body))?;
@@ -107,7 +141,6 @@ fn counted(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> 
     }
     let whole = serde_json::value::to_raw_value(&whole).map_err(unwritable)?;
     let body = serde_json::to_vec(&Counted { whole: Some(whole.into()), ..Counted::default() });
-    let path = host::path(cx.model, Verb::Count)?;
     Ok(wire(path, Segments::from(body.map_err(unwritable)?), Memo::default()))
 }
 

@@ -11,6 +11,7 @@ mod encode;
 mod host;
 mod ids;
 mod model;
+mod predict;
 mod schema;
 mod server;
 mod vectors;

@@ -6,9 +6,9 @@ use llm_types::{
     Str, Usage,
 };
 
-use super::decode;
 use super::encode::NO_COUNTERPART;
 use super::wire::{self, Whole};
+use super::{decode, predict};
 use crate::codec::{DecodeCx, EncodeCx};
 
 /// The body of `batchEmbedContents`.
@@ -47,6 +47,23 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
     let body = wire::EmbedBody { requests: Some(requests.into()), ..wire::EmbedBody::default() };
     serde_json::to_vec(&body)
         .map_err(|error| ApiError::bad_request("the request cannot be written as JSON").with_source(error))
+}
+
+/// The body of `embedContent` at Vertex AI, which takes one input and no name of a model.
+///
+/// # Errors
+/// As [`body`], and when there are several inputs.
+pub(super) fn one(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
+    if request.inputs.len() != 1 {
+        let message = format!("{} takes one input at a time: send each by itself", cx.model);
+        return Err(ApiError::bad_request(message).with_param("input"));
+    }
+    let batch = body(request, cx)?;
+    let unwritable =
+        |error| ApiError::bad_request("the request cannot be written as JSON").with_source(error);
+    let batch: wire::EmbedBody<'_> = serde_json::from_slice(&batch).map_err(unwritable)?;
+    let only = batch.requests.into_iter().flatten().next().unwrap_or_default();
+    serde_json::to_vec(&wire::EmbedOne { model: None, ..only }).map_err(unwritable)
 }
 
 /// `models/gemini-embedding-001`
@@ -119,9 +136,12 @@ fn requests(head: &Head, name: &[u8]) -> Result<Vec<u8>> {
 /// [`ErrorKind::UpstreamFormat`] when they are none, and the error in the answer where it holds one.
 pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
     let wire: wire::Vectors<'_> = serde_json::from_slice(body).map_err(|error| decode::malformed(&error))?;
-    let wire::Vectors { embedding, embeddings, usage_metadata, error, extra } = wire;
+    let wire::Vectors { embedding, embeddings, usage_metadata, predictions, error, extra } = wire;
     if let Some(json) = error {
         return Err(decode::contained(json));
+    }
+    if let Some(predictions) = predictions {
+        return Ok(predict::reply(predictions, &extra, cx));
     }
     if embedding.is_none() && embeddings.is_none() {
         let message = "the upstream answered without vectors: try again";

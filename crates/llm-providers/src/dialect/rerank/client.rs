@@ -27,7 +27,7 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         let Call::Rerank(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let row = Row::of(Dialect::Rerank, cx.spec, cx.model, None);
-        let path = row.path().unwrap_or(PATH).to_owned();
+        let path = row.path(false).unwrap_or_else(|| PATH.to_owned());
         let body = Segments::from(body(request, &row, cx)?);
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let memo = Memo { ordering: Some(Arc::new(ordering(request))), ..Memo::default() };

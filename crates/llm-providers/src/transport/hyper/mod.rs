@@ -23,6 +23,7 @@ use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
 use super::{ByteStream, Progress, RequestBody, Transport, decoded};
+use crate::token::{judge, settle};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -114,10 +115,12 @@ impl Transport for HyperTransport {
 
     async fn send_watched(
         &self,
-        request: http::Request<RequestBody>,
+        mut request: http::Request<RequestBody>,
         progress: Option<&Progress>,
     ) -> Result<http::Response<ByteStream>> {
+        let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (mut head, body) = self.pool.send(request, progress).await?.into_parts();
+        judge(made_with, head.status);
         let body = decoded(&mut head.headers, Box::pin(body))?;
         Ok(http::Response::from_parts(head, body))
     }

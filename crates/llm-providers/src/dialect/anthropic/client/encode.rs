@@ -10,6 +10,7 @@ use super::super::model;
 use super::super::wire::{Raw, Request};
 use super::beta::{self, Betas};
 use super::encoder::{Encoder, breakpoint};
+use super::host;
 use super::tool::{self, JSON_TOOL};
 use crate::codec::{Asked, EncodeCx, Memo, WireRequest};
 use crate::dialect::custom;
@@ -41,6 +42,7 @@ pub(super) fn conversation(request: &ChatRequest, op: Op, cx: &mut EncodeCx<'_>)
     let mut encoder = Encoder {
         facts: model::facts(cx.model),
         model: cx.model,
+        fetches: host::fetches(cx.spec),
         origin: *origin,
         changes: cx.changes,
         names: tool::names(request),

@@ -43,6 +43,8 @@ pub(super) struct Encoder<'r, 'c> {
     pub(super) facts: &'static Facts,
     /// The model, for messages.
     pub(super) model: &'c str,
+    /// Whether the host fetches pictures from addresses.
+    pub(super) fetches: bool,
     /// Whose members those are that no field names.
     pub(super) origin: Option<Dialect>,
     /// Takes what is dropped or altered.

@@ -9,6 +9,7 @@ use llm_types::chat::Media;
 use llm_types::{ApiError, Result, Str};
 
 use super::super::wire::Source;
+use super::encoder::Encoder;
 
 /// What a piece of media becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,21 @@ pub(super) fn source<'r>(media: &'r Media, said: Said<'r>) -> Result<(Shape, Sou
         }
         Media::Base64 { media_type, data } => inline(media_type, data, said),
         Media::Text(text) => Ok((Shape::Document, plain(text.into()))),
+    }
+}
+
+impl Encoder<'_, '_> {
+    /// The source of a block, where the host takes it.
+    ///
+    /// # Errors
+    /// As [`source`], and for an address that nobody fetches.
+    pub(super) fn source<'r>(&self, media: &'r Media, said: Said<'r>) -> Result<(Shape, Source<'r>)> {
+        let (shape, source) = source(media, said)?;
+        if source.url.is_some() && !self.fetches {
+            let message = "this host of Claude fetches no addresses: send the content as base64";
+            return Err(ApiError::bad_request(message));
+        }
+        Ok((shape, source))
     }
 }
 

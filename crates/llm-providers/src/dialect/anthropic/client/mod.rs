@@ -8,6 +8,7 @@ mod cache;
 mod choice;
 mod encode;
 mod encoder;
+mod host;
 mod media;
 mod message;
 mod option;
@@ -37,7 +38,8 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
             Call::Chat(request) | Call::CountTokens(request) => {
-                demanded(encode::conversation(request, call.op(), cx)?, cx)
+                let wire = demanded(encode::conversation(request, call.op(), cx)?, cx)?;
+                host::fit(wire, call.op(), cx)
             }
             Call::Embed(_) | Call::Rerank(_) => Err(cannot("anthropic", call.op())),
         }
@@ -47,7 +49,8 @@ impl ClientCodec for Client {
         if encode::holds_foreign_thoughts(head) {
             return Ok(None);
         }
-        demanded(encode::splice(head, cx)?, cx).map(Some)
+        let wire = demanded(encode::splice(head, cx)?, cx)?;
+        host::fit(wire, cx.asked.op, cx).map(Some)
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {

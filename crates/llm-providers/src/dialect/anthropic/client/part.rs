@@ -12,7 +12,7 @@ use super::super::wire::{
 };
 use super::beta;
 use super::encoder::{Encoder, NO_COUNTERPART, breakpoint};
-use super::media::{self, Said, Shape};
+use super::media::{Said, Shape};
 use super::message::{Placed, Side};
 use crate::dialect::name::Answers;
 
@@ -127,7 +127,7 @@ impl<'r> Encoder<'r, '_> {
             self.changes.dropped(at.member("image_url.detail"), NO_COUNTERPART);
         }
         let said = Said { shape: Shape::Picture, media_type: media_type.as_deref(), filename: None };
-        let (shape, source) = media::source(media, said).map_err(|error| error.with_param(at.path()))?;
+        let (shape, source) = self.source(media, said).map_err(|error| error.with_param(at.path()))?;
         let block = MediaBlock {
             source: Some(Box::new(source)),
             cache_control: breakpoint(cache.as_ref()),
@@ -141,7 +141,7 @@ impl<'r> Encoder<'r, '_> {
         let File { media, filename, media_type, cache, extra } = file;
         let said =
             Said { shape: Shape::Document, media_type: media_type.as_deref(), filename: filename.as_deref() };
-        let (shape, source) = media::source(media, said).map_err(|error| error.with_param(at.path()))?;
+        let (shape, source) = self.source(media, said).map_err(|error| error.with_param(at.path()))?;
         let members =
             self.members(extra, if shape == Shape::Document { DOCUMENT } else { &[] }, || at.path());
         let titled = shape == Shape::Document && members.get("title").is_none();

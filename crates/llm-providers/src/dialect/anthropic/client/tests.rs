@@ -9,6 +9,7 @@ mod replies;
 mod streams;
 mod thinking;
 mod tools;
+mod vertex;
 
 use http::HeaderMap;
 use llm_types::chat::{ChatRequest, Part};

@@ -11,7 +11,7 @@ use llm_types::chat::{Audio, File, Image, Media};
 use llm_types::{ApiError, Result, Str};
 
 use super::wire;
-use crate::dialect::gemini::host::{self, Fetched};
+use crate::dialect::gemini::host::{self, Fetched, Host};
 
 /// The unnamed member in which the decoder leaves the media type of sound.
 pub(super) const MADE_AS: &str = "mimeType";
@@ -38,6 +38,11 @@ impl<'a> Hint<'a> {
         Self { media_type: file.media_type.as_deref(), filename: file.filename.as_deref(), format: None }
     }
 
+    /// Whether it says the media type.
+    fn is_typed(&self) -> bool {
+        self.media_type.is_some() || self.format.is_some() || self.filename.and_then(by_ending).is_some()
+    }
+
     /// Of sound. Sound that a model made says its media type among the unnamed members.
     pub(super) fn audio(audio: &'a Audio) -> Self {
         let made = audio.extra.get(MADE_AS).and_then(|json| serde_json::from_str(json.get()).ok());
@@ -49,7 +54,7 @@ impl<'a> Hint<'a> {
 ///
 /// # Errors
 /// When its media type is unknown, or its address is not one that the provider reads by itself.
-pub(super) fn part<'a>(media: &'a Media, hint: Hint<'a>, path: &str) -> Result<wire::Part<'a>> {
+pub(super) fn part<'a>(host: Host, media: &'a Media, hint: Hint<'a>, path: &str) -> Result<wire::Part<'a>> {
     let wrong = |message: String| ApiError::bad_request(message).with_param(path);
     match media {
         Media::Base64 { media_type, data } => {
@@ -64,21 +69,38 @@ pub(super) fn part<'a>(media: &'a Media, hint: Hint<'a>, path: &str) -> Result<w
         }
         Media::Text(text) => Ok(inline(Cow::Borrowed("text/plain"), Str::from(STANDARD.encode(text)))),
         Media::Url(url) => {
-            let file = host::fetched(url).ok_or_else(|| {
-                wrong(format!(
-                    "gemini does not fetch the address in `{path}`: send the bytes as base64 or a Files API URI"
-                ))
-            })?;
+            let typed = hint.is_typed() || by_ending(url).is_some();
+            let file = host::fetched(host, url, typed).ok_or_else(|| wrong(unfetched(host, path)))?;
             Ok(fetched(file, hint, by_ending(url)))
         }
         Media::FileId(id) => {
-            let file = host::file_by_id(id).ok_or_else(|| {
-                wrong(format!(
-                    "the file id in `{path}` is not one of Gemini's Files API: send its URI (files/…) or base64"
-                ))
+            let typed = hint.is_typed() || by_ending(id).is_some();
+            let file = host::file_by_id(host, id, typed).ok_or_else(|| {
+                wrong(match host {
+                    Host::Gemini => format!(
+                        "the file id in `{path}` is not one of Gemini's Files API: send its URI (files/…) or base64"
+                    ),
+                    Host::Vertex => {
+                        format!("Vertex AI keeps no files: send a gs:// address or base64 in `{path}`")
+                    }
+                })
             })?;
             Ok(fetched(file, hint, by_ending(id)))
         }
+    }
+}
+
+/// What to do where the provider does not fetch an address.
+fn unfetched(host: Host, path: &str) -> String {
+    match host {
+        Host::Gemini => {
+            format!(
+                "gemini does not fetch the address in `{path}`: send the bytes as base64 or a Files API URI"
+            )
+        }
+        Host::Vertex => format!(
+            "Vertex AI fetches gs:// and https addresses of a known media type: send the bytes in `{path}` as base64"
+        ),
     }
 }
 
@@ -192,7 +214,7 @@ mod tests {
     #[test]
     fn bytes_go_inline_under_a_known_media_type() {
         let check = |media: &Media, hint: Hint<'_>, expect: &str| {
-            let part = part(media, hint, "p").unwrap();
+            let part = part(Host::Gemini, media, hint, "p").unwrap();
             let blob = part.inline_data.unwrap();
             assert_eq!(blob.mime_type.unwrap().as_str(), expect, "{media:?}");
         };
@@ -205,14 +227,14 @@ mod tests {
         check(&base64(""), Hint { media_type: Some("video/mp4"), ..NONE }, "video/mp4");
         check(&Media::Text("hé".to_owned()), NONE, "text/plain");
         let text = Media::Text("hé".to_owned());
-        let text = part(&text, NONE, "p").unwrap();
+        let text = part(Host::Gemini, &text, NONE, "p").unwrap();
         assert_eq!(text.inline_data.unwrap().data.unwrap().as_str(), "aMOp");
     }
 
     #[test]
     fn addresses_that_nobody_fetches_are_refused_with_advice() {
         let check = |media: Media| {
-            let error = part(&media, NONE, "messages[0].content[0]").unwrap_err();
+            let error = part(Host::Gemini, &media, NONE, "messages[0].content[0]").unwrap_err();
             assert_eq!(error.param.as_deref(), Some("messages[0].content[0]"));
             assert!(error.message.contains("base64"), "{error}");
         };

@@ -15,6 +15,7 @@ mod tool;
 use llm_types::chat::{CacheOptions, ChatRequest, Identity, Role};
 use llm_types::{ApiError, Changes, Dialect, Result, Str};
 
+use super::host::Host;
 use super::model::Model;
 use super::wire;
 use crate::codec::{EncodeCx, Memo};
@@ -31,6 +32,8 @@ pub(super) const NO_COUNTERPART: &str = "gemini has no counterpart";
 struct Cx<'c> {
     /// What the model takes.
     model: Model,
+    /// Who speaks the format.
+    host: Host,
     /// Its name, for messages.
     name: &'c str,
     /// Whether members that no field names are meant for this dialect.
@@ -54,12 +57,23 @@ impl Cx<'_> {
     }
 }
 
+/// A call, written.
+#[derive(Debug)]
+pub(super) struct Body {
+    /// The body.
+    pub(super) bytes: Vec<u8>,
+    /// For the decoder.
+    pub(super) memo: Memo,
+    /// The tier of service, where it is asked for in a header.
+    pub(super) tier: Option<String>,
+}
+
 /// The body of a call.
 ///
 /// # Errors
 /// When the call cannot be expressed: a tool result without its call, a file that would have to be
 /// fetched, no message at all.
-pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<u8>, Memo)> {
+pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Body> {
     let ChatRequest {
         model: _,
         messages,
@@ -77,6 +91,7 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
     } = request;
     let mut cx = Cx {
         model: Model::of(cx.model),
+        host: Host::of(cx.spec),
         name: cx.model,
         native: origin.is_none_or(|origin| origin == Dialect::Gemini),
         own: *origin == Some(Dialect::Gemini),
@@ -110,16 +125,17 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(Vec<
     if !is_empty(&config) {
         body.generation_config = Some(config);
     }
-    body.service_tier = option::delivery(delivery, &mut cx).map(Str);
+    let tier = option::delivery(delivery, &mut cx);
+    let header = tier.as_deref().filter(|_| cx.host.takes_tier_in_header()).map(str::to_owned);
+    body.service_tier = tier.filter(|_| header.is_none()).map(Str);
     unsupported(cache, identity, &mut cx);
     extra::members(extra, &native, &mut body, &mut cx);
 
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| ApiError::bad_request("the request cannot be written as JSON").with_source(error))?;
-    Ok((
-        bytes,
-        Memo { tool_names: names.rewritten(), custom_tools: custom::names(tooling), ..Memo::default() },
-    ))
+    let memo =
+        Memo { tool_names: names.rewritten(), custom_tools: custom::names(tooling), ..Memo::default() };
+    Ok(Body { bytes, memo, tier: header })
 }
 
 /// Cached content brings its own instructions and tools; beside it they are a 400.

@@ -63,7 +63,7 @@ impl<'a> Turns<'a, '_, '_> {
 
     fn image(&mut self, image: &'a Image, place: Place) -> Result<wire::Part<'a>> {
         let Image { media, detail, media_type: _, cache, extra } = image;
-        let mut out = media::part(media, Hint::image(image), &place.content(""))?;
+        let mut out = media::part(self.cx.host, media, Hint::image(image), &place.content(""))?;
         self.detail(detail.as_deref(), &mut out, place);
         self.no_cache(place, cache.as_ref());
         self.members(&mut out, extra, place);
@@ -105,7 +105,7 @@ impl<'a> Turns<'a, '_, '_> {
 
     fn file(&mut self, file: &'a File, place: Place) -> Result<wire::Part<'a>> {
         let File { media, filename, media_type: _, cache, extra } = file;
-        let mut out = media::part(media, Hint::file(file), &place.content(""))?;
+        let mut out = media::part(self.cx.host, media, Hint::file(file), &place.content(""))?;
         if filename.is_some() {
             self.cx.changes.dropped(place.content(".file.filename"), NO_COUNTERPART);
         }
@@ -124,7 +124,7 @@ impl<'a> Turns<'a, '_, '_> {
                 if words.is_some() {
                     self.cx.changes.dropped(place.content(".transcript"), NO_COUNTERPART);
                 }
-                media::part(media, Hint::audio(audio), &place.content(""))?
+                media::part(self.cx.host, media, Hint::audio(audio), &place.content(""))?
             }
             (_, Some(words)) => {
                 self.cx.changes.altered(place.content(""), "sound of the model is sent as its transcript");
@@ -275,7 +275,7 @@ impl<'a> Turns<'a, '_, '_> {
             }
         }
         self.no_cache(place, cache.as_ref());
-        let mut out = media::part(media, Hint::audio(audio), &place.content(""))?;
+        let mut out = media::part(self.cx.host, media, Hint::audio(audio), &place.content(""))?;
         self.members(&mut out, extra, place);
         Ok(Some(out))
     }

@@ -7,7 +7,6 @@ use llm_types::{ApiError, Dialect, RawValue, Result, Str};
 
 use super::name::Names;
 use super::{Cx, NO_COUNTERPART, extra, option, wire};
-use crate::dialect::gemini::host;
 
 /// Arguments of a function that stands for a tool with free text.
 const FREE_TEXT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
@@ -237,7 +236,7 @@ pub(super) fn config<'a>(
     cx: &mut Cx<'_>,
 ) -> Option<wire::ToolConfig<'a>> {
     // A client of this dialect says itself what it wants.
-    let mixed = !cx.own && tools.functions > 0 && tools.hosted > 0 && host::asks_for_server_side_calls();
+    let mixed = !cx.own && tools.functions > 0 && tools.hosted > 0 && cx.host.asks_for_server_side_calls();
     let mut config = wire::ToolConfig {
         include_server_side_tool_invocations: (mixed && cx.model.signs_calls()).then_some(true),
         ..wire::ToolConfig::default()

@@ -13,6 +13,7 @@ mod server;
 mod stream;
 mod tool;
 mod vectors;
+mod vertex;
 mod written;
 
 use llm_types::chat::ChatRequest;

@@ -33,7 +33,57 @@ wire_struct! {
         embedding: Vector<'a>,
         embeddings: Vec<Vector<'a>>,
         usage_metadata as "usageMetadata": UsageMetadata<'a>,
+        predictions: Vec<Prediction<'a>>,
         error: &'a llm_types::RawValue,
+    }
+}
+
+wire_struct! {
+    /// The body of Vertex AI's `predict`
+    /// (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>).
+    pub(in super::super) struct PredictBody<'a> {
+        instances: Vec<Instance<'a>>,
+        parameters: Parameters<'a>,
+    }
+}
+
+wire_struct! {
+    /// One input.
+    pub(in super::super) struct Instance<'a> {
+        content: Str<'a>,
+        task_type: Str<'a>,
+        title: Str<'a>,
+    }
+}
+
+wire_struct! {
+    /// What holds for all inputs.
+    pub(in super::super) struct Parameters<'a> {
+        output_dimensionality as "outputDimensionality": Whole<u32>,
+        auto_truncate as "autoTruncate": bool,
+    }
+}
+
+wire_struct! {
+    /// The vector of one input.
+    pub(in super::super) struct Prediction<'a> {
+        embeddings: Predicted<'a>,
+    }
+}
+
+wire_struct! {
+    /// A vector, and what it was made of.
+    pub(in super::super) struct Predicted<'a> {
+        values: Vec<f32>,
+        statistics: Statistics<'a>,
+    }
+}
+
+wire_struct! {
+    /// How long an input was.
+    pub(in super::super) struct Statistics<'a> {
+        token_count: f64,
+        truncated: bool,
     }
 }
 

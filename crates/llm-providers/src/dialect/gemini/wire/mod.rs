@@ -9,7 +9,10 @@ mod reply;
 mod request;
 mod value;
 
-pub(super) use embed::{Counts, EmbedBody, EmbedOne, Vector, VectorFacts, Vectors};
+pub(super) use embed::{
+    Counts, EmbedBody, EmbedOne, Instance, Parameters, PredictBody, Predicted, Prediction, Statistics,
+    Vector, VectorFacts, Vectors,
+};
 pub(super) use reply::{
     Block, Candidate, ErrorBody, Grounding, Logprobs, ModalityCount, Problem, ProblemDetail, Response, Span,
     Support, Token, TopTokens, UsageMetadata,

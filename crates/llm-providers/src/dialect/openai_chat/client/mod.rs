@@ -29,6 +29,7 @@ use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 use crate::dialect::openai_error as error;
+use crate::quirk::path_of;
 
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,13 +38,17 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
-            Call::Chat(request) => encode::request(request, cx).map(wire_request),
+            Call::Chat(request) => {
+                let body = encode::request(request, cx)?;
+                Ok(wire_request(body, request.delivery.stream, cx))
+            }
             other => Err(cannot("openai_chat", other.op())),
         }
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
-        Ok(splice::body(head, cx)?.map(wire_request))
+        let stream = head.read::<bool>("stream")?.unwrap_or(false);
+        Ok(splice::body(head, cx)?.map(|body| wire_request(body, stream, cx)))
     }
 
     fn decode(&self, _op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
@@ -67,11 +72,12 @@ impl ClientCodec for Client {
     }
 }
 
-fn wire_request(body: Segments) -> WireRequest {
+fn wire_request(body: Segments, stream: bool, cx: &EncodeCx<'_>) -> WireRequest {
+    let path = path_of(cx, stream);
     let json = HeaderValue::from_static("application/json");
     WireRequest {
         method: Method::POST,
-        path: "/chat/completions".to_owned(),
+        path: path.unwrap_or_else(|| "/chat/completions".to_owned()),
         headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
         body,
         memo: Memo::default(),

@@ -68,7 +68,7 @@ fn wire_request(body: Segments, row: &Row<'_>) -> WireRequest {
     let json = HeaderValue::from_static("application/json");
     WireRequest {
         method: Method::POST,
-        path: row.path().unwrap_or("/responses").to_owned(),
+        path: row.path(false).unwrap_or_else(|| "/responses".to_owned()),
         headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
         body,
         memo: Memo::default(),
