@@ -22,6 +22,7 @@ mod drain;
 mod embed;
 mod failover;
 mod failover_stream;
+mod front_faults;
 mod gemini_front;
 mod gemini_front_loop;
 mod gemini_front_stream;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use llm_testkit::{Gate, Script, Upstream, canned};
 use serde_json::{Value, json};
 
@@ -205,5 +206,74 @@ async fn a_growing_conversation_stays_where_its_beginning_is_cached() {
             at.dedup();
             assert_eq!(at.len(), 1, "{front} {conversation}: {at:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_policy_refuses_goes_to_the_model_that_is_named_for_that() {
+    let (strict, free, other) = (Upstream::start().unwrap(), well(), well());
+    let refused = |status: u16, code: &str| {
+        Script::status(status).json_body(&json!({"error": {"message": "no luck", "type": "x", "code": code}}))
+    };
+    // Of one model, and of every model that says nothing of its own.
+    for (router, own) in [
+        ("", "content_policy_fallbacks = [\"free\"]\nfallbacks = [\"other\"]\n"),
+        ("content_policy_fallbacks = [\"free\"]\nfallbacks = [\"other\"]\n", ""),
+    ] {
+        let models = model("smart", &[openai(&strict)]).replace("deployments", &format!("{own}deployments"))
+            + &model("free", &[openai(&free)])
+            + &model("other", &[openai(&other)]);
+        let gateway = Options::config(format!("{models}[router]\nretries = 0\n{router}")).start();
+        for request in [chat("smart"), streamed("smart")] {
+            strict.push(refused(400, "content_policy_violation"));
+            let reply = gateway.chat(&request).await;
+            assert_eq!((reply.status, reply.header("x-gateway-fallback")), (200, "free"), "{}", reply.text());
+            strict.push(refused(500, "x"));
+            let reply = gateway.chat(&request).await;
+            assert_eq!(
+                (reply.status, reply.header("x-gateway-fallback")),
+                (200, "other"),
+                "{}",
+                reply.text()
+            );
+        }
+        strict.push(refused(400, "invalid_value"));
+        assert_eq!(gateway.chat(&chat("smart")).await.status, 400, "the caller's own mistake goes nowhere");
+    }
+}
+
+#[tokio::test]
+async fn what_the_adaptive_strategy_expects_is_explained() {
+    let (one, two) = (well(), well());
+    let priced = |upstream: &Upstream| with(&openai(upstream), "price = { input = 2.5, output = 10.0 }");
+    let config = model("smart", &[priced(&one), priced(&two)])
+        .replace("deployments", "strategy = \"adaptive\"\ndeployments");
+    let gateway = Gateway::start(&config);
+    let mut last = gateway.chat(&chat("smart")).await;
+    for _ in 0..11 {
+        last = gateway.chat(&chat("smart")).await;
+    }
+    assert_eq!(last.status, 200);
+    let id = last.header("x-gateway-request-id");
+    let told = gateway.call(Method::GET, &format!("/admin/v1/requests/{id}")).send().await.json();
+    let group = &told["groups"][0];
+    assert_eq!(group["strategy"], "adaptive");
+    let candidates = group["decisions"][0]["candidates"].as_array().unwrap();
+    assert_eq!(candidates.len(), 2);
+    // Whoever was asked before is known; the other may have been explored.
+    let known: Vec<_> =
+        candidates.iter().filter(|candidate| candidate["samples"].as_f64() > Some(0.0)).collect();
+    assert!(!known.is_empty(), "{group:#}");
+    for candidate in known {
+        let number = |name: &str| candidate[name].as_f64().unwrap_or_else(|| panic!("no {name}: {group:#}"));
+        let (ms, usd) = (number("expected_ms"), number("expected_usd"));
+        assert!(ms > 0.0 && ms < 60_000.0 && usd > 0.0 && usd < 0.1, "{candidate}");
+        assert!(number("expected_errors") < 0.5, "nobody failed: {candidate}");
+        // Seconds, and a hundred of them for a dollar.
+        assert!(number("score") >= ms / 1000.0 + usd * 100.0 - 1e-6, "{candidate}");
+    }
+    let text = llmctl(&["explain", id, "--gateway", &gateway.url()]).run();
+    for word in ["adaptive", "smart/1", "smart/2"] {
+        assert!(text.good().contains(word), "no `{word}` in {}", text.good());
     }
 }

@@ -174,6 +174,7 @@ fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
     let options = HyperOptions {
         connect_timeout: upstream.connect_timeout,
         idle_timeout: upstream.pool_idle_timeout,
+        max_idle_per_host: upstream.pool_max_idle_per_host,
         extra_ca: extra_ca.transpose()?,
     };
     Ok(Arc::new(HyperTransport::new(&options)?))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use llm_cost::{Asked, Charge as Price};
 use llm_governance::{Basis, Charge, Reservation, RowItem, RowServed, UsageRow};
 use llm_providers::target::Target;
-use llm_providers::transport::was_sent;
+use llm_providers::transport::{Progress, was_sent};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Usage};
 
 use crate::governance::Kept;
@@ -37,7 +37,8 @@ pub(crate) struct Open {
     pub(crate) time: Timestamp,
     /// When the first content came.
     pub(crate) first: Option<Instant>,
-    pub(crate) sent: bool,
+    /// Whether it may have reached its provider.
+    pub(crate) progress: Progress,
 }
 
 /// How an attempt ended.
@@ -67,14 +68,16 @@ impl Attempt {
         self.0.as_ref()?.reservation.as_ref()?.output_limit()
     }
 
-    /// The call is about to go out: from here on it may be billed.
-    pub(crate) fn sent(&mut self) {
-        if let Some(open) = &mut self.0 {
-            open.sent = true;
-            if let Some(reservation) = &mut open.reservation {
-                reservation.sent();
-            }
+    /// It is answered here, with no way to go: from here on it may be billed.
+    pub(crate) fn sent(&self) {
+        if let Some(progress) = self.progress() {
+            progress.set(true);
         }
+    }
+
+    /// Where a transport says whether something has gone out: from then on it may be billed.
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        self.0.as_ref().map(|open| &open.progress)
     }
 
     /// The first content came.
@@ -111,7 +114,7 @@ impl Attempt {
     pub(crate) fn fail(mut self, error: &ApiError) {
         let Some(open) = self.0.take() else { return };
         // Whoever refuses does not bill; whoever was never reached neither.
-        let unbilled = error.upstream_status.is_some() || !was_sent(error);
+        let unbilled = error.upstream_status.is_some() || !was_sent(error) || !open.progress.is_sent();
         let _ =
             open.end(&End { usage: None, basis: Basis::Received, pieces: 0, error: Some(error), unbilled });
     }
@@ -126,7 +129,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         // What was not sent is released by its reservation, and has no row.
-        let Some(open) = self.0.take().filter(|open| open.sent) else { return };
+        let Some(open) = self.0.take().filter(|open| open.progress.is_sent()) else { return };
         let gone = ApiError::new(ErrorKind::ClientCancelled, "the attempt was given up");
         let end = End { usage: None, basis: Basis::Received, pieces: 0, error: Some(&gone), unbilled: false };
         let _ = open.end(&end);

@@ -63,14 +63,23 @@ impl Front {
 
     fn at<'p>(&self, path: &'p str) -> Option<Named<'p>> {
         match self.path {
-            Path::Fixed(fixed) => (fixed == below_v1(path)).then(Named::default),
-            Path::Twice(fixed, other) => (fixed == below_v1(path) || other == path).then(Named::default),
+            // Also with a slash behind it, which careless bases of URLs bring.
+            Path::Fixed(fixed) => (fixed == below_v1(bare(path))).then(Named::default),
+            Path::Twice(fixed, other) => {
+                let path = bare(path);
+                (fixed == below_v1(path) || other == path).then(Named::default)
+            }
             Path::Verb { verb, stream } => {
                 let model = model_before(verb, below_version(path)?)?;
                 Some(Named { model: Some(model), stream: Some(stream) })
             }
         }
     }
+}
+
+/// The path without a slash at its end.
+fn bare(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 /// The path behind `/v1`, where it is there.
@@ -198,6 +207,11 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
             Err(error) => Err(Refused { error, front: Some(front), allow: None }),
         };
     }
+    if front.is_none()
+        && let Some(refused) = no_verb(method, path)
+    {
+        return Err(refused);
+    }
     let (route, allow) = if let Some((front, named)) = found {
         (Route::Inference(front, named), Method::POST)
     } else if let Some(route) = models(path) {
@@ -251,6 +265,28 @@ fn models(path: &str) -> Option<Route<'_>> {
     }
 }
 
+/// What is asked of a model in Gemini's manner, and is none of its verbs.
+fn no_verb(method: &Method, path: &str) -> Option<Refused> {
+    let below = below_version(path)?;
+    let name = below.strip_prefix("models/").or_else(|| below.strip_prefix(TUNED))?;
+    // Models are read below the same paths, and below `/v1` they may be OpenAI's.
+    if *method != Method::POST || !(path.starts_with("/v1beta/") || decoded(name).contains(':')) {
+        return None;
+    }
+    let verbs = FRONTS.iter().filter_map(|front| match front.path {
+        Path::Verb { verb, .. } => Some(format!("`:{verb}`")),
+        Path::Fixed(_) | Path::Twice(..) => None,
+    });
+    let verbs: Vec<_> = verbs.collect();
+    let message = format!(
+        "nothing is served at {method} {path}: write /v1beta/models/{{model}} and what to do, one of {}",
+        verbs.join(", ")
+    );
+    let error = ApiError::new(ErrorKind::NotFound, message).with_code("not_found");
+    let front = FRONTS.iter().find(|front| front.dialect == Dialect::Gemini);
+    Some(Refused { error, front, allow: None })
+}
+
 /// The front that knows what is asked about something kept.
 fn kept(method: &Method, below: &str) -> Option<(&'static Front, Result<Kept>)> {
     FRONTS.iter().find_map(|front| Some((front, front.codec().ok()?.kept(method, below)?)))
@@ -273,6 +309,12 @@ mod tests {
         let get = |path| route(&Method::GET, path);
         assert!(matches!(post("/v1/chat/completions"), Ok(Route::Inference(..))));
         assert!(matches!(post("/chat/completions"), Ok(Route::Inference(..))));
+        for (path, op) in [("/v1/messages/", Op::Chat), ("/v1/messages/count_tokens/", Op::CountTokens)] {
+            let found = post(path);
+            let Ok(Route::Inference(front, _)) = found else { panic!("{path}: {found:?}") };
+            assert_eq!((front.dialect, front.op), (Dialect::Anthropic, op), "{path}");
+        }
+        assert_eq!(post("/v1/messages//").unwrap_err().error.kind, ErrorKind::NotFound);
         assert!(matches!(get("/v1/models"), Ok(Route::Models(Dialect::OpenaiChat))));
         assert!(matches!(get("/models"), Ok(Route::Models(Dialect::OpenaiChat))));
         let named = |path| match get(path) {
@@ -323,6 +365,26 @@ mod tests {
         check("/v1beta/tunedModels/:generateContent", None);
         check("/models/a:generateContent", None);
         check("/v1beta/models/a:nothing", None);
+        for path in [
+            "/v1beta/models/a:fooContent",
+            "/v1beta/models/a:generateContent/",
+            "/v1/models/a:fooContent",
+            "/v1beta/models/a",
+            "/v1beta/tunedModels/a:foo",
+        ] {
+            let refused = route(&Method::POST, path).unwrap_err();
+            assert_eq!(refused.error.kind, ErrorKind::NotFound, "{path}");
+            assert_eq!(refused.front.map(|front| front.dialect), Some(Dialect::Gemini), "{path}");
+            for word in [path, "`:generateContent`", "`:countTokens`", "`:batchEmbedContents`"] {
+                assert!(refused.error.message.contains(word), "{}", refused.error.message);
+            }
+        }
+        // Of OpenAI's own, the method is at fault.
+        let refused = route(&Method::POST, "/v1/models/gpt-4o").unwrap_err();
+        assert_eq!(
+            (refused.error.kind, refused.allow.as_deref()),
+            (ErrorKind::MethodNotAllowed, Some("GET"))
+        );
         let refused = route(&Method::GET, "/v1beta/models/a:generateContent").unwrap_err();
         assert_eq!(
             (refused.error.kind, refused.allow.as_deref()),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use llm_cost::PriceBook;
 use llm_governance::{Basis, Grant, Now, PriceBound, Refusal, RowCache, RowOwner, RowServed, UsageRow};
 use llm_providers::target::Target;
+use llm_providers::transport::Progress;
 use llm_router::Deployment;
 use llm_types::{PicoUsd, RateLimits, Usage};
 use smallvec::SmallVec;
@@ -132,7 +133,7 @@ impl Ticket {
             began: Instant::now(),
             time: Timestamp::now(),
             first: None,
-            sent: false,
+            progress: Progress::default(),
         }))
     }
 

@@ -17,6 +17,7 @@ mod outage;
 mod rush;
 mod served;
 mod terms;
+mod unsent;
 
 use std::sync::Arc;
 

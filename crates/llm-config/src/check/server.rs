@@ -1,8 +1,11 @@
 //! Checks of `[server]`, `[auth]` and `[upstream]`.
 
+use std::time::Duration;
+
 use super::Check;
 use crate::diag::Code;
 use crate::place::Path;
+use crate::schema::Upstream;
 
 impl Check<'_> {
     pub(super) fn server(&mut self) {
@@ -38,6 +41,23 @@ impl Check<'_> {
         self.pem_files();
         let upstream = root.key("upstream");
         self.not_zero(&upstream.key("connect_timeout"), config.upstream.connect_timeout);
+        let Upstream { pool_idle_timeout, pool_max_idle_per_host, .. } = &config.upstream;
+        if pool_idle_timeout.is_zero()
+            && *pool_max_idle_per_host != Upstream::default().pool_max_idle_per_host
+        {
+            self.no_effect(
+                &upstream.key("pool_max_idle_per_host"),
+                "no connection is kept: `pool_idle_timeout` is zero",
+            );
+        }
+        if !pool_idle_timeout.is_zero() && *pool_idle_timeout < Duration::from_millis(100) {
+            self.warning(
+                Code::NoEffect,
+                &upstream.key("pool_idle_timeout"),
+                "so short that hardly any connection is used again",
+            )
+            .help = Some("write \"0s\" for a connection of its own for each request".to_owned());
+        }
     }
 
     fn origins(&mut self) {

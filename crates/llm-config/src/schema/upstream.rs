@@ -16,10 +16,12 @@ pub struct Upstream {
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept; `"0s"`: each request has a connection of its own.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub pool_idle_timeout: Duration,
+    /// How many unused connections to one host are kept; 0: each request has a connection of its own.
+    pub pool_max_idle_per_host: usize,
     /// Path of a PEM file with certificate authorities to trust beside the well-known ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -31,6 +33,7 @@ impl Default for Upstream {
         Self {
             connect_timeout: Duration::from_secs(10),
             pool_idle_timeout: Duration::from_secs(90),
+            pool_max_idle_per_host: 512,
             extra_ca: None,
         }
     }

@@ -144,9 +144,12 @@ impl Dispatch {
             self.check_bound(dialect, asking).map_err(elsewhere)?;
             let call = asking.call(self.codec, &self.asked)?;
             call.set_model(target.model());
+            let mut changes = self.left_out.clone();
+            mock::ignored(call, &mut changes);
+            self.check_strict(&changes)?;
             let output = mock::output(call)?;
             let asks = self.asks((target, dialect, owner), asking);
-            return Ok(Ready { way: Way::Here(output), asks, changes: self.left_out.clone() });
+            return Ok(Ready { way: Way::Here(output), asks, changes });
         };
         let (way, changes) = self.write(codec, dialect, &target, asking)?;
         Ok(Ready { way, asks: self.asks((target, dialect, owner), asking), changes })
@@ -191,7 +194,7 @@ impl Dispatch {
                 codec.encode(call, &mut cx).map_err(elsewhere)?
             }
         };
-        self.refuse_loss(&changes)?;
+        self.check_strict(&changes)?;
         let memo = wire.memo.clone();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
         let pass = same && target.answers_verbatim(dialect) && !memo.rewrites() && !self.goes_on(dialect);
@@ -226,18 +229,18 @@ impl Dispatch {
             memo = wire.memo.clone();
             requests.push(target.request(wire)?.map(RequestBody::from));
         }
-        self.refuse_loss(&changes)?;
+        self.check_strict(&changes)?;
         let first = requests.remove(0);
         Ok((Way::Wire { codec, request: Box::new(first), memo, pass: false, more: requests }, changes))
     }
 
-    /// In strict mode nothing may be lost.
-    fn refuse_loss(&self, changes: &Changes) -> Result<()> {
-        if self.snapshot.strict && changes.any_dropped() {
-            let message = format!("strict mode refuses what would be lost: {}", changes.header());
-            return Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)));
+    /// Refuses in strict mode what would be lost.
+    fn check_strict(&self, changes: &Changes) -> Result<()> {
+        if !self.snapshot.strict || !changes.any_dropped() {
+            return Ok(());
         }
-        Ok(())
+        let message = format!("strict mode refuses what would be lost: {}", changes.header());
+        Err(elsewhere(ApiError::new(ErrorKind::UnsupportedParam, message)))
     }
 
     /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.

@@ -256,8 +256,7 @@ impl Dispatch {
     /// Sends a call, and reads the stream up to its first content, as bytes.
     async fn reopen(&self, paid: Paid, limits: Bounds) -> Result<Opened> {
         let Paid { ready, mut attempt } = paid;
-        attempt.sent();
-        match self.opened(ready, limits).await {
+        match self.opened(ready, &attempt, limits).await {
             Ok((head, upstream, decoder, target)) => {
                 attempt.begun();
                 Ok((head, upstream, decoder, target, attempt))
@@ -269,14 +268,13 @@ impl Dispatch {
         }
     }
 
-    async fn opened(&self, ready: Ready, limits: Bounds) -> Result<Begun> {
+    async fn opened(&self, ready: Ready, attempt: &Attempt, limits: Bounds) -> Result<Begun> {
         let Ready { way, asks, changes: _ } = ready;
         let Way::Wire { codec, request, memo, pass: _, more: _ } = way else {
             return Err(ApiError::new(ErrorKind::Unavailable, "nobody to go on with the answer"));
         };
         let (bound, started) = (limits.first_token, Instant::now());
-        let head =
-            timeout(bound, self.gateway.transport().send(*request)).await.map_err(|_| late(bound))??;
+        let head = self.sent(*request, attempt, bound).await?;
         let (head, mut upstream) = head.into_parts();
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {

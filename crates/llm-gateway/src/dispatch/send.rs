@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::Dispatch;
 use super::ready::{Asks, Paid, Ready, Way};
 use crate::answer::{Reply, ReplyBody, pause};
+use crate::attempt::Attempt;
 use crate::exchange::read_preamble;
 use crate::relay::{Relay, UsageEvent};
 
@@ -41,16 +42,19 @@ impl Dispatch {
     /// What went wrong, as the router is to know it.
     pub(super) async fn send(&self, paid: Paid, limits: Limits) -> Result<Reply> {
         let Paid { ready: Ready { way, asks, mut changes }, mut attempt } = paid;
-        attempt.sent();
         let sent = match way {
-            Way::Here(output) => Box::pin(self.written(output, &asks)).await.map(|body| (body, None)),
+            Way::Here(output) => {
+                attempt.sent();
+                Box::pin(self.written(output, &asks)).await.map(|body| (body, None))
+            }
             Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound };
                 if more.is_empty() {
-                    self.exchange(request, &sent, &asks, &mut changes).await
+                    self.exchange((request, &attempt), &sent, &asks, &mut changes).await
                 } else {
-                    Box::pin(self.in_parts(*request, more, &sent, &asks)).await
+                    let requests = std::iter::once(*request).chain(more).collect();
+                    Box::pin(self.in_parts((requests, &attempt), &sent, &asks)).await
                 }
             }
         };
@@ -69,15 +73,14 @@ impl Dispatch {
     /// Most requests go through here as they are; what others need beside that is boxed.
     async fn exchange(
         &self,
-        request: Box<http::Request<RequestBody>>,
+        (request, attempt): (Box<http::Request<RequestBody>>, &Attempt),
         sent: &Sent,
         asks: &Asks,
         changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
         let Sent { codec, memo: _, pass, bound } = *sent;
         let started = Instant::now();
-        let head =
-            timeout(bound, self.gateway.transport().send(*request)).await.map_err(|_| late(bound))??;
+        let head = self.sent(*request, attempt, bound).await?;
         let (head, upstream) = head.into_parts();
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
@@ -102,8 +105,7 @@ impl Dispatch {
     /// Asks in several requests, one after the other, and answers once. All of them together may take as long as one.
     async fn in_parts(
         &self,
-        first: http::Request<RequestBody>,
-        more: Vec<http::Request<RequestBody>>,
+        (requests, attempt): (Vec<http::Request<RequestBody>>, &Attempt),
         sent: &Sent,
         asks: &Asks,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
@@ -111,9 +113,9 @@ impl Dispatch {
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
         let mut rate_limits = None;
         let asked = async {
-            let mut outputs = Vec::with_capacity(more.len() + 1);
-            for request in std::iter::once(first).chain(more) {
-                let (head, upstream) = self.gateway.transport().send(request).await?.into_parts();
+            let mut outputs = Vec::with_capacity(requests.len());
+            for request in requests {
+                let (head, upstream) = self.sent(request, attempt, *bound).await?.into_parts();
                 if !head.status.is_success() {
                     let body = collect(upstream, ERROR_LIMIT).await?;
                     return Err(codec.decode_error(head.status, &head.headers, &body));
@@ -125,6 +127,17 @@ impl Dispatch {
         };
         let output = timeout(*bound, asked).await.map_err(|_| late(*bound))??;
         Ok((self.written(output, asks).await?, rate_limits.filter(|_| self.has_choice())))
+    }
+
+    /// The head of the answer to a call, which is given up after so long.
+    pub(super) async fn sent(
+        &self,
+        request: http::Request<RequestBody>,
+        attempt: &Attempt,
+        bound: Duration,
+    ) -> Result<http::Response<ByteStream>> {
+        let sending = self.gateway.transport().send_watched(request, attempt.progress());
+        timeout(bound, sending).await.map_err(|_| late(bound))?
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use llm_governance::RowOwner;
 use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx};
 use llm_providers::target::Target;
-use llm_providers::transport::{RequestBody, collect};
+use llm_providers::transport::{Progress, RequestBody, collect};
 use llm_providers::{dialect, mock};
 use llm_router::{Deployment, Group};
 use llm_types::chat::{ChatRequest, Message};
@@ -223,9 +223,8 @@ async fn send(
     let memo = wire.memo.clone();
     let request = target.request(wire)?.map(RequestBody::from);
     let mut attempt = account(gateway, deployment, target).await?;
-    attempt.sent();
     let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &memo };
-    match answer(gateway, request, codec, op, &cx).await {
+    match answer(gateway, (request, attempt.progress()), codec, op, &cx).await {
         Ok(output) => {
             attempt.names(output.model());
             // Nobody waits for the answer.
@@ -241,12 +240,12 @@ async fn send(
 
 async fn answer(
     gateway: &Gateway,
-    request: http::Request<RequestBody>,
+    (request, progress): (http::Request<RequestBody>, Option<&Progress>),
     codec: &dyn ClientCodec,
     op: Op,
     cx: &DecodeCx<'_>,
 ) -> Result<Output> {
-    let (head, body) = gateway.transport().send(request).await?.into_parts();
+    let (head, body) = gateway.transport().send_watched(request, progress).await?.into_parts();
     let body = collect(body, REPLY_LIMIT).await?;
     if !head.status.is_success() {
         return Err(codec.decode_error(head.status, &head.headers, &body));

@@ -41,10 +41,43 @@ impl<'p> Path<'p> {
         serde_json::from_str(json).map_err(|error| {
             let mut path = self.to_string();
             path.push_str(&locate(json, &error));
-            let path = path.trim_start_matches('.');
-            ApiError::bad_request(format!("`{path}` is not what it should be: {error}")).with_param(path)
+            match path.trim_start_matches('.') {
+                "" => ApiError::bad_request(format!("the request is not what it should be: {error}")),
+                path => ApiError::bad_request(format!("`{path}` is not what it should be: {error}"))
+                    .with_param(path),
+            }
         })
     }
+}
+
+/// Refuses text that no text can be: half a surrogate pair. What reads answers takes it, since an answer is paid for.
+///
+/// # Errors
+/// Names the member that holds it.
+pub(in crate::dialect) fn without_halves(json: &str) -> Result<()> {
+    let bytes = json.as_bytes();
+    // A `\uXXXX` at this place, as a number.
+    let unit = |at: usize| {
+        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut from = 0;
+    while let Some(at) = bytes.get(from..).and_then(|rest| memchr::memchr(b'\\', rest)).map(|at| from + at) {
+        from = match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at + 12,
+            Some(0xd800..=0xdfff) => {
+                let path = steps(json, at);
+                let path = path.trim_start_matches('.');
+                let message = format!(
+                    "`{path}` holds half a surrogate pair (\\ud800 to \\udfff): send whole characters"
+                );
+                return Err(ApiError::bad_request(message).with_param(path));
+            }
+            Some(_) => at + 6,
+            None => at + 2,
+        };
+    }
+    Ok(())
 }
 
 impl fmt::Display for Path<'_> {
@@ -68,7 +101,11 @@ enum Step {
 fn locate(json: &str, error: &serde_json::Error) -> String {
     let line_start: usize =
         json.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let end = (line_start + error.column()).min(json.len());
+    steps(json, (line_start + error.column()).min(json.len()))
+}
+
+/// The path from the top of `json` to a place in it.
+fn steps(json: &str, end: usize) -> String {
     let mut steps: Vec<Step> = Vec::new();
     let mut bytes = json.bytes().take(end).enumerate();
     let mut key_next = false;
@@ -149,5 +186,23 @@ mod tests {
         check("{\"a\":[{\"b\":1},\n{\"b\":1,\n\"c\":[\"}\",3]}]}", "x.a[1].c[1]");
         check(r#"{"z\"]":{"q":[1,2]},"a":[{"b":{}}]}"#, "x.a[0].b");
         check(r#"{"a":7}"#, "x.a");
+        let error = Path::Root.read::<Deep>("7").unwrap_err();
+        assert_eq!(error.param, None);
+        assert!(error.message.starts_with("the request is not"), "{error}");
+    }
+
+    #[test]
+    fn half_a_pair_is_found_and_whole_ones_are_not() {
+        for whole in [r#"{"a":"\ud83d\ude00 \u00e9 \\\\ud800 \n"}"#, "{}", r#"["\\\\"]"#, "\"\\u12"] {
+            without_halves(whole).unwrap();
+        }
+        for (json, expect) in [
+            (r#"{"a":["x",{"b":"y\ud800"}]}"#, "a[1].b"),
+            (r#"{"a":"\ude00\ud83d"}"#, "a"),
+            (r#"{"b":1,"a":"\\\\\ud83d\u0041"}"#, "a"),
+            (r#"{"a":"\uD83D"}"#, "a"),
+        ] {
+            assert_eq!(without_halves(json).unwrap_err().param.as_deref(), Some(expect), "{json}");
+        }
     }
 }

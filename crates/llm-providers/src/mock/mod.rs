@@ -6,6 +6,7 @@
 //! options have no effect, as there is nothing to sample.
 
 mod embed;
+mod ignored;
 mod rerank;
 mod schema;
 
@@ -18,6 +19,7 @@ use llm_types::{
 };
 use sha2::{Digest, Sha256};
 
+pub use self::ignored::ignored;
 use crate::estimate;
 
 /// The most answers that one call gets.

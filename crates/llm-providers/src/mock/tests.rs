@@ -166,3 +166,31 @@ fn every_model_of_the_row_answers() {
         assert!(reply.text().contains("built-in demo provider"));
     }
 }
+
+#[test]
+fn what_it_does_not_know_is_named() {
+    use llm_types::chat::{Opaque, Part};
+    use llm_types::{Changes, Dialect};
+
+    let mut request = ask("Hello!");
+    request.extra.set("response_format", raw("\"json\""));
+    request.messages[1].parts.push(Part::Opaque(Opaque {
+        dialect: Dialect::OpenaiResponses,
+        kind: "hologram".to_owned(),
+        json: raw("{}"),
+    }));
+    request.messages[0].extra.set("mood", raw("1"));
+    request.tooling.tools = vec![weather()];
+    // There is nothing to sample, which is no mistake of anybody's.
+    request.sampling.temperature = Some(0.5);
+    let mut changes = Changes::default();
+    ignored(&Call::from(request), &mut changes);
+    let header = changes.header();
+    for name in ["response_format", "messages[0].mood", "messages[1].content[1]", "hologram"] {
+        assert!(header.contains(name), "{header}");
+    }
+    assert_eq!(changes.list().len(), 3);
+    let mut none = Changes::default();
+    ignored(&Call::from(ask("Hello!")), &mut none);
+    assert!(none.is_empty());
+}

@@ -190,7 +190,9 @@ impl Client {
         call.set_model(target.model());
         let dialect = target.dialect_for(Op::Chat, None);
         let Some(codec) = dialect::client(dialect) else {
-            return Ok(ChatReply { reply: mock::answer(&call)?, changes: Changes::default() });
+            let mut changes = Changes::default();
+            mock::ignored(&call, &mut changes);
+            return Ok(ChatReply { reply: mock::answer(&call)?, changes });
         };
         let sent = self.send(codec, &target, &call).await?;
         let body = collect(sent.body, REPLY_LIMIT).await?;

@@ -13,6 +13,7 @@ mod reqwest;
 
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -37,16 +38,52 @@ pub trait Transport: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Connection`] when the provider cannot be reached or breaks the connection.
     async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>>;
+
+    /// The same, for somebody who may give it up on the way and has to know then whether anything was sent.
+    ///
+    /// A transport that cannot tell has sent it from the beginning.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    async fn send_watched(
+        &self,
+        request: http::Request<RequestBody>,
+        progress: Option<&Progress>,
+    ) -> Result<http::Response<ByteStream>> {
+        if let Some(progress) = progress {
+            progress.set(true);
+        }
+        self.send(request).await
+    }
 }
 
-/// Whether a call that failed may have reached its provider: one that found no connection did not.
+/// Whether a provider may have got something of a request.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicBool);
+
+impl Progress {
+    /// It may have; or it has turned out that nothing went out.
+    pub fn set(&self, sent: bool) {
+        // Nothing else is told by it.
+        self.0.store(sent, Ordering::Relaxed);
+    }
+
+    /// Whether it may have.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a call that failed may have reached its provider: one that found no connection did not. Of one that was
+/// given up, [`Progress`] knows.
 #[must_use]
 pub fn was_sent(error: &ApiError) -> bool {
     if error.kind != ErrorKind::Connection {
         return error.origin == llm_types::Origin::Upstream;
     }
     #[cfg(feature = "hyper")]
-    if hyper::is_connect(error) {
+    if hyper::is_unsent(error) {
         return false;
     }
     #[cfg(feature = "reqwest")]

@@ -22,15 +22,17 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
-use super::{ByteStream, RequestBody, Transport, decoded};
+use super::{ByteStream, Progress, RequestBody, Transport, decoded};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
 pub struct HyperOptions {
     /// How long a connection may take to open, TLS included.
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept; zero: each is used once.
     pub idle_timeout: Duration,
+    /// How many unused connections to one host are kept; zero: each is used once.
+    pub max_idle_per_host: usize,
     /// PEM text of further certificate authorities to trust.
     pub extra_ca: Option<Vec<u8>>,
 }
@@ -40,6 +42,7 @@ impl Default for HyperOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
+            max_idle_per_host: 512,
             extra_ca: None,
         }
     }
@@ -76,6 +79,7 @@ impl HyperTransport {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
+        // Shared among the addresses of a name, so that a dead one leaves time for the next; the pool bounds the whole.
         http.set_connect_timeout(Some(options.connect_timeout));
         http.set_keepalive(Some(Duration::from_secs(60)));
         let https = hyper_rustls::HttpsConnectorBuilder::new()
@@ -84,7 +88,7 @@ impl HyperTransport {
             .enable_http1()
             .wrap_connector(http);
         let https: HttpsConnector<HttpConnector> = https;
-        Ok(Self { pool: Pool::new(https, options.idle_timeout) })
+        Ok(Self { pool: Pool::new(https, options) })
     }
 }
 
@@ -105,16 +109,24 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<()> {
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
-        let (mut head, body) = self.pool.send(request).await?.into_parts();
+        self.send_watched(request, None).await
+    }
+
+    async fn send_watched(
+        &self,
+        request: http::Request<RequestBody>,
+        progress: Option<&Progress>,
+    ) -> Result<http::Response<ByteStream>> {
+        let (mut head, body) = self.pool.send(request, progress).await?.into_parts();
         let body = decoded(&mut head.headers, Box::pin(body))?;
         Ok(http::Response::from_parts(head, body))
     }
 }
 
-/// There was no connection: nothing can have been sent.
+/// There was no connection, or it took nothing: nothing can have been sent.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-struct Unconnected(Box<dyn std::error::Error + Send + Sync>);
+struct Unsent(Box<dyn std::error::Error + Send + Sync>);
 
 /// The failure with its innermost cause in words.
 fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
@@ -129,7 +141,7 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
     ApiError::upstream(ErrorKind::Connection, message).with_source(error)
 }
 
-/// Whether no connection was found.
-pub(super) fn is_connect(error: &ApiError) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<Unconnected>())
+/// Whether nothing was sent.
+pub(super) fn is_unsent(error: &ApiError) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<Unsent>())
 }

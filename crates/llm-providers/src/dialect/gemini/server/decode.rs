@@ -7,6 +7,7 @@ use super::super::ids::Calls;
 use super::super::wire;
 use super::{config, content, tool};
 use crate::codec::{Asked, Peek, ReplyForm};
+use crate::dialect::path::without_halves;
 
 wire_struct! {
     /// The body of `countTokens`: a conversation alone, or a whole request.
@@ -73,6 +74,9 @@ pub(super) fn counted(body: &[u8], asked: &Asked) -> Result<ChatRequest> {
 }
 
 fn read(body: &[u8], asked: &Asked) -> Result<ChatRequest> {
+    if let Ok(text) = std::str::from_utf8(body) {
+        without_halves(text)?;
+    }
     let wire: wire::Request<'_> = serde_json::from_slice(body).map_err(|error| wrong(body, &error))?;
     let wire::Request {
         contents,
@@ -138,6 +142,11 @@ fn messages(
     let contents = contents.ok_or_else(|| {
         ApiError::bad_request("`contents` is missing: send the conversation").with_param("contents")
     })?;
+    if contents.0.is_empty() {
+        return Err(
+            ApiError::bad_request("`contents` is empty: send the conversation").with_param("contents")
+        );
+    }
     let mut calls = Calls::default();
     for (index, one) in contents.into_iter().enumerate() {
         content::turn(one, &mut calls, &mut out)

@@ -56,6 +56,9 @@ pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
         legacy: false,
     };
     tool::legacy(&mut tooling, wire.functions.unwrap_or_default(), wire.function_call)?;
+    if messages.is_empty() {
+        return Err(ApiError::bad_request("`messages` is empty: send at least one").with_param("messages"));
+    }
     let (include_usage, include_obfuscation) = stream_options(wire.stream_options, &mut keep);
     Ok(ChatRequest {
         model: model.into_string(),

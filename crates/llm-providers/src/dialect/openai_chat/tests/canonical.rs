@@ -157,6 +157,7 @@ fn members_of_the_wrong_type_are_named() {
         "missing",
     );
     check(r#"{"model":"m","messages":[],"temperature":"x"}"#, "temperature", "f64");
+    check(r#"{"model":"m","messages":[]}"#, "messages", "is empty");
     check(
         r#"{"model":"m","messages":[],"tools":[{"type":"function","function":{}}]}"#,
         "tools[0].function.name",
@@ -283,7 +284,10 @@ fn thoughts_go_back_as_the_provider_wants_them() {
 #[test]
 fn effort_and_thinking_become_what_the_row_takes() {
     let check = |members: &str, spec: &str, expect: Value, changes: &str| {
-        let (body, got) = translate(&format!(r#"{{"model":"m","messages":[],{members}}}"#), &row(spec));
+        let (body, got) = translate(
+            &format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}],{members}}}"#),
+            &row(spec),
+        );
         assert_eq!(json!([body["reasoning_effort"], body["thinking"]]), expect, "{members}");
         assert_eq!(got, changes, "{members}");
     };

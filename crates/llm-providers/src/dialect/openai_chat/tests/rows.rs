@@ -39,7 +39,7 @@ fn a_schema_that_is_not_known_becomes_an_instruction() {
 fn a_named_tool_goes_alone_where_none_can_be_named() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
     let check = |choice: Value, names: &[&str], word: &str| {
-        let body = json!({"model": "mistral-large-latest", "messages": [], "tools": [tool("a"), tool("b"), tool("c")],
+        let body = json!({"model": "mistral-large-latest", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool("a"), tool("b"), tool("c")],
             "tool_choice": choice});
         let (body, changes) = sent("mistral", &body);
         let tools = body["tools"].as_array().unwrap();

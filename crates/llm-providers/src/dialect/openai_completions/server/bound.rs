@@ -25,6 +25,7 @@ fn not_one_text(prompt: &str) -> ApiError {
     let wrong = |message: &str| ApiError::bad_request(message).with_param("prompt");
     match prompt {
         "" => wrong("`prompt` is missing: send the text to go on with"),
+        list if is_empty(list) => wrong("`prompt` is an empty list: send the text to go on with"),
         list if holds_tokens(list) => {
             unsupported("prompt", "`prompt` is tokens, which a chat model cannot read: send it as text")
         }
@@ -34,6 +35,12 @@ fn not_one_text(prompt: &str) -> ApiError {
         ),
         _ => wrong("`prompt` must be a string, or a list of strings or tokens"),
     }
+}
+
+/// Whether a list holds nothing.
+fn is_empty(json: &str) -> bool {
+    let inner = json.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.trim().is_empty())
 }
 
 fn unsupported(name: &str, what: &str) -> ApiError {

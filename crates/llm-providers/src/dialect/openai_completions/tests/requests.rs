@@ -71,7 +71,7 @@ fn what_a_chat_model_cannot_do_is_refused() {
     check(json!({}), "", "");
     check(json!({"prompt": ["Once"], "best_of": 3, "echo": false, "suffix": ""}), "", "");
     check(json!({"prompt": ["a", "b"]}), "prompt", "send a request for each");
-    check(json!({"prompt": []}), "prompt", "send a request for each");
+    check(json!({"prompt": []}), "prompt", "is an empty list");
     check(json!({"prompt": [1, 2]}), "prompt", "send it as text");
     check(json!({"prompt": [[1, 2]]}), "prompt", "send it as text");
     check(json!({"prompt": null}), "prompt", "is missing");

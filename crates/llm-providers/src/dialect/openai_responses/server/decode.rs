@@ -1,14 +1,15 @@
 //! The request, read into the neutral form.
 
+use bytes::Bytes;
 use llm_types::chat::{
     CacheOptions, ChatRequest, Delivery, Identity, Limits, Message, OutputOptions, Sampling, Tooling,
 };
 use llm_types::{ApiError, Dialect, Extra, Head, RawValue, Result, Str};
 
-use super::super::wire::{Raw, Request, StreamOptions};
+use super::super::wire::{Input, Item, Raw, Request, StreamOptions};
 use super::{item, option, tool};
 use crate::codec::Peek;
-use crate::dialect::path::Path;
+use crate::dialect::path::{Path, without_halves};
 
 /// What an item of `include` asks for that every answer has here.
 const ENCRYPTED: &str = "reasoning.encrypted_content";
@@ -32,7 +33,8 @@ pub(super) fn peek(head: &Head) -> Result<Peek> {
 /// The whole request.
 pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the body is not UTF-8"))?;
-    let mut wire: Request<'_> = Path::Root.read(text)?;
+    without_halves(text)?;
+    let mut wire: Request<'_> = Path::Root.read(text).map_err(|error| blame(text).unwrap_or(error))?;
     let model = wire
         .model
         .take()
@@ -40,6 +42,9 @@ pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
     let stored = [wire.previous_response_id.is_some(), wire.conversation.is_some(), wire.prompt.is_some()];
     if wire.input.is_none() && !stored.contains(&true) {
         return Err(ApiError::bad_request("`input` is missing: send the conversation").with_param("input"));
+    }
+    if matches!(&wire.input, Some(Input::Items(items)) if items.is_empty()) && !stored.contains(&true) {
+        return Err(ApiError::bad_request("`input` is empty: send the conversation").with_param("input"));
     }
     let mut extra = wire.extra.to_extra();
     kept(&mut wire, &mut extra);
@@ -96,6 +101,25 @@ pub(super) fn request(body: &[u8]) -> Result<ChatRequest> {
         origin: Some(Dialect::OpenaiResponses),
         extra,
     })
+}
+
+/// What is wrong with `input`, if it is that: its forms are told apart before they are read, and their errors do not
+/// say where they are.
+fn blame(body: &str) -> Option<ApiError> {
+    let head = Head::scan(Bytes::copy_from_slice(body.as_bytes())).ok()?;
+    let json = std::str::from_utf8(head.get("input")?).ok()?.trim();
+    let root = Path::Root;
+    let input = root.key("input");
+    match json.as_bytes().first()? {
+        b'n' => None,
+        b'"' => input.read::<Str<'_>>(json).err(),
+        b'[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| input.index(index).read::<Item<'_>>(item.get()).err())
+        }
+        _ => Some(input.error("must be a text or a list of items")),
+    }
 }
 
 fn owned(text: Option<Str<'_>>) -> Option<String> {

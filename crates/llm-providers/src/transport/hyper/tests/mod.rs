@@ -1,5 +1,9 @@
 //! The pool against servers that do what servers do.
 
+mod edge;
+mod idle;
+mod peer;
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use llm_types::{ErrorKind, Segments};
@@ -7,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::super::{Transport, collect, was_sent};
+use super::super::{Progress, Transport, collect, was_sent};
 use super::*;
 
 /// What a server does with a request.
@@ -131,4 +135,30 @@ async fn where_nobody_listens_nothing_was_sent() {
     let error = transport().send(request(&url)).await.map(drop).unwrap_err();
     assert!(error.message.starts_with("could not connect to the upstream"), "{error}");
     assert!(!was_sent(&error));
+}
+
+#[tokio::test]
+async fn tls_that_never_comes_about_is_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move { (listener.accept().await.unwrap(), listener) });
+    let options = HyperOptions { connect_timeout: Duration::from_millis(100), ..HyperOptions::default() };
+    let transport = HyperTransport::new(&options).unwrap();
+    let progress = Progress::default();
+    let error = transport.send_watched(request(&url), Some(&progress)).await.map(drop).unwrap_err();
+    assert_eq!(error.message, "could not connect to the upstream: no connection within 0.1 s");
+    assert!(error.kind == ErrorKind::Connection && !was_sent(&error) && !progress.is_sent());
+    drop(silent.await.unwrap());
+}
+
+#[tokio::test]
+async fn who_gives_up_knows_whether_anything_went_out() {
+    let (listener, progress) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Progress::default());
+    let (plain, place) = (transport(), listener.local_addr().unwrap());
+    let short = Duration::from_millis(100);
+    let (tls, http) = (format!("https://{place}/"), format!("http://{place}/"));
+    let sending = plain.send_watched(request(&tls), Some(&progress));
+    assert!(tokio::time::timeout(short, sending).await.is_err() && !progress.is_sent());
+    let sending = plain.send_watched(request(&http), Some(&progress));
+    assert!(tokio::time::timeout(short, sending).await.is_err() && progress.is_sent());
 }

@@ -1,0 +1,53 @@
+//! Providers that take a connection and say nothing: what never went out costs nothing.
+
+use llm_types::PicoUsd;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Key, Till, hard};
+use crate::harness::{Gateway, Options, Streaming, chat, model, streamed};
+
+/// A place that takes connections and never says a word: no TLS comes about with it.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut taken: Vec<TcpStream> = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            taken.push(stream);
+        }
+    });
+    base
+}
+
+fn priced(base: &str) -> String {
+    format!(
+        "{{ model = \"openai/gpt-4o-mini\", api_base = \"{base}\", api_key = \"sk-upstream\", \
+         price = {{ input = 2.5, output = 10.0 }} }}"
+    )
+}
+
+#[tokio::test]
+async fn tls_that_never_comes_about_is_no_connection_and_costs_nothing() {
+    let base = silent().await;
+    let model = model("smart", &[priced(&base)]).replace("deployments", "retries = 0\ndeployments");
+    // Who gives up first: the connection, or the attempt.
+    for (own, status, says) in [
+        ("[upstream]\nconnect_timeout = \"150ms\"\n", 502, "no connection within 0.15 s"),
+        ("[router]\ntimeout = \"150ms\"\nfirst_token_timeout = \"150ms\"\n", 408, "within 0.15 s"),
+    ] {
+        let till = Till::file();
+        let gateway: Gateway = Options::config(till.config("one", "", &format!("{own}{model}"))).start();
+        let key = Key::make(&gateway, hard("1.00")).await;
+        key.ask(&gateway, &chat("smart")).await.error(status).says(&[says]);
+        let stream: Streaming = key.call(&gateway, &streamed("smart")).open().await;
+        let whole = stream.whole().await;
+        assert!(whole.status == status || whole.text().contains(says), "{} {}", whole.status, whole.text());
+        let rows = till.rows(&key, 2).await;
+        for row in &rows {
+            assert_eq!((row.cost, row.usage.input, row.usage.output), (PicoUsd::ZERO, 0, 0), "{row:?}");
+            assert!(row.error.is_some() && row.status == status, "{row:?}");
+        }
+        let spend = key.spend(&gateway).await;
+        assert_eq!((spend.spent, spend.reserved), (PicoUsd::ZERO, PicoUsd::ZERO));
+    }
+}
