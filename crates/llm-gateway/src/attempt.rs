@@ -139,8 +139,10 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         // What was not sent is released by its reservation, and has no row.
-        let begun = |open: &Box<Open>| open.progress.is_sent() || open.in_part.is_some();
-        let Some(open) = self.0.take().filter(begun) else { return };
+        let Some(open) = self.0.take().filter(|open| open.progress.is_sent() || open.in_part.is_some())
+        else {
+            return;
+        };
         let gone = ApiError::new(ErrorKind::ClientCancelled, "the attempt was given up");
         let unbilled = !open.progress.is_sent();
         let _ = open.fail(&gone, unbilled);
