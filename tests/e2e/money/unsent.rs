@@ -1,9 +1,11 @@
-//! Providers that take a connection and say nothing: what never went out costs nothing.
+//! What never went out costs nothing, and what was answered is paid, also where the whole fails.
 
+use llm_testkit::{Script, Upstream};
 use llm_types::PicoUsd;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Key, Till, hard};
+use super::{Key, Till, bearer, hard};
 use crate::harness::{Gateway, Options, Streaming, chat, model, streamed};
 
 /// A place that takes connections and never says a word: no TLS comes about with it.
@@ -50,4 +52,33 @@ async fn tls_that_never_comes_about_is_no_connection_and_costs_nothing() {
         let spend = key.spend(&gateway).await;
         assert_eq!((spend.spent, spend.reserved), (PicoUsd::ZERO, PicoUsd::ZERO));
     }
+}
+
+#[tokio::test]
+async fn of_a_request_in_parts_what_was_answered_is_paid() {
+    let upstream = Upstream::start().unwrap();
+    let deployment = format!(
+        "{{ model = \"cohere/embed-v4.0\", api_base = \"{}\", api_key = \"k\", price = {{ input = 2.5 }} }}",
+        upstream.url()
+    );
+    let model = model("many", &[deployment]).replace("deployments", "retries = 0\ndeployments");
+    let till = Till::file();
+    let gateway: Gateway = Options::config(till.config("one", "", &model)).start();
+    let key = Key::make(&gateway, hard("1.00")).await;
+    let vectors: Vec<[f32; 1]> = vec![[0.5]; 96];
+    upstream.push(Script::json(
+        &json!({"id": "e", "embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": 1000}}}),
+    ));
+    upstream.always(
+        Script::status(400).header("content-type", "application/json").body("{\"message\":\"invalid text\"}"),
+    );
+    let body = json!({"model": "many", "input": vec!["a"; 100]});
+    let request =
+        gateway.post("/v1/embeddings").header("authorization", &bearer(&key.secret)).body(body.to_string());
+    request.send().await.error(400).says(&["invalid text"]);
+    let rows = till.rows(&key, 1).await;
+    let cost: PicoUsd = "0.0025".parse().unwrap();
+    assert_eq!((rows[0].cost, rows[0].usage.input, rows[0].status), (cost, 1000, 400), "{rows:?}");
+    let spend = key.spend(&gateway).await;
+    assert_eq!((spend.spent, spend.reserved), (cost, PicoUsd::ZERO));
 }
