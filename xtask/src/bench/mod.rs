@@ -23,7 +23,7 @@ use measure::Session;
 use table::Samples;
 
 /// How many rounds a result needs before it means something.
-const FULL_ROUNDS: usize = 21;
+const FULL_ROUNDS: usize = 15;
 
 /// The share of waiting for a core above which others were at work on it.
 const QUIET_SHARE: f64 = 0.05;
