@@ -90,6 +90,7 @@ impl Answer {
 /// One event as it goes over the wire.
 pub(crate) fn frame(operation: &str, event: &Value) -> Vec<u8> {
     match (operation, event["type"].as_str()) {
+        ("ollama_chat", _) => format!("{event}\n"),
         ("messages" | "responses" | "chat_v2", Some(name)) => format!("event: {name}\ndata: {event}\n\n"),
         _ => format!("data: {event}\n\n"),
     }

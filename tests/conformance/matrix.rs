@@ -27,8 +27,10 @@ pub(crate) const UPSTREAMS: &[(&str, Dialect, &str)] = &[
 ];
 
 /// Providers of dialects that no client speaks.
-const CALLED_ONLY: &[(&str, Dialect, &str)] =
-    &[("chat_v2", Dialect::Cohere, "cohere/command-a-reasoning-08-2025")];
+const CALLED_ONLY: &[(&str, Dialect, &str)] = &[
+    ("chat_v2", Dialect::Cohere, "cohere/command-a-reasoning-08-2025"),
+    ("ollama_chat", Dialect::Ollama, "ollama/qwen3:4b"),
+];
 
 /// Calls `check` for each pair of a front and an upstream.
 pub(crate) fn pairs(mut check: impl FnMut(&'static Front, &'static str, &dyn Fn() -> Pipe)) {

@@ -85,6 +85,14 @@ impl Base {
         })
     }
 
+    /// The same without the `/v1` at its end.
+    fn without_version(mut self) -> Self {
+        if self.path.ends_with("/v1") {
+            self.path.truncate(self.path.len() - "/v1".len());
+        }
+        self
+    }
+
     /// The host, without its port.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -198,6 +206,7 @@ impl Route {
         // A version in the base's own query is the user's word and stays there.
         let given = base.query("api-version").map(str::to_owned);
         let version = given.as_deref().or(version);
+        let base = if form == UrlForm::WithoutV1 { base.without_version() } else { base };
         let pinned = |version: Option<&str>| {
             let version = version.ok_or_else(|| {
                 ApiError::bad_request(
@@ -213,6 +222,7 @@ impl Route {
                 let version = version.filter(|_| base.query("version").is_none());
                 (Prefix::None, version.map(|version| format!("version={}", escape(version))))
             }
+            UrlForm::WithoutV1 => (Prefix::None, None),
             UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
             UrlForm::AddV1 => (Prefix::Version, None),
             UrlForm::AzureDeployment => {
@@ -356,6 +366,10 @@ mod tests {
         check("https://h/novita/v3/openai", "https://h/novita/v3/openai/chat/completions");
         check("http://localhost:11434/", "http://localhost:11434/v1/chat/completions");
         check("http://h/v1/chat/completions", "http://h/v1/chat/completions");
+        for base in ["http://box:11434", "http://box:11434/", "http://box:11434/v1"] {
+            let route = Route::new(UrlForm::WithoutV1, Base::parse(base).unwrap(), "m", None).unwrap();
+            assert_eq!(route.uri("/api/chat").unwrap(), "http://box:11434/api/chat", "{base}");
+        }
         let route = Route::new(UrlForm::AddV1, Base::parse("http://tei:8080").unwrap(), "m", None).unwrap();
         assert_eq!(route.uri("/rerank").unwrap().to_string(), "http://tei:8080/rerank");
     }

@@ -161,6 +161,8 @@ pub enum UrlForm {
     AzureFoundry,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
+    /// The path behind the base URL, without a `/v1` at the base's end.
+    WithoutV1,
     /// Vertex AI: `/v1/projects/{project}/locations/{location}` goes before the path, which is that of a
     /// publisher's model there.
     Vertex,

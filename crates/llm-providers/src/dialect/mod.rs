@@ -12,6 +12,7 @@ mod custom;
 pub mod gemini;
 mod json;
 mod name;
+pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
 mod openai_error;
@@ -37,6 +38,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::Bedrock => Some(&bedrock::Client),
         Dialect::Cohere => Some(&cohere::Client),
+        Dialect::Ollama => Some(&ollama::Client),
         Dialect::Rerank => Some(&rerank::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
@@ -56,6 +58,6 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
         Dialect::Rerank => Some(&rerank::Server),
-        Dialect::Bedrock | Dialect::Cohere | Dialect::Mock => None,
+        Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Mock => None,
     }
 }
