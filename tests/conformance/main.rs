@@ -21,6 +21,7 @@ mod lab;
 mod lost;
 mod matrix;
 mod native;
+mod operation;
 mod order;
 mod pass;
 mod pipe;

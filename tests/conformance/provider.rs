@@ -124,7 +124,7 @@ pub(crate) struct Address {
 pub(crate) fn address(recording: &Recording) -> Address {
     let request = &recording.request;
     let (host, path) = match request.url.split_once("://") {
-        Some((_, rest)) => (rest.split('/').next(), request.path().to_owned()),
+        Some((_, rest)) => (rest.split(['/', ':']).next(), request.path().to_owned()),
         // The base was `<OLLAMA_API_BASE>`.
         None => (None, format!("/v1{}", request.path())),
     };

@@ -139,7 +139,11 @@ impl Target {
             error
         };
         let signed = spec.auth == AuthStyle::AwsSigv4;
-        let settings = aws::Settings { region: options.region.as_deref(), aws: options.aws.as_ref() };
+        let settings = aws::Settings {
+            region: options.region.as_deref(),
+            aws: options.aws.as_ref(),
+            service: spec.aws_service.as_deref(),
+        };
         let place = signed.then(|| aws::Place::of(settings, &model, env));
         if let Some(place) = &place {
             model = place.model().to_owned();

@@ -6,6 +6,7 @@
 
 mod chat;
 mod cohere;
+mod converse;
 mod gemini;
 mod messages;
 mod ollama;
@@ -108,6 +109,7 @@ fn reader(operation: &str) -> Option<fn(&[Value]) -> Facts> {
         "generateContent" => gemini::facts,
         "chat_v2" => cohere::facts,
         "ollama_chat" => ollama::facts,
+        "converse" => converse::facts,
         _ => return None,
     })
 }

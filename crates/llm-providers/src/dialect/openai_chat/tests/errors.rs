@@ -39,6 +39,16 @@ fn errors_of_every_shape_are_read() {
         r#"{"object":"error","message":{"detail":[{"loc":["body","stop"],"msg":"no"}]}}"#,
         r#"BadRequest stop: no "" "stop""#,
     );
+    check(
+        424,
+        r#"{"ErrorCode":"CLIENT_ERROR_FROM_MODEL","LogStreamArn":"arn","Message":"Received client error (422) from primary with message \"…\". See the log","OriginalMessage":"{\"error\":\"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096\",\"error_type\":\"validation\"}","OriginalStatusCode":422}"#,
+        r#"ContextWindow Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096 "CLIENT_ERROR_FROM_MODEL" """#,
+    );
+    check(
+        400,
+        r#"{"Message":"Endpoint x of account 0 not found."}"#,
+        r#"BadRequest Endpoint x of account 0 not found. "" """#,
+    );
     check(403, r#"{"code":"denied","error":"no team"}"#, r#"Permission no team "denied" """#);
     check(404, r#"[{"error":{"message":"gone","code":404}}]"#, r#"NotFound gone "404" """#);
     check(
