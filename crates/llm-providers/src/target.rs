@@ -307,7 +307,7 @@ impl Target {
     /// # Errors
     /// When the path cannot be part of a URL, or the provider needs no network.
     pub fn request(&self, wire: WireRequest) -> Result<Request<Segments>> {
-        let WireRequest { method, path, mut headers, body, memo: _ } = wire;
+        let WireRequest { method, path, mut headers, body, memo } = wire;
         let Some(route) = &self.route else {
             let message = format!("{} answers without a network: do not send calls to it", self.spec.name);
             return Err(ApiError::new(ErrorKind::Internal, message));
@@ -321,6 +321,9 @@ impl Target {
         *request.method_mut() = method;
         *request.uri_mut() = route.uri(&path)?;
         *request.headers_mut() = headers;
+        if let Some(follow) = memo.follow {
+            request.extensions_mut().insert(follow);
+        }
         if let Some(signer) = &self.signer {
             signer.sign(&mut request, SystemTime::now())?;
         }

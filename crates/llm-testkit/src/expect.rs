@@ -70,7 +70,8 @@ pub struct Usage {
 /// The facts of a recording's reply; `None` for operations that are no chat.
 #[must_use]
 pub fn facts(recording: &Recording) -> Option<Facts> {
-    let read = reader(&recording.operation)?;
+    // Bedrock's streams are binary: their recordings are read where the dialect is tested.
+    let read = reader(&recording.operation).filter(|_| recording.operation != "converse")?;
     let events = match (recording.response.stream(), recording.response.json()) {
         (Some(text), _) => sse::json_events(text),
         (None, Some(body)) => vec![body.clone()],

@@ -30,6 +30,8 @@ pub enum Dialect {
     Cohere,
     /// Ollama's own API.
     Ollama,
+    /// Replicate's predictions.
+    Replicate,
     /// Ordering documents, as Cohere, Jina and those who follow them have it.
     Rerank,
     /// The built-in provider that answers without a network.
@@ -37,7 +39,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -47,6 +49,7 @@ impl Dialect {
         Self::Bedrock,
         Self::Cohere,
         Self::Ollama,
+        Self::Replicate,
         Self::Rerank,
         Self::Mock,
     ];
@@ -70,6 +73,7 @@ impl Dialect {
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
             Self::Ollama => "ollama",
+            Self::Replicate => "replicate",
             Self::Rerank => "rerank",
             Self::Mock => "mock",
         }

@@ -19,6 +19,7 @@ mod openai_error;
 pub mod openai_media;
 pub mod openai_responses;
 mod path;
+pub mod replicate;
 pub mod rerank;
 mod scalar;
 mod stated;
@@ -39,6 +40,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Bedrock => Some(&bedrock::Client),
         Dialect::Cohere => Some(&cohere::Client),
         Dialect::Ollama => Some(&ollama::Client),
+        Dialect::Replicate => Some(&replicate::Client),
         Dialect::Rerank => Some(&rerank::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
@@ -58,6 +60,6 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
         Dialect::Rerank => Some(&rerank::Server),
-        Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Mock => None,
+        Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Replicate | Dialect::Mock => None,
     }
 }

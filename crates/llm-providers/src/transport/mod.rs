@@ -6,6 +6,8 @@
 
 mod body;
 mod encoding;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod follow;
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(feature = "reqwest")]

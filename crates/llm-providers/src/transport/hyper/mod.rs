@@ -22,6 +22,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
+use super::follow::Course;
 use super::{ByteStream, Progress, RequestBody, Transport, decoded};
 use crate::token::{judge, settle};
 
@@ -118,11 +119,16 @@ impl Transport for HyperTransport {
         mut request: http::Request<RequestBody>,
         progress: Option<&Progress>,
     ) -> Result<http::Response<ByteStream>> {
+        let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (mut head, body) = self.pool.send(request, progress).await?.into_parts();
         judge(made_with, head.status);
         let body = decoded(&mut head.headers, Box::pin(body))?;
-        Ok(http::Response::from_parts(head, body))
+        let answer = http::Response::from_parts(head, body);
+        match course {
+            Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
+            None => Ok(answer),
+        }
     }
 }
 
