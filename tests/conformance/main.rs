@@ -18,6 +18,7 @@ mod gemini_front;
 mod gemini_golden;
 mod golden;
 mod lab;
+mod later;
 mod lost;
 mod matrix;
 mod native;

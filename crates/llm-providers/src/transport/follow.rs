@@ -183,3 +183,23 @@ impl Stream for Watched {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_kin;
+
+    #[test]
+    fn kin_are_hosts_of_one_domain_over_tls() {
+        let check = |own: &str, other: &str, expect| {
+            assert_eq!(is_kin(&own.parse().unwrap(), &other.parse().unwrap()), expect, "{own} {other}");
+        };
+        check("https://api.replicate.com/v1", "https://stream.replicate.com/v1/files/x", true);
+        check("https://api.replicate.com/v1", "https://replicate.com/x", true);
+        check("https://api.replicate.com/v1", "http://stream.replicate.com/x", false);
+        check("https://api.replicate.com/v1", "https://evilreplicate.com/x", false);
+        check("https://api.replicate.com/v1", "https://replicate.com.evil.example/x", false);
+        check("https://proxy.corp/v1", "https://other.corp/x", false);
+        check("http://127.0.0.1:80/", "https://9.0.0.1/x", false);
+        check("http://localhost/", "https://other/x", false);
+    }
+}
