@@ -39,16 +39,6 @@ fn errors_of_every_shape_are_read() {
         r#"{"object":"error","message":{"detail":[{"loc":["body","stop"],"msg":"no"}]}}"#,
         r#"BadRequest stop: no "" "stop""#,
     );
-    check(
-        424,
-        r#"{"ErrorCode":"CLIENT_ERROR_FROM_MODEL","LogStreamArn":"arn","Message":"Received client error (422) from primary with message \"…\". See the log","OriginalMessage":"{\"error\":\"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096\",\"error_type\":\"validation\"}","OriginalStatusCode":422}"#,
-        r#"ContextWindow Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096 "CLIENT_ERROR_FROM_MODEL" """#,
-    );
-    check(
-        400,
-        r#"{"Message":"Endpoint x of account 0 not found."}"#,
-        r#"BadRequest Endpoint x of account 0 not found. "" """#,
-    );
     check(403, r#"{"code":"denied","error":"no team"}"#, r#"Permission no team "denied" """#);
     check(404, r#"[{"error":{"message":"gone","code":404}}]"#, r#"NotFound gone "404" """#);
     check(
@@ -142,4 +132,23 @@ fn a_model_that_is_being_loaded_says_how_long() {
     check(r#"{"error":"Model x is currently loading","estimated_time":1e9}"#, Some(1e9));
     check(r#"{"error":"Model x is currently loading","estimated_time":"soon"}"#, None);
     check(r#"{"error":"Model x is currently loading","estimated_time":-1}"#, None);
+}
+
+#[test]
+fn the_words_of_a_container_are_the_cause() {
+    let decode = |status: u16, body: &str| {
+        Client.decode_error(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    };
+    let body = r#"{"ErrorCode":"CLIENT_ERROR_FROM_MODEL","LogStreamArn":"arn",
+        "Message":"Received client error (422) from primary with message \"…\". See the log",
+        "OriginalMessage":"{\"error\":\"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096\",\"error_type\":\"validation\"}",
+        "OriginalStatusCode":422}"#;
+    let error = decode(424, body);
+    assert_eq!(error.kind, ErrorKind::ContextWindow);
+    assert_eq!(error.message, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096");
+    let error = decode(400, r#"{"Message":"Endpoint x of account 0 not found."}"#);
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::BadRequest, "Endpoint x of account 0 not found.")
+    );
 }
