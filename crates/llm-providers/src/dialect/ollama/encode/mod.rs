@@ -8,7 +8,7 @@ mod option;
 mod part;
 mod tool;
 
-use llm_types::chat::{ChatRequest, Message, Part, Role};
+use llm_types::chat::{ChatRequest, Message, Part, Role, Text};
 use llm_types::{ApiError, Changes, Dialect, ErrorKind, Extra, RawValue, Result, Str};
 use serde::Serialize;
 
@@ -122,15 +122,13 @@ pub(super) fn call(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(&'st
     Ok((path, written(&body)?, memo))
 }
 
-/// The text of a request that is one text of the user's.
+/// The text of a request that is one text of the user's, with nothing said beside it.
 fn alone(messages: &[Message]) -> Option<&str> {
-    match messages {
-        [Message { role: Role::User, parts, .. }] => match parts.as_slice() {
-            [Part::Text(text)] => Some(&text.text),
-            _ => None,
-        },
-        _ => None,
-    }
+    let [Message { role: Role::User, parts, name: None, extra }] = messages else { return None };
+    let [Part::Text(Text { text, cache: None, signature: None, extra: beside })] = parts.as_slice() else {
+        return None;
+    };
+    (extra.is_empty() && beside.is_empty()).then_some(text)
 }
 
 fn is_empty(options: &Options<'_>) -> bool {
