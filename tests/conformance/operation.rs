@@ -162,7 +162,7 @@ fn numbers(vector: &Value) -> Vec<f64> {
 fn order(body: &Value) -> Vec<Vec<f64>> {
     let list = ["results", "data"].iter().find_map(|name| body[name].as_array());
     let pair = |item: &Value| {
-        vec![numbers(&json!([item["index"]])), numbers(&json!([item["relevance_score"]]))].concat()
+        [numbers(&json!([item["index"]])), numbers(&json!([item["relevance_score"]]))].concat()
     };
     list.into_iter().flatten().map(pair).collect()
 }
