@@ -47,6 +47,7 @@ mod messages_openai;
 mod models;
 mod money;
 mod openapi;
+mod own_api;
 mod pass;
 mod pass_stream;
 mod prices;

@@ -29,7 +29,7 @@ use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::{admin, models, pipeline, reload, respond};
+use crate::{admin, models, pipeline, reload, respond, through};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ impl Gateway {
         address: Option<IpAddr>,
     ) -> Response<ClientBody>
     where
-        B: Body<Data = Bytes> + Send + Unpin,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
@@ -286,6 +286,17 @@ impl Gateway {
                     Box::pin(lookup.run(&request)).await
                 }
             },
+            Ok(Route::Through(provider, path)) => {
+                if let Some(codec) = crate::front::like(path).and_then(|(row, _)| row.codec().ok()) {
+                    front = codec;
+                }
+                let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
+                let (provider, path) = (provider.to_owned(), path.to_owned());
+                let request_id = Arc::clone(&request_id);
+                let visit =
+                    through::Visit { gateway, address, snapshot, provider, path, request_id, started };
+                Box::pin(visit.run(request)).await
+            }
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod gist;
 pub mod mock;
 pub mod name;
+pub mod own_api;
 mod quirk;
 pub mod rate_limit;
 pub mod replay;

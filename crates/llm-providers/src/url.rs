@@ -254,6 +254,18 @@ impl Route {
         &self.base
     }
 
+    /// The URL of a call of the provider's own API: nothing is put before its path. The API version is added where
+    /// the call names none.
+    ///
+    /// # Errors
+    /// When `path` holds what a URL cannot.
+    pub(crate) fn below(&self, path: &str) -> Result<Uri> {
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let given = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let own = self.query.as_deref().filter(|own| !given.split('&').any(|pair| name(pair) == name(own)));
+        self.base.join(path, own)
+    }
+
     /// The URL of a call.
     ///
     /// # Errors
