@@ -51,6 +51,7 @@ mod own_api;
 mod pass;
 mod pass_stream;
 mod prices;
+mod realtime;
 mod reload;
 mod rerank;
 mod responses;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_types::ApiError;
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::exchange::Exchange;
@@ -32,7 +35,13 @@ pub struct ClientBody {
     _running: Option<through::Held>,
     /// Tells the connection that it is waiting for us, not we for it.
     _answering: Option<Answering>,
+    /// Where that is kept instead, because the connection goes on behind the answer.
+    line: Option<Line>,
 }
+
+/// Keeps a connection that another protocol has taken over: busy, and counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line(Arc<Mutex<Option<(Answering, Arc<OwnedSemaphorePermit>)>>>);
 
 /// What a request holds until its answer is sent.
 pub(crate) type Held = (Running, BodyShare);
@@ -65,7 +74,7 @@ impl std::fmt::Debug for ClientBody {
 
 impl ClientBody {
     fn new(inner: Inner) -> Self {
-        Self { inner, _held: None, _running: None, _answering: None }
+        Self { inner, _held: None, _running: None, _answering: None, line: None }
     }
 
     /// Holds something until the answer is sent.
@@ -75,8 +84,17 @@ impl ClientBody {
     }
 
     /// Keeps the connection busy until the answer is sent.
-    pub(crate) fn answering(mut self, answering: Answering) -> Self {
-        self._answering = Some(answering);
+    pub(crate) fn answering(mut self, answering: Answering, permit: &Arc<OwnedSemaphorePermit>) -> Self {
+        match &self.line {
+            Some(line) => *line.0.lock() = Some((answering, Arc::clone(permit))),
+            None => self._answering = Some(answering),
+        }
+        self
+    }
+
+    /// Another protocol goes on behind this answer, for as long as its connection's line is held.
+    pub(crate) fn on(mut self, line: Line) -> Self {
+        self.line = Some(line);
         self
     }
 

@@ -196,6 +196,8 @@ pub(crate) enum Route<'p> {
     Inference(&'static Front, Named<'p>),
     /// A call about something that a provider keeps.
     Kept(&'static Front, Kept),
+    /// A session over a WebSocket.
+    Realtime,
     /// A call of a provider's own API: the provider, and the path there.
     Through(&'p str, &'p str),
     /// The models on offer, in the shape of a dialect.
@@ -248,6 +250,8 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         (Route::Inference(front, named), Method::POST)
     } else if let Some(route) = models(path) {
         (route, Method::GET)
+    } else if below_v1(path) == "/realtime" {
+        (Route::Realtime, Method::GET)
     } else if path == "/health/live" {
         (Route::Live, Method::GET)
     } else if path == "/health/ready" {

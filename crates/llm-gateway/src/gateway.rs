@@ -29,7 +29,7 @@ use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::{admin, models, pipeline, reload, respond, through};
+use crate::{admin, models, pipeline, realtime, reload, respond, through};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub struct Gateway {
     memory: BodyMemory,
     in_flight: Arc<AtomicUsize>,
     draining: AtomicBool,
+    /// Sessions of other protocols than HTTP.
+    sessions: Tasks,
+    /// Tells them that the gateway drains.
+    closing: Stop,
     stop: Stop,
     reloads: Reloads,
     checks: Checks,
@@ -70,6 +74,8 @@ impl Gateway {
             memory: BodyMemory::default(),
             in_flight: Arc::default(),
             draining: AtomicBool::new(false),
+            sessions: Tasks::default(),
+            closing: Stop::default(),
             stop: Stop::default(),
             reloads: Reloads::default(),
             checks: Checks::default(),
@@ -148,6 +154,7 @@ impl Gateway {
     /// From now on `/health/ready` says no, and no request to a model is taken.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.closing.tell();
         self.tasks.stop();
     }
 
@@ -182,6 +189,16 @@ impl Gateway {
 
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// Told when the gateway drains.
+    pub(crate) fn closing(&self) -> &Stop {
+        &self.closing
+    }
+
+    /// Sessions of other protocols than HTTP, which a shutdown waits for.
+    pub(crate) fn sessions(&self) -> &Tasks {
+        &self.sessions
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -286,6 +303,12 @@ impl Gateway {
                     Box::pin(lookup.run(&request)).await
                 }
             },
+            Ok(Route::Realtime) => {
+                let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
+                let request_id = Arc::clone(&request_id);
+                let visit = realtime::Visit { gateway, address, snapshot, request_id, started };
+                Box::pin(visit.run(request)).await
+            }
             Ok(Route::Through(provider, path)) => {
                 if let Some(codec) = crate::front::like(path).and_then(|(row, _)| row.codec().ok()) {
                     front = codec;

@@ -15,6 +15,7 @@ pub mod name;
 pub mod own_api;
 mod quirk;
 pub mod rate_limit;
+pub mod realtime;
 pub mod replay;
 pub mod table;
 pub mod target;

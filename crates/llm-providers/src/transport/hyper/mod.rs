@@ -22,7 +22,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
-use super::{ByteStream, Progress, RequestBody, Transport, decoded};
+use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
 use crate::token::{judge, settle};
 
 /// How connections are made and kept.
@@ -123,6 +123,11 @@ impl Transport for HyperTransport {
         judge(made_with, head.status);
         let body = decoded(&mut head.headers, Box::pin(body))?;
         Ok(http::Response::from_parts(head, body))
+    }
+
+    async fn open(&self, request: &mut http::Request<RequestBody>) -> Result<Box<dyn Duplex>> {
+        settle(request, &|| Arc::new(self.clone())).await?;
+        self.pool.open_to(request.uri()).await
     }
 }
 
