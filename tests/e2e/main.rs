@@ -50,6 +50,7 @@ mod openapi;
 mod own_api;
 mod pass;
 mod pass_stream;
+mod planted;
 mod prices;
 mod realtime;
 mod reload;

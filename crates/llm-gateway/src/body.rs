@@ -41,7 +41,10 @@ pub struct ClientBody {
 
 /// Keeps a connection that another protocol has taken over: busy, and counted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Arc<Mutex<Option<(Answering, Arc<OwnedSemaphorePermit>)>>>);
+pub(crate) struct Line(Arc<Mutex<Option<Use>>>);
+
+/// What a connection holds while it is used.
+type Use = (Answering, Arc<OwnedSemaphorePermit>);
 
 /// What a request holds until its answer is sent.
 pub(crate) type Held = (Running, BodyShare);

@@ -64,7 +64,7 @@ pub enum Told {
         /// Its id.
         id: String,
         /// What it used, where that is said.
-        usage: Option<Usage>,
+        usage: Option<Box<Usage>>,
     },
     /// Anything else.
     Other,
@@ -125,7 +125,7 @@ pub fn told(event: &[u8]) -> Told {
     let id = id.unwrap_or_default();
     match &*kind {
         "response.created" => Told::Begun { id },
-        "response.done" => Told::Done { id, usage: usage.map(Usage::from) },
+        "response.done" => Told::Done { id, usage: usage.map(|counts| Box::new(counts.into())) },
         _ => Told::Other,
     }
 }
@@ -198,7 +198,7 @@ mod tests {
             output_audio: 35,
             ..Usage::default()
         };
-        let expect = Told::Done { id: "resp_1".to_owned(), usage: Some(usage) };
+        let expect = Told::Done { id: "resp_1".to_owned(), usage: Some(Box::new(usage)) };
         assert_eq!(told(done.to_string().as_bytes()), expect);
         let begun = json!({"type": "response.created", "response": {"id": "resp_1", "usage": null}});
         assert_eq!(told(begun.to_string().as_bytes()), Told::Begun { id: "resp_1".to_owned() });

@@ -30,6 +30,9 @@ pub(super) const MESSAGE: usize = 16 << 20;
 /// The provider's end of a session.
 pub(super) type Far = WebSocketStream<Box<dyn Duplex>>;
 
+/// Who may be asked.
+pub(super) type Candidate = (Arc<Deployment<Backend>>, Arc<Target>);
+
 /// Who was reached.
 pub(super) struct Dialled {
     pub(super) deployment: Arc<Deployment<Backend>>,
@@ -50,7 +53,7 @@ pub(super) fn bounds() -> WebSocketConfig {
 ///
 /// # Errors
 /// 400 where none speaks OpenAI's dialect.
-pub(super) fn able(found: Found<'_, Backend>) -> Result<Vec<(Arc<Deployment<Backend>>, Arc<Target>)>> {
+pub(super) fn able(found: Found<'_, Backend>) -> Result<Vec<Candidate>> {
     let star = found.star;
     let mut able = Vec::new();
     let mut fault = None;
@@ -81,7 +84,7 @@ pub(super) fn able(found: Found<'_, Backend>) -> Result<Vec<(Arc<Deployment<Back
 /// Why the last one did not.
 pub(super) async fn first(
     gateway: &Gateway,
-    mut deployments: Vec<(Arc<Deployment<Backend>>, Arc<Target>)>,
+    mut deployments: Vec<Candidate>,
     headers: &HeaderMap,
 ) -> Result<(Far, Dialled), Failed> {
     let well = |one: &Deployment<Backend>| {

@@ -156,7 +156,7 @@ impl Session {
             if let Message::Text(text) = &message
                 && let Told::Done { id, usage } = realtime::told(text.as_bytes())
             {
-                self.meter.ended(&id, usage.as_ref()).await;
+                self.meter.ended(&id, usage.as_deref()).await;
             }
         }
     }
@@ -192,7 +192,7 @@ impl Session {
                 begun.map_err(refused)
             }
             Told::Done { id, usage } => {
-                self.meter.ended(&id, usage.as_ref()).await;
+                self.meter.ended(&id, usage.as_deref()).await;
                 let next = self.meter.reserve().await;
                 write(near, message).await?;
                 next.map_err(refused)
