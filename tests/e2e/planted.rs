@@ -79,11 +79,8 @@ fn config(upstream: &Upstream, issuer: &Issuer, dirs: (&TempDir, &Path)) -> Stri
         ),
         model(
             "query",
-            &[deployment(
-                "gemini/gemini-2.5-flash",
-                &format!("?token={QUERY}"),
-                "api_key = \"${PLANTED_KEY}\"",
-            )],
+            // Its address comes from the environment: one with a query is refused in a file.
+            &["{ model = \"gemini/gemini-2.5-flash\", api_key = \"${PLANTED_KEY}\" }".to_owned()],
         ),
     ];
     format!(
@@ -162,8 +159,9 @@ async fn what_is_planted_comes_out_nowhere() {
     let key_file = files.path().join("key");
     std::fs::write(&key_file, FILE).unwrap();
     let text = config(&upstream, &issuer, (&store, &key_file));
-    let mut gateway =
-        Options::config(text.clone()).env("PLANTED_KEY", ENV).env("PLANTED_MASTER", MASTER).start();
+    let base = format!("{}?token={QUERY}", upstream.url());
+    let options = Options::config(text.clone()).env("PLANTED_KEY", ENV).env("PLANTED_MASTER", MASTER);
+    let mut gateway = options.env("GEMINI_API_BASE", &base).start();
     let token = signing.token(&issuer.claims("gateway", "ann"));
     let made =
         send(&gateway, MASTER, (Method::POST, "/admin/v1/keys"), &json!({"name": "made"})).await.unwrap();

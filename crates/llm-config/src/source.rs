@@ -15,9 +15,22 @@ pub(crate) struct Source {
     text: String,
 }
 
+/// What stands behind the `?` of each address: some carry keys there.
+fn queries(text: &str) -> Vec<Range<usize>> {
+    let addresses = text.match_indices("://").filter_map(|(at, _)| {
+        let rest = text.get(at..)?;
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(rest.len());
+        let query = rest.get(..end)?.find('?')? + 1;
+        Some(at + query..at + end)
+    });
+    addresses.collect()
+}
+
 impl Source {
     /// `hidden` are the byte ranges that hold secrets.
     pub(crate) fn new(name: &str, text: &str, hidden: &[Range<usize>]) -> Self {
+        let queries = queries(text);
+        let hidden: Vec<_> = hidden.iter().chain(&queries).collect();
         let text = text
             .char_indices()
             .flat_map(|(at, c)| {
