@@ -202,16 +202,20 @@ async fn what_is_planted_comes_out_nowhere() {
     .map(str::to_owned)
     .into();
     paths.push(format!("/admin/v1/keys/{id}"));
-    // Why each went where it went.
-    paths
-        .extend(rows.iter().map(|row| format!("/admin/v1/requests/{}", row["request_id"].as_str().unwrap())));
-    let mut read = 0;
     for path in &paths {
         let reply = send(&gateway, MASTER, (Method::GET, path), &Value::Null).await.unwrap();
-        read += usize::from(reply.status == 200);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         seen.reply(path, &reply);
     }
-    assert!(read + 3 >= paths.len(), "{read} of {}", paths.len());
+    // Why each went where it went; calls of a provider's own API have nothing to choose and no record.
+    let mut records = 0;
+    for row in &rows {
+        let path = format!("/admin/v1/requests/{}", row["request_id"].as_str().unwrap());
+        let reply = send(&gateway, MASTER, (Method::GET, &path), &Value::Null).await.unwrap();
+        records += usize::from(reply.status == 200);
+        seen.reply(&path, &reply);
+    }
+    assert!(records > 20, "{records}");
 
     let path = files.path().join("gateway.toml");
     std::fs::write(&path, &text).unwrap();

@@ -87,6 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn queries_of_addresses_are_blotted_out() {
+        let source = Source::new("a", "a = \"http://h/p?key=x\" # or ws://h\nb = 'x?y'", &[]);
+        assert_eq!(source.text(), "a = \"http://h/p?*****\" # or ws://h\nb = 'x?y'");
+    }
+
+    #[test]
     fn positions_count_from_one_in_characters() {
         let source = Source::new("f", "a\nüb\n", &[]);
         assert_eq!(source.position(0), (1, 1));
