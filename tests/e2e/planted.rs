@@ -99,15 +99,15 @@ async fn send(gateway: &Gateway, key: &str, (method, path): (Method, &str), body
     call.body(if body.is_null() { String::new() } else { body.to_string() }).try_send().await
 }
 
-/// What a provider may say that was called with a key.
-fn scripts() -> Vec<Script> {
-    let echo = format!("Incorrect API key provided: {ENV}, {FILE}, {HEADER}, {QUERY}.");
+/// What a provider may say that was called with these.
+fn scripts(keys: &[&str]) -> Vec<Script> {
+    let echo = format!("Incorrect API key provided: {}.", keys.join(", "));
     let refusal =
         json!({"type": "error", "error": {"message": echo, "type": "x", "code": 401, "status": "X"}});
     let mut scripts: Vec<Script> =
         [400, 401, 403, 404, 429, 500].map(|status| Script::status(status).json_body(&refusal)).into();
     let events = canned::openai_stream(4, IncludeUsage::Yes);
-    scripts.push(Script::garbage(format!("{ENV}\r\n\r\n")));
+    scripts.push(Script::garbage(format!("{}\r\n\r\n", keys.join(" "))));
     scripts.push(Script::sse(events.clone()).then(End::Reset));
     scripts.push(Script::sse(events.into_iter().take(3)).chunk(format!("data: {refusal}\n\n")));
     scripts.push(Script::status(302).header("location", "/elsewhere"));
@@ -128,9 +128,14 @@ async fn ask_everything(gateway: &Gateway, upstream: &Upstream, keys: &[&str], s
         ("/v1/gemini/v1beta/models/gemini-2.5-flash:generateContent", json!({"contents": []})),
         ("/v1/openai/files?key=sk-planted-of-a-client-5e5e", json!({})),
     ];
-    for script in scripts() {
-        upstream.always(script);
-        for (nth, (path, body)) in calls.iter().enumerate() {
+    for (nth, (path, body)) in calls.iter().enumerate() {
+        let known: &[&str] = match () {
+            () if path.contains("gemini") || body["model"] == "query" => &[ENV],
+            () if path.contains("messages") => &[FILE, HEADER],
+            () => &[ENV, HEADER],
+        };
+        for script in scripts(known) {
+            upstream.always(script);
             let key = keys[nth % keys.len()];
             if let Some(reply) = send(gateway, key, (Method::POST, path), body).await {
                 seen.reply(path, &reply);
