@@ -99,7 +99,7 @@ impl Session {
 
     async fn relay(&mut self, near: &mut Near) -> End {
         let began = Instant::now();
-        let (mut heard, mut event) = (began, began);
+        let (mut heard, mut event, mut asked) = (began, began, began);
         let (mut closing, mut stopping) = (self.closing.heard(), self.stop.heard());
         loop {
             if self.stop.is_told() || (self.closing.is_told() && !self.meter.is_busy()) {
@@ -114,7 +114,7 @@ impl Session {
                     "the session has lasted as long as it may, or nobody said anything for 15 minutes";
                 return End::Error(ApiError::new(ErrorKind::Timeout, message), CloseCode::Normal);
             }
-            let look = (now + PING).min(event + IDLE).min(began + LIFETIME);
+            let look = (heard.max(asked) + PING).min(event + IDLE).min(began + LIFETIME);
             let ended = tokio::select! {
                 message = near.next() => {
                     heard = Instant::now();
@@ -135,7 +135,10 @@ impl Session {
                     }
                     Some(Err(_)) | None => Err(End::Error(lost(), CloseCode::Error)),
                 },
-                () = sleep_until(look) => write(near, Message::Ping(bytes::Bytes::new())).await,
+                () = sleep_until(look) => {
+                    asked = Instant::now();
+                    write(near, Message::Ping(bytes::Bytes::new())).await
+                }
                 () = &mut closing, if !self.closing.is_told() => Ok(()),
                 () = &mut stopping => Ok(()),
             };
