@@ -14,6 +14,9 @@ use llm_types::{ApiError, ErrorKind, Result, UrlForm};
 const AZURE_V1: [&str; 3] = ["v1", "preview", "latest"];
 /// Operations of Azure OpenAI that belong to the resource and not to one deployment.
 const AZURE_RESOURCE_PATHS: [&str; 4] = ["/batches", "/files", "/models", AZURE_RESPONSES];
+/// The realtime API of Azure OpenAI: where there are versions, the query names the deployment
+/// (learn.microsoft.com/azure/ai-foundry/openai/realtime-audio-reference).
+const AZURE_REALTIME: &str = "/realtime";
 /// The Responses API of Azure OpenAI; it is the same on the version-less surface.
 const AZURE_RESPONSES: &str = "/responses";
 /// The first version of Azure OpenAI's API that has it
@@ -264,6 +267,18 @@ impl Route {
         &self.base
     }
 
+    /// The URL of a call of the provider's own API: nothing is put before its path. The API version is added where
+    /// the call names none.
+    ///
+    /// # Errors
+    /// When `path` holds what a URL cannot.
+    pub(crate) fn below(&self, path: &str) -> Result<Uri> {
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let given = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let own = self.query.as_deref().filter(|own| !given.split('&').any(|pair| name(pair) == name(own)));
+        self.base.join(path, own)
+    }
+
     /// The URL of a call.
     ///
     /// # Errors
@@ -280,6 +295,9 @@ impl Route {
             Prefix::Place(place) => self.base.join(&format!("{place}{path}"), query),
             Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
                 self.base.join(&format!("/openai/v1{path}"), None)
+            }
+            Prefix::Deployment { model, old: _ } if path.starts_with(AZURE_REALTIME) => {
+                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}"), query)
             }
             Prefix::Deployment { .. } if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
                 self.base.join(&format!("/openai{path}"), query)

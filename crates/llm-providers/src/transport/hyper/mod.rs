@@ -23,7 +23,7 @@ use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
 use super::follow::Course;
-use super::{ByteStream, Progress, RequestBody, Transport, decoded};
+use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
 use crate::token::{judge, settle};
 
 /// How connections are made and kept.
@@ -129,6 +129,11 @@ impl Transport for HyperTransport {
             Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
             None => Ok(answer),
         }
+    }
+
+    async fn open(&self, request: &mut http::Request<RequestBody>) -> Result<Box<dyn Duplex>> {
+        settle(request, &|| Arc::new(self.clone())).await?;
+        self.pool.open_to(request.uri()).await
     }
 }
 
