@@ -1,6 +1,5 @@
 //! What a client reads: a whole answer, a stream, or comments until a stream begins.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -34,6 +33,18 @@ pub struct ClientBody {
 
 /// What a request holds until its answer is sent.
 pub(crate) type Held = (Running, BodyShare);
+
+/// An answer broke off whose form cannot say so: its connection ends in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
 
 enum Inner {
     Whole(Option<Bytes>),
@@ -129,19 +140,23 @@ enum Step {
 
 impl Body for ClientBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
         loop {
             return match &mut this.inner {
                 Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-                Inner::Stream(exchange) => {
-                    exchange.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-                }
+                Inner::Stream(exchange) => match exchange.poll_bytes(cx) {
+                    Poll::Ready(None) if exchange.is_broken() => {
+                        this.inner = Inner::Whole(None);
+                        Poll::Ready(Some(Err(BrokenOff)))
+                    }
+                    polled => polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                },
                 Inner::Opening(waiting) => match waiting.poll(cx) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Step::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),

@@ -10,11 +10,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
-    RateLimits, RerankDocument, Result, Segments, VectorEncoding,
+    RateLimits, RerankDocument, Result, Segments, TranscriptFormat, Usage, VectorEncoding,
 };
 
 pub(crate) use tap::named;
@@ -96,6 +96,23 @@ pub struct Memo {
     pub custom_tools: Vec<String>,
     /// What is to be done with an order of documents.
     pub ordering: Option<Arc<Ordering>>,
+    /// What is asked of sound or pictures; `None`: neither is in question.
+    pub media: Option<Arc<MediaMemo>>,
+}
+
+/// What a request for sound, for pictures or for a transcript leaves for the reader of its answer.
+#[derive(Debug, Clone, Default)]
+pub struct MediaMemo {
+    /// The answer has to be read and written anew.
+    pub anew: bool,
+    /// What the request itself tells of what it uses, for answers that say nothing of it.
+    pub used: Usage,
+    /// How the client wants a transcript written.
+    pub format: TranscriptFormat,
+    /// Whether it is translated.
+    pub translated: bool,
+    /// The content type of the sound that is asked for.
+    pub kind: &'static str,
 }
 
 /// What is done with an order of documents when it comes, because not every provider does it.
@@ -113,7 +130,16 @@ impl Memo {
     /// Whether the answer has to be read and written anew, whoever asked.
     #[must_use]
     pub fn rewrites(&self) -> bool {
-        self.json_tool.is_some() || !self.tool_names.is_empty() || self.ordering.is_some()
+        self.json_tool.is_some()
+            || !self.tool_names.is_empty()
+            || self.ordering.is_some()
+            || self.media.as_ref().is_some_and(|media| media.anew)
+    }
+
+    /// What the request itself tells of what it uses.
+    #[must_use]
+    pub fn used(&self) -> Option<&Usage> {
+        self.media.as_ref().map(|media| &media.used)
     }
 
     /// The name that the client gave to a tool.
@@ -235,6 +261,8 @@ pub struct Peek {
     pub include_usage: bool,
     /// In which form the client wants the answer.
     pub form: ReplyForm,
+    /// The stream is no stream of events: nothing can be told in it before it begins.
+    pub binary: bool,
 }
 
 /// How a client wants its answer.
@@ -329,8 +357,31 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
+    /// Whether a body is no JSON: then [`ServerCodec::peek`] gets it whole, and nothing of it is a member.
+    fn is_opaque(&self, _asked: &Asked) -> bool {
+        false
+    }
+
+    /// The same for a body whose parts may be kept: what is large in it is not copied.
+    ///
+    /// # Errors
+    /// As [`ServerCodec::decode`].
+    fn decode_shared(&self, body: &Bytes, asked: &Asked) -> Result<Call> {
+        self.decode(body, asked)
+    }
+
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
+
+    /// The content type of a whole answer; `None`: JSON.
+    fn content_type(&self, _output: &Output) -> Option<HeaderValue> {
+        None
+    }
+
+    /// A whole answer that is no conversation as the stream that the client wants; `None`: it is shown whole.
+    fn streamed(&self, _output: &Output, _cx: &ReplyCx) -> Option<Bytes> {
+        None
+    }
 
     /// Records what of a whole answer this dialect cannot say. Of a stream it is not known in time.
     fn unsaid(&self, output: &Output, changes: &mut Changes) {

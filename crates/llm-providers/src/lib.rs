@@ -8,6 +8,7 @@ pub mod codec;
 pub mod credential;
 pub mod dialect;
 pub mod estimate;
+pub mod form;
 pub mod frame;
 pub mod gist;
 pub mod mock;
@@ -15,6 +16,7 @@ pub mod name;
 mod quirk;
 pub mod rate_limit;
 pub mod replay;
+pub mod sound;
 pub mod table;
 pub mod target;
 pub mod token;
@@ -24,4 +26,4 @@ mod vertex;
 
 mod sdk;
 
-pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder, RerankReply};
+pub use sdk::{Answered, ChatReply, ChatStream, Client, ClientBuilder, RerankReply};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Dialect, Op, TokenSource, Variant};
+use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
 
 /// One provider, or one connection of the user's own.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -142,6 +142,8 @@ pub enum AuthStyle {
     ZenApiKey,
     /// AWS Signature Version 4 over the whole request; a key is a bearer key and is sent as one.
     AwsSigv4,
+    /// `xi-api-key: KEY`.
+    XiApiKey,
     /// No key.
     None,
 }
@@ -188,6 +190,10 @@ pub struct Quirks {
     pub embed_inputs: Option<usize>,
     /// What requests to order documents have to respect.
     pub rerank: Vec<RerankQuirk>,
+    /// The forms in which it writes a transcript; `None`: all. Others are written here, from the richest it has.
+    pub transcripts: Option<Vec<TranscriptFormat>>,
+    /// How the size of a picture is said; `None`: as OpenAI does.
+    pub image_size: Option<ImageSize>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
     /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
@@ -252,6 +258,16 @@ pub enum MessageQuirk {
 pub enum RerankQuirk {
     /// Documents are texts: objects are written as text.
     TextsOnly,
+}
+
+/// How the size of a picture is said where it is not `size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSize {
+    /// As proportions in `aspect_ratio`: `16:9`.
+    AspectRatio,
+    /// As the numbers `width` and `height`.
+    WidthHeight,
 }
 
 /// How answers of a provider of the `openai_chat` dialect differ.
@@ -361,6 +377,9 @@ impl ProviderSpec {
         if op == Op::Rerank && matches!(self.dialect, Dialect::OpenaiChat | Dialect::Cohere) {
             return Dialect::Rerank;
         }
+        if self.dialect == Dialect::Cohere {
+            return shared(op).unwrap_or(self.dialect);
+        }
         if self.dialect != Dialect::OpenaiChat {
             return self.dialect;
         }
@@ -382,7 +401,7 @@ impl ProviderSpec {
                 },
             },
             Op::Embed => Dialect::OpenaiMedia,
-            _ => Dialect::OpenaiChat,
+            _ => shared(op).unwrap_or(Dialect::OpenaiChat),
         }
     }
 
@@ -390,6 +409,24 @@ impl ProviderSpec {
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// The dialect of an operation beside conversations that OpenAI's kind have in one form.
+fn shared(op: Op) -> Option<Dialect> {
+    match op {
+        Op::Transcribe | Op::Translate => Some(Dialect::OpenaiTranscriptions),
+        Op::Speech => Some(Dialect::OpenaiSpeech),
+        Op::Image | Op::ImageEdit => Some(Dialect::OpenaiImages),
+        Op::Moderate => Some(Dialect::OpenaiModerations),
+        Op::Chat
+        | Op::CountTokens
+        | Op::Completion
+        | Op::Embed
+        | Op::Rerank
+        | Op::Responses
+        | Op::Batch
+        | Op::Messages => None,
     }
 }
 

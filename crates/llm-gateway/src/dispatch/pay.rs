@@ -13,7 +13,7 @@ use super::ready::{Asking, Ready};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::ticket::Ticket;
-use crate::worst;
+use crate::worst::{self, media};
 
 /// The shortest answer that is worth asking for where the money does not reach for a longer one, in tokens.
 const SHORTEST: u64 = 16;
@@ -84,6 +84,10 @@ impl Dispatch {
         match asking.call(self.codec, &self.asked).ok()? {
             Call::Embed(_) => Some((worst::of_embedding(size), true)),
             Call::Rerank(request) => Some((worst::of_rerank(request, size), true)),
+            Call::Transcribe(request) => Some((media::of_transcript(request, facts), true)),
+            Call::Speak(request) => Some((media::of_speech(request), true)),
+            Call::Image(request) => Some((media::of_images(request), true)),
+            Call::Moderate(_) => Some((worst::of_embedding(size), true)),
             call => {
                 let request = call.conversation()?;
                 let limited = request.limits.output_tokens().is_some();
