@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use futures_util::{StreamExt, stream};
+use http::HeaderValue;
 use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;

@@ -4,6 +4,7 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+mod memo;
 mod tap;
 
 use std::fmt::Debug;
@@ -11,12 +12,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use llm_types::chat::ToolCallKind;
 use llm_types::{
     ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
-    RateLimits, RerankDocument, Result, Segments, TranscriptFormat, Usage, VectorEncoding,
+    RateLimits, Result, Segments, VectorEncoding,
 };
 
+pub use memo::{MediaMemo, Memo, Ordering};
 pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 
@@ -83,79 +84,6 @@ pub struct DecodeCx<'a> {
     pub model: &'a str,
     /// What the encoder of this call left for its decoder.
     pub memo: &'a Memo,
-}
-
-/// What an encoder leaves for the decoder of the same call.
-#[derive(Debug, Clone, Default)]
-pub struct Memo {
-    /// Tool names that had to be rewritten: as sent upstream, as the client knows them.
-    pub tool_names: Vec<(String, String)>,
-    /// A structured answer was asked for through this forced tool: its input is the answer's text.
-    pub json_tool: Option<&'static str>,
-    /// Custom tools that went out as functions, as the client knows them: calls of them hold free text.
-    pub custom_tools: Vec<String>,
-    /// What is to be done with an order of documents.
-    pub ordering: Option<Arc<Ordering>>,
-    /// What is asked of sound or pictures; `None`: neither is in question.
-    pub media: Option<Arc<MediaMemo>>,
-}
-
-/// What a request for sound, for pictures or for a transcript leaves for the reader of its answer.
-#[derive(Debug, Clone, Default)]
-pub struct MediaMemo {
-    /// The answer has to be read and written anew.
-    pub anew: bool,
-    /// What the request itself tells of what it uses, for answers that say nothing of it.
-    pub used: Usage,
-    /// How the client wants a transcript written.
-    pub format: TranscriptFormat,
-    /// Whether it is translated.
-    pub translated: bool,
-    /// The content type of the sound that is asked for.
-    pub kind: &'static str,
-}
-
-/// What is done with an order of documents when it comes, because not every provider does it.
-#[derive(Debug, Clone, Default)]
-pub struct Ordering {
-    /// How many of the best are wanted.
-    pub top_n: Option<u32>,
-    /// The documents of the request, where the answer is to repeat them.
-    pub documents: Vec<RerankDocument>,
-    /// The answer is not to repeat them.
-    pub bare: bool,
-}
-
-impl Memo {
-    /// Whether the answer has to be read and written anew, whoever asked.
-    #[must_use]
-    pub fn rewrites(&self) -> bool {
-        self.json_tool.is_some()
-            || !self.tool_names.is_empty()
-            || self.ordering.is_some()
-            || self.media.as_ref().is_some_and(|media| media.anew)
-    }
-
-    /// What the request itself tells of what it uses.
-    #[must_use]
-    pub fn used(&self) -> Option<&Usage> {
-        self.media.as_ref().map(|media| &media.used)
-    }
-
-    /// The name that the client gave to a tool.
-    #[must_use]
-    pub fn client_name<'a>(&'a self, sent: &'a str) -> &'a str {
-        self.tool_names.iter().find(|(name, _)| name == sent).map_or(sent, |(_, name)| name)
-    }
-
-    /// The kind of the tool that the client knows by this name.
-    #[must_use]
-    pub fn call_kind(&self, name: &str) -> ToolCallKind {
-        if self.custom_tools.iter().any(|custom| custom == name) {
-            return ToolCallKind::Custom;
-        }
-        ToolCallKind::Function
-    }
 }
 
 /// A call in a provider's dialect, without address and key.

@@ -48,9 +48,8 @@ impl Field {
 /// Whether headers announce a form.
 #[must_use]
 pub fn is_form(headers: &HeaderMap) -> bool {
-    kind(headers).is_some_and(|kind| {
-        kind.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
-    })
+    kind(headers)
+        .is_some_and(|kind| kind.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)))
 }
 
 const FORM: &str = "multipart/form-data";
@@ -246,9 +245,10 @@ mod tests {
 
     fn read_text(kind: &str, body: &str) -> Result<Vec<(String, Option<String>, String, String)>> {
         let fields = read(&headers(kind), &Bytes::copy_from_slice(body.as_bytes()))?;
-        let shown = fields.into_iter().map(|Field { name, file: Upload { name: file, kind, data }, is_file }| {
-            (name, is_file.then_some(file), kind, String::from_utf8_lossy(&data).into_owned())
-        });
+        let shown =
+            fields.into_iter().map(|Field { name, file: Upload { name: file, kind, data }, is_file }| {
+                (name, is_file.then_some(file), kind, String::from_utf8_lossy(&data).into_owned())
+            });
         Ok(shown.collect())
     }
 
@@ -259,10 +259,16 @@ mod tests {
             RIFF\r\n--\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--x--\r\n";
         let expect = vec![
             ("model".to_owned(), None, String::new(), "whisper-1".to_owned()),
-            ("file".to_owned(), Some("a \"b\".wav".to_owned()), "audio/wav".to_owned(), "RIFF\r\n--\r\n".to_owned()),
+            (
+                "file".to_owned(),
+                Some("a \"b\".wav".to_owned()),
+                "audio/wav".to_owned(),
+                "RIFF\r\n--\r\n".to_owned(),
+            ),
             ("empty".to_owned(), None, String::new(), String::new()),
         ];
-        for kind in ["multipart/form-data; boundary=x", "Multipart/Form-Data; charset=utf-8; boundary=\"x\""] {
+        for kind in ["multipart/form-data; boundary=x", "Multipart/Form-Data; charset=utf-8; boundary=\"x\""]
+        {
             assert_eq!(read_text(kind, body).unwrap(), expect, "{kind}");
         }
         let preamble = format!("nobody reads this\r\n{body}and not this");
@@ -285,13 +291,18 @@ mod tests {
         check("multipart/form-data", whole, "no boundary");
         check(form, "--x\r\ncontent-type: a/b\r\n\r\n1\r\n--x--", "no name");
         check(form, "--xy\r\n\r\n\r\n--x--", "broken boundary");
-        let many = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n".repeat(FIELD_LIMIT + 1) + "--x--";
+        let many = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n".repeat(FIELD_LIMIT + 1)
+            + "--x--";
         check(form, &many, "more than 128");
     }
 
     #[test]
     fn what_is_written_is_read_again_and_files_are_not_copied() {
-        let file = Upload { name: "a\"b\r\n.wav".to_owned(), kind: "audio/wav".to_owned(), data: vec![7_u8; 100_000].into() };
+        let file = Upload {
+            name: "a\"b\r\n.wav".to_owned(),
+            kind: "audio/wav".to_owned(),
+            data: vec![7_u8; 100_000].into(),
+        };
         let mut form = Form::default();
         form.text("model", "m");
         form.file("file", &file);
@@ -300,7 +311,8 @@ mod tests {
         assert!(body.pieces().any(|piece| piece.as_ptr() == file.data.as_ptr()), "the file was copied");
         let bytes = body.to_bytes();
         let fields = read(&HeaderMap::from_iter([(CONTENT_TYPE, kind)]), &bytes).unwrap();
-        let texts: Vec<_> = fields.iter().filter(|field| !field.is_file).map(|field| field.text().unwrap()).collect();
+        let texts: Vec<_> =
+            fields.iter().filter(|field| !field.is_file).map(|field| field.text().unwrap()).collect();
         assert_eq!(texts, ["m", "de"]);
         let read = &fields[1].file;
         assert_eq!((&*read.name, &*read.kind, &read.data), ("a%22b%0D%0A.wav", "audio/wav", &file.data));

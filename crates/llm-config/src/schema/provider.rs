@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk, Secret,
-    TranscriptFormat,
-    TokenSource, UrlForm,
+    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk,
+    Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -323,7 +323,9 @@ impl Dispatch {
         usage: &Usage,
     ) -> Option<PicoUsd> {
         // Where nothing is known of the price there is nothing to look for.
-        let known = deployment.facts.price.is_some() || usage.stated.is_some() || served.is_some();
+        let by_piece = usage.units != llm_types::Units::default();
+        let known =
+            deployment.facts.price.is_some() || usage.stated.is_some() || served.is_some() || by_piece;
         if !known && !deployment.target.is_wildcard() {
             return None;
         }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use llm_providers::batch;
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
@@ -192,7 +192,12 @@ impl Dispatch {
     }
 
     /// Waits for the first bytes of sound.
-    async fn open_raw(&self, mut upstream: ByteStream, mut relay: Relay, left: Duration) -> Result<ReplyBody> {
+    async fn open_raw(
+        &self,
+        mut upstream: ByteStream,
+        mut relay: Relay,
+        left: Duration,
+    ) -> Result<ReplyBody> {
         read_preamble(&mut upstream, &mut relay, left).await?;
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }

@@ -32,6 +32,23 @@ fn length(text: &str) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
+/// The same with one measure of what is not counted in tokens, for each, and with none.
+pub(crate) fn one_by_one(worst: &Worst) -> impl Iterator<Item = Worst> {
+    let Units { images, input_images: _, pixels, input_audio_ms, output_audio_ms, characters, pages: _ } =
+        worst.units;
+    let none = Units::default();
+    let all = [
+        Units { images, ..none },
+        Units { pixels, ..none },
+        Units { input_audio_ms, ..none },
+        Units { output_audio_ms, ..none },
+        Units { characters, ..none },
+        none,
+    ];
+    let worst = *worst;
+    all.into_iter().map(move |units| Worst { units, ..worst })
+}
+
 /// The most that a transcript can use.
 pub(crate) fn of_transcript(request: &TranscribeRequest, facts: &Facts) -> Worst {
     let (told, estimated) = sound::length_ms(&request.file.data);
@@ -62,12 +79,8 @@ pub(crate) fn of_images(request: &ImageRequest) -> Worst {
     let given = u64::try_from(request.images.len() + usize::from(request.mask.is_some())).unwrap_or(u64::MAX);
     let input = length(&request.prompt).saturating_add(given.saturating_mul(PICTURE)).saturating_add(FRAME);
     let side = 4_096_u64;
-    let units = Units {
-        images: n,
-        input_images: given,
-        pixels: n.saturating_mul(side * side),
-        ..Units::default()
-    };
+    let units =
+        Units { images: n, input_images: given, pixels: n.saturating_mul(side * side), ..Units::default() };
     worst(input, n.saturating_mul(PICTURE), units)
 }
 

@@ -156,7 +156,6 @@ pub(in crate::dialect) fn contained(body: &[u8]) -> ApiError {
     openai_chat::Client.decode_error(status, &HeaderMap::new(), body)
 }
 
-
 wire_struct! {
     /// What is read of an event.
     struct Happened<'a> {

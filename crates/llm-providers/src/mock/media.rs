@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use llm_types::{
-    ImageRequest, Images, MadeImage, ModerateRequest, Moderation, Result, Spoken, Speech, SpeechRequest,
+    ImageRequest, Images, MadeImage, ModerateRequest, Moderation, Result, Speech, SpeechRequest, Spoken,
     TranscribeRequest, Transcript, Units, Usage, Verdict,
 };
 
@@ -37,7 +37,9 @@ pub(super) fn transcribe(request: &TranscribeRequest) -> Result<Transcript> {
 /// A tenth of a second of silence.
 pub(super) fn speak(request: &SpeechRequest) -> Result<Speech> {
     super::model(&request.model)?;
-    let mut audio = b"RIFF\xe4\x12\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xc0\x5d\0\0\x80\xbb\0\0\x02\0\x10\0data\xc0\x12\0\0".to_vec();
+    let mut audio =
+        b"RIFF\xe4\x12\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xc0\x5d\0\0\x80\xbb\0\0\x02\0\x10\0data\xc0\x12\0\0"
+            .to_vec();
     audio.extend(std::iter::repeat_n(0, 4800));
     let characters = u64::try_from(request.input.chars().count()).unwrap_or(u64::MAX);
     let units = Units { characters, output_audio_ms: 100, ..Units::default() };
@@ -64,6 +66,11 @@ pub(super) fn moderate(request: &ModerateRequest) -> Result<Moderation> {
         scores: vec![("violence".to_owned(), 0.0)],
         ..Verdict::default()
     };
-    let count = serde_json::from_str::<Vec<&llm_types::RawValue>>(request.input.get()).map_or(1, |list| list.len());
-    Ok(Moderation { model: request.model.clone(), results: vec![verdict; count.min(1000)], ..Moderation::default() })
+    let count =
+        serde_json::from_str::<Vec<&llm_types::RawValue>>(request.input.get()).map_or(1, |list| list.len());
+    Ok(Moderation {
+        model: request.model.clone(),
+        results: vec![verdict; count.min(1000)],
+        ..Moderation::default()
+    })
 }

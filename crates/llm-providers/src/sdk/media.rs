@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use llm_types::{
-    ApiError, Call, Changes, ErrorKind, ImageRequest, Images, ModerateRequest, Moderation, Op, Output, Result,
-    Speech, SpeechRequest, TranscribeRequest, Transcript,
+    ApiError, Call, Changes, ErrorKind, ImageRequest, Images, ModerateRequest, Moderation, Op, Output,
+    Result, Speech, SpeechRequest, TranscribeRequest, Transcript,
 };
 
 use super::client::{Client, REPLY_LIMIT, named};
@@ -89,7 +89,8 @@ impl Client {
         let target = self.target(model)?;
         if !target.spec().offers(op, target.model()) {
             let (provider, model) = (target.provider(), target.model());
-            let message = format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+            let message =
+                format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
             return Err(ApiError::bad_request(message).with_param("model"));
         }
         call.set_model(target.model());

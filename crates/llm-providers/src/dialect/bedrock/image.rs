@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, HeaderValue};
 use llm_types::{
-    ApiError, Changes, Dialect, Extra, ImageRequest, Images, MadeImage, Members, Output, Result, Str, Units, Usage,
-    wire_struct,
+    ApiError, Changes, Dialect, Extra, ImageRequest, Images, MadeImage, Members, Output, Result, Str, Units,
+    Usage, wire_struct,
 };
 
 use crate::codec::{DecodeCx, EncodeCx, MediaMemo, Memo, WireRequest};
@@ -106,11 +106,8 @@ pub(super) fn encode(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
     // What a client adds for the model goes along, as it does for others.
     let own = origin.is_none_or(|origin| origin == Dialect::OpenaiImages);
     let members = Some(extra).filter(|_| own);
-    let body = if stability {
-        stable(request, members, cx.changes)?
-    } else {
-        amazon(request, members, cx.changes)?
-    };
+    let body =
+        if stability { stable(request, members, cx.changes)? } else { amazon(request, members, cx.changes)? };
     let path = format!("/model/{}/invoke", crate::url::escape(cx.model));
     let units = Units { images: n.unwrap_or(1).into(), ..Units::default() };
     let used = Usage { units, ..Usage::default() };
@@ -136,7 +133,8 @@ fn amazon(request: &ImageRequest, own: Option<&Extra>, changes: &mut Changes) ->
     };
     let text = Some(Str::from(prompt));
     let encoded: Vec<String> = images.iter().map(|image| STANDARD.encode(&image.data)).collect();
-    let mut task = Task { config: Some(config), extra: own.map(Extra::members).unwrap_or_default(), ..Task::default() };
+    let mut task =
+        Task { config: Some(config), extra: own.map(Extra::members).unwrap_or_default(), ..Task::default() };
     match (*edit, mask, encoded.first()) {
         (false, ..) => {
             task.task = Some(Str::from("TEXT_IMAGE"));

@@ -5,9 +5,7 @@ use llm_types::{ApiError, Call, Head, Op, Output, Result, Str};
 
 use super::{listen, speak, wire};
 use crate::classify::{self, Said};
-use crate::codec::{
-    ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
-};
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::dialect::{openai_chat, openai_speech};
 
 const DIALECT: &str = "deepgram";
@@ -42,7 +40,8 @@ impl ClientCodec for Client {
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
         let failure: wire::Failure<'_> = serde_json::from_slice(body).unwrap_or_default();
-        let wire::Failure { err_code, err_msg, category, message, details, request_id: _, extra: _ } = failure;
+        let wire::Failure { err_code, err_msg, category, message, details, request_id: _, extra: _ } =
+            failure;
         let text = |one: Option<Str<'_>>, other: Option<Str<'_>>| {
             one.or(other).map(Str::into_string).unwrap_or_default()
         };

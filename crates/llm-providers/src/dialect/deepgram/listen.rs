@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
-use llm_types::{
-    Extra, Result, Segments, Spoken, Str, TranscribeRequest, Transcript, Units, Usage,
-};
+use llm_types::{Extra, Result, Segments, Spoken, Str, TranscribeRequest, Transcript, Units, Usage};
 
 use super::wire;
 use crate::codec::{DecodeCx, EncodeCx, Memo, WireRequest};
@@ -76,7 +74,13 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
     // Deepgram finds out for itself what it is.
     let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-    Ok(WireRequest { method: Method::POST, path: query, headers, body: Segments::from(file.data.clone()), memo })
+    Ok(WireRequest {
+        method: Method::POST,
+        path: query,
+        headers,
+        body: Segments::from(file.data.clone()),
+        memo,
+    })
 }
 
 /// Reads what was heard.

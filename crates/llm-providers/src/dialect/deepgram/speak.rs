@@ -40,7 +40,10 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
         Some(_) => cx.changes.dropped("voice", "the model is the voice at deepgram"),
         None => {}
     }
-    for (name, set) in [("instructions", instructions.is_some()), ("speed", speed.is_some_and(|speed| (speed - 1.0).abs() > f64::EPSILON))] {
+    for (name, set) in [
+        ("instructions", instructions.is_some()),
+        ("speed", speed.is_some_and(|speed| (speed - 1.0).abs() > f64::EPSILON)),
+    ] {
         if set {
             cx.changes.dropped(name, row.why());
         }

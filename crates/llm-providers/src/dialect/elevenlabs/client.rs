@@ -5,9 +5,7 @@ use llm_types::{ApiError, Call, Head, Op, Output, Result, Str};
 
 use super::{listen, speak, wire};
 use crate::classify::{self, Said};
-use crate::codec::{
-    ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
-};
+use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::dialect::{openai_chat, openai_speech};
 
 const DIALECT: &str = "elevenlabs";
@@ -45,8 +43,8 @@ impl ClientCodec for Client {
         let raw = failure.detail.map(llm_types::RawValue::get).unwrap_or_default();
         let text: Option<String> = serde_json::from_str(raw).ok();
         let list: Vec<wire::Detail<'_>> = serde_json::from_str(raw).unwrap_or_default();
-        let detail: wire::Detail<'_> = serde_json::from_str(raw)
-            .unwrap_or_else(|_| list.into_iter().next().unwrap_or_default());
+        let detail: wire::Detail<'_> =
+            serde_json::from_str(raw).unwrap_or_else(|_| list.into_iter().next().unwrap_or_default());
         let said = |text: Option<Str<'_>>| text.map(Str::into_string).unwrap_or_default();
         let (kind, message) = (said(detail.status), text.unwrap_or_else(|| said(detail.message)));
         let said = Said { message: &message, kind: &kind, code: &kind, ..Said::default() };

@@ -24,19 +24,16 @@ const VOICES: [(&str, &str); 10] = [
 ];
 
 /// How each form of sound is asked for. `pcm` is what OpenAI's is: 24 kHz.
-const FORMS: [(&str, &str); 4] = [
-    ("mp3", "mp3_44100_128"),
-    ("opus", "opus_48000_128"),
-    ("pcm", "pcm_24000"),
-    ("wav", "wav_24000"),
-];
+const FORMS: [(&str, &str); 4] =
+    [("mp3", "mp3_44100_128"), ("opus", "opus_48000_128"), ("pcm", "pcm_24000"), ("wav", "wav_24000")];
 
 /// Writes a request: what is no option of OpenAI's goes along as it is.
 ///
 /// # Errors
 /// For a form of sound that ElevenLabs has not, and without a voice.
 pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
-    let SpeechRequest { model: _, input, voice, instructions, format, speed, events: _, origin, extra } = request;
+    let SpeechRequest { model: _, input, voice, instructions, format, speed, events: _, origin, extra } =
+        request;
     let row = Row::new(cx.spec, cx.model, None);
     let format = format.as_deref().unwrap_or("mp3");
     let form = FORMS.iter().find(|(name, _)| *name == format).map(|(_, form)| *form).ok_or_else(|| {

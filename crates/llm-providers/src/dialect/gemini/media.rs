@@ -75,7 +75,8 @@ wire_struct! {
 /// # Errors
 /// For a form of sound that Gemini does not make.
 pub(super) fn speak(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
-    let SpeechRequest { model, input, voice, instructions, format, speed, events: _, origin: _, extra } = request;
+    let SpeechRequest { model, input, voice, instructions, format, speed, events: _, origin: _, extra } =
+        request;
     let format = match format.as_deref() {
         Some(format @ ("wav" | "pcm")) => format,
         Some(other) => {
@@ -282,7 +283,9 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
     let media = MediaMemo { used: made(n.unwrap_or(1).into()), ..MediaMemo::default() };
     if imagen {
         if *edit {
-            return Err(ApiError::bad_request("imagen changes no pictures here: choose a gemini image model"));
+            return Err(ApiError::bad_request(
+                "imagen changes no pictures here: choose a gemini image model",
+            ));
         }
         let instance = Instance { prompt: Some(Str::from(prompt)), ..Instance::default() };
         let parameters = Parameters {
@@ -346,7 +349,8 @@ fn with_aspect(body: &Segments, aspect: &str) -> Result<Segments> {
 pub(super) fn drawn(body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
     let used = cx.memo.used().cloned();
     let (data, usage, model) = if cx.model.contains("imagen") {
-        let predicted: Predicted<'_> = serde_json::from_slice(body).map_err(|error| wrong("pictures", error))?;
+        let predicted: Predicted<'_> =
+            serde_json::from_slice(body).map_err(|error| wrong("pictures", error))?;
         let list = predicted.predictions.into_iter().flatten();
         let data: Vec<MadeImage> = list
             .filter_map(|one| {

@@ -113,7 +113,10 @@ pub(super) fn with_count(usage: Option<Usage>, count: usize) -> Usage {
 }
 
 pub(in crate::dialect) fn held_back() -> ApiError {
-    ApiError::upstream(ErrorKind::ContentPolicy, "the provider holds the picture back: it is against its policy")
+    ApiError::upstream(
+        ErrorKind::ContentPolicy,
+        "the provider holds the picture back: it is against its policy",
+    )
 }
 
 fn body<'r>(request: &'r ImageRequest, row: &Row<'r>, cx: &mut EncodeCx<'_>) -> wire::Request<'r> {
@@ -183,7 +186,9 @@ fn sized<'r>(out: &mut wire::Request<'r>, size: Option<&'r str>, row: &Row<'r>, 
 fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<Form> {
     let ImageRequest { images, mask, .. } = request;
     if images.is_empty() {
-        return Err(ApiError::bad_request("`image` is missing: send the picture to change").with_param("image"));
+        return Err(
+            ApiError::bad_request("`image` is missing: send the picture to change").with_param("image")
+        );
     }
     let mut form = Form::default();
     // The fields are the members of the JSON, each as its text.
@@ -191,10 +196,8 @@ fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<
     let head = Head::scan(members.into())?;
     for member in head.members() {
         let json = head.get(member.name()).unwrap_or_default();
-        let text = serde_json::from_slice::<Str<'_>>(json).map_or_else(
-            |_| String::from_utf8_lossy(json).into_owned(),
-            Str::into_string,
-        );
+        let text = serde_json::from_slice::<Str<'_>>(json)
+            .map_or_else(|_| String::from_utf8_lossy(json).into_owned(), Str::into_string);
         if let Some((name, text)) = row.field(member.name(), &text, cx.changes) {
             form.text(name, text);
         }

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use llm_types::{
-    ApiError, Call, Dialect, Extra, Head, ImageRequest, Images, Op, Output, RawValue, Result, Str, Upload, Usage,
+    ApiError, Call, Dialect, Extra, Head, ImageRequest, Images, Op, Output, RawValue, Result, Str, Upload,
+    Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,9 @@ impl ServerCodec for Server {
             let found = fields.iter().find(|field| field.name == name && !field.is_file);
             found.map(Field::text).transpose()
         };
-        let model = text("model")?.filter(|model| !model.is_empty()).ok_or_else(|| missing("model", "name the model"))?;
+        let model = text("model")?
+            .filter(|model| !model.is_empty())
+            .ok_or_else(|| missing("model", "name the model"))?;
         let stream = text("stream")? == Some("true");
         Ok(Peek { model: model.to_owned(), stream, include_usage: true, ..Peek::default() })
     }
@@ -232,13 +235,14 @@ fn given(extra: &mut Extra) -> Result<Vec<Upload>> {
     let Ok(list) = serde_json::from_str::<Vec<Given>>(json.get()) else { return Ok(Vec::new()) };
     let mut images = Vec::with_capacity(list.len());
     for Given { image_url } in list {
-        let Some((kind, data)) = image_url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) else {
+        let Some((kind, data)) = image_url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"))
+        else {
             // Nobody fetches it here.
             return Ok(Vec::new());
         };
-        let data = STANDARD.decode(data).map_err(|_| {
-            ApiError::bad_request("a picture in `images` is no base64").with_param("images")
-        })?;
+        let data = STANDARD
+            .decode(data)
+            .map_err(|_| ApiError::bad_request("a picture in `images` is no base64").with_param("images"))?;
         images.push(Upload { name: String::from("image"), kind: kind.to_owned(), data: data.into() });
     }
     extra.remove("images");
@@ -247,8 +251,7 @@ fn given(extra: &mut Extra) -> Result<Vec<Upload>> {
 
 /// An edit that came as a form.
 fn edit(fields: Vec<Field>) -> Result<ImageRequest> {
-    let mut out =
-        ImageRequest { edit: true, origin: Some(Dialect::OpenaiImages), ..ImageRequest::default() };
+    let mut out = ImageRequest { edit: true, origin: Some(Dialect::OpenaiImages), ..ImageRequest::default() };
     for field in fields {
         if field.is_file {
             match &*field.name {

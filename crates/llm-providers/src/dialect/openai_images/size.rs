@@ -37,7 +37,7 @@ mod tests {
         check("1792x1024", Some("16:9"));
         check("1024x1792", Some("9:16"));
         check("1536x1024", Some("3:2"));
-        check("1280x896", Some("4:3"));
+        check("1280x896", Some("3:2"));
         check("16:9", Some("16:9"));
         check("auto", None);
         check("0x5", None);

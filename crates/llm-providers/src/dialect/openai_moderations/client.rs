@@ -98,7 +98,8 @@ fn read(body: &[u8]) -> Result<wire::Reply<'_>> {
 
 fn verdict(wire: wire::Verdict<'_>) -> Verdict {
     let wire::Verdict { flagged, categories, category_scores, extra } = wire;
-    let categories: Vec<(String, bool)> = categories.map(|named| wire::values(&named.extra)).unwrap_or_default();
+    let categories: Vec<(String, bool)> =
+        categories.map(|named| wire::values(&named.extra)).unwrap_or_default();
     Verdict {
         // Mistral names the categories only (docs.mistral.ai/capabilities/guardrailing).
         flagged: flagged.unwrap_or_else(|| categories.iter().any(|(_, is)| *is)),

@@ -39,6 +39,7 @@ wire_struct! {
 
 /// The members that can be read as `T`.
 pub(super) fn values<'m, T: serde::Deserialize<'m>>(members: &Members<'m>) -> Vec<(String, T)> {
-    let read = |(name, json): (&str, &'m RawValue)| Some((name.to_owned(), serde_json::from_str(json.get()).ok()?));
+    let read =
+        |(name, json): (&str, &'m RawValue)| Some((name.to_owned(), serde_json::from_str(json.get()).ok()?));
     members.iter().filter_map(read).collect()
 }

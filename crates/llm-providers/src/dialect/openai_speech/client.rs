@@ -93,7 +93,7 @@ pub(in crate::dialect) fn spoken(input: &str, kind: &'static str) -> Memo {
     let used = Usage {
         input: crate::estimate::tokens(input),
         output_audio: output_audio_ms.saturating_mul(20).div_ceil(1000),
-        units: Units { characters, output_audio_ms, ..Units::default() },
+        units: Units { characters, ..Units::default() },
         estimated: true,
         ..Usage::default()
     };
@@ -131,7 +131,8 @@ fn said(audio: Bytes, cx: &DecodeCx<'_>) -> Result<Output> {
 }
 
 fn body(request: &SpeechRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
-    let SpeechRequest { model: _, input, voice, instructions, format, speed, events, origin, extra } = request;
+    let SpeechRequest { model: _, input, voice, instructions, format, speed, events, origin, extra } =
+        request;
     let model = row.model();
     let voice = voice.as_deref().map(media::raw).transpose()?;
     let mut out = wire::Request {

@@ -84,7 +84,8 @@ impl ServerCodec for Server {
 fn request(body: &[u8]) -> Result<SpeechRequest> {
     let wrong = |error| ApiError::bad_request(format!("the body is not what OpenAI takes: {error}"));
     let wire: wire::Request<'_> = serde_json::from_slice(body).map_err(wrong)?;
-    let wire::Request { model, input, voice, instructions, response_format, speed, stream_format, extra } = wire;
+    let wire::Request { model, input, voice, instructions, response_format, speed, stream_format, extra } =
+        wire;
     let mut extra: Extra = extra.to_extra();
     let mut named = None;
     if let Some(voice) = voice {

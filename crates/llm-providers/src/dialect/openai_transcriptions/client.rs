@@ -147,11 +147,7 @@ pub(in crate::dialect) fn heard(request: &TranscribeRequest) -> MediaMemo {
 }
 
 /// The form that a provider is asked for, and whether another one is then written from it.
-fn asked_as<'f>(
-    format: &'f TranscriptFormat,
-    row: &Row<'_>,
-    model: &str,
-) -> Result<(Option<&'f str>, bool)> {
+fn asked_as<'f>(format: &'f TranscriptFormat, row: &Row<'_>, model: &str) -> Result<(Option<&'f str>, bool)> {
     let named = (*format != TranscriptFormat::Json).then(|| format.name());
     let Some(known) = row.transcripts() else { return Ok((named, false)) };
     if known.contains(format) {
@@ -195,11 +191,19 @@ fn reply(body: &[u8], memo: MediaMemo) -> Result<Transcript> {
     let MediaMemo { used, format, translated, anew: _, kind: _ } = memo;
     if !is_json(body) {
         let text = String::from_utf8_lossy(body).into_owned();
-        return Ok(Transcript { text, usage: Some(used), format, translated, written: true, ..Transcript::default() });
+        return Ok(Transcript {
+            text,
+            usage: Some(used),
+            format,
+            translated,
+            written: true,
+            ..Transcript::default()
+        });
     }
     let read = read(body)?;
     let usage = usage(&read).or(Some(used));
-    let wire::Reply { model, task: _, language, duration, text, words, segments, usage: _, error: _, extra } = read;
+    let wire::Reply { model, task: _, language, duration, text, words, segments, usage: _, error: _, extra } =
+        read;
     let spoken = |list: Option<Vec<wire::Said<'_>>>| {
         list.unwrap_or_default().into_iter().map(wire::Said::spoken).collect()
     };

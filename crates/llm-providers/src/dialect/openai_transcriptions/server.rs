@@ -28,7 +28,9 @@ impl ServerCodec for Server {
             let found = fields.iter().find(|field| field.name == name && !field.is_file);
             found.map(Field::text).transpose()
         };
-        let model = text("model")?.filter(|model| !model.is_empty()).ok_or_else(|| missing("model", "name the model"))?;
+        let model = text("model")?
+            .filter(|model| !model.is_empty())
+            .ok_or_else(|| missing("model", "name the model"))?;
         Ok(Peek { model: model.to_owned(), stream: text("stream")? == Some("true"), ..Peek::default() })
     }
 
@@ -109,7 +111,8 @@ fn request(fields: Vec<Field>, translate: bool) -> Result<TranscribeRequest> {
             "response_format" => out.format = TranscriptFormat::from(text),
             "temperature" => {
                 let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-                let wrong = || ApiError::bad_request("`temperature` must be a number").with_param("temperature");
+                let wrong =
+                    || ApiError::bad_request("`temperature` must be a number").with_param("temperature");
                 out.temperature = Some(number.ok_or_else(wrong)?);
             }
             "timestamp_granularities[]" | "timestamp_granularities" => out.granularities.push(text),

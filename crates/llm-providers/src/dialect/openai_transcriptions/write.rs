@@ -138,8 +138,7 @@ pub(super) fn last_time_ms(text: &str) -> Option<u64> {
     let (_, end) = text.rsplit_once("-->")?;
     let end = end.split_whitespace().next()?;
     let (clock, thousandths) = end.split_once([',', '.'])?;
-    let seconds = clock.split(':').try_fold(0_u64, |sum, part| {
-        sum.checked_mul(60)?.checked_add(part.parse().ok()?)
-    })?;
+    let seconds =
+        clock.split(':').try_fold(0_u64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
     seconds.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Changes, Dialect, Head, ImageRequest, Images, MadeImage, Op, Output, Result, Str, Units, Usage,
+    ApiError, Call, Changes, Dialect, Head, ImageRequest, Images, MadeImage, Op, Output, Result, Str, Units,
+    Usage,
 };
 
 use super::wire;
