@@ -243,7 +243,10 @@ mod tests {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(kind).unwrap())])
     }
 
-    fn read_text(kind: &str, body: &str) -> Result<Vec<(String, Option<String>, String, String)>> {
+    /// Name, file name, kind, content.
+    type Shown = (String, Option<String>, String, String);
+
+    fn read_text(kind: &str, body: &str) -> Result<Vec<Shown>> {
         let fields = read(&headers(kind), &Bytes::copy_from_slice(body.as_bytes()))?;
         let shown =
             fields.into_iter().map(|Field { name, file: Upload { name: file, kind, data }, is_file }| {

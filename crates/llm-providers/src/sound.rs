@@ -66,7 +66,7 @@ mod tests {
     fn a_wav_file_says_its_length() {
         assert_eq!(length_ms(&wav(48_000, 96_000, 96_000)), (2000, false));
         assert_eq!(length_ms(&wav(48_000, 96_000, u32::MAX)), (2000, false));
-        assert_eq!(length_ms(&wav(0, 96_000, 96_000)).1, true);
+        assert!(length_ms(&wav(0, 96_000, 96_000)).1);
         assert_eq!(length_ms(&[0; 40_000]), (10_000, true));
         assert_eq!(longest_ms(&[0; 500]), 2000);
         for end in 0..60 {

@@ -14,7 +14,7 @@ use llm_types::{
 
 use super::host::{self, Host, Verb};
 use super::{client, decode};
-use crate::codec::{DecodeCx, EncodeCx, MediaMemo, WireRequest};
+use crate::codec::{DecodeCx, EncodeCx, MediaMemo, Memo, WireRequest};
 use crate::dialect::media::{bytes, raw, wrong};
 use crate::dialect::openai_images::{held_back, size};
 use crate::dialect::openai_speech::{kind_of, spoken};
@@ -248,7 +248,7 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
         background,
         output_format,
         response_format,
-        user: _,
+        user,
         stream: _,
         images,
         mask,
@@ -262,6 +262,7 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
         ("background", background.is_some()),
         ("output_format", output_format.is_some()),
         ("mask", mask.is_some()),
+        ("user", user.is_some()),
     ];
     for (name, _) in unknown.into_iter().filter(|(_, set)| *set) {
         cx.changes.dropped(name, "gemini has no counterpart");
@@ -287,20 +288,7 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
                 "imagen changes no pictures here: choose a gemini image model",
             ));
         }
-        let instance = Instance { prompt: Some(Str::from(prompt)), ..Instance::default() };
-        let parameters = Parameters {
-            sample_count: Some(n.unwrap_or(1)),
-            aspect_ratio: aspect.map(Str::from),
-            ..Parameters::default()
-        };
-        let body = bytes(&Predict {
-            instances: Some(vec![instance]),
-            parameters: Some(parameters),
-            ..Predict::default()
-        })?;
-        let path = host::path(Host::of(cx.spec), cx.model, Verb::Predict)?;
-        let memo = crate::codec::Memo { media: Some(Arc::new(media)), ..crate::codec::Memo::default() };
-        return Ok(client::wire(path, Segments::from(body), memo));
+        return predict(prompt, n.unwrap_or(1), aspect, media, cx);
     }
     if n.is_some_and(|n| n > 1) {
         let message = "this model makes one picture at a time: ask once for each";
@@ -324,6 +312,30 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
     }
     wire.memo.media = Some(Arc::new(media));
     Ok(wire)
+}
+
+/// Asks Imagen.
+fn predict(
+    prompt: &str,
+    count: u32,
+    aspect: Option<&str>,
+    media: MediaMemo,
+    cx: &EncodeCx<'_>,
+) -> Result<WireRequest> {
+    let instance = Instance { prompt: Some(Str::from(prompt)), ..Instance::default() };
+    let parameters = Parameters {
+        sample_count: Some(count),
+        aspect_ratio: aspect.map(Str::from),
+        ..Parameters::default()
+    };
+    let body = bytes(&Predict {
+        instances: Some(vec![instance]),
+        parameters: Some(parameters),
+        ..Predict::default()
+    })?;
+    let path = host::path(Host::of(cx.spec), cx.model, Verb::Predict)?;
+    let memo = Memo { media: Some(Arc::new(media)), ..Memo::default() };
+    Ok(client::wire(path, Segments::from(body), memo))
 }
 
 fn made(images: u64) -> Usage {

@@ -210,11 +210,7 @@ fn a_model_that_tells_no_times_is_not_asked_for_them() {
             (sent, wire.memo.rewrites())
         });
         let expect = expect.map(|(sent, anew)| (sent.map(str::to_owned), anew));
-        assert_eq!(
-            sent.map_err(String::as_str),
-            expect.as_ref().map(Clone::clone).map_err(|error| *error),
-            "{provider} {model}"
-        );
+        assert_eq!(sent.map_err(String::as_str), expect.clone(), "{provider} {model}");
     };
     check("openai", "whisper-1", TranscriptFormat::Srt, Ok((Some("srt"), false)));
     check("openai", "gpt-4o-transcribe", TranscriptFormat::Json, Ok((None, false)));
