@@ -48,7 +48,7 @@ impl Dispatch {
             model: model.into(),
             who: RowOwner::from(who),
             tags,
-            body: self.asking.head.body().len(),
+            body: self.text_length(&self.asking),
             cache: RowCache::Bypass,
         };
         Ok(Ticket::new(account, grant))
@@ -56,7 +56,7 @@ impl Dispatch {
 
     /// Tokens that limits count until the true number is known: of the prompt, and what the answer may have.
     fn expected_tokens(&self) -> u64 {
-        let prompt = u64::try_from(self.asking.head.body().len() / 4).unwrap_or(u64::MAX);
+        let prompt = u64::try_from(self.text_length(&self.asking) / 4).unwrap_or(u64::MAX);
         let answer = self.asking.limit(self.codec, &self.asked);
         prompt.saturating_add(answer.unwrap_or_default())
     }

@@ -18,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::gateway::Running;
 use crate::intake::BodyShare;
 use crate::patience::Answering;
-use crate::through::{self, Broken, Through};
+use crate::through::{self, Through};
 
 /// How long a stream may be silent before its head and a comment go out, and then between comments.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -48,6 +48,18 @@ type Use = (Answering, Arc<OwnedSemaphorePermit>);
 
 /// What a request holds until its answer is sent.
 pub(crate) type Held = (Running, BodyShare);
+
+/// An answer broke off whose form cannot say so: its connection ends in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
 
 enum Inner {
     Whole(Option<Bytes>),
@@ -159,17 +171,23 @@ enum Step {
 
 impl Body for ClientBody {
     type Data = Bytes;
-    /// Only what comes from elsewhere as it is can break off without a word.
-    type Error = Broken;
+    type Error = BrokenOff;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
         loop {
             return match &mut this.inner {
                 Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-                Inner::Stream(exchange) => {
-                    exchange.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-                }
+                Inner::Stream(exchange) => match exchange.poll_bytes(cx) {
+                    Poll::Ready(None) if exchange.is_broken() => {
+                        this.inner = Inner::Whole(None);
+                        Poll::Ready(Some(Err(BrokenOff)))
+                    }
+                    polled => polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                },
                 Inner::Through(answer) => {
                     answer.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
                 }

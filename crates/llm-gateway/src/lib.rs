@@ -54,4 +54,3 @@ pub use reload::{ConfigFile, Deployments, Loaded, ReloadError, Reloaded};
 pub use serve::{ServeOptions, serve};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use through::Broken;

@@ -4,6 +4,8 @@
 //! format adds. Pictures, sound and documents may be more than their bytes, and what lies elsewhere is not seen: then
 //! the model's window alone bounds it. What nothing bounds, tools that search as often as they like, has no bound.
 
+pub(crate) mod media;
+
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod credential;
 pub mod dialect;
 pub mod estimate;
+pub mod form;
 pub mod frame;
 pub mod gist;
 pub mod mock;
@@ -17,6 +18,7 @@ mod quirk;
 pub mod rate_limit;
 pub mod realtime;
 pub mod replay;
+pub mod sound;
 pub mod table;
 pub mod target;
 pub mod token;
@@ -26,4 +28,4 @@ mod vertex;
 
 mod sdk;
 
-pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder, RerankReply};
+pub use sdk::{Answered, ChatReply, ChatStream, Client, ClientBuilder, RerankReply};

@@ -244,6 +244,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         reply,
         embed_inputs,
         rerank,
+        transcripts,
+        image_size,
         model_prefix,
         path,
         set,
@@ -264,6 +266,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.reply, reply);
     option(&mut known.embed_inputs, embed_inputs);
     list(&mut known.rerank, rerank);
+    option(&mut known.transcripts, transcripts);
+    option(&mut known.image_size, image_size);
     option(&mut known.model_prefix, model_prefix);
     option(&mut known.path, path);
     if !set.is_empty() {

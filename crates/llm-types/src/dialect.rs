@@ -36,10 +36,24 @@ pub enum Dialect {
     Rerank,
     /// The built-in provider that answers without a network.
     Mock,
+    /// Speech to text as OpenAI has it: forms.
+    OpenaiTranscriptions,
+    /// Text to speech as OpenAI has it.
+    OpenaiSpeech,
+    /// Pictures as OpenAI has them.
+    OpenaiImages,
+    /// Whether content is against a policy, as OpenAI has it.
+    OpenaiModerations,
+    /// Deepgram: speech to text and text to speech.
+    Deepgram,
+    /// ElevenLabs: speech to text and text to speech.
+    Elevenlabs,
+    /// Stability: pictures.
+    Stability,
 }
 
 impl Dialect {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 19] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -52,6 +66,13 @@ impl Dialect {
         Self::Replicate,
         Self::Rerank,
         Self::Mock,
+        Self::OpenaiTranscriptions,
+        Self::OpenaiSpeech,
+        Self::OpenaiImages,
+        Self::OpenaiModerations,
+        Self::Deepgram,
+        Self::Elevenlabs,
+        Self::Stability,
     ];
 
     /// The dialect of this name.
@@ -76,6 +97,13 @@ impl Dialect {
             Self::Replicate => "replicate",
             Self::Rerank => "rerank",
             Self::Mock => "mock",
+            Self::OpenaiTranscriptions => "openai_transcriptions",
+            Self::OpenaiSpeech => "openai_speech",
+            Self::OpenaiImages => "openai_images",
+            Self::OpenaiModerations => "openai_moderations",
+            Self::Deepgram => "deepgram",
+            Self::Elevenlabs => "elevenlabs",
+            Self::Stability => "stability",
         }
     }
 }

@@ -18,15 +18,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::watch::Watch;
 use crate::attempt::Attempt;
+use crate::body::BrokenOff;
 use crate::governance::Kept;
 use crate::place::Place;
 use crate::stop::{Heard, Stop};
 use crate::ticket::Ticket;
-
-/// An answer that ends before its end.
-#[derive(Debug, thiserror::Error)]
-#[error("the upstream's answer broke off")]
-pub struct Broken;
 
 /// What an answer is made of, beside its bytes.
 pub(super) struct Parts {
@@ -113,7 +109,7 @@ impl Through {
     }
 
     /// The next bytes for the client; `None`: the answer is over.
-    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
             if !self.kept.is_nothing() && Pin::new(&mut self.kept).poll(cx).is_pending() {
                 return Poll::Pending;
@@ -176,11 +172,11 @@ impl Through {
         }
     }
 
-    fn broken(&mut self, error: &ApiError) -> Poll<Option<Result<Bytes, Broken>>> {
+    fn broken(&mut self, error: &ApiError) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "answer broke off");
         self.upstream = None;
         self.break_off(error);
-        Poll::Ready(Some(Err(Broken)))
+        Poll::Ready(Some(Err(BrokenOff)))
     }
 
     fn break_off(&mut self, error: &ApiError) {

@@ -32,7 +32,6 @@ use llm_providers::{dialect, own_api};
 use llm_types::{ApiError, Changes, ErrorKind, Origin, Result, Segments, glob_matches};
 use tokio::time::timeout_at;
 
-pub use self::answer::Broken;
 pub(crate) use self::answer::Through;
 use self::reading::Reading;
 use self::upload::Upload;
