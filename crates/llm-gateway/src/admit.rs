@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use llm_governance::{Facts, RowCache, RowOwner};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use smallvec::SmallVec;
@@ -25,7 +26,7 @@ impl Dispatch {
     pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
         let governance = self.gateway.governance();
         let who = &self.principal.who;
-        let own = self.tags()?;
+        let own = tags(&self.asked.headers)?;
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -59,16 +60,20 @@ impl Dispatch {
         let answer = self.asking.limit(self.codec, &self.asked);
         prompt.saturating_add(answer.unwrap_or_default())
     }
+}
 
-    fn tags(&self) -> Result<SmallVec<[Arc<str>; 2]>> {
-        let Some(value) = self.asked.headers.get(TAGS) else { return Ok(SmallVec::new()) };
-        let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
-        let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
-        let tags: SmallVec<[Arc<str>; 2]> =
-            text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
-        if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
-            return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
-        }
-        Ok(tags)
+/// The words that a request's cost is booked under, beside its key's own.
+///
+/// # Errors
+/// 400 for too many of them, or too long ones.
+pub(crate) fn tags(headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
+    let Some(value) = headers.get(TAGS) else { return Ok(SmallVec::new()) };
+    let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
+    let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
+    let tags: SmallVec<[Arc<str>; 2]> =
+        text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
+    if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
+        return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
     }
+    Ok(tags)
 }

@@ -136,6 +136,7 @@ fn assembled(
         health_check: config.router.health_check,
         shared,
         cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
+        pass_through: config.pass_through.clone(),
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,
@@ -148,7 +149,7 @@ fn assembled(
 
 /// Room for the latest decisions; those there are stay, unless there is to be another number of them.
 fn records(settings: RecordsConfig, previous: Option<&Snapshot>) -> Arc<Records> {
-    let records = Records::new(settings.keep, settings.sample);
+    let records = Records::new(settings.keep, settings.sample, settings.per_second);
     match previous {
         Some(previous) if previous.records.is_like(&records) => Arc::clone(&previous.records),
         _ => Arc::new(records),

@@ -135,6 +135,7 @@ impl Ticket {
             first: None,
             progress: Progress::default(),
             in_part: None,
+            flat: None,
         }))
     }
 

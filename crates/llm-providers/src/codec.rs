@@ -4,6 +4,7 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+mod follow;
 mod tap;
 
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use llm_types::{
     RateLimits, RerankDocument, Result, Segments, VectorEncoding,
 };
 
+pub use follow::{Follow, Next};
 pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 
@@ -96,6 +98,8 @@ pub struct Memo {
     pub custom_tools: Vec<String>,
     /// What is to be done with an order of documents.
     pub ordering: Option<Arc<Ordering>>,
+    /// How to go on where the first answer is not the last.
+    pub follow: Option<&'static dyn Follow>,
 }
 
 /// What is done with an order of documents when it comes, because not every provider does it.

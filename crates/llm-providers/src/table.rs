@@ -194,8 +194,10 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         generic,
         tokens,
         variants,
+        aws_service,
         docs,
     } = user;
+    option(&mut known.aws_service, aws_service);
     list(&mut known.aliases, aliases);
     option(&mut known.api_base, api_base);
     list(&mut known.key_env, key_env);

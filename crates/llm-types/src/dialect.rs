@@ -28,6 +28,10 @@ pub enum Dialect {
     Bedrock,
     /// Cohere's second API: conversations and vectors.
     Cohere,
+    /// Ollama's own API.
+    Ollama,
+    /// Replicate's predictions.
+    Replicate,
     /// Ordering documents, as Cohere, Jina and those who follow them have it.
     Rerank,
     /// The built-in provider that answers without a network.
@@ -35,7 +39,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -44,6 +48,8 @@ impl Dialect {
         Self::Gemini,
         Self::Bedrock,
         Self::Cohere,
+        Self::Ollama,
+        Self::Replicate,
         Self::Rerank,
         Self::Mock,
     ];
@@ -66,6 +72,8 @@ impl Dialect {
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
+            Self::Replicate => "replicate",
             Self::Rerank => "rerank",
             Self::Mock => "mock",
         }

@@ -88,6 +88,9 @@ pub struct ProviderSpec {
     /// Models that are asked in another way than the row says; the first that matches counts.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// What signatures of AWS are for (`sagemaker`), which is not always the name of the host. Default: `bedrock`.
+    #[serde(default)]
+    pub aws_service: Option<String>,
     /// The vendor's page.
     #[serde(default)]
     pub docs: Option<String>,
@@ -161,6 +164,8 @@ pub enum UrlForm {
     AzureFoundry,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
+    /// The path behind the base URL, without a `/v1` at the base's end.
+    WithoutV1,
     /// Vertex AI: `/v1/projects/{project}/locations/{location}` goes before the path, which is that of a
     /// publisher's model there.
     Vertex,
@@ -267,6 +272,8 @@ pub enum ReplyQuirk {
     ThinkTags,
     /// Vectors in base64 are signed bytes.
     Int8Vectors,
+    /// A stream comes in pieces within Amazon's binary messages.
+    PayloadParts,
 }
 
 /// Quirks of certain models.

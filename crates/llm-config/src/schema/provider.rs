@@ -95,6 +95,9 @@ pub struct Provider {
     /// provider of the same dialect then selects that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generic: Option<bool>,
+    /// What signatures of AWS are for, with `auth = "aws-sigv4"`. Default: `bedrock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_service: Option<String>,
     /// The vendor's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
@@ -256,6 +259,7 @@ impl Provider {
             models: row.models,
             rules_from: row.rules_from,
             families: row.families,
+            aws_service: row.aws_service,
             docs: row.docs,
         }
     }

@@ -12,12 +12,14 @@ mod custom;
 pub mod gemini;
 mod json;
 mod name;
+pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
 mod openai_error;
 pub mod openai_media;
 pub mod openai_responses;
 mod path;
+pub mod replicate;
 pub mod rerank;
 mod scalar;
 mod stated;
@@ -37,6 +39,8 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::Bedrock => Some(&bedrock::Client),
         Dialect::Cohere => Some(&cohere::Client),
+        Dialect::Ollama => Some(&ollama::Client),
+        Dialect::Replicate => Some(&replicate::Client),
         Dialect::Rerank => Some(&rerank::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
@@ -56,6 +60,6 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
         Dialect::Rerank => Some(&rerank::Server),
-        Dialect::Bedrock | Dialect::Cohere | Dialect::Mock => None,
+        Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Replicate | Dialect::Mock => None,
     }
 }
