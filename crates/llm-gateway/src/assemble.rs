@@ -28,6 +28,7 @@ use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
+use crate::tenant::Tenants;
 
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
@@ -124,6 +125,7 @@ fn assembled(
         owners: Owners::of(&router),
         router,
         models,
+        tenants: Tenants::of(config),
         master_key: config.auth.master_key.clone(),
         issuers: Issuers::of(config, previous.and_then(|previous| previous.issuers.as_ref()))?,
         max_body: server.max_body,

@@ -38,6 +38,7 @@ mod shared;
 mod snapshot;
 mod stop;
 mod tasks;
+mod tenant;
 mod ticket;
 pub mod tls;
 mod tokens;

@@ -18,6 +18,7 @@ use crate::jwt::Issuers;
 use crate::owner::Owners;
 use crate::record::Records;
 use crate::shared::Shared;
+use crate::tenant::Tenants;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub(crate) models: Vec<ModelEntry>,
     /// Who keeps answers under ids.
     pub(crate) owners: Owners,
+    /// For whom they are kept; `None`: for everybody.
+    pub(crate) tenants: Option<Tenants>,
     /// The key that may call everything; `None`: no key is needed.
     pub(crate) master_key: Option<Secret>,
     /// Whose tokens are as good as a key; `None`: nobody's.

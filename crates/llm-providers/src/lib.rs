@@ -10,6 +10,7 @@ pub mod dialect;
 pub mod estimate;
 pub mod frame;
 pub mod gist;
+pub mod mark;
 pub mod mock;
 pub mod name;
 mod quirk;
