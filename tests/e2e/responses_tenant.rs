@@ -20,7 +20,8 @@ impl Stand {
         let upstream = Upstream::start().unwrap();
         upstream.on("/v1/responses", |received| match received.json()["stream"] == true {
             true => {
-                let event = json!({"type": "response.completed", "response": response("resp_68a", &json!([]))});
+                let event =
+                    json!({"type": "response.completed", "response": response("resp_68a", &json!([]))});
                 Script::sse([format!("event: response.completed\ndata: {event}\n\n")])
             }
             false => Script::json(&response("resp_68a", &json!([said("Hi")]))),
@@ -79,10 +80,14 @@ async fn what_one_key_made_is_nothing_to_another() {
     // A seal of their own before somebody else's id, no seal, and the provider's own id.
     let moved = format!("{}_99b", theirs.rsplit_once('_').unwrap().0);
     let bare = format!("{}_68a", &id[.."resp_gw".len() + 16]);
-    for (key, id) in [(&other, &*id), (&other, &*moved), (&own, &*moved), (&own, &*bare), (&own, "resp_68a")] {
-        for (method, below) in
-            [(Method::GET, ""), (Method::DELETE, ""), (Method::GET, "/input_items"), (Method::POST, "/cancel")]
-        {
+    for (key, id) in [(&other, &*id), (&other, &*moved), (&own, &*moved), (&own, &*bare), (&own, "resp_68a")]
+    {
+        for (method, below) in [
+            (Method::GET, ""),
+            (Method::DELETE, ""),
+            (Method::GET, "/input_items"),
+            (Method::POST, "/cancel"),
+        ] {
             let reply = stand.send(key, method, &format!("/v1/responses/{id}{below}"), &Value::Null).await;
             reply.error(404).says(&["another key"]);
         }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::dispatch::Dispatch;
 use crate::front::Front;
+use crate::principal::Right;
 use crate::respond::Failed;
 use crate::ticket::{Account, Ticket};
 
@@ -16,6 +17,10 @@ const TAGS: &str = "x-gateway-spend-tags";
 /// The most of them, and the longest, in bytes.
 const MOST_TAGS: usize = 16;
 const LONGEST_TAG: usize = 128;
+
+/// How long an answer is taken to be where nothing bounds it, in tokens: most are shorter. The model's own limit would
+/// let in one request at a time.
+const USUAL_ANSWER: u64 = 1_000;
 
 impl Dispatch {
     /// Lets the request in, and opens its account.
@@ -26,6 +31,15 @@ impl Dispatch {
         let governance = self.gateway.governance();
         let who = &self.principal.who;
         let own = self.tags()?;
+        let may_mark =
+            |tag: &Arc<str>| who.may_mark(tag) || matches!(self.principal.right, Right::Master | Right::Open);
+        if let Some(tag) = own.iter().find(|tag| !may_mark(tag)) {
+            let message = format!(
+                "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
+            );
+            let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS);
+            return Err(error.with_code("tag_not_allowed").into());
+        }
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -57,7 +71,9 @@ impl Dispatch {
     fn expected_tokens(&self) -> u64 {
         let prompt = u64::try_from(self.asking.head.body().len() / 4).unwrap_or(u64::MAX);
         let answer = self.asking.limit(self.codec, &self.asked);
-        prompt.saturating_add(answer.unwrap_or_default())
+        let answers = || matches!(self.asked.op, Op::Chat | Op::Completion | Op::Messages | Op::Responses);
+        let answer = answer.unwrap_or_else(|| if answers() { USUAL_ANSWER } else { 0 });
+        prompt.saturating_add(answer)
     }
 
     fn tags(&self) -> Result<SmallVec<[Arc<str>; 2]>> {

@@ -107,7 +107,8 @@ impl Lookup {
         if named.into_iter().any(|(name, group)| leads(group) && may(name)) {
             return Ok(());
         }
-        let message = "this key may not call any model that this can be an answer of: ask for more or use another key";
+        let message =
+            "this key may not call any model that this can be an answer of: ask for more or use another key";
         Err(ApiError::new(ErrorKind::Permission, message).with_code("model_not_allowed"))
     }
 

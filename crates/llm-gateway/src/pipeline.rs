@@ -81,7 +81,8 @@ where
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
-    let (mut head, limit, left_out) = limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
+    let (mut head, limit, left_out) =
+        limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
     let is_kept = codec.is_kept(&head);
     let (stream, form) = (peek.stream, peek.form);

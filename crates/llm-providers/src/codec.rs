@@ -21,7 +21,7 @@ pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 
 use crate::bearing::Bearing;
-use crate::gist::Gist;
+use crate::gist::{Extent, Gist};
 use crate::mark::{Mark, MarkedId};
 use crate::rate_limit;
 
@@ -306,6 +306,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Only where that is sure.
     fn is_plain(&self, _head: &Head) -> bool {
         false
+    }
+
+    /// How much it asks for where the neutral form does not say it.
+    fn extent(&self, _head: &Head) -> Extent {
+        Extent::default()
     }
 
     /// What the request is like, for choosing who is to answer it.

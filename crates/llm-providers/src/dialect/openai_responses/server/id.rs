@@ -85,8 +85,11 @@ mod tests {
         let plain = by_owner(None);
         let marked = mark("resp_68a", &plain).unwrap();
         assert_eq!(marked, "resp_gw0123456789abcdef_68a");
-        let says =
-            |owner: Option<&str>, own: &str| MarkedId { owner: owner.map(str::to_owned), seal: None, own: own.into() };
+        let says = |owner: Option<&str>, own: &str| MarkedId {
+            owner: owner.map(str::to_owned),
+            seal: None,
+            own: own.into(),
+        };
         assert_eq!(read(&marked), says(Some(OWNER), "resp_68a"));
         assert_eq!(mark(&marked, &plain), None);
         assert_eq!(mark("chatcmpl-1", &plain), None);

@@ -28,7 +28,7 @@ use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result}
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
-use crate::gist::Gist;
+use crate::gist::{Extent, Gist};
 use crate::mark::Mark;
 
 /// The half that a client calls.
@@ -42,6 +42,12 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn extent(&self, head: &Head) -> Extent {
+        // Whatever is neither of these is taken for a yes.
+        let background = !matches!(head.get("background"), None | Some(b"false" | b"null"));
+        Extent { background, ..Extent::default() }
     }
 
     fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {

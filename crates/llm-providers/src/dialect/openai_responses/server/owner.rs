@@ -50,8 +50,7 @@ pub(super) fn mark(body: &Bytes, mark: &Mark) -> Option<Bytes> {
 fn object_with(head: &Head, mark: &Mark) -> Option<Bytes> {
     let mut edits = Edits::default();
     for name in IDS {
-        let marked =
-            head.read::<Str<'_>>(name).ok().flatten().and_then(|text| id::mark(text.as_str(), mark));
+        let marked = head.read::<Str<'_>>(name).ok().flatten().and_then(|text| id::mark(text.as_str(), mark));
         if let Some(marked) = marked {
             edits.set(head, name, serde_json::to_vec(&marked).ok()?);
         }
@@ -130,7 +129,10 @@ mod tests {
             let owned = super::owned(&Head::scan(body.into()).unwrap()).unwrap();
             let named = owned.as_ref().map(|owned| (owned.param, owned.id.own.as_str()));
             assert_eq!(named, expect, "{body}");
-            assert!(owned.is_none_or(|owned| owned.head.body() == body && owned.id.owner.is_none()), "{body}");
+            assert!(
+                owned.is_none_or(|owned| owned.head.body() == body && owned.id.owner.is_none()),
+                "{body}"
+            );
         };
         check(r#"{"previous_response_id":null,"conversation":null}"#, None);
         check("{}", None);
