@@ -25,6 +25,7 @@ use crate::backend::Backend;
 use crate::cache::Answers;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
+use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
@@ -128,6 +129,7 @@ fn assembled(
         tenants: Tenants::of(config),
         master_key: config.auth.master_key.clone(),
         issuers: Issuers::of(config, previous.and_then(|previous| previous.issuers.as_ref()))?,
+        proxies: Proxies::of(&server.trusted_proxies)?,
         max_body: server.max_body,
         request_timeout: server.request_timeout,
         max_in_flight: server.max_in_flight,

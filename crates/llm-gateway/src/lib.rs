@@ -29,6 +29,7 @@ mod pipeline;
 mod place;
 mod price_map;
 mod principal;
+mod proxy;
 mod record;
 mod relay;
 mod reload;

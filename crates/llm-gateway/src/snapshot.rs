@@ -16,6 +16,7 @@ use crate::cache::Answers;
 use crate::guard::Guard;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
+use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
 use crate::tenant::Tenants;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub(crate) master_key: Option<Secret>,
     /// Whose tokens are as good as a key; `None`: nobody's.
     pub(crate) issuers: Option<Arc<Issuers>>,
+    /// Whose word is taken for where a request comes from.
+    pub(crate) proxies: Proxies,
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
     /// All attempts of a request together.
