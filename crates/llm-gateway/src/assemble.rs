@@ -152,7 +152,7 @@ fn assembled(
 
 /// Room for the latest decisions; those there are stay, unless there is to be another number of them.
 fn records(settings: RecordsConfig, previous: Option<&Snapshot>) -> Arc<Records> {
-    let records = Records::new(settings.keep, settings.sample);
+    let records = Records::new(settings.keep, settings.sample, settings.per_second);
     match previous {
         Some(previous) if previous.records.is_like(&records) => Arc::clone(&previous.records),
         _ => Arc::new(records),

@@ -2,12 +2,13 @@
 //!
 //! A decision is kept as the router left it, and put into words only when somebody asks. Keeping one is one
 //! allocation and one uncontended lock; a request that is not sampled, and was answered at the first try, costs
-//! neither.
+//! neither. What is kept is cold by the time it is dropped, and the memory that others get then is cold as well: so of
+//! requests that went straight only some are kept a second.
 
 mod sink;
 mod told;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -105,20 +106,51 @@ pub(crate) struct Records {
     next: AtomicUsize,
     /// Of 2³².
     sample: u64,
+    rate: Rate,
+}
+
+/// How many a second, as a generic cell rate: every one moves a mark on, which may be ahead of now by so much.
+#[derive(Debug)]
+struct Rate {
+    /// When it began to count.
+    origin: Instant,
+    per_second: u32,
+    /// In nanoseconds since then.
+    mark: AtomicU64,
+}
+
+/// How many may come at once.
+const BURST: u64 = 100;
+
+impl Rate {
+    fn new(per_second: u32) -> Self {
+        Self { origin: Instant::now(), per_second, mark: AtomicU64::new(0) }
+    }
+
+    /// Whether there is room for one more, which takes it.
+    fn take(&self, now: Instant) -> bool {
+        let Some(step) = 1_000_000_000_u64.checked_div(u64::from(self.per_second)) else { return false };
+        let now = now.saturating_duration_since(self.origin).as_nanos();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        let latest = now.saturating_add(step * (BURST - 1));
+        let next = |mark: u64| (mark <= latest).then(|| mark.max(now).saturating_add(step));
+        self.mark.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
 }
 
 impl Records {
-    /// Room for so many; candidates are kept of this share.
-    pub(crate) fn new(keep: usize, sample: f64) -> Self {
+    /// Room for so many; candidates are kept of this share, of so many a second at most.
+    pub(crate) fn new(keep: usize, sample: f64, per_second: u32) -> Self {
         let slots = (0..keep).map(|_| Mutex::new(None)).collect();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
         let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
-        Self { slots, next: AtomicUsize::new(0), sample }
+        Self { slots, next: AtomicUsize::new(0), sample, rate: Rate::new(per_second) }
     }
 
     /// Whether there is the same room, for the same share.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (self.slots.len(), self.sample) == (other.slots.len(), other.sample)
+        let like = |records: &Self| (records.slots.len(), records.sample, records.rate.per_second);
+        like(self) == like(other)
     }
 
     /// Whether any are kept.
@@ -126,14 +158,14 @@ impl Records {
         !self.slots.is_empty()
     }
 
-    /// Whether the candidates of the next request are to be kept.
-    pub(crate) fn samples(&self) -> bool {
-        self.is_kept()
-            && match self.sample {
-                0 => false,
-                sample if sample > u64::from(u32::MAX) => true,
-                sample => u64::from(rand::rng().random::<u32>()) < sample,
-            }
+    /// Whether the candidates of the next request, which begins now, are to be kept.
+    pub(crate) fn samples(&self, now: Instant) -> bool {
+        let drawn = || match self.sample {
+            0 => false,
+            sample if sample > u64::from(u32::MAX) => true,
+            sample => u64::from(rand::rng().random::<u32>()) < sample,
+        };
+        self.is_kept() && drawn() && self.rate.take(now)
     }
 
     /// Whether a request that was answered is kept: it was sampled, or did not go straight.
@@ -200,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_latest_are_kept() {
-        let records = Records::new(3, 1.0);
+        let records = Records::new(3, 1.0, 1);
         for id in ["a", "b", "c", "d"] {
             records.put(decision(id));
         }
@@ -212,8 +244,8 @@ mod tests {
 
     #[test]
     fn none_are_kept_where_there_is_no_room() {
-        let records = Records::new(0, 1.0);
-        assert!(!records.samples());
+        let records = Records::new(0, 1.0, u32::MAX);
+        assert!(!records.samples(Instant::now()));
         records.put(decision("a"));
         assert!(records.latest(5).is_empty());
     }
@@ -221,10 +253,27 @@ mod tests {
     #[test]
     fn a_share_is_sampled() {
         let share = |sample| {
-            let records = Records::new(1, sample);
-            (0..10_000).filter(|_| records.samples()).count()
+            let records = Records::new(1, sample, 1_000_000_000);
+            let now = Instant::now();
+            let later = |nth: u64| now + Duration::from_micros(nth);
+            (0..10_000).filter(|nth| records.samples(later(*nth))).count()
         };
         assert_eq!((share(0.0), share(1.0)), (0, 10_000));
         assert!((2_000..3_000).contains(&share(0.25)));
+    }
+
+    #[test]
+    fn so_many_a_second_are_sampled() {
+        let records = Records::new(1, 1.0, 20);
+        let now = Instant::now() + Duration::from_secs(60);
+        let taken = |millis: u64| {
+            let now = now + Duration::from_millis(millis);
+            (0..1_000).filter(|_| records.samples(now)).count()
+        };
+        assert_eq!([taken(0), taken(1), taken(1_000), taken(1_040)], [100, 0, 20, 0]);
+        assert_eq!(taken(1_050), 1, "one has waited its time");
+        assert_eq!(taken(60_000), 100, "nothing is saved up beyond that");
+        let none = Records::new(1, 1.0, 0);
+        assert!(!none.samples(now));
     }
 }

@@ -41,7 +41,8 @@ async fn ask(router: &Router<Server>, begun: Instant) -> Result<&'static str, Ap
     let now = Instant::now();
     let found = router.find("smart").ok_or_else(unknown)?;
     let needs = Arc::new(Needs { stream: true, ..Needs::default() });
-    let mut plan = router.plan(found, now, now + Duration::from_secs(5)).needing(needs);
+    let mut plan = router.plan(found, now, now + Duration::from_secs(5));
+    plan.need(needs);
     let mut step = plan.next(now, None);
     loop {
         let first = match step {

@@ -164,7 +164,7 @@ impl<T> Group<T> {
     #[must_use]
     pub fn able(&self, needs: &Needs) -> Mask {
         let mut able = Mask::all(self.deployments.len());
-        if !needs.is_anything() && !self.least.suffices(needs) {
+        if !self.all_able(needs) {
             for (index, deployment) in self.deployments.iter().enumerate() {
                 if needs.unmet(deployment).is_some() {
                     able.clear(index);
@@ -172,6 +172,12 @@ impl<T> Group<T> {
             }
         }
         able
+    }
+
+    /// Whether everybody here is known, without a look at each, to have what a request needs.
+    #[must_use]
+    pub fn all_able(&self, needs: &Needs) -> bool {
+        needs.is_anything() || self.least.suffices(needs)
     }
 }
 

@@ -6,7 +6,7 @@ use super::PROVIDER_KEY;
 
 /// Retries without noticeable pauses, and a record of every request.
 pub(crate) const FAST: &str =
-    "[router]\nbackoff = { base = \"1ms\", max = \"5ms\" }\nrecords = { sample = 1.0 }\n";
+    "[router]\nbackoff = { base = \"1ms\", max = \"5ms\" }\nrecords = { per_second = 1_000_000 }\n";
 
 /// A model with its deployments, each an inline table.
 pub(crate) fn model(name: &str, deployments: &[String]) -> String {

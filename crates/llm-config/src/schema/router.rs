@@ -258,11 +258,13 @@ pub struct Records {
     /// `x-gateway-explain` always is. A request that failed or needed more than one attempt is kept in any case,
     /// then without them.
     pub sample: f64,
+    /// How many of that share are kept a second at most; 100 may come at once. 0: none but those with the header.
+    pub per_second: u32,
 }
 
 impl Default for Records {
     fn default() -> Self {
-        Self { keep: 1000, sample: 0.1 }
+        Self { keep: 1000, sample: 1.0, per_second: 20 }
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn get(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let found = kept.ok_or_else(|| {
         let message = format!(
             "nothing is known of a request `{}`: of the latest those are kept that failed, needed several attempts, \
-             had the header x-gateway-explain or are in the share of router.records.sample",
+             had the header x-gateway-explain or are among those of router.records.sample and per_second",
             visit.id
         );
         unknown(message)

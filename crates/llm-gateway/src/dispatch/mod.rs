@@ -167,36 +167,43 @@ impl Dispatch {
         }
     }
 
-    /// The way through the groups.
-    fn plan<'s>(&self, snapshot: &'s Snapshot, asking: &mut Asking) -> Result<Plan<'s, Backend>> {
+    /// The way through the groups, as it begins now.
+    fn plan<'s>(&self, snapshot: &'s Snapshot, now: Instant) -> Plan<'s, Backend> {
         let found = llm_router::Found { group: &self.group, star: self.star.as_deref() };
-        let mut plan = snapshot.router.plan(found, Instant::now(), self.deadline);
+        snapshot.router.plan(found, now, self.deadline)
+    }
+
+    /// Says what the request asks of it.
+    fn prepare(&self, plan: &mut Plan<'_, Backend>, asking: &mut Asking, now: Instant) -> Result<()> {
         if let Some(needs) = self.needs(asking)? {
-            plan = plan.needing(needs);
+            plan.need(needs);
         }
         if let Some(Fallbacks { names, .. }) = &self.fallbacks {
-            plan = plan.with_fallbacks(names.clone());
+            plan.fall_back_to(names.clone());
         }
         if self.limit.is_some() {
             let limit = self.limit.clone();
-            plan = plan.passing_over(move |deployment, star| limit.against(deployment, star));
+            plan.pass_over(move |deployment, star| limit.against(deployment, star));
         }
-        let asked_for = || self.asked.headers.contains_key(EXPLAIN) && snapshot.records.is_kept();
-        Ok(if snapshot.records.samples() || asked_for() { plan.sampled() } else { plan })
+        let records = &self.snapshot.records;
+        if records.samples(now) || (records.is_kept() && self.asked.headers.contains_key(EXPLAIN)) {
+            plan.trace();
+        }
+        Ok(())
     }
 
     /// Nobody answered.
-    fn give_up(&self, plan: Plan<'_, Backend>, journey: Journey) -> Failed {
+    fn give_up(&self, plan: &mut Plan<'_, Backend>, journey: &mut Journey) -> Failed {
         let (error, attempts) = (plan.failure(), plan.attempt_count());
-        self.remember(plan, &journey, &error);
-        match journey.last {
+        self.remember(plan, journey, &error);
+        match journey.last.take() {
             Some(labels) => Failed::at(error, &self.model, labels, attempts),
             None => error.into(),
         }
     }
 
     /// Keeps why a request failed.
-    fn remember(&self, plan: Plan<'_, Backend>, journey: &Journey, error: &ApiError) {
+    fn remember(&self, plan: &mut Plan<'_, Backend>, journey: &Journey, error: &ApiError) {
         if self.snapshot.records.is_kept() {
             self.snapshot.records.put(self.decision(plan, journey, Err(error)));
         }
@@ -213,17 +220,17 @@ impl Dispatch {
     }
 
     /// Hands an answer over to the client's side, with its account.
-    fn answer(self: Box<Self>, answered: Answered, plan: Plan<'_, Backend>, journey: Journey) -> Answer {
+    fn answer(self: Box<Self>, answered: Answered, plan: &mut Plan<'_, Backend>, journey: Journey) -> Answer {
         let Answered { reply, lease, labels } = answered;
         let deployment = lease.as_ref().and_then(Lease::deployment).map(Arc::clone);
         let id = deployment.as_ref().map(|deployment| Arc::clone(&deployment.id));
         let attempts = plan.attempt_count();
-        let (fallback, entry) = (self.fallback(&plan), plan.entry());
+        let (fallback, entry) = (self.fallback(plan), plan.entry());
         let upstream = journey.upstream;
         // What may be gone on with elsewhere may have something to tell later.
         let records = &self.snapshot.records;
         let continues = self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
-        let wanted = records.wants(&plan) || (records.is_kept() && self.peek.stream && continues);
+        let wanted = records.wants(plan) || (records.is_kept() && self.peek.stream && continues);
         let decision = wanted.then(|| {
             let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
             self.snapshot.records.keep(Arc::clone(&decision));
@@ -241,7 +248,7 @@ impl Dispatch {
 
     fn decision(
         &self,
-        plan: Plan<'_, Backend>,
+        plan: &mut Plan<'_, Backend>,
         journey: &Journey,
         outcome: Result<&Changes, &ApiError>,
     ) -> Decision {
@@ -255,7 +262,7 @@ impl Dispatch {
             at: std::time::SystemTime::now(),
             took: self.started.elapsed(),
             upstream: journey.upstream,
-            groups: plan.into_records(),
+            groups: plan.take_records(),
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default(),
             end: std::sync::OnceLock::new(),

@@ -54,7 +54,7 @@ impl Dispatch {
             session: session.filter(|_| affinity.session),
             prefixes: Prefixes::of(prompt),
         };
-        let all_able = group.able(&needs).count() == group.deployments.len();
+        let all_able = group.all_able(&needs) || group.able(&needs).count() == group.deployments.len();
         if !all_able || (looks_long(uses) && counted) {
             self.measure(&mut needs, asking);
         }

@@ -122,7 +122,7 @@ impl Resume {
                 );
                 self.broken.push(Arc::clone(&deployment));
                 let (head, upstream, decoder, target, attempt) = opened;
-                let groups = plan.into_records().into_vec();
+                let groups = plan.take_records().into_vec();
                 Ok(Resumed {
                     resume: self,
                     ticket,
@@ -136,7 +136,7 @@ impl Resume {
                     groups,
                 })
             }
-            None => Err(Stuck { cause, groups: plan.into_records().into_vec() }),
+            None => Err(Stuck { cause, groups: plan.take_records().into_vec() }),
         }
     }
 
@@ -144,21 +144,24 @@ impl Resume {
     fn plan<'s>(&mut self, snapshot: &'s Snapshot, said: &str) -> Result<Plan<'s, Backend>> {
         let dispatch = &self.dispatch;
         let found = llm_router::Found { group: &dispatch.group, star: dispatch.star.as_deref() };
-        let plan = snapshot.router.plan(found, Instant::now(), dispatch.deadline);
+        let mut plan = snapshot.router.plan(found, Instant::now(), dispatch.deadline);
         let (broken, limit) = (self.broken.clone(), dispatch.limit.clone());
-        let mut plan = plan.passing_over(move |deployment, star| {
+        plan.pass_over(move |deployment, star| {
             let again = broken.contains(&deployment.id).then_some("its stream broke off");
             again.or_else(|| limit.against(deployment, star))
         });
         if let Some(mut needs) = dispatch.needs(&mut self.asking)? {
             let longer = Arc::make_mut(&mut needs);
             longer.input_tokens = longer.input_tokens.saturating_add(roughly(said.len()));
-            plan = plan.needing(needs);
+            plan.need(needs);
         }
         if let Some(Fallbacks { names, .. }) = &dispatch.fallbacks {
-            plan = plan.with_fallbacks(names.clone());
+            plan.fall_back_to(names.clone());
         }
-        Ok(if self.sampled { plan.sampled() } else { plan })
+        if self.sampled {
+            plan.trace();
+        }
+        Ok(plan)
     }
 
     /// The first that goes on, and its place there.

@@ -3,7 +3,7 @@
 //! Who asks why an answer never came has often given up waiting for it: a request that ends on the way is kept
 //! like one that failed, with what was being waited for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llm_router::Plan;
 use llm_types::{ApiError, ErrorKind, Result};
@@ -32,9 +32,12 @@ impl<'s> Underway<'s> {
     /// When what it asks for cannot be understood.
     pub(super) fn begin(mut dispatch: Box<Dispatch>, snapshot: &'s Snapshot, ticket: Ticket) -> Result<Self> {
         let asking = std::mem::take(&mut dispatch.asking);
-        let mut journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
-        let plan = dispatch.plan(snapshot, &mut journey.asking)?;
-        Ok(Self(Some(Box::new(Parts { dispatch, plan, journey }))))
+        let journey = Journey { asking, ticket, upstream: Duration::ZERO, last: None };
+        let now = Instant::now();
+        let mut parts = Box::new(Parts { plan: dispatch.plan(snapshot, now), dispatch, journey });
+        let Parts { dispatch, plan, journey } = &mut *parts;
+        dispatch.prepare(plan, &mut journey.asking, now)?;
+        Ok(Self(Some(parts)))
     }
 
     /// What it is made of.
@@ -47,22 +50,24 @@ impl<'s> Underway<'s> {
 
     /// Somebody answered.
     pub(super) fn answered(mut self, answered: Answered) -> Result<Answer, Failed> {
-        let Parts { dispatch, plan, journey } = *self.0.take().ok_or_else(lost)?;
-        Ok(dispatch.answer(answered, plan, journey))
+        // Taken apart where it lies.
+        let mut parts = self.0.take().ok_or_else(lost)?;
+        let (dispatch, journey) = (parts.dispatch, parts.journey);
+        Ok(dispatch.answer(answered, &mut parts.plan, journey))
     }
 
     /// Nobody answered.
     pub(super) fn gave_up(mut self) -> Failed {
         match self.0.take() {
-            Some(parts) => parts.dispatch.give_up(parts.plan, parts.journey),
+            Some(mut parts) => parts.dispatch.give_up(&mut parts.plan, &mut parts.journey),
             None => lost().into(),
         }
     }
 
     /// It may not go on.
     pub(super) fn refused(mut self, error: ApiError) -> Failed {
-        if let Some(Parts { dispatch, plan, journey }) = self.0.take().map(|parts| *parts) {
-            dispatch.remember(plan, &journey, &error);
+        if let Some(mut parts) = self.0.take() {
+            parts.dispatch.remember(&mut parts.plan, &parts.journey, &error);
         }
         error.into()
     }
@@ -70,11 +75,12 @@ impl<'s> Underway<'s> {
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        let Some(Parts { dispatch, plan, journey }) = self.0.take().map(|parts| *parts) else { return };
+        let Some(mut parts) = self.0.take() else { return };
+        let Parts { dispatch, plan, journey } = &mut *parts;
         let gone =
             || ApiError::new(ErrorKind::ClientCancelled, "the client went away before the answer began");
         let error = if dispatch.gateway.stop().is_told() { Stop::error() } else { gone() };
-        dispatch.remember(plan, &journey, &error);
+        dispatch.remember(plan, journey, &error);
     }
 }
 

@@ -125,37 +125,64 @@ impl<T> Attempts<T> {
     /// Says what the request needs; before the first step.
     #[must_use]
     pub fn needing(mut self, needs: Arc<Needs>) -> Self {
-        self.able.retain(&self.group.able(&needs));
-        self.needs = Some(needs);
+        self.need(needs);
         self
+    }
+
+    /// As [`Attempts::needing`], where they lie.
+    pub(crate) fn need(&mut self, needs: Arc<Needs>) {
+        if !self.group.all_able(&needs) {
+            self.able.retain(&self.group.able(&needs));
+        }
+        self.needs = Some(needs);
     }
 
     /// Allows at most this many retries, where the policy allows more: 0 for a body that cannot be sent twice.
     #[must_use]
     pub fn at_most(mut self, retries: u32) -> Self {
-        self.most = self.most.min(retries);
+        self.limit_retries(retries);
         self
+    }
+
+    /// As [`Attempts::at_most`], where they lie.
+    pub(crate) fn limit_retries(&mut self, retries: u32) {
+        self.most = self.most.min(retries);
     }
 
     /// Draws all chance from this generator, not from the thread's.
     #[must_use]
     pub fn with_rng(mut self, rng: SmallRng) -> Self {
-        self.rng = Some(Box::new(rng));
+        self.draw_from(rng);
         self
+    }
+
+    /// As [`Attempts::with_rng`], where they lie.
+    pub(crate) fn draw_from(&mut self, rng: SmallRng) {
+        self.rng = Some(Box::new(rng));
     }
 
     /// Keeps what is considered, for the decision's record. Allocates; everything else here does not.
     #[must_use]
     pub fn sampled(mut self) -> Self {
-        self.record.trace = Some(Box::<Trace>::default());
+        self.trace();
         self
+    }
+
+    /// As [`Attempts::sampled`], where they lie.
+    pub(crate) fn trace(&mut self) {
+        self.record.trace = Some(Box::<Trace>::default());
     }
 
     /// Gives up at once, with [`End::AllCooling`], when everybody is unwell: another group will be asked.
     #[must_use]
     pub fn with_elsewhere(mut self, elsewhere: bool) -> Self {
-        self.elsewhere = elsewhere;
+        self.set_elsewhere(elsewhere);
         self
+    }
+
+    /// As [`Attempts::with_elsewhere`], where they lie.
+    pub(crate) fn set_elsewhere(&mut self, elsewhere: bool) {
+        self.elsewhere = elsewhere;
     }
 
     /// Asks here also when everybody is unwell: everywhere else is no better. Begins anew after
@@ -218,9 +245,11 @@ impl<T> Attempts<T> {
         &self.record
     }
 
-    /// What was done.
+    /// What was done; nothing more will be.
     #[must_use]
-    pub fn into_record(mut self) -> Record {
+    pub fn take_record(&mut self) -> Record {
+        self.state = State::Done;
+        self.flights.clear();
         std::mem::take(&mut self.record)
     }
 

@@ -128,7 +128,7 @@ impl<'r, T> Plan<'r, T> {
             router.groups().position(|group| Arc::ptr_eq(group, found.group)).unwrap_or(usize::MAX);
         let current =
             Target { group: position, star: found.star.map(Into::into), overrides: None, entry: None };
-        Self {
+        let mut plan = Self {
             router,
             deadline,
             attempts: router.attempts(found.group, now, deadline),
@@ -146,43 +146,37 @@ impl<'r, T> Plan<'r, T> {
             objection: None,
             past: Vec::new(),
             refusals: Vec::new(),
-        }
-        .prepared()
+        };
+        plan.prepare();
+        plan
     }
 
     /// Says what the request needs; before the first step.
-    #[must_use]
-    pub fn needing(mut self, needs: Arc<Needs>) -> Self {
-        self.attempts = self.attempts.needing(Arc::clone(&needs));
+    pub fn need(&mut self, needs: Arc<Needs>) {
+        self.attempts.need(Arc::clone(&needs));
         self.needs = Some(needs);
-        self
     }
 
     /// Takes deployments out of every group that is asked: `why` says for each, and for what the `*` of its
     /// group's name stands for, what stands against it. Before the first step.
-    #[must_use]
-    pub fn passing_over(
-        mut self,
+    pub fn pass_over(
+        &mut self,
         why: impl Fn(&Deployment<T>, Option<&str>) -> Option<&'static str> + Send + Sync + 'static,
-    ) -> Self {
+    ) {
         self.objection = Some(Box::new(why));
         self.object();
-        self
     }
 
     /// Goes by the request's own list instead of the groups' and the default one.
-    #[must_use]
-    pub fn with_fallbacks(mut self, own: Vec<Fallback>) -> Self {
+    pub fn fall_back_to(&mut self, own: Vec<Fallback>) {
         self.own = Some(own);
-        self.prepared()
+        self.prepare();
     }
 
     /// Allows at most this many retries in each group; with 0 there is no fallback after an attempt either.
-    #[must_use]
-    pub fn at_most(mut self, retries: u32) -> Self {
+    pub fn limit_retries(&mut self, retries: u32) {
         self.most = Some(retries);
-        self.attempts = self.attempts.at_most(retries);
-        self
+        self.attempts.limit_retries(retries);
     }
 
     /// Names models to ask when this group gives up, whatever the failure: the best first. Those that were asked, or
@@ -194,18 +188,14 @@ impl<'r, T> Plan<'r, T> {
     }
 
     /// Keeps what is considered, for the decision's record.
-    #[must_use]
-    pub fn sampled(mut self) -> Self {
-        self.attempts = self.attempts.sampled();
-        self
+    pub fn trace(&mut self) {
+        self.attempts.trace();
     }
 
     /// Draws all chance from this generator, not from the thread's.
-    #[must_use]
-    pub fn with_rng(mut self, rng: SmallRng) -> Self {
-        self.attempts = self.attempts.with_rng(rng.clone());
+    pub fn draw_from(&mut self, rng: SmallRng) {
+        self.attempts.draw_from(rng.clone());
         self.rng = Some(Box::new(rng));
-        self
     }
 
     /// What to do now; as [`Attempts::next`], with positions in [`Plan::group`].
@@ -260,12 +250,12 @@ impl<'r, T> Plan<'r, T> {
         past.chain([(self.attempts.group(), self.attempts.record())])
     }
 
-    /// What was done, group by group. What is under way is given up.
+    /// What was done, group by group; nothing more will be. What is under way is given up.
     #[must_use]
-    pub fn into_records(self) -> SmallVec<[(Arc<Group<T>>, Record); 1]> {
-        let mut records: SmallVec<_> = self.past.into_iter().collect();
+    pub fn take_records(&mut self) -> SmallVec<[(Arc<Group<T>>, Record); 1]> {
+        let mut records: SmallVec<_> = self.past.drain(..).collect();
         let group = Arc::clone(self.attempts.group());
-        records.push((group, self.attempts.into_record()));
+        records.push((group, self.attempts.take_record()));
         records
     }
 
@@ -307,15 +297,14 @@ impl<'r, T> Plan<'r, T> {
         }
     }
 
-    fn prepared(mut self) -> Self {
+    fn prepare(&mut self) {
         let chained = match &self.own {
             Some(own) => !own.is_empty(),
             None => {
                 self.attempts.group().fallbacks.names().next().is_some() || !self.router.defaults().is_empty()
             }
         };
-        self.attempts = self.attempts.with_elsewhere(chained);
-        self
+        self.attempts.set_elsewhere(chained);
     }
 
     /// Moves on to the next group as long as one gives up.
@@ -457,18 +446,21 @@ impl<'r, T> Plan<'r, T> {
         let sampled = self.attempts.record().trace.is_some();
         let mut next = self.router.more_attempts(group, self.deadline);
         if let Some(needs) = &self.needs {
-            next = next.needing(Arc::clone(needs));
+            next.need(Arc::clone(needs));
         }
         if let Some(most) = self.most {
-            next = next.at_most(most);
+            next.limit_retries(most);
         }
         if let Some(rng) = &self.rng {
-            next = next.with_rng(SmallRng::clone(rng));
+            next.draw_from(SmallRng::clone(rng));
         }
-        next = if sampled { next.sampled() } else { next };
-        let before = std::mem::replace(&mut self.attempts, next.with_elsewhere(true));
+        if sampled {
+            next.trace();
+        }
+        next.set_elsewhere(true);
+        let mut before = std::mem::replace(&mut self.attempts, next);
         let group = Arc::clone(before.group());
-        self.past.push((group, before.into_record()));
+        self.past.push((group, before.take_record()));
         self.seen.push(std::mem::replace(&mut self.current, target));
         self.object();
         true

@@ -55,7 +55,7 @@ fn check(
     let failures = failures.iter().copied().collect();
     let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
     if let Some(own) = own.clone() {
-        plan = plan.with_fallbacks(own);
+        plan.fall_back_to(own);
     }
     let (asked, step) = play(&mut plan, now, &failures);
     assert_eq!(asked, expect, "{failures:?} {own:?} {step:?}");
@@ -160,7 +160,8 @@ fn a_request_may_bring_its_own_list() {
     let now = Instant::now();
     let router = router();
     let own = vec![to("nobody", false), to("a", true)];
-    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).with_fallbacks(own);
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    plan.fall_back_to(own);
     assert_eq!((plan.next(now, None), plan.entry(), plan.depth()), (Step::Try(0), None, 0));
     let down = ApiError::upstream(Internal, "x");
     assert_eq!((plan.next(now, Some(&down)), plan.entry(), plan.depth()), (Step::Try(0), Some(1), 1));
@@ -175,7 +176,8 @@ fn the_error_names_every_attempt_at_every_model() {
     let router =
         fresh([group("a", Fallbacks::to(["tiny", "b"])), tiny, group("b", Fallbacks::default())], &[]);
     let needs = Arc::new(Needs { input_tokens: 11, ..Needs::default() });
-    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).needing(needs);
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    plan.need(needs);
     let failures = [("a", ErrorKind::Internal), ("b", ErrorKind::RateLimit)].into();
     let (asked, step) = play(&mut plan, now, &failures);
     assert_eq!((asked.len(), step), (2, Step::Fail));
@@ -222,7 +224,8 @@ fn a_group_that_was_passed_by_is_asked_before_the_request_fails() {
         for name in ["a", "b"] {
             router.find(name).unwrap().group.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
         }
-        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE).at_most(most);
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+        plan.limit_retries(most);
         let (asked, step) = play(&mut plan, now, &failures.iter().copied().collect());
         assert_eq!(asked, expect, "{failures:?}");
         assert_eq!(step == Step::Fail, !message.is_empty(), "{failures:?}");
@@ -252,7 +255,8 @@ fn time_and_single_bodies_end_it() {
     let mut late = router.plan(router.find("a").unwrap(), now, now + MINUTE);
     assert_eq!(late.next(now, None), Step::Try(0));
     assert_eq!(late.next(now + MINUTE, Some(&down)), Step::Fail);
-    let mut single = router.plan(router.find("a").unwrap(), now, now + MINUTE).at_most(0);
+    let mut single = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+    single.limit_retries(0);
     assert_eq!(single.next(now, None), Step::Try(0));
     assert_eq!(single.next(now, Some(&down)), Step::Fail);
     assert_eq!(single.next(now, None), Step::Fail);

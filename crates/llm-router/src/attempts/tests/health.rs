@@ -443,7 +443,7 @@ fn a_sampled_request_tells_what_was_considered() {
     let failures = [failure(ErrorKind::Internal), after(ErrorKind::Internal, SECOND)];
     let (order, _) = play(&mut attempts, now, &failures);
     assert_eq!(order, [0, 1, 0], "its own pause is shorter than the one asked for");
-    let trace = attempts.into_record().trace.unwrap();
+    let trace = attempts.take_record().trace.unwrap();
     assert_eq!(trace.decisions[0].chosen, Some((0, Because::Strategy)));
     let verdicts: Vec<_> = trace.decisions[1].candidates.iter().map(|(verdict, _)| *verdict).collect();
     assert_eq!(verdicts, [Verdict::Tried, Verdict::NotPicked, Verdict::PassedOver(Reason::Drained)]);

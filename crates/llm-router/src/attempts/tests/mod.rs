@@ -309,7 +309,7 @@ fn the_record_tells_times() {
     attempts.next(start, None);
     attempts.next(start + 3 * MS, Some(&failure(ErrorKind::Internal)));
     attempts.answered(start + 10 * MS);
-    let record = attempts.into_record();
+    let record = attempts.take_record();
     let times: Vec<_> =
         record.attempts.iter().map(|attempt| (attempt.started - start, attempt.took)).collect();
     assert_eq!(times, [(Duration::ZERO, Some(3 * MS)), (3 * MS, Some(7 * MS))]);
