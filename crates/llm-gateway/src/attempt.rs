@@ -234,12 +234,12 @@ impl Open {
     /// How much of an answer a stream that said nothing can have written, where that has to be paid.
     fn unseen(&self, end: &End<'_>) -> u64 {
         let silent = end.error.is_some() && end.usage.is_none() && end.pieces == 0;
-        let hard = || self.reservation.as_ref().is_some_and(Reservation::is_hard);
-        if self.delivery != Delivery::Stream || !silent || !hard() {
+        let hard = self.reservation.as_ref().filter(|reservation| reservation.is_hard());
+        let Some(reservation) = hard.filter(|_| self.delivery == Delivery::Stream && silent) else {
             return 0;
-        }
+        };
         let written = self.began.elapsed().as_millis().saturating_mul(PACE) / 1000;
-        u64::try_from(written).unwrap_or(u64::MAX).min(self.most)
+        u64::try_from(written).unwrap_or(u64::MAX).min(reservation.output_limit().unwrap_or(self.most))
     }
 
     /// What was used, and how that is known.

@@ -207,7 +207,10 @@ async fn a_call_that_lost_against_another_has_its_row() {
     assert_eq!((lost.attempt, won.attempt, &lost.request), (1, 2, &won.request));
     // It was sent and may be billed: its prompt, and what can have been written until it was closed.
     assert_eq!((lost.basis.as_str(), lost.error.as_deref()), ("received", Some("client_cancelled")));
-    assert!(lost.usage.estimated && lost.usage.output >= 25 && lost.cost > output(25), "{lost:?}");
+    assert!(
+        lost.usage.estimated && lost.usage.output > 0 && lost.cost > output(lost.usage.output),
+        "{lost:?}"
+    );
     assert_eq!((won.cost, won.basis.as_str()), (COST, "reported"));
 }
 
