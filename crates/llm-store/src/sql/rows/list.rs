@@ -19,7 +19,7 @@ use crate::sql::statement::Statement;
 use crate::sql::store::SqlStore;
 
 /// Packs that are read at once.
-const PACKS: i64 = 16;
+const PACKS: i64 = 8;
 
 /// Where a row is in the list: the newest first.
 type At = (std::cmp::Reverse<i64>, String, u32);

@@ -4,15 +4,17 @@
 //! not stored when the process ends is found by the next one, which books it on the life that it is of. One process
 //! has the folder for itself.
 
+mod disk;
 mod frame;
 mod segment;
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use disk::Disk;
 use segment::Segment;
 
 use super::line::Line;
@@ -62,7 +64,7 @@ pub(super) struct Journal {
     limit: u64,
     /// Those before the present one, the oldest first: last row, length.
     done: VecDeque<(PathBuf, u64, u64)>,
-    now: Option<(PathBuf, Segment<File>)>,
+    now: Option<(PathBuf, Segment<Disk>)>,
     /// The last row that was written.
     last: u64,
     /// The last rows did not fit.
@@ -116,15 +118,17 @@ impl Journal {
                 format!("the journal has reached its limit of {limit} bytes"),
             ));
         }
-        if self.now.as_ref().is_some_and(|(_, segment)| segment.length() >= LARGE) {
+        let is_full =
+            |segment: &Segment<Disk>| segment.length() >= LARGE || !segment.has_room(self.buffer.len());
+        if self.now.as_ref().is_some_and(|(_, segment)| is_full(segment)) {
             self.finish();
         }
         let (_, segment) = match &mut self.now {
             Some(now) => now,
             none => {
                 let path = self.folder.join(format!("{}.{first:020}.{ENDING}", self.node));
-                let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-                none.insert((path, Segment::new(file)))
+                let disk = Disk::create(&path, more)?;
+                none.insert((path, Segment::new(disk)))
             }
         };
         segment.append(&self.buffer)?;
@@ -137,7 +141,7 @@ impl Journal {
         if self.bytes().saturating_add(PROBE as u64) > self.limit {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if let Some((_, segment)) = &mut self.now {
+        if let Some((_, segment)) = self.now.as_mut().filter(|(_, segment)| segment.has_room(PROBE)) {
             return segment.probe(PROBE);
         }
         let path = self.folder.join("probe");
@@ -231,6 +235,10 @@ impl Reader {
             if !rows.is_empty() {
                 self.at += u64::try_from(read).unwrap_or_default();
                 return Ok(Piece::Rows(rows));
+            }
+            // Room that was taken for rows that never came.
+            if bytes.iter().all(|byte| *byte == 0) {
+                return Ok(Piece::End(0));
             }
             if bytes.len() < piece || piece > 4 * PIECE {
                 return Ok(Piece::End(length.saturating_sub(self.at)));

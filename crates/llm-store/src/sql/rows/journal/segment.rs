@@ -7,6 +7,11 @@ use std::io::{self, Seek as _, SeekFrom, Write};
 pub(super) trait Medium: Write {
     /// Makes it so long; further writes go to its end.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+
+    /// How much can be added before another file has to be begun, in bytes.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
 }
 
 impl Medium for File {
@@ -33,6 +38,11 @@ impl<M: Medium> Segment<M> {
 
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Whether so much can be added to this file.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.medium.room() >= bytes
     }
 
     /// Whether as much could be added. What is written for that is no row, should it stay.

@@ -49,14 +49,14 @@ pub struct RowOptions {
 }
 
 impl RowOptions {
-    /// A tenth of a second or 1,000 rows a transaction; 16,384 rows in memory, 8 GiB of journal.
+    /// A quarter of a second or 2,000 rows a transaction; 16,384 rows in memory, 8 GiB of journal.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, node: impl Into<String>) -> Self {
         Self {
             folder: folder.into(),
             node: node.into(),
-            collect: Duration::from_millis(100),
-            batch: 1_000,
+            collect: Duration::from_millis(250),
+            batch: 2_000,
             memory: 16_384,
             journal_limit: 8 << 30,
         }
