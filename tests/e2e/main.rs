@@ -60,6 +60,7 @@ mod responses;
 mod responses_loop;
 mod responses_only;
 mod responses_owner;
+mod responses_tenant;
 mod routing;
 mod routing_edges;
 mod sdk;

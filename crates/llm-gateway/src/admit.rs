@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::dispatch::Dispatch;
 use crate::front::Front;
+use crate::principal::{Principal, Right};
 use crate::respond::Failed;
 use crate::ticket::{Account, Ticket};
 
@@ -18,6 +19,10 @@ const TAGS: &str = "x-gateway-spend-tags";
 const MOST_TAGS: usize = 16;
 const LONGEST_TAG: usize = 128;
 
+/// How long an answer is taken to be where nothing bounds it, in tokens: most are shorter. The model's own limit would
+/// let in one request at a time.
+const USUAL_ANSWER: u64 = 1_000;
+
 impl Dispatch {
     /// Lets the request in, and opens its account.
     ///
@@ -26,7 +31,7 @@ impl Dispatch {
     pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
         let governance = self.gateway.governance();
         let who = &self.principal.who;
-        let own = tags(&self.asked.headers)?;
+        let own = tags(&self.principal, &self.asked.headers)?;
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -58,15 +63,17 @@ impl Dispatch {
     fn expected_tokens(&self) -> u64 {
         let prompt = u64::try_from(self.text_length(&self.asking) / 4).unwrap_or(u64::MAX);
         let answer = self.asking.limit(self.codec, &self.asked);
-        prompt.saturating_add(answer.unwrap_or_default())
+        let answers = || matches!(self.asked.op, Op::Chat | Op::Completion | Op::Messages | Op::Responses);
+        let answer = answer.unwrap_or_else(|| if answers() { USUAL_ANSWER } else { 0 });
+        prompt.saturating_add(answer)
     }
 }
 
 /// The words that a request's cost is booked under, beside its key's own.
 ///
 /// # Errors
-/// 400 for too many of them, or too long ones.
-pub(crate) fn tags(headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
+/// 400 for too many of them, or too long ones; 403 for one that has a budget or limits and is none of the key's.
+pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
     let Some(value) = headers.get(TAGS) else { return Ok(SmallVec::new()) };
     let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
     let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
@@ -74,6 +81,15 @@ pub(crate) fn tags(headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
         text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
     if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
         return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
+    }
+    let Principal { right, who } = principal;
+    let may_mark = |tag: &Arc<str>| who.may_mark(tag) || matches!(right, Right::Master | Right::Open);
+    if let Some(tag) = tags.iter().find(|tag| !may_mark(tag)) {
+        let message = format!(
+            "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
+        );
+        let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS);
+        return Err(error.with_code("tag_not_allowed"));
     }
     Ok(tags)
 }

@@ -25,9 +25,11 @@ use crate::backend::Backend;
 use crate::cache::Answers;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
+use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
+use crate::tenant::Tenants;
 
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
@@ -124,8 +126,10 @@ fn assembled(
         owners: Owners::of(&router),
         router,
         models,
+        tenants: Tenants::of(config),
         master_key: config.auth.master_key.clone(),
         issuers: Issuers::of(config, previous.and_then(|previous| previous.issuers.as_ref()))?,
+        proxies: Proxies::of(&server.trusted_proxies)?,
         max_body: server.max_body,
         request_timeout: server.request_timeout,
         max_in_flight: server.max_in_flight,

@@ -2,6 +2,12 @@
 //!
 //! It ends in exactly one way: answered, broken off, refused by the provider, or never sent. Dropping it is an end as
 //! well: what was sent may be billed, so it counts as broken off.
+//!
+//! Of an attempt that was sent and not answered nobody says what it cost. A provider writes an answer to its end, and
+//! bills it, when it was asked for it whole or in the background, whoever waits: such an attempt costs all that was
+//! reserved for it on hard budgets, which may be too much and is never too little. A stream ends when it is closed, so
+//! it costs its prompt and as much as can have been written until then. Soft budgets stop nobody; they are told what
+//! is sure, the prompt.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +49,25 @@ pub(crate) struct Open {
     pub(crate) in_part: Option<Box<Usage>>,
     /// What is paid where nobody says what was used.
     pub(crate) flat: Option<PicoUsd>,
+    /// How its answer comes.
+    pub(crate) delivery: Delivery,
+    /// The most tokens of an answer that were reserved.
+    pub(crate) most: u64,
 }
+
+/// How an answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// At once: it is written to its end, whoever waits.
+    Whole,
+    /// Bit by bit: it is written as long as somebody reads it.
+    Stream,
+    /// In the background: what it used is told to whoever asks for it, and not here.
+    Later,
+}
+
+/// The most tokens that a provider writes in a second: what a stream that said nothing can have cost.
+const PACE: u128 = 500;
 
 /// How an attempt ended.
 struct End<'a> {
@@ -65,6 +89,14 @@ impl Attempt {
 
     pub(crate) fn begin(open: Open) -> Self {
         Self(Some(Box::new(open)))
+    }
+
+    /// How its answer comes.
+    pub(crate) fn delivered(mut self, by: Delivery) -> Self {
+        if let Some(open) = &mut self.0 {
+            open.delivery = by;
+        }
+        self
     }
 
     /// The answer limit that has to be sent, because the whole was not affordable.
@@ -182,8 +214,13 @@ impl Open {
         if let Some(flat) = flat {
             (row.cost, row.items, row.cost_incomplete) = (flat, smallvec::SmallVec::new(), false);
         }
+        let unknown = flat.is_none() && self.is_unknown(end);
         let Self { account, reservation, .. } = *self;
         let row = match reservation {
+            Some(reservation) if unknown => {
+                let row = row.settled(reservation.settle_whole());
+                return (Some(row.cost), account.governance.book(row));
+            }
             Some(reservation) if end.unbilled => {
                 reservation.release();
                 row
@@ -192,6 +229,30 @@ impl Open {
             None => row,
         };
         (total, account.governance.book(row))
+    }
+
+    /// Whether nobody says what it costs, and all that was reserved for it has to do.
+    fn is_unknown(&self, end: &End<'_>) -> bool {
+        let hard = || self.reservation.as_ref().is_some_and(Reservation::is_hard);
+        let broke_off = end.error.is_some();
+        !end.unbilled
+            && match self.delivery {
+                Delivery::Whole => broke_off && end.usage.is_none() && hard(),
+                // Of one that goes on in the background, what came is a beginning.
+                Delivery::Later => (broke_off || end.usage.is_none()) && hard(),
+                Delivery::Stream => false,
+            }
+    }
+
+    /// How much of an answer a stream that said nothing can have written, where that has to be paid.
+    fn unseen(&self, end: &End<'_>) -> u64 {
+        let silent = end.error.is_some() && end.usage.is_none() && end.pieces == 0;
+        let hard = self.reservation.as_ref().filter(|reservation| reservation.is_hard());
+        let Some(reservation) = hard.filter(|_| self.delivery == Delivery::Stream && silent) else {
+            return 0;
+        };
+        let written = self.began.elapsed().as_millis().saturating_mul(PACE) / 1000;
+        u64::try_from(written).unwrap_or(u64::MAX).min(reservation.output_limit().unwrap_or(self.most))
     }
 
     /// What was used, and how that is known.
@@ -212,7 +273,8 @@ impl Open {
             }
             (None, basis) => {
                 let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
-                (Usage { input: input(), output: end.pieces, estimated: true, ..Usage::default() }, basis)
+                let output = end.pieces.max(self.unseen(end));
+                (Usage { input: input(), output, estimated: true, ..Usage::default() }, basis)
             }
         }
     }

@@ -258,7 +258,8 @@ impl Gateway {
         Ok(running)
     }
 
-    /// Answers one request, whatever it is. `address` is where it comes from, where that is known.
+    /// Answers one request, whatever it is. `address` is who brought it, where that is known: whoever sent it, or a
+    /// proxy.
     pub async fn handle<B>(
         self: Arc<Self>,
         request: Request<B>,
@@ -270,6 +271,7 @@ impl Gateway {
     {
         let started = Instant::now();
         let snapshot = self.snapshot.load_full();
+        let address = address.map(|peer| snapshot.proxies.origin(peer, request.headers()));
         let request_id: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let allow = cors::allowed(&snapshot.cors, request.headers());
         if let Some(mut preflight) = cors::preflight(&request, allow.as_ref()) {

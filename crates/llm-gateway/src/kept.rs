@@ -10,11 +10,13 @@ use llm_providers::codec::{Kept, Memo, ReplyForm, ServerCodec, WireRequest};
 use llm_providers::dialect;
 use llm_providers::target::Target;
 use llm_providers::transport::{RequestBody, collect};
+use llm_router::Group;
 use llm_types::{ApiError, Changes, ErrorKind, Op, Origin, Result, Segments};
 use tokio::time::timeout;
 
 use crate::attempt::Attempt;
 use crate::auth::without_key;
+use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
 use crate::exchange::{Exchange, Parts, read_preamble};
@@ -22,6 +24,7 @@ use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::Owner;
 use crate::place::Place;
+use crate::principal::Principal;
 use crate::relay::{Relay, UsageEvent};
 use crate::respond::{self, Failed, Labels, Served};
 use crate::snapshot::Snapshot;
@@ -56,12 +59,13 @@ impl Lookup {
         let principal = auth.check(request.headers(), request.uri().query()).await?;
         principal.who.check_route(&self.front.route())?;
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
-        let owner = self.owner()?.clone();
+        let owner = self.owner(&principal)?.clone();
+        self.check_model(&owner, &principal)?;
         let target = owner.deployment.target.target(Some("*"))?;
         let labels = owner.deployment.target.labels.clone();
         let query = request.uri().query().and_then(without_key);
         let asked = (request.method().clone(), query.as_deref());
-        let answer = self.ask(&owner, &target, asked).await;
+        let answer = self.ask((&owner, &principal), &target, asked).await;
         drop(running);
         answer.map_err(|mut error| {
             target.conceal(&mut error);
@@ -72,26 +76,45 @@ impl Lookup {
         })
     }
 
-    fn owner(&self) -> Result<&Owner> {
+    /// Who made it, for somebody who may know.
+    fn owner(&self, principal: &Principal) -> Result<&Owner> {
         let keepers = self.snapshot.owners.speaking(self.front.dialect);
-        let owner = match (&self.kept.owner, keepers) {
+        let says = &self.kept.says;
+        let others = self.snapshot.tenants.as_ref().is_some_and(|tenants| !tenants.allow(principal, says));
+        let owner = match (&says.owner, keepers) {
+            _ if others => None,
             (Some(word), Some(keepers)) => keepers.find(word),
             (None, Some(keepers)) => keepers.only(),
             (_, None) => None,
         };
         owner.ok_or_else(|| {
             let message = format!(
-                "nothing is kept under `{}`: no deployment of this gateway can have made it, or its id does \
-                 not say which",
+                "nothing is kept under `{}`: no deployment of this gateway can have made it, its id does not say \
+                 which, or it was made for another key",
                 self.kept.id
             );
             ApiError::new(ErrorKind::NotFound, message).with_param("id").with_code("not_found")
         })
     }
 
+    /// Refuses somebody who may not call any model whose answer it can be.
+    fn check_model(&self, owner: &Owner, principal: &Principal) -> Result<()> {
+        let router = &self.snapshot.router;
+        let leads = |group: &Group<Backend>| group.deployments.iter().any(|one| owner.shares_with(one));
+        let named = router.groups().map(|group| (&*group.name, group)).chain(router.aliases());
+        // What a wildcard was asked for is not known.
+        let may = |name: &str| name.contains('*') || principal.who.may_call(name);
+        if named.into_iter().any(|(name, group)| leads(group) && may(name)) {
+            return Ok(());
+        }
+        let message =
+            "this key may not call any model that this can be an answer of: ask for more or use another key";
+        Err(ApiError::new(ErrorKind::Permission, message).with_code("model_not_allowed"))
+    }
+
     async fn ask(
         &self,
-        owner: &Owner,
+        (owner, principal): (&Owner, &Principal),
         target: &Arc<Target>,
         (method, query): (Method, Option<&str>),
     ) -> Result<Response<ClientBody>> {
@@ -120,11 +143,12 @@ impl Lookup {
             return Err(codec.decode_error(head.status, &head.headers, &body));
         }
         let keepers = self.snapshot.owners.speaking(self.front.dialect);
-        let word = keepers.and_then(|keepers| keepers.word(&owner.deployment));
+        let seal = self.snapshot.tenants.as_ref().map(|tenants| tenants.seal(principal));
+        let mark = keepers.and_then(|keepers| keepers.mark(&owner.deployment, seal));
         if is_stream(&head.headers) && head.headers.contains_key(CONTENT_TYPE) {
             let mut relay = Relay::pass(codec.stream_tap(Op::Chat), UsageEvent::Wanted);
-            if let Some(word) = word {
-                relay = relay.marked(self.codec, word);
+            if let Some(mark) = mark {
+                relay = relay.marked(self.codec, mark);
             }
             read_preamble(&mut upstream, &mut relay, bound).await?;
             let exchange = Exchange::new(
@@ -151,7 +175,7 @@ impl Lookup {
             return Ok(self.served(response, target, &owner.deployment.target.labels, asked));
         }
         let body = timeout(bound, collect(upstream, REPLY_LIMIT)).await.map_err(late)??;
-        let marked = word.and_then(|word| self.codec.mark(&body, &word));
+        let marked = mark.and_then(|mark| self.codec.mark(&body, &mark));
         let response = respond::json(StatusCode::OK, marked.unwrap_or(body));
         Ok(self.served(response, target, &owner.deployment.target.labels, asked))
     }

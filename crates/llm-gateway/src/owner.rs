@@ -2,14 +2,16 @@
 //!
 //! Some dialects keep answers under ids, to be gone on from, polled or deleted. Only the account that made one
 //! knows it, so a request that names such an id goes there and nowhere else. Where several accounts keep
-//! answers, the ids that clients get carry a word for the deployment that answered; with one account they
-//! stay as they are, and so does every byte around them.
+//! answers, the ids that clients get carry a word for the deployment that answered, and where there are keys a seal
+//! of the tenant behind it (`tenant.rs`); with one account and no keys they stay as they are, and so does every byte
+//! around them.
 //!
 //! The word is a hash of the deployment's id, so that it outlives a restart and a new key. What counts when it
 //! comes back is the account behind that deployment: another model of it knows the answer as well.
 
 use std::sync::Arc;
 
+use llm_providers::mark::{Mark, Seal};
 use llm_router::{Deployment, Group, Router};
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
 use sha2::{Digest, Sha256};
@@ -67,18 +69,18 @@ impl Keepers {
         Self { dialect, owners, several }
     }
 
-    /// The word that ids of this deployment's answers carry; `None`: they stay as they are.
-    pub(crate) fn word(&self, deployment: &Deployment<Backend>) -> Option<Arc<str>> {
-        if !self.several {
+    /// What ids of this deployment's answers carry, made for whom this is the seal of; `None`: they stay as they are.
+    pub(crate) fn mark(&self, deployment: &Deployment<Backend>, seal: Option<Seal>) -> Option<Arc<Mark>> {
+        if !self.several && seal.is_none() {
             return None;
         }
         let owner = self.owners.iter().find(|owner| owner.deployment.id == deployment.id)?;
-        Some(Arc::clone(&owner.word))
+        Some(Arc::new(Mark { owner: Arc::clone(&owner.word), seal, thoughts: self.several }))
     }
 
-    /// The owner with this word.
+    /// The owner with this word. With one account it is that, also where its deployments have other names by now.
     pub(crate) fn find(&self, word: &str) -> Option<&Owner> {
-        self.owners.iter().find(|owner| &*owner.word == word)
+        self.owners.iter().find(|owner| &*owner.word == word).or_else(|| self.only())
     }
 
     /// Who must have made an answer whose id says nothing: the only account there is.
@@ -172,6 +174,20 @@ pub(crate) fn gone(param: &'static str) -> ApiError {
         "the deployment that made `{param}` is not configured any more: send the whole conversation instead"
     );
     ApiError::new(ErrorKind::BadRequest, message).with_param(param).with_code("previous_response_not_found")
+}
+
+/// The error for what was not made for whoever names it. It says nothing of whether it exists.
+pub(crate) fn unknown(param: &'static str) -> ApiError {
+    let message = match param {
+        "conversation" => {
+            "a conversation is kept for the provider's whole account, and this key shares that with others: send the \
+             messages as `input`, or go on from an answer of this key (`previous_response_id`)"
+                .to_owned()
+        }
+        _ => format!("nothing is kept for this key under `{param}`: send the whole conversation instead"),
+    };
+    let code = if param == "conversation" { "conversation_not_found" } else { "previous_response_not_found" };
+    ApiError::new(ErrorKind::BadRequest, message).with_param(param).with_code(code)
 }
 
 /// 16 hex digits that stand for a deployment.

@@ -30,6 +30,7 @@ use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
+use crate::principal::Principal;
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -81,7 +82,8 @@ where
     // admit
     let found = snapshot.router.find(&peek.model).ok_or_else(|| models::unknown(&snapshot, &peek.model))?;
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
-    let (mut head, limit, left_out) = limit(&snapshot, (front, codec), (&group, star.as_deref()), head)?;
+    let (mut head, limit, left_out) =
+        limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
     let is_kept = codec.is_kept(&head);
     let (stream, binary, form) = (peek.stream, peek.binary, peek.form);
@@ -197,6 +199,7 @@ fn silent(
 /// encrypted is left out.
 fn limit(
     snapshot: &Snapshot,
+    principal: &Principal,
     (front, codec): (&Front, &dyn ServerCodec),
     (group, star): (&Group<Backend>, Option<&str>),
     head: Head,
@@ -217,9 +220,14 @@ fn limit(
         return Ok((head, limit, left_out));
     };
     let head = match codec.owned(&head)? {
-        Some(Owned { owner, head, param }) => {
-            limit.owner = Some(keepers.find(&owner).ok_or_else(|| owner::gone(param))?.clone());
-            limit.check(group, star, param)?;
+        Some(Owned { id, head, param }) => {
+            if snapshot.tenants.as_ref().is_some_and(|tenants| !tenants.allow(principal, &id)) {
+                return Err(owner::unknown(param));
+            }
+            if let Some(word) = &id.owner {
+                limit.owner = Some(keepers.find(word).ok_or_else(|| owner::gone(param))?.clone());
+                limit.check(group, star, param)?;
+            }
             head
         }
         None => head,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use llm_providers::codec::{ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_providers::mark::Mark;
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
 
 use self::pass::Pass;
@@ -87,10 +88,10 @@ impl Relay {
         Self::new(Way::Pass(Pass { frame: Some(frame), ..Pass::new(tap, usage) }))
     }
 
-    /// The ids in what goes through get this word, by which their owner is found again.
-    pub(crate) fn marked(mut self, front: &'static dyn ServerCodec, owner: Arc<str>) -> Self {
+    /// The ids in what goes through get this mark, by which their owner is found again.
+    pub(crate) fn marked(mut self, front: &'static dyn ServerCodec, mark: Arc<Mark>) -> Self {
         if let Way::Pass(pass) = &mut self.way {
-            pass.mark = Some((front, owner));
+            pass.mark = Some((front, mark));
         }
         self
     }

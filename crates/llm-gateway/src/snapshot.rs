@@ -16,8 +16,10 @@ use crate::cache::Answers;
 use crate::guard::Guard;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
+use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
+use crate::tenant::Tenants;
 
 /// What a configuration decides.
 #[derive(Debug)]
@@ -28,10 +30,14 @@ pub struct Snapshot {
     pub(crate) models: Vec<ModelEntry>,
     /// Who keeps answers under ids.
     pub(crate) owners: Owners,
+    /// For whom they are kept; `None`: for everybody.
+    pub(crate) tenants: Option<Tenants>,
     /// The key that may call everything; `None`: no key is needed.
     pub(crate) master_key: Option<Secret>,
     /// Whose tokens are as good as a key; `None`: nobody's.
     pub(crate) issuers: Option<Arc<Issuers>>,
+    /// Whose word is taken for where a request comes from.
+    pub(crate) proxies: Proxies,
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
     /// All attempts of a request together.

@@ -16,7 +16,7 @@ use llm_router::Deployment;
 use llm_types::{PicoUsd, RateLimits, Usage};
 use smallvec::SmallVec;
 
-use crate::attempt::{Attempt, Open as Begun};
+use crate::attempt::{Attempt, Delivery, Open as Begun};
 use crate::backend::Backend;
 use crate::governance::Governance;
 
@@ -105,6 +105,17 @@ impl Ticket {
         drop(governance.book(row));
     }
 
+    /// The attempts from here on are of another model than the one that was asked for; of none: of that one again.
+    ///
+    /// # Errors
+    /// 429 for the limits of that model.
+    pub(crate) async fn turn_to(&mut self, models: &[Arc<str>]) -> Result<(), Box<Refusal>> {
+        match self.0.as_mut().and_then(|open| open.grant.as_mut()) {
+            Some(grant) => grant.turn_to(models).await.map_err(Box::new),
+            None => Ok(()),
+        }
+    }
+
     /// Pays for an attempt: the most that it can cost is reserved.
     ///
     /// # Errors
@@ -136,6 +147,8 @@ impl Ticket {
             progress: Progress::default(),
             in_part: None,
             flat: None,
+            delivery: Delivery::Whole,
+            most: bound.map_or(0, |bound| bound.output_tokens),
         }))
     }
 

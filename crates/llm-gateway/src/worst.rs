@@ -9,7 +9,7 @@ pub(crate) mod media;
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};
-use llm_types::{RerankDocument, RerankRequest, ServiceTier, Units};
+use llm_types::{EmbedContent, EmbedRequest, RerankDocument, RerankRequest, ServiceTier, Units};
 
 /// What providers put around a prompt of their own: instructions on tools, on the form of the answer.
 const FRAME: u64 = 1024;
@@ -32,10 +32,30 @@ pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<
     Ok(Worst::text(input, output_tokens(limit, facts)?))
 }
 
-/// The most that texts to embed can use.
-pub(crate) fn of_embedding(body: usize) -> Worst {
-    Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+/// The most that texts to embed can use. Pictures, and what else only their provider reads, fill a window each.
+///
+/// # Errors
+/// Why nothing bounds it.
+pub(crate) fn of_embedding(
+    request: &EmbedRequest,
+    body: usize,
+    facts: &Facts,
+) -> Result<Worst, &'static str> {
+    let text = Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0);
+    let opaque = request.inputs.iter().filter(|one| matches!(one.content, EmbedContent::Opaque(..))).count();
+    if opaque == 0 {
+        return Ok(text);
+    }
+    let window = facts.context_window.ok_or(NO_WINDOW)?;
+    let windows = u64::try_from(opaque).unwrap_or(u64::MAX).saturating_mul(window);
+    let input_tokens = text.input_tokens.saturating_add(windows);
+    // Each picture of one takes some bytes of it.
+    let units = Units { input_images: text.input_tokens / PICTURE, ..Units::default() };
+    Ok(Worst { input_tokens, units, classes: Classes::INPUT, ..text })
 }
+
+/// A picture in a request takes as many bytes at least: a key, an address.
+const PICTURE: u64 = 16;
 
 /// How many documents one search is paid for (<https://cohere.com/pricing>).
 const SEARCHED: u64 = 100;
@@ -93,7 +113,7 @@ pub(crate) fn of_chat(request: &ChatRequest, body: usize, facts: &Facts) -> Resu
         (None, true) => text,
         (None, false) => return Err(NO_WINDOW),
     };
-    let output_tokens = output_tokens(request.limits.output_tokens(), facts)?;
+    let output_tokens = output_tokens(request.limits.most_output_tokens(), facts)?;
     Ok(Worst {
         input_tokens,
         output_tokens,
@@ -148,6 +168,7 @@ fn services(tier: Option<&str>) -> Services {
 #[cfg(test)]
 mod tests {
     use llm_types::chat::{Image, Media, Message, Tool};
+    use llm_types::{Dialect, EmbedInput, RawValue};
 
     use super::*;
 
@@ -180,11 +201,30 @@ mod tests {
             let worst = of_chat(&request, 10, &facts(window, output));
             assert_eq!(worst.map(|worst| worst.output_tokens), expect, "{limit:?} {window:?} {output:?}");
         };
+        let mut both = ChatRequest::new([Message::user("Hello!")]);
+        (both.limits.max_tokens, both.limits.max_completion_tokens) = (Some(10_000), Some(10));
+        assert_eq!(of_chat(&both, 10, &facts(None, None)).unwrap().output_tokens, 10_000);
         check(Some(5), None, None, Ok(5));
         check(Some(5), None, Some(3), Ok(3));
         check(None, Some(100), Some(3), Ok(3));
         check(None, Some(100), None, Ok(100));
         check(None, None, None, Err(NO_OUTPUT));
+    }
+
+    #[test]
+    fn pictures_to_embed_fill_a_window_each() {
+        let text = EmbedInput::text("Hello!");
+        let raw = RawValue::from_string(r#"{"type":"image_url"}"#.to_owned()).unwrap();
+        let picture = EmbedInput { content: EmbedContent::Opaque(Dialect::OpenaiMedia, raw), title: None };
+        let check = |inputs: &[&EmbedInput], window, expect| {
+            let inputs = inputs.iter().map(|one| (*one).clone()).collect();
+            let request = EmbedRequest { inputs, ..EmbedRequest::default() };
+            let worst = of_embedding(&request, 64, &facts(window, None));
+            assert_eq!(worst.map(|worst| worst.input_tokens), expect);
+        };
+        check(&[&text], None, Ok(64));
+        check(&[&text, &picture, &picture], Some(1_000), Ok(2_064));
+        check(&[&picture], None, Err(NO_WINDOW));
     }
 
     #[test]

@@ -181,6 +181,14 @@ impl Principal {
         }
     }
 
+    /// Whether they may mark a request with this word: where it has budgets or limits it must be one of their own, or
+    /// they would use up what is meant for others.
+    #[must_use]
+    pub fn may_mark(&self, tag: &str) -> bool {
+        let free = || self.snapshot.group(Kind::Tag, tag).is_none_or(|entry| !entry.of.terms.counts());
+        self.tags().iter().any(|own| **own == *tag) || free()
+    }
+
     /// Whether they may ask for this model, and see it in a list.
     #[must_use]
     pub fn may_call(&self, model: &str) -> bool {

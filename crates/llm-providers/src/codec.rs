@@ -24,7 +24,8 @@ pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 
 use crate::bearing::Bearing;
-use crate::gist::Gist;
+use crate::gist::{Extent, Gist};
+use crate::mark::{Mark, MarkedId};
 use crate::rate_limit;
 
 /// What a client asks for beside its body: what its route and its headers say.
@@ -216,17 +217,16 @@ pub struct ReplyCx {
     pub upstream: Option<Dialect>,
     /// The client's body, for dialects whose answers repeat parts of the request.
     pub request: Bytes,
-    /// The word that ids of the answer carry so that they lead back to who made them; `None`: they stay
-    /// as they are.
-    pub owner: Option<Arc<str>>,
+    /// What ids of the answer carry so that they lead back to who made them; `None`: they stay as they are.
+    pub mark: Option<Arc<Mark>>,
 }
 
 /// A request that goes on from what one deployment made.
 #[derive(Debug, Clone)]
 pub struct Owned {
-    /// The word in the id that says whose it is.
-    pub owner: String,
-    /// The request with the id as its owner knows it.
+    /// What it goes on from.
+    pub id: MarkedId,
+    /// The request with the id as its provider knows it.
     pub head: Head,
     /// The member that holds the id.
     pub param: &'static str,
@@ -237,8 +237,8 @@ pub struct Owned {
 pub struct Kept {
     /// The id, as the client gave it.
     pub id: String,
-    /// The word in the id that says whose it is; `None`: it says nothing.
-    pub owner: Option<String>,
+    /// What that says.
+    pub says: MarkedId,
     /// The path at the provider, with the id as the provider knows it.
     pub path: String,
 }
@@ -264,6 +264,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Only where that is sure.
     fn is_plain(&self, _head: &Head) -> bool {
         false
+    }
+
+    /// How much it asks for where the neutral form does not say it.
+    fn extent(&self, _head: &Head) -> Extent {
+        Extent::default()
     }
 
     /// What the request is like, for choosing who is to answer it.
@@ -339,7 +344,7 @@ pub trait ServerCodec: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Who made what a request goes on from, where the request says it.
+    /// What a request goes on from that its provider keeps; `None`: nothing.
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when it cannot be read.
@@ -364,15 +369,15 @@ pub trait ServerCodec: Debug + Send + Sync {
         Ok(head)
     }
 
-    /// A whole answer of this dialect with its owner in its ids; `None`: it needs none.
-    fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {
-        let _ = (body, owner);
+    /// A whole answer of this dialect with its mark in its ids; `None`: it needs none.
+    fn mark(&self, body: &Bytes, mark: &Mark) -> Option<Bytes> {
+        let _ = (body, mark);
         None
     }
 
-    /// An event of this dialect with its owner in its ids; `None`: it needs none.
-    fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
-        let _ = (event, owner);
+    /// An event of this dialect with its mark in its ids; `None`: it needs none.
+    fn mark_event(&self, event: &[u8], mark: &Mark) -> Option<Bytes> {
+        let _ = (event, mark);
         None
     }
 

@@ -19,6 +19,25 @@ pub struct Gist<'h> {
     pub prompt: &'h [u8],
 }
 
+/// How much a request asks for in ways that its neutral form does not say: what a bound of its cost needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// How many prompts are answered.
+    pub prompts: u64,
+    /// How many answers are written to each, also when fewer come back.
+    pub answers: u64,
+    /// How long an answer is at most where the request does not say it, by its dialect.
+    pub unset_output: Option<u64>,
+    /// The answer comes later, and elsewhere: what it used is not told here.
+    pub background: bool,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { prompts: 1, answers: 1, unset_output: None, background: false }
+    }
+}
+
 /// Shorter instructions are not worth keeping apart from the conversation, in bytes.
 const LONG: usize = 4096;
 
@@ -26,7 +45,7 @@ const LONG: usize = 4096;
 pub(crate) struct Places {
     /// The members with the conversation's beginning: long instructions first, then the turns.
     pub(crate) prompt: &'static [&'static str],
-    /// The members that bound the answer, the newer name first.
+    /// The members that bound the answer.
     pub(crate) max_output: &'static [&'static str],
     /// The members with tools.
     pub(crate) tools: &'static [&'static str],
@@ -61,7 +80,8 @@ impl Places {
             self.prompt.split_last().map_or((None, &[][..]), |(last, all)| (Some(last), all));
         let long = before.iter().filter_map(|name| head.get(name)).find(|json| json.len() >= LONG);
         Gist {
-            max_output: self.max_output.iter().find_map(|name| number(given(head, name)?)),
+            // Which of two counts is the provider's business; neither is left out.
+            max_output: self.max_output.iter().filter_map(|name| number(given(head, name)?)).max(),
             session: None,
             prompt: long.or_else(|| head.get(last?)).unwrap_or_default(),
         }
@@ -95,9 +115,19 @@ impl Plain {
     }
 }
 
-/// A whole number.
+/// A whole number, also one that is written with a point or a power; what is in between is rounded up.
 pub(crate) fn number(json: &[u8]) -> Option<u64> {
-    std::str::from_utf8(json).ok()?.parse().ok()
+    let text = std::str::from_utf8(json).ok()?;
+    text.parse().ok().or_else(|| whole(text.parse().ok()?))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is not negative, and `as` saturates"
+)]
+fn whole(number: f64) -> Option<u64> {
+    (number >= 0.0).then(|| number.ceil() as u64)
 }
 
 /// The inside of a string without escapes.
@@ -146,6 +176,20 @@ mod tests {
             C::TOOLS.and(C::IMAGE_INPUT),
             Some(7),
             ("s1", "[{"),
+        );
+        check(
+            D::OpenaiChat,
+            r#"{"max_tokens":7000,"max_completion_tokens":1e1,"messages":[]}"#,
+            C::NONE,
+            Some(7000),
+            ("", "[]"),
+        );
+        check(
+            D::OpenaiChat,
+            r#"{"max_tokens":10,"max_completion_tokens":1e4,"messages":[]}"#,
+            C::NONE,
+            Some(10_000),
+            ("", "[]"),
         );
         check(
             D::OpenaiChat,

@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod form;
 pub mod frame;
 pub mod gist;
+pub mod mark;
 pub mod mock;
 pub mod name;
 pub mod own_api;

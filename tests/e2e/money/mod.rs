@@ -9,6 +9,7 @@ mod till;
 mod alerts;
 mod attempts;
 mod beside;
+mod bounds;
 mod changes;
 mod crash;
 mod full;

@@ -47,6 +47,10 @@ pub struct Server {
     /// Whether an answer that the caller does not bound is bounded to what a hard budget affords; otherwise such a
     /// request is refused.
     pub clamp_output: bool,
+    /// Proxies in front of the gateway, as addresses or ranges (`10.0.0.0/8`): of their requests `x-forwarded-for` says
+    /// where they come from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<String>,
     /// Answer browsers of other origins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
@@ -68,6 +72,7 @@ impl Default for Server {
             max_in_flight: 0,
             strict: false,
             clamp_output: true,
+            trusted_proxies: Vec::new(),
             cors: None,
             tls: None,
         }

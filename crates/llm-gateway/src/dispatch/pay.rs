@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use llm_cost::{Asked, Bound, Worst};
-use llm_governance::PriceBound;
+use llm_governance::{PriceBound, Refusal};
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts, Plan};
 use llm_types::{ApiError, Call, ErrorKind, Op, Result};
+use smallvec::SmallVec;
 
 use super::Dispatch;
 use super::ready::{Asking, Ready};
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
 use crate::ticket::Ticket;
 use crate::worst::{self, media};
@@ -37,14 +38,33 @@ impl Dispatch {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
         let target = deployment.target.target(plan.star())?;
-        let pays = ticket.pays(&deployment.target.provider);
-        let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
-        ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
-            plan.instead(&refusal.instead);
+        let refused = |refusal: Refusal| {
             let mut error = refusal.error;
             error.should_retry = Some(true);
             error
-        })
+        };
+        ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
+        let pays = ticket.pays(&deployment.target.provider);
+        let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
+        let attempt = ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
+            plan.instead(&refusal.instead);
+            refused(*refusal)
+        })?;
+        let background = self.codec.extent(&asking.head).background;
+        let by = match (background, self.peek.stream) {
+            (true, _) => Delivery::Later,
+            (false, true) => Delivery::Stream,
+            (false, false) => Delivery::Whole,
+        };
+        Ok(attempt.delivered(by))
+    }
+
+    /// The names of the model that the plan leads to, where it is not the one that was asked for: its budgets and
+    /// limits hold as well. Nobody leaves them by calling it by another name, or by way of a model that fails.
+    fn turned(&self, plan: &Plan<'_, Backend>) -> SmallVec<[Arc<str>; 2]> {
+        let own = plan.entry().and_then(|entry| self.fallback_names()?.nth(entry)).map(Arc::from);
+        let names = self.fallback(plan).into_iter().chain(own);
+        names.filter(|name| **name != *self.model && **name != *self.peek.model).collect()
     }
 
     /// The most that a call can cost; `None`: nothing bounds it.
@@ -84,8 +104,9 @@ impl Dispatch {
             let limit = asking.limit(self.codec, &self.asked);
             return Some((worst::of_text(size, limit, facts).ok()?, limit.is_some()));
         }
+        let extent = self.codec.extent(&asking.head);
         match asking.call(self.codec, &self.asked).ok()? {
-            Call::Embed(_) => Some((worst::of_embedding(size), true)),
+            Call::Embed(request) => Some((worst::of_embedding(request, size, facts).ok()?, true)),
             Call::Rerank(request) => Some((worst::of_rerank(request, size), true)),
             Call::Transcribe(request) => Some((media::of_transcript(request, facts), true)),
             Call::Speak(request) => Some((media::of_speech(request), true)),
@@ -94,7 +115,9 @@ impl Dispatch {
             call => {
                 let request = call.conversation()?;
                 let limited = request.limits.output_tokens().is_some();
-                Some((worst::of_chat(request, size, facts).ok()?, limited))
+                let worst = worst::of_chat(request, size, facts).ok()?;
+                let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
+                Some((Worst { answers, ..worst }, limited))
             }
         }
     }
@@ -107,6 +130,11 @@ impl Dispatch {
         asking: &mut Asking,
         limit: u64,
     ) -> Result<Ready> {
+        let target = deployment.target.target(star)?;
+        // What the request leaves out is not more than its dialect says, where that is what is spoken.
+        let own = Some(target.dialect_for(self.asked.op, self.asked.dialect)) == self.asked.dialect;
+        let unset = self.codec.extent(&asking.head).unset_output.filter(|_| own);
+        let limit = unset.map_or(limit, |unset| unset.min(limit));
         let Call::Chat(request) = asking.call(self.codec, &self.asked)? else {
             return Err(ApiError::new(ErrorKind::Budget, "the budget does not reach for this request"));
         };

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
+use llm_providers::mark::Mark;
 use llm_providers::target::Target;
 use llm_providers::transport::RequestBody;
 use llm_providers::{batch, dialect, mock};
@@ -96,8 +97,8 @@ pub(super) struct Asks {
     pub(super) target: Arc<Target>,
     /// What is spoken there.
     pub(super) dialect: Dialect,
-    /// The word that ids of its answers carry, where they have to say who made them.
-    pub(super) owner: Option<Arc<str>>,
+    /// What ids of its answers carry, where they have to say who made them and for whom.
+    pub(super) mark: Option<Arc<Mark>>,
     /// The deprecated form of tools.
     legacy: bool,
     vectors: VectorEncoding,
@@ -124,7 +125,9 @@ impl Dispatch {
         let target = deployment.target.target(star)?;
         let dialect = target.dialect_for(op, self.asked.dialect);
         let keepers = self.snapshot.owners.speaking(dialect);
-        let owner = keepers.filter(|_| self.asked.dialect == Some(dialect)).and_then(|k| k.word(deployment));
+        let seal = || self.snapshot.tenants.as_ref().map(|tenants| tenants.seal(&self.principal));
+        let keepers = keepers.filter(|_| self.asked.dialect == Some(dialect));
+        let mark = keepers.and_then(|keepers| keepers.mark(deployment, seal()));
         if op == Op::CountTokens && !target.spec().offers(op, target.model()) {
             let length = asking.head.body().len();
             let call = asking.call(self.codec, &self.asked)?;
@@ -134,7 +137,7 @@ impl Dispatch {
                 changes.altered("input_tokens", "estimated: the provider does not count tokens");
             }
             let output = Output::Tokens(count);
-            let asks = self.asks((target, dialect, owner), asking);
+            let asks = self.asks((target, dialect, mark), asking);
             return Ok(Ready { way: Way::Here(output), asks, changes });
         }
         if op != Op::CountTokens {
@@ -148,21 +151,21 @@ impl Dispatch {
             mock::ignored(call, &mut changes);
             self.check_strict(&changes)?;
             let output = mock::output(call)?;
-            let asks = self.asks((target, dialect, owner), asking);
+            let asks = self.asks((target, dialect, mark), asking);
             return Ok(Ready { way: Way::Here(output), asks, changes });
         };
         let (way, changes) = self.write(codec, dialect, &target, asking)?;
-        Ok(Ready { way, asks: self.asks((target, dialect, owner), asking), changes })
+        Ok(Ready { way, asks: self.asks((target, dialect, mark), asking), changes })
     }
 
-    fn asks(&self, who: (Arc<Target>, Dialect, Option<Arc<str>>), asking: &Asking) -> Asks {
-        let (target, dialect, owner) = who;
+    fn asks(&self, who: (Arc<Target>, Dialect, Option<Arc<Mark>>), asking: &Asking) -> Asks {
+        let (target, dialect, mark) = who;
         let legacy = matches!(&asking.call, Some(Call::Chat(request)) if request.tooling.legacy);
         let vectors = match &asking.call {
             Some(Call::Embed(request)) => request.encoding,
             _ => VectorEncoding::default(),
         };
-        Asks { target, dialect, owner, legacy, vectors, body: asking.head.body().clone() }
+        Asks { target, dialect, mark, legacy, vectors, body: asking.head.body().clone() }
     }
 
     /// Writes the call on the wire: the client's own bytes where both sides speak one dialect.
@@ -263,7 +266,7 @@ impl Dispatch {
             vectors: asks.vectors,
             upstream: Some(asks.dialect),
             request: asks.body.clone(),
-            owner: asks.owner.clone(),
+            mark: asks.mark.clone(),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Dispatch {
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         if pass && !self.peek.stream {
             let tapped = codec.tap(self.asked.op, &body)?;
-            let marked = asks.owner.as_ref().and_then(|owner| self.codec.mark(&body, owner));
+            let marked = asks.mark.as_ref().and_then(|mark| self.codec.mark(&body, mark));
             let served = tapped.model.and_then(|name| asks.served(&name));
             let usage = tapped.usage.or_else(|| sent.memo.used().cloned());
             let kind = head.headers.get(CONTENT_TYPE).filter(|kind| !is_json(kind)).cloned();
@@ -177,8 +177,8 @@ impl Dispatch {
                 Relay::reframe(codec.stream_tap(op), usage, frame)
             } else {
                 let relay = Relay::pass(codec.stream_tap(op), usage);
-                match asks.owner.clone() {
-                    Some(owner) => relay.marked(self.codec, owner),
+                match asks.mark.clone() {
+                    Some(mark) => relay.marked(self.codec, mark),
                     None => relay,
                 }
             }

@@ -108,7 +108,7 @@ impl Visit {
             return Ok(Ticket::free());
         }
         let who = &principal.who;
-        let marked = tags(headers)?;
+        let marked = tags(principal, headers)?;
         // Nobody leaves a model's limits and budgets by another of its names.
         let alias_of = Some(own).filter(|own| *own != model && !own.contains('*'));
         let facts = Facts { model, alias_of, route: ROUTE, tags: &marked, tokens: 0, bound: None };

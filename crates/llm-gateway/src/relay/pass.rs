@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use llm_providers::codec::{Seen, ServerCodec, StreamEncoder, StreamTap};
 use llm_providers::frame::{is_whole, split_event};
+use llm_providers::mark::Mark;
 use llm_types::{ApiError, ErrorKind, Result};
 
 use super::{Facts, UsageEvent, push};
@@ -26,8 +27,8 @@ pub(super) struct Pass {
     pub(super) frame: Option<Box<dyn StreamEncoder>>,
     /// The provider's own words that it broke off, and what came behind them.
     pub(super) parting: Vec<Bytes>,
-    /// Puts a word into the ids.
-    pub(super) mark: Option<(&'static dyn ServerCodec, Arc<str>)>,
+    /// Goes into the ids.
+    pub(super) mark: Option<(&'static dyn ServerCodec, Arc<Mark>)>,
 }
 
 impl Pass {
@@ -142,10 +143,10 @@ impl Pass {
         Err(ApiError::upstream(ErrorKind::Connection, "the upstream's stream ended before it was complete"))
     }
 
-    /// An event with its owner's word in its ids, where it needs one.
+    /// An event with its mark in its ids, where it needs one.
     fn marked(&self, event: &[u8]) -> Option<Bytes> {
-        let (front, owner) = self.mark.as_ref()?;
-        front.mark_event(event, owner)
+        let (front, mark) = self.mark.as_ref()?;
+        front.mark_event(event, mark)
     }
 
     fn bounded(&self) -> Result<()> {

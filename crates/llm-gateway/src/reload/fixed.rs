@@ -41,6 +41,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         max_in_flight: _,
         strict: _,
         clamp_output: _,
+        trusted_proxies: _,
         cors: _,
     } = server;
     let keys = [

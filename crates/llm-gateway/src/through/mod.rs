@@ -174,7 +174,7 @@ impl Visit {
             return Ok(Ticket::free());
         }
         let who = &principal.who;
-        let own = tags(headers)?;
+        let own = tags(principal, headers)?;
         let route = self.route();
         let tokens = reading.expected_tokens();
         let facts =

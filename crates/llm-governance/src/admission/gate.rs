@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use llm_types::{PicoUsd, RateLimits, glob_matches};
+use smallvec::SmallVec;
 
 use super::Refusal;
 use super::grant::Grant;
@@ -18,7 +19,7 @@ use crate::budget::{
 use crate::directory::{Directory, Kind, Meters};
 use crate::error::Error;
 use crate::lease::Funding;
-use crate::limit::{LimitStore, Limiters};
+use crate::limit::{LimitStore, Limiter, Limiters};
 use crate::now::Now;
 use crate::principal::{Member, Principal};
 use crate::scope::Scope;
@@ -55,7 +56,6 @@ impl<'a> Facts<'a> {
 #[derive(Debug)]
 pub struct Gate {
     inner: Arc<Inner>,
-    shared: ArcSwapOption<Shared>,
 }
 
 /// What a grant needs of its gate.
@@ -64,7 +64,8 @@ pub(super) struct Inner {
     pub(super) directory: Arc<Directory>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) funding: Option<Funding>,
-    refused: Refused,
+    pub(super) refused: Refused,
+    shared: ArcSwapOption<Shared>,
 }
 
 /// What a request falls under.
@@ -72,17 +73,32 @@ pub(super) struct Inner {
 struct Under {
     accounts: Accounts,
     limiters: Limiters,
+    /// Those of its owners that limit single models.
+    by_model: ByModel,
 }
+
+/// Owners that limit single models.
+pub(super) type ByModel = SmallVec<[Arc<Meters>; 2]>;
 
 impl Under {
     fn add(&mut self, meters: Option<&Arc<Meters>>, facts: &Facts<'_>) {
         let Some(meters) = meters else { return };
         self.accounts.extend(meters.account.clone());
         self.limiters.extend(meters.limiter.clone());
-        let fits = |glob: &str| facts.models().any(|model| glob_matches(glob, model));
-        let of_model = meters.models.iter().filter(|(name, _)| fits(name));
-        self.limiters.extend(of_model.map(|(_, limiter)| Arc::clone(limiter)));
+        if !meters.models.is_empty() {
+            self.limiters.extend(of_models(meters, || facts.models()));
+            self.by_model.push(Arc::clone(meters));
+        }
     }
+}
+
+/// An owner's limits of these models.
+pub(super) fn of_models<'m, I: Iterator<Item = &'m str>>(
+    meters: &Meters,
+    models: impl Fn() -> I,
+) -> impl Iterator<Item = Arc<Limiter>> {
+    let fits = move |glob: &str| models().any(|model| glob_matches(glob, model));
+    meters.models.iter().filter(move |(name, _)| fits(name)).map(|(_, limiter)| Arc::clone(limiter))
 }
 
 impl Gate {
@@ -96,10 +112,8 @@ impl Gate {
     /// [`leasing`](Directory::leasing).
     #[must_use]
     pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
-        Self {
-            inner: Arc::new(Inner { directory, observer, funding, refused: Refused::default() }),
-            shared: ArcSwapOption::empty(),
-        }
+        let (refused, shared) = (Refused::default(), ArcSwapOption::empty());
+        Self { inner: Arc::new(Inner { directory, observer, funding, refused, shared }) }
     }
 
     /// The same gate with limits that are counted in a store.
@@ -112,7 +126,7 @@ impl Gate {
     /// From now on limits are counted in this store; `None`: in this process. Requests under way end where they began.
     pub fn share_limits(&self, shared: Option<(Arc<dyn LimitStore>, OnFailure)>) {
         let shared = shared.map(|(store, on_failure)| Arc::new(Shared { store, on_failure }));
-        self.shared.store(shared);
+        self.inner.shared.store(shared);
     }
 
     /// Whom it knows.
@@ -127,8 +141,8 @@ impl Gate {
     /// 403 for what is not allowed, 429 for limits, 402 for budgets, 503 where money has to be leased first.
     pub fn try_admit(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
         let under = self.under(who, facts, now)?;
-        let (seat, left) = here(under.limiters, facts.tokens, now.steady)?;
-        let grant = self.grant(who, under.accounts, seat, left);
+        let seated = here(under.limiters, facts.tokens, now.steady)?;
+        let grant = self.grant(who, (under.accounts, under.by_model), seated, facts.tokens);
         grant.pay(facts.bound.as_ref(), now)
     }
 
@@ -139,8 +153,8 @@ impl Gate {
     pub async fn admit(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let now = Now::read();
         let under = self.under(who, facts, now)?;
-        let (seat, left) = self.seat(under.limiters, facts.tokens, now).await?;
-        let mut grant = self.grant(who, under.accounts, seat, left);
+        let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;
+        let mut grant = self.grant(who, (under.accounts, under.by_model), seated, facts.tokens);
         let accounts = grant.accounts.clone();
         match self.inner.funded(accounts, facts.bound.as_ref(), &mut grant.hold).await {
             Ok(hold) => {
@@ -166,16 +180,8 @@ impl Gate {
 
     async fn seated(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
         let under = self.under(who, facts, now)?;
-        let (seat, left) = self.seat(under.limiters, facts.tokens, now).await?;
-        Ok(self.grant(who, under.accounts, seat, left))
-    }
-
-    /// Takes a place in all limits, wherever they are counted.
-    async fn seat(&self, limiters: Limiters, tokens: u64, now: Now) -> Result<(Seat, RateLimits), Refusal> {
-        match self.shared.load_full() {
-            Some(shared) => shared.take(limiters, tokens, now.steady).await,
-            None => here(limiters, tokens, now.steady),
-        }
+        let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;
+        Ok(self.grant(who, (under.accounts, under.by_model), seated, facts.tokens))
     }
 
     /// How many were refused since the start.
@@ -184,8 +190,15 @@ impl Gate {
         self.inner.refused.read()
     }
 
-    fn grant(&self, who: &Principal, accounts: Accounts, seat: Seat, left: RateLimits) -> Grant {
-        Grant::new(Arc::clone(&self.inner), Arc::clone(&who.snapshot), accounts, (seat, left))
+    fn grant(
+        &self,
+        who: &Principal,
+        (accounts, by_model): (Accounts, ByModel),
+        seated: (Seat, RateLimits),
+        tokens: u64,
+    ) -> Grant {
+        let grant = Grant::new(Arc::clone(&self.inner), Arc::clone(&who.snapshot), accounts, seated);
+        grant.limited(by_model, tokens)
     }
 
     /// Checks access and finds everything that the request falls under.
@@ -288,6 +301,19 @@ impl Gate {
 }
 
 impl Inner {
+    /// Takes a place in all limits, wherever they are counted.
+    pub(super) async fn seat(
+        &self,
+        limiters: Limiters,
+        tokens: u64,
+        now: Now,
+    ) -> Result<(Seat, RateLimits), Refusal> {
+        match self.shared.load_full() {
+            Some(shared) => shared.take(limiters, tokens, now.steady).await,
+            None => here(limiters, tokens, now.steady),
+        }
+    }
+
     /// Reserves, leasing what is missing.
     pub(super) async fn funded(
         &self,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use llm_types::RateLimits;
 
 use super::Refusal;
-use super::gate::Inner;
+use super::gate::{ByModel, Inner, of_models};
 use super::refusal::denied;
 use super::seat::Seat;
 use crate::budget::{Accounts, Hold, PriceBound, Reservation, by_order, reserve};
 use crate::directory::{Kind, Snapshot};
+use crate::limit::Limiters;
 use crate::now::Now;
 
 /// A request that was let in.
@@ -27,6 +28,22 @@ pub struct Grant {
     seat: Seat,
     left: RateLimits,
     attempted: bool,
+    /// Owners that limit single models, and the tokens that limits count until the true number is known.
+    by_model: ByModel,
+    tokens: u64,
+    /// Another model that it turned to.
+    turned: Option<Box<Turned>>,
+}
+
+/// What a request falls under because of another model than it asked for.
+#[derive(Debug, Default)]
+struct Turned {
+    /// The models that it is about now, by all their names.
+    models: Vec<Arc<str>>,
+    /// Their budgets.
+    accounts: Accounts,
+    /// Its places in the limits of every model that it turned to.
+    seats: Vec<Seat>,
 }
 
 impl Grant {
@@ -36,7 +53,25 @@ impl Grant {
         accounts: Accounts,
         (seat, left): (Seat, RateLimits),
     ) -> Self {
-        Self { inner, snapshot, accounts, hold: Hold::default(), seat, left, attempted: false }
+        let (hold, by_model) = (Hold::default(), ByModel::new());
+        Self {
+            inner,
+            snapshot,
+            accounts,
+            hold,
+            seat,
+            left,
+            attempted: false,
+            by_model,
+            tokens: 0,
+            turned: None,
+        }
+    }
+
+    /// With what limits of other models need to know.
+    pub(super) fn limited(mut self, by_model: ByModel, tokens: u64) -> Self {
+        (self.by_model, self.tokens) = (by_model, tokens);
+        self
     }
 
     /// Reserves the money of the first attempt.
@@ -74,7 +109,49 @@ impl Grant {
     #[must_use]
     pub fn pays(&self, provider: &str) -> bool {
         !self.accounts.is_empty()
+            || self.turned.as_ref().is_some_and(|turned| !turned.accounts.is_empty())
             || (self.snapshot.has_groups() && self.snapshot.group(Kind::Provider, provider).is_some())
+    }
+
+    /// The attempts from here on are of another model than the one that was asked for, by all its names; of none: of
+    /// that one again. They fall under that model's budgets and limits as well: a place in its limits is taken once.
+    /// Waits only where limits are shared.
+    ///
+    /// # Errors
+    /// 429 for its limits, 503 where the shared ones do not answer. The grant stays as it is.
+    pub async fn turn_to(&mut self, models: &[Arc<str>]) -> Result<(), Refusal> {
+        let now = Now::read();
+        if self.turned.as_ref().map_or(models.is_empty(), |turned| turned.models == models) {
+            return Ok(());
+        }
+        let (mut accounts, mut limiters) = (Accounts::new(), Limiters::new());
+        let registry = &self.inner.directory.registry;
+        for model in models {
+            let Some(entry) = self.snapshot.group(Kind::Model, model) else { continue };
+            let meters = registry.of(entry, &entry.of.terms, now, || Kind::Model.scope(model));
+            accounts.extend(meters.and_then(|meters| meters.account.clone()));
+            limiters.extend(meters.and_then(|meters| meters.limiter.clone()));
+        }
+        for meters in &self.by_model {
+            limiters.extend(of_models(meters, || models.iter().map(|model| &**model)));
+        }
+        limiters.retain(|limiter| !self.seats().any(|seat| seat.holds(limiter)));
+        let seat = match limiters.is_empty() {
+            true => None,
+            false => {
+                let seated = self.inner.seat(limiters, self.tokens, now).await;
+                Some(seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))?.0)
+            }
+        };
+        let turned = self.turned.get_or_insert_default();
+        turned.seats.extend(seat);
+        (turned.models, turned.accounts) = (models.to_vec(), accounts);
+        Ok(())
+    }
+
+    /// Its places in all limits.
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.turned.iter().flat_map(|turned| &turned.seats).chain([&self.seat])
     }
 
     /// Reserves the most that an attempt at this provider can cost. The first attempt takes over what was reserved at
@@ -110,6 +187,10 @@ impl Grant {
 
     fn accounts_of(&self, provider: &str, now: Now) -> Accounts {
         let mut accounts = self.accounts.clone();
+        if let Some(turned) = self.turned.as_ref().filter(|turned| !turned.accounts.is_empty()) {
+            accounts.extend(turned.accounts.iter().cloned());
+            by_order(&mut accounts);
+        }
         if self.snapshot.has_groups()
             && let Some(entry) = self.snapshot.group(Kind::Provider, provider)
         {
@@ -128,16 +209,23 @@ impl Grant {
 
     /// The request has ended and used so many tokens, over all attempts.
     pub fn finish(mut self, tokens: u64, now: Now) {
-        self.seat.end(Some(tokens), now.steady);
+        self.end(Some(tokens), now);
+    }
+
+    fn end(&mut self, tokens: Option<u64>, now: Now) {
+        let turned = self.turned.iter_mut().flat_map(|turned| &mut turned.seats);
+        for seat in turned.chain([&mut self.seat]).filter(|seat| !seat.is_over()) {
+            seat.end(tokens, now.steady);
+        }
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
         std::mem::take(&mut self.hold).release(&*self.inner.observer);
-        if !self.seat.is_over() {
+        if !self.seat.is_over() || self.turned.is_some() {
             let used = if self.attempted { None } else { Some(0) };
-            self.seat.end(used, Now::read().steady);
+            self.end(used, Now::read());
         }
     }
 }

@@ -97,6 +97,16 @@ impl Shared {
 }
 
 impl Seat {
+    /// Whether it is a place in this limit, among others.
+    pub(super) fn holds(&self, limiter: &Arc<limit::Limiter>) -> bool {
+        match self {
+            Self::Here(place) => place.holds(limiter),
+            Self::There(far) => {
+                far.asks.iter().any(|ask| ask.scope == limiter.scope && ask.model == limiter.model)
+            }
+        }
+    }
+
     /// Whether it was given back, or never was one.
     pub(super) fn is_over(&self) -> bool {
         match self {

@@ -78,6 +78,12 @@ impl Reservation {
         self.hold.as_ref().map_or(PicoUsd::ZERO, |hold| hold.amount)
     }
 
+    /// Whether a budget that it is of is hard.
+    #[must_use]
+    pub fn is_hard(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.hard)
+    }
+
     /// The answer limit that has to be sent, because the whole was not affordable.
     #[must_use]
     pub fn output_limit(&self) -> Option<u64> {
@@ -97,6 +103,12 @@ impl Reservation {
     /// Books what the attempt cost.
     pub fn settle(mut self, charge: Charge) -> Settled {
         self.book(charge)
+    }
+
+    /// Books all that is reserved: nothing is known of what the attempt cost.
+    pub fn settle_whole(mut self) -> Settled {
+        let amount = self.amount();
+        self.book(Charge { amount, basis: Basis::Reserved })
     }
 
     /// The attempt costs nothing: it was not sent, or the provider refused it unbilled.

@@ -20,6 +20,8 @@ pub(crate) struct Hold {
     pub(super) accounts: Accounts,
     pub(super) lines: SmallVec<[Line; 6]>,
     pub(super) amount: PicoUsd,
+    /// Whether one of the budgets is hard.
+    pub(super) hard: bool,
     /// The answer limit to send, where it had to be shortened.
     pub(super) clamped: Option<u64>,
 }
@@ -67,13 +69,14 @@ pub(crate) fn reserve(
     match decided {
         Ok((amount, clamped)) => {
             let lines = take(&mut guards, amount);
+            let hard = guards.iter().flat_map(|state| &state.slots).any(Slot::is_hard);
             for slot in guards.iter_mut().flat_map(|state| &mut state.slots) {
                 slot.tidy(&mut events);
             }
             drop(guards);
             *held = Hold::default();
             tell(&events, observer);
-            Ok(Hold { accounts, lines, amount, clamped })
+            Ok(Hold { accounts, lines, amount, hard, clamped })
         }
         Err(denied) => {
             take_again(&accounts, &mut guards, held);

@@ -235,6 +235,10 @@ pub(super) fn tighter(one: RateLimits, other: RateLimits) -> RateLimits {
 }
 
 impl Place {
+    pub(crate) fn holds(&self, limiter: &Arc<Limiter>) -> bool {
+        self.limiters.iter().any(|held| Arc::ptr_eq(held, limiter))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.limiters.is_empty()
     }

@@ -10,3 +10,4 @@ mod leases;
 mod limits;
 mod reports;
 mod threads;
+mod turned;

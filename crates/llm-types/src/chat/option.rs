@@ -162,6 +162,12 @@ impl Limits {
     pub fn output_tokens(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
     }
+
+    /// The longest answer that any field allows: which of two counts is the provider's business.
+    #[must_use]
+    pub fn most_output_tokens(&self) -> Option<u64> {
+        self.max_completion_tokens.max(self.max_tokens)
+    }
 }
 
 /// How the answer is delivered and served.

@@ -3,6 +3,7 @@
 mod bound;
 mod decode;
 mod encode;
+mod extent;
 mod stream;
 
 use http::StatusCode;
@@ -11,7 +12,7 @@ use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result}
 use super::super::openai_chat;
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
-use crate::gist::Gist;
+use crate::gist::{Extent, Gist};
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +26,10 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, asked: &Asked) -> Gist<'h> {
         Gist { prompt: head.get("prompt").unwrap_or_default(), ..openai_chat::Server.gist(head, asked) }
+    }
+
+    fn extent(&self, head: &Head) -> Extent {
+        extent::extent(head)
     }
 
     fn uses(&self, head: &Head, asked: &Asked) -> Capabilities {

@@ -10,7 +10,7 @@ pub(super) fn output(output: &Output, cx: &ReplyCx) -> Vec<u8> {
     match output.as_chat() {
         Some(reply) => {
             let body = stream::whole_reply(reply, cx);
-            let marked = cx.owner.as_ref().and_then(|owner| thought::mark(&body, owner));
+            let marked = cx.mark.as_ref().and_then(|mark| thought::mark(&body, mark));
             marked.map_or(body, Into::into)
         }
         // No row asks for anything else.

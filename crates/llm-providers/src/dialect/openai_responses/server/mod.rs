@@ -28,7 +28,8 @@ use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result}
 
 use crate::bearing::Bearing;
 use crate::codec::{Asked, Kept, Owned, Peek, ReplyCx, ServerCodec, StreamEncoder};
-use crate::gist::Gist;
+use crate::gist::{Extent, Gist};
+use crate::mark::Mark;
 
 /// The half that a client calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +42,12 @@ impl ServerCodec for Server {
 
     fn gist<'h>(&self, head: &'h Head, _asked: &Asked) -> Gist<'h> {
         gist::gist(head)
+    }
+
+    fn extent(&self, head: &Head) -> Extent {
+        // Whatever is neither of these is taken for a yes.
+        let background = !matches!(head.get("background"), None | Some(b"false" | b"null"));
+        Extent { background, ..Extent::default() }
     }
 
     fn uses(&self, head: &Head, _asked: &Asked) -> Capabilities {
@@ -97,8 +104,8 @@ impl ServerCodec for Server {
         thought::unmarked(head, by, changes)
     }
 
-    fn mark(&self, body: &Bytes, owner: &str) -> Option<Bytes> {
-        owner::mark(body, owner)
+    fn mark(&self, body: &Bytes, mark: &Mark) -> Option<Bytes> {
+        owner::mark(body, mark)
     }
 
     fn is_kept(&self, head: &Head) -> bool {
@@ -106,8 +113,8 @@ impl ServerCodec for Server {
         head.get("store").is_none_or(|json| json != b"false")
     }
 
-    fn mark_event(&self, event: &[u8], owner: &str) -> Option<Bytes> {
-        owner::mark_event(event, owner)
+    fn mark_event(&self, event: &[u8], mark: &Mark) -> Option<Bytes> {
+        owner::mark_event(event, mark)
     }
 
     fn kept(&self, method: &Method, path: &str) -> Option<Result<Kept>> {

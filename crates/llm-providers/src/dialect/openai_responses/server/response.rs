@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::json::{self, key, member};
 use super::{id, usage};
 use crate::codec::ReplyCx;
+use crate::mark::Mark;
 
 /// What is repeated from the request, and what stands where it said nothing.
 const REPEATED: [(&str, &str); 19] = [
@@ -57,7 +58,7 @@ pub(super) struct Frame {
     model: String,
     service_tier: Option<String>,
     request: Option<Head>,
-    owner: Option<Arc<str>>,
+    mark: Option<Arc<Mark>>,
     /// Members of the provider's own Response object, which win over what the request says.
     extra: Extra,
 }
@@ -86,7 +87,7 @@ impl Frame {
             model: cx.model.clone(),
             service_tier: None,
             request,
-            owner: cx.owner.clone(),
+            mark: cx.mark.clone(),
             extra: Extra::default(),
         }
     }
@@ -174,11 +175,11 @@ impl Frame {
         out.put_u8(b'}');
     }
 
-    /// The id of the answer before this one, with its owner.
+    /// The id of the answer before this one, with its mark.
     fn marked(&self, name: &str, value: &[u8]) -> Option<String> {
-        let owner = self.owner.as_deref().filter(|_| name == "previous_response_id")?;
+        let mark = self.mark.as_deref().filter(|_| name == "previous_response_id")?;
         let before: llm_types::Str<'_> = serde_json::from_slice(value).ok()?;
-        id::mark(before.as_str(), owner)
+        id::mark(before.as_str(), mark)
     }
 
     fn repeated(&self, name: &str) -> Option<&[u8]> {

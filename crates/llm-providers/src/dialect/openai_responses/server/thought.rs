@@ -13,11 +13,12 @@ use llm_types::{Changes, Edits, Head, RawValue, Result, Str, wire_struct};
 use memchr::memmem;
 
 use super::id::is_owner;
+use crate::mark::Mark;
 
 /// The member that holds them, in thoughts and in what a conversation was compacted to.
 const MEMBER: &str = "encrypted_content";
 const KEY: &[u8] = b"\"encrypted_content\"";
-const MARK: &str = "gw";
+const PREFIX: &str = "gw";
 const END: char = '.';
 
 wire_struct! {
@@ -27,8 +28,9 @@ wire_struct! {
     }
 }
 
-/// The same bytes with the owner before all that is encrypted in them; `None`: nothing is.
-pub(super) fn mark(json: &[u8], owner: &str) -> Option<Bytes> {
+/// The same bytes with the owner before all that is encrypted in them; `None`: nothing is, or it need not be said.
+pub(super) fn mark(json: &[u8], mark: &Mark) -> Option<Bytes> {
+    let owner = mark.thoughts.then_some(&mark.owner)?;
     let mut out = BytesMut::new();
     let mut from = 0;
     // Inside a text the quotes would be escaped.
@@ -36,12 +38,12 @@ pub(super) fn mark(json: &[u8], owner: &str) -> Option<Bytes> {
         let Some(rest) = json.get(at + KEY.len()..) else { break };
         let value = rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
         let Some(text) = value.and_then(|value| value.strip_prefix(b"\"")) else { continue };
-        if text.starts_with(b"\"") || text.starts_with(MARK.as_bytes()) {
+        if text.starts_with(b"\"") || text.starts_with(PREFIX.as_bytes()) {
             continue;
         }
         let start = json.len() - text.len();
         out.put_slice(json.get(from..start)?);
-        out.put_slice(format!("{MARK}{owner}{END}").as_bytes());
+        out.put_slice(format!("{PREFIX}{owner}{END}").as_bytes());
         from = start;
     }
     if out.is_empty() {
@@ -53,7 +55,7 @@ pub(super) fn mark(json: &[u8], owner: &str) -> Option<Bytes> {
 
 /// The owner of encrypted thoughts, and the thoughts as the owner knows them.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let (owner, data) = text.strip_prefix(MARK)?.split_once(END)?;
+    let (owner, data) = text.strip_prefix(PREFIX)?.split_once(END)?;
     is_owner(owner).then_some((owner, data))
 }
 
@@ -101,7 +103,7 @@ pub(super) fn unmarked(head: Head, readable: &dyn Fn(&str) -> bool, changes: &mu
 /// The items of an input that may hold a mark.
 fn marked_items(head: &Head) -> Option<Vec<&RawValue>> {
     let input = head.get("input").filter(|_| head.mentions("input", MEMBER))?;
-    memmem::find(input, format!("\"{MARK}").as_bytes())?;
+    memmem::find(input, format!("\"{PREFIX}").as_bytes())?;
     head.read("input").ok().flatten()
 }
 
@@ -115,13 +117,17 @@ mod tests {
 
     const OWNER: &str = "0123456789abcdef";
 
+    fn by_owner() -> Mark {
+        Mark { owner: OWNER.into(), seal: None, thoughts: true }
+    }
+
     #[test]
     fn what_is_encrypted_says_whose_it_is() {
         let check = |json: &str, expect: Option<&str>| {
-            let marked = mark(json.as_bytes(), OWNER);
+            let marked = mark(json.as_bytes(), &by_owner());
             assert_eq!(marked.as_deref(), expect.map(str::as_bytes), "{json}");
             if let Some(marked) = marked {
-                assert_eq!(mark(&marked, OWNER), None, "once is enough");
+                assert_eq!(mark(&marked, &by_owner()), None, "once is enough");
             }
         };
         check(

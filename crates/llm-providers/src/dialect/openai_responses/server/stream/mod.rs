@@ -372,7 +372,7 @@ impl EventSink for Encoder {
 impl StreamEncoder for Encoder {
     fn take(&mut self) -> Bytes {
         let events = self.wire.out.split().freeze();
-        let marked = self.cx.owner.as_ref().and_then(|owner| super::thought::mark(&events, owner));
+        let marked = self.cx.mark.as_ref().and_then(|mark| super::thought::mark(&events, mark));
         marked.unwrap_or(events)
     }
 
