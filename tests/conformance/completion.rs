@@ -1,11 +1,11 @@
 //! Recorded text completions through their own front: bytes go through where the provider's may, and state
 //! the same where they are written anew.
 
-use llm_testkit::Recording;
 use llm_testkit::player::{Cut, Player};
+use llm_testkit::{Recording, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::lab::{Answer, Lab, reported};
+use crate::lab::{Answer, Lab, deployment, reported};
 use crate::provider::{address, auth, deployment_for};
 use crate::tally::recordings;
 
@@ -72,4 +72,42 @@ fn is_booked(lab: &Lab, recording: &Recording) {
         other => panic!("{recording}: {other:?}"),
     };
     assert_eq!(booked, total, "{recording}");
+}
+
+#[tokio::test]
+async fn ollama_goes_on_with_a_text_in_its_own_words() {
+    let lab = Lab::start().await;
+    let upstream = Upstream::start().unwrap();
+    lab.deploy(deployment("ollama/qwen3"), upstream.addr());
+    let line = |text: &str, more: Value| {
+        let mut line = json!({"model": "qwen3", "response": text, "done": false});
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line
+    };
+    let end = json!({"done": true, "done_reason": "length", "prompt_eval_count": 4, "eval_count": 2});
+    upstream.push(Script::json(&line(" blue.", end.clone())));
+    let lines = [line(" bl", json!({})), line("ue.", json!({})), line("", end)];
+    let lines: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+    upstream.push(Script::status(200).header("content-type", "application/x-ndjson").chunk(lines.concat()));
+    let asked = json!({"model": "m", "prompt": "The sky is", "max_tokens": 2, "num_ctx": 512});
+    let whole = lab.post(PATH, &asked).await;
+    let got: Value = serde_json::from_slice(&whole.body).unwrap();
+    let choice = (&got["choices"][0]["text"], &got["choices"][0]["finish_reason"]);
+    assert_eq!(choice, (&json!(" blue."), &json!("length")), "{got}");
+    assert_eq!(got["usage"]["total_tokens"], 6);
+    let sent = upstream.last_request().unwrap();
+    assert_eq!(sent.path(), "/api/generate");
+    let options = json!({"num_predict": 2, "num_ctx": 512});
+    assert_eq!(
+        sent.json(),
+        json!({"model": "qwen3", "prompt": "The sky is", "stream": false, "options": options})
+    );
+    let mut streamed = asked;
+    streamed["stream"] = true.into();
+    let answer = lab.post(PATH, &streamed).await;
+    let events = llm_testkit::sse::json_events(&answer.text());
+    let text: String = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
+    assert_eq!(text, " blue.", "{}", answer.text());
+    assert!(answer.text().ends_with("data: [DONE]\n\n"));
+    assert_eq!(lab.booked().len(), 2);
 }

@@ -16,7 +16,7 @@ use crate::tally::recordings;
 const ROWS: &str = include_str!("../../crates/llm-cost/tests/recorded.tsv");
 
 /// Wire APIs that the dialects here read.
-const READ: [&str; 5] = ["chat", "responses", "messages", "generateContent", "chat_v2"];
+const READ: [&str; 6] = ["chat", "responses", "messages", "generateContent", "chat_v2", "ollama_chat"];
 
 struct Row {
     name: &'static str,

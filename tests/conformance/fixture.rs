@@ -90,8 +90,16 @@ impl Answer {
 /// One event as it goes over the wire.
 pub(crate) fn frame(operation: &str, event: &Value) -> Vec<u8> {
     match (operation, event["type"].as_str()) {
+        ("ollama_chat", _) => format!("{event}\n"),
+        ("converse", _) => return message(event),
         ("messages" | "responses" | "chat_v2", Some(name)) => format!("event: {name}\ndata: {event}\n\n"),
         _ => format!("data: {event}\n\n"),
     }
     .into_bytes()
+}
+
+/// An event of Bedrock's: its type is the name of its one member.
+fn message(event: &Value) -> Vec<u8> {
+    let (name, payload) = event.as_object().and_then(|event| event.iter().next()).unwrap();
+    llm_testkit::event_stream::message("event", name, payload.to_string().as_bytes())
 }

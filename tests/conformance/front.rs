@@ -151,6 +151,7 @@ pub(crate) fn says_complete(operation: &str, text: &str) -> bool {
         "messages" => return has("message_stop"),
         "responses" => return has("response.completed") || has("response.incomplete"),
         "chat_v2" => return has("message-end") && !text.contains("\"finish_reason\":\"ERROR\""),
+        "ollama_chat" => return events.iter().any(|event| event["done"] == true),
         _ => {}
     }
     // The choices that have begun, and those that have ended.

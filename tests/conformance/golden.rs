@@ -35,6 +35,7 @@ pub(crate) const TARGETS: &[&str] = &[
     "bedrock/amazon.nova-lite-v1",
     "cohere/command-a-03-2025",
     "cohere/command-a-reasoning-08-2025",
+    "ollama/qwen3",
 ];
 
 /// The canonical request: text, a picture, calls and their results, tools and options.

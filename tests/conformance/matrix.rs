@@ -27,8 +27,17 @@ pub(crate) const UPSTREAMS: &[(&str, Dialect, &str)] = &[
 ];
 
 /// Providers of dialects that no client speaks.
-const CALLED_ONLY: &[(&str, Dialect, &str)] =
-    &[("chat_v2", Dialect::Cohere, "cohere/command-a-reasoning-08-2025")];
+const CALLED_ONLY: &[(&str, Dialect, &str)] = &[
+    ("chat_v2", Dialect::Cohere, "cohere/command-a-reasoning-08-2025"),
+    ("ollama_chat", Dialect::Ollama, "ollama/qwen3"),
+];
+
+/// Providers of dialects that no client speaks, for conversations with tools. Bedrock's streams are binary.
+pub(crate) const TOOLS_ONLY: &[(&str, Dialect, &str)] = &[
+    ("chat_v2", Dialect::Cohere, "cohere/command-a-03-2025"),
+    ("ollama_chat", Dialect::Ollama, "ollama/qwen3"),
+    ("converse", Dialect::Bedrock, "bedrock/us-east-1/us.anthropic.claude-sonnet-4-5"),
+];
 
 /// Calls `check` for each pair of a front and an upstream.
 pub(crate) fn pairs(mut check: impl FnMut(&'static Front, &'static str, &dyn Fn() -> Pipe)) {

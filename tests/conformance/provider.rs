@@ -39,6 +39,7 @@ pub(crate) fn dialect_of(recording: &Recording) -> Dialect {
         "responses" => Dialect::OpenaiResponses,
         "generateContent" => Dialect::Gemini,
         "chat_v2" => Dialect::Cohere,
+        "ollama_chat" => Dialect::Ollama,
         _ => Dialect::OpenaiChat,
     }
 }
@@ -53,6 +54,8 @@ pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
         ("azure", _) if foundry => "azure_ai",
         ("vertex", _) => "vertex_ai",
         ("gemini", "generateContent") => "gemini",
+        // Two rows for one server: what it has of its own, and what it has of OpenAI's.
+        ("ollama", "chat") => "ollama_openai",
         // Google's OpenAI-compatible address.
         ("gemini", "chat") => "openai",
         (name, _) if COMPATIBLE.contains(&name) => "hosted_vllm",
@@ -97,7 +100,9 @@ fn api_base(recording: &Recording, prefix: &str) -> Option<String> {
     match prefix {
         "azure" | "azure_ai" => Some(origin),
         "openai" if recording.provider == "gemini" => Some(format!("{origin}{below}")),
-        "hosted_vllm" | "huggingface" | "snowflake" | "ollama" => Some(format!("{origin}{below}")),
+        "hosted_vllm" | "huggingface" | "snowflake" | "ollama" | "ollama_openai" => {
+            Some(format!("{origin}{below}"))
+        }
         _ => None,
     }
 }
@@ -119,7 +124,7 @@ pub(crate) struct Address {
 pub(crate) fn address(recording: &Recording) -> Address {
     let request = &recording.request;
     let (host, path) = match request.url.split_once("://") {
-        Some((_, rest)) => (rest.split('/').next(), request.path().to_owned()),
+        Some((_, rest)) => (rest.split(['/', ':']).next(), request.path().to_owned()),
         // The base was `<OLLAMA_API_BASE>`.
         None => (None, format!("/v1{}", request.path())),
     };

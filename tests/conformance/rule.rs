@@ -257,6 +257,30 @@ const RULES: &[Rule] = &[
             }
         },
     ),
+    rule("what is empty says nothing", |case, body| {
+        if case.recording.operation == "ollama_chat" {
+            for (name, empty) in [("options", json!({})), ("format", "".into())] {
+                if body.get(name) == Some(&empty) {
+                    remove(body, name);
+                }
+            }
+        }
+    }),
+    rule("calls have ids, by which an OpenAI client's results name them", |case, body| {
+        if case.recording.operation == "ollama_chat" {
+            each(body, "/messages", |message| {
+                each(message, "/tool_calls", |call| {
+                    remove(call, "type");
+                    if call.get("id").is_none() {
+                        call["id"] = format!("call_{}", call["function"]["name"].as_str().unwrap()).into();
+                    }
+                });
+                if let Some(name) = message["tool_name"].as_str() {
+                    message["tool_call_id"] = format!("call_{name}").into();
+                }
+            });
+        }
+    }),
 ];
 
 /// What we must send where a recorded client sent this. Notes the rules that changed something.

@@ -23,7 +23,7 @@ fn streams() -> Vec<Case> {
 
 /// The stream's text and the way that it goes to a client of this front.
 fn opened<'c>(front: &'static Front, case: &'c Case) -> (&'c str, Pipe) {
-    (case.recording.response.sse().unwrap_or_default(), Pipe::of(front, &case.recording))
+    (case.recording.response.stream().unwrap_or_default(), Pipe::of(front, &case.recording))
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::fixture::{Answer, turns};
 use crate::front::{FRONTS, Front};
 use crate::lab::Lab;
-use crate::matrix::UPSTREAMS;
+use crate::matrix::{TOOLS_ONLY, UPSTREAMS};
 
 /// The tools of the loop.
 fn tools() -> Vec<(&'static str, Value)> {
@@ -36,7 +36,7 @@ async fn a_loop_of_five_turns_is_the_same_everywhere() {
     assert_eq!(turns.len(), 5);
     let mut failures = String::new();
     for front in FRONTS {
-        for (operation, _, model) in UPSTREAMS {
+        for (operation, _, model) in UPSTREAMS.iter().chain(TOOLS_ONLY) {
             for stream in [false, true] {
                 let upstream = Upstream::start().unwrap();
                 lab.deploy_as(operation, model, upstream.addr());
@@ -157,7 +157,7 @@ pub(crate) fn told(operation: &str, body: &Value) -> Vec<String> {
 fn pieces(operation: &str, body: &Value) -> Vec<Value> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (turns, parts) = match operation {
-        "messages" => ("messages", "content"),
+        "messages" | "converse" => ("messages", "content"),
         "responses" => return list(&body["input"]),
         "generateContent" => ("contents", "parts"),
         _ => ("messages", "tool_calls"),
@@ -196,6 +196,19 @@ fn heard(piece: &Value, names: &mut Vec<(String, String)>) -> Option<String> {
         Some("function_call_output" | "custom_tool_call_output") => (&piece["call_id"], &piece["output"]),
         _ if piece["role"] == "tool" => (&piece["tool_call_id"], &piece["content"]),
         _ => {
+            // Ollama's, and Bedrock's.
+            if let Some(made) = piece.get("function") {
+                return call(&piece["id"], &made["name"], made["arguments"].clone());
+            }
+            if let Some(made) = piece.get("toolUse") {
+                return call(&made["toolUseId"], &made["name"], made["input"].clone());
+            }
+            if let Some(result) = piece.get("toolResult") {
+                let id = result["toolUseId"].to_string();
+                let name = names.iter().find(|(known, _)| *known == id);
+                let content = said(&result["content"]);
+                return Some(format!("{}: {content}", name.map_or("nobody", |(_, name)| name)));
+            }
             if let Some(made) = piece.get("functionCall") {
                 return call(&made["id"], &made["name"], made["args"].clone());
             }

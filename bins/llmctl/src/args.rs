@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod media;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ pub(crate) use admin::{
     AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
     TermsArgs, UsageArgs,
 };
+pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
@@ -31,6 +33,14 @@ pub(crate) enum Command {
     Chat(Box<ChatArgs>),
     /// Order documents by how well they answer a query.
     Rerank(RerankArgs),
+    /// Write down what is said.
+    Transcribe(TranscribeArgs),
+    /// Say a text.
+    Speak(SpeakArgs),
+    /// Make pictures, or change them.
+    Image(ImageArgs),
+    /// Tell whether a text is against a policy.
+    Moderate(ModerateArgs),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// Say what a call costs, from counts of tokens or a prompt in a file, also across models.

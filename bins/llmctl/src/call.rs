@@ -6,14 +6,21 @@
 use llm_config::Provider;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
-use llm_providers::{ChatReply, ChatStream, Client, RerankReply, name};
+use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, name};
 use llm_types::chat::ChatRequest;
-use llm_types::{Op, RerankRequest, Result, Secret};
+use llm_types::{
+    ImageRequest, Images, ModerateRequest, Moderation, Op, RerankRequest, Result, Secret, Speech,
+    SpeechRequest, TranscribeRequest, Transcript,
+};
 
 use crate::input::gateway::Gateway;
 
 /// The name of the table's only row in gateway mode.
 const GATEWAY: &str = "gateway";
+
+/// What a gateway may serve.
+const SERVED: [Op; 8] =
+    [Op::Chat, Op::Rerank, Op::Transcribe, Op::Translate, Op::Speech, Op::Image, Op::ImageEdit, Op::Moderate];
 
 /// A client, and what stands before the model's name.
 #[derive(Debug)]
@@ -39,7 +46,7 @@ impl Caller {
         let row = Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Provider::default() };
         // Whether a model of its can do this, the gateway says.
         let mut spec = row.spec(None);
-        spec.operations = vec![Op::Chat, Op::Rerank];
+        spec.operations = SERVED.to_vec();
         let table = ProviderTable::default().with(vec![spec]);
         let api_base = Some(gateway.api_base());
         let options = TargetOptions { api_base, api_key: gateway.key, ..TargetOptions::default() };
@@ -55,6 +62,26 @@ impl Caller {
     /// Asks for documents in order.
     pub(crate) async fn rerank(&self, request: RerankRequest) -> Result<RerankReply> {
         self.client.rerank(&self.model, request).await
+    }
+
+    /// Asks for what is said in a file.
+    pub(crate) async fn transcribe(&self, request: TranscribeRequest) -> Result<Answered<Transcript>> {
+        self.client.transcribe(&self.model, request).await
+    }
+
+    /// Asks for speech.
+    pub(crate) async fn speak(&self, request: SpeechRequest) -> Result<Answered<Speech>> {
+        self.client.speak(&self.model, request).await
+    }
+
+    /// Asks for pictures.
+    pub(crate) async fn image(&self, request: ImageRequest) -> Result<Answered<Images>> {
+        self.client.image(&self.model, request).await
+    }
+
+    /// Asks whether a text is against a policy.
+    pub(crate) async fn moderate(&self, request: ModerateRequest) -> Result<Answered<Moderation>> {
+        self.client.moderate(&self.model, request).await
     }
 
     /// Asks for an answer as it comes.

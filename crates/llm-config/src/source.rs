@@ -15,9 +15,22 @@ pub(crate) struct Source {
     text: String,
 }
 
+/// What stands behind the `?` of each address: some carry keys there.
+fn queries(text: &str) -> Vec<Range<usize>> {
+    let addresses = text.match_indices("://").filter_map(|(at, _)| {
+        let rest = text.get(at..)?;
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(rest.len());
+        let query = rest.get(..end)?.find('?')? + 1;
+        Some(at + query..at + end)
+    });
+    addresses.collect()
+}
+
 impl Source {
     /// `hidden` are the byte ranges that hold secrets.
     pub(crate) fn new(name: &str, text: &str, hidden: &[Range<usize>]) -> Self {
+        let queries = queries(text);
+        let hidden: Vec<_> = hidden.iter().chain(&queries).collect();
         let text = text
             .char_indices()
             .flat_map(|(at, c)| {
@@ -72,6 +85,12 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn queries_of_addresses_are_blotted_out() {
+        let source = Source::new("a", "a = \"http://h/p?key=x\" # or ws://h\nb = 'x?y'", &[]);
+        assert_eq!(source.text(), "a = \"http://h/p?*****\" # or ws://h\nb = 'x?y'");
+    }
 
     #[test]
     fn positions_count_from_one_in_characters() {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use llm_governance::{Facts, RowCache, RowOwner};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use smallvec::SmallVec;
 
 use crate::dispatch::Dispatch;
 use crate::front::Front;
-use crate::principal::Right;
+use crate::principal::{Principal, Right};
 use crate::respond::Failed;
 use crate::ticket::{Account, Ticket};
 
@@ -30,16 +31,7 @@ impl Dispatch {
     pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
         let governance = self.gateway.governance();
         let who = &self.principal.who;
-        let own = self.tags()?;
-        let may_mark =
-            |tag: &Arc<str>| who.may_mark(tag) || matches!(self.principal.right, Right::Master | Right::Open);
-        if let Some(tag) = own.iter().find(|tag| !may_mark(tag)) {
-            let message = format!(
-                "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
-            );
-            let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS);
-            return Err(error.with_code("tag_not_allowed").into());
-        }
+        let own = tags(&self.principal, &self.asked.headers)?;
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -61,7 +53,7 @@ impl Dispatch {
             model: model.into(),
             who: RowOwner::from(who),
             tags,
-            body: self.asking.head.body().len(),
+            body: self.text_length(&self.asking),
             cache: RowCache::Bypass,
         };
         Ok(Ticket::new(account, grant))
@@ -69,22 +61,34 @@ impl Dispatch {
 
     /// Tokens that limits count until the true number is known: of the prompt, and what the answer may have.
     fn expected_tokens(&self) -> u64 {
-        let prompt = u64::try_from(self.asking.head.body().len() / 4).unwrap_or(u64::MAX);
+        let prompt = u64::try_from(self.text_length(&self.asking) / 4).unwrap_or(u64::MAX);
         let answer = self.asking.limit(self.codec, &self.asked);
         let answers = || matches!(self.asked.op, Op::Chat | Op::Completion | Op::Messages | Op::Responses);
         let answer = answer.unwrap_or_else(|| if answers() { USUAL_ANSWER } else { 0 });
         prompt.saturating_add(answer)
     }
+}
 
-    fn tags(&self) -> Result<SmallVec<[Arc<str>; 2]>> {
-        let Some(value) = self.asked.headers.get(TAGS) else { return Ok(SmallVec::new()) };
-        let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
-        let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
-        let tags: SmallVec<[Arc<str>; 2]> =
-            text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
-        if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
-            return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
-        }
-        Ok(tags)
+/// The words that a request's cost is booked under, beside its key's own.
+///
+/// # Errors
+/// 400 for too many of them, or too long ones; 403 for those that are for others.
+pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
+    let Some(value) = headers.get(TAGS) else { return Ok(SmallVec::new()) };
+    let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
+    let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
+    let tags: SmallVec<[Arc<str>; 2]> =
+        text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
+    if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
+        return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
     }
+    let all = matches!(principal.right, Right::Master | Right::Open);
+    if let Some(tag) = tags.iter().find(|tag| !all && !principal.who.may_mark(tag)) {
+        let message = format!(
+            "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
+        );
+        let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS);
+        return Err(error.with_code("tag_not_allowed"));
+    }
+    Ok(tags)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::HeaderValue;
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
 use llm_types::{Changes, Dialect, RateLimits, Usage};
@@ -29,8 +30,9 @@ pub(crate) struct Reply {
 
 /// Its body.
 pub(crate) enum ReplyBody {
-    /// All of it, as the client is to get it; `served` is the model that it names, where that is another.
-    Whole { body: Bytes, usage: Option<Usage>, served: Option<Arc<str>> },
+    /// All of it, as the client is to get it; `served` is the model that it names, where that is another, `kind` its
+    /// content type, where that is not JSON.
+    Whole { body: Bytes, usage: Option<Usage>, served: Option<Arc<str>>, kind: Option<HeaderValue> },
     /// A stream whose first content is here.
     Stream { upstream: ByteStream, relay: Box<Relay> },
     /// A stream written from a whole answer, with a pause between its chunks.

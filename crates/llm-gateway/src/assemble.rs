@@ -140,6 +140,7 @@ fn assembled(
         health_check: config.router.health_check,
         shared,
         cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
+        pass_through: config.pass_through.clone(),
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,

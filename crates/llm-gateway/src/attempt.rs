@@ -51,6 +51,8 @@ pub(crate) struct Open {
     pub(crate) delivery: Delivery,
     /// The most tokens of an answer that were reserved.
     pub(crate) most: u64,
+    /// What is paid where nobody says what was used.
+    pub(crate) flat: Option<PicoUsd>,
 }
 
 /// How an answer comes.
@@ -100,6 +102,13 @@ impl Attempt {
     /// The answer limit that has to be sent, because the whole was not affordable.
     pub(crate) fn output_limit(&self) -> Option<u64> {
         self.0.as_ref()?.reservation.as_ref()?.output_limit()
+    }
+
+    /// Where nobody says what was used, this is paid.
+    pub(crate) fn pays_flat(&mut self, flat: PicoUsd) {
+        if let Some(open) = &mut self.0 {
+            open.flat = Some(flat);
+        }
     }
 
     /// It is answered here, with no way to go: from here on it may be billed.
@@ -199,9 +208,13 @@ impl Open {
             served: self.served.as_deref(),
         };
         let price = self.account.prices.cost(&asked, &usage);
-        let (known, total) = (price.known(), price.total());
-        let row = self.row(usage, basis, &price, end);
-        let unknown = self.is_unknown(end);
+        let flat = self.flat.filter(|_| end.usage.is_none() && !end.unbilled);
+        let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
+        let mut row = self.row(usage, basis, &price, end);
+        if let Some(flat) = flat {
+            (row.cost, row.items, row.cost_incomplete) = (flat, smallvec::SmallVec::new(), false);
+        }
+        let unknown = flat.is_none() && self.is_unknown(end);
         let Self { account, reservation, .. } = *self;
         let row = match reservation {
             Some(reservation) if unknown => {

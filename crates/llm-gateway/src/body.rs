@@ -1,8 +1,8 @@
 //! What a client reads: a whole answer, a stream, or comments until a stream begins.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,12 +10,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_types::ApiError;
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::exchange::Exchange;
 use crate::gateway::Running;
 use crate::intake::BodyShare;
 use crate::patience::Answering;
+use crate::through::{self, Through};
 
 /// How long a stream may be silent before its head and a comment go out, and then between comments.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -28,17 +31,41 @@ pub struct ClientBody {
     inner: Inner,
     /// What the request holds until its answer is sent: its body's memory, its place among the running.
     _held: Option<Held>,
+    /// The same of a call of a provider's own API.
+    _running: Option<through::Held>,
     /// Tells the connection that it is waiting for us, not we for it.
     _answering: Option<Answering>,
+    /// Where that is kept instead, because the connection goes on behind the answer.
+    line: Option<Line>,
 }
+
+/// Keeps a connection that another protocol has taken over: busy, and counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line(Arc<Mutex<Option<Use>>>);
+
+/// What a connection holds while it is used.
+type Use = (Answering, Arc<OwnedSemaphorePermit>);
 
 /// What a request holds until its answer is sent.
 pub(crate) type Held = (Running, BodyShare);
+
+/// An answer broke off whose form cannot say so: its connection ends in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
 
 enum Inner {
     Whole(Option<Bytes>),
     Stream(Box<Exchange>),
     Opening(Box<Waiting>),
+    Through(Box<Through>),
 }
 
 struct Waiting {
@@ -55,13 +82,14 @@ impl std::fmt::Debug for ClientBody {
             Inner::Whole(_) => "ClientBody(whole)",
             Inner::Stream(_) => "ClientBody(stream)",
             Inner::Opening(_) => "ClientBody(opening)",
+            Inner::Through(_) => "ClientBody(through)",
         })
     }
 }
 
 impl ClientBody {
     fn new(inner: Inner) -> Self {
-        Self { inner, _held: None, _answering: None }
+        Self { inner, _held: None, _running: None, _answering: None, line: None }
     }
 
     /// Holds something until the answer is sent.
@@ -71,8 +99,17 @@ impl ClientBody {
     }
 
     /// Keeps the connection busy until the answer is sent.
-    pub(crate) fn answering(mut self, answering: Answering) -> Self {
-        self._answering = Some(answering);
+    pub(crate) fn answering(mut self, answering: Answering, permit: &Arc<OwnedSemaphorePermit>) -> Self {
+        match &self.line {
+            Some(line) => *line.0.lock() = Some((answering, Arc::clone(permit))),
+            None => self._answering = Some(answering),
+        }
+        self
+    }
+
+    /// Another protocol goes on behind this answer, for as long as its connection's line is held.
+    pub(crate) fn on(mut self, line: Line) -> Self {
+        self.line = Some(line);
         self
     }
 
@@ -85,6 +122,11 @@ impl ClientBody {
     /// A stream that has begun.
     pub(crate) fn stream(exchange: Box<Exchange>) -> Self {
         Self::new(Inner::Stream(exchange))
+    }
+
+    /// The answer of a provider's own API.
+    pub(crate) fn through(answer: Box<Through>, running: through::Held) -> Self {
+        Self { _running: Some(running), ..Self::new(Inner::Through(answer)) }
     }
 
     /// A stream that is still being opened: comments until it begins.
@@ -129,18 +171,25 @@ enum Step {
 
 impl Body for ClientBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
         loop {
             return match &mut this.inner {
                 Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-                Inner::Stream(exchange) => {
-                    exchange.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+                Inner::Stream(exchange) => match exchange.poll_bytes(cx) {
+                    Poll::Ready(None) if exchange.is_broken() => {
+                        this.inner = Inner::Whole(None);
+                        Poll::Ready(Some(Err(BrokenOff)))
+                    }
+                    polled => polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                },
+                Inner::Through(answer) => {
+                    answer.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
                 }
                 Inner::Opening(waiting) => match waiting.poll(cx) {
                     Poll::Pending => Poll::Pending,
@@ -165,7 +214,7 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Inner::Stream(_) | Inner::Opening(_) => SizeHint::default(),
+            Inner::Stream(_) | Inner::Opening(_) | Inner::Through(_) => SizeHint::default(),
         }
     }
 }

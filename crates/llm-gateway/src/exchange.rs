@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use http::HeaderValue;
 use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
@@ -92,6 +93,8 @@ pub(crate) struct Exchange {
     resuming: Option<Resuming>,
     /// Who has gone on with it.
     after: Afterwards,
+    /// It broke off, and nothing in it can say so.
+    broken: bool,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -158,7 +161,18 @@ impl Exchange {
             resume: parts.resume,
             resuming: None,
             after: Afterwards::default(),
+            broken: false,
         }
+    }
+
+    /// Whether it broke off in a form that cannot say so: then its connection has to.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether it is no stream of events, and its content type.
+    pub(crate) fn binary(&self) -> Option<Option<&HeaderValue>> {
+        self.relay.binary()
     }
 
     /// The next bytes for the client; `None`: the answer is over.
@@ -340,6 +354,10 @@ impl Exchange {
             return;
         }
         self.upstream = None;
+        if self.relay.binary().is_some() {
+            self.broken = true;
+            return;
+        }
         let event = match self.relay.encoder() {
             Some(encoder) => {
                 encoder.fail(error);

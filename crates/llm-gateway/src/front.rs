@@ -131,6 +131,12 @@ static FRONTS: &[Front] = &[
     fixed("/completions", Dialect::OpenaiCompletions, Op::Chat),
     fixed("/embeddings", Dialect::OpenaiMedia, Op::Embed),
     Front { path: Path::Twice("/rerank", "/v2/rerank"), dialect: Dialect::Rerank, op: Op::Rerank },
+    fixed("/audio/transcriptions", Dialect::OpenaiTranscriptions, Op::Transcribe),
+    fixed("/audio/translations", Dialect::OpenaiTranscriptions, Op::Translate),
+    fixed("/audio/speech", Dialect::OpenaiSpeech, Op::Speech),
+    fixed("/images/generations", Dialect::OpenaiImages, Op::Image),
+    fixed("/images/edits", Dialect::OpenaiImages, Op::ImageEdit),
+    fixed("/moderations", Dialect::OpenaiModerations, Op::Moderate),
     fixed("/messages", Dialect::Anthropic, Op::Chat),
     fixed("/messages/count_tokens", Dialect::Anthropic, Op::CountTokens),
     gemini("generateContent", false, Op::Chat),
@@ -158,6 +164,37 @@ pub(crate) fn described() -> impl Iterator<Item = (String, Op, Vec<&'static str>
     })
 }
 
+/// The front whose vendor's path this is.
+pub(crate) fn like(path: &str) -> Option<(&'static Front, Named<'_>)> {
+    FRONTS.iter().find_map(|front| Some((front, front.at(path)?)))
+}
+
+/// The first segments below `/v1` that are our own: no provider is reached by such a name.
+const OWN: [&str; 14] = [
+    "chat",
+    "completions",
+    "responses",
+    "embeddings",
+    "rerank",
+    "messages",
+    "models",
+    "tunedModels",
+    "files",
+    "batches",
+    "images",
+    "audio",
+    "moderations",
+    "realtime",
+];
+
+/// The provider whose own API a path leads to, and the path there.
+fn provider(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix("/v1/")?;
+    let (name, _) = below.split_once('/')?;
+    let rest = below.get(name.len()..)?;
+    (!name.is_empty() && rest.len() > 1 && !OWN.contains(&name)).then_some((name, rest))
+}
+
 /// What serves a request.
 #[derive(Debug)]
 pub(crate) enum Route<'p> {
@@ -165,6 +202,10 @@ pub(crate) enum Route<'p> {
     Inference(&'static Front, Named<'p>),
     /// A call about something that a provider keeps.
     Kept(&'static Front, Kept),
+    /// A session over a WebSocket.
+    Realtime,
+    /// A call of a provider's own API: the provider, and the path there.
+    Through(&'p str, &'p str),
     /// The models on offer, in the shape of a dialect.
     Models(Dialect),
     /// One of them, by its name.
@@ -215,10 +256,14 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         (Route::Inference(front, named), Method::POST)
     } else if let Some(route) = models(path) {
         (route, Method::GET)
+    } else if below_v1(path) == "/realtime" {
+        (Route::Realtime, Method::GET)
     } else if path == "/health/live" {
         (Route::Live, Method::GET)
     } else if path == "/health/ready" {
         (Route::Ready, Method::GET)
+    } else if let Some((provider, rest)) = provider(path) {
+        return Ok(Route::Through(provider, rest));
     } else {
         let message = format!("nothing is served at {method} {path}; models are at GET /v1/models");
         let error = ApiError::new(ErrorKind::NotFound, message).with_code("not_found");
@@ -338,6 +383,30 @@ mod tests {
             assert_eq!((front.op, front.route().as_str()), (Op::Rerank, "/v1/rerank"));
         }
         assert_eq!(post("/v2/chat/completions").unwrap_err().error.kind, ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_not_ours_leads_to_a_provider() {
+        let check = |method: Method, path: &'static str, expect: Option<(&str, &str)>| {
+            let found = match route(&method, path) {
+                Ok(Route::Through(provider, rest)) => Some((provider, rest)),
+                _ => None,
+            };
+            assert_eq!(found, expect, "{method} {path}");
+        };
+        check(Method::POST, "/v1/openai/chat/completions", Some(("openai", "/chat/completions")));
+        check(Method::DELETE, "/v1/anthropic/v1/files/file_1", Some(("anthropic", "/v1/files/file_1")));
+        check(Method::GET, "/v1/gemini/v1beta/models", Some(("gemini", "/v1beta/models")));
+        check(Method::POST, "/openai/chat/completions", None);
+        check(Method::POST, "/v1/openai", None);
+        check(Method::POST, "/v1/openai/", None);
+        check(Method::POST, "/v1/chat/nothing", None);
+        for front in FRONTS {
+            if let Path::Fixed(path) | Path::Twice(path, _) = front.path {
+                let first = path.split('/').nth(1).unwrap();
+                assert!(OWN.contains(&first), "{path}");
+            }
+        }
     }
 
     #[test]

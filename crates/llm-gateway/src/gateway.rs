@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use llm_providers::codec::ServerCodec;
+use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect::{self, openai_chat};
 use llm_providers::transport::Transport;
 use llm_types::{ApiError, ErrorKind, Result};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
-use crate::front::{Named, Route, route, shape};
+use crate::front::{Front, Named, Route, route, shape};
 use crate::governance::{Books, Configured, Governance, refused};
 use crate::health::Checks;
 use crate::intake::BodyMemory;
@@ -29,7 +29,7 @@ use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::{admin, models, pipeline, reload, respond};
+use crate::{admin, models, pipeline, realtime, reload, respond, through};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -41,11 +41,23 @@ pub struct Gateway {
     memory: BodyMemory,
     in_flight: Arc<AtomicUsize>,
     draining: AtomicBool,
+    /// Sessions of other protocols than HTTP.
+    sessions: Tasks,
+    /// Tells them that the gateway drains.
+    closing: Stop,
     stop: Stop,
     reloads: Reloads,
     checks: Checks,
     /// Tells of each snapshot that is put in place.
     replaced: watch::Sender<()>,
+}
+
+/// What is known of a request before anybody looks at it.
+struct Came {
+    address: Option<IpAddr>,
+    snapshot: Arc<Snapshot>,
+    request_id: Arc<str>,
+    started: Instant,
 }
 
 /// Counts a request as running until its answer is sent.
@@ -70,6 +82,8 @@ impl Gateway {
             memory: BodyMemory::default(),
             in_flight: Arc::default(),
             draining: AtomicBool::new(false),
+            sessions: Tasks::default(),
+            closing: Stop::default(),
             stop: Stop::default(),
             reloads: Reloads::default(),
             checks: Checks::default(),
@@ -148,6 +162,7 @@ impl Gateway {
     /// From now on `/health/ready` says no, and no request to a model is taken.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.closing.tell();
         self.tasks.stop();
     }
 
@@ -182,6 +197,16 @@ impl Gateway {
 
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// Told when the gateway drains.
+    pub(crate) fn closing(&self) -> &Stop {
+        &self.closing
+    }
+
+    /// Sessions of other protocols than HTTP, which a shutdown waits for.
+    pub(crate) fn sessions(&self) -> &Tasks {
+        &self.sessions
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -241,7 +266,7 @@ impl Gateway {
         address: Option<IpAddr>,
     ) -> Response<ClientBody>
     where
-        B: Body<Data = Bytes> + Send + Unpin,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
@@ -256,6 +281,12 @@ impl Gateway {
         let mut front: &'static dyn ServerCodec = &openai_chat::Server;
         let authenticated = async |request: &Request<B>| {
             self.auth(&snapshot, address).check(request.headers(), request.uri().query()).await
+        };
+        let came = || Came {
+            address,
+            snapshot: Arc::clone(&snapshot),
+            request_id: Arc::clone(&request_id),
+            started,
         };
         let answer = match route(request.method(), request.uri().path()) {
             Err(refused) => {
@@ -281,30 +312,23 @@ impl Gateway {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {
                     front = codec;
-                    let (gateway, snapshot) = (Arc::clone(&self), Arc::clone(&snapshot));
-                    let request_id = Arc::clone(&request_id);
-                    let lookup =
-                        Lookup { gateway, address, snapshot, front: row, codec, kept, request_id, started };
+                    let lookup = self.lookup(came(), (row, codec, kept));
                     Box::pin(lookup.run(&request)).await
                 }
             },
+            Ok(Route::Realtime) => Box::pin(self.realtime(came(), request)).await,
+            Ok(Route::Through(provider, path)) => {
+                if let Some(codec) = crate::front::like(path).and_then(|(row, _)| row.codec().ok()) {
+                    front = codec;
+                }
+                let (provider, path) = (provider.to_owned(), path.to_owned());
+                Box::pin(self.through(came(), (provider, path), request)).await
+            }
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),
                 Ok(codec) => {
                     front = codec;
-                    let Named { model, stream } = named;
-                    let model = model.map(Cow::into_owned);
-                    let arrival = pipeline::Arrival {
-                        gateway: Arc::clone(&self),
-                        address,
-                        snapshot: Arc::clone(&snapshot),
-                        front: row,
-                        codec,
-                        model,
-                        stream,
-                        request_id: Arc::clone(&request_id),
-                        started,
-                    };
+                    let arrival = self.arrival(came(), (row, codec, named));
                     pipeline::run(arrival, request).await
                 }
             },
@@ -320,6 +344,47 @@ impl Gateway {
         respond::write_request_id(response.headers_mut(), &request_id, front);
         cors::write(&snapshot.cors, response.headers_mut(), allow);
         response
+    }
+
+    fn lookup(
+        self: &Arc<Self>,
+        Came { address, snapshot, request_id, started }: Came,
+        (front, codec, kept): (&'static Front, &'static dyn ServerCodec, Kept),
+    ) -> Lookup {
+        Lookup { gateway: Arc::clone(self), address, snapshot, front, codec, kept, request_id, started }
+    }
+
+    fn arrival(
+        self: &Arc<Self>,
+        Came { address, snapshot, request_id, started }: Came,
+        (front, codec, named): (&'static Front, &'static dyn ServerCodec, Named<'_>),
+    ) -> pipeline::Arrival {
+        let Named { model, stream } = named;
+        let (gateway, model) = (Arc::clone(self), model.map(Cow::into_owned));
+        pipeline::Arrival { gateway, address, snapshot, front, codec, model, stream, request_id, started }
+    }
+
+    async fn realtime<B: Send>(
+        self: &Arc<Self>,
+        Came { address, snapshot, request_id, started }: Came,
+        request: Request<B>,
+    ) -> Result<Response<ClientBody>, Failed> {
+        let gateway = Arc::clone(self);
+        realtime::Visit { gateway, address, snapshot, request_id, started }.run(request).await
+    }
+
+    async fn through<B>(
+        self: &Arc<Self>,
+        Came { address, snapshot, request_id, started }: Came,
+        (provider, path): (String, String),
+        request: Request<B>,
+    ) -> Result<Response<ClientBody>, Failed>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let gateway = Arc::clone(self);
+        through::Visit { gateway, address, snapshot, provider, path, request_id, started }.run(request).await
     }
 
     fn ready(&self) -> Response<ClientBody> {

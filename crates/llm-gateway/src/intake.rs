@@ -14,6 +14,10 @@ use tokio::time::timeout;
 
 /// How long a client may pause in the middle of its body.
 const PAUSE: Duration = Duration::from_secs(30);
+/// From this size on, in bytes, a body whose length nobody says gets room for all of it.
+const LARGE: usize = 1024 * 1024;
+/// The most room that it gets at once, in bytes.
+const ROOM: usize = 256 * 1024 * 1024;
 /// What all bodies being worked on may hold together, in bytes.
 const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
 
@@ -110,6 +114,11 @@ where
         if rest.is_empty() {
             rest.reserve(announced.unwrap_or_default().max(first.len() + data.len()));
             rest.extend_from_slice(&first);
+        }
+        if announced.is_none() && rest.len() + data.len() > rest.capacity() && rest.len() >= LARGE {
+            // Room for all that may come, once: to grow by and by would copy it, and hold it twice meanwhile. What
+            // is not written to takes no memory.
+            rest.reserve(limit.saturating_sub(rest.len()).min(ROOM));
         }
         rest.extend_from_slice(&data);
     }

@@ -80,6 +80,20 @@ pub(crate) fn get(
     }
 }
 
+/// What can be asked of models here.
+const ANSWERED: [Op; 10] = [
+    Op::Chat,
+    Op::CountTokens,
+    Op::Embed,
+    Op::Rerank,
+    Op::Transcribe,
+    Op::Translate,
+    Op::Speech,
+    Op::Image,
+    Op::ImageEdit,
+    Op::Moderate,
+];
+
 /// What is known of a model: what its first deployment offers.
 fn card<'a>(snapshot: &Snapshot, id: &'a str) -> ModelCard<'a> {
     let found = snapshot.router.find(id);
@@ -87,7 +101,7 @@ fn card<'a>(snapshot: &Snapshot, id: &'a str) -> ModelCard<'a> {
         found.as_ref().and_then(|found| found.group.deployments.first()?.target.target(found.star).ok());
     let operations = target.map(|target| {
         let offered = |op: &Op| *op == Op::CountTokens || target.spec().offers(*op, target.model());
-        [Op::Chat, Op::CountTokens, Op::Embed, Op::Rerank].into_iter().filter(offered).collect()
+        ANSWERED.into_iter().filter(offered).collect()
     });
     ModelCard { id, operations: operations.unwrap_or_default() }
 }

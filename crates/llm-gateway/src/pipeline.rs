@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use llm_providers::codec::{Asked, Owned, ReplyForm, ServerCodec};
@@ -75,7 +76,7 @@ where
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
     let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
-    let head = Head::scan(body)?;
+    let head = if codec.is_opaque(&asked) { Head::opaque(body) } else { Head::scan(body)? };
     let peek = codec.peek(&head, &asked)?;
 
     // admit
@@ -85,7 +86,7 @@ where
         limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
     let fallbacks = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
     let is_kept = codec.is_kept(&head);
-    let (stream, form) = (peek.stream, peek.form);
+    let (stream, binary, form) = (peek.stream, peek.binary, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
     let stop = gateway.stop().clone();
@@ -141,6 +142,9 @@ where
         // An answer is not complete before what it cost is written down.
         std::mem::take(&mut answer.kept).await;
         respond_with(answer, &model, (codec, form), started)
+    } else if binary {
+        // Its head says of what kind it is: nothing goes out before that is known.
+        respond_with(opening.await?, &model, (codec, form), started).map(|body| body.holding(held))
     } else if let Ok(answer) = timeout(SILENCE, &mut opening).await {
         respond_with(answer?, &model, (codec, form), started).map(|body| body.holding(held))
     } else {
@@ -181,7 +185,7 @@ fn silent(
         };
         opening.await.map_err(told).and_then(|answer| match answer.body {
             AnswerBody::Stream(exchange) => Ok(exchange),
-            AnswerBody::Whole(_) => {
+            AnswerBody::Whole(..) => {
                 Err(llm_types::ApiError::new(llm_types::ErrorKind::Internal, "a stream was answered whole"))
             }
         })
@@ -254,9 +258,25 @@ fn respond_with(
 ) -> Response<ClientBody> {
     let Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept: _ } = answer;
     let mut response = match body {
-        AnswerBody::Whole(body) if limits.is_some() => respond::metered_json(StatusCode::OK, body),
-        AnswerBody::Whole(body) => respond::json(StatusCode::OK, body),
-        AnswerBody::Stream(exchange) => respond::stream(ClientBody::stream(exchange), codec, form),
+        AnswerBody::Whole(body, kind) => {
+            let mut response = match limits.is_some() {
+                true => respond::metered_json(StatusCode::OK, body),
+                false => respond::json(StatusCode::OK, body),
+            };
+            if let Some(kind) = kind {
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+            }
+            response
+        }
+        AnswerBody::Stream(exchange) => {
+            let kind = exchange.binary().map(|kind| kind.cloned());
+            let mut response = respond::stream(ClientBody::stream(exchange), codec, form);
+            if let Some(kind) = kind {
+                let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+            }
+            response
+        }
     };
     let overhead = started.elapsed().saturating_sub(upstream);
     let fallback = fallback.as_deref();

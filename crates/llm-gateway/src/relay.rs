@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use llm_providers::codec::{ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
 use llm_providers::mark::Mark;
-use llm_types::{ApiError, Event, EventSink, Flow, Result, Usage};
+use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
 
 use self::pass::Pass;
 use self::seam::Seam;
@@ -58,6 +59,11 @@ enum Way {
     },
     /// The chunks are the client's bytes already.
     Written {
+        usage: Option<Usage>,
+    },
+    /// The chunks are sound: no events, and nothing that could be told between them.
+    Raw {
+        kind: Option<HeaderValue>,
         usage: Option<Usage>,
     },
 }
@@ -135,6 +141,19 @@ impl Relay {
         Self::new(Way::Written { usage })
     }
 
+    /// The bytes go through as they are; of their kind, and using so much.
+    pub(crate) fn raw(kind: Option<HeaderValue>, usage: Option<Usage>) -> Self {
+        Self::new(Way::Raw { kind, usage })
+    }
+
+    /// Whether what goes through is no stream of events, and its content type.
+    pub(crate) fn binary(&self) -> Option<Option<&HeaderValue>> {
+        match &self.way {
+            Way::Raw { kind, .. } => Some(kind.as_ref()),
+            Way::Pass(_) | Way::Translate { .. } | Way::Written { .. } => None,
+        }
+    }
+
     fn new(way: Way) -> Self {
         Self { way, out: VecDeque::new(), facts: Facts::default(), ended: false }
     }
@@ -146,6 +165,11 @@ impl Relay {
     pub(crate) fn feed(&mut self, chunk: Bytes) -> Result<()> {
         match &mut self.way {
             Way::Written { .. } => {
+                push(&mut self.out, chunk);
+                Ok(())
+            }
+            Way::Raw { .. } => {
+                self.facts.content |= !chunk.is_empty();
                 push(&mut self.out, chunk);
                 Ok(())
             }
@@ -178,6 +202,11 @@ impl Relay {
                 finished
             }
             Way::Written { .. } => Ok(()),
+            Way::Raw { .. } if !self.facts.content => {
+                let message = "the upstream's answer is empty";
+                Err(ApiError::upstream(ErrorKind::UpstreamFormat, message))
+            }
+            Way::Raw { .. } => Ok(()),
             Way::Pass(pass) => pass.finish(&mut self.facts, &mut self.out),
         };
         self.ended = finished.is_ok();
@@ -189,7 +218,7 @@ impl Relay {
         match &self.way {
             Way::Translate { decoder, .. } => decoder.is_done(),
             Way::Pass(pass) => pass.done,
-            Way::Written { .. } => false,
+            Way::Written { .. } | Way::Raw { .. } => false,
         }
     }
 
@@ -208,7 +237,7 @@ impl Relay {
         match &self.way {
             Way::Translate { .. } => self.facts.usage.as_ref(),
             Way::Pass(pass) => pass.tap.usage(),
-            Way::Written { usage } => usage.as_ref(),
+            Way::Written { usage } | Way::Raw { usage, .. } => usage.as_ref(),
         }
     }
 
@@ -217,7 +246,7 @@ impl Relay {
         match &self.way {
             Way::Translate { .. } => self.facts.model.as_deref(),
             Way::Pass(pass) => pass.tap.model(),
-            Way::Written { .. } => None,
+            Way::Written { .. } | Way::Raw { .. } => None,
         }
     }
 
@@ -249,7 +278,7 @@ impl Relay {
     pub(crate) fn parting(&mut self) -> Vec<Bytes> {
         match &mut self.way {
             Way::Pass(pass) => pass.parting.drain(..).filter(|bytes| !bytes.is_empty()).collect(),
-            Way::Translate { .. } | Way::Written { .. } => Vec::new(),
+            Way::Translate { .. } | Way::Written { .. } | Way::Raw { .. } => Vec::new(),
         }
     }
 
@@ -268,7 +297,7 @@ impl Relay {
         match &mut self.way {
             Way::Translate { encoder, .. } => Some(&mut **encoder),
             Way::Pass(Pass { frame: Some(frame), .. }) => Some(&mut **frame),
-            Way::Pass(_) | Way::Written { .. } => None,
+            Way::Pass(_) | Way::Written { .. } | Way::Raw { .. } => None,
         }
     }
 }

@@ -84,7 +84,11 @@ pub async fn serve(
 
 /// Waits until every connection has ended, and ends those that do not in time.
 async fn end_running(gateway: &Gateway, graceful: GracefulShutdown, bound: Duration) {
-    let mut ended = std::pin::pin!(graceful.shutdown());
+    let mut ended = std::pin::pin!(async {
+        graceful.shutdown().await;
+        // Their connections are theirs since they switched protocols.
+        gateway.sessions().drain(bound.saturating_add(LAST_WORDS)).await;
+    });
     if timeout(bound, &mut ended).await.is_err() {
         tracing::warn!("drain_timeout is over: requests that still run are cut");
         gateway.end_running();
@@ -174,15 +178,19 @@ struct Connection {
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let (gateway, address) = (self.gateway, self.address.to_canonical());
+        let permit = Arc::new(self.permit);
+        let counted = Arc::clone(&permit);
         let busy = Busy::default();
         let stream = Patience::new(stream, busy.clone(), self.bounds);
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
             let answering = busy.begin();
+            let counted = Arc::clone(&counted);
             let answer = Box::pin(gateway.handle(request, Some(address)));
-            async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering))) }
+            async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering, &counted))) }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection =
+            self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let served = match self.watcher {
             Some(watcher) => watcher.watch(connection).await,
             None => connection.await,
@@ -191,6 +199,6 @@ impl Connection {
         if let Err(error) = served {
             tracing::debug!(%error, "connection ended early");
         }
-        drop(self.permit);
+        drop(permit);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_config::{Affinity, HealthCheck, MidStream, PriceMap};
+use llm_config::{Affinity, HealthCheck, MidStream, PassThrough, PriceMap};
 use llm_cost::PriceBook;
 use llm_router::{Deployment, Router};
 use llm_types::Secret;
@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub(crate) shared: Option<Arc<Shared>>,
     /// Answers that are kept for equal requests.
     pub(crate) cache: Option<Arc<Answers>>,
+    /// Providers' own APIs.
+    pub(crate) pass_through: PassThrough,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.

@@ -4,6 +4,8 @@
 //! format adds. Pictures, sound and documents may be more than their bytes, and what lies elsewhere is not seen: then
 //! the model's window alone bounds it. What nothing bounds, tools that search as often as they like, has no bound.
 
+pub(crate) mod media;
+
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};
@@ -30,6 +32,11 @@ pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<
     Ok(Worst::text(input, output_tokens(limit, facts)?))
 }
 
+/// The most that texts can use that nobody answers.
+pub(crate) fn of_texts(body: usize) -> Worst {
+    Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+}
+
 /// The most that texts to embed can use. Pictures, and what else only their provider reads, fill a window each.
 ///
 /// # Errors
@@ -39,7 +46,7 @@ pub(crate) fn of_embedding(
     body: usize,
     facts: &Facts,
 ) -> Result<Worst, &'static str> {
-    let text = Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0);
+    let text = of_texts(body);
     let opaque = request.inputs.iter().filter(|one| matches!(one.content, EmbedContent::Opaque(..))).count();
     if opaque == 0 {
         return Ok(text);

@@ -204,6 +204,13 @@ impl Principal {
         refused.map_or(Ok(()), |(owner, access)| Err(route_not_allowed(owner, route, access).into()))
     }
 
+    /// Whether one of their lists of routes names this one; no list names none.
+    #[must_use]
+    pub fn is_granted(&self, route: &str) -> bool {
+        let mut lists = self.accesses().map(|(_, access)| access).filter(|access| !access.routes.is_empty());
+        lists.any(|access| access.allows_route(route))
+    }
+
     /// The key, where there is one.
     #[must_use]
     pub fn key(&self) -> Option<&Key> {

@@ -4,19 +4,22 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+mod follow;
+mod memo;
 mod tap;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
-use llm_types::chat::ToolCallKind;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use llm_types::{
     ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
-    RateLimits, RerankDocument, Result, Segments, VectorEncoding,
+    RateLimits, Result, Segments, VectorEncoding,
 };
 
+pub use follow::{Follow, Next};
+pub use memo::{MediaMemo, Memo, Ordering};
 pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 
@@ -84,53 +87,6 @@ pub struct DecodeCx<'a> {
     pub model: &'a str,
     /// What the encoder of this call left for its decoder.
     pub memo: &'a Memo,
-}
-
-/// What an encoder leaves for the decoder of the same call.
-#[derive(Debug, Clone, Default)]
-pub struct Memo {
-    /// Tool names that had to be rewritten: as sent upstream, as the client knows them.
-    pub tool_names: Vec<(String, String)>,
-    /// A structured answer was asked for through this forced tool: its input is the answer's text.
-    pub json_tool: Option<&'static str>,
-    /// Custom tools that went out as functions, as the client knows them: calls of them hold free text.
-    pub custom_tools: Vec<String>,
-    /// What is to be done with an order of documents.
-    pub ordering: Option<Arc<Ordering>>,
-}
-
-/// What is done with an order of documents when it comes, because not every provider does it.
-#[derive(Debug, Clone, Default)]
-pub struct Ordering {
-    /// How many of the best are wanted.
-    pub top_n: Option<u32>,
-    /// The documents of the request, where the answer is to repeat them.
-    pub documents: Vec<RerankDocument>,
-    /// The answer is not to repeat them.
-    pub bare: bool,
-}
-
-impl Memo {
-    /// Whether the answer has to be read and written anew, whoever asked.
-    #[must_use]
-    pub fn rewrites(&self) -> bool {
-        self.json_tool.is_some() || !self.tool_names.is_empty() || self.ordering.is_some()
-    }
-
-    /// The name that the client gave to a tool.
-    #[must_use]
-    pub fn client_name<'a>(&'a self, sent: &'a str) -> &'a str {
-        self.tool_names.iter().find(|(name, _)| name == sent).map_or(sent, |(_, name)| name)
-    }
-
-    /// The kind of the tool that the client knows by this name.
-    #[must_use]
-    pub fn call_kind(&self, name: &str) -> ToolCallKind {
-        if self.custom_tools.iter().any(|custom| custom == name) {
-            return ToolCallKind::Custom;
-        }
-        ToolCallKind::Function
-    }
 }
 
 /// A call in a provider's dialect, without address and key.
@@ -236,6 +192,8 @@ pub struct Peek {
     pub include_usage: bool,
     /// In which form the client wants the answer.
     pub form: ReplyForm,
+    /// The stream is no stream of events: nothing can be told in it before it begins.
+    pub binary: bool,
 }
 
 /// How a client wants its answer.
@@ -334,8 +292,31 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// [`llm_types::ErrorKind::BadRequest`] naming the member at fault.
     fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call>;
 
+    /// Whether a body is no JSON: then [`ServerCodec::peek`] gets it whole, and nothing of it is a member.
+    fn is_opaque(&self, _asked: &Asked) -> bool {
+        false
+    }
+
+    /// The same for a body whose parts may be kept: what is large in it is not copied.
+    ///
+    /// # Errors
+    /// As [`ServerCodec::decode`].
+    fn decode_shared(&self, body: &Bytes, asked: &Asked) -> Result<Call> {
+        self.decode(body, asked)
+    }
+
     /// Writes a whole answer.
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8>;
+
+    /// The content type of a whole answer; `None`: JSON.
+    fn content_type(&self, _output: &Output) -> Option<HeaderValue> {
+        None
+    }
+
+    /// A whole answer that is no conversation as the stream that the client wants; `None`: it is shown whole.
+    fn streamed(&self, _output: &Output, _cx: &ReplyCx) -> Option<Bytes> {
+        None
+    }
 
     /// Records what of a whole answer this dialect cannot say. Of a stream it is not known in time.
     fn unsaid(&self, output: &Output, changes: &mut Changes) {

@@ -156,6 +156,7 @@ fn auth_header(style: AuthStyle, secret: &str) -> Result<Option<(HeaderName, Hea
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), ""),
         AuthStyle::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), ""),
         AuthStyle::ApiSubscriptionKey => (HeaderName::from_static("api-subscription-key"), ""),
+        AuthStyle::XiApiKey => (HeaderName::from_static("xi-api-key"), ""),
         AuthStyle::None => return Ok(None),
     };
     // The cause is not kept: nothing of the key may reach a message.

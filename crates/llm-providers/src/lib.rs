@@ -8,14 +8,18 @@ pub mod codec;
 pub mod credential;
 pub mod dialect;
 pub mod estimate;
+pub mod form;
 pub mod frame;
 pub mod gist;
 pub mod mark;
 pub mod mock;
 pub mod name;
+pub mod own_api;
 mod quirk;
 pub mod rate_limit;
+pub mod realtime;
 pub mod replay;
+pub mod sound;
 pub mod table;
 pub mod target;
 pub mod token;
@@ -25,4 +29,4 @@ mod vertex;
 
 mod sdk;
 
-pub use sdk::{ChatReply, ChatStream, Client, ClientBuilder, RerankReply};
+pub use sdk::{Answered, ChatReply, ChatStream, Client, ClientBuilder, RerankReply};

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    Changes, Dialect, Edits, Head, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
+    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
+    TranscriptFormat,
 };
 
 use crate::codec::{EncodeCx, WireRequest};
@@ -127,6 +128,40 @@ impl<'a> Row<'a> {
         for (name, value) in self.quirks.iter().flat_map(|quirks| &quirks.set) {
             edits.set(head, name, serde_json::to_vec(value).unwrap_or_default());
         }
+    }
+
+    /// A field of a form as the row has it: its name and its text there; `None`: it is not taken.
+    pub(crate) fn field<'f>(
+        &'f self,
+        name: &'f str,
+        text: &'f str,
+        changes: &mut Changes,
+    ) -> Option<(&'f str, &'f str)> {
+        if self.drops(name) {
+            changes.dropped(name.to_owned(), self.why());
+            return None;
+        }
+        let renamed = self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name));
+        let word = self.word_for(name, text);
+        if let Some(word) = word.filter(|word| *word != text) {
+            changes.altered(name.to_owned(), format!("{} says `{word}`", self.provider));
+        }
+        Some((renamed.map_or(name, String::as_str), word.unwrap_or(text)))
+    }
+
+    /// The fields that every form has there.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.quirks.iter().flat_map(|quirks| &quirks.set).map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The forms in which the provider writes transcripts; `None`: all.
+    pub(crate) fn transcripts(&self) -> Option<&'a [TranscriptFormat]> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.transcripts.as_deref())
+    }
+
+    /// How the size of a picture is said.
+    pub(crate) fn image_size(&self) -> Option<ImageSize> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.image_size)
     }
 
     fn member(&self, head: &Head, name: &str, edits: &mut Edits, changes: &mut Changes) {

@@ -194,8 +194,10 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         generic,
         tokens,
         variants,
+        aws_service,
         docs,
     } = user;
+    option(&mut known.aws_service, aws_service);
     list(&mut known.aliases, aliases);
     option(&mut known.api_base, api_base);
     list(&mut known.key_env, key_env);
@@ -242,6 +244,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         reply,
         embed_inputs,
         rerank,
+        transcripts,
+        image_size,
         model_prefix,
         path,
         set,
@@ -262,6 +266,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.reply, reply);
     option(&mut known.embed_inputs, embed_inputs);
     list(&mut known.rerank, rerank);
+    option(&mut known.transcripts, transcripts);
+    option(&mut known.image_size, image_size);
     option(&mut known.model_prefix, model_prefix);
     option(&mut known.path, path);
     if !set.is_empty() {

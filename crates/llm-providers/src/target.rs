@@ -139,7 +139,11 @@ impl Target {
             error
         };
         let signed = spec.auth == AuthStyle::AwsSigv4;
-        let settings = aws::Settings { region: options.region.as_deref(), aws: options.aws.as_ref() };
+        let settings = aws::Settings {
+            region: options.region.as_deref(),
+            aws: options.aws.as_ref(),
+            service: spec.aws_service.as_deref(),
+        };
         let place = signed.then(|| aws::Place::of(settings, &model, env));
         if let Some(place) = &place {
             model = place.model().to_owned();
@@ -303,11 +307,34 @@ impl Target {
     /// # Errors
     /// When the path cannot be part of a URL, or the provider needs no network.
     pub fn request(&self, wire: WireRequest) -> Result<Request<Segments>> {
-        let WireRequest { method, path, mut headers, body, memo: _ } = wire;
-        let Some(route) = &self.route else {
+        let uri = self.route()?.uri(&wire.path)?;
+        self.addressed(uri, wire)
+    }
+
+    /// The same for a call of the provider's own API: the path lies below its base address as it is.
+    ///
+    /// # Errors
+    /// As [`Target::request`].
+    pub fn request_below(&self, wire: WireRequest) -> Result<Request<Segments>> {
+        let uri = self.route()?.below(&wire.path)?;
+        self.addressed(uri, wire)
+    }
+
+    /// Whether calls are signed, so that a body must be whole before it is sent.
+    #[must_use]
+    pub fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    fn route(&self) -> Result<&Route> {
+        self.route.as_ref().ok_or_else(|| {
             let message = format!("{} answers without a network: do not send calls to it", self.spec.name);
-            return Err(ApiError::new(ErrorKind::Internal, message));
-        };
+            ApiError::new(ErrorKind::Internal, message)
+        })
+    }
+
+    fn addressed(&self, uri: http::Uri, wire: WireRequest) -> Result<Request<Segments>> {
+        let WireRequest { method, path: _, mut headers, body, memo } = wire;
         for name in &CREDENTIALS {
             headers.remove(name);
         }
@@ -315,8 +342,11 @@ impl Target {
         header::lay_over(&mut headers, &self.headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = route.uri(&path)?;
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        if let Some(follow) = memo.follow {
+            request.extensions_mut().insert(follow);
+        }
         if let Some(signer) = &self.signer {
             signer.sign(&mut request, SystemTime::now())?;
         }

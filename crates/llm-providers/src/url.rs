@@ -14,6 +14,9 @@ use llm_types::{ApiError, ErrorKind, Result, UrlForm};
 const AZURE_V1: [&str; 3] = ["v1", "preview", "latest"];
 /// Operations of Azure OpenAI that belong to the resource and not to one deployment.
 const AZURE_RESOURCE_PATHS: [&str; 4] = ["/batches", "/files", "/models", AZURE_RESPONSES];
+/// The realtime API of Azure OpenAI: where there are versions, the query names the deployment
+/// (learn.microsoft.com/azure/ai-foundry/openai/realtime-audio-reference).
+const AZURE_REALTIME: &str = "/realtime";
 /// The Responses API of Azure OpenAI; it is the same on the version-less surface.
 const AZURE_RESPONSES: &str = "/responses";
 /// The first version of Azure OpenAI's API that has it
@@ -83,6 +86,14 @@ impl Base {
             path: path.trim_end_matches('/').to_owned(),
             query: query.filter(|query| !query.is_empty()).map(str::to_owned),
         })
+    }
+
+    /// The same without the `/v1` at its end.
+    fn without_version(mut self) -> Self {
+        if self.path.ends_with("/v1") {
+            self.path.truncate(self.path.len() - "/v1".len());
+        }
+        self
     }
 
     /// The host, without its port.
@@ -198,6 +209,7 @@ impl Route {
         // A version in the base's own query is the user's word and stays there.
         let given = base.query("api-version").map(str::to_owned);
         let version = given.as_deref().or(version);
+        let base = if form == UrlForm::WithoutV1 { base.without_version() } else { base };
         let pinned = |version: Option<&str>| {
             let version = version.ok_or_else(|| {
                 ApiError::bad_request(
@@ -213,6 +225,7 @@ impl Route {
                 let version = version.filter(|_| base.query("version").is_none());
                 (Prefix::None, version.map(|version| format!("version={}", escape(version))))
             }
+            UrlForm::WithoutV1 => (Prefix::None, None),
             UrlForm::AddV1 if base.path().ends_with("/openai") => (Prefix::None, None),
             UrlForm::AddV1 => (Prefix::Version, None),
             UrlForm::AzureDeployment => {
@@ -254,6 +267,18 @@ impl Route {
         &self.base
     }
 
+    /// The URL of a call of the provider's own API: nothing is put before its path. The API version is added where
+    /// the call names none.
+    ///
+    /// # Errors
+    /// When `path` holds what a URL cannot.
+    pub(crate) fn below(&self, path: &str) -> Result<Uri> {
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let given = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let own = self.query.as_deref().filter(|own| !given.split('&').any(|pair| name(pair) == name(own)));
+        self.base.join(path, own)
+    }
+
     /// The URL of a call.
     ///
     /// # Errors
@@ -270,6 +295,9 @@ impl Route {
             Prefix::Place(place) => self.base.join(&format!("{place}{path}"), query),
             Prefix::Deployment { model: _, old: true } if path.starts_with(AZURE_RESPONSES) => {
                 self.base.join(&format!("/openai/v1{path}"), None)
+            }
+            Prefix::Deployment { model, old: _ } if path.starts_with(AZURE_REALTIME) => {
+                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}"), query)
             }
             Prefix::Deployment { .. } if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
                 self.base.join(&format!("/openai{path}"), query)
@@ -356,6 +384,10 @@ mod tests {
         check("https://h/novita/v3/openai", "https://h/novita/v3/openai/chat/completions");
         check("http://localhost:11434/", "http://localhost:11434/v1/chat/completions");
         check("http://h/v1/chat/completions", "http://h/v1/chat/completions");
+        for base in ["http://box:11434", "http://box:11434/", "http://box:11434/v1"] {
+            let route = Route::new(UrlForm::WithoutV1, Base::parse(base).unwrap(), "m", None).unwrap();
+            assert_eq!(route.uri("/api/chat").unwrap(), "http://box:11434/api/chat", "{base}");
+        }
         let route = Route::new(UrlForm::AddV1, Base::parse("http://tei:8080").unwrap(), "m", None).unwrap();
         assert_eq!(route.uri("/rerank").unwrap().to_string(), "http://tei:8080/rerank");
     }

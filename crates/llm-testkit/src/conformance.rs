@@ -4,6 +4,7 @@
 mod from_cohere;
 mod from_gemini;
 mod from_messages;
+mod from_ollama;
 mod from_responses;
 pub mod normalise;
 mod onward;
@@ -87,6 +88,7 @@ pub fn convert(recording: &Recording) -> Option<Converted> {
         "responses" => from_responses::convert(body),
         "generateContent" => from_gemini::convert(body),
         "chat_v2" => from_cohere::convert(body),
+        "ollama_chat" => from_ollama::convert(body),
         _ => return None,
     };
     out.set("model", recording.model().map(Value::from));

@@ -6,8 +6,10 @@
 
 mod chat;
 mod cohere;
+mod converse;
 mod gemini;
 mod messages;
+mod ollama;
 mod responses;
 
 use serde_json::{Map, Value};
@@ -68,8 +70,9 @@ pub struct Usage {
 /// The facts of a recording's reply; `None` for operations that are no chat.
 #[must_use]
 pub fn facts(recording: &Recording) -> Option<Facts> {
-    let read = reader(&recording.operation)?;
-    let events = match (recording.response.sse(), recording.response.json()) {
+    // Bedrock's streams are binary: their recordings are read where the dialect is tested.
+    let read = reader(&recording.operation).filter(|_| recording.operation != "converse")?;
+    let events = match (recording.response.stream(), recording.response.json()) {
         (Some(text), _) => sse::json_events(text),
         (None, Some(body)) => vec![body.clone()],
         (None, None) => Vec::new(),
@@ -83,8 +86,8 @@ pub fn facts(recording: &Recording) -> Option<Facts> {
     Some(read(&events))
 }
 
-/// The facts of a reply of this wire API (`chat`, `messages`, `responses`, `generateContent`, `chat_v2`): a JSON body, or an event
-/// stream. Of another one nothing is known.
+/// The facts of a reply of this wire API (`chat`, `messages`, `responses`, `generateContent`, `chat_v2`, `ollama_chat`): a
+/// JSON body, or a stream. Of another one nothing is known.
 #[must_use]
 pub fn reply(operation: &str, body: &[u8]) -> Facts {
     let Some(read) = reader(operation) else { return Facts::default() };
@@ -106,6 +109,8 @@ fn reader(operation: &str) -> Option<fn(&[Value]) -> Facts> {
         "responses" => responses::facts,
         "generateContent" => gemini::facts,
         "chat_v2" => cohere::facts,
+        "ollama_chat" => ollama::facts,
+        "converse" => converse::facts,
         _ => return None,
     })
 }

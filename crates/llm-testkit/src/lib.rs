@@ -6,6 +6,7 @@
 
 pub mod canned;
 pub mod conformance;
+pub mod event_stream;
 pub mod exchange;
 pub mod expect;
 pub mod http1;

@@ -144,7 +144,7 @@ pub fn script(recording: &Recording, cut: Cut) -> Script {
             script = script.header(&name, value);
         }
     }
-    match response.sse() {
+    match response.stream() {
         Some(text) => pieces(text, cut).into_iter().fold(script, Script::chunk),
         None => script.body(response.bytes()),
     }
@@ -162,13 +162,19 @@ pub fn pieces(text: &str, cut: Cut) -> Vec<Vec<u8>> {
         Cut::Whole => split(0),
         Cut::At(at) => split(at),
         Cut::EveryByte => bytes.iter().map(|byte| vec![*byte]).collect(),
-        Cut::InUsage => split(text.rfind("\"usage").map_or(0, |at| at + 4)),
+        Cut::InUsage => {
+            let found = text.rfind("\"usage").or_else(|| text.rfind("\"eval_count"));
+            split(found.map_or(0, |at| at + 4))
+        }
         Cut::Events => events(text),
     }
 }
 
-/// Each event with the empty line that ends it.
+/// Each event with the empty line that ends it; each line, where they are objects.
 fn events(text: &str) -> Vec<Vec<u8>> {
+    if text.starts_with('{') {
+        return text.split_inclusive('\n').map(|line| line.as_bytes().to_vec()).collect();
+    }
     let mut pieces = vec![Vec::new()];
     for line in text.split_inclusive('\n') {
         if let Some(piece) = pieces.last_mut() {

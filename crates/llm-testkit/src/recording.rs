@@ -126,6 +126,16 @@ impl Response {
         self.content.sse.as_deref()
     }
 
+    /// The stream, where it is one: events, or one JSON object per line.
+    #[must_use]
+    pub fn stream(&self) -> Option<&str> {
+        let is_lines = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("content-type") && value.starts_with("application/x-ndjson")
+        };
+        let lines = || self.content.text.as_deref().filter(|_| self.headers.iter().any(is_lines));
+        self.sse().or_else(lines)
+    }
+
     /// The body as bytes.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
@@ -146,10 +156,10 @@ impl Recording {
         self.features.iter().any(|have| have == feature)
     }
 
-    /// Whether its reply is an event stream.
+    /// Whether its reply is a stream.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.response.sse().is_some()
+        self.response.stream().is_some()
     }
 
     /// The model that was asked for: a member of the body, or a part of the path (Gemini).

@@ -37,9 +37,12 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(value.strip_prefix(' ').unwrap_or(value))
 }
 
-/// The data of all events that are JSON: `[DONE]` is not among them.
+/// The data of all events that are JSON: `[DONE]` is not among them. A stream of another kind is one object per line.
 #[must_use]
 pub fn json_events(text: &str) -> Vec<Value> {
+    if text.starts_with('{') {
+        return text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    }
     events(text).iter().filter_map(|event| serde_json::from_str(&event.data).ok()).collect()
 }
 
@@ -53,6 +56,7 @@ mod tests {
         let found = events(text);
         let shown: Vec<(&str, &str)> = found.iter().map(|e| (e.name.as_str(), e.data.as_str())).collect();
         assert_eq!(shown, [("a", "1\n2"), ("", "{\"x\":1}"), ("", "[DONE]")]);
+        assert_eq!(json_events("{\"x\":1}\n{\"y\":").len(), 1);
         assert_eq!(json_events("data: {\"x\":1}\n\ndata: [DONE]\n\n"), [serde_json::json!({"x": 1})]);
     }
 }

@@ -3,7 +3,9 @@
 //! Every operation is a variant, so that adding one makes each codec decide what to do with it.
 
 use crate::chat::ChatRequest;
-use crate::{EmbedRequest, Op, RerankRequest};
+use crate::{
+    EmbedRequest, ImageRequest, ModerateRequest, Op, RerankRequest, SpeechRequest, TranscribeRequest,
+};
 
 /// What a client asks for, in no dialect.
 #[derive(Debug, Clone)]
@@ -16,6 +18,14 @@ pub enum Call {
     Embed(Box<EmbedRequest>),
     /// Documents in the order of a query.
     Rerank(Box<RerankRequest>),
+    /// Speech to text.
+    Transcribe(Box<TranscribeRequest>),
+    /// Text to speech.
+    Speak(Box<SpeechRequest>),
+    /// Pictures.
+    Image(Box<ImageRequest>),
+    /// Whether content is against a policy.
+    Moderate(Box<ModerateRequest>),
 }
 
 impl Call {
@@ -27,6 +37,12 @@ impl Call {
             Self::CountTokens(_) => Op::CountTokens,
             Self::Embed(_) => Op::Embed,
             Self::Rerank(_) => Op::Rerank,
+            Self::Transcribe(request) if request.translate => Op::Translate,
+            Self::Transcribe(_) => Op::Transcribe,
+            Self::Speak(_) => Op::Speech,
+            Self::Image(request) if request.edit => Op::ImageEdit,
+            Self::Image(_) => Op::Image,
+            Self::Moderate(_) => Op::Moderate,
         }
     }
 
@@ -37,6 +53,10 @@ impl Call {
             Self::Chat(request) | Self::CountTokens(request) => &request.model,
             Self::Embed(request) => &request.model,
             Self::Rerank(request) => &request.model,
+            Self::Transcribe(request) => &request.model,
+            Self::Speak(request) => &request.model,
+            Self::Image(request) => &request.model,
+            Self::Moderate(request) => &request.model,
         }
     }
 
@@ -46,6 +66,10 @@ impl Call {
             Self::Chat(request) | Self::CountTokens(request) => model.clone_into(&mut request.model),
             Self::Embed(request) => model.clone_into(&mut request.model),
             Self::Rerank(request) => model.clone_into(&mut request.model),
+            Self::Transcribe(request) => model.clone_into(&mut request.model),
+            Self::Speak(request) => model.clone_into(&mut request.model),
+            Self::Image(request) => model.clone_into(&mut request.model),
+            Self::Moderate(request) => model.clone_into(&mut request.model),
         }
     }
 
@@ -54,7 +78,10 @@ impl Call {
     pub fn stream(&self) -> bool {
         match self {
             Self::Chat(request) => request.delivery.stream,
-            Self::CountTokens(_) | Self::Embed(_) | Self::Rerank(_) => false,
+            Self::Transcribe(request) => request.stream,
+            Self::Image(request) => request.stream,
+            Self::Speak(request) => request.events,
+            Self::CountTokens(_) | Self::Embed(_) | Self::Rerank(_) | Self::Moderate(_) => false,
         }
     }
 
@@ -63,7 +90,12 @@ impl Call {
     pub fn conversation(&self) -> Option<&ChatRequest> {
         match self {
             Self::Chat(request) | Self::CountTokens(request) => Some(request),
-            Self::Embed(_) | Self::Rerank(_) => None,
+            Self::Embed(_)
+            | Self::Rerank(_)
+            | Self::Transcribe(_)
+            | Self::Speak(_)
+            | Self::Image(_)
+            | Self::Moderate(_) => None,
         }
     }
 }

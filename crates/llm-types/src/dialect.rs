@@ -28,14 +28,32 @@ pub enum Dialect {
     Bedrock,
     /// Cohere's second API: conversations and vectors.
     Cohere,
+    /// Ollama's own API.
+    Ollama,
+    /// Replicate's predictions.
+    Replicate,
     /// Ordering documents, as Cohere, Jina and those who follow them have it.
     Rerank,
     /// The built-in provider that answers without a network.
     Mock,
+    /// Speech to text as OpenAI has it: forms.
+    OpenaiTranscriptions,
+    /// Text to speech as OpenAI has it.
+    OpenaiSpeech,
+    /// Pictures as OpenAI has them.
+    OpenaiImages,
+    /// Whether content is against a policy, as OpenAI has it.
+    OpenaiModerations,
+    /// Deepgram: speech to text and text to speech.
+    Deepgram,
+    /// ElevenLabs: speech to text and text to speech.
+    Elevenlabs,
+    /// Stability: pictures.
+    Stability,
 }
 
 impl Dialect {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 19] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -44,8 +62,17 @@ impl Dialect {
         Self::Gemini,
         Self::Bedrock,
         Self::Cohere,
+        Self::Ollama,
+        Self::Replicate,
         Self::Rerank,
         Self::Mock,
+        Self::OpenaiTranscriptions,
+        Self::OpenaiSpeech,
+        Self::OpenaiImages,
+        Self::OpenaiModerations,
+        Self::Deepgram,
+        Self::Elevenlabs,
+        Self::Stability,
     ];
 
     /// The dialect of this name.
@@ -66,8 +93,17 @@ impl Dialect {
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
+            Self::Replicate => "replicate",
             Self::Rerank => "rerank",
             Self::Mock => "mock",
+            Self::OpenaiTranscriptions => "openai_transcriptions",
+            Self::OpenaiSpeech => "openai_speech",
+            Self::OpenaiImages => "openai_images",
+            Self::OpenaiModerations => "openai_moderations",
+            Self::Deepgram => "deepgram",
+            Self::Elevenlabs => "elevenlabs",
+            Self::Stability => "stability",
         }
     }
 }

@@ -166,6 +166,12 @@ impl Splicer<'_> {
 #[derive(Debug, Clone, Default)]
 pub struct Segments(SmallVec<[Bytes; 4]>);
 
+impl FromIterator<Bytes> for Segments {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        Self(pieces.into_iter().collect())
+    }
+}
+
 impl Segments {
     /// Bodies up to this many bytes are joined: one copy is cheaper than several writes.
     const JOIN: usize = 16 * 1024;

@@ -55,6 +55,12 @@ impl Head {
         Self { body: Bytes::from_static(b"{}"), members: Vec::new() }
     }
 
+    /// A body that is no JSON: nothing of it is a member.
+    #[must_use]
+    pub fn opaque(body: Bytes) -> Self {
+        Self { body, members: Vec::new() }
+    }
+
     /// Reads where the members of a JSON object are.
     ///
     /// # Errors

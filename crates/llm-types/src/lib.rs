@@ -11,6 +11,8 @@ mod event;
 mod extra;
 mod glance;
 mod head;
+mod image;
+mod moderate;
 mod money;
 mod op;
 mod output;
@@ -23,8 +25,11 @@ mod rerank;
 mod scan;
 mod secret;
 mod spec;
+mod speech;
 mod text;
 mod tokens;
+mod transcript;
+mod upload;
 mod usage;
 mod variant;
 #[doc(hidden)]
@@ -44,6 +49,8 @@ pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
 pub use glance::{Glance, glance};
 pub use head::{Head, Member};
+pub use image::{ImageRequest, Images, MadeImage};
+pub use moderate::{ModerateRequest, Moderation, Verdict};
 pub use money::{AmountText, MoneyError, PicoUsd};
 pub use op::Op;
 pub use output::{Output, TokenCount};
@@ -55,11 +62,14 @@ pub use reply_builder::ReplyBuilder;
 pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use spec::{
-    AuthStyle, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk, RerankQuirk,
-    UrlForm, glob_matches,
+    AuthStyle, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk,
+    RerankQuirk, UrlForm, glob_matches,
 };
+pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};
 pub use tokens::TokenSource;
+pub use transcript::{Spoken, TranscribeRequest, Transcript, TranscriptFormat};
+pub use upload::Upload;
 pub use usage::{Billed, ServiceTier, Units, Usage};
 pub use variant::Variant;
 

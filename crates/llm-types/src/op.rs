@@ -35,6 +35,10 @@ pub enum Op {
     Batch,
     /// Anthropic's Messages API spoken natively.
     Messages,
+    /// Speech in any language to English text.
+    Translate,
+    /// Images to other images.
+    ImageEdit,
 }
 
 impl Op {
@@ -54,6 +58,8 @@ impl Op {
             Self::Responses => "responses",
             Self::Batch => "batch",
             Self::Messages => "messages",
+            Self::Translate => "translate",
+            Self::ImageEdit => "image_edit",
         }
     }
 }

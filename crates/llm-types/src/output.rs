@@ -1,6 +1,6 @@
 //! What a call brought: one variant per kind of answer.
 
-use crate::{Embeddings, Extra, Ranking, Reply};
+use crate::{Embeddings, Extra, Images, Moderation, Ranking, Reply, Speech, Transcript};
 
 /// What a [`crate::Call`] brought.
 #[derive(Debug, Clone)]
@@ -13,6 +13,14 @@ pub enum Output {
     Embed(Box<Embeddings>),
     /// Documents in their order.
     Rerank(Box<Ranking>),
+    /// What was heard.
+    Transcript(Box<Transcript>),
+    /// What was said.
+    Speech(Box<Speech>),
+    /// Pictures.
+    Images(Box<Images>),
+    /// Whether content is against a policy.
+    Moderation(Box<Moderation>),
 }
 
 impl Output {
@@ -21,7 +29,7 @@ impl Output {
     pub fn into_chat(self) -> Option<Reply> {
         match self {
             Self::Chat(reply) => Some(*reply),
-            Self::Tokens(_) | Self::Embed(_) | Self::Rerank(_) => None,
+            _ => None,
         }
     }
 
@@ -30,7 +38,7 @@ impl Output {
     pub fn as_chat(&self) -> Option<&Reply> {
         match self {
             Self::Chat(reply) => Some(reply),
-            Self::Tokens(_) | Self::Embed(_) | Self::Rerank(_) => None,
+            _ => None,
         }
     }
 
@@ -39,9 +47,12 @@ impl Output {
     pub fn model(&self) -> Option<&str> {
         let name = match self {
             Self::Chat(reply) => &reply.model,
-            Self::Tokens(_) => return None,
+            Self::Tokens(_) | Self::Speech(_) => return None,
             Self::Embed(embeddings) => &embeddings.model,
             Self::Rerank(ranking) => &ranking.model,
+            Self::Transcript(transcript) => &transcript.model,
+            Self::Images(images) => &images.model,
+            Self::Moderation(moderation) => &moderation.model,
         };
         Some(&**name).filter(|name| !name.is_empty())
     }
@@ -54,6 +65,10 @@ impl Output {
             Self::Tokens(_) => None,
             Self::Embed(embeddings) => embeddings.usage.as_ref(),
             Self::Rerank(ranking) => ranking.usage.as_ref(),
+            Self::Transcript(transcript) => transcript.usage.as_ref(),
+            Self::Speech(speech) => speech.usage.as_ref(),
+            Self::Images(images) => images.usage.as_ref(),
+            Self::Moderation(moderation) => moderation.usage.as_ref(),
         }
     }
 }

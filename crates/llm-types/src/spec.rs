@@ -3,11 +3,15 @@
 //! Sixty providers differ in a base URL, the name of a key variable and a few fields. Those facts are
 //! data, in the built-in table and in the user's configuration alike; code is only for a dialect.
 
+mod quirk;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Dialect, Op, TokenSource, Variant};
+pub use quirk::{ImageSize, MessageQuirk, ReplyQuirk, RerankQuirk};
+
+use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
 
 /// One provider, or one connection of the user's own.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -88,6 +92,9 @@ pub struct ProviderSpec {
     /// Models that are asked in another way than the row says; the first that matches counts.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// What signatures of AWS are for (`sagemaker`), which is not always the name of the host. Default: `bedrock`.
+    #[serde(default)]
+    pub aws_service: Option<String>,
     /// The vendor's page.
     #[serde(default)]
     pub docs: Option<String>,
@@ -142,6 +149,8 @@ pub enum AuthStyle {
     ZenApiKey,
     /// AWS Signature Version 4 over the whole request; a key is a bearer key and is sent as one.
     AwsSigv4,
+    /// `xi-api-key: KEY`.
+    XiApiKey,
     /// No key.
     None,
 }
@@ -161,6 +170,8 @@ pub enum UrlForm {
     AzureFoundry,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
+    /// The path behind the base URL, without a `/v1` at the base's end.
+    WithoutV1,
     /// Vertex AI: `/v1/projects/{project}/locations/{location}` goes before the path, which is that of a
     /// publisher's model there.
     Vertex,
@@ -188,6 +199,10 @@ pub struct Quirks {
     pub embed_inputs: Option<usize>,
     /// What requests to order documents have to respect.
     pub rerank: Vec<RerankQuirk>,
+    /// The forms in which it writes a transcript; `None`: all. Others are written here, from the richest it has.
+    pub transcripts: Option<Vec<TranscriptFormat>>,
+    /// How the size of a picture is said; `None`: as OpenAI does.
+    pub image_size: Option<ImageSize>,
     /// Text put before the model name, unless it is there already.
     pub model_prefix: Option<String>,
     /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
@@ -202,71 +217,6 @@ pub struct Quirks {
     pub only: Option<Op>,
     /// Operations of the row that are not there.
     pub without: Vec<Op>,
-}
-
-/// What messages have to respect at a provider of the `openai_chat` dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageQuirk {
-    /// `developer` is not known: send `system`.
-    DeveloperToSystem,
-    /// Neither `system` nor `developer` is known: send `user`.
-    SystemToUser,
-    /// Content must be a string where it is text only.
-    FlattenContent,
-    /// Empty tool arguments must be `{}`.
-    EmptyArguments,
-    /// Tool call ids must be nine letters and digits.
-    ShortToolIds,
-    /// Tool call ids must have at most 40 characters: others' are longer.
-    BoundedToolIds,
-    /// Reasoning goes back as `reasoning_content`.
-    ReplayReasoning,
-    /// Reasoning goes back as `reasoning`.
-    ReplayReasoningField,
-    /// Reasoning goes back as `reasoning_details`, unchanged.
-    ReplayReasoningDetails,
-    /// Reasoning goes back as content parts of type `thinking`.
-    ThinkingParts,
-    /// `name` is known on tool messages only.
-    NameOnToolsOnly,
-    /// `strict` is not known in tools.
-    ToolsWithoutStrict,
-    /// `cache_control` is understood on parts, messages and tools.
-    CacheControl,
-    /// Calls of tools without their reasoning are refused: a blank stands for what was lost.
-    FillReasoning,
-    /// User and assistant must take turns: neighbours of one role become one message.
-    Alternate,
-    /// Members of an answer that a client echoes (`annotations`, `refusal: null`, …) are refused.
-    NoEchoes,
-    /// No single tool can be chosen: it goes alone, with `tool_choice` `required`.
-    ChoiceWithoutNames,
-    /// `response_format` knows `json_object` only: a schema goes into an instruction.
-    JsonObjectOnly,
-}
-
-/// What requests to order documents have to respect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RerankQuirk {
-    /// Documents are texts: objects are written as text.
-    TextsOnly,
-}
-
-/// How answers of a provider of the `openai_chat` dialect differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReplyQuirk {
-    /// Fields or events differ in a way that OpenAI's clients trip over: answers are decoded and
-    /// written anew.
-    Normalize,
-    /// `completion_tokens` leaves reasoning out.
-    ReasoningOutside,
-    /// Thoughts stand in the text between `<think>` and `</think>`.
-    ThinkTags,
-    /// Vectors in base64 are signed bytes.
-    Int8Vectors,
 }
 
 /// Quirks of certain models.
@@ -361,6 +311,9 @@ impl ProviderSpec {
         if op == Op::Rerank && matches!(self.dialect, Dialect::OpenaiChat | Dialect::Cohere) {
             return Dialect::Rerank;
         }
+        if self.dialect == Dialect::Cohere {
+            return shared(op).unwrap_or(self.dialect);
+        }
         if self.dialect != Dialect::OpenaiChat {
             return self.dialect;
         }
@@ -382,7 +335,7 @@ impl ProviderSpec {
                 },
             },
             Op::Embed => Dialect::OpenaiMedia,
-            _ => Dialect::OpenaiChat,
+            _ => shared(op).unwrap_or(Dialect::OpenaiChat),
         }
     }
 
@@ -390,6 +343,24 @@ impl ProviderSpec {
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// The dialect of an operation beside conversations that OpenAI's kind have in one form.
+fn shared(op: Op) -> Option<Dialect> {
+    match op {
+        Op::Transcribe | Op::Translate => Some(Dialect::OpenaiTranscriptions),
+        Op::Speech => Some(Dialect::OpenaiSpeech),
+        Op::Image | Op::ImageEdit => Some(Dialect::OpenaiImages),
+        Op::Moderate => Some(Dialect::OpenaiModerations),
+        Op::Chat
+        | Op::CountTokens
+        | Op::Completion
+        | Op::Embed
+        | Op::Rerank
+        | Op::Responses
+        | Op::Batch
+        | Op::Messages => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod deployments;
 mod explain;
 mod health;
 mod man;
+mod media;
 mod models;
 mod prices;
 mod rerank;
@@ -22,6 +23,10 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
         Command::Rerank(args) => wait(rerank::run(&args, out)),
+        Command::Transcribe(args) => wait(media::transcribe(&args, out)),
+        Command::Speak(args) => wait(media::speak(&args, out)),
+        Command::Image(args) => wait(media::image(&args, out)),
+        Command::Moderate(args) => wait(media::moderate(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Cost(args) => cost::run(&args, out),
         Command::Prices(command) => wait(prices::run(command, out)),

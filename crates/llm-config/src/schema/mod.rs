@@ -11,6 +11,7 @@ mod health;
 mod jwt;
 mod model;
 mod owner;
+mod pass_through;
 mod price;
 mod provider;
 mod redis;
@@ -33,6 +34,7 @@ pub use owner::{
     BudgetWindow, Owner, OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms, ScopedBudget, ScopedLimits,
     VirtualKey,
 };
+pub use pass_through::PassThrough;
 pub use price::{ModelPrice, Price, PriceMap, Rates, TierPrice};
 pub use provider::{KeyRule, ModelName, Provider, Quirks, Rule};
 pub use redis::{Redis, RedisFailure};
@@ -66,6 +68,8 @@ pub struct Config {
     pub redis: Option<Redis>,
     /// Answers that are kept for equal requests.
     pub cache: Cache,
+    /// Providers' own APIs, behind the gateway's keys.
+    pub pass_through: PassThrough,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk, Secret,
-    TokenSource, UrlForm,
+    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk,
+    Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,9 @@ pub struct Provider {
     /// provider of the same dialect then selects that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generic: Option<bool>,
+    /// What signatures of AWS are for, with `auth = "aws-sigv4"`. Default: `bedrock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_service: Option<String>,
     /// The vendor's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
@@ -136,6 +139,13 @@ pub struct Quirks {
     /// What requests to order documents have to respect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rerank: Vec<Word<RerankQuirk>>,
+    /// The forms in which it writes a transcript (`json`, `text`, `srt`, `verbose_json`, `vtt`); default: all. Others
+    /// are written by the gateway, from the richest it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcripts: Option<Vec<String>>,
+    /// How the size of a picture is said; default: as OpenAI does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<Word<ImageSize>>,
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
@@ -256,6 +266,7 @@ impl Provider {
             models: row.models,
             rules_from: row.rules_from,
             families: row.families,
+            aws_service: row.aws_service,
             docs: row.docs,
         }
     }
@@ -291,6 +302,8 @@ impl Quirks {
             reply,
             embed_inputs,
             rerank,
+            transcripts,
+            image_size,
             model_prefix,
             path,
             set,
@@ -306,6 +319,8 @@ impl Quirks {
             reply: reply.iter().map(Word::get).collect(),
             embed_inputs,
             rerank: rerank.iter().map(Word::get).collect(),
+            transcripts: transcripts.map(|forms| forms.into_iter().map(TranscriptFormat::from).collect()),
+            image_size: image_size.as_ref().map(Word::get),
             model_prefix,
             path,
             set,

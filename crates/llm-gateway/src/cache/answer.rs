@@ -15,7 +15,10 @@ pub(super) fn is_good(op: Op, codec: &dyn ClientCodec, body: &[u8]) -> bool {
         Ok(Output::Chat(reply)) => !reply.choices.is_empty() && reply.choices.iter().all(is_complete),
         Ok(Output::Embed(embeddings)) => !embeddings.vectors.is_empty(),
         Ok(Output::Rerank(ranking)) => !ranking.results.is_empty(),
+        Ok(Output::Moderation(moderation)) => !moderation.results.is_empty(),
         Ok(Output::Tokens(_)) => true,
+        // Requests for these are not looked up.
+        Ok(Output::Transcript(_) | Output::Speech(_) | Output::Images(_)) => false,
         Err(_) => false,
     }
 }

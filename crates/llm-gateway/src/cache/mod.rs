@@ -120,7 +120,7 @@ impl Visit {
     /// What is kept of an answer; `None`: nothing.
     fn entry(&self, answer: &Answer) -> Option<(&Open, Entry)> {
         let open = &**self.open.as_ref()?;
-        let AnswerBody::Whole(body) = &answer.body else { return None };
+        let AnswerBody::Whole(body, None) = &answer.body else { return None };
         // What another model said is not for those who ask when this one is well again.
         if answer.fallback.is_some() || !open.answers.cache.keeps(&open.directives, body.len()) {
             return None;

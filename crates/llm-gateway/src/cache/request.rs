@@ -45,7 +45,7 @@ fn is_plain(dispatch: &Dispatch) -> bool {
         | Op::Embed
         | Op::Rerank
         | Op::Moderate => !dispatch.peek.stream,
-        Op::Image | Op::Speech | Op::Transcribe | Op::Batch => false,
+        Op::Image | Op::ImageEdit | Op::Speech | Op::Transcribe | Op::Translate | Op::Batch => false,
     };
     let Bearing { effects, .. } = dispatch.codec.bearing();
     whole
@@ -70,7 +70,8 @@ fn is_cool(dispatch: &mut Dispatch, answers: &Answers) -> bool {
     }
     match dispatch.call() {
         Ok(Call::Chat(request)) => answers.cache.takes_temperature(request.sampling.temperature),
-        Ok(Call::CountTokens(_) | Call::Embed(_) | Call::Rerank(_)) => true,
+        Ok(Call::CountTokens(_) | Call::Embed(_) | Call::Rerank(_) | Call::Moderate(_)) => true,
+        Ok(Call::Transcribe(_) | Call::Speak(_) | Call::Image(_)) => false,
         // It is refused where it is read for good.
         Err(_) => false,
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
@@ -98,7 +99,7 @@ pub(crate) struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    Whole(Bytes),
+    Whole(Bytes, Option<HeaderValue>),
     Stream(Box<Exchange>),
 }
 
@@ -279,7 +280,7 @@ impl Dispatch {
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
         let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
-            ReplyBody::Whole { body, usage, served } => {
+            ReplyBody::Whole { body, usage, served, kind } => {
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
                     decision.end(usage.as_ref(), None, Afterwards::default());
@@ -292,7 +293,7 @@ impl Dispatch {
                 let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
                 let cost = cost.or(free.flatten());
                 ticket.finish(usage.as_ref());
-                return (AnswerBody::Whole(body), cost, kept);
+                return (AnswerBody::Whole(body, kind), cost, kept);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, *relay),
             ReplyBody::Written { chunks, usage, served, pause } => {
@@ -329,7 +330,9 @@ impl Dispatch {
         usage: &Usage,
     ) -> Option<PicoUsd> {
         // Where nothing is known of the price there is nothing to look for.
-        let known = deployment.facts.price.is_some() || usage.stated.is_some() || served.is_some();
+        let by_piece = usage.units != llm_types::Units::default();
+        let known =
+            deployment.facts.price.is_some() || usage.stated.is_some() || served.is_some() || by_piece;
         if !known && !deployment.target.is_wildcard() {
             return None;
         }

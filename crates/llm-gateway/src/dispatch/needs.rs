@@ -46,7 +46,7 @@ impl Dispatch {
             region: region.map(Arc::from),
             capabilities: uses,
             // Counting tokens uses none.
-            input_tokens: if counts { 0 } else { roughly(asking.head.body().len()) },
+            input_tokens: if counts { 0 } else { roughly(self.text_length(asking)) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
             stream: self.peek.stream,
             hour: hour(),
@@ -62,6 +62,11 @@ impl Dispatch {
             relax(group, &mut needs);
         }
         Ok(Some(Arc::new(needs)))
+    }
+
+    /// How long the text of the request is, in bytes. Of a form with a file it is not known, and nearly nothing.
+    pub(crate) fn text_length(&self, asking: &Asking) -> usize {
+        if self.codec.is_opaque(&self.asked) { 0 } else { asking.head.body().len() }
     }
 
     /// Counts the prompt instead of guessing it: pictures in base64 look longer than they are.

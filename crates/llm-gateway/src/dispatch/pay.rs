@@ -14,7 +14,7 @@ use super::ready::{Asking, Ready};
 use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
 use crate::ticket::Ticket;
-use crate::worst;
+use crate::worst::{self, media};
 
 /// The shortest answer that is worth asking for where the money does not reach for a longer one, in tokens.
 const SHORTEST: u64 = 16;
@@ -88,7 +88,10 @@ impl Dispatch {
         let bound = |worst: &Worst| self.snapshot.prices.bound(&asked, worst);
         // Who sells the order of documents by the token has no price for searches.
         let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();
-        let Bound { fixed, per_output_token, output_tokens } = bound(&worst).or_else(by_token)?;
+        // Who sells sound or pictures by one measure has no price for the others.
+        let by_piece = || media::one_by_one(&worst).filter_map(|one| bound(&one)).max_by_key(Bound::total);
+        let found = bound(&worst).or_else(by_token).or_else(by_piece);
+        let Bound { fixed, per_output_token, output_tokens } = found?;
         // The caller's own limit stays what it is.
         let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);
         Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to })
@@ -105,6 +108,10 @@ impl Dispatch {
         match asking.call(self.codec, &self.asked).ok()? {
             Call::Embed(request) => Some((worst::of_embedding(request, size, facts).ok()?, true)),
             Call::Rerank(request) => Some((worst::of_rerank(request, size), true)),
+            Call::Transcribe(request) => Some((media::of_transcript(request, facts), true)),
+            Call::Speak(request) => Some((media::of_speech(request), true)),
+            Call::Image(request) => Some((media::of_images(request), true)),
+            Call::Moderate(_) => Some((worst::of_texts(size), true)),
             call => {
                 let request = call.conversation()?;
                 let limited = request.limits.output_tokens().is_some();

@@ -57,7 +57,7 @@ impl Asking {
     /// The request in the neutral form, read once.
     pub(crate) fn call(&mut self, codec: &dyn ServerCodec, asked: &Asked) -> Result<&mut Call> {
         if self.call.is_none() {
-            self.call = Some(codec.decode(self.head.body(), asked)?);
+            self.call = Some(codec.decode_shared(self.head.body(), asked)?);
         }
         self.call.as_mut().ok_or_else(|| ApiError::new(ErrorKind::Internal, "the request was not read"))
     }

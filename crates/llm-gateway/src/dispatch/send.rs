@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use llm_providers::batch;
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_router::Limits;
-use llm_types::{ApiError, Changes, ErrorKind, Event, Output, RateLimits, Result};
+use llm_types::{ApiError, Changes, ErrorKind, Event, Op, Output, RateLimits, Result};
 use tokio::time::timeout;
 
 use super::Dispatch;
@@ -87,7 +87,11 @@ impl Dispatch {
             return Err(codec.decode_error(head.status, &head.headers, &body));
         }
         let rate_limits = if self.has_choice() { codec.rate_limits(&head.headers) } else { None };
-        if self.peek.stream && is_stream(&head.headers) {
+        if self.peek.binary && is_stream(&head.headers) {
+            let relay = Relay::raw(head.headers.get(CONTENT_TYPE).cloned(), sent.memo.used().cloned());
+            return Ok((Box::pin(self.open_raw(upstream, relay, left)).await?, rate_limits));
+        }
+        if self.peek.stream && self.streams(&head.headers) {
             return Ok((Box::pin(self.open(upstream, sent, asks, left)).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
@@ -95,8 +99,10 @@ impl Dispatch {
             let tapped = codec.tap(self.asked.op, &body)?;
             let marked = asks.mark.as_ref().and_then(|mark| self.codec.mark(&body, mark));
             let served = tapped.model.and_then(|name| asks.served(&name));
-            let usage = tapped.usage;
-            return Ok((ReplyBody::Whole { body: marked.unwrap_or(body), usage, served }, rate_limits));
+            let usage = tapped.usage.or_else(|| sent.memo.used().cloned());
+            let kind = head.headers.get(CONTENT_TYPE).filter(|kind| !is_json(kind)).cloned();
+            let body = marked.unwrap_or(body);
+            return Ok((ReplyBody::Whole { body, usage, served, kind }, rate_limits));
         }
         Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
     }
@@ -185,6 +191,23 @@ impl Dispatch {
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }
 
+    /// Waits for the first bytes of sound.
+    async fn open_raw(
+        &self,
+        mut upstream: ByteStream,
+        mut relay: Relay,
+        left: Duration,
+    ) -> Result<ReplyBody> {
+        read_preamble(&mut upstream, &mut relay, left).await?;
+        Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
+    }
+
+    /// Whether an answer is the stream that was asked for: of what is no conversation, events alone.
+    fn streams(&self, headers: &HeaderMap) -> bool {
+        let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        is_stream(headers) && (self.asked.op == Op::Chat || kind.starts_with(b"text/event-stream"))
+    }
+
     /// Reads a whole answer, and writes it as the client wants it.
     async fn translated(
         &self,
@@ -212,8 +235,14 @@ impl Dispatch {
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
             output => {
+                let events = self.peek.stream && !self.peek.binary;
+                if let Some(bytes) = events.then(|| self.codec.streamed(output, &cx)).flatten() {
+                    let chunks = VecDeque::from([bytes]);
+                    return Ok(ReplyBody::Written { chunks, usage, served, pause: Duration::ZERO });
+                }
+                let kind = self.codec.content_type(output);
                 let body = Bytes::from(self.codec.encode(output, &cx));
-                return Ok(ReplyBody::Whole { body, usage, served });
+                return Ok(ReplyBody::Whole { body, usage, served, kind });
             }
         };
         let mut encoder = self.codec.encoder(cx);
@@ -233,6 +262,10 @@ impl Dispatch {
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     !kind.starts_with(b"application/json")
+}
+
+fn is_json(kind: &HeaderValue) -> bool {
+    kind.as_bytes().starts_with(b"application/json")
 }
 
 pub(super) fn late(bound: Duration) -> ApiError {

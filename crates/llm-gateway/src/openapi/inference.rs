@@ -15,6 +15,12 @@ pub(super) fn write(writer: &mut Writer) {
             Op::Embed => ("Turn texts into vectors.", "inference"),
             Op::Rerank => ("Order documents by how well they answer a query.", "inference"),
             Op::CountTokens => ("Count the tokens of a request.", "inference"),
+            Op::Transcribe => ("Write down what is said.", "inference"),
+            Op::Translate => ("Write down in English what is said.", "inference"),
+            Op::Speech => ("Say a text.", "inference"),
+            Op::Image => ("Make pictures.", "inference"),
+            Op::ImageEdit => ("Change pictures.", "inference"),
+            Op::Moderate => ("Tell whether content is against a policy.", "inference"),
             _ => ("Call a model.", "inference"),
         };
         let mut answer = json_of(json!({ "type": "object" }));

@@ -17,6 +17,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         redis: _,
         store,
         cache: _,
+        pass_through: _,
         providers: _,
         prices: _,
         price_map: _,

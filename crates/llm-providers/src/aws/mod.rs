@@ -20,6 +20,8 @@ use sign::Source;
 
 /// Variables that may hold the region, in order.
 const REGIONS: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
+/// The service that signatures are for where a row names none; it is not the name of its host.
+const SERVICE: &str = "bedrock";
 /// The name of the partition's domain in a row's base URL.
 const SUFFIX: &str = "AWS_DNS_SUFFIX";
 
@@ -45,6 +47,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) region: Option<&'a str>,
     /// Who signs.
     pub(crate) aws: Option<&'a AwsOptions>,
+    /// What the signature is for, as the row says it.
+    pub(crate) service: Option<&'a str>,
 }
 
 /// Where calls go.
@@ -97,7 +101,7 @@ impl Place {
             ApiError::bad_request(format!("no region: set one of {names}, or give the deployment a region"))
         })?;
         let source = source(settings.aws, &region, env)?;
-        Ok(Arc::new(Signer::new(source, region)))
+        Ok(Arc::new(Signer::new(source, region, settings.service.unwrap_or(SERVICE).to_owned())))
     }
 }
 

@@ -15,9 +15,6 @@ use http::{HeaderValue, Request};
 use llm_types::{ApiError, ErrorKind, Result, Segments};
 use sha2::{Digest, Sha256};
 
-/// The service that signatures are for; it is not the name of its host.
-const SERVICE: &str = "bedrock";
-
 /// Where credentials come from.
 #[derive(Clone)]
 pub(super) enum Source {
@@ -44,19 +41,21 @@ impl Source {
 pub(crate) struct Signer {
     source: Source,
     region: String,
+    service: String,
 }
 
 impl fmt::Debug for Signer {
     /// Without whom it signs as.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("region", &self.region).finish_non_exhaustive()
+        let Self { source: _, region, service } = self;
+        f.debug_struct("Signer").field("region", region).field("service", service).finish_non_exhaustive()
     }
 }
 
 impl Signer {
-    /// A signer for the services of one region.
-    pub(super) fn new(source: Source, region: String) -> Self {
-        Self { source, region }
+    /// A signer for a service in one region.
+    pub(super) fn new(source: Source, region: String, service: String) -> Self {
+        Self { source, region, service }
     }
 
     /// Tells one account from another, without a secret.
@@ -93,7 +92,7 @@ impl Signer {
         let params = v4::SigningParams::builder()
             .identity(identity)
             .region(&self.region)
-            .name(SERVICE)
+            .name(&self.service)
             .time(now)
             .settings(SigningSettings::default())
             .build()

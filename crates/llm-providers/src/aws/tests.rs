@@ -34,8 +34,11 @@ fn call(target: &Target) -> Request<Segments> {
 #[test]
 fn the_published_vector_is_signed_alike() {
     // Calculated with botocore 1.42 for the same request.
-    let signer =
-        Signer::new(Source::fixed(Credentials::new(ID, SECRET, None, None, "test")), "us-east-1".to_owned());
+    let signer = Signer::new(
+        Source::fixed(Credentials::new(ID, SECRET, None, None, "test")),
+        "us-east-1".to_owned(),
+        "bedrock".to_owned(),
+    );
     let body = br#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
     let url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse";
     let mut request = Request::post(url)
@@ -60,7 +63,7 @@ fn the_published_vector_is_signed_alike() {
 fn regions_are_found_in_order() {
     let set = env(&[("AWS_REGION", "ap-south-1"), ("AWS_DEFAULT_REGION", "eu-west-3")]);
     let check = |region: Option<&str>, model: &str, env: Env<'_>, expect: (Option<&str>, &str)| {
-        let place = Place::of(Settings { region, aws: None }, model, env);
+        let place = Place::of(Settings { region, ..Settings::default() }, model, env);
         assert_eq!((place.region.as_deref(), place.model()), expect, "{region:?} {model}");
     };
     let arn = "arn:aws:bedrock:us-west-2:000000000000:inference-profile/us.amazon.nova-lite-v1:0";
@@ -101,6 +104,17 @@ fn urls_hold_the_region_and_the_model() {
     };
     let signed = call(&target("bedrock/m", own, &keys).unwrap());
     assert!(signed.headers()["authorization"].to_str().unwrap().contains("/eu-north-1/bedrock/"));
+}
+
+#[test]
+fn a_signature_is_for_the_service_of_the_row() {
+    let keys =
+        env(&[("AWS_REGION", "us-west-2"), ("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
+    let target = target("sagemaker/my-endpoint", TargetOptions::default(), &keys).unwrap();
+    let request = call(&target);
+    assert_eq!(request.uri().host(), Some("runtime.sagemaker.us-west-2.amazonaws.com"));
+    let signed = request.headers()["authorization"].to_str().unwrap();
+    assert!(signed.contains("/us-west-2/sagemaker/aws4_request"), "{signed}");
 }
 
 #[test]

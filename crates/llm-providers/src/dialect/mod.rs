@@ -9,17 +9,27 @@ pub mod bedrock;
 pub mod cohere;
 mod complete;
 mod custom;
+pub mod deepgram;
+pub mod elevenlabs;
 pub mod gemini;
 mod json;
+mod media;
 mod name;
+pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
 mod openai_error;
+pub mod openai_images;
 pub mod openai_media;
+pub mod openai_moderations;
 pub mod openai_responses;
+pub mod openai_speech;
+pub mod openai_transcriptions;
 mod path;
+pub mod replicate;
 pub mod rerank;
 mod scalar;
+pub mod stability;
 mod stated;
 #[cfg(test)]
 mod tests;
@@ -37,10 +47,19 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Gemini => Some(&gemini::Client),
         Dialect::Bedrock => Some(&bedrock::Client),
         Dialect::Cohere => Some(&cohere::Client),
+        Dialect::Ollama => Some(&ollama::Client),
+        Dialect::Replicate => Some(&replicate::Client),
         Dialect::Rerank => Some(&rerank::Client),
         Dialect::OpenaiCompletions => Some(&openai_completions::Client),
         Dialect::OpenaiMedia => Some(&openai_media::Client),
         Dialect::OpenaiResponses => Some(&openai_responses::Client),
+        Dialect::OpenaiTranscriptions => Some(&openai_transcriptions::Client),
+        Dialect::OpenaiSpeech => Some(&openai_speech::Client),
+        Dialect::OpenaiImages => Some(&openai_images::Client),
+        Dialect::OpenaiModerations => Some(&openai_moderations::Client),
+        Dialect::Deepgram => Some(&deepgram::Client),
+        Dialect::Elevenlabs => Some(&elevenlabs::Client),
+        Dialect::Stability => Some(&stability::Client),
         Dialect::Mock => None,
     }
 }
@@ -56,6 +75,17 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         Dialect::Anthropic => Some(&anthropic::Server),
         Dialect::Gemini => Some(&gemini::Server),
         Dialect::Rerank => Some(&rerank::Server),
-        Dialect::Bedrock | Dialect::Cohere | Dialect::Mock => None,
+        Dialect::OpenaiTranscriptions => Some(&openai_transcriptions::Server),
+        Dialect::OpenaiSpeech => Some(&openai_speech::Server),
+        Dialect::OpenaiImages => Some(&openai_images::Server),
+        Dialect::OpenaiModerations => Some(&openai_moderations::Server),
+        Dialect::Bedrock
+        | Dialect::Cohere
+        | Dialect::Deepgram
+        | Dialect::Elevenlabs
+        | Dialect::Ollama
+        | Dialect::Replicate
+        | Dialect::Stability
+        | Dialect::Mock => None,
     }
 }

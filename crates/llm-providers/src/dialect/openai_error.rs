@@ -17,13 +17,13 @@ wire_struct! {
         error: &'a RawValue,
         errors: &'a RawValue,
         detail: &'a RawValue,
-        message: &'a RawValue,
+        message as "message" or "Message": &'a RawValue,
         msg: &'a RawValue,
         status_msg: &'a RawValue,
         reason: Word<'a>,
         title: Word<'a>,
         code: Word<'a>,
-        error_code: Word<'a>,
+        error_code as "error_code" or "ErrorCode": Word<'a>,
         status_code: Word<'a>,
         status: Word<'a>,
         kind as "type": Word<'a>,
@@ -33,6 +33,8 @@ wire_struct! {
         loc: Vec<Word<'a>>,
         base_resp: &'a RawValue,
         metadata: Metadata<'a>,
+        behind as "OriginalMessage": &'a RawValue,
+        behind_status as "OriginalStatusCode": Word<'a>,
         innererror: Inner<'a>,
         inner_error: Inner<'a>,
     }
@@ -67,6 +69,8 @@ struct Found {
     code: String,
     param: String,
     status: Option<StatusCode>,
+    /// The status of a container behind the service that answers.
+    behind: Option<StatusCode>,
     flagged: bool,
     /// How long until the model is loaded.
     wait: Option<Duration>,
@@ -141,6 +145,7 @@ fn suggested(found: &Found) -> StatusCode {
 impl Found {
     fn into_error(self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
         let said = Said { message: &self.message, kind: &self.kind, code: &self.code, param: &self.param };
+        let status = self.behind.unwrap_or(status);
         let mut error = classify::upstream_error(status, headers, &said, body);
         error.retry_after = error.retry_after.or(self.wait);
         if self.flagged || self.code == "bio_policy" {
@@ -223,6 +228,11 @@ impl Found {
         self.wait = self.wait.or_else(|| seconds.and_then(classify::wait));
         let status = word(&[&shape.status_code]).or_else(|| word(&[&shape.status]));
         self.status = self.status.or_else(|| status_of(&status.unwrap_or_default()));
+        // A service that runs somebody's container: what the container said, and its status, are the cause.
+        if let Some(raw) = shape.behind {
+            let status = word(&[&shape.behind_status]).and_then(|status| status_of(&status));
+            self.behind(raw, status);
+        }
         for inner in [&shape.innererror, &shape.inner_error].into_iter().flatten() {
             if let Some(code) = word(&[&inner.code]) {
                 self.kind = format!("{} {code}", self.kind);
@@ -233,6 +243,17 @@ impl Found {
             if let Some(raw) = raw.filter(|_| !self.is_cause) {
                 self.cause(raw);
             }
+        }
+    }
+
+    /// Takes the words of a container in place of the service's own, which repeat them among others.
+    fn behind(&mut self, raw: &RawValue, status: Option<StatusCode>) {
+        self.status = self.status.or(status);
+        self.behind = status;
+        let own = std::mem::take(&mut self.message);
+        self.cause(raw);
+        if self.message.is_empty() {
+            self.message = own;
         }
     }
 

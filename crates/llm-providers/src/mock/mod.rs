@@ -7,6 +7,7 @@
 
 mod embed;
 mod ignored;
+mod media;
 mod rerank;
 mod schema;
 
@@ -55,7 +56,13 @@ pub fn output(call: &Call) -> Result<Output> {
     match call {
         Call::Embed(request) => embed::embed(request).map(|vectors| Output::Embed(Box::new(vectors))),
         Call::Rerank(request) => rerank::rerank(request).map(|ranking| Output::Rerank(Box::new(ranking))),
-        other => answer(other).map(Output::from),
+        Call::Transcribe(request) => {
+            media::transcribe(request).map(|heard| Output::Transcript(Box::new(heard)))
+        }
+        Call::Speak(request) => media::speak(request).map(|said| Output::Speech(Box::new(said))),
+        Call::Image(request) => media::draw(request).map(|images| Output::Images(Box::new(images))),
+        Call::Moderate(request) => media::moderate(request).map(|found| Output::Moderation(Box::new(found))),
+        Call::Chat(_) | Call::CountTokens(_) => answer(call).map(Output::from),
     }
 }
 

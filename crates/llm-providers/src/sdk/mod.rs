@@ -4,11 +4,13 @@
 //! deployments and retrying are `llm-router`'s.
 
 mod client;
+mod media;
 mod rerank;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use client::{ChatReply, Client, ClientBuilder};
+pub use media::Answered;
 pub use rerank::RerankReply;
 pub use stream::ChatStream;

@@ -69,7 +69,7 @@ impl Client {
 fn ranking(output: Output) -> Result<Ranking> {
     match output {
         Output::Rerank(ranking) => Ok(*ranking),
-        Output::Chat(_) | Output::Tokens(_) | Output::Embed(_) => Err(ApiError::upstream(
+        _ => Err(ApiError::upstream(
             ErrorKind::UpstreamFormat,
             "the provider's answer is no order of documents",
         )),

@@ -36,7 +36,8 @@ fn the_built_in_table_is_sound() {
         assert!(row.rules_from.is_none(), "{} lends from a row that is not there", row.name);
         let answers_itself = row.dialect == Dialect::Mock;
         assert!(answers_itself || row.api_base.is_some() || !row.base_env.is_empty(), "{}", row.name);
-        let has_key = !row.key_env.is_empty() || row.tokens.is_some();
+        let signs = row.auth == AuthStyle::AwsSigv4;
+        let has_key = !row.key_env.is_empty() || row.tokens.is_some() || signs;
         assert!(has_key || row.auth == AuthStyle::None, "{}", row.name);
         for variant in &row.variants {
             assert!(variant.like.is_none(), "{}: {:?} is like no row", row.name, variant.models);
@@ -284,7 +285,7 @@ fn text_completions_go_out_as_such_where_the_model_has_them() {
     }
     // Other servers have it for whatever they serve.
     for name in
-        ["together_ai/m", "hosted_vllm/m", "ollama/llama3", "fireworks_ai/m", "openai/llama-of-my-own"]
+        ["together_ai/m", "hosted_vllm/m", "ollama_openai/llama3", "fireworks_ai/m", "openai/llama-of-my-own"]
     {
         check(name, OpenaiCompletions, OpenaiCompletions);
         check(name, OpenaiChat, OpenaiChat);

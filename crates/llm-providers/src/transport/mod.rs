@@ -6,6 +6,8 @@
 
 mod body;
 mod encoding;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod follow;
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(feature = "reqwest")]
@@ -55,7 +57,26 @@ pub trait Transport: Debug + Send + Sync {
         }
         self.send(request).await
     }
+
+    /// Opens a connection to where a request goes, for another protocol than HTTP to be agreed on: nothing is sent.
+    /// Where its credentials have to be fetched first, they are in the request afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connection`] when the provider cannot be reached; [`ErrorKind::Internal`] where the transport
+    /// knows HTTP alone.
+    #[cfg(feature = "hyper")]
+    async fn open(&self, request: &mut http::Request<RequestBody>) -> Result<Box<dyn Duplex>> {
+        let _ = request;
+        Err(ApiError::new(ErrorKind::Internal, "this transport opens no connections but for HTTP"))
+    }
 }
+
+/// An open connection: bytes in both directions.
+#[cfg(feature = "hyper")]
+pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+
+#[cfg(feature = "hyper")]
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Whether a provider may have got something of a request.
 #[derive(Debug, Default)]

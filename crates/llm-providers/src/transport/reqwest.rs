@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use llm_types::{ApiError, ErrorKind, Result};
 
+use super::follow::Course;
 use super::{ByteStream, RequestBody, Transport, decoded};
 use crate::token::{judge, settle};
 
@@ -47,6 +48,7 @@ impl ReqwestTransport {
 #[async_trait]
 impl Transport for ReqwestTransport {
     async fn send(&self, mut request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (head, body) = request.into_parts();
         let body = match body {
@@ -70,7 +72,11 @@ impl Transport for ReqwestTransport {
         let body = answer.bytes_stream().map(|chunk| chunk.map_err(failed));
         let (mut head, ()) = out.into_parts();
         let body: ByteStream = decoded(&mut head.headers, Box::pin(body))?;
-        Ok(http::Response::from_parts(head, body))
+        let answer = http::Response::from_parts(head, body);
+        match course {
+            Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
+            None => Ok(answer),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
 
-use super::{decode, encode};
+use super::{decode, encode, image};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -23,7 +23,8 @@ impl ClientCodec for Client {
                 let wire = wire(cx.model, "count-tokens", encode::counted(request, cx)?, Memo::default());
                 return Ok(wire);
             }
-            Call::Embed(_) | Call::Rerank(_) => return Err(cannot("bedrock", call.op())),
+            Call::Image(request) => return image::encode(request, cx),
+            _ => return Err(cannot("bedrock", call.op())),
         };
         demanded(wire(cx.model, verb, body, memo), cx)
     }
@@ -37,6 +38,7 @@ impl ClientCodec for Client {
         match op {
             Op::Chat => decode::reply(body, cx).map(Output::from),
             Op::CountTokens => decode::count(body).map(Output::Tokens),
+            Op::Image | Op::ImageEdit => image::decode(body, cx),
             other => Err(cannot("bedrock", other)),
         }
     }

@@ -8,6 +8,7 @@
 mod client;
 mod decode;
 mod encode;
+mod image;
 mod model;
 mod usage;
 mod wire;

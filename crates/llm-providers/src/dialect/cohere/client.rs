@@ -19,7 +19,7 @@ impl ClientCodec for Client {
         let (path, (body, memo)) = match call {
             Call::Chat(request) => ("/v2/chat", encode::body(request, cx)?),
             Call::Embed(request) => ("/v2/embed", (embed::body(request, cx)?, Memo::default())),
-            Call::CountTokens(_) | Call::Rerank(_) => return Err(cannot("cohere", call.op())),
+            _ => return Err(cannot("cohere", call.op())),
         };
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let body = Segments::from(body);

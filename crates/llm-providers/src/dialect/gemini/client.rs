@@ -9,7 +9,7 @@ use llm_types::{
 };
 
 use super::host::{self, Host, Verb};
-use super::{decode, encode, predict, server, vectors, wire};
+use super::{decode, encode, media, predict, server, vectors, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -28,18 +28,7 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
-            Call::Chat(request) => {
-                let verb = if request.delivery.stream { Verb::Stream } else { Verb::Generate };
-                let encode::Body { bytes, memo, tier } = encode::body(request, cx)?;
-                let path = host::path(Host::of(cx.spec), cx.model, verb)?;
-                let mut wire = wire(path, Segments::from(bytes), memo);
-                // What is none of the words is left to the usual tier.
-                if let Some(tier) = tier.filter(|tier| ["flex", "priority"].contains(&tier.as_str())) {
-                    let value = HeaderValue::try_from(tier).unwrap_or(HeaderValue::from_static("shared"));
-                    wire.headers.insert(TIER, value);
-                }
-                demanded(wire, cx)
-            }
+            Call::Chat(request) => chat(request, cx),
             Call::CountTokens(request) => counted(request, cx),
             Call::Embed(request) => {
                 let host = Host::of(cx.spec);
@@ -51,7 +40,10 @@ impl ClientCodec for Client {
                 let path = host::path(host, cx.model, verb)?;
                 Ok(wire(path, Segments::from(body), Memo::default()))
             }
-            Call::Rerank(_) => Err(cannot("gemini", call.op())),
+            Call::Speak(request) => media::speak(request, cx),
+            Call::Transcribe(request) => media::listen(request, cx),
+            Call::Image(request) => media::draw(request, cx),
+            Call::Rerank(_) | Call::Moderate(_) => Err(cannot("gemini", call.op())),
         }
     }
 
@@ -82,6 +74,9 @@ impl ClientCodec for Client {
             Op::Chat => decode::reply(body, cx).map(Output::from),
             Op::CountTokens => tokens(body).map(Output::Tokens),
             Op::Embed => vectors::reply(body, cx).map(|vectors| Output::Embed(Box::new(vectors))),
+            Op::Speech => media::said(body, cx),
+            Op::Transcribe | Op::Translate => media::heard(body, cx),
+            Op::Image | Op::ImageEdit => media::drawn(body, cx),
             other => Err(cannot("gemini", other)),
         }
     }
@@ -107,6 +102,20 @@ impl ClientCodec for Client {
     fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
         Box::new(decode::Tap::default())
     }
+}
+
+/// Writes a conversation turn.
+pub(super) fn chat(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let verb = if request.delivery.stream { Verb::Stream } else { Verb::Generate };
+    let encode::Body { bytes, memo, tier } = encode::body(request, cx)?;
+    let path = host::path(Host::of(cx.spec), cx.model, verb)?;
+    let mut wire = wire(path, Segments::from(bytes), memo);
+    // What is none of the words is left to the usual tier.
+    if let Some(tier) = tier.filter(|tier| ["flex", "priority"].contains(&tier.as_str())) {
+        let value = HeaderValue::try_from(tier).unwrap_or(HeaderValue::from_static("shared"));
+        wire.headers.insert(TIER, value);
+    }
+    demanded(wire, cx)
 }
 
 wire_struct! {
@@ -159,7 +168,7 @@ fn tokens(body: &[u8]) -> Result<TokenCount> {
     })
 }
 
-fn wire(path: String, body: Segments, memo: Memo) -> WireRequest {
+pub(super) fn wire(path: String, body: Segments, memo: Memo) -> WireRequest {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     WireRequest { method: Method::POST, path, headers, body, memo }
 }

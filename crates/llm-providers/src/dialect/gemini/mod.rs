@@ -10,6 +10,7 @@ mod decode;
 mod encode;
 mod host;
 mod ids;
+mod media;
 mod model;
 mod predict;
 mod schema;

@@ -14,6 +14,7 @@ mod server;
 mod wire;
 
 pub use client::Client;
+pub(in crate::dialect) use client::prompt;
 pub use server::Server;
 
 #[cfg(test)]

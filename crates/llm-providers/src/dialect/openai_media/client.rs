@@ -27,7 +27,8 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         let Call::Embed(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let body = body(request, cx)?;
-        demanded(wire(Segments::from(body)), cx)
+        let path = path(cx);
+        demanded(wire(path, Segments::from(body)), cx)
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
@@ -38,7 +39,7 @@ impl ClientCodec for Client {
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
-        Ok(Some(wire(edits.apply(head))))
+        Ok(Some(wire(path(cx), edits.apply(head))))
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
@@ -69,9 +70,15 @@ impl ClientCodec for Client {
     }
 }
 
-fn wire(body: Segments) -> WireRequest {
+/// The path, where the row has another for this dialect.
+fn path(cx: &EncodeCx<'_>) -> String {
+    let row = Row::of(Dialect::OpenaiMedia, cx.spec, cx.model, None);
+    row.path(false).unwrap_or_else(|| PATH.to_owned())
+}
+
+fn wire(path: String, body: Segments) -> WireRequest {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    WireRequest { method: Method::POST, path: PATH.to_owned(), headers, body, memo: Memo::default() }
+    WireRequest { method: Method::POST, path, headers, body, memo: Memo::default() }
 }
 
 fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {

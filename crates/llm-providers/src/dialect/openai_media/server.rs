@@ -38,7 +38,7 @@ impl ServerCodec for Server {
         match output {
             Output::Embed(embeddings) => reply(embeddings, cx),
             // No row asks this dialect for anything else.
-            Output::Chat(_) | Output::Tokens(_) | Output::Rerank(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

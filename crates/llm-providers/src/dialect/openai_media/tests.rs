@@ -32,7 +32,8 @@ fn encode(request: EmbedRequest, spec: &ProviderSpec, model: &str) -> Result<(Va
     let (mut changes, asked) = (Changes::default(), asked());
     let mut cx = EncodeCx { spec, model, asked: &asked, changes: &mut changes };
     let wire = Client.encode(&Call::Embed(Box::new(request)), &mut cx)?;
-    assert_eq!(wire.path, "/embeddings");
+    let path = if spec.name == "perplexity" { "/v1/embeddings" } else { "/embeddings" };
+    assert_eq!(wire.path, path);
     Ok((serde_json::from_slice(&wire.body.to_bytes()).unwrap(), changes.header()))
 }
 

@@ -39,7 +39,7 @@ impl ServerCodec for Server {
         match output {
             Output::Rerank(ranking) => written(ranking, cx),
             // No row asks this dialect for anything else.
-            Output::Chat(_) | Output::Tokens(_) | Output::Embed(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

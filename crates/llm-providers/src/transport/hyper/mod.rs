@@ -22,7 +22,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use self::pool::Pool;
-use super::{ByteStream, Progress, RequestBody, Transport, decoded};
+use super::follow::Course;
+use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
 use crate::token::{judge, settle};
 
 /// How connections are made and kept.
@@ -118,11 +119,21 @@ impl Transport for HyperTransport {
         mut request: http::Request<RequestBody>,
         progress: Option<&Progress>,
     ) -> Result<http::Response<ByteStream>> {
+        let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (mut head, body) = self.pool.send(request, progress).await?.into_parts();
         judge(made_with, head.status);
         let body = decoded(&mut head.headers, Box::pin(body))?;
-        Ok(http::Response::from_parts(head, body))
+        let answer = http::Response::from_parts(head, body);
+        match course {
+            Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn open(&self, request: &mut http::Request<RequestBody>) -> Result<Box<dyn Duplex>> {
+        settle(request, &|| Arc::new(self.clone())).await?;
+        self.pool.open_to(request.uri()).await
     }
 }
 

@@ -11,13 +11,14 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use llm_types::{ApiError, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tower_service::Service as _;
 
-use super::super::{Progress, RequestBody};
-use super::link::{Answer, Link, Unanswered};
+use super::super::{Duplex, Progress, RequestBody};
+use super::link::{Answer, Io, Link, Unanswered};
 use super::{HyperOptions, Unsent, failed};
 
 /// How long a look at the unused connections is waited for, where their time is not shorter.
@@ -230,13 +231,36 @@ impl Pool {
         opened.map_err(|cause| failed("could not connect to the upstream", Unsent(cause)))
     }
 
+    /// A new connection for another protocol than HTTP.
+    pub(super) async fn open_to(&self, uri: &Uri) -> Result<Box<dyn Duplex>> {
+        let place = match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(authority)) => Place { scheme: scheme.clone(), authority: authority.clone() },
+            _ => {
+                return Err(ApiError::new(
+                    ErrorKind::Internal,
+                    "a request without the address of an upstream",
+                ));
+            }
+        };
+        let opened = match tokio::time::timeout(self.connect_timeout, self.io(&place)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(format!("no connection within {} s", self.connect_timeout.as_secs_f32()).into()),
+        };
+        let io = opened.map_err(|cause| failed("could not connect to the upstream", Unsent(cause)))?;
+        Ok(Box::new(TokioIo::new(io)))
+    }
+
     async fn open(&self, place: &Place) -> Result<Link, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Link::new(self.io(place).await?).await?)
+    }
+
+    async fn io(&self, place: &Place) -> Result<Io, Box<dyn std::error::Error + Send + Sync>> {
         let Place { scheme, authority } = place;
         let uri =
             Uri::builder().scheme(scheme.clone()).authority(authority.clone()).path_and_query("/").build()?;
         let mut connector = self.connector.clone();
         poll_fn(|cx| connector.poll_ready(cx)).await?;
-        Ok(Link::new(connector.call(uri).await?).await?)
+        connector.call(uri).await
     }
 }
 

@@ -41,7 +41,7 @@ impl ClientCodec for Client {
                 let wire = demanded(encode::conversation(request, call.op(), cx)?, cx)?;
                 host::fit(wire, call.op(), cx)
             }
-            Call::Embed(_) | Call::Rerank(_) => Err(cannot("anthropic", call.op())),
+            _ => Err(cannot("anthropic", call.op())),
         }
     }
 

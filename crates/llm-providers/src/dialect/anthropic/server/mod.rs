@@ -74,7 +74,7 @@ impl ServerCodec for Server {
             Output::Chat(reply) => encode::reply(reply, cx),
             Output::Tokens(count) => encode::count(count),
             // No row asks this API for vectors.
-            Output::Embed(_) | Output::Rerank(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

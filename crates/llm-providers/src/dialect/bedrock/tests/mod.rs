@@ -76,28 +76,7 @@ fn message(kind: &str, name: &str, payload: &Value) -> Vec<u8> {
 }
 
 fn framed(kind: &str, name: &str, payload: &str) -> Vec<u8> {
-    let label = if kind == "exception" { ":exception-type" } else { ":event-type" };
-    let mut headers = Vec::new();
-    for (header, value) in [(label, name), (":content-type", "application/json"), (":message-type", kind)] {
-        headers.push(u8::try_from(header.len()).unwrap());
-        headers.extend(header.as_bytes());
-        headers.push(7);
-        headers.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
-        headers.extend(value.as_bytes());
-    }
-    let sum = |bytes: &[u8]| {
-        let mut crc = flate2::Crc::new();
-        crc.update(bytes);
-        crc.sum().to_be_bytes()
-    };
-    let total = u32::try_from(headers.len() + payload.len() + 16).unwrap();
-    let mut out = total.to_be_bytes().to_vec();
-    out.extend(u32::try_from(headers.len()).unwrap().to_be_bytes());
-    out.extend(sum(&out));
-    out.extend(headers);
-    out.extend(payload.as_bytes());
-    out.extend(sum(&out));
-    out
+    llm_testkit::event_stream::message(kind, name, payload.as_bytes())
 }
 
 /// A stream of events.

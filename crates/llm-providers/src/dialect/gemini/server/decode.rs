@@ -30,7 +30,7 @@ pub(super) fn peek(head: &Head, asked: &Asked) -> Result<Peek> {
     };
     let form = if list { ReplyForm::List } else { ReplyForm::Usual };
     // The counts come with every stream.
-    Ok(Peek { model: model(asked)?.to_owned(), stream, include_usage: true, form })
+    Ok(Peek { model: model(asked)?.to_owned(), stream, include_usage: true, form, binary: false })
 }
 
 /// The model, as the path names it.

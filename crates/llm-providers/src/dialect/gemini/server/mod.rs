@@ -75,7 +75,7 @@ impl ServerCodec for Server {
             Output::Tokens(count) => encode::tokens(count),
             Output::Embed(embeddings) => embed::reply(embeddings, cx.form),
             // No row asks this dialect for it.
-            Output::Rerank(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

@@ -52,7 +52,7 @@ fn a_path_and_its_query_say_what_is_wanted() {
     let check = |op, stream, query: Option<&str>, body: &str, streamed, form| {
         let asked = Asked { stream: Some(stream), query: query.map(str::to_owned), ..asked(op, "m") };
         let peek = Server.peek(&head(body), &asked).unwrap();
-        let expect = Peek { model: "m".into(), stream: streamed, include_usage: true, form };
+        let expect = Peek { model: "m".into(), stream: streamed, include_usage: true, form, binary: false };
         assert_eq!(peek, expect, "{query:?} {body}");
     };
     check(Op::Chat, false, Some("alt=sse"), "{}", false, ReplyForm::Usual);

@@ -13,6 +13,7 @@ mod foreign;
 mod message;
 mod option;
 mod part;
+mod payload;
 mod shape;
 mod splice;
 mod stream;
@@ -23,7 +24,7 @@ mod turns;
 mod usage;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use llm_types::{ApiError, Call, Edits, Head, Op, Output, RawValue, Result, Segments, Usage};
+use llm_types::{ApiError, Call, Edits, Head, Op, Output, RawValue, ReplyQuirk, Result, Segments, Usage};
 
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
@@ -60,7 +61,11 @@ impl ClientCodec for Client {
     }
 
     fn decoder(&self, _op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::new(cx))
+        let events = stream::Decoder::new(cx);
+        if cx.spec.has_reply_quirk(cx.model, ReplyQuirk::PayloadParts) {
+            return Box::new(payload::Decoder::new(events));
+        }
+        Box::new(events)
     }
 
     fn tap<'b>(&self, _op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {

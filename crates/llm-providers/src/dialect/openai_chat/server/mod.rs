@@ -71,7 +71,7 @@ impl ServerCodec for Server {
         match output {
             Output::Chat(reply) => encode::reply(reply, cx),
             // No row asks chat completions for anything else.
-            Output::Tokens(_) | Output::Embed(_) | Output::Rerank(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

@@ -133,3 +133,22 @@ fn a_model_that_is_being_loaded_says_how_long() {
     check(r#"{"error":"Model x is currently loading","estimated_time":"soon"}"#, None);
     check(r#"{"error":"Model x is currently loading","estimated_time":-1}"#, None);
 }
+
+#[test]
+fn the_words_of_a_container_are_the_cause() {
+    let decode = |status: u16, body: &str| {
+        Client.decode_error(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    };
+    let body = r#"{"ErrorCode":"CLIENT_ERROR_FROM_MODEL","LogStreamArn":"arn",
+        "Message":"Received client error (422) from primary with message \"…\". See the log",
+        "OriginalMessage":"{\"error\":\"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096\",\"error_type\":\"validation\"}",
+        "OriginalStatusCode":422}"#;
+    let error = decode(424, body);
+    assert_eq!(error.kind, ErrorKind::ContextWindow);
+    assert_eq!(error.message, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096");
+    let error = decode(400, r#"{"Message":"Endpoint x of account 0 not found."}"#);
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::BadRequest, "Endpoint x of account 0 not found.")
+    );
+}

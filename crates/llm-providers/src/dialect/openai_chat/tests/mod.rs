@@ -2,6 +2,7 @@
 
 mod canonical;
 mod errors;
+mod payload;
 mod property;
 mod recordings;
 mod rows;

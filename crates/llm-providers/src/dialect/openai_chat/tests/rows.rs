@@ -163,3 +163,45 @@ fn hosts_of_open_models_get_their_instructions_as_system() {
         assert!(provider != "deepinfra" || body["messages"][0]["content"] == "be brief", "{body}");
     }
 }
+
+#[test]
+fn words_of_effort_are_those_of_the_provider() {
+    let check = |provider: &str, model: &str, effort: &str, expect: Value| {
+        let hi = json!({"role": "user", "content": "Hi"});
+        let body = json!({"model": model, "messages": [hi], "reasoning_effort": effort});
+        let (body, _) = translate(&body.to_string(), &spec(provider));
+        let got = json!([body.get("reasoning_effort"), body.pointer("/thinking/type")]);
+        assert_eq!(got, expect, "{provider} {effort}: {body}");
+    };
+    check("mistral", "magistral-medium-latest", "low", json!(["high", null]));
+    check("mistral", "magistral-medium-latest", "none", json!(["none", null]));
+    check("openrouter", "openai/gpt-5.2", "max", json!(["xhigh", null]));
+    check("openrouter", "openai/gpt-5.2", "low", json!(["low", null]));
+    check("deepseek", "deepseek-chat", "high", json!([null, "enabled"]));
+    check("deepseek", "deepseek-v4-pro", "none", json!([null, "disabled"]));
+    check("deepseek", "deepseek-v4-pro", "high", json!(["high", null]));
+}
+
+#[test]
+fn what_a_host_does_not_take_is_left_out() {
+    let check = |provider: &str, model: &str, name: &str, value: Value, kept: bool| {
+        let mut body = json!({"model": model, "messages": [{"role": "user", "content": "Hi"}]});
+        body[name] = value;
+        let (body, changes) = translate(&body.to_string(), &spec(provider));
+        assert_eq!(body.get(name).is_some(), kept, "{provider} {name}: {body}");
+        assert_eq!(changes.contains(&format!("dropped {name}")), !kept, "{changes}");
+    };
+    check("groq", "openai/gpt-oss-20b", "web_search_options", json!({}), false);
+    check("groq", "groq/compound", "web_search_options", json!({}), true);
+    check("sambanova", "gpt-oss-120b", "seed", json!(1), false);
+    check("sambanova", "gpt-oss-120b", "temperature", json!(0.5), true);
+    check("nvidia_nim", "meta/llama", "logit_bias", json!({"1": 2}), false);
+    check("nvidia_nim", "meta/llama", "seed", json!(1), true);
+    check(
+        "databricks",
+        "databricks-claude-opus-5-5",
+        "thinking",
+        json!({"type": "enabled", "budget_tokens": 2000}),
+        true,
+    );
+}

@@ -15,6 +15,8 @@ use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 
+pub(in crate::dialect) use prompt::text as prompt;
+
 /// The half that calls a provider.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Client;

@@ -12,7 +12,7 @@ use llm_types::chat::{Message, Part, Refusal, Role, Text};
 use llm_types::{ApiError, Changes, Result};
 
 /// The prompt.
-pub(super) fn text(messages: &[Message], changes: &mut Changes) -> Result<String> {
+pub(in crate::dialect) fn text(messages: &[Message], changes: &mut Changes) -> Result<String> {
     let mut said = Vec::with_capacity(messages.len());
     for (index, message) in messages.iter().enumerate() {
         said.push((message.role, spoken(message, index, changes)?));

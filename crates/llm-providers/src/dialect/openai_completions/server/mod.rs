@@ -57,7 +57,7 @@ impl ServerCodec for Server {
         match output {
             Output::Chat(reply) => encode::reply(reply, cx),
             // No row asks text completions for anything else.
-            Output::Tokens(_) | Output::Embed(_) | Output::Rerank(_) => b"{}".to_vec(),
+            _ => b"{}".to_vec(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The pool against servers that do what servers do.
 
 mod edge;
+mod follow;
 mod idle;
 mod peer;
 

@@ -1,0 +1,115 @@
+//! The command line of what is about sound, pictures and policies.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::Via;
+
+/// What to write down, and by whom.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TranscribeArgs {
+    /// The model: `provider/model`, a well-known name such as `whisper-1`, or a name of the gateway's.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// The sound.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// What is spoken, such as `de`.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) language: Option<String>,
+
+    /// Words that lead the model: names, the text before.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+
+    /// How to write it: text, srt, vtt, json, verbose_json. Default: text, with --json json.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Write it in English, whatever is spoken.
+    #[arg(long)]
+    pub(crate) translate: bool,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+}
+
+/// What to say, and by whom.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SpeakArgs {
+    /// The model: `provider/model`, a well-known name such as `tts-1`, or a name of the gateway's.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// The text. None: standard input.
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+
+    /// Whose voice it is.
+    #[arg(long, value_name = "NAME", default_value = "alloy")]
+    pub(crate) voice: String,
+
+    /// How the sound is coded: mp3, opus, aac, flac, wav, pcm. Default: as the provider has it.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// The file to write it to; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+}
+
+/// What is to be seen, and by whom it is made.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImageArgs {
+    /// The model: `provider/model`, a well-known name such as `gpt-image-1`, or a name of the gateway's.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// What is to be seen. None: standard input.
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Option<String>,
+
+    /// A picture to change. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Vec<PathBuf>,
+
+    /// Width and height, such as 1024x1024.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: Option<String>,
+
+    /// How much is done for it, in the words of the model.
+    #[arg(long, value_name = "QUALITY")]
+    pub(crate) quality: Option<String>,
+
+    /// How many.
+    #[arg(long, short, value_name = "COUNT")]
+    pub(crate) n: Option<u32>,
+
+    /// The file to write it to; of several the second goes to `FILE-2`, and so on.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+}
+
+/// What to look at, and by whom.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModerateArgs {
+    /// The model: `provider/model`, a well-known name such as `omni-moderation-latest`, or a name of the gateway's.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// The text. None: standard input.
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+}

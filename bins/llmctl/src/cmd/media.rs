@@ -1,0 +1,163 @@
+//! `llmctl transcribe`, `speak`, `image`, `moderate`: sound, pictures and policies.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use llm_providers::codec::{ReplyCx, ServerCodec};
+use llm_providers::dialect::{openai_images, openai_moderations, openai_transcriptions};
+use llm_types::{
+    Changes, ImageRequest, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
+    TranscriptFormat, Upload, Usage,
+};
+
+use crate::args::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs, Via};
+use crate::call::Caller;
+use crate::exit::{Exit, Failure};
+use crate::input::gateway::Gateway;
+use crate::input::{self, prompt};
+use crate::output::Output;
+use crate::print;
+
+/// Writes down what is said.
+pub(crate) async fn transcribe(args: &TranscribeArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let usual = if out.json { "json" } else { "text" };
+    let format = TranscriptFormat::from(args.format.clone().unwrap_or_else(|| usual.to_owned()));
+    let request = TranscribeRequest {
+        file: upload(&args.file).map_err(Failure::Usage)?,
+        translate: args.translate,
+        language: args.language.clone(),
+        prompt: args.prompt.clone(),
+        format,
+        ..TranscribeRequest::default()
+    };
+    let heard = caller(&args.via, &args.model)?.transcribe(request).await?;
+    let usage = heard.output.usage.clone();
+    let answer = Answer::Transcript(Box::new(heard.output));
+    show(&answer, &openai_transcriptions::Server, &args.model, out)?;
+    remark(usage.as_ref(), &heard.changes, out)
+}
+
+/// Says something.
+pub(crate) async fn speak(args: &SpeakArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let text = prompt::of_process(args.text.as_deref()).map_err(Failure::Usage)?;
+    let mut request = SpeechRequest::new(text, &*args.voice);
+    request.format.clone_from(&args.format);
+    let said = caller(&args.via, &args.model)?.speak(request).await?;
+    if args.output == Path::new("-") {
+        out.out.write_all(&said.output.audio)?;
+    } else {
+        write(&args.output, &said.output.audio)?;
+    }
+    remark(said.output.usage.as_ref(), &said.changes, out)
+}
+
+/// Makes pictures, or changes them.
+pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let images = args.image.iter().map(|file| upload(file)).collect::<Result<Vec<_>, _>>();
+    let request = ImageRequest {
+        size: args.size.clone(),
+        quality: args.quality.clone(),
+        n: args.n,
+        edit: !args.image.is_empty(),
+        images: images.map_err(Failure::Usage)?,
+        ..ImageRequest::new(prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?)
+    };
+    let made = caller(&args.via, &args.model)?.image(request).await?;
+    let (usage, changes) = (made.output.usage.clone(), made.changes);
+    if let Some(file) = &args.output {
+        for (index, image) in made.output.data.iter().enumerate() {
+            let file = numbered(file, index);
+            match (&image.base64, &image.url) {
+                (Some(base64), _) => {
+                    let bytes = STANDARD.decode(base64).context("the picture is no base64")?;
+                    write(&file, &bytes)?;
+                    writeln!(out.out, "{}", file.display())?;
+                }
+                // It is not fetched: whoever wants it knows from where.
+                (None, Some(url)) => writeln!(out.out, "{url}")?,
+                (None, None) => {}
+            }
+        }
+    } else {
+        let answer = Answer::Images(Box::new(made.output));
+        show(&answer, &openai_images::Server, &args.model, out)?;
+    }
+    remark(usage.as_ref(), &changes, out)
+}
+
+/// Tells whether a text is against a policy.
+pub(crate) async fn moderate(args: &ModerateArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let text = prompt::of_process(args.text.as_deref()).map_err(Failure::Usage)?;
+    let request = ModerateRequest::new(&text).context("the text cannot be written as JSON")?;
+    let found = caller(&args.via, &args.model)?.moderate(request).await?;
+    if out.json {
+        let answer = Answer::Moderation(Box::new(found.output));
+        show(&answer, &openai_moderations::Server, &args.model, out)?;
+    } else {
+        let mut rows = Vec::new();
+        for (category, score) in found.output.results.iter().flat_map(|verdict| &verdict.scores) {
+            let all = found.output.results.iter().flat_map(|verdict| &verdict.categories);
+            let is = all.clone().any(|(name, is)| name == category && *is);
+            rows.push([category.clone(), format!("{score:.4}"), if is { "yes" } else { "no" }.to_owned()]);
+        }
+        out.table(["CATEGORY", "SCORE", "FLAGGED"], rows)?;
+    }
+    remark(None, &found.changes, out)
+}
+
+fn caller(via: &Via, model: &str) -> Result<Caller, Failure> {
+    Ok(match &via.gateway {
+        Some(url) => {
+            let env = |name: &str| std::env::var(name).ok();
+            let gateway = Gateway::new(url, via.key.clone(), &env).map_err(Failure::Usage)?;
+            Caller::through(gateway, model)?
+        }
+        None => Caller::direct(model, via.key.clone())?,
+    })
+}
+
+/// A file with its name, by which providers tell its format.
+fn upload(path: &Path) -> anyhow::Result<Upload> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Upload::new(name, input::file(path)?))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// `a.png`, `a-2.png`, `a-3.png`.
+fn numbered(path: &Path, index: usize) -> PathBuf {
+    if index == 0 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{}", index + 1);
+    if let Some(end) = path.extension() {
+        name.push('.');
+        name.push_str(&end.to_string_lossy());
+    }
+    path.with_file_name(name)
+}
+
+/// An answer as the route of the gateway would write it.
+fn show(answer: &Answer, server: &dyn ServerCodec, model: &str, out: &mut Output) -> Result<(), Failure> {
+    let cx = ReplyCx { model: model.to_owned(), ..ReplyCx::default() };
+    let bytes = server.encode(answer, &cx);
+    out.out.write_all(&bytes)?;
+    if !bytes.ends_with(b"\n") {
+        writeln!(out.out)?;
+    }
+    Ok(())
+}
+
+fn remark(usage: Option<&Usage>, changes: &Changes, out: &mut Output) -> Result<Exit, Failure> {
+    let usage = usage.filter(|usage| out.attended && !out.json && usage.total_tokens() > 0);
+    for remark in print::remarks(None, usage, changes) {
+        writeln!(out.err, "{remark}")?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,173 @@
+//! `GET /v1/realtime?model=`: a WebSocket relayed to a provider of OpenAI's realtime API.
+//!
+//! The way in is that of every request: who calls, the model's group, access, limits. The provider is reached before
+//! the client is told that it may switch protocols, so that what goes wrong until then is an ordinary error. From then
+//! on [`session`] carries events both ways, and each response is an attempt with money and a row of its own
+//! ([`meter`]).
+
+mod dial;
+mod meter;
+mod session;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use llm_governance::{Facts, RowCache, RowOwner};
+use llm_providers::realtime;
+use llm_types::{ApiError, Changes, ErrorKind, Result};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use self::meter::Meter;
+use self::session::Session;
+use crate::admit::tags;
+use crate::body::{ClientBody, Line};
+use crate::gateway::Gateway;
+use crate::models;
+use crate::principal::Principal;
+use crate::respond::{Failed, Served};
+use crate::snapshot::Snapshot;
+use crate::ticket::{Account, Ticket};
+
+/// The route, as lists of allowed routes name it.
+pub(crate) const ROUTE: &str = "/v1/realtime";
+
+/// A client that wants a session.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) gateway: Arc<Gateway>,
+    /// Where it comes from.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) started: Instant,
+}
+
+impl Visit {
+    /// Reaches the provider and lets the client switch protocols.
+    ///
+    /// # Errors
+    /// Whatever ends it before.
+    pub(crate) async fn run<B: Send>(self, mut request: Request<B>) -> Result<Response<ClientBody>, Failed> {
+        let (headers, named) = with_protocols(request.headers());
+        let principal = self.gateway.auth(&self.snapshot, self.address).check(&headers, None).await?;
+        let accept = accept_key(&request)?;
+        let model = model(request.uri().query())?;
+        let running = self.gateway.enter(self.snapshot.max_in_flight)?;
+        let found =
+            self.snapshot.router.find(&model).ok_or_else(|| models::unknown(&self.snapshot, &model))?;
+        let ticket = self.admit(&principal, (&model, &found.group.name), &headers).await?;
+        let deployments = dial::able(found)?;
+        let (far, dialled) = dial::first(&self.gateway, deployments, &headers).await?;
+        let mut meter = Meter::new(&self.snapshot, ticket, &dialled);
+        meter.reserve().await?;
+
+        let served = Served {
+            model: &model,
+            labels: &dialled.deployment.target.labels,
+            fallback: None,
+            attempts: 1,
+            changes: &Changes::default(),
+            overhead: self.started.elapsed().saturating_sub(dialled.took),
+        };
+        let line = Line::default();
+        let mut response = Response::new(ClientBody::whole("").on(line.clone()));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        served.write(response.headers_mut());
+        let head = response.headers_mut();
+        head.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        head.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        if named {
+            head.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(realtime::PROTOCOL));
+        }
+        let session = Session::new(&self.gateway, self.request_id, far, meter);
+        let near = hyper::upgrade::on(&mut request);
+        let in_flight = dialled.deployment.stats.begin();
+        self.gateway.sessions().spawn(async move {
+            session.run(near).await;
+            drop((running, in_flight, line));
+        });
+        Ok(response)
+    }
+
+    /// Lets the caller in, and opens the account of the session.
+    async fn admit(
+        &self,
+        principal: &Principal,
+        (model, own): (&str, &str),
+        headers: &HeaderMap,
+    ) -> Result<Ticket, Failed> {
+        let governance = self.gateway.governance();
+        if governance.is_idle() {
+            return Ok(Ticket::free());
+        }
+        let who = &principal.who;
+        let marked = tags(principal, headers)?;
+        // Nobody leaves a model's limits and budgets by another of its names.
+        let alias_of = Some(own).filter(|own| *own != model && !own.contains('*'));
+        let facts = Facts { model, alias_of, route: ROUTE, tags: &marked, tokens: 0, bound: None };
+        let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
+        let account = Account {
+            governance: Arc::clone(governance),
+            prices: Arc::clone(&self.snapshot.prices),
+            request_id: Arc::clone(&self.request_id),
+            model: model.into(),
+            who: RowOwner::from(who),
+            tags: who.tags().iter().chain(&marked).cloned().collect(),
+            body: 0,
+            cache: RowCache::Bypass,
+        };
+        Ok(Ticket::new(account, grant))
+    }
+}
+
+/// The headers with what a browser can say only by protocols, and whether it has to be told which was chosen.
+fn with_protocols(headers: &HeaderMap) -> (HeaderMap, bool) {
+    let mut headers = headers.clone();
+    let Some(protocols) = headers.remove(SEC_WEBSOCKET_PROTOCOL) else { return (headers, false) };
+    let offered = realtime::offered(protocols.to_str().unwrap_or_default());
+    if let Some(key) = offered.key
+        && !headers.contains_key(AUTHORIZATION)
+        && let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {key}"))
+    {
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    if let Some(beta) = offered.beta.and_then(|beta| HeaderValue::try_from(beta).ok()) {
+        headers.entry("openai-beta").or_insert(beta);
+    }
+    (headers, offered.named)
+}
+
+/// What proves to the client that it was understood (RFC 6455, 4.2.2).
+fn accept_key<B>(request: &Request<B>) -> Result<HeaderValue> {
+    let headers = request.headers();
+    let says = |name: http::HeaderName, word: &str| {
+        let text = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        text.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
+    };
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| {
+        says(CONNECTION, "upgrade") && says(UPGRADE, "websocket") && says(SEC_WEBSOCKET_VERSION, "13")
+    });
+    let key = key.ok_or_else(|| {
+        ApiError::bad_request(
+            "this route is a WebSocket over HTTP/1.1: connect with a WebSocket client, e.g. wss://host/v1/realtime?model=…",
+        )
+    })?;
+    HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+        .map_err(|error| ApiError::bad_request("the WebSocket key cannot be read").with_source(error))
+}
+
+fn model(query: Option<&str>) -> Result<String> {
+    let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let named = pairs.find(|(name, value)| *name == "model" && !value.is_empty());
+    named.map(|(_, value)| crate::front::decoded(value).into_owned()).ok_or_else(|| {
+        ApiError::new(ErrorKind::BadRequest, "name the model: /v1/realtime?model=…").with_param("model")
+    })
+}

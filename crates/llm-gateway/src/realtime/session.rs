@@ -1,0 +1,227 @@
+//! A session: events both ways, one at a time.
+//!
+//! One loop reads from both ends and writes what it read to the other before it reads again, so that nothing piles up
+//! here: an end that does not take what is written to it stops the other, and ends the session after a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use llm_providers::realtime::{self, Told};
+use llm_types::{ApiError, ErrorKind, Result};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+
+use super::dial::{Far, bounds};
+use super::meter::Meter;
+use crate::gateway::Gateway;
+use crate::stop::Stop;
+
+/// How long an end may take to take a message, or to agree that the session is over.
+const WRITE: Duration = Duration::from_secs(30);
+/// The same for a last word.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a response that was cancelled may take to say what it used.
+const LAST_RESPONSE: Duration = Duration::from_secs(5);
+/// After so long without a word of the client it is asked whether it is there.
+const PING: Duration = Duration::from_secs(20);
+/// After so long without any word of it, it is gone.
+const GONE: Duration = Duration::from_secs(60);
+/// After so long without an event the session is over.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How long a session lasts: as long as OpenAI's own.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+type Near = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A session that is about to begin.
+pub(super) struct Session {
+    request_id: Arc<str>,
+    far: Far,
+    meter: Meter,
+    /// The gateway drains: a response may end, and then the session does.
+    closing: Stop,
+    /// The last call.
+    stop: Stop,
+}
+
+/// Why a session ends.
+enum End {
+    /// One end closed it, with these words for the other.
+    Closed(Option<CloseFrame>),
+    /// We do, and the client is told why.
+    Error(ApiError, CloseCode),
+    /// An end broke off.
+    Broken,
+}
+
+impl Session {
+    pub(super) fn new(gateway: &Gateway, request_id: Arc<str>, far: Far, meter: Meter) -> Self {
+        let (closing, stop) = (gateway.closing().clone(), gateway.stop().clone());
+        Self { request_id, far, meter, closing, stop }
+    }
+
+    /// Goes on until an end closes it.
+    pub(super) async fn run(mut self, near: OnUpgrade) {
+        let near = match timeout(WRITE, near).await {
+            Ok(Ok(near)) => near,
+            _ => return self.meter.finish(),
+        };
+        let mut near = Near::from_raw_socket(TokioIo::new(near), Role::Server, Some(bounds())).await;
+        let end = self.relay(&mut near).await;
+        if self.meter.is_busy() {
+            // A response that nobody hears costs money all the same: how much is known when it has ended.
+            let _ = timeout(LAST_RESPONSE, self.hear_out()).await;
+        }
+        self.meter.finish();
+        let frame = match end {
+            End::Closed(frame) => frame,
+            End::Broken => {
+                Some(CloseFrame { code: CloseCode::Error, reason: "the other end is gone".into() })
+            }
+            End::Error(error, code) => {
+                tracing::info!(request_id = &*self.request_id, kind = ?error.kind, %error, "realtime session ended");
+                let event = Message::text(realtime::error_event(&error));
+                let _ = timeout(FAREWELL, near.send(event)).await;
+                Some(CloseFrame { code, reason: reason(&error).into() })
+            }
+        };
+        let _ = timeout(FAREWELL, near.close(frame)).await;
+        let _ = timeout(FAREWELL, self.far.close(None)).await;
+        // The client's own word that it is over, so that it reads ours.
+        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = near.next().await {} }).await;
+    }
+
+    async fn relay(&mut self, near: &mut Near) -> End {
+        let began = Instant::now();
+        let (mut heard, mut event, mut asked) = (began, began, began);
+        let (mut closing, mut stopping) = (self.closing.heard(), self.stop.heard());
+        loop {
+            if self.stop.is_told() || (self.closing.is_told() && !self.meter.is_busy()) {
+                return End::Error(going(), CloseCode::Away);
+            }
+            let now = Instant::now();
+            if now >= heard + GONE {
+                return End::Broken;
+            }
+            if now >= event + IDLE || now >= began + LIFETIME {
+                let message =
+                    "the session has lasted as long as it may, or nobody said anything for 15 minutes";
+                return End::Error(ApiError::new(ErrorKind::Timeout, message), CloseCode::Normal);
+            }
+            let look = (heard.max(asked) + PING).min(event + IDLE).min(began + LIFETIME);
+            let ended = tokio::select! {
+                message = near.next() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(message)) => {
+                            if message.is_text() || message.is_binary() {
+                                event = heard;
+                            }
+                            self.onward(message).await
+                        }
+                        Some(Err(_)) | None => Err(End::Broken),
+                    }
+                }
+                message = self.far.next() => match message {
+                    Some(Ok(message)) => {
+                        event = Instant::now();
+                        self.back(near, message).await
+                    }
+                    Some(Err(_)) | None => Err(End::Error(lost(), CloseCode::Error)),
+                },
+                () = sleep_until(look) => {
+                    asked = Instant::now();
+                    write(near, Message::Ping(bytes::Bytes::new())).await
+                }
+                () = &mut closing, if !self.closing.is_told() => Ok(()),
+                () = &mut stopping => Ok(()),
+            };
+            if let Err(end) = ended {
+                return end;
+            }
+        }
+    }
+
+    /// Cancels what runs, and reads until it has ended.
+    async fn hear_out(&mut self) {
+        if self.far.send(Message::text(realtime::CANCEL)).await.is_err() {
+            return;
+        }
+        while self.meter.is_busy()
+            && let Some(Ok(message)) = self.far.next().await
+        {
+            if let Message::Text(text) = &message
+                && let Told::Done { id, usage } = realtime::told(text.as_bytes())
+            {
+                self.meter.ended(&id, usage.as_deref()).await;
+            }
+        }
+    }
+
+    /// A message of the client.
+    async fn onward(&mut self, message: Message) -> Result<(), End> {
+        match message {
+            Message::Text(_) | Message::Binary(_) => timeout(WRITE, self.far.send(message))
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or_else(|| End::Error(lost(), CloseCode::Error)),
+            Message::Close(frame) => Err(End::Closed(frame)),
+            // Answered by the other end's own hands.
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    /// A message of the provider.
+    async fn back(&mut self, near: &mut Near, message: Message) -> Result<(), End> {
+        let told = match &message {
+            Message::Text(text) => realtime::told(text.as_bytes()),
+            Message::Binary(_) => Told::Other,
+            Message::Close(frame) => return Err(End::Closed(frame.clone())),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
+        };
+        let refused = |error: ApiError| End::Error(error, CloseCode::Policy);
+        match told {
+            Told::Other => write(near, message).await,
+            Told::Begun { id } => {
+                let begun = self.meter.begun(id).await;
+                write(near, message).await?;
+                begun.map_err(refused)
+            }
+            Told::Done { id, usage } => {
+                self.meter.ended(&id, usage.as_deref()).await;
+                let next = self.meter.reserve().await;
+                write(near, message).await?;
+                next.map_err(refused)
+            }
+        }
+    }
+}
+
+async fn write(near: &mut Near, message: Message) -> Result<(), End> {
+    match timeout(WRITE, near.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Broken),
+    }
+}
+
+fn going() -> ApiError {
+    let message = "the gateway is stopping: connect again";
+    ApiError::new(ErrorKind::Unavailable, message).with_code("session_closed")
+}
+
+fn lost() -> ApiError {
+    ApiError::upstream(ErrorKind::Connection, "the upstream broke the session: connect again")
+}
+
+/// The words of a close frame, which has room for 123 bytes.
+fn reason(error: &ApiError) -> String {
+    let text = &error.message;
+    text.get(..text.floor_char_boundary(120)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,75 @@
+//! The most that a call of a provider's own API can cost.
+//!
+//! Where the dialect of its path is known it is what the same call through our front could cost. Reading and deleting
+//! cost nothing. For everything else nothing bounds it, and what the configuration reserves counts
+//! (`pass_through.reserve_usd`): no hard budget lets such a call in without it.
+
+use llm_cost::{Asked, Bound, Worst};
+use llm_governance::PriceBound;
+use llm_router::Facts;
+use llm_types::{Call, Op, PicoUsd};
+
+use super::reading::Reading;
+use super::way::Way;
+use crate::attempt::Attempt;
+use crate::snapshot::Snapshot;
+use crate::worst;
+
+/// The most that a call can cost; `None`: nothing bounds it. `pays`: whether a budget has to pay for it.
+pub(super) fn bound(snapshot: &Snapshot, way: &Way, reading: &Reading, pays: bool) -> Option<PriceBound> {
+    if !pays {
+        return None;
+    }
+    if !reading.acts || reading.asked.op == Op::CountTokens {
+        return Some(PriceBound::fixed(PicoUsd::ZERO));
+    }
+    of_model(snapshot, way, reading).or_else(|| snapshot.pass_through.reserve_usd.map(PriceBound::fixed))
+}
+
+/// What is paid for a call whose answer does not say what it used.
+pub(super) fn settle_by(attempt: &mut Attempt, snapshot: &Snapshot, way: &Way, reading: &Reading) {
+    let free = !reading.acts || reading.asked.op == Op::CountTokens;
+    let flat = if free { Some(PicoUsd::ZERO) } else { snapshot.pass_through.reserve_usd };
+    // What has a bound of its own is estimated by its tokens.
+    if let Some(flat) = flat.filter(|_| free || of_model(snapshot, way, reading).is_none()) {
+        attempt.pays_flat(flat);
+    }
+    // The target may be there for its account alone.
+    if let Some(model) = reading.model.as_deref() {
+        attempt.names(Some(model));
+    }
+}
+
+fn of_model(snapshot: &Snapshot, way: &Way, reading: &Reading) -> Option<PriceBound> {
+    let (head, model) = (reading.head.as_ref()?, reading.model.as_deref()?);
+    let provider = &*way.deployment.target.provider;
+    let entry = snapshot.prices.entry(provider, model);
+    let own = (way.target.model() == model).then_some(&way.deployment.facts);
+    let facts = Facts {
+        context_window: own.and_then(|facts| facts.context_window).or_else(|| entry?.context_window),
+        max_output: own.and_then(|facts| facts.max_output).or_else(|| entry?.max_output),
+        ..Facts::default()
+    };
+    let size = head.body().len();
+    let (_, codec) = reading.front?;
+    let worst = if codec.is_plain(head) {
+        worst::of_text(size, reading.limit(), &facts).ok()?
+    } else {
+        match reading.call()? {
+            Call::Embed(request) => worst::of_embedding(&request, size, &facts).ok()?,
+            Call::Rerank(request) => worst::of_rerank(&request, size),
+            call => {
+                let worst = worst::of_chat(call.conversation()?, size, &facts).ok()?;
+                let extent = codec.extent(head);
+                let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
+                Worst { answers, ..worst }
+            }
+        }
+    };
+    let asked = Asked { deployment: &way.deployment.id, provider, model, served: None };
+    let bound = |worst: &Worst| snapshot.prices.bound(&asked, worst);
+    // Who sells the order of documents by the token has no price for searches.
+    let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();
+    let Bound { fixed, per_output_token, output_tokens } = bound(&worst).or_else(by_token)?;
+    Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
+}

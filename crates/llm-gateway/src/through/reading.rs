@@ -1,0 +1,84 @@
+//! What a call is, as far as its path and its body tell: read for access, limits and money, never changed.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
+use llm_providers::codec::{Asked, ServerCodec};
+use llm_types::{Call, Head, Op};
+
+use crate::front::{self, Front};
+
+/// What is known of a call.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// Our own front at this path: its dialect is that of the call.
+    pub(super) front: Option<(&'static Front, &'static dyn ServerCodec)>,
+    pub(super) asked: Asked,
+    /// The body, where it is a JSON object.
+    pub(super) head: Option<Head>,
+    /// The model, as the provider calls it.
+    pub(super) model: Option<String>,
+    /// Whether it changes or makes anything.
+    pub(super) acts: bool,
+}
+
+/// Whether a body is read whole: JSON is, so that what it asks for is known. Everything else goes on as it comes.
+pub(super) fn is_read(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    match kind {
+        Some(kind) => kind.starts_with(b"application/json"),
+        None => *method == Method::POST && front::like(path).is_some(),
+    }
+}
+
+impl Reading {
+    /// Reads what can be read.
+    pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap, body: Option<&Bytes>) -> Self {
+        let found = front::like(path).filter(|_| *method == Method::POST);
+        let named = found.as_ref().map(|(_, named)| named.clone()).unwrap_or_default();
+        let front = found.and_then(|(front, _)| Some((front, front.codec().ok()?)));
+        let op = front.map_or(Op::Chat, |(front, _)| front.op);
+        let asked = Asked {
+            op,
+            dialect: front.map(|(front, _)| front.dialect),
+            model: named.model.as_ref().map(ToString::to_string),
+            stream: named.stream,
+            query: None,
+            headers: headers.clone(),
+        };
+        let head = body.filter(|body| !body.is_empty()).and_then(|body| Head::scan(body.clone()).ok());
+        let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
+        let model = asked.model.clone().or_else(in_body).filter(|model| !model.is_empty());
+        let acts = !matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
+        Self { front, asked, head, model, acts }
+    }
+
+    /// How many bytes of a prompt there are, for an estimate of what nobody counts.
+    pub(super) fn prompt_bytes(&self) -> usize {
+        match (&self.front, &self.head) {
+            (Some(_), Some(head)) => head.body().len(),
+            _ => 0,
+        }
+    }
+
+    /// The longest answer that the caller allows, in tokens.
+    pub(super) fn limit(&self) -> Option<u64> {
+        let ((_, codec), head) = (self.front.as_ref()?, self.head.as_ref()?);
+        codec.gist(head, &self.asked).max_output
+    }
+
+    /// Tokens that limits count until the true number is known.
+    pub(super) fn expected_tokens(&self) -> u64 {
+        if self.asked.op == Op::CountTokens {
+            return 0;
+        }
+        let prompt = u64::try_from(self.prompt_bytes() / 4).unwrap_or(u64::MAX);
+        prompt.saturating_add(self.limit().unwrap_or_default())
+    }
+
+    /// The call in the neutral form, where its dialect is known.
+    pub(super) fn call(&self) -> Option<Call> {
+        let ((_, codec), head) = (self.front.as_ref()?, self.head.as_ref()?);
+        codec.decode(head.body(), &self.asked).ok()
+    }
+}

@@ -1,0 +1,156 @@
+//! Speech to text.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method};
+use llm_types::{Extra, Result, Segments, Spoken, Str, TranscribeRequest, Transcript, Units, Usage};
+
+use super::wire;
+use crate::codec::{DecodeCx, EncodeCx, Memo, WireRequest};
+use crate::dialect::media;
+use crate::dialect::openai_transcriptions::{OPENAI_FIELDS, heard};
+use crate::quirk::Row;
+use crate::url::escape;
+
+/// Writes a request: what is no option of OpenAI's goes into the query as it is.
+///
+/// # Errors
+/// When an address cannot be written.
+pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let TranscribeRequest {
+        model: _,
+        file,
+        translate: _,
+        language,
+        prompt,
+        format,
+        temperature,
+        granularities: _,
+        stream: _,
+        origin: _,
+        fields,
+    } = request;
+    let row = Row::new(cx.spec, cx.model, None);
+    for (name, set) in [("prompt", prompt.is_some()), ("temperature", temperature.is_some())] {
+        if set {
+            cx.changes.dropped(name, row.why());
+        }
+    }
+    let mut query = format!("/listen?model={}", escape(&row.model()));
+    let mut add = |name: &str, text: &str| {
+        query.push('&');
+        query.push_str(&escape(name));
+        query.push('=');
+        query.push_str(&escape(text));
+    };
+    if let Some(language) = language {
+        add("language", language);
+    }
+    let mut url = None;
+    let own = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
+    // Sentences end with a full stop, and speech is cut where lines of subtitles are.
+    if !own("smart_format") && !own("punctuate") {
+        add("punctuate", "true");
+    }
+    if format.is_timed() && !own("utterances") {
+        add("utterances", "true");
+    }
+    for (name, text) in fields {
+        if name == "url" {
+            url = Some(text);
+        } else if OPENAI_FIELDS.contains(&name.as_str()) {
+            cx.changes.dropped(name.clone(), row.why());
+        } else {
+            add(name, text);
+        }
+    }
+    let memo = Memo { media: Some(Arc::new(heard(request))), ..Memo::default() };
+    if let Some(url) = url.filter(|_| file.data.is_empty()) {
+        let body = media::bytes(&wire::Address { url: Some(Str::from(url)), ..wire::Address::default() })?;
+        return Ok(media::json(query, body, memo));
+    }
+    let kind = HeaderValue::from_str(&file.kind).ok().filter(|kind| !kind.is_empty());
+    // Deepgram finds out for itself what it is.
+    let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+    Ok(WireRequest {
+        method: Method::POST,
+        path: query,
+        headers,
+        body: Segments::from(file.data.clone()),
+        memo,
+    })
+}
+
+/// Reads what was heard.
+///
+/// # Errors
+/// When it is no answer of Deepgram's.
+pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
+    let heard: wire::Heard<'_> =
+        serde_json::from_slice(body).map_err(|error| media::wrong("transcript", error))?;
+    let results = heard.results.ok_or_else(|| media::wrong("transcript", "`results` is missing"))?;
+    let channel = results.channels.into_iter().flatten().next();
+    let channel = channel.ok_or_else(|| media::wrong("transcript", "there is no channel"))?;
+    let best = channel.alternatives.into_iter().flatten().next().unwrap_or_default();
+    let words: Vec<Spoken> = best.words.into_iter().flatten().map(word).collect();
+    let told = words.iter().any(|word| word.speaker.is_some());
+    let segments: Vec<Spoken> = results.utterances.into_iter().flatten().map(utterance).collect();
+    let duration = heard.metadata.and_then(|metadata| metadata.duration);
+    let memo = cx.memo.media.as_deref().cloned().unwrap_or_default();
+    let usage = duration.map_or(memo.used, |duration| Usage {
+        units: Units { input_audio_ms: media::millis(duration), ..Units::default() },
+        ..Usage::default()
+    });
+    let text = best.transcript.map(Str::into_string).unwrap_or_default();
+    Ok(Transcript {
+        text: if told { by_speaker(&words) } else { text },
+        language: channel.detected_language.map(Str::into_string),
+        duration,
+        words,
+        segments,
+        usage: Some(usage),
+        format: memo.format,
+        ..Transcript::default()
+    })
+}
+
+fn word(word: wire::Word<'_>) -> Spoken {
+    let wire::Word { word, punctuated_word, start, end, speaker, extra: _ } = word;
+    Spoken {
+        text: punctuated_word.or(word).map(Str::into_string).unwrap_or_default(),
+        start: start.unwrap_or_default(),
+        end: end.unwrap_or_default(),
+        speaker: speaker.map(|speaker| speaker.to_string()),
+        extra: Extra::default(),
+    }
+}
+
+fn utterance(utterance: wire::Utterance<'_>) -> Spoken {
+    let wire::Utterance { transcript, start, end, speaker, extra: _ } = utterance;
+    Spoken {
+        text: transcript.map(Str::into_string).unwrap_or_default(),
+        start: start.unwrap_or_default(),
+        end: end.unwrap_or_default(),
+        speaker: speaker.map(|speaker| speaker.to_string()),
+        extra: Extra::default(),
+    }
+}
+
+/// The text with a line for each turn of a speaker.
+fn by_speaker(words: &[Spoken]) -> String {
+    let mut out = String::new();
+    let mut last = None;
+    for word in words {
+        if last != Some(&word.speaker) {
+            let who = word.speaker.as_deref().unwrap_or("?");
+            let line = if out.is_empty() { "" } else { "\n" };
+            out.push_str(&format!("{line}Speaker {who}:"));
+            last = Some(&word.speaker);
+        }
+        out.push(' ');
+        out.push_str(&word.text);
+    }
+    out
+}

@@ -1,0 +1,57 @@
+//! Text to speech.
+
+use llm_types::{ApiError, Result, SpeechRequest, Str};
+
+use super::wire;
+use crate::codec::{EncodeCx, WireRequest};
+use crate::dialect::media;
+use crate::dialect::openai_speech::{kind_of, spoken};
+use crate::quirk::Row;
+use crate::url::escape;
+
+/// How each form of sound is asked for (developers.deepgram.com/docs/tts-media-output-settings).
+const FORMS: [(&str, &str); 6] = [
+    ("mp3", "encoding=mp3"),
+    ("opus", "encoding=opus&container=ogg"),
+    ("aac", "encoding=aac"),
+    ("flac", "encoding=flac"),
+    ("wav", "encoding=linear16&container=wav&sample_rate=24000"),
+    ("pcm", "encoding=linear16&container=none&sample_rate=24000"),
+];
+
+/// Writes a request. A model without its voice (`aura-2`) gets that of the request.
+///
+/// # Errors
+/// For a form of sound that Deepgram has not.
+pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let SpeechRequest { model: _, input, voice, instructions, format, speed, events: _, origin: _, extra } =
+        request;
+    let row = Row::new(cx.spec, cx.model, None);
+    let format = format.as_deref().unwrap_or("mp3");
+    let form = FORMS.iter().find(|(name, _)| *name == format).map(|(_, form)| *form).ok_or_else(|| {
+        let names: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+        ApiError::bad_request(format!("deepgram has no `{format}`: ask for one of {}", names.join(", ")))
+            .with_param("response_format")
+    })?;
+    let mut model = row.model().into_owned();
+    match voice.as_deref() {
+        Some(voice) if voice.starts_with("aura-") => voice.clone_into(&mut model),
+        Some(voice) if model == "aura" || model == "aura-2" => model = format!("{model}-{voice}-en"),
+        Some(_) => cx.changes.dropped("voice", "the model is the voice at deepgram"),
+        None => {}
+    }
+    for (name, set) in [
+        ("instructions", instructions.is_some()),
+        ("speed", speed.is_some_and(|speed| (speed - 1.0).abs() > f64::EPSILON)),
+    ] {
+        if set {
+            cx.changes.dropped(name, row.why());
+        }
+    }
+    for (name, _) in extra.iter() {
+        cx.changes.dropped(name.to_owned(), row.why());
+    }
+    let body = media::bytes(&wire::Text { text: Some(Str::from(input)), ..wire::Text::default() })?;
+    let path = format!("/speak?model={}&{form}", escape(&model));
+    Ok(media::json(path, body, spoken(input, kind_of(Some(format)))))
+}

@@ -1,0 +1,68 @@
+//! Text to speech.
+
+use llm_types::{ApiError, Dialect, Extra, Result, SpeechRequest, Str};
+
+use super::wire;
+use crate::codec::{EncodeCx, WireRequest};
+use crate::dialect::media;
+use crate::dialect::openai_speech::{kind_of, spoken};
+use crate::quirk::Row;
+use crate::url::escape;
+
+/// The voices that clients of OpenAI's name, as LiteLLM maps them; another name is an id of ElevenLabs's own.
+const VOICES: [(&str, &str); 10] = [
+    ("alloy", "21m00Tcm4TlvDq8ikWAM"),
+    ("amber", "5Q0t7uMcjvnagumLfvZi"),
+    ("ash", "AZnzlk1XvdvUeBnXmlld"),
+    ("august", "D38z5RcWu1voky8WS1ja"),
+    ("blue", "2EiwWnXFnvU5JabPnv8n"),
+    ("coral", "9BWtsMINqrJLrRacOk9x"),
+    ("lily", "EXAVITQu4vr4xnSDxMaL"),
+    ("onyx", "29vD33N1CtxCmqQRPOHJ"),
+    ("sage", "CwhRBWXzGAHq8TQ4Fs17"),
+    ("verse", "CYw3kZ02Hs0563khs1Fj"),
+];
+
+/// How each form of sound is asked for. `pcm` is what OpenAI's is: 24 kHz.
+const FORMS: [(&str, &str); 4] =
+    [("mp3", "mp3_44100_128"), ("opus", "opus_48000_128"), ("pcm", "pcm_24000"), ("wav", "wav_24000")];
+
+/// Writes a request: what is no option of OpenAI's goes along as it is.
+///
+/// # Errors
+/// For a form of sound that ElevenLabs has not, and without a voice.
+pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let SpeechRequest { model: _, input, voice, instructions, format, speed, events: _, origin, extra } =
+        request;
+    let row = Row::new(cx.spec, cx.model, None);
+    let format = format.as_deref().unwrap_or("mp3");
+    let form = FORMS.iter().find(|(name, _)| *name == format).map(|(_, form)| *form).ok_or_else(|| {
+        let names: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+        ApiError::bad_request(format!("elevenlabs has no `{format}`: ask for one of {}", names.join(", ")))
+            .with_param("response_format")
+    })?;
+    let voice = voice.as_deref().ok_or_else(|| {
+        ApiError::bad_request("`voice` is missing: name the voice or its id").with_param("voice")
+    })?;
+    let voice = VOICES.iter().find(|(name, _)| *name == voice).map_or(voice, |(_, id)| *id);
+    if instructions.is_some() {
+        cx.changes.dropped("instructions", row.why());
+    }
+    let model = row.model();
+    let own: Extra = if origin.is_none_or(|origin| origin == Dialect::OpenaiSpeech) {
+        extra.clone()
+    } else {
+        Extra::default()
+    };
+    let speed = speed.map(|speed| wire::Settings { speed: Some(speed), ..wire::Settings::default() });
+    // The client's own settings go before the speed alone.
+    let voice_settings = if own.get("voice_settings").is_some() { None } else { speed };
+    let body = media::bytes(&wire::Text {
+        text: Some(Str::from(input)),
+        model_id: Some(Str::from(&*model)),
+        voice_settings,
+        extra: own.members(),
+    })?;
+    let path = format!("/v1/text-to-speech/{}/stream?output_format={form}", escape(voice));
+    Ok(media::json(path, body, spoken(input, kind_of(Some(format)))))
+}

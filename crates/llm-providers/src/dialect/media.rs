@@ -1,0 +1,217 @@
+//! What the operations on sound, pictures and policies share: usages, streams of events, bodies.
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use llm_types::{ApiError, ErrorKind, RawValue, Result, Segments, Units, Usage, wire_struct};
+use serde::Serialize;
+
+use super::openai_chat;
+use super::stated::stated;
+use crate::codec::{ClientCodec as _, Memo, Seen, StreamTap, WireRequest};
+
+wire_struct! {
+    /// What was used, in the words of all of them.
+    pub(in crate::dialect) struct Counts<'a> {
+        kind as "type": &'a RawValue,
+        seconds or "prompt_audio_seconds": f64,
+        input_tokens or "prompt_tokens": u64,
+        output_tokens or "completion_tokens": u64,
+        total_tokens: u64,
+        input_token_details: Details<'a>,
+        input_tokens_details or "prompt_tokens_details": Details<'a>,
+        output_tokens_details: Details<'a>,
+    }
+}
+
+wire_struct! {
+    /// What the tokens are.
+    pub(in crate::dialect) struct Details<'a> {
+        text_tokens: u64,
+        audio_tokens: u64,
+        image_tokens: u64,
+        cached_tokens: u64,
+    }
+}
+
+/// What of an answer's tokens stands in no detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dialect) enum Made {
+    Text,
+    Sound,
+    Pictures,
+}
+
+impl Counts<'_> {
+    /// The usage, where anything is counted.
+    pub(in crate::dialect) fn usage(&self, made: Made) -> Option<Usage> {
+        let given = self.input_token_details.as_ref().or(self.input_tokens_details.as_ref());
+        let given = |part: fn(&Details<'_>) -> Option<u64>| given.and_then(part).unwrap_or_default();
+        let (audio, image) = (given(|details| details.audio_tokens), given(|details| details.image_tokens));
+        let cached = given(|details| details.cached_tokens);
+        let input = self.input_tokens.unwrap_or_default();
+        let output = self.output_tokens.unwrap_or_default();
+        let stated = stated(&self.extra);
+        let input_audio_ms = self.seconds.map(millis).unwrap_or_default();
+        if input == 0 && output == 0 && input_audio_ms == 0 && stated.is_none() {
+            return None;
+        }
+        let mut usage = Usage {
+            input: input.saturating_sub(audio).saturating_sub(image).saturating_sub(cached),
+            cache_read: cached,
+            input_audio: audio,
+            input_image: image,
+            units: Units { input_audio_ms, ..Units::default() },
+            stated,
+            ..Usage::default()
+        };
+        let details = self.output_tokens_details.as_ref();
+        let text = details.and_then(|details| details.text_tokens).unwrap_or_default().min(output);
+        match made {
+            Made::Text => usage.output = output,
+            Made::Sound => (usage.output, usage.output_audio) = (text, output - text),
+            Made::Pictures => (usage.output, usage.output_image) = (text, output - text),
+        }
+        Some(usage)
+    }
+}
+
+/// Seconds as milliseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
+pub(in crate::dialect) fn millis(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
+}
+
+/// A usage in OpenAI's words: tokens, else how long the sound was.
+pub(in crate::dialect) fn counted(usage: &Usage) -> Option<Box<RawValue>> {
+    #[derive(Serialize)]
+    struct Tokens {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        input_tokens: u64,
+        input_token_details: Parts,
+        output_tokens: u64,
+        total_tokens: u64,
+    }
+    #[derive(Serialize)]
+    struct Parts {
+        text_tokens: u64,
+        audio_tokens: u64,
+    }
+    #[derive(Serialize)]
+    struct Seconds {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        seconds: u64,
+    }
+    if usage.total_tokens() > 0 {
+        let audio_tokens = usage.input_audio;
+        let parts = Parts { text_tokens: usage.prompt_tokens().saturating_sub(audio_tokens), audio_tokens };
+        return serde_json::value::to_raw_value(&Tokens {
+            kind: "tokens",
+            input_tokens: usage.prompt_tokens(),
+            input_token_details: parts,
+            output_tokens: usage.completion_tokens(),
+            total_tokens: usage.total_tokens(),
+        })
+        .ok();
+    }
+    let seconds = usage.units.input_audio_ms.div_ceil(1000);
+    (seconds > 0).then(|| serde_json::value::to_raw_value(&Seconds { kind: "duration", seconds }).ok())?
+}
+
+/// A body of JSON to post.
+pub(in crate::dialect) fn json(path: String, body: impl Into<Segments>, memo: Memo) -> WireRequest {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    WireRequest { method: Method::POST, path, headers, body: body.into(), memo }
+}
+
+/// A value as raw JSON.
+///
+/// # Errors
+/// When it cannot be written.
+pub(in crate::dialect) fn raw(value: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).map_err(unwritable)
+}
+
+/// A value as the bytes of a body.
+///
+/// # Errors
+/// When it cannot be written.
+pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::bad_request("the request cannot be written as JSON").with_source(error)
+}
+
+/// The failure of an answer that holds not what was asked for.
+pub(in crate::dialect) fn wrong(what: &str, why: impl std::fmt::Display) -> ApiError {
+    ApiError::upstream(ErrorKind::UpstreamFormat, format!("the upstream's answer holds no {what}: {why}"))
+}
+
+/// The error that a provider put into a 200.
+pub(in crate::dialect) fn contained(body: &[u8]) -> ApiError {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    openai_chat::Client.decode_error(status, &HeaderMap::new(), body)
+}
+
+wire_struct! {
+    /// What is read of an event.
+    struct Happened<'a> {
+        kind as "type": llm_types::Str<'a>,
+        usage: Counts<'a>,
+        error: &'a RawValue,
+        model: llm_types::Str<'a>,
+    }
+}
+
+/// Watches a stream of events that say in `type` what they are, and end with one that ends in `.done` or
+/// `.completed`.
+#[derive(Debug)]
+pub(in crate::dialect) struct Tap {
+    made: Made,
+    usage: Option<Usage>,
+    ended: bool,
+}
+
+impl Tap {
+    pub(in crate::dialect) fn new(made: Made) -> Self {
+        Self { made, usage: None, ended: false }
+    }
+}
+
+impl StreamTap for Tap {
+    fn see(&mut self, event: &[u8]) -> Seen {
+        let lines = event.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"));
+        let data = lines.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b'\n');
+        if data == b"[DONE]" {
+            self.ended = true;
+            return Seen::Done;
+        }
+        if data.is_empty() {
+            return Seen::Quiet;
+        }
+        let Ok(happened) = serde_json::from_slice::<Happened<'_>>(&data) else {
+            return Seen::Error(wrong("events", "one of them is no JSON object"));
+        };
+        if happened.error.is_some_and(|error| error.get() != "null") {
+            return Seen::Error(contained(&data));
+        }
+        let kind = happened.kind.as_ref().map(llm_types::Str::as_str).unwrap_or_default();
+        if let Some(usage) = happened.usage.as_ref().and_then(|counts| counts.usage(self.made)) {
+            self.usage = Some(self.usage.take().map_or_else(|| usage.clone(), |before| before.and(&usage)));
+        }
+        // Of several pictures each is completed: the last event is the one behind which nothing comes.
+        self.ended |= kind.ends_with(".done") || kind.ends_with(".completed");
+        if kind.is_empty() { Seen::Quiet } else { Seen::Content }
+    }
+
+    fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    fn is_done(&self) -> bool {
+        self.ended
+    }
+}

@@ -1,0 +1,56 @@
+//! Typed structs of the format (<https://platform.openai.com/docs/api-reference/images>).
+
+use llm_types::{RawValue, Str, wire_struct};
+
+use crate::dialect::media::Counts;
+
+wire_struct! {
+    /// A request for pictures.
+    pub(super) struct Request<'a> {
+        model: Str<'a>,
+        prompt: Str<'a>,
+        n: u32,
+        size: Str<'a>,
+        aspect_ratio: Str<'a>,
+        width: u32,
+        height: u32,
+        quality: Str<'a>,
+        style: Str<'a>,
+        background: Str<'a>,
+        output_format: Str<'a>,
+        response_format: Str<'a>,
+        stream: bool,
+        user: Str<'a>,
+    }
+}
+
+wire_struct! {
+    /// Pictures.
+    pub(super) struct Reply<'a> {
+        model: Str<'a>,
+        created: u64,
+        data: Vec<Picture<'a>>,
+        usage: Counts<'a>,
+        error: &'a RawValue,
+    }
+}
+
+wire_struct! {
+    /// A picture. `respect_moderation` is xAI's: `false` where it was held back.
+    pub(super) struct Picture<'a> {
+        b64_json: Str<'a>,
+        url: Str<'a>,
+        revised_prompt: Str<'a>,
+        respect_moderation: bool,
+    }
+}
+
+wire_struct! {
+    /// What is read of pictures that are passed through.
+    pub(super) struct Facts<'a> {
+        model: Str<'a>,
+        data: Vec<&'a RawValue>,
+        usage: Counts<'a>,
+        error: &'a RawValue,
+    }
+}

@@ -1,0 +1,33 @@
+//! Verdicts: requests and answers, as recorded.
+
+use llm_testkit::exchanges;
+use llm_types::{Changes, Dialect, ErrorKind, Op};
+use serde_json::Value;
+
+use super::{Client, Server};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, ReplyCx, ServerCodec};
+use crate::table::ProviderTable;
+
+#[test]
+fn recorded_exchanges_are_understood() {
+    let spec = ProviderTable::builtin().get("openai").unwrap().as_ref().clone();
+    let asked = Asked { dialect: Some(Dialect::OpenaiModerations), ..Asked::of(Op::Moderate) };
+    for (name, all) in exchanges("moderations", &["openai"]) {
+        let body = &all["request"]["body"];
+        let call = Server.decode(body.to_string().as_bytes(), &asked).unwrap();
+        let (mut changes, model) = (Changes::default(), call.model().to_owned());
+        let mut cx = EncodeCx { spec: &spec, model: &model, asked: &asked, changes: &mut changes };
+        let wire = Client.encode(&call, &mut cx).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&wire.body.to_bytes()).unwrap(), *body, "{name}");
+        assert!(changes.is_empty() && wire.path == "/moderations", "{name}");
+        let answer = &all["response"]["body"];
+        let memo = Memo::default();
+        let cx = DecodeCx { spec: &spec, model: &model, memo: &memo };
+        let output = Client.decode(Op::Moderate, answer.to_string().as_bytes(), &cx).unwrap();
+        let written: Value = serde_json::from_slice(&Server.encode(&output, &ReplyCx::default())).unwrap();
+        assert_eq!(written, *answer, "{name}");
+    }
+    let memo = Memo::default();
+    let cx = DecodeCx { spec: &spec, model: "m", memo: &memo };
+    assert_eq!(Client.decode(Op::Moderate, b"{}", &cx).unwrap_err().kind, ErrorKind::UpstreamFormat);
+}

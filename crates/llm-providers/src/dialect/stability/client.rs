@@ -1,0 +1,167 @@
+//! Us calling Stability.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use llm_types::{
+    ApiError, Call, Changes, Dialect, Head, ImageRequest, Images, MadeImage, Op, Output, Result, Str, Units,
+    Usage,
+};
+
+use super::wire;
+use crate::classify::{self, Said};
+use crate::codec::{
+    ClientCodec, DecodeCx, EncodeCx, MediaMemo, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+};
+use crate::dialect::openai_images::{held_back, size};
+use crate::dialect::{media, openai_chat};
+use crate::form::Form;
+use crate::quirk::Row;
+
+const DIALECT: &str = "stability";
+/// The proportions that it makes.
+const ASPECTS: [&str; 9] = ["1:1", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3", "5:4", "4:5"];
+
+/// The client half of the dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client;
+
+impl ClientCodec for Client {
+    fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+        let Call::Image(request) = call else { return Err(cannot(DIALECT, call.op())) };
+        if request.edit {
+            return Err(cannot(DIALECT, call.op()));
+        }
+        let row = Row::new(cx.spec, cx.model, None);
+        let model = row.model();
+        let (service, named) = service(&model);
+        let (kind, body) = form(request, &row, named, cx.changes)?.finish()?;
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind), (ACCEPT, json)]);
+        let units = Units { images: 1, ..Units::default() };
+        let media = MediaMemo { used: Usage { units, ..Usage::default() }, ..MediaMemo::default() };
+        let memo = Memo { media: Some(Arc::new(media)), ..Memo::default() };
+        let path = format!("/v2beta/stable-image/generate/{service}");
+        Ok(WireRequest { method: Method::POST, path, headers, body, memo })
+    }
+
+    /// No client speaks this dialect to us.
+    fn splice(&self, _head: &Head, _cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
+        Ok(None)
+    }
+
+    fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
+        if op != Op::Image {
+            return Err(cannot(DIALECT, op));
+        }
+        let wire::Reply { image, finish_reason, seed: _, extra: _ } =
+            serde_json::from_slice(body).map_err(|error| media::wrong("picture", error))?;
+        if finish_reason.is_some_and(|reason| reason.as_str() == "CONTENT_FILTERED") {
+            return Err(held_back());
+        }
+        let image = image.ok_or_else(|| media::wrong("picture", "`image` is missing"))?;
+        let data = vec![MadeImage { base64: Some(image.into_string()), ..MadeImage::default() }];
+        let usage = cx.memo.used().cloned();
+        Ok(Output::Images(Box::new(Images { data, usage, ..Images::default() })))
+    }
+
+    fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+        let failure: wire::Failure<'_> = serde_json::from_slice(body).unwrap_or_default();
+        let wire::Failure { id, name, errors, extra: _ } = failure;
+        let errors: Vec<String> = errors.into_iter().flatten().map(Str::into_string).collect();
+        let (message, kind) = (errors.join("; "), name.map(Str::into_string).unwrap_or_default());
+        let said = Said { message: &message, kind: &kind, code: &kind, ..Said::default() };
+        let mut error = classify::upstream_error(status, headers, &said, body);
+        if kind == "content_moderation" {
+            error.kind = llm_types::ErrorKind::ContentPolicy;
+        }
+        if error.request_id.is_none() {
+            error.request_id = id.map(Str::into_string);
+        }
+        error
+    }
+
+    /// Nothing of this dialect is streamed.
+    fn decoder(&self, op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
+        openai_chat::Client.decoder(op, cx)
+    }
+
+    fn tap<'b>(&self, _op: Op, _body: &'b [u8]) -> Result<Tapped<'b>> {
+        Ok(Tapped::default())
+    }
+
+    /// Nothing of this dialect is streamed.
+    fn stream_tap(&self, op: Op) -> Box<dyn StreamTap> {
+        openai_chat::Client.stream_tap(op)
+    }
+}
+
+/// The service that makes a model's pictures, and the model's name where the service has several.
+fn service(model: &str) -> (&'static str, Option<&str>) {
+    match model {
+        "core" | "stable-image-core" => ("core", None),
+        "ultra" | "stable-image-ultra" => ("ultra", None),
+        "sd3" => ("sd3", None),
+        other => ("sd3", Some(other)),
+    }
+}
+
+fn form(request: &ImageRequest, row: &Row<'_>, model: Option<&str>, changes: &mut Changes) -> Result<Form> {
+    let ImageRequest {
+        model: _,
+        prompt,
+        n,
+        size,
+        quality,
+        style,
+        background,
+        output_format,
+        response_format,
+        user,
+        stream: _,
+        images: _,
+        mask: _,
+        edit: _,
+        origin,
+        extra,
+    } = request;
+    if n.is_some_and(|n| n != 1) {
+        let message = "stability makes one picture at a time: ask once for each";
+        return Err(ApiError::bad_request(message).with_param("n"));
+    }
+    let mut form = Form::default();
+    form.text("prompt", prompt);
+    if let Some(model) = model {
+        form.text("model", model);
+    }
+    form.text("output_format", output_format.as_deref().unwrap_or("png"));
+    match size.as_deref().map(|text| (text, size::aspect(text, &ASPECTS))) {
+        Some((text, Some(aspect))) => {
+            form.text("aspect_ratio", aspect);
+            if text != aspect {
+                changes.altered("size", format!("stability takes proportions: {aspect}"));
+            }
+        }
+        Some((_, None)) => changes.dropped("size", row.why()),
+        None => {}
+    }
+    if response_format.as_deref() == Some("url") {
+        changes.altered("response_format", "stability sends pictures, not addresses: `b64_json`");
+    }
+    let set = [
+        ("quality", quality.is_some()),
+        ("style", style.is_some()),
+        ("background", background.is_some()),
+        ("user", user.is_some()),
+    ];
+    for (name, _) in set.into_iter().filter(|(_, set)| *set) {
+        changes.dropped(name, row.why());
+    }
+    let own = origin.is_none_or(|origin| origin == Dialect::OpenaiImages);
+    for (name, json) in extra.iter().filter(|_| own) {
+        let text = serde_json::from_str::<Str<'_>>(json.get());
+        form.text(name, text.as_ref().map_or(json.get(), Str::as_str));
+    }
+    Ok(form)
+}

@@ -1,0 +1,217 @@
+//! A provider's own API, called through us: what goes through, and what is read of it.
+//!
+//! Its paths and bodies are the provider's and are not known here. What is known is what must never go through (keys,
+//! what belongs to a connection, what says on whose account a call is), and where most APIs tell what was used.
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use llm_types::{ApiError, Result, Usage};
+use serde::Deserialize;
+
+use crate::codec::Tapped;
+use crate::target::Target;
+
+/// What belongs to one connection, in requests and answers (RFC 9110, 7.6.1), and to its body's frame.
+const HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+];
+/// What of a request is for us, or would choose an account in place of the configured one.
+const OURS: [&str; 12] = [
+    "host",
+    "content-length",
+    "expect",
+    "accept-encoding",
+    "forwarded",
+    "via",
+    "origin",
+    "referer",
+    "openai-organization",
+    "openai-project",
+    "x-goog-user-project",
+    "x-amz-security-token",
+];
+/// The beginnings of such names.
+const OURS_WITH: [&str; 3] = ["x-gateway-", "x-forwarded-", "sec-"];
+/// What of an answer is between the provider and us, or would tell whose account it was.
+const THEIRS: [&str; 6] = [
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "openai-organization",
+    "openai-project",
+    "proxy-authentication-info",
+];
+/// The beginnings of such names.
+const THEIRS_WITH: [&str; 2] = ["x-gateway-", "access-control-"];
+/// Members of a query that carry keys.
+const KEYS: [&str; 6] = ["key", "api_key", "api-key", "apikey", "access_token", "subscription-key"];
+/// How often a path is read anew: nobody escapes what is escaped more often in earnest.
+const ESCAPES: usize = 3;
+
+/// The headers of a request that go on. Keys are taken out by whoever adds the provider's.
+#[must_use]
+pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
+    passed(headers, |name| OURS.contains(&name) || OURS_WITH.iter().any(|start| name.starts_with(start)))
+}
+
+/// The headers of an answer that go on. None repeats what the provider was called with.
+#[must_use]
+pub fn answer_headers(headers: &HeaderMap, target: &Target) -> HeaderMap {
+    let mut passed = passed(headers, |name| {
+        THEIRS.contains(&name) || THEIRS_WITH.iter().any(|start| name.starts_with(start))
+    });
+    let telling: Vec<HeaderName> = passed
+        .iter()
+        .filter(|(_, value)| target.repeats_secret(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in telling {
+        passed.remove(name);
+    }
+    passed
+}
+
+fn passed(headers: &HeaderMap, stays: impl Fn(&str) -> bool) -> HeaderMap {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<String> =
+        named.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
+    let mut passed = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let text = name.as_str();
+        if !HOP.contains(&text) && !stays(text) && !named.iter().any(|one| one == text) {
+            passed.append(name.clone(), HeaderValue::clone(value));
+        }
+    }
+    passed
+}
+
+/// Path and query of a call, without keys in its query.
+///
+/// # Errors
+/// For a path that leads elsewhere than below the provider's address.
+pub fn path_and_query(path: &str, query: Option<&str>) -> Result<String> {
+    let out = || {
+        ApiError::bad_request(
+            "the path leads out of the provider's API: write it without `.`, `..` and empty segments",
+        )
+    };
+    if path.contains("//") {
+        return Err(out());
+    }
+    let mut read = Cow::Borrowed(path);
+    for _ in 0..ESCAPES {
+        if read.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
+            return Err(out());
+        }
+        read = Cow::Owned(percent_encoding::percent_decode_str(&read).decode_utf8_lossy().into_owned());
+    }
+    let kept: Vec<&str> = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).collect();
+    let kept: Vec<&str> = kept.into_iter().filter(|pair| !is_key(pair)).collect();
+    let mark = if kept.is_empty() { "" } else { "?" };
+    Ok(format!("{path}{mark}{}", kept.join("&")))
+}
+
+fn is_key(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    KEYS.iter().any(|key| name.eq_ignore_ascii_case(key))
+}
+
+/// What most APIs say of a model and of tokens, in an answer or in an event.
+#[derive(Debug, Default, Deserialize)]
+struct Told {
+    #[serde(alias = "modelVersion")]
+    model: Option<String>,
+    #[serde(alias = "usageMetadata")]
+    usage: Option<Tokens>,
+}
+
+/// Tokens by their usual names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tokens {
+    #[serde(alias = "prompt_tokens", alias = "promptTokenCount", alias = "inputTokens")]
+    input_tokens: Option<u64>,
+    #[serde(alias = "completion_tokens", alias = "candidatesTokenCount", alias = "outputTokens")]
+    output_tokens: Option<u64>,
+    #[serde(alias = "totalTokens", alias = "totalTokenCount")]
+    total_tokens: Option<u64>,
+}
+
+/// What an answer of an unknown form says of itself, by the usual names of its members. Without such: nothing.
+#[must_use]
+pub fn told(json: &[u8]) -> Tapped<'static> {
+    let Ok(Told { model, usage }) = serde_json::from_slice::<Told>(json) else { return Tapped::default() };
+    let usage = usage.and_then(|Tokens { input_tokens, output_tokens, total_tokens }| {
+        let input =
+            input_tokens.or_else(|| Some(total_tokens?.saturating_sub(output_tokens.unwrap_or_default())))?;
+        Some(Usage { input, output: output_tokens.unwrap_or_default(), ..Usage::default() })
+    });
+    Tapped { usage, model: model.filter(|model| !model.is_empty()).map(Cow::Owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_a_connection_and_of_an_account_stay_behind() {
+        let headers = [
+            ("connection", "x-once, keep-alive"),
+            ("x-once", "1"),
+            ("host", "gateway"),
+            ("openai-organization", "org-other"),
+            ("x-gateway-spend-tags", "a"),
+            ("anthropic-beta", "files-api-2025-04-14"),
+            ("content-type", "application/json"),
+        ];
+        let headers =
+            headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let passed = request_headers(&HeaderMap::from_iter(headers));
+        let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["anthropic-beta", "content-type"]);
+    }
+
+    #[test]
+    fn a_path_stays_below_its_base_and_a_query_brings_no_key() {
+        let check = |path: &str, query: Option<&str>, expect: &str| {
+            assert_eq!(path_and_query(path, query).unwrap(), expect);
+        };
+        check("/files", None, "/files");
+        check("/files", Some("key=sk-1"), "/files");
+        check("/files", Some("limit=2&API%5Fkey=sk-1&after=a%2Fb"), "/files?limit=2&after=a%2Fb");
+        check("/models/a..b/x.", None, "/models/a..b/x.");
+        for path in
+            ["/../admin", "/a/%2e%2E/b", "/a/%252e%252e/b", "/a%2f..%2fb", "//host/x", "/a/.", "/a\\..\\b"]
+        {
+            assert!(path_and_query(path, None).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_by_their_usual_names() {
+        let check = |json: &str, expect: Option<(u64, u64)>| {
+            let usage = told(json.as_bytes()).usage.map(|usage| (usage.input, usage.output));
+            assert_eq!(usage, expect, "{json}");
+        };
+        check(r#"{"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#, Some((3, 2)));
+        check(r#"{"usage":{"input_tokens":3,"output_tokens":2}}"#, Some((3, 2)));
+        check(r#"{"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#, Some((3, 0)));
+        check(r#"{"usage":{"total_tokens":7}}"#, Some((7, 0)));
+        check(r#"{"usage":{"images":1}}"#, None);
+        check(r#"{"usage":"none"}"#, None);
+        check("[1]", None);
+        assert_eq!(told(br#"{"model":"m-1"}"#).model.as_deref(), Some("m-1"));
+    }
+}

@@ -1,0 +1,212 @@
+//! OpenAI's realtime API: what its events say of responses and their usage. Everything else goes through unread.
+//!
+//! (platform.openai.com/docs/api-reference/realtime-server-events)
+
+use std::borrow::Cow;
+
+use llm_types::{ApiError, Usage};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::url::escape;
+
+/// The protocol that clients in browsers name, and the beginnings of those that carry what headers cannot.
+pub const PROTOCOL: &str = "realtime";
+const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+const BETA_PROTOCOL: &str = "openai-beta.";
+
+/// The event by which a client cancels the response that runs.
+pub const CANCEL: &str = r#"{"type":"response.cancel"}"#;
+
+/// The path of a session with this model.
+#[must_use]
+pub fn path(model: &str) -> String {
+    format!("/realtime?model={}", escape(model))
+}
+
+/// What the protocols that a client offers say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Offered<'a> {
+    /// It speaks the realtime protocol by name, and has to be told so.
+    pub named: bool,
+    /// Its key.
+    pub key: Option<&'a str>,
+    /// The header `openai-beta`, in a form of its own.
+    pub beta: Option<String>,
+}
+
+/// Reads the value of `Sec-WebSocket-Protocol`.
+#[must_use]
+pub fn offered(protocols: &str) -> Offered<'_> {
+    let mut offered = Offered::default();
+    for protocol in protocols.split(',').map(str::trim) {
+        if protocol == PROTOCOL {
+            offered.named = true;
+        } else if let Some(key) = protocol.strip_prefix(KEY_PROTOCOL) {
+            offered.key = Some(key);
+        } else if let Some(beta) = protocol.strip_prefix(BETA_PROTOCOL) {
+            offered.beta = beta.split_once("-v").map(|(name, version)| format!("{name}=v{version}"));
+        }
+    }
+    offered
+}
+
+/// What an event of the server is, as far as it bears on money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A response begins.
+    Begun {
+        /// Its id.
+        id: String,
+    },
+    /// A response is over.
+    Done {
+        /// Its id.
+        id: String,
+        /// What it used, where that is said.
+        usage: Option<Box<Usage>>,
+    },
+    /// Anything else.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    response: Option<Response>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    usage: Option<Counts>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Counts {
+    input_tokens: u64,
+    output_tokens: u64,
+    input_token_details: Details,
+    output_token_details: Details,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details {
+    cached_tokens: u64,
+    audio_tokens: u64,
+    image_tokens: u64,
+    cached_tokens_details: Cached,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Cached {
+    audio_tokens: u64,
+    image_tokens: u64,
+}
+
+/// Reads an event of the server.
+#[must_use]
+pub fn told(event: &[u8]) -> Told {
+    // Most events are sound, which is not read.
+    let mentions = |word: &str| memchr::memmem::find(event, word.as_bytes()).is_some();
+    if !mentions("response.created") && !mentions("response.done") {
+        return Told::Other;
+    }
+    let Ok(Event { kind, response: Some(Response { id, usage }) }) = serde_json::from_slice(event) else {
+        return Told::Other;
+    };
+    let id = id.unwrap_or_default();
+    match &*kind {
+        "response.created" => Told::Begun { id },
+        "response.done" => Told::Done { id, usage: usage.map(|counts| Box::new(counts.into())) },
+        _ => Told::Other,
+    }
+}
+
+impl From<Counts> for Usage {
+    /// Cached tokens are part of the others of their kind.
+    fn from(counts: Counts) -> Self {
+        let Counts { input_tokens, output_tokens, input_token_details: input, output_token_details: output } =
+            counts;
+        let Details { cached_tokens, audio_tokens, image_tokens, cached_tokens_details: cached } = input;
+        let input_audio = audio_tokens.saturating_sub(cached.audio_tokens);
+        let input_image = image_tokens.saturating_sub(cached.image_tokens);
+        let cache_read = cached_tokens.min(input_tokens);
+        Self {
+            input: input_tokens
+                .saturating_sub(cache_read)
+                .saturating_sub(input_audio)
+                .saturating_sub(input_image),
+            cache_read,
+            input_audio,
+            input_image,
+            output: output_tokens.saturating_sub(output.audio_tokens),
+            output_audio: output.audio_tokens,
+            ..Self::default()
+        }
+    }
+}
+
+/// An error as an event of the server.
+#[must_use]
+pub fn error_event(error: &ApiError) -> String {
+    let code = error.public_code().unwrap_or("gateway_error");
+    let kind = if error.status().is_server_error() { "server_error" } else { "invalid_request_error" };
+    json!({"type": "error", "event_id": "event_gateway",
+        "error": {"type": kind, "code": code, "message": error.message, "param": null}})
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_brings_its_key_in_a_protocol() {
+        let check = |text: &'static str, named, key, beta: Option<&str>| {
+            assert_eq!(offered(text), Offered { named, key, beta: beta.map(str::to_owned) }, "{text}");
+        };
+        check("realtime", true, None, None);
+        check(
+            "realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1",
+            true,
+            Some("sk-1"),
+            Some("realtime=v1"),
+        );
+        check("chat", false, None, None);
+    }
+
+    #[test]
+    fn responses_are_told_from_everything_else() {
+        let done = json!({"type": "response.done", "response": {"id": "resp_1", "usage": {
+            "total_tokens": 150, "input_tokens": 100, "output_tokens": 50,
+            "input_token_details": {"cached_tokens": 30, "text_tokens": 40, "audio_tokens": 60,
+                "cached_tokens_details": {"text_tokens": 10, "audio_tokens": 20}},
+            "output_token_details": {"text_tokens": 15, "audio_tokens": 35}}}});
+        let usage = Usage {
+            input: 30,
+            cache_read: 30,
+            input_audio: 40,
+            output: 15,
+            output_audio: 35,
+            ..Usage::default()
+        };
+        let expect = Told::Done { id: "resp_1".to_owned(), usage: Some(Box::new(usage)) };
+        assert_eq!(told(done.to_string().as_bytes()), expect);
+        let begun = json!({"type": "response.created", "response": {"id": "resp_1", "usage": null}});
+        assert_eq!(told(begun.to_string().as_bytes()), Told::Begun { id: "resp_1".to_owned() });
+        let failed =
+            json!({"type": "response.done", "response": {"id": "r", "status": "failed", "usage": null}});
+        assert_eq!(told(failed.to_string().as_bytes()), Told::Done { id: "r".to_owned(), usage: None });
+        let words = json!({"type": "response.text.delta", "delta": "response.done"});
+        assert_eq!(told(words.to_string().as_bytes()), Told::Other);
+        assert_eq!(told(b"response.done"), Told::Other);
+    }
+}

@@ -1,0 +1,110 @@
+//! Sound, transcripts, pictures, verdicts.
+
+use bytes::Bytes;
+use llm_types::{
+    ApiError, Call, Changes, ErrorKind, ImageRequest, Images, ModerateRequest, Moderation, Op, Output,
+    Result, Speech, SpeechRequest, TranscribeRequest, Transcript,
+};
+
+use super::client::{Client, REPLY_LIMIT, named};
+use crate::codec::DecodeCx;
+use crate::transport::collect;
+use crate::{dialect, mock};
+
+/// What was asked for, and what of the request did not reach the provider as it was asked.
+#[derive(Debug, Clone)]
+pub struct Answered<T> {
+    /// What was asked for.
+    pub output: T,
+    /// What was dropped or altered.
+    pub changes: Changes,
+}
+
+impl Client {
+    /// Writes down what is said, e.g. with `openai/whisper-1` or `deepgram/nova-3`.
+    ///
+    /// ```no_run
+    /// # async fn run(client: llm_providers::Client) -> llm_types::Result<()> {
+    /// use llm_types::{TranscribeRequest, Upload};
+    /// let file = Upload::new("talk.wav", std::fs::read("talk.wav").unwrap_or_default());
+    /// let heard = client.transcribe("openai/whisper-1", TranscribeRequest::new(file)).await?;
+    /// println!("{}", heard.output.text);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the model is unknown, its provider does not do this, its key is missing, the provider cannot be reached or
+    /// refuses.
+    pub async fn transcribe(&self, model: &str, request: TranscribeRequest) -> Result<Answered<Transcript>> {
+        let request = TranscribeRequest { stream: false, ..request };
+        let (output, changes) = self.ask(model, Call::Transcribe(Box::new(request))).await?;
+        match output {
+            Output::Transcript(transcript) => Ok(Answered { output: *transcript, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Says something, e.g. with `openai/tts-1`; the sound is whole when it comes.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`].
+    pub async fn speak(&self, model: &str, request: SpeechRequest) -> Result<Answered<Speech>> {
+        let request = SpeechRequest { events: false, ..request };
+        let (output, changes) = self.ask(model, Call::Speak(Box::new(request))).await?;
+        match output {
+            Output::Speech(speech) => Ok(Answered { output: *speech, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Makes pictures, or changes them, e.g. with `openai/gpt-image-1`.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`].
+    pub async fn image(&self, model: &str, request: ImageRequest) -> Result<Answered<Images>> {
+        let request = ImageRequest { stream: false, ..request };
+        let (output, changes) = self.ask(model, Call::Image(Box::new(request))).await?;
+        match output {
+            Output::Images(images) => Ok(Answered { output: *images, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Tells whether content is against a policy, e.g. with `openai/omni-moderation-latest`.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`].
+    pub async fn moderate(&self, model: &str, request: ModerateRequest) -> Result<Answered<Moderation>> {
+        let (output, changes) = self.ask(model, Call::Moderate(Box::new(request))).await?;
+        match output {
+            Output::Moderation(moderation) => Ok(Answered { output: *moderation, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Asks for anything that is answered whole.
+    async fn ask(&self, model: &str, mut call: Call) -> Result<(Output, Changes)> {
+        let op: Op = call.op();
+        let target = self.target(model)?;
+        if !target.spec().offers(op, target.model()) {
+            let (provider, model) = (target.provider(), target.model());
+            let message =
+                format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+            return Err(ApiError::bad_request(message).with_param("model"));
+        }
+        call.set_model(target.model());
+        let Some(codec) = dialect::client(target.dialect_for(op, None)) else {
+            return Ok((mock::output(&call)?, Changes::default()));
+        };
+        let sent = self.send(codec, &target, &call).await?;
+        let body: Bytes = collect(sent.body, REPLY_LIMIT).await?;
+        let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
+        let output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
+        Ok((output, sent.changes))
+    }
+}
+
+fn other() -> ApiError {
+    ApiError::upstream(ErrorKind::UpstreamFormat, "the provider's answer is not what was asked for")
+}

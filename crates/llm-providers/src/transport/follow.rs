@@ -1,0 +1,205 @@
+//! Calls whose answer comes later: where the first answer is not the last, the transport goes where it points.
+//!
+//! What an answer says is for the codec to know ([`Follow`]); here are the pauses, the bounds and the calls. Whoever
+//! asked waits as for any other answer, and may give up at any time, which cancels what is under way. Where an answer
+//! points to is the provider's word: credentials go to the host of the first call only, and nothing to a host outside
+//! of its domain.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Response, Uri};
+use llm_types::{ApiError, ErrorKind, Result, Segments};
+
+use super::{ByteStream, RequestBody, Transport, collect};
+use crate::codec::{Follow, Next};
+
+/// The largest answer on the way, in bytes.
+const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// How often in a row asking again may fail.
+const FAILURES: u32 = 3;
+/// How long a cancellation may take.
+const CANCEL_TIME: Duration = Duration::from_secs(5);
+/// As much of a stream's last bytes is looked at as a chunk may have cut off.
+const TAIL: usize = 32;
+
+/// What of a call is needed to go on.
+pub(super) struct Course {
+    follow: &'static dyn Follow,
+    origin: Uri,
+    headers: HeaderMap,
+}
+
+impl Course {
+    /// That of a request whose answer may come later.
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
+        let follow = *request.extensions().get::<&'static dyn Follow>()?;
+        let mut headers = request.headers().clone();
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            headers.remove(name);
+        }
+        headers.remove("prefer");
+        Some(Self { follow, origin: request.uri().clone(), headers })
+    }
+
+    /// Goes on from the first answer until there is a last one.
+    ///
+    /// # Errors
+    /// As the transport; when an answer points where it may not.
+    pub(super) async fn take(
+        self,
+        first: Response<ByteStream>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Response<ByteStream>> {
+        let (mut head, body) = first.into_parts();
+        if !head.status.is_success() {
+            return Ok(Response::from_parts(head, body));
+        }
+        let mut body = collect(body, BODY_LIMIT).await?;
+        let course = Arc::new(self);
+        let mut under_way = UnderWay { course: Arc::clone(&course), transport, cancel: None };
+        let (mut asked, mut failures) = (0_u32, 0);
+        loop {
+            under_way.cancel = course.follow.cancel(&body);
+            let (url, after) = match course.follow.next(&body, asked) {
+                Next::Done => {
+                    under_way.cancel = None;
+                    head.headers.remove(CONTENT_LENGTH);
+                    let body: ByteStream = Box::pin(stream::once(std::future::ready(Ok(body))));
+                    return Ok(Response::from_parts(head, body));
+                }
+                Next::Stream { url } => {
+                    let request = course.request(Method::GET, &url, "text/event-stream")?;
+                    let (head, body) = under_way.transport.send(request).await?.into_parts();
+                    let body = Watched { body, tail: Vec::new(), under_way };
+                    return Ok(Response::from_parts(head, Box::pin(body)));
+                }
+                Next::Again { url, after } => (url, after),
+            };
+            tokio::time::sleep(after).await;
+            asked = asked.saturating_add(1);
+            let request = course.request(Method::GET, &url, "application/json")?;
+            let answer = under_way.transport.send(request).await;
+            let busy = match &answer {
+                Ok(answer) => answer.status().is_server_error() || answer.status().as_u16() == 429,
+                Err(error) => error.kind == ErrorKind::Connection,
+            };
+            failures = if busy { failures + 1 } else { 0 };
+            if busy && failures < FAILURES {
+                continue;
+            }
+            let (next, bytes) = answer?.into_parts();
+            if !next.status.is_success() {
+                return Ok(Response::from_parts(next, bytes));
+            }
+            body = collect(bytes, BODY_LIMIT).await?;
+            head = next;
+        }
+    }
+
+    /// A call to where an answer points.
+    fn request(&self, method: Method, url: &str, accept: &'static str) -> Result<Request<RequestBody>> {
+        let elsewhere = |why: &str| {
+            let message = format!("the upstream's answer points {why}: it is not followed");
+            ApiError::upstream(ErrorKind::UpstreamFormat, message)
+        };
+        let uri: Uri = url.parse().map_err(|_| elsewhere("to what is no address"))?;
+        let same = uri.scheme() == self.origin.scheme() && uri.authority() == self.origin.authority();
+        if !same && !is_kin(&self.origin, &uri) {
+            return Err(elsewhere("to another host"));
+        }
+        let mut request = Request::new(RequestBody::from(Segments::from(Bytes::new())));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        if same {
+            *request.headers_mut() = self.headers.clone();
+        }
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(request)
+    }
+}
+
+/// Whether an address is another host of the same domain, over TLS: `stream.replicate.com` beside `api.replicate.com`.
+fn is_kin(origin: &Uri, uri: &Uri) -> bool {
+    let (Some(own), Some(host)) = (origin.host(), uri.host()) else { return false };
+    let domain = own.split_once('.').map(|(_, domain)| domain).filter(|domain| domain.contains('.'));
+    let named = own.parse::<std::net::IpAddr>().is_err();
+    let within =
+        |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    uri.scheme_str() == Some("https") && named && domain.is_some_and(within)
+}
+
+/// What is under way at the provider: canceled where nobody waits for it any more.
+struct UnderWay {
+    course: Arc<Course>,
+    transport: Arc<dyn Transport>,
+    cancel: Option<String>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let (Some(url), Ok(runtime)) = (self.cancel.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let Ok(request) = self.course.request(Method::POST, &url, "application/json") else { return };
+        let transport = Arc::clone(&self.transport);
+        // Whether it arrives changes nothing here.
+        runtime
+            .spawn(async move { tokio::time::timeout(CANCEL_TIME, transport.send(request)).await.is_ok() });
+    }
+}
+
+/// A stream that is canceled where it is dropped before its end.
+struct Watched {
+    body: ByteStream,
+    tail: Vec<u8>,
+    under_way: UnderWay,
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let next = this.body.poll_next_unpin(cx);
+        match &next {
+            Poll::Ready(Some(Ok(chunk))) => {
+                this.tail.extend_from_slice(chunk);
+                if this.under_way.course.follow.is_over(&this.tail) {
+                    this.under_way.cancel = None;
+                }
+                let cut = this.tail.len().saturating_sub(TAIL);
+                this.tail.drain(..cut);
+            }
+            Poll::Ready(None) => this.under_way.cancel = None,
+            _ => {}
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_kin;
+
+    #[test]
+    fn kin_are_hosts_of_one_domain_over_tls() {
+        let check = |own: &str, other: &str, expect| {
+            assert_eq!(is_kin(&own.parse().unwrap(), &other.parse().unwrap()), expect, "{own} {other}");
+        };
+        check("https://api.replicate.com/v1", "https://stream.replicate.com/v1/files/x", true);
+        check("https://api.replicate.com/v1", "https://replicate.com/x", true);
+        check("https://api.replicate.com/v1", "http://stream.replicate.com/x", false);
+        check("https://api.replicate.com/v1", "https://evilreplicate.com/x", false);
+        check("https://api.replicate.com/v1", "https://replicate.com.evil.example/x", false);
+        check("https://proxy.corp/v1", "https://other.corp/x", false);
+        check("http://127.0.0.1:80/", "https://9.0.0.1/x", false);
+        check("http://localhost/", "https://other/x", false);
+    }
+}

@@ -1,0 +1,80 @@
+//! The words in which a row says how its provider differs.
+
+use serde::Deserialize;
+
+/// What messages have to respect at a provider of the `openai_chat` dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageQuirk {
+    /// `developer` is not known: send `system`.
+    DeveloperToSystem,
+    /// Neither `system` nor `developer` is known: send `user`.
+    SystemToUser,
+    /// Content must be a string where it is text only.
+    FlattenContent,
+    /// Empty tool arguments must be `{}`.
+    EmptyArguments,
+    /// Tool call ids must be nine letters and digits.
+    ShortToolIds,
+    /// Tool call ids must have at most 40 characters: others' are longer.
+    BoundedToolIds,
+    /// Reasoning goes back as `reasoning_content`.
+    ReplayReasoning,
+    /// Reasoning goes back as `reasoning`.
+    ReplayReasoningField,
+    /// Reasoning goes back as `reasoning_details`, unchanged.
+    ReplayReasoningDetails,
+    /// Reasoning goes back as content parts of type `thinking`.
+    ThinkingParts,
+    /// `name` is known on tool messages only.
+    NameOnToolsOnly,
+    /// `strict` is not known in tools.
+    ToolsWithoutStrict,
+    /// `cache_control` is understood on parts, messages and tools.
+    CacheControl,
+    /// Calls of tools without their reasoning are refused: a blank stands for what was lost.
+    FillReasoning,
+    /// User and assistant must take turns: neighbours of one role become one message.
+    Alternate,
+    /// Members of an answer that a client echoes (`annotations`, `refusal: null`, …) are refused.
+    NoEchoes,
+    /// No single tool can be chosen: it goes alone, with `tool_choice` `required`.
+    ChoiceWithoutNames,
+    /// `response_format` knows `json_object` only: a schema goes into an instruction.
+    JsonObjectOnly,
+}
+
+/// What requests to order documents have to respect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankQuirk {
+    /// Documents are texts: objects are written as text.
+    TextsOnly,
+}
+
+/// How the size of a picture is said where it is not `size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSize {
+    /// As proportions in `aspect_ratio`: `16:9`.
+    AspectRatio,
+    /// As the numbers `width` and `height`.
+    WidthHeight,
+}
+
+/// How answers of a provider of the `openai_chat` dialect differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyQuirk {
+    /// Fields or events differ in a way that OpenAI's clients trip over: answers are decoded and
+    /// written anew.
+    Normalize,
+    /// `completion_tokens` leaves reasoning out.
+    ReasoningOutside,
+    /// Thoughts stand in the text between `<think>` and `</think>`.
+    ThinkTags,
+    /// Vectors in base64 are signed bytes.
+    Int8Vectors,
+    /// A stream comes in pieces within Amazon's binary messages.
+    PayloadParts,
+}

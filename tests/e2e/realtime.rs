@@ -1,0 +1,310 @@
+//! Sessions of the realtime API: relayed, counted and paid.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{SinkExt, StreamExt};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
+
+use crate::harness::{Gateway, PATIENCE, PROVIDER_KEY, Reply, model};
+
+const MASTER: &str = "sk-master-of-the-tests";
+
+/// A provider of realtime sessions: answers `response.create`, and repeats everything else.
+#[derive(Debug)]
+struct Provider {
+    port: u16,
+    heads: Arc<Mutex<Vec<Request>>>,
+    heard: Arc<Mutex<Vec<String>>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let provider = Self { port, heads: Arc::default(), heard: Arc::default(), open: Arc::default() };
+        let (heads, heard, open) =
+            (Arc::clone(&provider.heads), Arc::clone(&provider.heard), Arc::clone(&provider.open));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&heads), Arc::clone(&heard), Arc::clone(&open)));
+            }
+        });
+        provider
+    }
+
+    fn deployment(&self) -> String {
+        let base = format!("http://127.0.0.1:{}/v1", self.port);
+        format!("{{ model = \"openai/gpt-realtime\", api_base = \"{base}\", api_key = \"{PROVIDER_KEY}\" }}")
+    }
+
+    async fn wait_closed(&self) {
+        timeout(PATIENCE, async {
+            while self.open.load(Ordering::SeqCst) > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the provider's end is closed");
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the shape of a callback that is given")]
+async fn serve(
+    stream: TcpStream,
+    heads: Arc<Mutex<Vec<Request>>>,
+    heard: Arc<Mutex<Vec<String>>>,
+    open: Arc<AtomicUsize>,
+) {
+    let mut seen = None;
+    let judge = |request: &Request, response: Response| {
+        seen = Some(request.clone());
+        if request.headers().contains_key("x-refuse") || request.uri().query() == Some("model=gpt-refused") {
+            let body =
+                json!({"error": {"message": format!("no: {PROVIDER_KEY}"), "type": "invalid_request_error"}});
+            let mut refusal = ErrorResponse::new(Some(body.to_string()));
+            *refusal.status_mut() = StatusCode::FORBIDDEN;
+            return Err(refusal);
+        }
+        Ok(response)
+    };
+    let accepted = accept_hdr_async(stream, judge).await;
+    heads.lock().await.extend(seen);
+    let Ok(mut socket) = accepted else { return };
+    open.fetch_add(1, Ordering::SeqCst);
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else { continue };
+        heard.lock().await.push(text.to_string());
+        let event: Value = serde_json::from_str(&text).unwrap();
+        let answers = match event["type"].as_str().unwrap() {
+            "response.create" => {
+                vec![begun(), json!({"type": "response.text.delta", "delta": "Hello"}), done()]
+            }
+            "response.begin" => vec![begun()],
+            "response.cancel" => vec![done()],
+            _ => vec![event],
+        };
+        for answer in answers {
+            if socket.send(Message::text(answer.to_string())).await.is_err() {
+                break;
+            }
+        }
+    }
+    open.fetch_sub(1, Ordering::SeqCst);
+}
+
+fn begun() -> Value {
+    json!({"type": "response.created", "response": {"id": "resp_1", "usage": null}})
+}
+
+fn done() -> Value {
+    json!({"type": "response.done", "response": {"id": "resp_1", "status": "completed", "usage": {
+        "input_tokens": 10_000, "output_tokens": 100,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 10_000, "cached_tokens": 0},
+        "output_token_details": {"text_tokens": 100, "audio_tokens": 0}}}})
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+async fn connect(
+    gateway: &Gateway,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<(Socket, Response), Error> {
+    let mut request = format!("ws://{}{path}", gateway.addr()).into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let stream = TcpStream::connect(gateway.addr()).await.unwrap();
+    let (socket, response) =
+        timeout(PATIENCE, client_async(request, stream)).await.expect("an answer in time")?;
+    Ok((socket, response.map(|_| ())))
+}
+
+async fn session(gateway: &Gateway, key: &str) -> Socket {
+    let bearer = format!("Bearer {key}");
+    connect(gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await.unwrap().0
+}
+
+async fn refusal(gateway: &Gateway, path: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
+    match connect(gateway, path, headers).await {
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            (response.status().as_u16(), String::from_utf8(body).unwrap())
+        }
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+async fn say(socket: &mut Socket, event: Value) {
+    socket.send(Message::text(event.to_string())).await.unwrap();
+}
+
+/// The next event, or the code of the close frame.
+async fn hear(socket: &mut Socket) -> Result<Value, CloseCode> {
+    loop {
+        match timeout(PATIENCE, socket.next()).await.expect("an event in time") {
+            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(frame)))) => return Err(frame.code),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn kinds(socket: &mut Socket, count: usize) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for _ in 0..count {
+        kinds.push(hear(socket).await.unwrap()["type"].as_str().unwrap().to_owned());
+    }
+    kinds
+}
+
+async fn admin(gateway: &Gateway, method: Method, path: &str, body: &str) -> Reply {
+    let call = gateway.call(method, path).header("authorization", &format!("Bearer {MASTER}"));
+    call.body(body.to_owned()).send().await
+}
+
+async fn key(gateway: &Gateway, form: Value) -> (String, String) {
+    let made = admin(gateway, Method::POST, "/admin/v1/keys", &form.to_string()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+}
+
+async fn rows(gateway: &Gateway, id: &str, count: usize) -> Vec<Value> {
+    let asked = async {
+        loop {
+            let rows =
+                admin(gateway, Method::GET, &format!("/admin/v1/requests?key_id={id}"), "").await.json();
+            let rows = rows["data"].as_array().unwrap().clone();
+            if rows.len() >= count {
+                return rows;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, asked).await.expect("the rows in time")
+}
+
+fn config(provider: &Provider) -> String {
+    format!("[auth]\nmaster_key = \"{MASTER}\"\n{}", model("voice", &[provider.deployment()]))
+}
+
+#[tokio::test]
+async fn events_go_both_ways_and_each_response_has_a_row() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one"})).await;
+    let protocols = format!("realtime, openai-insecure-api-key.{own}, openai-beta.realtime-v1");
+    let headers = [("sec-websocket-protocol", protocols.as_str())];
+    let (mut socket, response) = connect(&gateway, "/v1/realtime?model=voice", &headers).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "realtime");
+    assert_eq!(response.headers()["x-gateway-provider"], "openai");
+    let head = provider.heads.lock().await[0].clone();
+    assert_eq!(head.uri().to_string(), "/v1/realtime?model=gpt-realtime");
+    assert_eq!(head.headers()["authorization"], format!("Bearer {PROVIDER_KEY}"));
+    assert_eq!(head.headers()["openai-beta"], "realtime=v1");
+    assert!(!format!("{head:?}").contains(&own));
+
+    let large = json!({"type": "input_audio_buffer.append", "audio": "A".repeat(2 << 20)});
+    say(&mut socket, large.clone()).await;
+    assert_eq!(hear(&mut socket).await.unwrap(), large);
+    for _ in 0..2 {
+        say(&mut socket, json!({"type": "response.create"})).await;
+        assert_eq!(kinds(&mut socket, 3).await, ["response.created", "response.text.delta", "response.done"]);
+    }
+    // What has come is written down.
+    let rows = rows(&gateway, &id, 2).await;
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["cost_usd"].as_str().unwrap(), row["status"].as_u64())).collect();
+    assert_eq!(told, [("0.3216", Some(200)); 2], "{rows:?}");
+    socket.close(None).await.unwrap();
+    provider.wait_closed().await;
+    assert!(!gateway.logs().contains(PROVIDER_KEY) && !gateway.logs().contains(&own));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_before_it_begins_is_an_ordinary_error() {
+    let provider = Provider::start().await;
+    let refused = provider.deployment().replace("gpt-realtime", "gpt-refused");
+    let gateway = Gateway::start(&format!("{}{}", config(&provider), model("refused", &[refused])));
+    let bearer = format!("Bearer {MASTER}");
+    let master = [("authorization", bearer.as_str())];
+    for (path, headers, status, words) in [
+        ("/v1/realtime?model=voice", &[][..], 401, "no key in the request"),
+        ("/v1/realtime", &master[..], 400, "?model="),
+        ("/v1/realtime?model=voise", &master[..], 404, "voice"),
+        ("/v1/realtime?model=refused", &master[..], 403, "no: [redacted]"),
+    ] {
+        let (code, body) = refusal(&gateway, path, headers).await;
+        assert!(code == status && body.contains(words), "{path}: {code} {body}");
+    }
+    let plain =
+        gateway.call(Method::GET, "/v1/realtime?model=voice").header("authorization", &bearer).send().await;
+    plain.error(400).says(&["WebSocket"]);
+    let (_, narrow) = key(&gateway, json!({"name": "narrow", "models": ["other"]})).await;
+    let bearer = format!("Bearer {narrow}");
+    let (code, body) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert!(code == 403 && body.contains("model_not_allowed"), "{code} {body}");
+}
+
+#[tokio::test]
+async fn a_session_whose_money_is_gone_is_told_so_and_ended() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    // A response may cost 1.29 dollars and costs 0.32.
+    let budget = |limit: &str| json!([{"limit_usd": limit, "window": "total", "hard": true}]);
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("1.50")})).await;
+    let mut socket = session(&gateway, &own).await;
+    say(&mut socket, json!({"type": "response.create"})).await;
+    assert_eq!(kinds(&mut socket, 3).await, ["response.created", "response.text.delta", "response.done"]);
+    let error = hear(&mut socket).await.unwrap();
+    assert_eq!(
+        (error["type"].as_str(), error["error"]["code"].as_str()),
+        (Some("error"), Some("budget_exceeded"))
+    );
+    assert_eq!(hear(&mut socket).await, Err(CloseCode::Policy));
+    provider.wait_closed().await;
+    assert_eq!(rows(&gateway, &id, 1).await.len(), 1);
+    let bearer = format!("Bearer {own}");
+    let (code, _) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert_eq!(code, 402);
+
+    // Who leaves in the middle of a response pays for it.
+    let (id, own) = key(&gateway, json!({"name": "two", "budgets": budget("5.00")})).await;
+    let mut socket = session(&gateway, &own).await;
+    say(&mut socket, json!({"type": "response.begin"})).await;
+    assert_eq!(kinds(&mut socket, 1).await, ["response.created"]);
+    drop(socket);
+    let rows = rows(&gateway, &id, 1).await;
+    assert_eq!(rows[0]["cost_usd"], "0.3216", "{rows:?}");
+    assert!(provider.heard.lock().await.iter().any(|event| event.contains("response.cancel")));
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_lets_a_response_end_and_says_goodbye() {
+    let provider = Provider::start().await;
+    let mut gateway = Gateway::start(&config(&provider));
+    let (mut idle, mut busy) = (session(&gateway, MASTER).await, session(&gateway, MASTER).await);
+    say(&mut busy, json!({"type": "response.begin"})).await;
+    assert_eq!(kinds(&mut busy, 1).await, ["response.created"]);
+    gateway.signal("TERM");
+    let error = hear(&mut idle).await.unwrap();
+    assert_eq!(error["error"]["code"], "session_closed");
+    assert_eq!(hear(&mut idle).await, Err(CloseCode::Away));
+    say(&mut busy, json!({"type": "response.cancel"})).await;
+    assert_eq!(kinds(&mut busy, 2).await, ["response.done", "error"]);
+    assert_eq!(hear(&mut busy).await, Err(CloseCode::Away));
+    assert!(gateway.wait_exit().success());
+}

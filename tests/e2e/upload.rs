@@ -1,0 +1,79 @@
+//! What a large upload costs in memory: the bytes once, and little beside them.
+
+use std::fs;
+
+use llm_testkit::{Script, Upstream};
+use serde_json::json;
+
+use crate::harness::{Gateway, PROVIDER_KEY, Raw, model};
+
+const MEGABYTE: u64 = 1024 * 1024;
+const SIZE: usize = 25 * 1024 * 1024;
+/// What it may take beside the bytes themselves.
+const BESIDE: u64 = 15 * MEGABYTE;
+
+/// A line of the process's status, in bytes.
+fn status(pid: u32, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+fn form(size: usize) -> Vec<u8> {
+    let mut out = b"--x\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n\
+        --x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n"
+        .to_vec();
+    out.extend((0..size).map(|at| u8::try_from(at % 251).unwrap()));
+    out.extend_from_slice(b"\r\n--x--\r\n");
+    out
+}
+
+#[tokio::test]
+async fn twenty_five_megabytes_are_held_once() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&json!({"text": "Hi.", "usage": {"type": "duration", "seconds": 1}})));
+    let at = format!(
+        "{{ model = \"openai/whisper-1\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&model("whisper", &[at]));
+    let kind = "multipart/form-data; boundary=x";
+    // Whatever is made once is there.
+    let reply =
+        gateway.post("/v1/audio/transcriptions").header("content-type", kind).body(form(1000)).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+
+    let body = form(SIZE);
+    for chunked in [false, true] {
+        let before = status(gateway.pid(), "VmRSS");
+        // From here on the peak is counted anew.
+        fs::write(format!("/proc/{}/clear_refs", gateway.pid()), "5").unwrap();
+        let mut raw = Raw::connect(gateway.addr()).await;
+        let framing = match chunked {
+            true => "transfer-encoding: chunked".to_owned(),
+            false => format!("content-length: {}", body.len()),
+        };
+        raw.write(format!(
+            "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: a\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n"
+        ))
+        .await;
+        if chunked {
+            for piece in body.chunks(64 * 1024) {
+                raw.write(format!("{:x}\r\n", piece.len())).await;
+                raw.write(piece).await;
+                raw.write("\r\n").await;
+            }
+            raw.write("0\r\n\r\n").await;
+        } else {
+            raw.write(&body).await;
+        }
+        let (head, _) = raw.answer().await;
+        assert_eq!(head.status(), Some(200));
+        let rise = status(gateway.pid(), "VmHWM").saturating_sub(before);
+        let allowed = u64::try_from(SIZE).unwrap() + BESIDE;
+        println!("chunked {chunked}: {} MB above {} MB", rise / MEGABYTE, before / MEGABYTE);
+        assert!(rise < allowed, "chunked {chunked}: {rise} bytes, {allowed} are allowed");
+        let sent = upstream.last_request().unwrap();
+        assert!(sent.body.len() > SIZE, "all of it must reach the provider");
+    }
+}
