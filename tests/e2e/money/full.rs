@@ -1,4 +1,4 @@
-//! The disk is full while rows wait for a database that is away.
+//! The disk is full: that of the journal while the database is away, and that of both.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,13 @@ use llm_testkit::{Postgres, Upstream};
 use serde_json::json;
 
 use super::till::MASTER;
-use super::{Key, Till, answer, bearer, bounded, priced, wait};
+use super::{COST, Key, Till, answer, bearer, bounded, priced, wait};
 use crate::harness::{FAST, Gateway, Options, model};
 
 /// How much fits, in KiB: a few hundred rows.
 const ROOM: u32 = 256;
+/// The same where a database is there as well.
+const WIDER: u32 = 2048;
 /// More requests than that, by far.
 const MANY: usize = 5_000;
 
@@ -21,16 +23,27 @@ const MANY: usize = 5_000;
 #[derive(Debug)]
 struct Tiny {
     folder: PathBuf,
+    room: u32,
     mounted: bool,
 }
 
 impl Tiny {
-    fn at(folder: &Path) -> Self {
+    fn at(folder: &Path, room: u32) -> Self {
         std::fs::create_dir_all(folder).unwrap();
-        let size = format!("size={ROOM}k");
+        let size = format!("size={room}k");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder).output();
         let mounted = mount.is_ok_and(|output| output.status.success());
-        Self { folder: folder.to_owned(), mounted }
+        Self { folder: folder.to_owned(), room, mounted }
+    }
+
+    /// Room for everything.
+    fn widen(&self, gateway: &Gateway) {
+        let done = if self.mounted {
+            Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.folder).status()
+        } else {
+            Command::new("prlimit").arg(format!("--pid={}", gateway.pid())).arg("--fsize=unlimited").status()
+        };
+        assert!(done.unwrap().success(), "no room can be given back");
     }
 
     fn start(&self, config: &str) -> Gateway {
@@ -39,7 +52,7 @@ impl Tiny {
             return options.start();
         }
         // Blocks have 512 bytes, and whoever does not ignore the signal is killed by it.
-        options.under(&format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", ROOM * 2)).start()
+        options.under(&format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", self.room * 2)).start()
     }
 }
 
@@ -79,7 +92,7 @@ async fn fill(gateway: &Gateway, key: &Key) -> (HashSet<String>, usize) {
             sure = answered.len();
         }
     }
-    panic!("{MANY} rows fit into {ROOM} KiB");
+    panic!("{MANY} rows fit");
 }
 
 #[tokio::test]
@@ -87,7 +100,7 @@ async fn a_full_disk_is_told_and_nothing_is_torn() {
     let mut postgres = Postgres::start().unwrap();
     let (upstream, till) = (Upstream::start().unwrap(), Till::shared(&postgres));
     upstream.always(answer());
-    let tiny = Tiny::at(&till.journal("one"));
+    let tiny = Tiny::at(&till.journal("one"), ROOM);
     let config = till.config("one", "", &model("smart", &[priced(&upstream)]));
     let mut gateway = tiny.start(&config);
     let soft = json!({"budgets": [{"limit_usd": "0.01", "window": "total", "hard": false}]});
@@ -137,6 +150,71 @@ async fn a_full_disk_is_told_and_nothing_is_torn() {
     assert_eq!(key.ask(&gateway, &bounded("smart")).await.status, 200);
     let refused = tiny.folder.join("refused.jsonl");
     assert!(!refused.exists(), "{:?}", std::fs::read_to_string(refused));
+}
+
+#[tokio::test]
+async fn a_full_disk_of_sqlite_and_journal_loses_nothing_once_there_is_room() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::within("small"));
+    upstream.always(answer());
+    let tiny = Tiny::at(&till.journal("small"), WIDER);
+    let config = till.config("small/journal", "", &model("smart", &[priced(&upstream)]));
+    let gateway = tiny.start(&config);
+    let soft = json!({"budgets": [{"limit_usd": "1000", "window": "total", "hard": false}]});
+    let key = Key::make(&gateway, soft).await;
+    let (mut answered, _) = fill(&gateway, &key).await;
+    wait("the database is missed", async || {
+        (metric(&gateway, "gateway_store_away").await == "1").then_some(())
+    })
+    .await;
+    // More than the journal takes: they are in memory alone, and it is told.
+    for _ in 0..60 {
+        let reply = key.ask(&gateway, &bounded("smart")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        answered.insert(reply.header("x-gateway-request-id").to_owned());
+    }
+    assert!(ready(&gateway).await.contains("degraded"));
+    assert_ne!(metric(&gateway, "gateway_rows_in_memory").await, "0");
+
+    tiny.widen(&gateway);
+    wait("it is well again", async || (!ready(&gateway).await.contains("degraded")).then_some(())).await;
+    assert_eq!(metric(&gateway, "gateway_rows_in_memory").await, "0");
+    let known = requests(&till, &key, answered.len()).await;
+    assert_eq!(known, answered, "a row for each answer, and no other");
+    for name in ["gateway_rows_lost_total", "gateway_rows_refused_total", "gateway_rows_waiting"] {
+        assert_eq!(metric(&gateway, name).await, "0", "{name}");
+    }
+    // What is written at once is written again: keys, and leases of hard budgets.
+    let hard = Key::make(&gateway, super::hard("1")).await;
+    assert_eq!(hard.ask(&gateway, &bounded("smart")).await.status, 200);
+    let count = i128::try_from(answered.len()).unwrap();
+    assert_eq!(key.spend(&gateway).await.spent.pico(), COST.pico() * count, "to the pico-dollar");
+}
+
+#[tokio::test]
+async fn rows_in_memory_alone_are_journaled_before_the_gateway_ends() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::within("small"));
+    upstream.always(answer());
+    let tiny = Tiny::at(&till.journal("small"), WIDER);
+    let config = till.config("small/journal", "", &model("smart", &[priced(&upstream)]));
+    let mut gateway = tiny.start(&config);
+    let key = Key::make(&gateway, json!({})).await;
+    let (mut answered, _) = fill(&gateway, &key).await;
+    for _ in 0..60 {
+        let reply = key.ask(&gateway, &bounded("smart")).await;
+        answered.insert(reply.header("x-gateway-request-id").to_owned());
+    }
+    // There is room, and it is told to stop before anybody has looked.
+    tiny.widen(&gateway);
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let logs = gateway.logs();
+    assert!(!logs.contains("rows are lost"), "{logs}");
+    let gateway = Gateway::start(&config);
+    wait("the journal is read", async || {
+        (metric(&gateway, "gateway_rows_waiting").await == "0").then_some(())
+    })
+    .await;
+    assert_eq!(requests(&till, &key, answered.len()).await, answered, "a row for each answer, and no other");
 }
 
 /// The requests that have a row, each once.

@@ -45,6 +45,13 @@ impl Till {
         Self { url: format!("sqlite:{}", dir.path().join("gateway.db").display()), dir }
     }
 
+    /// A SQLite file in a folder of this name, which is made by whoever needs it.
+    pub(crate) fn within(folder: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join(folder).join("gateway.db").display());
+        Self { url, dir }
+    }
+
     /// A PostgreSQL.
     pub(crate) fn shared(postgres: &Postgres) -> Self {
         Self { url: postgres.url(), dir: tempfile::tempdir().unwrap() }

@@ -109,6 +109,8 @@ fn rows(page: &mut Page, visit: &Visit<'_>) {
     ];
     counters.into_iter().for_each(|(name, about, count)| page.one(name, "counter", about, count));
     page.one("gateway_rows_waiting", "gauge", "Usage rows that wait for the database.", status.waiting);
+    let about = "Usage rows that neither the database nor the journal has yet.";
+    page.one("gateway_rows_in_memory", "gauge", about, status.memory);
     page.one("gateway_journal_bytes", "gauge", "How long the journal is.", status.journal_bytes);
     let is = |trouble: Option<String>| u8::from(trouble.is_some());
     let about = "Whether the journal cannot be written.";

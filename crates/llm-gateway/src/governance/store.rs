@@ -64,7 +64,11 @@ impl Kept {
     pub(super) fn trouble(&self) -> Option<String> {
         let status = self.rows.status();
         let lost = (status.lost > 0).then(|| format!("{} rows are lost", status.lost));
-        let journal = status.degraded;
+        let memory = status.memory;
+        let journal = status.degraded.map(|why| match memory {
+            0 => why,
+            memory => format!("{why} ({memory} rows are in memory only)"),
+        });
         let away =
             status.store_away.map(|why| format!("the database is away, rows wait in the journal: {why}"));
         lost.into_iter().chain(journal).chain(away).reduce(|all, next| format!("{all}; {next}"))
@@ -199,7 +203,17 @@ impl Governance {
     pub(crate) async fn close(&self) {
         let Some(kept) = &self.kept else { return };
         if !kept.rows.drain(LAST_ROWS).await {
-            tracing::warn!("not all rows are in the database: the journal has the rest for the next start");
+            let lost = kept.rows.status().lost;
+            if lost == 0 {
+                tracing::warn!(
+                    "not all rows are in the database: the journal has the rest for the next start"
+                );
+            } else {
+                tracing::error!(
+                    lost,
+                    "usage rows are lost: neither the database nor the journal had room for them; the journal has the others for the next start"
+                );
+            }
         }
         if tokio::time::timeout(LAST_DECISIONS, kept.sink.finish()).await.is_err() {
             tracing::warn!("the last decision records are not in the database");

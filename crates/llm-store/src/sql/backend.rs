@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 use super::error::SqlError;
 
@@ -180,6 +180,7 @@ fn plain(path: &Path) -> Result<String, SqlError> {
 async fn pool(backend: &Backend, url: &str, most: u32, idle: Option<Duration>) -> Result<AnyPool, SqlError> {
     let options = AnyConnectOptions::from_str(url).map_err(|_| SqlError::Url)?;
     let settings = if *backend == Backend::Postgres { POSTGRES } else { SQLITE };
+    let memory = *backend == Backend::Sqlite(None);
     let pool = AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(PATIENCE)
@@ -187,6 +188,13 @@ async fn pool(backend: &Backend, url: &str, most: u32, idle: Option<Duration>) -
         .max_lifetime(None)
         // A file does not go away; a server may have.
         .test_before_acquire(matches!(backend, Backend::Postgres))
+        // SQLite ends a transaction by itself where the disk is full or fails. The driver's own rollback fails then,
+        // for there is nothing to roll back, and to the driver the transaction goes on for ever: such a connection is
+        // closed, and another opened. One in memory would take its database with it.
+        .before_acquire(move |connection, _| {
+            let good = memory || !connection.is_in_transaction();
+            Box::pin(async move { Ok(good) })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(settings)).await.map(drop) })
         });
@@ -216,5 +224,33 @@ mod tests {
         check("sqlite:", None);
         check("gateway.db", None);
         assert!(!Backend::of("mysql://u:secret@h/d").unwrap_err().to_string().contains("secret"));
+    }
+
+    /// Writes that a database has no room for.
+    async fn overfill(db: &Db) {
+        let mut transaction = db.begin().await.unwrap();
+        transaction.execute("PRAGMA max_page_count = 8").await.unwrap();
+        let full = transaction.execute("INSERT INTO pile VALUES (zeroblob(1000000))").await.unwrap_err();
+        assert!(full.to_string().contains("full"), "{full}");
+        // As everywhere: whoever failed drops it.
+        drop(transaction);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_full_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("a.db").display());
+        let db = Db::open(&url).await.unwrap();
+        let mut transaction = db.begin().await.unwrap();
+        transaction.execute("CREATE TABLE pile (body BLOB)").await.unwrap();
+        transaction.commit().await.unwrap();
+        for _ in 0..3 {
+            overfill(&db).await;
+        }
+        let mut transaction = db.begin().await.unwrap();
+        transaction.execute("INSERT INTO pile VALUES (zeroblob(1000000))").await.unwrap();
+        transaction.commit().await.unwrap();
+        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM pile");
+        assert_eq!(count.fetch_one(&mut *db.reader().await.unwrap()).await.unwrap(), 1);
     }
 }

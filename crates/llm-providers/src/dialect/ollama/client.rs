@@ -19,7 +19,7 @@ impl ClientCodec for Client {
         let (path, body, memo) = match call {
             Call::Chat(request) => encode::call(request, cx)?,
             Call::Embed(request) => ("/api/embed", embed::body(request, cx)?, Memo::default()),
-            Call::CountTokens(_) | Call::Rerank(_) => return Err(cannot("ollama", call.op())),
+            _ => return Err(cannot("ollama", call.op())),
         };
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let body = Segments::from(body);

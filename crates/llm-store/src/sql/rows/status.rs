@@ -14,6 +14,8 @@ pub struct RowStatus {
     pub stored: u64,
     /// Rows that wait for the database, in memory or in the journal.
     pub waiting: u64,
+    /// Of these, those that are in memory alone: they are lost should the process end now.
+    pub memory: u64,
     /// Rows of earlier lives that were found in the journal and stored.
     pub replayed: u64,
     /// Rows that the database had already.
@@ -58,6 +60,7 @@ impl Counters {
             appended,
             stored,
             waiting: appended.saturating_sub(stored).saturating_sub(lost).saturating_sub(refused),
+            memory: 0,
             replayed: read(&self.replayed),
             duplicates: read(&self.duplicates),
             lost,

@@ -61,7 +61,7 @@ impl Inbox {
         put
     }
 
-    /// Waits for rows, for so long at most, and takes up to `most`.
+    /// Waits for rows, for so long at most, and takes up to `most`; all, where none will come any more.
     pub(super) fn take(&self, most: usize, patience: Option<Duration>) -> Taken {
         let mut state = self.state.lock();
         while !state.stopped && !state.poked && (state.rows.is_empty() || most == 0) {
@@ -75,6 +75,7 @@ impl Inbox {
             }
         }
         state.poked = false;
+        let most = if state.stopped { usize::MAX } else { most };
         let count = state.rows.len().min(most);
         let (rows, tellers) = state.rows.drain(..count).unzip();
         Taken { rows, tellers, stopped: state.stopped }

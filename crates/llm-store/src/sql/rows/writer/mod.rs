@@ -197,7 +197,8 @@ impl RowWriter {
     /// How it is.
     #[must_use]
     pub fn status(&self) -> RowStatus {
-        self.shared.counters.read()
+        let memory = u64::try_from(self.shared.outbox.loose()).unwrap_or(u64::MAX);
+        RowStatus { memory, ..self.shared.counters.read() }
     }
 
     /// Waits until everything that was taken so far is stored. False: the time is over; what is not stored is in the
@@ -223,8 +224,9 @@ impl RowWriter {
         tokio::time::timeout(timeout, wait).await.is_ok()
     }
 
-    /// Stores what it can in this time and ends; rows that come later are lost. False: some rows are in the journal
-    /// alone, for the next start.
+    /// Stores what it can in this time and ends; rows that come later are lost. False: some rows are not in the
+    /// database. The journal has them for the next start, but for those that `lost` counts in the status from now on:
+    /// it had no room for them either.
     pub async fn drain(&self, timeout: Duration) -> bool {
         let stored = self.flush(timeout).await;
         self.shared.inbox.stop();
@@ -234,6 +236,7 @@ impl RowWriter {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         self.shared.outbox.stop();
+        add(&self.shared.counters.lost, self.shared.outbox.take_loose(usize::MAX).len());
         stored
     }
 }

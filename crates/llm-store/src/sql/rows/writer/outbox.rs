@@ -1,7 +1,8 @@
 //! Rows before the database: what the thread has journaled, and how the task gets them.
 //!
 //! In memory up to a bound. When more wait, later rows are only in the journal, and the task reads them back from
-//! there until it has caught up.
+//! there until it has caught up. Rows that the journal had no room for are remembered until they are in the journal
+//! after all, or in the database: so long they would not survive the end of the process.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,8 @@ struct State {
     spare: Option<Pack>,
     /// From this row on they are in the journal alone.
     spilled: Option<u64>,
+    /// Rows that are in no journal and perhaps not in the database, by their numbers.
+    loose: VecDeque<(u64, Line)>,
     /// The last row that is in the journal.
     journaled: u64,
     hurry: bool,
@@ -101,13 +104,35 @@ impl Outbox {
     /// Takes rows that are in no journal; gives them back where there is no room.
     pub(super) fn unjournaled(&self, rows: Vec<(u64, Line)>) -> Result<(), Vec<(u64, Line)>> {
         let mut state = self.state.lock();
-        if state.spilled.is_some() || state.count + rows.len() > self.most {
+        if state.spilled.is_some() || state.count.max(state.loose.len()) + rows.len() > self.most {
             return Err(rows);
         }
         rows.iter().for_each(|(seq, line)| state.add(*seq, &line.entry(), self.batch));
+        state.loose.extend(rows);
         drop(state);
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// The oldest rows that are in no journal, at most so many; whoever cannot keep them gives them back.
+    pub(super) fn take_loose(&self, most: usize) -> Vec<(u64, Line)> {
+        let mut state = self.state.lock();
+        let count = state.loose.len().min(most);
+        state.loose.drain(..count).collect()
+    }
+
+    /// Takes rows back that are still in no journal.
+    pub(super) fn give_back(&self, rows: Vec<(u64, Line)>) {
+        let mut state = self.state.lock();
+        // Some may have been stored meanwhile.
+        let stored = self.stored();
+        let rows = rows.into_iter().filter(|(seq, _)| *seq > stored);
+        rows.rev().for_each(|row| state.loose.push_front(row));
+    }
+
+    /// How many rows are in memory alone.
+    pub(super) fn loose(&self) -> usize {
+        self.state.lock().loose.len()
     }
 
     /// What is to be done next, at most one batch.
@@ -168,7 +193,10 @@ impl Outbox {
     }
 
     pub(super) fn store(&self, last: u64) {
+        let mut state = self.state.lock();
         self.stored.fetch_max(last, Ordering::AcqRel);
+        let known = state.loose.iter().take_while(|(seq, _)| *seq <= last).count();
+        state.loose.drain(..known);
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -225,6 +253,23 @@ mod tests {
         assert!(matches!(outbox.next(), Work::None));
         outbox.stop();
         assert!(matches!(outbox.next(), Work::Over));
+    }
+
+    #[test]
+    fn rows_in_memory_alone_are_known_until_they_are_kept() {
+        let outbox = Outbox::new(10, 2);
+        outbox.unjournaled(rows(1..=5)).unwrap();
+        assert!(outbox.unjournaled(rows(6..=11)).is_err(), "no more than fit");
+        let numbers = |rows: &[(u64, Line)]| rows.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
+        // The task has them in its hands: they are no safer for it.
+        assert_eq!((next(&outbox), outbox.loose()), (Some((1, 2, true)), 5));
+        let taken = outbox.take_loose(3);
+        outbox.store(2);
+        outbox.give_back(taken);
+        assert_eq!(numbers(&outbox.take_loose(2)), [3, 4]);
+        assert_eq!(outbox.loose(), 1);
+        outbox.store(5);
+        assert_eq!(outbox.loose(), 0);
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! The thread beside the requests: it writes the rows that they could not write at once, whatever has come together in
 //! one write, tells everybody, and removes what is stored from the journal.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use super::desk::Desk;
+use super::outbox::Outbox;
 use super::{Shared, Stored};
 use crate::sql::rows::line::Line;
 use crate::sql::rows::status::add;
 
 /// The most rows of a write.
 const MOST: usize = 4096;
+/// How many rows are journaled at once that had no room before: where a few fit they shall not wait for the others.
+const FEW: usize = 256;
 /// How often a disk that was full or slow is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -27,7 +32,9 @@ pub(super) fn run(shared: &Shared) {
         let mut stored = Stored::Journal;
         if !held.is_empty() {
             let began = Instant::now();
-            let written = desk.journal.append(held.iter().map(|(seq, line)| (*seq, &*line.text)));
+            // In the order of their numbers.
+            let written = catch_up(desk, outbox)
+                .and_then(|()| desk.journal.append(held.iter().map(|(seq, line)| (*seq, &*line.text))));
             desk.note(began, written.is_ok());
             match written {
                 Ok(()) => {
@@ -47,7 +54,8 @@ pub(super) fn run(shared: &Shared) {
         }
         // No row may come that would find out whether there is room again.
         let degraded = counters.degraded.lock().is_some();
-        if degraded && held.is_empty() && stored == Stored::Journal && desk.journal.probe().is_ok() {
+        let quiet = degraded && held.is_empty() && stored == Stored::Journal;
+        if quiet && catch_up(desk, outbox).is_ok() && desk.journal.probe().is_ok() {
             *counters.degraded.lock() = None;
             inbox.degrade(false);
         }
@@ -69,6 +77,20 @@ pub(super) fn run(shared: &Shared) {
         }
         if taken.stopped {
             return;
+        }
+    }
+}
+
+/// Journals the rows that the journal had no room for when they came.
+fn catch_up(desk: &mut Desk, outbox: &Outbox) -> io::Result<()> {
+    loop {
+        let rows = outbox.take_loose(FEW);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = desk.journal.append(rows.iter().map(|(seq, line)| (*seq, &*line.text))) {
+            outbox.give_back(rows);
+            return Err(error);
         }
     }
 }
