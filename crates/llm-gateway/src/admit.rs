@@ -72,7 +72,7 @@ impl Dispatch {
 /// The words that a request's cost is booked under, beside its key's own.
 ///
 /// # Errors
-/// 400 for too many of them, or too long ones; 403 for one that has a budget or limits and is none of the key's.
+/// 400 for too many of them, or too long ones; 403 for those that are for others.
 pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
     let Some(value) = headers.get(TAGS) else { return Ok(SmallVec::new()) };
     let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
@@ -82,9 +82,8 @@ pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVe
     if tags.len() > MOST_TAGS || tags.iter().any(|tag| tag.len() > LONGEST_TAG) {
         return Err(bad("may hold 16 words of 128 bytes each, with commas between them"));
     }
-    let Principal { right, who } = principal;
-    let may_mark = |tag: &Arc<str>| who.may_mark(tag) || matches!(right, Right::Master | Right::Open);
-    if let Some(tag) = tags.iter().find(|tag| !may_mark(tag)) {
+    let all = matches!(principal.right, Right::Master | Right::Open);
+    if let Some(tag) = tags.iter().find(|tag| !all && !principal.who.may_mark(tag)) {
         let message = format!(
             "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
         );

@@ -47,12 +47,12 @@ pub(crate) struct Open {
     pub(crate) progress: Progress,
     /// What its first requests used, where it takes several and they were answered.
     pub(crate) in_part: Option<Box<Usage>>,
-    /// What is paid where nobody says what was used.
-    pub(crate) flat: Option<PicoUsd>,
     /// How its answer comes.
     pub(crate) delivery: Delivery,
     /// The most tokens of an answer that were reserved.
     pub(crate) most: u64,
+    /// What is paid where nobody says what was used.
+    pub(crate) flat: Option<PicoUsd>,
 }
 
 /// How an answer comes.

@@ -146,9 +146,9 @@ impl Ticket {
             first: None,
             progress: Progress::default(),
             in_part: None,
-            flat: None,
-            delivery: Delivery::Whole,
+            delivery: Delivery::Stream,
             most: bound.map_or(0, |bound| bound.output_tokens),
+            flat: None,
         }))
     }
 

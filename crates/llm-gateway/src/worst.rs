@@ -32,6 +32,11 @@ pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<
     Ok(Worst::text(input, output_tokens(limit, facts)?))
 }
 
+/// The most that texts can use that nobody answers.
+pub(crate) fn of_texts(body: usize) -> Worst {
+    Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0)
+}
+
 /// The most that texts to embed can use. Pictures, and what else only their provider reads, fill a window each.
 ///
 /// # Errors
@@ -41,7 +46,7 @@ pub(crate) fn of_embedding(
     body: usize,
     facts: &Facts,
 ) -> Result<Worst, &'static str> {
-    let text = Worst::text(u64::try_from(body).unwrap_or(u64::MAX), 0);
+    let text = of_texts(body);
     let opaque = request.inputs.iter().filter(|one| matches!(one.content, EmbedContent::Opaque(..))).count();
     if opaque == 0 {
         return Ok(text);

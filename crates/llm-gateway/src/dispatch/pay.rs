@@ -111,7 +111,7 @@ impl Dispatch {
             Call::Transcribe(request) => Some((media::of_transcript(request, facts), true)),
             Call::Speak(request) => Some((media::of_speech(request), true)),
             Call::Image(request) => Some((media::of_images(request), true)),
-            Call::Moderate(_) => Some((worst::of_embedding(size), true)),
+            Call::Moderate(_) => Some((worst::of_texts(size), true)),
             call => {
                 let request = call.conversation()?;
                 let limited = request.limits.output_tokens().is_some();

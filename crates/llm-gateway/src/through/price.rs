@@ -56,9 +56,14 @@ fn of_model(snapshot: &Snapshot, way: &Way, reading: &Reading) -> Option<PriceBo
         worst::of_text(size, reading.limit(), &facts).ok()?
     } else {
         match reading.call()? {
-            Call::Embed(_) => worst::of_embedding(size),
+            Call::Embed(request) => worst::of_embedding(&request, size, &facts).ok()?,
             Call::Rerank(request) => worst::of_rerank(&request, size),
-            call => worst::of_chat(call.conversation()?, size, &facts).ok()?,
+            call => {
+                let worst = worst::of_chat(call.conversation()?, size, &facts).ok()?;
+                let extent = codec.extent(head);
+                let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
+                Worst { answers, ..worst }
+            }
         }
     };
     let asked = Asked { deployment: &way.deployment.id, provider, model, served: None };
