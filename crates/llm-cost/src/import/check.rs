@@ -1,9 +1,11 @@
 //! Whether a price map that came from elsewhere should be believed.
 //!
 //! A map that was cut off, changed its units or lost its prices would let everybody spend without limit, or stop
-//! them all. So it is compared with what is known now, as a whole; a single price may do what it wants.
+//! them all. So it is compared with what is known now, as a whole; a single price may do what it wants, but become
+//! nothing: a budget does not hold what is free.
 
 use crate::catalogue::Catalogue;
+use crate::class::Class;
 use crate::entry::Entry;
 use crate::error::Error;
 
@@ -18,7 +20,7 @@ const FACTOR: u64 = 10;
 ///
 /// # Errors
 /// [`Error::Refused`] with the reason: half of the known models are missing, more than five of a hundred prices are
-/// gone or zero, or most prices are ten times what they were, or a tenth.
+/// gone or zero, a model that has a price would be free, or most prices are ten times what they were, or a tenth.
 pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
     let refused = |reason: String| Err(Error::Refused(reason));
     let old: Vec<_> =
@@ -35,6 +37,14 @@ pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
     let gone = gone.count();
     if 100 * gone > FREED * both {
         return refused(format!("{gone} of {both} models that have a price would be free or unknown"));
+    }
+    let freed = known
+        .iter()
+        .find(|(provider, old)| sells_tokens(old) && named(map, provider, &old.model).is_some_and(is_free));
+    if let Some((provider, Entry { model, .. })) = freed {
+        return refused(format!(
+            "`{provider}/{model}` has a price and would be free: if it is, say so in [[prices]] of the configuration"
+        ));
     }
     let odd = prices.iter().filter_map(|(old, new)| Some((*old, (*new)?)));
     let odd = odd.filter(|(old, new)| old / FACTOR >= *new || new / FACTOR >= *old).count();
@@ -58,6 +68,17 @@ fn named<'c>(map: &'c Catalogue, provider: &str, model: &str) -> Option<&'c Entr
     map.of(provider).iter().find(|entry| entry.model == model)
 }
 
+/// Whether its tokens cost something: other prices a map may tell in words that are not understood.
+fn sells_tokens(entry: &Entry) -> bool {
+    let base = entry.prices.base();
+    [Class::Input, Class::Output].into_iter().any(|class| base.get(class).is_some_and(|pico| pico > 0))
+}
+
+/// Whether it says of a model that it costs nothing.
+fn is_free(entry: &Entry) -> bool {
+    price(entry).is_none() && entry.prices.base().iter().next().is_some()
+}
+
 /// What stands for all prices of a model: its first that is not zero.
 fn price(entry: &Entry) -> Option<u64> {
     entry.prices.base().iter().map(|(_, pico)| pico).find(|pico| *pico > 0)
@@ -66,7 +87,6 @@ fn price(entry: &Entry) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::Class;
     use crate::prices::Prices;
     use crate::rates::Rates;
 
@@ -100,6 +120,10 @@ mod tests {
             "6 of 100 models that have a price would be free",
         );
         check(catalogue(100, |nth| Some(if nth < 6 { 0 } else { 1_000 })), "would be free or unknown");
+        check(
+            catalogue(100, |nth| Some(if nth == 7 { 0 } else { 1_000 })),
+            "`p/m007` has a price and would be free",
+        );
         check(catalogue(100, |nth| Some(if nth < 50 { 10_000 } else { 1_000 })), "");
         check(catalogue(100, |_| Some(1_000_000)), "change tenfold");
         check(
