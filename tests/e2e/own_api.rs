@@ -180,7 +180,7 @@ async fn a_key_may_call_what_it_may_call_elsewhere_and_the_rest_where_its_routes
     assert_eq!(stand.post(&plain, chat, &ask("gpt-4o")).await.status, 200);
     // A model that is not configured, a path that is nobody's front, a model that cannot be read.
     for (path, body) in
-        [(chat, ask("gpt-5")), ("/v1/openai/images/generations", ask("gpt-4o")), (chat, json!({}))]
+        [(chat, ask("gpt-5")), ("/v1/openai/fine_tuning/jobs", ask("gpt-4o")), (chat, json!({}))]
     {
         let error = stand.post(&plain, path, &body).await.error(403);
         assert_eq!(error.code, "route_not_allowed");
@@ -212,15 +212,15 @@ async fn calls_are_counted_and_paid() {
     assert_eq!(stand.post(&key, "/v1/anthropic/v1/messages", &streamed).await.status, 200);
     // Nobody knows what this costs: what is configured is reserved, and paid where the answer says nothing.
     stand.upstream.always(Script::json(&json!({"data": [{"url": "https://a.example"}]})));
-    let images = "/v1/openai/images/generations";
-    assert_eq!(stand.post(&key, images, &json!({"prompt": "a cat"})).await.status, 200);
+    let jobs = "/v1/openai/fine_tuning/jobs";
+    assert_eq!(stand.post(&key, jobs, &json!({"training_file": "file-1"})).await.status, 200);
     assert_eq!(stand.send(&key, (Method::GET, "/v1/openai/files"), &Value::Null).await.status, 200);
     stand.upstream.always(Script::status(500).json_body(&json!({"error": {"message": "no"}})));
-    assert_eq!(stand.post(&key, images, &json!({"prompt": "a cat"})).await.status, 500);
+    assert_eq!(stand.post(&key, jobs, &json!({"training_file": "file-1"})).await.status, 500);
     stand.upstream.always(Script::json(&json!({"data": []})));
-    assert_eq!(stand.post(&key, images, &json!({"prompt": "a cat"})).await.status, 200);
+    assert_eq!(stand.post(&key, jobs, &json!({"training_file": "file-1"})).await.status, 200);
     let sent = stand.upstream.requests().len();
-    let error = stand.post(&key, images, &json!({"prompt": "a cat"})).await.error(402);
+    let error = stand.post(&key, jobs, &json!({"training_file": "file-1"})).await.error(402);
     error.says(&["0.4"]);
     assert_eq!(stand.upstream.requests().len(), sent, "what is not affordable is not sent");
     let rows = stand.rows(&id).await;
@@ -248,7 +248,7 @@ async fn calls_are_counted_and_paid() {
     // Without anything to reserve a hard budget lets nothing in that has no bound.
     let strict = Stand::start("");
     let (_, key) = strict.key(json!({"name": "paid", "routes": everything, "budgets": budget})).await;
-    let error = strict.post(&key, images, &json!({"prompt": "a cat"})).await.error(402);
+    let error = strict.post(&key, jobs, &json!({"training_file": "file-1"})).await.error(402);
     assert_eq!(error.code, "cost_unbounded");
     assert_eq!(strict.upstream.requests().len(), 0);
 }

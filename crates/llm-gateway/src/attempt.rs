@@ -208,7 +208,9 @@ impl Open {
             served: self.served.as_deref(),
         };
         let price = self.account.prices.cost(&asked, &usage);
-        let flat = self.flat.filter(|_| end.usage.is_none() && !end.unbilled);
+        // A usage that nobody has a price for says nothing of the cost.
+        let says = end.usage.is_some() && price.total().is_some();
+        let flat = self.flat.filter(|_| !says && !end.unbilled);
         let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
         let mut row = self.row(usage, basis, &price, end);
         if let Some(flat) = flat {
