@@ -79,7 +79,7 @@ async fn what_one_key_made_is_nothing_to_another() {
     let theirs = stand.make(&other).await;
     // A seal of their own before somebody else's id, no seal, and the provider's own id.
     let moved = format!("{}_99b", theirs.rsplit_once('_').unwrap().0);
-    let bare = format!("{}_68a", &id[.."resp_gw".len() + 16]);
+    let bare = format!("{}_68a", id.get(.."resp_gw".len() + 16).unwrap());
     for (key, id) in [(&other, &*id), (&other, &*moved), (&own, &*moved), (&own, &*bare), (&own, "resp_68a")]
     {
         for (method, below) in [
