@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Moderate(ModerateArgs),
     /// List the models that can be called.
     Models(ModelsArgs),
+    /// List the providers, what they offer, and whether their keys are set.
+    Providers(ProvidersArgs),
     /// Say what a call costs, from counts of tokens or a prompt in a file, also across models.
     Cost(CostArgs),
     /// Look prices up.
@@ -175,6 +177,18 @@ pub(crate) struct ModelsArgs {
     /// The gateway's key. Default: GATEWAY_API_KEY, then GATEWAY_MASTER_KEY.
     #[arg(long, value_name = "KEY", requires = "gateway")]
     pub(crate) key: Option<String>,
+}
+
+/// Which providers to list.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProvidersArgs {
+    /// Only those that can be called with what the environment holds.
+    #[arg(long)]
+    pub(crate) ready: bool,
+
+    /// Only those that offer this operation, such as `embed`, `rerank` or `transcribe`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operation: Option<String>,
 }
 
 /// Which call to price.

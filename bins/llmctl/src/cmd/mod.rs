@@ -12,6 +12,7 @@ mod man;
 mod media;
 mod models;
 mod prices;
+mod providers;
 mod rerank;
 
 use crate::args::Command;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Image(args) => wait(media::image(&args, out)),
         Command::Moderate(args) => wait(media::moderate(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
+        Command::Providers(args) => providers::run(&args, out),
         Command::Cost(args) => cost::run(&args, out),
         Command::Prices(command) => wait(prices::run(command, out)),
         Command::Health(args) => wait(health::run(&args, out)),

@@ -295,6 +295,7 @@ impl Gate {
                 let done = funding.tend(&account, now, all, &*inner.observer).await;
                 result = result.and(done);
             }
+            inner.directory.registry.sweep();
             result
         }
     }

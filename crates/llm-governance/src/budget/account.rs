@@ -44,6 +44,16 @@ pub(super) struct State {
     revision: u64,
     next: u32,
     pub(super) slots: SmallVec<[Slot; 1]>,
+    /// Budgets that are gone, and whose leases the ledger still has: should they come back, they have spent what they
+    /// have spent.
+    former: Vec<Slot>,
+}
+
+impl State {
+    /// Every budget that something may be booked on.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut().chain(&mut self.former)
+    }
 }
 
 /// A lease that the store should hear about.
@@ -70,7 +80,7 @@ pub(crate) enum Duty {
 
 impl Account {
     pub(crate) fn new(scope: Scope, funds: Funds) -> Self {
-        let state = State { revision: 0, next: 0, slots: SmallVec::new() };
+        let state = State { revision: 0, next: 0, slots: SmallVec::new(), former: Vec::new() };
         let order = NEXT.fetch_add(1, Ordering::Relaxed);
         Self { order, scope, funds, state: Mutex::new(state) }
     }
@@ -87,7 +97,7 @@ impl Account {
     /// Gives it these budgets, unless it has newer ones. What is counted stays, for each budget that stays.
     pub(crate) fn configure(&self, budgets: &[Budget], revision: u64, now: Now) {
         let mut state = self.lock();
-        let State { revision: own, next, slots } = &mut *state;
+        let State { revision: own, next, slots, former } = &mut *state;
         if revision <= *own {
             return;
         }
@@ -108,9 +118,34 @@ impl Account {
                 slots.push(slot);
                 continue;
             }
+            if let Some(position) = former.iter().position(|slot| slot.budget.is_same(budget)) {
+                let mut slot = former.swap_remove(position);
+                slot.set(id, budget, self.funds);
+                slots.push(slot);
+                continue;
+            }
             slots.push(Slot::new(*next, id, budget.clone(), self.funds, now));
             *next = next.wrapping_add(1);
         }
+        former.extend(before.into_iter().filter(Slot::is_leased));
+    }
+
+    /// Its owner is gone, as of this revision; whether a ledger still has leases of it, so that it must be remembered.
+    pub(crate) fn leave(&self, revision: u64) -> bool {
+        let mut state = self.lock();
+        if state.revision > revision {
+            return true;
+        }
+        let State { revision: own, slots, former, .. } = &mut *state;
+        *own = revision;
+        former.extend(std::mem::take(slots).into_iter().filter(Slot::is_leased));
+        !former.is_empty()
+    }
+
+    /// Whether there is nothing to be remembered of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.slots.is_empty() && state.former.is_empty()
     }
 
     /// How its budgets stand.
@@ -133,7 +168,7 @@ impl Account {
     ) -> Option<R> {
         let mut events = Events::new();
         let mut state = self.lock();
-        let slot = state.slots.iter_mut().find(|slot| slot.id == window.budget);
+        let slot = state.all().find(|slot| slot.id == window.budget);
         let result = slot.map(|slot| run(slot, &mut events));
         drop(state);
         tell(&events, observer);
@@ -189,7 +224,7 @@ impl Account {
         let mut events = Events::new();
         let mut due = Vec::new();
         let mut state = self.lock();
-        for slot in &mut state.slots {
+        for slot in state.all() {
             slot.roll(now, &mut events);
             let window = |start: Timestamp| BudgetWindow { budget: Arc::clone(&slot.id), start };
             let over = slot.earlier.iter_mut().map(|count| (count, true));
@@ -200,6 +235,7 @@ impl Account {
                 }
             }
         }
+        state.former.retain(Slot::is_leased);
         drop(state);
         tell(&events, observer);
         due

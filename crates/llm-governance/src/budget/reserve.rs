@@ -172,7 +172,7 @@ fn each_locked(
         let Some(order) = held.accounts.get(line.account).map(|account| account.order()) else { continue };
         let position = accounts.iter().position(|account| account.order() == order);
         let Some(state) = position.and_then(|position| guards.get_mut(position)) else { continue };
-        let slot = state.slots.iter_mut().find(|slot| slot.nth == line.slot);
+        let slot = state.all().find(|slot| slot.nth == line.slot);
         if let Some(count) = slot.and_then(|slot| slot.count(line.start)) {
             count.reserved = change(count.reserved, held.amount);
         }
@@ -203,7 +203,7 @@ impl Hold {
             }
             let mut state = account.lock();
             for line in lines {
-                if let Some(slot) = state.slots.iter_mut().find(|slot| slot.nth == line.slot) {
+                if let Some(slot) = state.all().find(|slot| slot.nth == line.slot) {
                     run(slot, line, self.amount, &mut events);
                 }
             }

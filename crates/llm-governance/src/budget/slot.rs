@@ -187,6 +187,12 @@ impl Slot {
         self.current.told &= self.current.reached(budget.limit);
     }
 
+    /// Whether the ledger has leased it something.
+    pub(super) fn is_leased(&self) -> bool {
+        let is_leased = |count: &Count| matches!(count.fund, Fund::Leased { until: Some(_), .. });
+        is_leased(&self.current) || self.earlier.iter().any(is_leased)
+    }
+
     /// Drops windows that are over and have nothing under way.
     pub(super) fn tidy(&mut self, events: &mut Events) {
         if self.earlier.is_empty() {
@@ -199,8 +205,7 @@ impl Slot {
     }
 
     fn retire(&mut self, count: Count, events: &mut Events) {
-        let leased = matches!(count.fund, Fund::Leased { until: Some(_), .. });
-        if leased || !count.reserved.is_zero() {
+        if matches!(count.fund, Fund::Leased { until: Some(_), .. }) || !count.reserved.is_zero() {
             self.earlier.push(count);
             return;
         }

@@ -25,6 +25,21 @@ pub(crate) struct Meters {
     pub(crate) models: Vec<(Arc<str>, Arc<Limiter>)>,
 }
 
+impl Meters {
+    /// Its owner is gone; whether there is anything left to remember.
+    fn leave(&mut self, revision: u64) -> bool {
+        let Self { account, limiter, models } = self;
+        (*limiter, *models) = (None, Vec::new());
+        account.as_ref().is_some_and(|account| account.leave(revision))
+    }
+
+    /// Whether there is only an account left, and nothing in it.
+    fn is_spent(&self) -> bool {
+        let Self { account, limiter, models } = self;
+        limiter.is_none() && models.is_empty() && account.as_ref().is_none_or(|account| account.is_empty())
+    }
+}
+
 /// All meters that are in use.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -92,15 +107,25 @@ impl Registry {
         Arc::new(Meters { account: account.clone(), limiter: limiter.clone(), models })
     }
 
-    /// Forgets an owner that is gone.
-    pub(crate) fn forget(&self, scope: &Scope) {
-        self.shard(scope).lock().remove(scope);
+    /// Forgets an owner that is gone as of this revision, but for what a ledger has leased to its budgets.
+    pub(crate) fn forget(&self, scope: &Scope, revision: u64) {
+        let mut shard = self.shard(scope).lock();
+        if shard.get_mut(scope).is_some_and(|meters| !meters.leave(revision)) {
+            shard.remove(scope);
+        }
     }
 
-    /// Forgets owners that are gone.
-    pub(crate) fn retain(&self, keep: impl Fn(&Scope) -> bool) {
+    /// Forgets owners that are gone as of this revision, but for what a ledger has leased to their budgets.
+    pub(crate) fn retain(&self, revision: u64, keep: impl Fn(&Scope) -> bool) {
         for shard in &self.shards {
-            shard.lock().retain(|scope, _| keep(scope));
+            shard.lock().retain(|scope, meters| keep(scope) || meters.leave(revision));
+        }
+    }
+
+    /// Forgets owners of whose budgets nothing has to be remembered any more.
+    pub(crate) fn sweep(&self) {
+        for shard in &self.shards {
+            shard.lock().retain(|_, meters| !meters.is_spent());
         }
     }
 

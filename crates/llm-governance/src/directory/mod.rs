@@ -136,8 +136,9 @@ impl Directory {
             writer.apply(&mut next, change, &mut gone)?;
         }
         self.now.store(Arc::new(next));
+        let revision = writer.revision;
         drop(writer);
-        gone.iter().for_each(|scope| self.registry.forget(scope));
+        gone.iter().for_each(|scope| self.registry.forget(scope, revision));
         Ok(())
     }
 
@@ -240,8 +241,9 @@ impl Replacement<'_> {
         let writer = directory.writer.lock();
         let snapshot = Arc::new(next);
         directory.now.store(Arc::clone(&snapshot));
+        let revision = writer.revision;
         drop(writer);
-        directory.registry.retain(|scope| snapshot.has(scope));
+        directory.registry.retain(revision, |scope| snapshot.has(scope));
     }
 }
 

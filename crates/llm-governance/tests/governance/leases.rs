@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use llm_governance::lease::{Funding, Slice, SliceAsk};
 use llm_governance::{
-    Budget, BudgetWindow, Charge, Directory, Error, Event, Gate, Grant, Ledger, MemoryLedger, Now, Observer,
-    Period, PriceBound, Refusal, Reservation,
+    Budget, BudgetWindow, Change, Charge, Directory, Error, Event, Gate, Grant, KeyId, Ledger, MemoryLedger,
+    Now, Observer, Period, PriceBound, Refusal, Reservation,
 };
 use llm_types::PicoUsd;
 use proptest::prelude::*;
@@ -29,11 +29,13 @@ struct Node {
     journal: VecDeque<(Arc<str>, BudgetWindow, PicoUsd)>,
 }
 
+fn owner() -> Change {
+    put_key(key("sk-1", with_budgets([Budget::hard(pico(LIMIT), Period::Total)])))
+}
+
 fn node(ledger: &Arc<MemoryLedger>, name: String, time: Duration) -> Node {
     let directory = Directory::leasing();
-    directory
-        .apply([put_key(key("sk-1", with_budgets([Budget::hard(pico(LIMIT), Period::Total)])))])
-        .unwrap();
+    directory.apply([owner()]).unwrap();
     let name: Arc<str> = name.into();
     let funding = Funding::new(Arc::clone(ledger) as Arc<dyn Ledger>, Arc::clone(&name), time);
     let watch = Arc::new(Watch::default()) as Arc<dyn Observer>;
@@ -72,6 +74,18 @@ impl Node {
         }
     }
 
+    /// Its key is deleted and made again; or all that there is, as by a reload.
+    fn come_again(&self, whole: bool) {
+        let directory = self.gate.directory();
+        if whole {
+            directory.replace([]).unwrap();
+            directory.replace([owner()]).unwrap();
+        } else {
+            directory.apply([Change::RemoveKey(KeyId::of_name("sk-1"))]).unwrap();
+            directory.apply([owner()]).unwrap();
+        }
+    }
+
     fn held(&self) -> i128 {
         self.open.iter().map(|(_, attempt)| attempt.amount().pico()).sum()
     }
@@ -87,6 +101,8 @@ enum Op {
     /// The process is killed and started again; its journal survives.
     Crash(usize),
     Expire,
+    /// The owner is removed, and may come back.
+    Again(usize, bool),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -99,6 +115,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => node().prop_map(Op::HandBack),
         1 => node().prop_map(Op::Crash),
         1 => Just(Op::Expire),
+        2 => (node(), any::<bool>()).prop_map(|(node, back)| Op::Again(node, back)),
     ];
     proptest::collection::vec(op, 1..200)
 }
@@ -136,6 +153,7 @@ proptest! {
                 Op::HandBack(nth) => nodes[nth].gate.hand_back().now_or_never().unwrap().unwrap(),
                 Op::Crash(nth) => crash(&mut nodes, nth, &ledger, life + 1, &mut truth),
                 Op::Expire => drop(ledger.expire(Instant::now() + 2 * HOUR)),
+                Op::Again(nth, whole) => nodes[nth].come_again(whole),
             }
             let held: i128 = nodes.iter().map(Node::held).sum();
             prop_assert!(truth.billed + truth.lost + held <= LIMIT);
