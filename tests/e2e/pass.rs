@@ -106,6 +106,22 @@ async fn the_answer_reaches_the_client_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_answer_is_json_whatever_its_provider_calls_it() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("smart", &[openai(&upstream)]));
+    for kind in ["text/plain", "text/html; charset=utf-8", "application/json; charset=utf-8"] {
+        let script = Script::status(200).header("content-type", kind);
+        upstream.always(script.body(canned::openai_completion(3).to_string()));
+        let reply = gateway.post(CHAT).body("{\"model\":\"smart\",\"messages\":[]}").send().await;
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (200, "application/json"),
+            "{kind}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_compressed_answer_that_was_not_asked_for_is_unpacked() {
     // An upstream that does not mind `accept-encoding: identity`.
     let upstream = Upstream::start().unwrap();

@@ -100,7 +100,7 @@ impl Dispatch {
             let marked = asks.mark.as_ref().and_then(|mark| self.codec.mark(&body, mark));
             let served = tapped.model.and_then(|name| asks.served(&name));
             let usage = tapped.usage.or_else(|| sent.memo.used().cloned());
-            let kind = head.headers.get(CONTENT_TYPE).filter(|kind| !is_json(kind)).cloned();
+            let kind = self.kind(&head.headers);
             let body = marked.unwrap_or(body);
             return Ok((ReplyBody::Whole { body, usage, served, kind }, rate_limits));
         }
@@ -200,6 +200,15 @@ impl Dispatch {
     ) -> Result<ReplyBody> {
         read_preamble(&mut upstream, &mut relay, left).await?;
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
+    }
+
+    /// What a whole answer says that it is, where that may be something else than JSON: a transcript, or sound. Of
+    /// everything else clients expect JSON, whatever its provider calls it.
+    fn kind(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if !matches!(self.asked.op, Op::Transcribe | Op::Translate | Op::Speech) {
+            return None;
+        }
+        headers.get(CONTENT_TYPE).filter(|kind| !is_json(kind)).cloned()
     }
 
     /// Whether an answer is the stream that was asked for: of what is no conversation, events alone.
