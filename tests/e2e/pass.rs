@@ -113,11 +113,7 @@ async fn an_answer_is_json_whatever_its_provider_calls_it() {
         let script = Script::status(200).header("content-type", kind);
         upstream.always(script.body(canned::openai_completion(3).to_string()));
         let reply = gateway.post(CHAT).body("{\"model\":\"smart\",\"messages\":[]}").send().await;
-        assert_eq!(
-            (reply.status, reply.header("content-type")),
-            (200, "application/json"),
-            "{kind}"
-        );
+        assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"), "{kind}");
     }
 }
 
