@@ -23,6 +23,7 @@ mod drain;
 mod embed;
 mod failover;
 mod failover_stream;
+mod files;
 mod front_faults;
 mod gemini_front;
 mod gemini_front_loop;

@@ -77,3 +77,71 @@ async fn twenty_five_megabytes_are_held_once() {
         assert!(sent.body.len() > SIZE, "all of it must reach the provider");
     }
 }
+
+/// A file that goes through.
+const THROUGH: usize = 64 * 1024 * 1024;
+
+#[tokio::test]
+async fn a_file_of_sixty_four_megabytes_is_not_held_at_all() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&json!({"id": "file-1", "object": "file", "filename": "a.jsonl"})));
+    let at = format!(
+        "{{ model = \"openai/gpt-4o\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&model("smart", &[at]));
+    let line = json!({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+        "body": {"model": "smart", "messages": [{"role": "user", "content": "x".repeat(1000)}]}});
+    let line = format!("{line}\n");
+    let head = "--x\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+        --x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n";
+    let form = |size: usize| {
+        let lines = line.repeat(size / line.len());
+        format!("{head}{lines}\r\n--x--\r\n")
+    };
+    let kind = "multipart/form-data; boundary=x";
+    let reply = gateway.post("/v1/files").header("content-type", kind).body(form(10_000)).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let before = status(gateway.pid(), "VmRSS");
+    fs::write(format!("/proc/{}/clear_refs", gateway.pid()), "5").unwrap();
+    let reply = gateway.post("/v1/files").header("content-type", kind).body(form(THROUGH)).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let rise = status(gateway.pid(), "VmHWM").saturating_sub(before);
+    println!("{} MB above {} MB", rise / MEGABYTE, before / MEGABYTE);
+    assert!(rise < BESIDE, "{rise} bytes, {BESIDE} are allowed");
+    let sent = upstream.last_request().unwrap();
+    assert!(sent.body.len() > THROUGH - 4 * 1024 * 1024, "all of it must reach the provider");
+    assert!(sent.text().contains("\"model\":\"gpt-4o\"") && !sent.text().contains("smart"));
+}
+
+/// A thousand inputs of ten kilobytes.
+const INPUTS: usize = 1000;
+
+#[tokio::test]
+async fn a_thousand_inputs_are_held_once() {
+    let upstream = Upstream::start().unwrap();
+    let vector = json!({"object": "embedding", "index": 0, "embedding": [0.5, 0.25]});
+    let answer = json!({"object": "list", "model": "text-embedding-3-small", "data": [vector],
+        "usage": {"prompt_tokens": 10, "total_tokens": 10}});
+    upstream.always(Script::json(&answer));
+    let at = format!(
+        "{{ model = \"openai/text-embedding-3-small\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&model("vectors", &[at]));
+    let ask =
+        |count: usize| json!({"model": "vectors", "input": vec!["a word ".repeat(1500); count]}).to_string();
+    let send = async |body: String| {
+        let reply = gateway.post("/v1/embeddings").body(body).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    send(ask(1)).await;
+    let body = ask(INPUTS);
+    let (size, before) = (u64::try_from(body.len()).unwrap(), status(gateway.pid(), "VmRSS"));
+    fs::write(format!("/proc/{}/clear_refs", gateway.pid()), "5").unwrap();
+    send(body).await;
+    let rise = status(gateway.pid(), "VmHWM").saturating_sub(before);
+    println!("{} MB above {} MB for {} MB", rise / MEGABYTE, before / MEGABYTE, size / MEGABYTE);
+    assert!(rise < size + BESIDE, "{rise} bytes, {size} and {BESIDE} are allowed");
+    assert!(upstream.last_request().unwrap().body.len() as u64 > size / 2);
+}

@@ -53,6 +53,8 @@ pub(crate) struct Open {
     pub(crate) most: u64,
     /// What is paid where nobody says what was used.
     pub(crate) flat: Option<PicoUsd>,
+    /// What it cost, where that is known otherwise than by its usage.
+    pub(crate) exact: Option<PicoUsd>,
 }
 
 /// How an answer comes.
@@ -162,6 +164,30 @@ impl Attempt {
         open.end(&End { usage, basis: Basis::Reported, pieces, error: None, unbilled: false })
     }
 
+    /// It is over, used this in all, and cost so much (`None`: a price is unknown). When its row is safe.
+    pub(crate) fn settle_at(mut self, usage: &Usage, cost: Option<PicoUsd>) -> Kept {
+        let Some(mut open) = self.0.take() else { return Kept::default() };
+        open.exact = cost;
+        open.end(&End { usage: Some(usage), basis: Basis::Reported, pieces: 0, error: None, unbilled: false })
+            .1
+    }
+
+    /// Somebody else has booked it: no row, and nothing stays reserved.
+    pub(crate) fn forget(mut self) {
+        if let Some(reservation) = self.0.take().and_then(|open| open.reservation) {
+            reservation.release();
+        }
+    }
+
+    /// What it costs will be known when this gateway is gone. What was reserved in a hard budget is charged; otherwise
+    /// whoever gets to know it books it.
+    pub(crate) fn leave(self) {
+        let reservation = self.0.as_ref().and_then(|open| open.reservation.as_ref());
+        if !reservation.is_some_and(Reservation::is_hard) {
+            self.forget();
+        }
+    }
+
     /// No answer came of it.
     pub(crate) fn fail(mut self, error: &ApiError) {
         let Some(open) = self.0.take() else { return };
@@ -210,7 +236,7 @@ impl Open {
         let price = self.account.prices.cost(&asked, &usage);
         // A usage that nobody has a price for says nothing of the cost.
         let says = end.usage.is_some() && price.total().is_some();
-        let flat = self.flat.filter(|_| !says && !end.unbilled);
+        let flat = self.exact.or(self.flat.filter(|_| !says)).filter(|_| !end.unbilled);
         let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
         let mut row = self.row(usage, basis, &price, end);
         if let Some(flat) = flat {

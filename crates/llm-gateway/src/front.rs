@@ -10,7 +10,7 @@ use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect;
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
 
-use crate::admin;
+use crate::{admin, files};
 
 /// One inference route.
 #[derive(Debug)]
@@ -202,6 +202,8 @@ pub(crate) enum Route<'p> {
     Inference(&'static Front, Named<'p>),
     /// A call about something that a provider keeps.
     Kept(&'static Front, Kept),
+    /// A call about files or batches.
+    Files(files::Ask),
     /// A session over a WebSocket.
     Realtime,
     /// A call of a provider's own API: the provider, and the path there.
@@ -251,6 +253,13 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ref
         && let Some(refused) = no_verb(method, path)
     {
         return Err(refused);
+    }
+    if let Some(asked) = files::ask(method, below_v1(path)) {
+        let refused = |allow: &str| {
+            let error = not_by(method, path, allow);
+            Refused { error, front: None, allow: Some(allow.to_owned()) }
+        };
+        return asked.map(Route::Files).map_err(refused);
     }
     let (route, allow) = if let Some((front, named)) = found {
         (Route::Inference(front, named), Method::POST)

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
+use crate::files::Jobs;
 use crate::front::{Front, Named, Route, route, shape};
 use crate::governance::{Books, Configured, Governance, refused};
 use crate::health::Checks;
@@ -29,7 +30,7 @@ use crate::respond::Failed;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::{admin, models, pipeline, realtime, reload, respond, through};
+use crate::{admin, files, models, pipeline, realtime, reload, respond, through};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub struct Gateway {
     stop: Stop,
     reloads: Reloads,
     checks: Checks,
+    jobs: Jobs,
     /// Tells of each snapshot that is put in place.
     replaced: watch::Sender<()>,
 }
@@ -87,6 +89,7 @@ impl Gateway {
             stop: Stop::default(),
             reloads: Reloads::default(),
             checks: Checks::default(),
+            jobs: Jobs::default(),
             replaced: watch::Sender::new(()),
         }
     }
@@ -164,6 +167,7 @@ impl Gateway {
         self.draining.store(true, Ordering::Release);
         self.closing.tell();
         self.tasks.stop();
+        self.jobs.leave();
     }
 
     /// Ends the requests that still run: with an error, or an error event where the answer has begun.
@@ -193,6 +197,11 @@ impl Gateway {
 
     pub(crate) fn checks(&self) -> &Checks {
         &self.checks
+    }
+
+    /// Batches whose money is not booked yet.
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     pub(crate) fn stop(&self) -> &Stop {
@@ -316,6 +325,7 @@ impl Gateway {
                     Box::pin(lookup.run(&request)).await
                 }
             },
+            Ok(Route::Files(ask)) => Box::pin(self.files(came(), ask, request)).await,
             Ok(Route::Realtime) => Box::pin(self.realtime(came(), request)).await,
             Ok(Route::Through(provider, path)) => {
                 if let Some(codec) = crate::front::like(path).and_then(|(row, _)| row.codec().ok()) {
@@ -371,6 +381,20 @@ impl Gateway {
     ) -> Result<Response<ClientBody>, Failed> {
         let gateway = Arc::clone(self);
         realtime::Visit { gateway, address, snapshot, request_id, started }.run(request).await
+    }
+
+    async fn files<B>(
+        self: &Arc<Self>,
+        Came { address, snapshot, request_id, started }: Came,
+        ask: files::Ask,
+        request: Request<B>,
+    ) -> Result<Response<ClientBody>, Failed>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let gateway = Arc::clone(self);
+        files::Visit { gateway, address, snapshot, request_id, started }.run(ask, request).await
     }
 
     async fn through<B>(

@@ -10,13 +10,11 @@ use llm_providers::codec::{Kept, Memo, ReplyForm, ServerCodec, WireRequest};
 use llm_providers::dialect;
 use llm_providers::target::Target;
 use llm_providers::transport::{RequestBody, collect};
-use llm_router::Group;
 use llm_types::{ApiError, Changes, ErrorKind, Op, Origin, Result, Segments};
 use tokio::time::timeout;
 
 use crate::attempt::Attempt;
 use crate::auth::without_key;
-use crate::backend::Backend;
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
 use crate::exchange::{Exchange, Parts, read_preamble};
@@ -99,12 +97,7 @@ impl Lookup {
 
     /// Refuses somebody who may not call any model whose answer it can be.
     fn check_model(&self, owner: &Owner, principal: &Principal) -> Result<()> {
-        let router = &self.snapshot.router;
-        let leads = |group: &Group<Backend>| group.deployments.iter().any(|one| owner.shares_with(one));
-        let named = router.groups().map(|group| (&*group.name, group)).chain(router.aliases());
-        // What a wildcard was asked for is not known.
-        let may = |name: &str| name.contains('*') || principal.who.may_call(name);
-        if named.into_iter().any(|(name, group)| leads(group) && may(name)) {
+        if owner.is_reached(&self.snapshot.router, &principal.who) {
             return Ok(());
         }
         let message =

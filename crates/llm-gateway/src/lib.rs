@@ -13,6 +13,7 @@ mod cors;
 mod dispatch;
 mod exchange;
 mod fetch;
+mod files;
 mod front;
 mod gateway;
 mod governance;

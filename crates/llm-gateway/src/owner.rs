@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use llm_governance::Principal as Who;
 use llm_providers::mark::{Mark, Seal};
 use llm_router::{Deployment, Group, Router};
 use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
@@ -19,14 +20,18 @@ use sha2::{Digest, Sha256};
 use crate::backend::Backend;
 use crate::front;
 
-/// The deployments that keep answers, by dialect.
+/// The deployments that keep something.
 #[derive(Debug, Default)]
-pub(crate) struct Owners(Vec<Keepers>);
+pub(crate) struct Owners {
+    /// Answers, by dialect.
+    answers: Vec<(Dialect, Keepers)>,
+    /// Files and batches.
+    pub(crate) files: Keepers,
+}
 
-/// The deployments that keep answers of one dialect.
-#[derive(Debug)]
+/// The deployments that keep one sort of things.
+#[derive(Debug, Default)]
 pub(crate) struct Keepers {
-    dialect: Dialect,
     owners: Vec<Owner>,
     /// Whether ids have to say who made them.
     several: bool,
@@ -45,20 +50,25 @@ pub(crate) struct Owner {
 impl Owners {
     /// Who keeps answers among all deployments that can be called.
     pub(crate) fn of(router: &Router<Backend>) -> Self {
-        Self(front::keeping().map(|dialect| Keepers::of(router, dialect)).collect())
+        let of = |dialect| (dialect, Keepers::among(router, |deployment| speaks(deployment, None, dialect)));
+        let keeps_files = |deployment: &Deployment<Backend>| {
+            let target = deployment.target.target(Some("*"));
+            target.is_ok_and(|target| target.spec().batch_form().is_some())
+        };
+        Self { answers: front::keeping().map(of).collect(), files: Keepers::among(router, keeps_files) }
     }
 
     /// Who keeps answers of this dialect.
     pub(crate) fn speaking(&self, dialect: Dialect) -> Option<&Keepers> {
-        self.0.iter().find(|keepers| keepers.dialect == dialect)
+        self.answers.iter().find(|(own, _)| *own == dialect).map(|(_, keepers)| keepers)
     }
 }
 
 impl Keepers {
-    fn of(router: &Router<Backend>, dialect: Dialect) -> Self {
+    fn among(router: &Router<Backend>, keeps: impl Fn(&Deployment<Backend>) -> bool) -> Self {
         let deployments = router.groups().flat_map(|group| group.deployments.iter());
         let owners: Vec<Owner> = deployments
-            .filter(|deployment| speaks(deployment, None, dialect))
+            .filter(|deployment| keeps(deployment))
             .filter_map(|deployment| {
                 let account = deployment.target.account()?;
                 Some(Owner { word: word(&deployment.id), account, deployment: Arc::clone(deployment) })
@@ -66,7 +76,12 @@ impl Keepers {
             .collect();
         let first = owners.first().map(|owner| owner.account);
         let several = owners.iter().any(|owner| Some(owner.account) != first);
-        Self { dialect, owners, several }
+        Self { owners, several }
+    }
+
+    /// All of them, in config order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Owner> {
+        self.owners.iter()
     }
 
     /// What ids of this deployment's answers carry, made for whom this is the seal of; `None`: they stay as they are.
@@ -93,6 +108,15 @@ impl Owner {
     /// Whether another owner is of the same account.
     pub(crate) fn is_with(&self, other: &Self) -> bool {
         self.account == other.account
+    }
+
+    /// Whether somebody may call any model of this account.
+    pub(crate) fn is_reached(&self, router: &Router<Backend>, who: &Who) -> bool {
+        let leads = |group: &Group<Backend>| group.deployments.iter().any(|one| self.shares_with(one));
+        let named = router.groups().map(|group| (&*group.name, group)).chain(router.aliases());
+        // What a wildcard was asked for is not known.
+        let may = |name: &str| name.contains('*') || who.may_call(name);
+        named.into_iter().any(|(name, group)| leads(group) && may(name))
     }
 
     /// Whether a deployment is of the same account.

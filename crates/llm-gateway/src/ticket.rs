@@ -149,6 +149,7 @@ impl Ticket {
             delivery: Delivery::Stream,
             most: bound.map_or(0, |bound| bound.output_tokens),
             flat: None,
+            exact: None,
         }))
     }
 

@@ -1,7 +1,8 @@
 //! Forms with files (`multipart/form-data`, RFC 7578): read where they lie, written in pieces.
 //!
 //! Nothing is copied: a field is a slice of the body, and a form that is written is a list of pieces in which a file
-//! is the client's own bytes. So a large file is held once, however often it is sent.
+//! is the client's own bytes. So a large file is held once, however often it is sent. A form that goes on as it comes
+//! ([`Parts`]) is not held at all.
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,10 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use llm_types::{ApiError, Result, Segments, Upload};
 use memchr::memmem;
+
+mod part;
+
+pub use part::{FieldHead, Parts, Piece};
 
 /// The most fields that a form may have.
 const FIELD_LIMIT: usize = 128;

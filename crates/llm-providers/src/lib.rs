@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod batch;
 pub mod bearing;
+pub mod bulk;
 pub mod classify;
 pub mod codec;
 pub mod credential;

@@ -195,9 +195,11 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         tokens,
         variants,
         aws_service,
+        batches,
         docs,
     } = user;
     option(&mut known.aws_service, aws_service);
+    option(&mut known.batches, batches);
     list(&mut known.aliases, aliases);
     option(&mut known.api_base, api_base);
     list(&mut known.key_env, key_env);

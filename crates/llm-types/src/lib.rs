@@ -62,8 +62,8 @@ pub use reply_builder::ReplyBuilder;
 pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use spec::{
-    AuthStyle, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks, ReplyQuirk,
-    RerankQuirk, UrlForm, glob_matches,
+    AuthStyle, BatchForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks,
+    ReplyQuirk, RerankQuirk, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};

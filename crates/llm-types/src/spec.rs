@@ -3,12 +3,14 @@
 //! Sixty providers differ in a base URL, the name of a key variable and a few fields. Those facts are
 //! data, in the built-in table and in the user's configuration alike; code is only for a dialect.
 
+mod batch;
 mod quirk;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use batch::BatchForm;
 pub use quirk::{ImageSize, MessageQuirk, ReplyQuirk, RerankQuirk};
 
 use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
@@ -95,6 +97,9 @@ pub struct ProviderSpec {
     /// What signatures of AWS are for (`sagemaker`), which is not always the name of the host. Default: `bedrock`.
     #[serde(default)]
     pub aws_service: Option<String>,
+    /// The form of its files and batches, where it is not what its dialect's usually is.
+    #[serde(default)]
+    pub batches: Option<BatchForm>,
     /// The vendor's page.
     #[serde(default)]
     pub docs: Option<String>,

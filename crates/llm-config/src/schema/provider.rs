@@ -267,6 +267,7 @@ impl Provider {
             rules_from: row.rules_from,
             families: row.families,
             aws_service: row.aws_service,
+            batches: None,
             docs: row.docs,
         }
     }

@@ -35,6 +35,15 @@ pub(super) struct Parts {
     pub(super) request_id: Arc<str>,
 }
 
+/// What an answer is made of that costs nothing.
+pub(crate) struct Plain {
+    pub(crate) place: Place,
+    pub(crate) target: Arc<Target>,
+    pub(crate) deadline: Instant,
+    pub(crate) stop: Stop,
+    pub(crate) request_id: Arc<str>,
+}
+
 /// An answer on its way.
 pub(crate) struct Through {
     /// `None`: it is over.
@@ -84,6 +93,14 @@ impl Through {
             stop,
             request_id,
         }
+    }
+
+    /// An answer that costs nothing, of which `left` bytes are announced.
+    pub(crate) fn plain(upstream: ByteStream, left: Option<u64>, plain: Plain) -> Self {
+        let Plain { place, target, deadline, stop, request_id } = plain;
+        let (ticket, attempt) = (Ticket::free(), Attempt::free());
+        let parts = Parts { ticket, attempt, place, target, deadline, stop, request_id };
+        Self::new(upstream, Watch::blind(), left, parts)
     }
 
     /// What the provider said against the call.

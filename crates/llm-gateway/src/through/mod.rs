@@ -32,9 +32,10 @@ use llm_providers::{dialect, own_api};
 use llm_types::{ApiError, Changes, ErrorKind, Origin, Result, Segments, glob_matches};
 use tokio::time::timeout_at;
 
-pub(crate) use self::answer::Through;
+pub(crate) use self::answer::{Plain, Through};
+pub(crate) use self::price::bound_of_line;
 use self::reading::Reading;
-use self::upload::Upload;
+pub(crate) use self::upload::{Bounds, Fault, Upload, take};
 use self::watch::Watch;
 use self::way::Way;
 use crate::admit::tags;

@@ -4,14 +4,20 @@
 //! cost nothing. For everything else nothing bounds it, and what the configuration reserves counts
 //! (`pass_through.reserve_usd`): no hard budget lets such a call in without it.
 
-use llm_cost::{Asked, Bound, Worst};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use llm_cost::{Asked, Bound, Services, Worst};
 use llm_governance::PriceBound;
-use llm_router::Facts;
-use llm_types::{Call, Op, PicoUsd};
+use llm_providers::target::Target;
+use llm_router::{Deployment, Facts};
+use llm_types::{Call, Op, PicoUsd, ServiceTier};
 
 use super::reading::Reading;
 use super::way::Way;
 use crate::attempt::Attempt;
+use crate::backend::Backend;
 use crate::snapshot::Snapshot;
 use crate::worst;
 
@@ -23,7 +29,8 @@ pub(super) fn bound(snapshot: &Snapshot, way: &Way, reading: &Reading, pays: boo
     if !reading.acts || reading.asked.op == Op::CountTokens {
         return Some(PriceBound::fixed(PicoUsd::ZERO));
     }
-    of_model(snapshot, way, reading).or_else(|| snapshot.pass_through.reserve_usd.map(PriceBound::fixed))
+    of_model(snapshot, way, reading, None)
+        .or_else(|| snapshot.pass_through.reserve_usd.map(PriceBound::fixed))
 }
 
 /// What is paid for a call whose answer does not say what it used.
@@ -31,7 +38,7 @@ pub(super) fn settle_by(attempt: &mut Attempt, snapshot: &Snapshot, way: &Way, r
     let free = !reading.acts || reading.asked.op == Op::CountTokens;
     let flat = if free { Some(PicoUsd::ZERO) } else { snapshot.pass_through.reserve_usd };
     // What has a bound of its own is estimated by its tokens.
-    if let Some(flat) = flat.filter(|_| free || of_model(snapshot, way, reading).is_none()) {
+    if let Some(flat) = flat.filter(|_| free || of_model(snapshot, way, reading, None).is_none()) {
         attempt.pays_flat(flat);
     }
     // The target may be there for its account alone.
@@ -40,7 +47,26 @@ pub(super) fn settle_by(attempt: &mut Attempt, snapshot: &Snapshot, way: &Way, r
     }
 }
 
-fn of_model(snapshot: &Snapshot, way: &Way, reading: &Reading) -> Option<PriceBound> {
+/// The most that a request of a batch can cost, which is asked at this path of its provider.
+pub(crate) fn bound_of_line(
+    snapshot: &Snapshot,
+    (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
+    path: &str,
+    body: &Bytes,
+) -> Option<PicoUsd> {
+    let reading = Reading::of(&Method::POST, path, &HeaderMap::new(), Some(body));
+    let (deployment, target) = (Arc::clone(deployment), Arc::clone(target));
+    let way = Way { deployment, target, name: String::new(), known: true };
+    of_model(snapshot, &way, &reading, Some(Services::one(ServiceTier::Batch))).map(|bound| bound.total())
+}
+
+/// The most that a call of a known form can cost; `services`: who answers, where that is not the call's own word.
+fn of_model(
+    snapshot: &Snapshot,
+    way: &Way,
+    reading: &Reading,
+    services: Option<Services>,
+) -> Option<PriceBound> {
     let (head, model) = (reading.head.as_ref()?, reading.model.as_deref()?);
     let provider = &*way.deployment.target.provider;
     let entry = snapshot.prices.entry(provider, model);
@@ -66,6 +92,7 @@ fn of_model(snapshot: &Snapshot, way: &Way, reading: &Reading) -> Option<PriceBo
             }
         }
     };
+    let worst = Worst { services: services.unwrap_or(worst.services), ..worst };
     let asked = Asked { deployment: &way.deployment.id, provider, model, served: None };
     let bound = |worst: &Worst| snapshot.prices.bound(&asked, worst);
     // Who sells the order of documents by the token has no price for searches.

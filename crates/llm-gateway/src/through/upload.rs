@@ -23,31 +23,31 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// How much is taken, and until when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Of what is read whole, in bytes.
-    pub(super) whole: usize,
+    pub(crate) whole: usize,
     /// Of what goes on as it comes, in bytes.
-    pub(super) stream: usize,
+    pub(crate) stream: usize,
     /// When the whole body must be there.
-    pub(super) deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 /// What ended a client's body before its end.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fault(Arc<Mutex<Option<ApiError>>>);
+pub(crate) struct Fault(Arc<Mutex<Option<ApiError>>>);
 
 impl Fault {
-    pub(super) fn take(&self) -> Option<ApiError> {
+    pub(crate) fn take(&self) -> Option<ApiError> {
         self.0.lock().take()
     }
 
-    fn note(&self, error: &ApiError) {
+    pub(crate) fn note(&self, error: &ApiError) {
         *self.0.lock() = Some(error.clone());
     }
 }
 
 /// A client's body.
-pub(super) enum Upload {
+pub(crate) enum Upload {
     /// All of it.
     Whole(Bytes, BodyShare),
     /// As it comes.
@@ -56,7 +56,7 @@ pub(super) enum Upload {
 
 impl Upload {
     /// The body, where it is whole.
-    pub(super) fn whole(&self) -> Option<&Bytes> {
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(body, _) => Some(body),
             Self::Stream(..) => None,
@@ -64,7 +64,7 @@ impl Upload {
     }
 
     /// The call with what is whole in it, and what comes behind it.
-    pub(super) fn into_parts(self, wire: WireRequest) -> (WireRequest, Option<ByteStream>, Fault) {
+    pub(crate) fn into_parts(self, wire: WireRequest) -> (WireRequest, Option<ByteStream>, Fault) {
         match self {
             Self::Whole(body, _share) => {
                 (WireRequest { body: Segments::from(body), ..wire }, None, Fault::default())
@@ -78,7 +78,7 @@ impl Upload {
 ///
 /// # Errors
 /// 413 for one that is announced too large; of a whole one whatever ends it.
-pub(super) async fn take<B>(
+pub(crate) async fn take<B>(
     request: Request<B>,
     whole: bool,
     bounds: Bounds,

@@ -51,6 +51,11 @@ impl Watch {
         Self { way, usage: None, model: None, pieces: 0 }
     }
 
+    /// Watches nothing: what it is an answer to costs nothing.
+    pub(super) fn blind() -> Self {
+        Self { way: How::Blind, usage: None, model: None, pieces: 0 }
+    }
+
     /// What the answer used, as far as it said so.
     pub(super) fn usage(&self) -> Option<&Usage> {
         match &self.way {

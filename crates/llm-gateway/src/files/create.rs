@@ -1,0 +1,201 @@
+//! `POST /v1/batches`: a file of requests is answered within a day.
+//!
+//! The file may have come here long ago, or not through here at all, and the caller's rights may be others by now. So it
+//! is read once more, line by line: what the caller may not call is refused, and what all of it can cost is reserved.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, Method, Request, Response};
+use http_body::Body;
+use llm_governance::{Facts, PriceBound, RowCache, RowOwner};
+use llm_providers::bulk::{self, Batch, Line, Lines, Tag};
+use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result, Usage};
+use tokio::time::timeout_at;
+
+use super::jobs::Job;
+use super::place::{Desk, Place, Serving};
+use super::{Sending, Visit, late};
+use crate::admit::tags;
+use crate::attempt::Delivery;
+use crate::body::ClientBody;
+use crate::intake;
+use crate::respond::{self, Failed};
+use crate::through;
+use crate::ticket::{Account, Ticket};
+
+/// What the lines of a file ask.
+struct Survey {
+    serving: Serving,
+    /// The model, by its name at the provider.
+    model: String,
+    /// The most that all can cost; `None`: nothing bounds it, or nobody wants to know.
+    bound: Option<PicoUsd>,
+}
+
+impl Visit {
+    pub(super) async fn create<B>(
+        &self,
+        desk: &Desk,
+        request: Request<B>,
+    ) -> Result<Response<ClientBody>, Failed>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let bounds = intake::Bounds { size: self.snapshot.max_body, deadline: self.deadline() };
+        let (headers, body, _share) = intake::read(request, bounds, self.gateway.memory()).await?;
+        let head = Head::scan(body)?;
+        let member = |name: &'static str| {
+            let missing = || ApiError::bad_request(format!("`{name}` is missing")).with_param(name);
+            head.read::<String>(name)?.filter(|value| !value.is_empty()).ok_or_else(missing)
+        };
+        let endpoint = member("endpoint")?;
+        let (place, file) = desk.by_id(&member("input_file_id")?, "input_file_id")?;
+        let metered = !self.gateway.governance().is_idle();
+        let survey = self.survey(desk, (&place, &file), (&endpoint, metered)).await;
+        let Survey { serving, model, bound } = survey.map_err(|error| place.failed(error))?;
+        let tag = Tag::of(&self.request_id, &model, place.seal.as_ref());
+        // Where nothing is metered and there are no tenants, nobody would read it.
+        let own = (metered || place.seal.is_some()).then(|| bulk::tagged(head.get("metadata"), &tag));
+        let own = own.transpose()?;
+        let metadata = own.as_deref().or_else(|| head.get("metadata"));
+        let wire = bulk::create(&head, place.form, (&file, &model), metadata)?;
+        let mut ticket = self.admit(desk, &serving, &headers).await?;
+        let bound = bound.map(PriceBound::fixed);
+        let attempt = ticket.attempt(&serving.deployment, &serving.target, bound).await;
+        let attempt = attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later);
+        let path = bulk::batch_path(place.form);
+        let made = self.object(&place, (Method::POST, path), Sending::Json(wire), attempt.progress()).await;
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                attempt.fail(&error);
+                return Err(place.failed(error));
+            }
+        };
+        let failed = |error| place.failed(error);
+        let mark = place.mark.as_ref().map(Arc::as_ref);
+        let (shown, known) =
+            bulk::batch(bulk::shown_batch(made, place.form).map_err(failed)?, mark).map_err(failed)?;
+        let mut response = self.answer(&place, shown);
+        if let Some(limits) = ticket.rate_limits() {
+            respond::write_limits(response.headers_mut(), limits);
+        }
+        // Its places in limits are for requests that are under way here.
+        ticket.finish(Some(&Usage::default()));
+        if metered {
+            let known = Batch { endpoint, ..known };
+            let job = Job::of((&place, &serving), &known, &self.request_id);
+            self.gateway.jobs().follow(&self.gateway, job, attempt);
+        }
+        Ok(response)
+    }
+
+    /// Lets the caller in, and opens the account of the batch.
+    async fn admit(&self, desk: &Desk, serving: &Serving, headers: &HeaderMap) -> Result<Ticket, Failed> {
+        let governance = self.gateway.governance();
+        if governance.is_idle() {
+            return Ok(Ticket::free());
+        }
+        let who = &desk.principal.who;
+        let own = tags(&desk.principal, headers)?;
+        let facts = Facts {
+            model: &serving.name,
+            alias_of: None,
+            route: "/v1/batches",
+            tags: &own,
+            // Providers count batches apart.
+            tokens: 0,
+            bound: None,
+        };
+        let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
+        let account = Account {
+            governance: Arc::clone(governance),
+            prices: Arc::clone(&self.snapshot.prices),
+            request_id: Arc::clone(&self.request_id),
+            model: serving.name.as_str().into(),
+            who: RowOwner::from(who),
+            tags: who.tags().iter().chain(&own).cloned().collect(),
+            body: 0,
+            cache: RowCache::Bypass,
+        };
+        Ok(Ticket::new(account, grant))
+    }
+
+    /// Reads what the lines of a file ask.
+    async fn survey(
+        &self,
+        desk: &Desk,
+        (place, file): (&Place, &str),
+        (endpoint, metered): (&str, bool),
+    ) -> Result<Survey> {
+        let path = format!("/files/{file}/content");
+        let (_, mut upstream) = self.call(place, (Method::GET, &path), Sending::Nothing, None).await?;
+        let mut lines = Lines::default();
+        let mut found: Option<Survey> = None;
+        let deadline = self.deadline().into();
+        loop {
+            let chunk = timeout_at(deadline, upstream.next()).await.map_err(|_| late())?.transpose()?;
+            let over = chunk.is_none();
+            lines.feed(&chunk.unwrap_or_default());
+            while let Some(line) = lines.next_line()?.or_else(|| if over { lines.last_line() } else { None })
+            {
+                self.line(desk, (place, endpoint, metered), line, &mut found)?;
+            }
+            if over {
+                break;
+            }
+        }
+        found.ok_or_else(|| {
+            ApiError::bad_request("the file holds no request of a batch").with_param("input_file_id")
+        })
+    }
+
+    fn line(
+        &self,
+        desk: &Desk,
+        (place, endpoint, metered): (&Place, &str, bool),
+        (number, line): (u64, Bytes),
+        found: &mut Option<Survey>,
+    ) -> Result<()> {
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let at = |what: String| {
+            let message = format!("line {number} of the file: {what}");
+            ApiError::new(ErrorKind::BadRequest, message).with_param("input_file_id")
+        };
+        let line = Line::read(number, &line)?.ok_or_else(|| at("no request of a batch".to_owned()))?;
+        let model = line.model.as_deref().ok_or_else(|| at("its body names no model".to_owned()))?;
+        if line.url.as_deref().is_some_and(|url| !same(url, endpoint)) {
+            return Err(at(format!("its `url` is not the batch's `endpoint`, {endpoint}")));
+        }
+        let survey = match found {
+            Some(survey) if survey.model != model => {
+                return Err(at(
+                    "another model than the lines before: make one file for each model".to_owned()
+                ));
+            }
+            Some(survey) => survey,
+            None => {
+                let serving = desk.serving(&place.owner, model)?;
+                let bound = metered.then_some(PicoUsd::ZERO);
+                found.insert(Survey { serving, model: model.to_owned(), bound })
+            }
+        };
+        if let Some(so_far) = survey.bound {
+            let Serving { deployment, target, name: _ } = &survey.serving;
+            let most = through::bound_of_line(&self.snapshot, (deployment, target), endpoint, line.body());
+            survey.bound = most.map(|most| so_far.saturating_add(most));
+        }
+        Ok(())
+    }
+}
+
+/// Whether two paths are one: Azure's have no version.
+fn same(url: &str, endpoint: &str) -> bool {
+    let bare = |path: &str| path.strip_prefix("/v1").unwrap_or(path).to_owned();
+    bare(url) == bare(endpoint)
+}

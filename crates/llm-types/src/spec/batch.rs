@@ -1,0 +1,27 @@
+//! What a provider's batches look like.
+
+use serde::Deserialize;
+
+use super::ProviderSpec;
+use crate::{Dialect, Op};
+
+/// The form of files and batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchForm {
+    /// OpenAI's: `/files`, `/batches`.
+    Openai,
+    /// OpenAI's files and jobs of its own: `/batch/jobs`, of one model, with bare lines.
+    Mistral,
+}
+
+impl ProviderSpec {
+    /// The form of its files and batches; `None`: it has none that are spoken here.
+    #[must_use]
+    pub fn batch_form(&self) -> Option<BatchForm> {
+        if !self.operations.contains(&Op::Batch) {
+            return None;
+        }
+        self.batches.or((self.dialect == Dialect::OpenaiChat).then_some(BatchForm::Openai))
+    }
+}
