@@ -24,6 +24,7 @@ mod embed;
 mod failover;
 mod failover_stream;
 mod files;
+mod files_shapes;
 mod front_faults;
 mod gemini_front;
 mod gemini_front_loop;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod files;
 mod media;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use admin::{
     AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
     TermsArgs, UsageArgs,
 };
+pub(crate) use files::{BatchesCommand, FilesCommand, KeeperArgs};
 pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
@@ -41,6 +43,12 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// Tell whether a text is against a policy.
     Moderate(ModerateArgs),
+    /// Send, list, read and delete the files that a provider keeps.
+    #[command(subcommand)]
+    Files(FilesCommand),
+    /// Have files of requests answered within a day.
+    #[command(subcommand)]
+    Batches(BatchesCommand),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// List the providers, what they offer, and whether their keys are set.

@@ -19,8 +19,17 @@ use crate::input::gateway::Gateway;
 const GATEWAY: &str = "gateway";
 
 /// What a gateway may serve.
-const SERVED: [Op; 8] =
-    [Op::Chat, Op::Rerank, Op::Transcribe, Op::Translate, Op::Speech, Op::Image, Op::ImageEdit, Op::Moderate];
+const SERVED: [Op; 9] = [
+    Op::Batch,
+    Op::Chat,
+    Op::Rerank,
+    Op::Transcribe,
+    Op::Translate,
+    Op::Speech,
+    Op::Image,
+    Op::ImageEdit,
+    Op::Moderate,
+];
 
 /// A client, and what stands before the model's name.
 #[derive(Debug)]
@@ -52,6 +61,11 @@ impl Caller {
         let options = TargetOptions { api_base, api_key: gateway.key, ..TargetOptions::default() };
         let client = Client::builder().table(table.into()).connection(GATEWAY, options).build()?;
         Ok(Self { client, model: format!("{GATEWAY}/{model}") })
+    }
+
+    /// What keeps files and batches, and the client that calls it: a gateway, else the provider of the model's name.
+    pub(crate) fn keeper(&self) -> (&Client, &str) {
+        (&self.client, self.model.split('/').next().unwrap_or_default())
     }
 
     /// Asks for a whole answer.

@@ -30,4 +30,7 @@ mod vertex;
 
 mod sdk;
 
-pub use sdk::{Answered, ChatReply, ChatStream, Client, ClientBuilder, RerankReply};
+pub use sdk::{
+    Answered, ChatReply, ChatStream, Client, ClientBuilder, NewBatch, RequestCounts, RerankReply,
+    StoredBatch, StoredFile,
+};

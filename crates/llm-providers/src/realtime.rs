@@ -169,6 +169,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn azure_names_the_deployment_where_there_are_versions() {
+        // learn.microsoft.com/azure/ai-foundry/openai/realtime-audio-reference
+        let check = |version: &str, expect: &str| {
+            let base = crate::url::Base::parse("https://r.openai.azure.com").unwrap();
+            let form = llm_types::UrlForm::AzureDeployment;
+            let route = crate::url::Route::new(form, base, "my gpt", Some(version)).unwrap();
+            let uri = route.uri(&path("my gpt")).unwrap().to_string();
+            assert_eq!(uri, format!("https://r.openai.azure.com/openai/{expect}"));
+        };
+        check("2025-04-01-preview", "realtime?deployment=my%20gpt&api-version=2025-04-01-preview");
+        check("v1", "v1/realtime?model=my%20gpt");
+    }
+
+    #[test]
     fn a_browser_brings_its_key_in_a_protocol() {
         let check = |text: &'static str, named, key, beta: Option<&str>| {
             assert_eq!(offered(text), Offered { named, key, beta: beta.map(str::to_owned) }, "{text}");

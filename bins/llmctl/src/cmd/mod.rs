@@ -7,6 +7,7 @@ mod config;
 mod cost;
 mod deployments;
 mod explain;
+mod files;
 mod health;
 mod man;
 mod media;
@@ -28,6 +29,8 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Speak(args) => wait(media::speak(&args, out)),
         Command::Image(args) => wait(media::image(&args, out)),
         Command::Moderate(args) => wait(media::moderate(&args, out)),
+        Command::Files(command) => wait(files::files(&command, out)),
+        Command::Batches(command) => wait(files::batches(&command, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Providers(args) => providers::run(&args, out),
         Command::Cost(args) => cost::run(&args, out),

@@ -317,6 +317,8 @@ impl Writer {
     }
 
     fn end(&mut self) -> Result<()> {
+        // Lines that came with the first one wait for a look.
+        self.lines()?;
         match std::mem::replace(&mut self.now, Now::Between) {
             Now::Text(head, text) => {
                 let text = text.freeze();

@@ -50,6 +50,55 @@ pub(super) fn write(writer: &mut Writer) {
         writer.add(&path, &Method::POST, operation);
     }
     models(writer);
+    files(writer);
+}
+
+/// Files and batches; a file is sent as a form.
+fn files(writer: &mut Writer) {
+    let batch = json!({
+        "type": "object",
+        "required": ["input_file_id", "endpoint", "completion_window"],
+        "properties": {
+            "input_file_id": { "type": "string" },
+            "endpoint": { "type": "string" },
+            "completion_window": { "type": "string" },
+            "metadata": { "type": "object", "additionalProperties": { "type": "string" } },
+        },
+        "additionalProperties": true,
+    });
+    let object = || json_of(json!({ "type": "object" }));
+    let bytes = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let (get, post) = (Method::GET, Method::POST);
+    let rows = [
+        ("/v1/files", &post, "upload_file", "Send a file, as a form with `file` and `purpose`.", object()),
+        ("/v1/files", &get, "list_files", "The files of this key.", object()),
+        ("/v1/files/{id}", &get, "get_file", "A file, without what it holds.", object()),
+        ("/v1/files/{id}", &Method::DELETE, "delete_file", "Delete a file.", object()),
+        ("/v1/files/{id}/content", &get, "get_file_content", "What a file holds.", bytes),
+        (
+            "/v1/batches",
+            &post,
+            "create_batch",
+            "Have the requests of a file answered within a day.",
+            object(),
+        ),
+        ("/v1/batches", &get, "list_batches", "The batches of this key.", object()),
+        ("/v1/batches/{id}", &get, "get_batch", "How a batch stands.", object()),
+        ("/v1/batches/{id}/cancel", &post, "cancel_batch", "Cancel a batch.", object()),
+    ];
+    for (path, method, id, summary, answer) in rows {
+        let operation = Operation {
+            id: id.to_owned(),
+            tag: "files",
+            summary,
+            path: if path.contains("{id}") { vec!["id"] } else { Vec::new() },
+            query: Vec::new(),
+            body: (id == "create_batch").then(|| batch.clone()),
+            status: "200",
+            answer,
+        };
+        writer.add(path, method, operation);
+    }
 }
 
 fn models(writer: &mut Writer) {

@@ -241,6 +241,10 @@ impl Client {
         Target::new(&options, &shared.table, &|name| (shared.env)(name))
     }
 
+    pub(super) fn transport(&self) -> &dyn Transport {
+        &*self.shared.transport
+    }
+
     pub(super) async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
         let mut changes = Changes::default();
         let asked = Asked::of(call.op());

@@ -4,6 +4,7 @@
 //! deployments and retrying are `llm-router`'s.
 
 mod client;
+mod files;
 mod media;
 mod rerank;
 mod stream;
@@ -11,6 +12,7 @@ mod stream;
 mod tests;
 
 pub use client::{ChatReply, Client, ClientBuilder};
+pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;
 pub use rerank::RerankReply;
 pub use stream::ChatStream;

@@ -1,0 +1,83 @@
+//! The command line of what is about files and batches.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::Via;
+
+/// Who keeps them.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeeperArgs {
+    /// The provider. With --gateway the gateway says which.
+    #[arg(long, value_name = "NAME", default_value = "openai")]
+    pub(crate) provider: String,
+
+    #[command(flatten)]
+    pub(crate) via: Via,
+}
+
+/// Which.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IdArgs {
+    /// Its id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) keeper: KeeperArgs,
+}
+
+/// What to do with files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilesCommand {
+    /// Send a file.
+    Upload {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        /// What it is for.
+        #[arg(long, value_name = "WORD", default_value = "batch")]
+        purpose: String,
+
+        #[command(flatten)]
+        keeper: KeeperArgs,
+    },
+    /// List the files, the newest page of them.
+    List(KeeperArgs),
+    /// Show a file.
+    Get(IdArgs),
+    /// Print what a file holds.
+    Content(IdArgs),
+    /// Delete a file.
+    Delete(IdArgs),
+}
+
+/// What to do with batches.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BatchesCommand {
+    /// Have the requests of a file answered.
+    Create {
+        /// The file of requests: the id of one that was sent before.
+        #[arg(value_name = "FILE_ID")]
+        file: String,
+
+        /// What the requests are.
+        #[arg(long, value_name = "PATH", default_value = "/v1/chat/completions")]
+        endpoint: String,
+
+        /// The model, where the provider wants to know it beside the lines (Mistral, without a gateway).
+        #[arg(long, value_name = "MODEL", default_value = "")]
+        model: String,
+
+        #[command(flatten)]
+        keeper: KeeperArgs,
+    },
+    /// List the batches, the newest page of them.
+    List(KeeperArgs),
+    /// Show how a batch stands.
+    Get(IdArgs),
+    /// Cancel a batch: what is answered by then stays.
+    Cancel(IdArgs),
+}

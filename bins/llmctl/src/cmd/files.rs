@@ -1,0 +1,119 @@
+//! `llmctl files`, `llmctl batches`: what a provider keeps, straight or through a gateway.
+
+use futures_util::StreamExt as _;
+use llm_providers::{NewBatch, RequestCounts, StoredBatch, StoredFile};
+use llm_types::Upload;
+
+use crate::args::{BatchesCommand, FilesCommand, KeeperArgs};
+use crate::call::Caller;
+use crate::exit::{Exit, Failure};
+use crate::input;
+use crate::input::gateway::Gateway;
+use crate::output::Output;
+
+/// Does something with files.
+pub(crate) async fn files(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure> {
+    let (FilesCommand::Upload { keeper, .. } | FilesCommand::List(keeper)) = command else {
+        return file(command, out).await;
+    };
+    let caller = caller(keeper)?;
+    let (client, provider) = caller.keeper();
+    let found = match command {
+        FilesCommand::Upload { file, purpose, .. } => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let upload = Upload::new(name, input::file(file).map_err(Failure::Usage)?);
+            vec![client.upload(provider, &upload, purpose).await?]
+        }
+        _ => client.files(provider).await?,
+    };
+    let single = matches!(command, FilesCommand::Upload { .. });
+    show_files(&found, single, out)?;
+    Ok(Exit::Ok)
+}
+
+/// Does something with one file.
+async fn file(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure> {
+    let (FilesCommand::Get(args) | FilesCommand::Content(args) | FilesCommand::Delete(args)) = command else {
+        return Ok(Exit::Ok);
+    };
+    let caller = caller(&args.keeper)?;
+    let (client, provider) = caller.keeper();
+    match command {
+        FilesCommand::Content(_) => {
+            let mut content = client.file_content(provider, &args.id).await?;
+            while let Some(chunk) = content.next().await {
+                out.out.write_all(&chunk?)?;
+            }
+        }
+        FilesCommand::Delete(_) => client.delete_file(provider, &args.id).await?,
+        _ => show_files(&[client.file(provider, &args.id).await?], true, out)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Does something with batches.
+pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Result<Exit, Failure> {
+    let keeper = match command {
+        BatchesCommand::Create { keeper, .. } | BatchesCommand::List(keeper) => keeper,
+        BatchesCommand::Get(args) | BatchesCommand::Cancel(args) => &args.keeper,
+    };
+    let caller = caller(keeper)?;
+    let (client, provider) = caller.keeper();
+    let found = match command {
+        BatchesCommand::Create { file, endpoint, model, keeper: _ } => {
+            let batch = NewBatch { model: model.clone(), ..NewBatch::new(file.as_str(), endpoint.as_str()) };
+            client.create_batch(provider, &batch).await?
+        }
+        BatchesCommand::Get(args) => client.batch(provider, &args.id).await?,
+        BatchesCommand::Cancel(args) => client.cancel_batch(provider, &args.id).await?,
+        BatchesCommand::List(_) => {
+            let all = client.batches(provider).await?;
+            show_batches(&all, false, out)?;
+            return Ok(Exit::Ok);
+        }
+    };
+    show_batches(&[found], true, out)?;
+    Ok(Exit::Ok)
+}
+
+fn caller(keeper: &KeeperArgs) -> Result<Caller, Failure> {
+    let KeeperArgs { provider, via } = keeper;
+    let model = format!("{provider}/*");
+    Ok(match &via.gateway {
+        Some(url) => {
+            let env = |name: &str| std::env::var(name).ok();
+            let gateway = Gateway::new(url, via.key.clone(), &env).map_err(Failure::Usage)?;
+            Caller::through(gateway, &model)?
+        }
+        None => Caller::direct(&model, via.key.clone())?,
+    })
+}
+
+fn show_files(files: &[StoredFile], single: bool, out: &mut Output) -> Result<(), Failure> {
+    if out.json {
+        return match files.first().filter(|_| single) {
+            Some(file) => out.json(file),
+            None => out.json(&files),
+        };
+    }
+    let row = |file: &StoredFile| {
+        let StoredFile { id, bytes, created_at: _, filename, purpose } = file.clone();
+        [id, filename, purpose, bytes.to_string()]
+    };
+    out.table(["ID", "NAME", "PURPOSE", "BYTES"], files.iter().map(row).collect())
+}
+
+fn show_batches(batches: &[StoredBatch], single: bool, out: &mut Output) -> Result<(), Failure> {
+    if out.json {
+        return match batches.first().filter(|_| single) {
+            Some(batch) => out.json(batch),
+            None => out.json(&batches),
+        };
+    }
+    let row = |batch: &StoredBatch| {
+        let RequestCounts { total, completed, failed } = batch.request_counts.unwrap_or_default();
+        let output = batch.output_file_id.clone().unwrap_or_default();
+        [batch.id.clone(), batch.status.clone(), format!("{completed}/{total}, {failed} failed"), output]
+    };
+    out.table(["ID", "STATUS", "ANSWERED", "OUTPUT"], batches.iter().map(row).collect())
+}

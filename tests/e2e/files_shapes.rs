@@ -1,0 +1,82 @@
+//! Files and batches from the command line, and at a provider whose batches have another form.
+
+use std::fs;
+
+use llm_testkit::{Script, Upstream};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, PROVIDER_KEY, llmctl, model};
+
+const LINE: &str =
+    r#"{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"fast","messages":[]}}"#;
+
+/// A gateway before Mistral, and Mistral.
+fn stand() -> (Gateway, Upstream) {
+    let upstream = Upstream::start().unwrap();
+    let at = format!(
+        "{{ model = \"mistral/mistral-small-latest\", api_base = \"{}\", api_key = \"{PROVIDER_KEY}\" }}",
+        upstream.url()
+    );
+    let file = json!({"id": "f-1", "object": "file", "bytes": 7, "created_at": 1, "filename": "in.jsonl", "purpose": "batch"});
+    upstream.on("/v1/files", move |request| match request.method.as_str() {
+        "POST" => Script::json(&file),
+        _ => Script::json(&json!({"object": "list", "data": [file], "total": 1})),
+    });
+    let native = LINE.replace("fast", "mistral-small-latest");
+    upstream.on("/v1/files/f-1/content", move |_| Script::status(200).body(native.clone()));
+    let job = |status: &str| {
+        json!({"id": "j-1", "object": "batch", "status": status, "input_files": ["f-1"],
+        "endpoint": "/v1/chat/completions", "model": "mistral-small-latest", "created_at": 1, "total_requests": 1,
+        "succeeded_requests": 1, "failed_requests": 0, "output_file": "f-2", "completed_at": 2})
+    };
+    upstream.on("/v1/batch/jobs", move |request| match request.method.as_str() {
+        "POST" => Script::json(&job("QUEUED")),
+        _ => Script::json(&json!({"object": "list", "data": [job("RUNNING")], "total": 1})),
+    });
+    upstream.on("/v1/batch/jobs/j-1*", move |request| {
+        Script::json(&job(if request.method == "POST" { "CANCELLATION_REQUESTED" } else { "SUCCESS" }))
+    });
+    (Gateway::start(&model("fast", &[at])), upstream)
+}
+
+#[tokio::test]
+async fn jobs_are_shown_as_batches_on_the_command_line_too() {
+    let (gateway, upstream) = stand();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.jsonl");
+    fs::write(&path, format!("{LINE}\n")).unwrap();
+    let url = gateway.url();
+    let run = |args: &[&str]| -> Value {
+        let ran = llmctl(&[&["--json"], args, &["--gateway", &url]].concat()).run();
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+        serde_json::from_str(&ran.out).unwrap_or_default()
+    };
+    assert_eq!(run(&["files", "upload", path.to_str().unwrap()])["id"], "f-1");
+    let sent = upstream.last_request().unwrap();
+    let line = r#"{"custom_id":"a","body":{"model":"mistral-small-latest","messages":[]}}"#;
+    assert!(sent.text().contains(line), "{}", sent.text());
+    assert_eq!(run(&["files", "list"])[0]["filename"], "in.jsonl");
+    let made = run(&["batches", "create", "f-1"]);
+    assert_eq!((&made["id"], &made["status"]), (&json!("j-1"), &json!("validating")));
+    let sent = upstream.last_request().unwrap();
+    assert_eq!((sent.method.as_str(), sent.path()), ("POST", "/v1/batch/jobs"));
+    let expect = json!({"input_files": ["f-1"], "endpoint": "/v1/chat/completions", "model": "mistral-small-latest", "timeout_hours": 24});
+    assert_eq!(sent.json(), expect);
+    assert_eq!(run(&["batches", "list"])[0]["status"], "in_progress");
+    assert_eq!(upstream.last_request().unwrap().query(), "page=0&page_size=100");
+    let over = run(&["batches", "get", "j-1"]);
+    assert_eq!((&over["status"], &over["output_file_id"]), (&json!("completed"), &json!("f-2")));
+    assert_eq!(over["request_counts"], json!({"total": 1, "completed": 1, "failed": 0}));
+    assert_eq!(run(&["batches", "cancel", "j-1"])["status"], "cancelling");
+    assert_eq!(upstream.last_request().unwrap().path(), "/v1/batch/jobs/j-1/cancel");
+    let ran = llmctl(&["files", "content", "f-1", "--gateway", &url]).run();
+    assert!(ran.code == Some(0) && ran.out.contains("custom_id"), "{}{}", ran.out, ran.err);
+    // Without a gateway the provider is asked itself.
+    let base = format!("{}/v1", upstream.url());
+    let direct = llmctl(&["files", "list", "--provider", "mistral"]);
+    let ran = direct.env("MISTRAL_API_KEY", PROVIDER_KEY).env("MISTRAL_API_BASE", &base).run();
+    assert!(ran.code == Some(0) && ran.out.contains("in.jsonl"), "{}{}", ran.out, ran.err);
+    let ran =
+        llmctl(&["files", "list", "--provider", "anthropic"]).env("ANTHROPIC_API_KEY", PROVIDER_KEY).run();
+    assert!(ran.code != Some(0) && ran.err.contains("keeps no files"), "{}", ran.err);
+}
