@@ -320,6 +320,42 @@ async fn a_hard_budget_pays_for_the_most_and_then_for_what_it_was() {
 }
 
 #[tokio::test]
+async fn a_batch_outlives_its_gateway_and_is_booked_once() {
+    let upstream = Upstream::start().unwrap();
+    let shelf = shelf(&upstream);
+    let dir = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[auth]\nmaster_key = \"{MASTER}\"\n[store]\nurl = \"sqlite:{}\"\n{}",
+        dir.path().join("gateway.db").display(),
+        model("smart", &[at(&upstream, "openai/gpt-4o")])
+    );
+    let mut stand = Stand { gateway: Gateway::start(&config), upstream, shelf };
+    let hard = json!([{"limit_usd": "1.00", "window": "total", "hard": true}]);
+    let mut made = Vec::new();
+    for form in [json!({"name": "free"}), json!({"name": "hard", "budgets": hard})] {
+        let (id, key) = stand.key(form).await;
+        let file = stand.file(&key, &[line("a1", "smart")]).await;
+        let batch = stand.create(&key, &file).await.json()["id"].as_str().unwrap().to_owned();
+        made.push((id, key, batch));
+    }
+    stand.gateway.signal("TERM");
+    stand.gateway.wait_exit();
+    for batch in ["batch_1", "batch_2"] {
+        stand.shelf.lock().unwrap().complete(batch, 1);
+    }
+    stand.gateway = Gateway::start(&config);
+    // What was reserved of the hard budget was charged; what nobody booked is booked by the one who looks.
+    for ((id, key, batch), cost) in made.iter().zip(["0.00175", "0.00188375"]) {
+        for _ in 0..3 {
+            let shown = stand.get(key, &format!("/v1/batches/{batch}")).await;
+            assert_eq!(shown.json()["status"], "completed", "{}", shown.text());
+            let rows = stand.rows(id).await;
+            assert_eq!((rows.len(), rows[0]["cost_usd"].as_str()), (1, Some(cost)), "{rows:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn several_accounts_are_told_apart() {
     let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
     let (first, second) = (shelf(&one), shelf(&two));
