@@ -185,8 +185,11 @@ mod tests {
         Parts::of(&HeaderMap::from_iter([(CONTENT_TYPE, kind)])).unwrap()
     }
 
-    /// Name, file name, content of each field.
-    fn read(chunks: &[&[u8]]) -> Result<(Vec<(String, Option<String>, String)>, bool)> {
+    /// Name, file name, content.
+    type Shown = (String, Option<String>, String);
+
+    /// The fields, and whether the form is over.
+    fn read(chunks: &[&[u8]]) -> Result<(Vec<Shown>, bool)> {
         let (mut parts, mut fields) = (parts(), Vec::new());
         for chunk in chunks {
             parts.feed(chunk);
