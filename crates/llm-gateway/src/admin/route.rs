@@ -35,6 +35,8 @@ pub(crate) enum Action {
 const METRICS: &str = "/metrics";
 /// Where the document is; every key may read it.
 pub(crate) const OPENAPI: &str = "/openapi.json";
+/// Where LiteLLM's tools ask about a key; every key may ask about itself.
+pub(super) const KEY_INFO: &str = "/key/info";
 
 impl Action {
     /// The word of the audit log for what changes something.
@@ -100,7 +102,7 @@ static ROUTES: &[&[Row<Action>]] = &[
     ],
     &[
         plain(Method::POST, "/key/generate", Action::Lite(Lite::KeyGenerate)),
-        plain(Method::GET, "/key/info", Action::Lite(Lite::KeyInfo)),
+        plain(Method::GET, KEY_INFO, Action::Lite(Lite::KeyInfo)),
         plain(Method::POST, "/key/update", Action::Lite(Lite::KeyUpdate)),
         plain(Method::POST, "/key/delete", Action::Lite(Lite::KeyDelete)),
         plain(Method::GET, "/key/list", Action::Lite(Lite::KeyList)),
