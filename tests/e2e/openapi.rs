@@ -15,6 +15,11 @@ const CONFIG: &str = "[auth]\nmaster_key = \"sk-master-of-the-tests\"\n[[models]
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
      response_schema_conformance,negative_data_rejection,unsupported_method,ignored_auth";
 
+/// What is called: all that is kept in the store.
+const PATHS: &str = "^/admin/v1/(keys|teams|users|organisations|budgets|limits|usage|audit|requests)";
+/// How many calls of each operation, at most.
+const EXAMPLES: &str = "25";
+
 #[tokio::test]
 async fn every_key_may_read_the_document_and_nobody_else() {
     let gateway = Gateway::start(CONFIG);
@@ -38,20 +43,23 @@ async fn every_key_may_read_the_document_and_nobody_else() {
 #[test]
 fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
     let python = std::env::var_os("LLM_PYTHON").expect("LLM_PYTHON: run the tests with `cargo xtask test`");
-    let gateway = Gateway::start(CONFIG);
     let dir = tempfile::tempdir().unwrap();
+    let store = format!("[store]\nurl = \"sqlite:{}\"\n", dir.path().join("gateway.db").display());
+    let gateway = Gateway::start(&format!("{CONFIG}{store}"));
     let mut command = Command::new(python);
     command.current_dir(dir.path()).env("NO_PROXY", "127.0.0.1").args(["-m", "schemathesis.cli", "run"]);
     command.arg(format!("{}/openapi.json", gateway.url()));
     command.args(["--header", "Authorization: Bearer sk-master-of-the-tests", "--checks", CHECKS]);
-    command.args(["--include-path-regex", "^/admin/v1/(keys|teams|budgets|limits|usage|audit|requests)"]);
+    command.args(["--include-path-regex", PATHS]);
     command.args([
         "--phases",
         "fuzzing",
         "--max-examples",
-        "5",
+        EXAMPLES,
         "--max-time",
-        "45",
+        "60",
+        "--workers",
+        "2",
         "--generation-deterministic",
         "--no-shrink",
     ]);
@@ -67,5 +75,9 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Fuzzing"), "{said}");
+    // It came to its end, and left nothing out.
+    let done = said.lines().find(|line| line.contains("Operations:") || line.contains("Selected:"));
+    assert!(done.is_some(), "{said}");
+    assert!(!said.contains("Time limit"), "{said}");
     assert!(!gateway.logs().contains("panicked"), "{}", gateway.logs());
 }

@@ -141,6 +141,16 @@ fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
             group_by.push(by);
         }
     }
+    for (name, example) in [("day", "2026-11-21"), ("hour", "2026-11-21T15:00:00Z")] {
+        let value = page::text(visit, name);
+        let good = |value: &String| match name {
+            "day" => value.parse::<jiff::civil::Date>().is_ok(),
+            _ => value.parse::<Timestamp>().is_ok(),
+        };
+        if value.as_ref().is_some_and(|value| !good(value)) {
+            return Err(wrong(name, format!("must be written as reports do: {example}")));
+        }
+    }
     let value = |by: GroupBy| parameter(visit.query, by.name()).map(std::borrow::Cow::into_owned);
     let only = GroupBy::ALL.into_iter().filter_map(|by| Some((by, value(by)?))).collect();
     Ok(ReportAsk { from, to, group_by, only })

@@ -45,6 +45,7 @@ impl Action {
             Self::DrainDeployment => Some("drain"),
             Self::EnableDeployment => Some("enable"),
             Self::ReloadConfig => Some("reload"),
+            Self::Feedback => Some("rate"),
             Self::Kept(kept) => kept.word(),
             Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
             Self::Lite(Lite::KeyUpdate) => Some("update"),
@@ -58,7 +59,6 @@ impl Action {
             | Self::GetConfig
             | Self::ListRequests
             | Self::GetRequest
-            | Self::Feedback
             | Self::Estimate
             | Self::Lite(Lite::KeyInfo | Lite::KeyList | Lite::TeamInfo | Lite::SpendLogs) => None,
         }
@@ -71,6 +71,7 @@ impl Action {
             Self::Lite(_) => "key",
             Self::Kept(kept) => kept.kind(),
             Self::ReloadConfig => return "config".to_owned(),
+            Self::Feedback => "request",
             _ => "deployment",
         };
         if id.is_empty() { kind.to_owned() } else { format!("{kind}:{id}") }

@@ -111,8 +111,11 @@ impl Reports for MemoryReports {
 
     async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {
         let ReportAsk { from, to, group_by: _, only } = ask;
+        let rows = self.latest();
+        // What came before the oldest row that is kept is gone.
+        let oldest = rows.first().filter(|(number, _)| *number > 1).map(|(_, row)| row.time);
         let mut sums: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
-        for (_, row) in self.latest() {
+        for (_, row) in rows {
             let in_time = *from <= row.time && row.time < *to;
             if !in_time || !only.iter().all(|(by, value)| values(&row, *by).contains(value)) {
                 continue;
@@ -124,7 +127,8 @@ impl Reports for MemoryReports {
             }
         }
         let rows = sums.into_iter().map(|(group, sums)| ReportRow { group, sums }).collect();
-        Ok(Report { from: *from, to: *to, rows })
+        let from = oldest.map_or(*from, |oldest| oldest.clamp(*from, *to));
+        Ok(Report { from, to: *to, rows })
     }
 
     async fn rows(&self, filter: &RowFilter, ask: &PageAsk) -> Result<Page<RowView>, Error> {

@@ -78,6 +78,10 @@ async fn old_rows_go_and_totals_stay() {
     for nth in 0..12 {
         books.append(row(nth, "a", 1, &[]));
     }
+    // A report says from when it truly is.
+    let whole = ReportAsk { from: "2026-01-01T00:00:00Z".parse().unwrap(), ..ask(&[], &[]) };
+    let report = books.usage(&whole).await.unwrap();
+    assert_eq!((report.from, report.rows[0].sums.attempts), (row(7, "a", 1, &[]).time, 5));
     let team = Scope::Team("a".into());
     assert_eq!(books.spent(&team).await.unwrap().pico(), 12);
     assert_eq!(books.spent(&Scope::Key(KeyId::of_name("k"))).await.unwrap().pico(), 12);
