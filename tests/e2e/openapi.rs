@@ -18,7 +18,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// What is called: all that is kept in the store.
 const PATHS: &str = "^/admin/v1/(keys|teams|users|organisations|budgets|limits|usage|audit|requests)";
 /// How many calls of each operation, at most.
-const EXAMPLES: &str = "25";
+const EXAMPLES: &str = "20";
 
 #[tokio::test]
 async fn every_key_may_read_the_document_and_nobody_else() {
@@ -57,7 +57,7 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
         "--max-examples",
         EXAMPLES,
         "--max-time",
-        "60",
+        "40",
         "--workers",
         "2",
         "--generation-deterministic",
@@ -75,9 +75,12 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Fuzzing"), "{said}");
-    // It came to its end, and left nothing out.
-    let done = said.lines().find(|line| line.contains("Operations:") || line.contains("Selected:"));
-    assert!(done.is_some(), "{said}");
-    assert!(!said.contains("Time limit"), "{said}");
+    // Nothing was left out in the time that there is.
+    let count = |word: &str| {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(word)).unwrap_or_default();
+        line.trim().split('/').next().and_then(|count| count.parse::<usize>().ok())
+    };
+    let selected = count("Selected:").unwrap_or_else(|| panic!("{said}"));
+    assert!(selected >= 44 && count("Tested:") == Some(selected), "{said}");
     assert!(!gateway.logs().contains("panicked"), "{}", gateway.logs());
 }
