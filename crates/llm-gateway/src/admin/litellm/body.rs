@@ -28,8 +28,10 @@ const SAME: [(&str, &str); 9] = [
 const LIMITS: [(&str, &str); 3] =
     [("rpm_limit", "rpm"), ("tpm_limit", "tpm"), ("max_parallel_requests", "parallel")];
 
+/// One of the limits.
+type Pick = fn(&mut Limits) -> &mut Option<u64>;
 /// Limits of single models, by their names.
-const MODEL_LIMITS: [(&str, fn(&mut Limits) -> &mut Option<u64>); 2] =
+const MODEL_LIMITS: [(&str, Pick); 2] =
     [("model_rpm_limit", |limits| &mut limits.rpm), ("model_tpm_limit", |limits| &mut limits.tpm)];
 /// What a key may call that is for administration: no model.
 const MANAGEMENT: [&str; 4] = ["/key/*", "/team/*", "/spend/*", "/admin/v1/*"];
