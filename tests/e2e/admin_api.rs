@@ -79,6 +79,65 @@ async fn faults_are_told_by_their_place() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_is_refused_on_every_route() {
+    let gateway = demo();
+    let document: Value = gateway.get("/openapi.json").await.json();
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if path.starts_with("/v1") || path.starts_with("/v2") || path.starts_with("/health/") {
+            continue;
+        }
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let path = format!("{}?nobody_knows=1", path.replace("{id}", "x"));
+            let reply = gateway.call(method.clone(), &path).body("{}").send().await;
+            let error = reply.error(400);
+            assert_eq!(
+                (error.param.as_str(), error.code.as_str()),
+                ("nobody_knows", "unknown_parameter"),
+                "{path}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 60, "{asked}");
+    let error = gateway.get("/admin/v1/requests?key=nope").await.error(400);
+    error.says(&["known are limit, cursor, source, from, to, request_id, key_id"]);
+    for path in [
+        "/requests?source=decisions&key_id=key_1",
+        "/requests?source=usage&failed=maybe",
+        "/requests?limit=5&limit=6",
+        "/keys?team_id=",
+        "/usage?group_by=model&modle=x",
+    ] {
+        send(&gateway, Method::GET, path, Value::Null).await.error(400);
+    }
+    let line = "/usage?from=2026-01-01&to=9999-12-31&group_by=model,key,team,provider,tag,day";
+    let words = json!(["model", "key", "team", "provider", "tag", "day"]);
+    assert_eq!(get(&gateway, line).await["group_by"], words);
+}
+
+#[tokio::test]
+async fn a_member_is_there_once_and_the_end_of_time_is_a_moment() {
+    let gateway = demo();
+    for (path, body) in [
+        ("/admin/v1/keys", r#"{"name": "a", "name": "b"}"#),
+        ("/admin/v1/keys", r#"{"limits": {"rpm": 1, "rpm": 2}}"#),
+        ("/admin/v1/teams", r#"{"id": "a", "metadata": {"x": [{"y": 1, "y": 1}]}}"#),
+        ("/key/generate", r#"{"max_budget": 1, "max_budget": 100}"#),
+    ] {
+        let error = gateway.post(path).body(body).send().await.error(400);
+        assert_eq!(error.code, "duplicate_member", "{body}");
+        error.says(&["twice"]);
+    }
+    let made = post(&gateway, "/keys", json!({"expires_at": "9999-12-31T23:59:59Z"})).await.json();
+    assert_eq!(made["expires_at"], "9999-12-31T23:59:59Z");
+    let bearer = format!("Bearer {}", made["key"].as_str().unwrap());
+    let models = gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
+    assert_eq!(models.status, 200);
+}
+
+#[tokio::test]
 async fn lists_are_read_page_by_page() {
     let gateway = demo();
     for nth in 0..7 {

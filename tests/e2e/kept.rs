@@ -135,7 +135,9 @@ async fn spend_survives_a_kill() {
     ] {
         assert_eq!(usage(&gateway, by).await, [(heading, 3 * one, 3)], "{by}");
     }
-    let none = send(&gateway, Method::GET, "/admin/v1/usage?group_by=tag,key", Value::Null).await;
+    let all = usage(&gateway, "model,key,team,provider,tag,day").await;
+    assert_eq!(all, [(format!("smart {id} search openai blue {day}"), 3 * one, 3)]);
+    let none = send(&gateway, Method::GET, "/admin/v1/usage?group_by=tag,deployment", Value::Null).await;
     none.error(400).says(&["no sums"]);
     // And it goes on from there.
     ask(&gateway, &key, &chat("smart")).await;

@@ -67,7 +67,7 @@ async fn keys_come_and_go_in_their_words() {
     let list = good(&gateway, Method::GET, "/key/list?return_full_object=true", Value::Null).await;
     assert_eq!(list["keys"][0]["key_alias"], "ci");
     let gone = good(&gateway, Method::POST, "/key/delete", json!({"keys": [key]})).await;
-    assert_eq!(gone["deleted_keys"], json!([token]));
+    assert_eq!(gone["deleted_keys"], json!([key]));
     let reply = gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
     reply.error(401);
 }
@@ -86,6 +86,96 @@ async fn teams_hold_keys_and_rows_tell_what_they_spent() {
     );
     let logs = good(&gateway, Method::GET, "/spend/logs?team_id=search", Value::Null).await;
     assert_eq!(logs, json!([]));
+    // Without a hard budget: nobody knows a price of the mock.
+    good(&gateway, Method::POST, "/team/new", json!({"team_id": "free"})).await;
+    let key = good(&gateway, Method::POST, "/key/generate", json!({"team_id": "free"})).await;
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let body = json!({"model": "a", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+    let call = gateway.post("/v1/chat/completions").header("authorization", &bearer).body(body);
+    assert_eq!(call.send().await.status, 200);
+    let logs = good(&gateway, Method::GET, "/spend/logs?team_id=free", Value::Null).await;
+    assert_eq!((&logs[0]["api_key"], &logs[0]["model_group"]), (&key["token"], &json!("a")));
+    for member in ["call_type", "startTime", "endTime", "request_tags", "messages", "response", "cache_key"] {
+        assert!(logs[0].get(member).is_some(), "{member}: {logs}");
+    }
+    // Between two days LiteLLM sums up, unless it is told not to.
+    let days = "/spend/logs?start_date=2026-01-01&end_date=2126-01-01";
+    let sums = good(&gateway, Method::GET, days, Value::Null).await;
+    let token = key["token"].as_str().unwrap();
+    assert!(
+        sums[0][token].is_number() && sums[0]["models"].is_object() && sums[0]["users"].is_object(),
+        "{sums}"
+    );
+    assert_eq!(sums[0]["spend"], sums[0][token]);
+    let single = good(&gateway, Method::GET, &format!("{days}&summarize=false"), Value::Null).await;
+    assert_eq!(single, logs);
+}
+
+#[tokio::test]
+async fn a_key_may_ask_about_itself_and_about_nobody_else() {
+    let gateway = Gateway::start(CONFIG);
+    let made = good(&gateway, Method::POST, "/key/generate", json!({"key_alias": "mine"})).await;
+    let other = good(&gateway, Method::POST, "/key/generate", json!({"key_alias": "other"})).await;
+    let bearer = format!("Bearer {}", made["key"].as_str().unwrap());
+    let ask = async |query: &str| {
+        gateway.call(Method::GET, &format!("/key/info{query}")).header("authorization", &bearer).send().await
+    };
+    for query in [String::new(), format!("?key={}", made["token"].as_str().unwrap())] {
+        let reply = ask(&query).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.json()["info"]["key_alias"], "mine");
+    }
+    for name in [other["token"].as_str().unwrap(), other["key"].as_str().unwrap(), "sk-nothing"] {
+        let error = ask(&format!("?key={name}")).await.error(403);
+        assert_eq!(error.code, "not_an_admin");
+    }
+    let list = gateway.call(Method::GET, "/key/list").header("authorization", &bearer).send().await;
+    list.error(403);
+    // The master key is nobody's own.
+    call(&gateway, Method::GET, "/key/info", Value::Null).await.error(400);
+}
+
+#[tokio::test]
+async fn members_of_litellms_mean_what_they_mean_there() {
+    let gateway = Gateway::start(CONFIG);
+    let body = json!({
+        "key_type": "management", "model_rpm_limit": {"a": 5}, "model_tpm_limit": {"a": 900, "b": 7},
+        "model_max_budget": {}, "spend": 0, "metadata": {"tags": ["batch"]},
+        "budget_limits": [{"budget_duration": "1d", "max_budget": 1}, {"budget_duration": "30d", "max_budget": 9.5}],
+    });
+    let key = good(&gateway, Method::POST, "/key/generate", body).await;
+    assert_eq!(
+        (&key["model_rpm_limit"], &key["model_tpm_limit"]),
+        (&json!({"a": 5}), &json!({"a": 900, "b": 7}))
+    );
+    assert_eq!((&key["key_type"], &key["tags"]), (&json!("management"), &json!(["batch"])));
+    assert_eq!((&key["max_budget"], &key["budget_limits"][1]["max_budget"]), (&json!(1), &json!(9.5)));
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let list = gateway.call(Method::GET, "/key/list").header("authorization", &bearer).send().await;
+    assert_eq!(list.status, 200, "{}", list.text());
+    let body = json!({"model": "a", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+    let call = gateway.post("/v1/chat/completions").header("authorization", &bearer).body(body);
+    call.send().await.error(403);
+    // What it has beside stays when one of its budgets changes.
+    let changed = json!({"key": key["token"], "max_budget": 2, "model_rpm_limit": {"b": 1}});
+    let changed = good(&gateway, Method::POST, "/key/update", changed).await;
+    assert_eq!(
+        (&changed["max_budget"], &changed["budget_limits"][1]["max_budget"]),
+        (&json!(2), &json!(9.5))
+    );
+    assert_eq!(
+        (&changed["model_rpm_limit"], &changed["model_tpm_limit"]["a"]),
+        (&json!({"b": 1}), &json!(900))
+    );
+    let members = json!([{"role": "admin", "user_id": "ann"}]);
+    let body = json!({"team_id": "t", "members_with_roles": members, "metadata": {"x": 1}});
+    let team = good(&gateway, Method::POST, "/team/new", body).await;
+    assert_eq!((&team["members_with_roles"], &team["metadata"]), (&members, &json!({"x": 1})));
+    let gone = json!({"key_aliases": ["twice"]});
+    for _ in 0..2 {
+        good(&gateway, Method::POST, "/key/generate", json!({"key_alias": "twice"})).await;
+    }
+    crate::litellm::call(&gateway, Method::POST, "/key/delete", gone).await.error(400);
 }
 
 #[tokio::test]
@@ -97,6 +187,10 @@ async fn what_is_not_here_is_said() {
         (json!({"rpm_limit": "many"}), "rpm_limit"),
         (json!({"team_id": "nobody"}), "team_id"),
         (json!({"key": "short"}), "key"),
+        (json!({"model_max_budget": {"a": 5.0}}), "model_max_budget"),
+        (json!({"key_type": "read_only"}), "key_type"),
+        (json!({"max_budget": 1e-14}), "max_budget"),
+        (json!({"budget_duration": "30d"}), "budget_duration"),
     ] {
         assert_eq!(call(&gateway, Method::POST, "/key/generate", body).await.error(400).param, param);
     }

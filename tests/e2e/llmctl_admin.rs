@@ -71,6 +71,22 @@ async fn what_is_spent_is_told_the_same_everywhere() {
         "{rows}"
     );
     assert_eq!((&rows["data"][0]["key_id"], &rows["data"][0]["basis"]), (&json!(id), &json!("reported")));
+    let line = stand.run("usage --by model,key,team,provider,tag,day --csv");
+    assert!(
+        line.starts_with("model,key,team,provider,tag,day,cost_usd,") && line.lines().count() == 3,
+        "{line}"
+    );
+    assert!(line.lines().all(|line| !line.ends_with(',') || line.ends_with(",,")), "{line}");
+    // Made a moment ago: what was spent is not spread over the days before.
+    stand.run("teams create young --budget 50/total");
+    let young = stand.json("keys create --name young --team young");
+    let bearer = format!("Bearer {}", young["key"].as_str().unwrap());
+    let call = stand.gateway.post("/v1/chat/completions").header("authorization", &bearer);
+    assert_eq!(call.body(chat("smart").to_string()).send().await.status, 200);
+    let forecast = stand.json("budgets forecast --scope team:young");
+    let (rate, spent) =
+        (forecast[0]["usd_per_day"].as_f64().unwrap(), forecast[0]["spent_usd"].as_str().unwrap());
+    assert!(rate > 20.0 * spent.parse::<f64>().unwrap(), "{forecast}");
     let forecast = stand.json("budgets forecast --scope team:search");
     assert!(forecast[0]["usd_per_day"].as_f64().unwrap() > 0.0, "{forecast}");
 }
@@ -134,6 +150,10 @@ fn keys_and_groups_are_administered() {
     assert!(secret.starts_with("sk-") && secret.trim() != made["key"]);
     let changed = stand.json(&format!("keys update {id} --tpm 500 --clear name"));
     assert_eq!((&changed["limits"]["tpm"], &changed["name"]), (&json!(500), &json!(null)));
+    stand.run(&format!("keys update {id} --model-limits smart=rpm:5,parallel:2 --blocked"));
+    let shown = stand.json(&format!("keys show {id}"));
+    let limits = json!([{"model": "smart", "rpm": 5, "tpm": null, "parallel": 2}]);
+    assert_eq!((&shown["model_limits"], &shown["blocked"]), (&limits, &json!(true)));
     stand.run("budgets create global 100/total");
     assert!(stand.run("budgets list").contains("global/total/hard"));
     assert!(stand.run("budgets forecast").contains("never"));
@@ -150,7 +170,7 @@ fn keys_and_groups_are_administered() {
     assert!(stand.run("users list").contains("ann@example.com"));
     let audit = stand.run(&format!("audit --object key:{id}"));
     let actions: Vec<_> = audit.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
-    assert_eq!(actions, ["delete", "update", "rotate", "unblock", "block", "create"], "{audit}");
+    assert_eq!(actions, ["delete", "update", "update", "rotate", "unblock", "block", "create"], "{audit}");
     let url = stand.gateway.url();
     let missing =
         llmctl(&["teams", "show", "nobody", "--gateway", &url]).env("GATEWAY_MASTER_KEY", MASTER).run();

@@ -256,6 +256,10 @@ pub(crate) enum PricesCommand {
         /// A price map, as `llmctl prices update` writes it, to be laid over the built-in prices.
         #[arg(long, value_name = "FILE")]
         map: Option<PathBuf>,
+
+        /// Print the prices as comma-separated values.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
     },
     /// Fetch newer prices, in LiteLLM's format, and write them to a file that a configuration can name:
     /// `[price_map] source = "prices.json"`.

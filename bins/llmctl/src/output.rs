@@ -93,14 +93,11 @@ impl Output {
     }
 
     /// Comma-separated values, as RFC 4180 quotes them.
-    pub(crate) fn csv<const N: usize>(
-        &mut self,
-        header: [&str; N],
-        rows: &[[String; N]],
-    ) -> Result<(), Failure> {
-        writeln!(self.out, "{}", header.map(|name| name.to_lowercase().replace(' ', "_")).join(","))?;
+    pub(crate) fn csv<R: AsRef<[String]>>(&mut self, header: &[&str], rows: &[R]) -> Result<(), Failure> {
+        let header: Vec<_> = header.iter().map(|name| name.to_lowercase().replace(' ', "_")).collect();
+        writeln!(self.out, "{}", header.join(","))?;
         for row in rows {
-            let quoted = row.iter().map(|value| match value.contains([',', '"', '\n', '\r']) {
+            let quoted = row.as_ref().iter().map(|value| match value.contains([',', '"', '\n', '\r']) {
                 true => format!("\"{}\"", value.replace('"', "\"\"")),
                 false => value.clone(),
             });

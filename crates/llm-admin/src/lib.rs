@@ -7,6 +7,7 @@ pub mod groups;
 pub mod keys;
 pub mod limits;
 pub mod page;
+pub mod parameter;
 pub mod query;
 pub mod spend;
 pub mod terms;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Visit;
-use crate::form::wrong;
+use crate::form::{self, wrong};
 use crate::query::parameter;
 
 /// The most items of a page.
@@ -58,8 +58,7 @@ pub fn text(visit: &Visit<'_>, name: &str) -> Option<String> {
 /// When it is neither.
 pub fn moment(visit: &Visit<'_>, name: &str) -> Result<Option<jiff::Timestamp>> {
     let Some(text) = parameter(visit.query, name) else { return Ok(None) };
-    let day = || format!("{text}T00:00:00Z").parse().ok();
-    let moment = text.parse().ok().or_else(day);
+    let moment = form::moment(&text);
     let wrong = || -> ApiError {
         wrong(
             name,

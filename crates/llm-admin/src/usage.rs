@@ -12,12 +12,11 @@ use serde::Serialize;
 use super::terms::dollars;
 use super::{Answer, Visit, page};
 use crate::form::wrong;
+use crate::query::parameter;
 use crate::registry::refused;
 
 /// How many days are reported where nobody says.
 const DAYS: i64 = 30;
-/// The most things that a report is divided by.
-const MOST: usize = 4;
 
 /// A report.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -142,10 +141,18 @@ fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
             group_by.push(by);
         }
     }
-    if group_by.len() > MOST {
-        return Err(wrong("group_by", format!("must be {MOST} words or fewer")));
+    for (name, example) in [("day", "2026-11-21"), ("hour", "2026-11-21T15:00:00Z")] {
+        let value = page::text(visit, name);
+        let good = |value: &String| match name {
+            "day" => value.parse::<jiff::civil::Date>().is_ok(),
+            _ => value.parse::<Timestamp>().is_ok(),
+        };
+        if value.as_ref().is_some_and(|value| !good(value)) {
+            return Err(wrong(name, format!("must be written as reports do: {example}")));
+        }
     }
-    let only = GroupBy::ALL.into_iter().filter_map(|by| Some((by, page::text(visit, by.name())?))).collect();
+    let value = |by: GroupBy| parameter(visit.query, by.name()).map(std::borrow::Cow::into_owned);
+    let only = GroupBy::ALL.into_iter().filter_map(|by| Some((by, value(by)?))).collect();
     Ok(ReportAsk { from, to, group_by, only })
 }
 

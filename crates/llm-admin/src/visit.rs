@@ -12,7 +12,7 @@ use crate::action::{Action, Verb};
 use crate::deed::Deed;
 use crate::groups::Kind;
 use crate::registry::Registry;
-use crate::{audit, budgets, groups, keys, limits, usage};
+use crate::{audit, budgets, groups, keys, limits, parameter, usage};
 
 /// How much of an id the audit log repeats, in characters.
 const LOGGED: usize = 200;
@@ -66,6 +66,7 @@ impl Visit<'_> {
     /// # Errors
     /// Whatever the action fails with.
     pub async fn run(&self, action: Action) -> Result<Answer> {
+        parameter::check(self.query, &action.parameters())?;
         match action {
             Action::Usage => usage::get(self).await,
             Action::Audit => audit::list(self).await,

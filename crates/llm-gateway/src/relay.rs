@@ -232,13 +232,14 @@ impl Relay {
         self.facts.content
     }
 
-    /// What was used, as far as the provider said.
+    /// What was used, as far as the provider said; zeros say nothing.
     pub(crate) fn usage(&self) -> Option<&Usage> {
-        match &self.way {
+        let usage = match &self.way {
             Way::Translate { .. } => self.facts.usage.as_ref(),
             Way::Pass(pass) => pass.tap.usage(),
             Way::Written { usage } | Way::Raw { usage, .. } => usage.as_ref(),
-        }
+        };
+        usage.filter(|usage| !usage.is_empty())
     }
 
     /// The model that whoever is read now names.

@@ -182,6 +182,15 @@ impl Usage {
         }
     }
 
+    /// Whether it tells nothing: a provider that sends an empty object, or zeros, for an answer has not counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { estimated, service, stated, billed, .. } = self;
+        let stated = stated.filter(|stated| *stated == PicoUsd::ZERO);
+        let billed = billed.filter(|billed| *billed == Billed::default());
+        *self == Self { estimated: *estimated, service: *service, stated, billed, ..Self::default() }
+    }
+
     /// The tokens that are paid: those that are counted, unless the provider bills others.
     fn paid(&self) -> Billed {
         let counted = || Billed { input: self.prompt_tokens(), output: self.completion_tokens() };
@@ -220,6 +229,19 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_tell_nothing() {
+        let none = Usage { estimated: true, service: ServiceTier::Flex, ..Usage::default() };
+        assert!(none.is_empty());
+        assert!(
+            Usage { stated: Some(PicoUsd::ZERO), billed: Some(Billed::default()), ..none.clone() }.is_empty()
+        );
+        assert!(!Usage { output: 1, ..none.clone() }.is_empty());
+        assert!(!Usage { units: Units { images: 1, ..Units::default() }, ..none.clone() }.is_empty());
+        assert!(!Usage { stated: Some(PicoUsd::from_pico(1)), ..none.clone() }.is_empty());
+        assert!(!Usage { billed: Some(Billed { input: 1, output: 0 }), ..none }.is_empty());
+    }
 
     #[test]
     fn what_is_paid_adds_up_with_what_is_counted() {

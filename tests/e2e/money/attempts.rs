@@ -135,6 +135,32 @@ async fn a_stream_without_usage_is_estimated() {
 }
 
 #[tokio::test]
+async fn zeros_are_no_usage() {
+    let upstream = Upstream::start().unwrap();
+    let stand = Stand::start(&model("smart", &[priced(&upstream)])).await;
+    let zeros = serde_json::json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
+    for (nth, usage) in [serde_json::json!({}), zeros].into_iter().enumerate() {
+        let mut answer = llm_testkit::canned::openai_completion(400);
+        answer["usage"] = usage;
+        upstream.push(Script::json(&answer));
+        assert_eq!(stand.key.ask(&stand.gateway, &chat("smart")).await.status, 200);
+        let row = stand.rows(nth + 1).await.pop().unwrap();
+        assert_eq!(
+            (row.basis.as_str(), row.status, row.usage.estimated),
+            ("estimated", 200, true),
+            "{row:?}"
+        );
+        assert!(row.cost > PicoUsd::ZERO, "{row:?}");
+    }
+    let path = "/admin/v1/requests?source=usage";
+    let rows = stand.gateway.call(http::Method::GET, path);
+    let rows = rows.header("authorization", "Bearer sk-master-of-the-tests").send().await.json();
+    // Windows without a beginning have no invented one.
+    let budgets = rows["data"][0]["budgets"].to_string();
+    assert!(!budgets.contains("-009999"), "{budgets}");
+}
+
+#[tokio::test]
 async fn each_attempt_has_a_row_and_who_refuses_is_not_paid() {
     let (bad, good) = (Upstream::start().unwrap(), Upstream::start().unwrap());
     let order =

@@ -52,6 +52,10 @@ pub(crate) struct TermsArgs {
     #[arg(long, value_name = "USD/WINDOW")]
     pub(crate) budget: Vec<String>,
 
+    /// Models that may answer when the money of these budgets is gone, the best first.
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',', requires = "budget")]
+    pub(crate) budget_fallbacks: Vec<String>,
+
     /// Requests a minute.
     #[arg(long, value_name = "COUNT")]
     pub(crate) rpm: Option<u64>,
@@ -63,6 +67,14 @@ pub(crate) struct TermsArgs {
     /// Requests at once.
     #[arg(long, value_name = "COUNT")]
     pub(crate) parallel: Option<u32>,
+
+    /// Limits of a single model: `gpt-4o=rpm:60,tpm:100000,parallel:4`; may be repeated.
+    #[arg(long, value_name = "MODEL=LIMIT:COUNT,…")]
+    pub(crate) model_limits: Vec<String>,
+
+    /// Whether it is turned away.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) blocked: Option<bool>,
 
     /// The organisation that it belongs to.
     #[arg(long, value_name = "ID")]
@@ -117,6 +129,12 @@ pub(crate) enum KeysCommand {
         /// Of this user alone.
         #[arg(long, value_name = "ID")]
         user: Option<String>,
+        /// Of this organisation alone.
+        #[arg(long, value_name = "ID")]
+        organisation: Option<String>,
+        /// Of this name alone.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
     },
     /// Make one, and show its secret: the only time.
     Create {
@@ -156,7 +174,16 @@ pub(crate) enum KeysCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupsCommand {
     /// List them.
-    List(ListArgs),
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+        /// Of this organisation alone.
+        #[arg(long, value_name = "ID")]
+        organisation: Option<String>,
+        /// Of this name alone.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+    },
     /// Make one.
     Create {
         /// Its id; made up where there is none.
@@ -310,4 +337,8 @@ pub(crate) struct AuditArgs {
     /// Not before this moment or day.
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
+
+    /// Before this moment or day.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
 }

@@ -16,9 +16,19 @@ use crate::output::Output;
 /// Carries a command out.
 pub(crate) async fn run(command: PricesCommand, out: &mut Output) -> Result<Exit, Failure> {
     match command {
-        PricesCommand::Show { model, map } => show(&model, map.as_deref(), out),
+        PricesCommand::Show { model, map, csv } => {
+            let form = if csv { Form::Values } else { Form::Text };
+            show(&model, map.as_deref(), form, out)
+        }
         PricesCommand::Update { from, out: file } => update::run(&from, &file, out).await,
     }
+}
+
+/// How a model is shown where JSON is not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Values,
 }
 
 /// One price.
@@ -46,7 +56,7 @@ struct Shown<'a> {
     prices: Vec<Price>,
 }
 
-fn show(model: &str, map: Option<&Path>, out: &mut Output) -> Result<Exit, Failure> {
+fn show(model: &str, map: Option<&Path>, form: Form, out: &mut Output) -> Result<Exit, Failure> {
     let book = book(map).map_err(Failure::Usage)?;
     let priced = priced(&book, model).map_err(Failure::Usage)?;
     let Priced { asked: _, provider, model: _, found } = &priced;
@@ -66,6 +76,8 @@ fn show(model: &str, map: Option<&Path>, out: &mut Output) -> Result<Exit, Failu
     };
     if out.json {
         out.json(&shown)?;
+    } else if form == Form::Values {
+        values(&shown, out)?;
     } else {
         text(&shown, out)?;
     }
@@ -131,6 +143,18 @@ fn text(shown: &Shown<'_>, out: &mut Output) -> Result<(), Failure> {
     out.table(["CLASS", "USD", "PER", "WHEN"], rows.collect())
 }
 
+/// A line for each price.
+fn values(shown: &Shown<'_>, out: &mut Output) -> Result<(), Failure> {
+    let row = |price: &Price| {
+        let Price { class, usd, per, tier, above } = price;
+        let texts = [shown.provider, shown.model, class].map(str::to_owned);
+        let more = [usd.to_string(), (*per).to_owned(), (*tier).to_owned(), above.to_string()];
+        [texts.to_vec(), more.to_vec()].concat()
+    };
+    let rows: Vec<_> = shown.prices.iter().map(row).collect();
+    out.csv(&["provider", "model", "class", "usd", "per", "tier", "above"], &rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +162,7 @@ mod tests {
 
     fn shown(model: &str) -> String {
         let (mut out, text, _) = output(false);
-        assert_eq!(show(model, None, &mut out).unwrap(), Exit::Ok);
+        assert_eq!(show(model, None, Form::Text, &mut out).unwrap(), Exit::Ok);
         text.text()
     }
 
@@ -162,7 +186,7 @@ mod tests {
     #[test]
     fn json_has_the_same() {
         let (mut out, text, _) = output(true);
-        show("gemini/gemini-2.5-pro", None, &mut out).unwrap();
+        show("gemini/gemini-2.5-pro", None, Form::Text, &mut out).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text.text()).unwrap();
         assert_eq!((&json["provider"], &json["found_by"]), (&"gemini".into(), &"name".into()));
         assert_eq!(
@@ -170,6 +194,10 @@ mod tests {
             serde_json::json!({"class": "input", "usd": "1.25", "per": "million tokens",
             "tier": "standard", "above": 0})
         );
-        assert!(matches!(show("nobody/x", None, &mut out), Err(Failure::Usage(_))));
+        let (mut out, values, _) = output(false);
+        show("gpt-4o", None, Form::Values, &mut out).unwrap();
+        let values = values.text();
+        assert!(values.starts_with("provider,model,class,usd,per,tier,above\nopenai,gpt-4o,"), "{values}");
+        assert!(matches!(show("nobody/x", None, Form::Text, &mut out), Err(Failure::Usage(_))));
     }
 }

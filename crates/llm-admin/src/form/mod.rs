@@ -5,6 +5,7 @@
 
 mod check;
 mod field;
+mod strict;
 mod text;
 
 use llm_types::{ApiError, ErrorKind, Result};
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use field::Field;
-pub use text::{Grace, Id, Moment, Name, Object, Range, ScopeText, Usd, ZoneText};
+pub use text::{Grace, Id, Moment, Name, Object, Range, ScopeText, Usd, ZoneText, moment, moment_text};
 
 /// A body that can be read.
 pub trait Form: DeserializeOwned + JsonSchema {
@@ -47,15 +48,28 @@ pub fn inlined<T: JsonSchema>() -> Value {
 /// Reads a body; an empty one is an object without members.
 ///
 /// # Errors
-/// 400 for what is not JSON, for members that are unknown or of another type, and for values that cannot be read.
+/// 400 for what is not JSON, for members that are unknown, there twice or of another type, and for values that cannot
+/// be read.
 pub fn read<T: Form>(body: &[u8]) -> Result<T> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request(format!("the body is not JSON: {error}")).with_code("invalid_json")
-    })?;
+    let value = json(body)?;
     check::check(&value, T::schema())?;
     serde_json::from_value(value).map_err(|error| {
         ApiError::bad_request(format!("the body cannot be read: {error}")).with_code("invalid_body")
+    })
+}
+
+/// Reads JSON; an empty body is an object without members.
+///
+/// # Errors
+/// 400 for what is not JSON, and for members that are there twice.
+pub fn json(body: &[u8]) -> Result<Value> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    let read: std::result::Result<strict::Strict, _> = serde_json::from_slice(body);
+    read.map(|strict::Strict(value)| value).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            ApiError::bad_request(error.to_string()).with_code("duplicate_member")
+        }
+        _ => ApiError::bad_request(format!("the body is not JSON: {error}")).with_code("invalid_json"),
     })
 }
 

@@ -24,7 +24,7 @@ const LONGEST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 pub(crate) fn problem(format: &str, text: &str) -> Option<String> {
     match format {
         "usd" => usd(text).err(),
-        "date-time" => moment(text).err(),
+        "date-time" => rfc3339(text).err(),
         "time-zone" => text.parse::<Zone>().err().map(|error| error.to_string()),
         "ip-range" => text.parse::<Cidr>().err().map(|error| error.to_string()),
         "scope" => text.parse::<Scope>().err().map(|error| error.to_string()),
@@ -42,8 +42,30 @@ fn usd(text: &str) -> Result<PicoUsd, String> {
     Ok(amount)
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "is no moment as RFC 3339 writes it, such as 2026-11-21T08:00:00Z".to_owned())
+/// The last moment that people write; what is counted here ends a little before it.
+const LAST: &str = "9999-12-31T23:59:59Z";
+
+fn rfc3339(text: &str) -> Result<Timestamp, String> {
+    // The last two days of the year 9999 are beyond all counting, and stand for its end.
+    let far = || {
+        let year_before = text.strip_prefix("9999-12-3").map(|rest| format!("9998-12-3{rest}"))?;
+        year_before.parse::<Timestamp>().ok().map(|_| Timestamp::MAX)
+    };
+    let wrong = || "is no moment as RFC 3339 writes it, such as 2026-11-21T08:00:00Z".to_owned();
+    text.parse().ok().or_else(far).ok_or_else(wrong)
+}
+
+/// A moment as RFC 3339 writes it, or a day in UTC. In a query `+` may have become a space.
+#[must_use]
+pub fn moment(text: &str) -> Option<Timestamp> {
+    let text = text.replace(' ', "+");
+    rfc3339(&text).or_else(|_| rfc3339(&format!("{text}T00:00:00Z"))).ok()
+}
+
+/// A moment as it is shown.
+#[must_use]
+pub fn moment_text(at: Timestamp) -> String {
+    if at == Timestamp::MAX { LAST.to_owned() } else { at.to_string() }
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -112,7 +134,7 @@ texts! {
         "type": "string", "format": "usd", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,12})?$", "examples": ["25.00"]
     });
     /// A moment.
-    Moment(Timestamp) = moment, json_schema!({
+    Moment(Timestamp) = rfc3339, json_schema!({
         "type": "string", "format": "date-time", "examples": ["2027-01-01T00:00:00Z"]
     });
     /// A time zone.
@@ -157,5 +179,25 @@ impl JsonSchema for Object {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "format": "metadata" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_is_a_moment() {
+        for text in ["9999-12-31T23:59:59Z", "9999-12-30T22:00:01Z", "9999-12-31T23:59:59.999+01:00"] {
+            assert_eq!(rfc3339(text).unwrap(), Timestamp::MAX, "{text}");
+        }
+        assert_eq!(moment_text(Timestamp::MAX), LAST);
+        assert_eq!(moment("9999-12-31"), Some(Timestamp::MAX));
+        let near = "9999-12-29T00:00:00Z";
+        assert_eq!(moment_text(rfc3339(near).unwrap()), near);
+        assert_eq!(moment("2026-11-21T01:00:00 01:00"), moment("2026-11-21"));
+        for wrong in ["9999-12-32T00:00:00Z", "9999-12-31", "9999-12-31T23:59:59", "9999-12-31T25:00:00Z"] {
+            assert!(rfc3339(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn list(visit: &Visit<'_>) -> Result<Answer> {
             && is(organisation, key.organisation.as_deref())
             && is(name, key.more.as_ref().and_then(|more| more.name.as_deref()))
     };
-    let after = ask.place::<String>("keys").map_err(refused)?.and_then(|id| id.parse::<KeyId>().ok());
+    let place = ask.place::<String>("keys").map_err(refused)?;
+    let place = place.map(|id| id.parse::<KeyId>().map_err(|_| refused(llm_governance::Error::Cursor)));
+    let after = place.transpose()?;
     let mut first = least::Least::new(ask.limit() + 1);
     governance.directory().each_key(|key| {
         if after.is_none_or(|after| key.id > after) && fits(key) {

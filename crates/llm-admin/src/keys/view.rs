@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::form::moment_text;
 use crate::registry::Registry;
 use crate::spend::SpendView;
 use crate::terms::{TermsView, texts};
@@ -91,7 +92,7 @@ impl KeyView {
             tags: texts(key.tags()),
             metadata: noted(more.and_then(|more| more.metadata.as_deref())),
             created_at: made_at.map(|at| at.to_string()),
-            expires_at: key.expires_at.map(|at| at.to_string()),
+            expires_at: key.expires_at.map(moment_text),
             blocked: key.blocked,
             admin: key.admin,
             previous_until: key.previous().filter(|(_, at)| *at > now).map(|(_, at)| at.to_string()),

@@ -115,7 +115,7 @@ impl From<RowView> for AttemptView {
 }
 
 /// The parameters that narrow the list; decisions know none of them.
-const NARROW: [&str; 11] = [
+pub(super) const NARROW: [&str; 11] = [
     "from",
     "to",
     "request_id",
@@ -129,9 +129,9 @@ const NARROW: [&str; 11] = [
     "failed",
 ];
 
-/// Whether a query asks for some rows and not for others.
-pub(super) fn is_narrowed(visit: &Visit<'_>) -> bool {
-    NARROW.iter().any(|name| query::parameter(visit.query, name).is_some())
+/// The first parameter that asks for some rows and not for others, or for further ones.
+pub(super) fn narrowed(visit: &Visit<'_>) -> Option<&'static str> {
+    NARROW.into_iter().chain(["cursor"]).find(|name| query::parameter(visit.query, name).is_some())
 }
 
 /// Which rows a query asks for.

@@ -10,6 +10,7 @@ mod deployments;
 mod estimate;
 mod litellm;
 mod metrics;
+mod parameter;
 mod requests;
 mod route;
 
@@ -22,6 +23,8 @@ use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
+use llm_admin::parameter as parameters;
+use llm_governance::KeyId;
 use llm_types::{ApiError, ErrorKind, Result};
 
 pub(crate) use attempts::AttemptView;
@@ -47,6 +50,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Visit<'v> {
     pub(crate) gateway: &'v Arc<Gateway>,
     pub(crate) snapshot: &'v Arc<Snapshot>,
+    /// Whose key calls, where it is one.
+    caller: Option<KeyId>,
+    /// Whether the caller may do all that there is; else it is asked about itself.
+    administers: bool,
     inner: llm_admin::Visit<'v>,
 }
 
@@ -84,7 +91,8 @@ where
     if principal.right == Right::Open {
         refuse_pages(request.headers())?;
     }
-    if !principal.administers() && path != route::OPENAPI {
+    let administers = principal.administers();
+    if !administers && !matches!(&*path, route::OPENAPI | route::KEY_INFO) {
         let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
         return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
     }
@@ -95,13 +103,19 @@ where
     let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
     let registry = gateway.governance().registry();
     let inner = llm_admin::Visit { registry, id, query: query.as_deref(), body, by: principal.name() };
-    let visit = Visit { gateway, snapshot, inner };
+    let visit = Visit { gateway, snapshot, caller: principal.who.key_id(), administers, inner };
     let answer = act(&visit, action).await;
     log(&visit, action, answer.as_ref().err()).await;
     Ok(answer?)
 }
 
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {
+    match action {
+        // That checks for itself, also without a gateway.
+        Action::Kept(_) => {}
+        Action::Lite(_) => parameters::names(visit.query, &action.parameters())?,
+        _ => parameters::check(visit.query, &action.parameters())?,
+    }
     match action {
         Action::Health => health::summary(visit).await,
         Action::Metrics => Ok(metrics::get(visit)),

@@ -31,9 +31,14 @@ struct List {
 /// When a parameter cannot be read, and when the store cannot.
 pub(super) async fn any(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     match parameter(visit.query, "source").as_deref() {
-        Some("decisions") => list(visit),
+        Some("decisions") => match attempts::narrowed(visit) {
+            None => list(visit),
+            Some(name) => {
+                Err(llm_admin::form::wrong(name, "is for source=usage: decisions take `limit` alone"))
+            }
+        },
         Some("usage") => attempts::list(visit).await,
-        None if visit.governance().reports().is_durable() || attempts::is_narrowed(visit) => {
+        None if visit.governance().reports().is_durable() || attempts::narrowed(visit).is_some() => {
             attempts::list(visit).await
         }
         None => list(visit),

@@ -35,6 +35,8 @@ pub(crate) enum Action {
 const METRICS: &str = "/metrics";
 /// Where the document is; every key may read it.
 pub(crate) const OPENAPI: &str = "/openapi.json";
+/// Where LiteLLM's tools ask about a key; every key may ask about itself.
+pub(super) const KEY_INFO: &str = "/key/info";
 
 impl Action {
     /// The word of the audit log for what changes something.
@@ -43,6 +45,7 @@ impl Action {
             Self::DrainDeployment => Some("drain"),
             Self::EnableDeployment => Some("enable"),
             Self::ReloadConfig => Some("reload"),
+            Self::Feedback => Some("rate"),
             Self::Kept(kept) => kept.word(),
             Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
             Self::Lite(Lite::KeyUpdate) => Some("update"),
@@ -56,7 +59,6 @@ impl Action {
             | Self::GetConfig
             | Self::ListRequests
             | Self::GetRequest
-            | Self::Feedback
             | Self::Estimate
             | Self::Lite(Lite::KeyInfo | Lite::KeyList | Lite::TeamInfo | Lite::SpendLogs) => None,
         }
@@ -69,6 +71,7 @@ impl Action {
             Self::Lite(_) => "key",
             Self::Kept(kept) => kept.kind(),
             Self::ReloadConfig => return "config".to_owned(),
+            Self::Feedback => "request",
             _ => "deployment",
         };
         if id.is_empty() { kind.to_owned() } else { format!("{kind}:{id}") }
@@ -100,7 +103,7 @@ static ROUTES: &[&[Row<Action>]] = &[
     ],
     &[
         plain(Method::POST, "/key/generate", Action::Lite(Lite::KeyGenerate)),
-        plain(Method::GET, "/key/info", Action::Lite(Lite::KeyInfo)),
+        plain(Method::GET, KEY_INFO, Action::Lite(Lite::KeyInfo)),
         plain(Method::POST, "/key/update", Action::Lite(Lite::KeyUpdate)),
         plain(Method::POST, "/key/delete", Action::Lite(Lite::KeyDelete)),
         plain(Method::GET, "/key/list", Action::Lite(Lite::KeyList)),

@@ -281,6 +281,8 @@ impl Dispatch {
         let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
             ReplyBody::Whole { body, usage, served, kind } => {
+                // Zeros for an answer are not counted ones.
+                let usage = usage.filter(|usage| !usage.is_empty());
                 place.finish(usage.as_ref());
                 if let Some(decision) = &decision {
                     decision.end(usage.as_ref(), None, Afterwards::default());

@@ -10,32 +10,13 @@ use llm_admin::usage::UsageView;
 use llm_admin::{Action as Kept, Verb};
 use serde_json::{Value, json};
 
-use super::{Kind, Of, Operation, Parameter, Writer, json_of, of};
+use super::{Of, Operation, Writer, json_of, of};
 use crate::admin::{Action, AttemptView, FeedbackForm, FeedbackView, Lite, rows};
-
-const fn text(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, about, kind: Kind::Text }
-}
-
-const fn moment(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, about, kind: Kind::Moment }
-}
-
-const LIMIT: Parameter = Parameter { name: "limit", about: "At most so many.", kind: Kind::Count };
-const CURSOR: Parameter = text("cursor", "`next_cursor` of the page before.");
-const FROM: Parameter = moment("from", "Not before.");
-const TO: Parameter = moment("to", "Before.");
-const SOURCE: Parameter = Parameter {
-    name: "source",
-    about: "The latest decisions, or the attempts that were booked.",
-    kind: Kind::Words(&["decisions", "usage"]),
-};
 
 /// What an action takes and gives.
 struct Words {
     tag: &'static str,
     summary: &'static str,
-    query: Vec<Parameter>,
     body: Option<Of>,
     status: &'static str,
     /// `None`: an object that is not described further.
@@ -43,15 +24,10 @@ struct Words {
 }
 
 const fn words(tag: &'static str, summary: &'static str) -> Words {
-    Words { tag, summary, query: Vec::new(), body: None, status: "200", answer: None }
+    Words { tag, summary, body: None, status: "200", answer: None }
 }
 
 impl Words {
-    fn asks(mut self, query: &[Parameter]) -> Self {
-        self.query = query.to_vec();
-        self
-    }
-
     fn takes(mut self, body: Of) -> Self {
         self.body = Some(body);
         self
@@ -70,7 +46,8 @@ impl Words {
 
 pub(super) fn write(writer: &mut Writer) {
     for row in rows() {
-        let Words { tag, summary, query, body, status, answer } = describe(row.action);
+        let Words { tag, summary, body, status, answer } = describe(row.action);
+        let query = row.action.parameters();
         let (path, names) = match row.tail {
             Some(tail) => (format!("{}{{id}}{tail}", row.head), vec!["id"]),
             None => (row.head.to_owned(), Vec::new()),
@@ -100,8 +77,7 @@ pub(super) fn write(writer: &mut Writer) {
 
 fn describe(action: Action) -> Words {
     match action {
-        Action::Health => words("operations", "How the models' deployments are.")
-            .asks(&[text("model", "Of this model alone."), text("check", "Whether to ask them.")]),
+        Action::Health => words("operations", "How the models' deployments are."),
         Action::Metrics => {
             words("operations", "Budgets, refusals, alerts and rows, as Prometheus reads them.")
         }
@@ -109,17 +85,10 @@ fn describe(action: Action) -> Words {
         Action::GetDeployment => words("operations", "A deployment."),
         Action::DrainDeployment => words("operations", "Take a deployment out of service."),
         Action::EnableDeployment => words("operations", "Put a deployment back into service."),
-        Action::ProbeDeployment => words("operations", "Ask a deployment for as little as can be asked.")
-            .asks(&[text("model", "In place of the `*` of its model.")]),
+        Action::ProbeDeployment => words("operations", "Ask a deployment for as little as can be asked."),
         Action::GetConfig => words("operations", "Which configuration is in place."),
         Action::ReloadConfig => words("operations", "Read the configuration file again."),
-        Action::ListRequests => {
-            let about = "All that are named must hold.";
-            let only = ["request_id", "key_id", "team_id", "user_id", "organisation_id", "model", "provider"];
-            let only = only.map(|name| text(name, about));
-            let all: Vec<_> = [LIMIT, CURSOR, SOURCE, FROM, TO].into_iter().chain(only).collect();
-            words("usage", "The latest requests.").asks(&all).gives(of::<RequestsView>)
-        }
+        Action::ListRequests => words("usage", "The latest requests.").gives(of::<RequestsView>),
         Action::GetRequest => words("usage", "Why a request went where it went."),
         Action::Feedback => words("usage", "Note what somebody thought of an answer.")
             .takes(of::<FeedbackForm>)
@@ -133,26 +102,8 @@ fn describe(action: Action) -> Words {
 
 fn describe_kept(action: Kept) -> Words {
     match action {
-        Kept::Usage => {
-            let by = text(
-                "group_by",
-                "Some of day, hour, model, served, provider, deployment, key, team, user, organisation, tag, with commas.",
-            );
-            let only = ["model", "provider", "deployment", "key", "team", "user", "organisation", "tag"];
-            let only = only.map(|name| text(name, "Of this alone."));
-            let all: Vec<_> = [FROM, TO, by].into_iter().chain(only).collect();
-            words("usage", "What was used and what it cost.").asks(&all).gives(of::<UsageView>)
-        }
-        Kept::Audit => words("audit", "Who administered what.")
-            .asks(&[
-                LIMIT,
-                CURSOR,
-                FROM,
-                TO,
-                text("object", "Of this alone."),
-                text("actor", "By this one alone."),
-            ])
-            .gives(of::<ListView<AuditView>>),
+        Kept::Usage => words("usage", "What was used and what it cost.").gives(of::<UsageView>),
+        Kept::Audit => words("audit", "Who administered what.").gives(of::<ListView<AuditView>>),
         Kept::Keys(verb) => key(verb),
         Kept::Groups(_, verb) => group(verb),
         Kept::Budgets(verb) => budget(verb),
@@ -174,26 +125,19 @@ fn lite(what: Lite) -> Words {
     let word = |summary| words("litellm", summary);
     match what {
         Lite::KeyGenerate => word("Make a key, in LiteLLM's words."),
-        Lite::KeyInfo => word("A key, in LiteLLM's words.").asks(&[text("key", "Its secret, hash or id.")]),
+        Lite::KeyInfo => word("A key, in LiteLLM's words."),
         Lite::KeyUpdate => word("Change a key, in LiteLLM's words."),
         Lite::KeyDelete => word("Take keys back, in LiteLLM's words."),
-        Lite::KeyList => word("Keys, in LiteLLM's words.").asks(
-            &["page", "size", "team_id", "user_id", "key_alias"].map(|name| text(name, "As in LiteLLM.")),
-        ),
+        Lite::KeyList => word("Keys, in LiteLLM's words."),
         Lite::TeamNew => word("Make a team, in LiteLLM's words."),
-        Lite::TeamInfo => word("A team, in LiteLLM's words.").asks(&[text("team_id", "Its id.")]),
-        Lite::SpendLogs => word("The attempts that were booked, in LiteLLM's words.").asks(
-            &["api_key", "user_id", "team_id", "request_id", "start_date", "end_date"]
-                .map(|name| text(name, "As in LiteLLM.")),
-        ),
+        Lite::TeamInfo => word("A team, in LiteLLM's words."),
+        Lite::SpendLogs => word("The attempts that were booked, in LiteLLM's words."),
     }
 }
 
 fn key(verb: Verb) -> Words {
-    let only = ["team_id", "user_id", "organisation_id", "name"].map(|name| text(name, "Of this alone."));
-    let page: Vec<_> = [LIMIT, CURSOR].into_iter().chain(only).collect();
     match verb {
-        Verb::List => words("keys", "Keys.").asks(&page).gives(of::<ListView<KeyView>>),
+        Verb::List => words("keys", "Keys.").gives(of::<ListView<KeyView>>),
         Verb::Create => words("keys", "Make a key; the answer shows it once.")
             .takes(of::<KeyForm>)
             .gives(of::<KeyView>)
@@ -210,10 +154,8 @@ fn key(verb: Verb) -> Words {
 }
 
 fn group(verb: Verb) -> Words {
-    let only = ["organisation_id", "name"].map(|name| text(name, "Of this alone."));
-    let page: Vec<_> = [LIMIT, CURSOR].into_iter().chain(only).collect();
     match verb {
-        Verb::List => words("groups", "All of them.").asks(&page).gives(of::<ListView<GroupView>>),
+        Verb::List => words("groups", "All of them.").gives(of::<ListView<GroupView>>),
         Verb::Create => words("groups", "Make one.").takes(of::<GroupForm>).gives(of::<GroupView>).makes(),
         Verb::Get | Verb::Rotate => words("groups", "One, with what it has spent.").gives(of::<GroupView>),
         Verb::Update => words("groups", "Change one.").takes(of::<GroupForm>).gives(of::<GroupView>),
@@ -226,9 +168,9 @@ fn group(verb: Verb) -> Words {
 fn limits(verb: Verb) -> Words {
     let word = |summary| words("limits", summary).gives(of::<ScopedLimitsView>);
     match verb {
-        Verb::List => words("limits", "Limits of everything, tags and models.")
-            .asks(&[LIMIT, CURSOR])
-            .gives(of::<ListView<ScopedLimitsView>>),
+        Verb::List => {
+            words("limits", "Limits of everything, tags and models.").gives(of::<ListView<ScopedLimitsView>>)
+        }
         Verb::Create => word("Make limits.").takes(of::<NewLimitsForm>).makes(),
         Verb::Update => word("Change limits.").takes(of::<LimitsPatch>),
         Verb::Delete => words("limits", "Take limits away.").gives(of::<DeletedView>),
@@ -237,9 +179,8 @@ fn limits(verb: Verb) -> Words {
 }
 
 fn budget(verb: Verb) -> Words {
-    let page = [LIMIT, CURSOR, text("scope", "Of this owner alone.")];
     match verb {
-        Verb::List => words("budgets", "Budgets.").asks(&page).gives(of::<ListView<OwnedBudgetView>>),
+        Verb::List => words("budgets", "Budgets.").gives(of::<ListView<OwnedBudgetView>>),
         Verb::Create => {
             words("budgets", "Make a budget.").takes(of::<NewBudgetForm>).gives(of::<OwnedBudgetView>).makes()
         }

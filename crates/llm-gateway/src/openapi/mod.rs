@@ -8,6 +8,7 @@ mod inference;
 
 use std::sync::OnceLock;
 
+use llm_admin::parameter::Parameter;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -41,36 +42,6 @@ struct Operation {
     body: Option<Value>,
     status: &'static str,
     answer: Value,
-}
-
-/// A parameter of a query.
-#[derive(Debug, Clone, Copy)]
-struct Parameter {
-    name: &'static str,
-    about: &'static str,
-    kind: Kind,
-}
-
-/// What a parameter may be.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Text,
-    /// A moment or a day.
-    Moment,
-    /// From 1 to 1000.
-    Count,
-    Words(&'static [&'static str]),
-}
-
-impl Kind {
-    fn schema(self) -> Value {
-        match self {
-            Self::Text => json!({ "type": "string" }),
-            Self::Moment => json!({ "type": "string", "format": "date-time" }),
-            Self::Count => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
-            Self::Words(words) => json!({ "type": "string", "enum": words }),
-        }
-    }
 }
 
 /// Puts the document together.

@@ -56,12 +56,13 @@ impl Watch {
         Self { way: How::Blind, usage: None, model: None, pieces: 0 }
     }
 
-    /// What the answer used, as far as it said so.
+    /// What the answer used, as far as it said so; zeros say nothing.
     pub(super) fn usage(&self) -> Option<&Usage> {
-        match &self.way {
+        let usage = match &self.way {
             How::Events { tap: Some(tap), .. } => tap.usage().or(self.usage.as_ref()),
             _ => self.usage.as_ref(),
-        }
+        };
+        usage.filter(|usage| !usage.is_empty())
     }
 
     /// The model that the answer names.

@@ -130,7 +130,8 @@ impl FromStr for BudgetId {
     }
 }
 
-/// One window of one budget: what spend is booked on. As text `team:search/day/hard@2026-11-21T00:00:00Z`.
+/// One window of one budget: what spend is booked on. As text `team:search/day/hard@2026-11-21T00:00:00Z`, or
+/// `team:search/total/hard@total` where it has no beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BudgetWindow {
     /// The budget.
@@ -139,10 +140,16 @@ pub struct BudgetWindow {
     pub start: Timestamp,
 }
 
+/// In the place of a start, where there is none.
+const EVER: &str = "total";
+
 impl fmt::Display for BudgetWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { budget, start } = self;
-        write!(f, "{budget}@{start}")
+        match *start == Timestamp::MIN {
+            true => write!(f, "{budget}@{EVER}"),
+            false => write!(f, "{budget}@{start}"),
+        }
     }
 }
 
@@ -152,7 +159,8 @@ impl FromStr for BudgetWindow {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || Error::NotAScope(text.to_owned());
         let (budget, start) = text.rsplit_once('@').ok_or_else(wrong)?;
-        Ok(Self { budget: Arc::new(budget.parse()?), start: start.parse().map_err(|_| wrong())? })
+        let start = if start == EVER { Timestamp::MIN } else { start.parse().map_err(|_| wrong())? };
+        Ok(Self { budget: Arc::new(budget.parse()?), start })
     }
 }
 
@@ -174,7 +182,10 @@ mod tests {
         }
         let total = "user:u/total/hard".parse().unwrap();
         let ever = BudgetWindow { budget: Arc::new(total), start: Timestamp::MIN };
+        assert_eq!(ever.to_string(), "user:u/total/hard@total");
         assert_eq!(ever.to_string().parse::<BudgetWindow>().unwrap(), ever);
+        // As it was once written.
+        assert_eq!("user:u/total/hard@-009999-01-02T01:59:59Z".parse::<BudgetWindow>().unwrap(), ever);
         for wrong in ["", "global", "global/day/hard", "global/day/hard@", "/day/hard@1970-01-01T00:00:00Z"] {
             assert!(wrong.parse::<BudgetWindow>().is_err(), "{wrong}");
         }

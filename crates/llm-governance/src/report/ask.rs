@@ -28,7 +28,7 @@ pub enum GroupBy {
     User,
     /// The organisation.
     Organisation,
-    /// The tag. A row with several tags is in the sums of each.
+    /// The tag. A row with several tags is in the sums of each, one without any in those of the empty tag.
     Tag,
 }
 
@@ -93,7 +93,7 @@ pub struct Report {
     pub from: Timestamp,
     /// Until when it truly is.
     pub to: Timestamp,
-    /// Its lines, in the order of what it is divided by; at most 100,000.
+    /// Its lines, in the order of what it is divided by; at most 100,000, beyond which there is no report.
     pub rows: Vec<ReportRow>,
 }
 

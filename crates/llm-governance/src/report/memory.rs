@@ -110,21 +110,25 @@ impl Reports for MemoryReports {
     }
 
     async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {
-        let ReportAsk { from, to, group_by, only } = ask;
+        let ReportAsk { from, to, group_by: _, only } = ask;
+        let rows = self.latest();
+        // What came before the oldest row that is kept is gone.
+        let oldest = rows.first().filter(|(number, _)| *number > 1).map(|(_, row)| row.time);
         let mut sums: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
-        for (_, row) in self.latest() {
+        for (_, row) in rows {
             let in_time = *from <= row.time && row.time < *to;
             if !in_time || !only.iter().all(|(by, value)| values(&row, *by).contains(value)) {
                 continue;
             }
             let sum = Sums::of(&row);
-            for group in groups(&row, group_by) {
+            for group in groups(&row, ask) {
                 let of = sums.entry(group).or_default();
                 *of = of.and(&sum);
             }
         }
         let rows = sums.into_iter().map(|(group, sums)| ReportRow { group, sums }).collect();
-        Ok(Report { from: *from, to: *to, rows })
+        let from = oldest.map_or(*from, |oldest| oldest.clamp(*from, *to));
+        Ok(Report { from, to: *to, rows })
     }
 
     async fn rows(&self, filter: &RowFilter, ask: &PageAsk) -> Result<Page<RowView>, Error> {
@@ -177,7 +181,7 @@ fn owners(row: &UsageRow) -> impl Iterator<Item = Scope> {
     named.into_iter().flatten().chain(tags.iter().cloned().map(Scope::Tag))
 }
 
-/// What a row is under one heading; of tags there may be several.
+/// What a row is under one heading, empty for nothing; of tags there may be several.
 fn values(row: &UsageRow, by: GroupBy) -> Vec<String> {
     let name = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
     let time = row.time.to_zoned(TimeZone::UTC);
@@ -196,17 +200,19 @@ fn values(row: &UsageRow, by: GroupBy) -> Vec<String> {
             let mut tags: Vec<_> = row.tags.iter().map(|tag| tag.to_string()).collect();
             tags.sort_unstable();
             tags.dedup();
-            return tags;
+            return if tags.is_empty() { vec![String::new()] } else { tags };
         }
     };
     vec![one]
 }
 
 /// Every line that a row is in.
-fn groups(row: &UsageRow, group_by: &[GroupBy]) -> Vec<Vec<String>> {
+fn groups(row: &UsageRow, ask: &ReportAsk) -> Vec<Vec<String>> {
     let mut groups = vec![Vec::new()];
-    for by in group_by {
-        let values = values(row, *by);
+    for by in &ask.group_by {
+        let mut values = values(row, *by);
+        // Of one tag: the row's others are not asked for.
+        values.retain(|value| ask.only.iter().all(|(only, kept)| only != by || kept == value));
         let longer = |group: &Vec<String>| {
             let group = group.clone();
             values.iter().map(move |value| group.iter().chain([value]).cloned().collect()).collect::<Vec<_>>()

@@ -63,8 +63,11 @@ async fn reports_are_sums_of_rows() {
         lines(&[GroupBy::Day, GroupBy::Team], &[]).await,
         ["2026-11-02/a 1 3", "2026-11-03/ 1 5", "2026-11-03/a 1 4"]
     );
-    // A row is in the sums of each of its tags, once; rows without tags are in none.
-    assert_eq!(lines(&[GroupBy::Tag], &[]).await, ["x 1 3", "y 2 7"]);
+    // A row is in the sums of each of its tags, once; rows without tags are in those of no tag.
+    assert_eq!(lines(&[GroupBy::Tag], &[]).await, [" 1 5", "x 1 3", "y 2 7"]);
+    assert_eq!(lines(&[GroupBy::Tag], &[(GroupBy::Tag, "x")]).await, ["x 1 3"]);
+    let all = [GroupBy::Model, GroupBy::Key, GroupBy::Team, GroupBy::Provider, GroupBy::Tag, GroupBy::Day];
+    assert_eq!(lines(&all, &[]).await.len(), 4);
     assert_eq!(lines(&[GroupBy::Model], &[(GroupBy::Tag, "y")]).await, ["smart 2 7"]);
     assert_eq!(lines(&[], &[(GroupBy::Team, "b")]).await, [""; 0]);
 }
@@ -75,6 +78,10 @@ async fn old_rows_go_and_totals_stay() {
     for nth in 0..12 {
         books.append(row(nth, "a", 1, &[]));
     }
+    // A report says from when it truly is.
+    let whole = ReportAsk { from: "2026-01-01T00:00:00Z".parse().unwrap(), ..ask(&[], &[]) };
+    let report = books.usage(&whole).await.unwrap();
+    assert_eq!((report.from, report.rows[0].sums.attempts), (row(7, "a", 1, &[]).time, 5));
     let team = Scope::Team("a".into());
     assert_eq!(books.spent(&team).await.unwrap().pico(), 12);
     assert_eq!(books.spent(&Scope::Key(KeyId::of_name("k"))).await.unwrap().pico(), 12);

@@ -45,7 +45,7 @@ async fn readers_see_what_was_appended_before(place: Place) {
         assert_eq!(i128::try_from(page.items.len()).unwrap(), nth);
         assert_eq!(page.items[0].node, "n1");
     }
-    let error = reports.usage(&asked(&[By::Tag, By::Key], &[])).await.unwrap_err();
+    let error = reports.usage(&asked(&[By::Tag, By::Deployment], &[])).await.unwrap_err();
     assert!(matches!(error, Error::NoSums(_)), "{error:?}");
     assert!(writer.drain(SOON).await);
     task.await.unwrap();

@@ -9,7 +9,12 @@ use llm_types::PicoUsd;
 
 use crate::harness::{Place, SOON, at, both, pico, row};
 
-both!(sums_are_those_of_the_rows, sums_outlive_the_rows, rows_are_found_in_many_packs);
+both!(
+    sums_are_those_of_the_rows,
+    sums_outlive_the_rows,
+    rows_are_found_in_many_packs,
+    figures_beyond_belief_are_added_up_as_they_are
+);
 
 /// Rows that differ in everything.
 fn rows() -> Vec<UsageRow> {
@@ -56,6 +61,7 @@ fn words(row: &UsageRow, by: By) -> Vec<String> {
         By::Team => owned(&row.who.team),
         By::User => owned(&row.who.user),
         By::Organisation => owned(&row.who.organisation),
+        By::Tag if row.tags.is_empty() => vec![String::new()],
         By::Tag => row.tags.iter().map(|tag| tag.to_string()).collect(),
     }
 }
@@ -112,6 +118,10 @@ async fn sums_are_those_of_the_rows(place: Place) {
         (&[By::Day, By::Key, By::Model], &[(By::Team, "t1")]),
         (&[By::Team], &[(By::Day, "2026-11-19")]),
         (&[By::Tag, By::Model], &[(By::Tag, "g0")]),
+        (&[By::Tag, By::Model], &[(By::Tag, "")]),
+        (&[By::Model, By::Key, By::Team, By::Provider, By::Tag, By::Day], &[]),
+        (&[By::Key, By::Tag], &[(By::Tag, "g1"), (By::Team, "t1")]),
+        (&[By::User, By::Organisation, By::Served], &[(By::Tag, "")]),
         (&[], &[(By::Team, "")]),
         (&[], &[]),
         (&[By::Day], &[(By::Model, "nobody's")]),
@@ -122,7 +132,7 @@ async fn sums_are_those_of_the_rows(place: Place) {
     assert_eq!((report.from, report.to), (at("2026-11-18T03:00:00Z"), at("2026-11-22T13:00:00Z")));
     let report = store.usage(&ask(&[By::Team], &[])).await.unwrap();
     assert_eq!((report.from, report.to), (at("2026-11-18T00:00:00Z"), at("2026-11-23T00:00:00Z")));
-    for wrong in [&[By::Tag, By::Key][..], &[By::Hour, By::Team]] {
+    for wrong in [&[By::Tag, By::Deployment][..], &[By::Hour, By::Team]] {
         assert!(matches!(store.usage(&ask(wrong, &[])).await, Err(SqlError::NoSums)));
     }
     let only = |rows: &[UsageRow], of: &dyn Fn(&UsageRow) -> bool| {
@@ -208,4 +218,29 @@ async fn rows_are_found_in_many_packs(place: Place) {
         }
         assert_eq!(seen, expect, "{filter:?}");
     }
+}
+
+async fn figures_beyond_belief_are_added_up_as_they_are(place: Place) {
+    let store = place.open().await;
+    let (writer, task) = place.writer(&store, "n1");
+    // The last two would not fit one number together, and end at the most that is counted.
+    for (nth, input) in [5_000_000_000_000, 7, u64::MAX, u64::MAX].into_iter().enumerate() {
+        let mut row = row(&format!("r{nth}"), 1, 1);
+        row.served.model_asked = format!("m{}", nth / 2).into();
+        row.usage.input = input;
+        row.tags = [std::sync::Arc::from("tagged")].into_iter().collect();
+        drop(writer.try_append(&row));
+        writer.flush(SOON).await;
+    }
+    assert!(writer.drain(SOON).await);
+    task.await.unwrap();
+    let (from, to) = (at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+    for group_by in [vec![By::Model], vec![By::Model, By::Tag], vec![By::Model, By::Tag, By::Key]] {
+        let report = store.usage(&ReportAsk { from, to, group_by, only: Vec::new() }).await.unwrap();
+        let input: Vec<_> = report.rows.iter().map(|line| line.sums.input).collect();
+        assert_eq!(input, [5_000_000_000_007, u64::MAX / 4], "{report:?}");
+    }
+    let whole = ReportAsk { from, to, group_by: Vec::new(), only: Vec::new() };
+    let report = store.usage(&whole).await.unwrap();
+    assert_eq!(report.rows[0].sums.input, u64::MAX / 4 + 5_000_000_000_007);
 }

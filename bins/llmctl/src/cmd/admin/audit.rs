@@ -9,11 +9,12 @@ use crate::output::Output;
 
 /// Shows the log, the newest first.
 pub(crate) async fn audit(args: &AuditArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let AuditArgs { list, object, actor, from } = args;
+    let AuditArgs { list, object, actor, from, to } = args;
     let query = Query::default()
         .and("object", object.as_deref())
         .and("actor", actor.as_deref())
-        .and("from", from.as_deref());
+        .and("from", from.as_deref())
+        .and("to", to.as_deref());
     let entries = Admin::at(&list.at).await?.list("/audit", &query, list.limit).await?;
     let header = ["AT", "ACTOR", "ACTION", "OBJECT", "REFUSED"];
     let row = |entry: &Value| {

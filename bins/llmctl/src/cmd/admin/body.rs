@@ -29,6 +29,27 @@ pub(super) fn budget(text: &str) -> Result<Map<String, Value>, Failure> {
     read().map_err(Failure::Usage)
 }
 
+/// `gpt-4o=rpm:60,tpm:100000,parallel:4`.
+fn model_limits(text: &str) -> Result<Map<String, Value>, Failure> {
+    let read = || -> anyhow::Result<Map<String, Value>> {
+        let help = || format!("`{text}` needs a model and limits, such as gpt-4o=rpm:60,tpm:100000");
+        let (model, limits) = text.rsplit_once('=').with_context(help)?;
+        let mut body = Map::from_iter([("model".to_owned(), Value::from(model))]);
+        for limit in limits.split(',') {
+            let (name, count) = limit.split_once(':').with_context(help)?;
+            if !["rpm", "tpm", "parallel"].contains(&name) {
+                bail!("`{name}` of `{text}` must be rpm, tpm or parallel");
+            }
+            let count: u64 = count.parse().with_context(|| format!("`{count}` of `{text}` is no number"))?;
+            if body.insert(name.to_owned(), count.into()).is_some() {
+                bail!("`{name}` of `{text}` is there twice");
+            }
+        }
+        Ok(body)
+    };
+    read().map_err(Failure::Usage)
+}
+
 /// The body for a team, user or organisation.
 pub(super) fn terms(args: &TermsArgs) -> Result<Map<String, Value>, Failure> {
     let TermsArgs {
@@ -37,9 +58,12 @@ pub(super) fn terms(args: &TermsArgs) -> Result<Map<String, Value>, Failure> {
         routes,
         ip_ranges,
         budget: budgets,
+        budget_fallbacks,
         rpm,
         tpm,
         parallel,
+        model_limits: of_models,
+        blocked,
         organisation,
         metadata,
         clear,
@@ -52,7 +76,10 @@ pub(super) fn terms(args: &TermsArgs) -> Result<Map<String, Value>, Failure> {
         put(&mut body, member, (!list.is_empty()).then(|| json!(list)));
     }
     if !budgets.is_empty() {
-        let budgets = budgets.iter().map(|text| budget(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut budgets = budgets.iter().map(|text| budget(text)).collect::<Result<Vec<_>, _>>()?;
+        if !budget_fallbacks.is_empty() {
+            budgets.iter_mut().for_each(|budget| put(budget, "fallbacks", Some(json!(budget_fallbacks))));
+        }
         body.insert("budgets".to_owned(), json!(budgets));
     }
     let mut limits = Map::new();
@@ -60,6 +87,11 @@ pub(super) fn terms(args: &TermsArgs) -> Result<Map<String, Value>, Failure> {
     put(&mut limits, "tpm", tpm.map(Value::from));
     put(&mut limits, "parallel", parallel.map(Value::from));
     put(&mut body, "limits", (!limits.is_empty()).then_some(Value::Object(limits)));
+    if !of_models.is_empty() {
+        let all = of_models.iter().map(|text| model_limits(text)).collect::<Result<Vec<_>, _>>()?;
+        body.insert("model_limits".to_owned(), json!(all));
+    }
+    put(&mut body, "blocked", blocked.map(Value::from));
     if let Some(text) = metadata {
         let object = serde_json::from_str(text).context("--metadata is not JSON").map_err(Failure::Usage)?;
         body.insert("metadata".to_owned(), object);
@@ -101,6 +133,55 @@ mod tests {
         check("5/day/hard/Europe/Berlin", berlin);
         for wrong in ["5", "5/day/firm"] {
             assert!(matches!(budget(wrong), Err(Failure::Usage(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_member_that_the_api_takes_has_an_option() {
+        use llm_admin::form::Form;
+        let some = |text: &str| Some(text.to_owned());
+        let list = |text: &str| vec![text.to_owned()];
+        let terms = TermsArgs {
+            name: some("n"),
+            models: list("a"),
+            routes: list("/v1/*"),
+            ip_ranges: list("10.0.0.0/8"),
+            budget: list("5/day/hard/Europe/Berlin"),
+            budget_fallbacks: list("cheap"),
+            rpm: Some(1),
+            tpm: Some(2),
+            parallel: Some(3),
+            model_limits: list("a=b=rpm:1,tpm:2,parallel:3"),
+            blocked: Some(false),
+            organisation: some("o"),
+            metadata: some("{}"),
+            clear: Vec::new(),
+        };
+        let (team, user, expires_at) = (some("t"), some("u"), some("2027-01-01T00:00:00Z"));
+        let args = KeyArgs { terms, team, user, tags: list("x"), expires_at, admin: Some(true) };
+        let body = key(&args).unwrap();
+        let mut pairs = vec![(llm_admin::keys::KeyForm::schema(), &body)];
+        // The lists and objects in it as well.
+        let schema = llm_admin::keys::KeyForm::schema();
+        for (member, of) in [("budgets", "/0"), ("limits", ""), ("model_limits", "/0")] {
+            let items = if of.is_empty() { "" } else { "/items" };
+            let place = |alternative: &str| format!("/properties/{member}{alternative}{items}");
+            let found = ["", "/anyOf/0"].iter().find_map(|alternative| {
+                schema.pointer(&place(alternative)).filter(|schema| schema.get("properties").is_some())
+            });
+            let inner = body.pointer(&format!("/{member}{of}")).unwrap();
+            pairs.push((found.unwrap_or_else(|| panic!("{member}: {schema}")), inner));
+        }
+        for (schema, body) in pairs {
+            for (member, _) in schema["properties"].as_object().unwrap() {
+                assert!(body.get(member).is_some(), "`{member}` has no option");
+            }
+        }
+        let group = llm_admin::groups::GroupForm::schema()["properties"].as_object().unwrap();
+        // Its id stands for itself on the command line.
+        assert!(group.keys().all(|member| member == "id" || body.get(member).is_some()), "{group:?}");
+        for wrong in ["a", "a=rpm", "a=rpx:1", "a=rpm:x", "a=rpm:1,rpm:2"] {
+            assert!(matches!(model_limits(wrong), Err(Failure::Usage(_))), "{wrong}");
         }
     }
 

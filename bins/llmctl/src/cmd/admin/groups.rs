@@ -12,9 +12,11 @@ use crate::output::Output;
 /// Carries a command out; `kind` is as the API calls the list.
 pub(crate) async fn groups(kind: &str, command: &GroupsCommand, out: &mut Output) -> Result<Exit, Failure> {
     match command {
-        GroupsCommand::List(list) => {
+        GroupsCommand::List { list, organisation, name } => {
             let path = format!("/{kind}");
-            let items = Admin::at(&list.at).await?.list(&path, &Query::default(), list.limit).await?;
+            let query =
+                Query::default().and("organisation_id", organisation.as_deref()).and("name", name.as_deref());
+            let items = Admin::at(&list.at).await?.list(&path, &query, list.limit).await?;
             show_list(list, &items, table(), out)?;
         }
         GroupsCommand::Create { id, terms, at } => {

@@ -11,8 +11,12 @@ use crate::output::Output;
 /// Carries a command out.
 pub(crate) async fn keys(command: &KeysCommand, out: &mut Output) -> Result<Exit, Failure> {
     match command {
-        KeysCommand::List { list, team, user } => {
-            let query = Query::default().and("team_id", team.as_deref()).and("user_id", user.as_deref());
+        KeysCommand::List { list, team, user, organisation, name } => {
+            let query = Query::default()
+                .and("team_id", team.as_deref())
+                .and("user_id", user.as_deref())
+                .and("organisation_id", organisation.as_deref())
+                .and("name", name.as_deref());
             let keys = Admin::at(&list.at).await?.list("/keys", &query, list.limit).await?;
             show_list(list, &keys, table(), out)?;
         }

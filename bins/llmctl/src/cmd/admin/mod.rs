@@ -128,7 +128,7 @@ fn show_list<const N: usize>(
     }
     let rows: Vec<_> = items.iter().map(row).collect();
     match list.csv {
-        true => out.csv(header, &rows),
+        true => out.csv(&header, &rows),
         false => out.table(header, rows),
     }
 }

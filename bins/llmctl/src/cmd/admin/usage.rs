@@ -36,6 +36,9 @@ fn show(report: &Value, csv: bool, out: &mut Output) -> Result<(), Failure> {
     let lines = report.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let words: Vec<String> =
         text(report, "/group_by").split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    if csv {
+        return values(&words, lines, out);
+    }
     let most = lines.iter().map(cost).fold(0.0, f64::max);
     let title = words.join("/").to_uppercase();
     let header =
@@ -60,17 +63,40 @@ fn show(report: &Value, csv: bool, out: &mut Output) -> Result<(), Failure> {
         };
         words.iter().map(value).collect::<Vec<_>>().join("/")
     };
-    let mut rows: Vec<_> = lines
-        .iter()
-        .map(|line| row(line, name(line), if csv { String::new() } else { bar(cost(line), most) }))
-        .collect();
-    if csv {
-        return out.csv(header, &rows);
-    }
+    let mut rows: Vec<_> = lines.iter().map(|line| row(line, name(line), bar(cost(line), most))).collect();
     if let Some(total) = report.get("total") {
         rows.push(row(total, "total".to_owned(), String::new()));
     }
     out.table(header, rows)
+}
+
+/// The sums of a line, as the API calls them.
+const SUMS: [&str; 14] = [
+    "cost_usd",
+    "requests",
+    "attempts",
+    "errors",
+    "cache_hits",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "other_tokens",
+    "unpriced",
+    "mean_latency_ms",
+    "mean_first_token_ms",
+];
+
+/// A column for each thing that the report is divided by, and for each sum.
+fn values(words: &[String], lines: &[Value], out: &mut Output) -> Result<(), Failure> {
+    let header: Vec<_> = words.iter().map(String::as_str).chain(SUMS).collect();
+    let row = |line: &Value| -> Vec<String> {
+        let group = words.iter().map(|word| text(line, &format!("/group/{word}")));
+        group.chain(SUMS.iter().map(|sum| text(line, &format!("/{sum}")))).collect()
+    };
+    let rows: Vec<_> = lines.iter().map(row).collect();
+    out.csv(&header, &rows)
 }
 
 fn cost(line: &Value) -> f64 {
@@ -130,6 +156,10 @@ mod tests {
         assert_eq!(lines[3], "total 3.00 2 0 15 5 8 20.5");
         let (mut out, shown, _) = output(false);
         show(&report, true, &mut out).unwrap();
-        assert_eq!(shown.text().lines().nth(1), Some("\"a/m,1\",2.00,2,0,15,5,8,20.5,"));
+        let values = shown.text();
+        assert!(values.starts_with("team,model,cost_usd,requests,attempts,errors,"), "{values}");
+        assert_eq!(values.lines().nth(1), Some("a,\"m,1\",2.00,2,,0,,10,5,0,7,1,,,20.5,"));
+        let columns = values.lines().next().map(|header| header.split(',').count());
+        assert!(!values.starts_with(',') && columns == Some(2 + SUMS.len()), "{values}");
     }
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use llm_admin::form::{self, Form, wrong};
-use llm_governance::{Budget, Mode, Period, Terms};
-use llm_types::{ApiError, PicoUsd, Result};
+use llm_governance::{Limits, ModelLimits, Terms};
+use llm_types::{ApiError, Result};
 use serde_json::{Map, Value, json};
+
+use super::budget;
 
 /// What stands for all models.
 const ALL: [&str; 3] = ["all-proxy-models", "all-team-models", "*"];
@@ -26,20 +28,37 @@ const SAME: [(&str, &str); 9] = [
 const LIMITS: [(&str, &str); 3] =
     [("rpm_limit", "rpm"), ("tpm_limit", "tpm"), ("max_parallel_requests", "parallel")];
 
+/// One of the limits.
+type Pick = fn(&mut Limits) -> &mut Option<u64>;
+/// Limits of single models, by their names.
+const MODEL_LIMITS: [(&str, Pick); 2] =
+    [("model_rpm_limit", |limits| &mut limits.rpm), ("model_tpm_limit", |limits| &mut limits.tpm)];
+/// What a key may call that is for administration: no model.
+const MANAGEMENT: [&str; 4] = ["/key/*", "/team/*", "/spend/*", "/admin/v1/*"];
+/// What does here what a member of LiteLLM's does there.
+const INSTEAD: [(&str, &str); 8] = [
+    (
+        "model_max_budget",
+        "give the model a budget of its own, POST /admin/v1/budgets with the scope `model:NAME`, or make a key for each model",
+    ),
+    ("aliases", "set `aliases` of the model in the configuration"),
+    ("budget_id", "send `max_budget` and `budget_duration`"),
+    ("admins", "send `members_with_roles`"),
+    ("members", "send `members_with_roles`"),
+    ("team_member_budget", "give users a budget, POST /admin/v1/budgets with the scope `user:NAME`"),
+    ("auto_rotate", "rotate the key with POST /admin/v1/keys/{id}/rotate"),
+    ("spend", "what was spent is what the rows of usage say"),
+];
+
 /// A body of LiteLLM's that is read member by member.
 #[derive(Debug)]
 pub(super) struct Lite(Map<String, Value>);
 
 impl Lite {
     pub(super) fn read(body: &[u8]) -> Result<Self> {
-        let body = if body.is_empty() { b"{}" } else { body };
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(wrong("", "the body must be an object")),
-            Err(error) => {
-                let message = format!("the body is not JSON: {error}");
-                Err(ApiError::bad_request(message).with_code("invalid_json"))
-            }
+        match form::json(body)? {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(wrong("", "the body must be an object")),
         }
     }
 
@@ -50,6 +69,11 @@ impl Lite {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(wrong(member, "must be a string")),
         }
+    }
+
+    /// Takes a member out as it is; what says nothing is as if it were not there.
+    pub(super) fn take(&mut self, member: &str) -> Option<Value> {
+        self.0.remove(member).filter(|value| !value.is_null() && *value != json!([]))
     }
 
     /// Takes a list of texts out.
@@ -88,55 +112,99 @@ impl Lite {
         if let Some(value) = self.0.remove("duration") {
             body.insert("expires_at".to_owned(), expiry(&value, now)?);
         }
-        self.budgets(terms, &mut body)?;
+        if let Some(budgets) = budget::budgets(&mut self.0, terms)? {
+            body.insert("budgets".to_owned(), budgets);
+        }
+        if let Some(limits) = self.model_limits(terms)? {
+            body.insert("model_limits".to_owned(), limits);
+        }
+        self.key_type(&mut body)?;
+        tags(&mut body);
         self.nothing_left()?;
         form::read(Value::Object(body).to_string().as_bytes()).map_err(theirs)
     }
 
-    /// `max_budget`, `soft_budget` and `budget_duration` are at most one hard and one soft budget.
-    fn budgets(&mut self, terms: &Terms, body: &mut Map<String, Value>) -> Result<()> {
-        let members = ["max_budget", "soft_budget", "budget_duration"];
-        if !members.iter().any(|member| self.0.contains_key(*member)) {
-            return Ok(());
-        }
-        let before = |mode| terms.budgets.iter().find(|budget| budget.mode == mode);
-        let window = match self.0.remove("budget_duration") {
-            Some(value) => window(&value)?,
-            None => before(Mode::Hard).map_or("total", |budget| budget.window.period.name()),
-        };
-        let mut budgets = Vec::new();
-        for (member, mode) in [("max_budget", Mode::Hard), ("soft_budget", Mode::Soft)] {
-            let limit = match self.0.remove(member) {
-                None => before(mode).map(|budget| budget.limit),
-                Some(Value::Null) => None,
-                Some(value) => Some(dollars(member, &value)?),
+    /// `model_rpm_limit` and `model_tpm_limit`, each the whole of its kind; the other kind stays as it is.
+    fn model_limits(&mut self, terms: &Terms) -> Result<Option<Value>> {
+        let mut limits = terms.model_limits.clone();
+        let mut named = false;
+        for (member, pick) in MODEL_LIMITS {
+            let Some(value) = self.0.remove(member) else { continue };
+            named = true;
+            limits.iter_mut().for_each(|one| *pick(&mut one.limits) = None);
+            let must = || wrong(member, "must be an object of whole numbers, by the models' names");
+            let by_model = match value {
+                Value::Null => continue,
+                Value::Object(by_model) => by_model,
+                _ => return Err(must()),
             };
-            if let Some(limit) = limit {
-                budgets.push(json!({
-                    "limit_usd": limit.to_string(), "window": window, "hard": mode == Mode::Hard,
-                }));
+            for (model, count) in by_model {
+                let count = if count.is_null() { None } else { Some(count.as_u64().ok_or_else(must)?) };
+                let at = limits.iter().position(|one| *one.model == *model).unwrap_or_else(|| {
+                    limits.push(ModelLimits { model: model.as_str().into(), limits: Limits::default() });
+                    limits.len() - 1
+                });
+                if let Some(one) = limits.get_mut(at) {
+                    *pick(&mut one.limits) = count;
+                }
             }
         }
-        body.insert("budgets".to_owned(), budgets.into());
+        let form = |one: &ModelLimits| {
+            let Limits { rpm, tpm, parallel } = one.limits;
+            json!({ "model": &*one.model, "rpm": rpm, "tpm": tpm, "parallel": parallel })
+        };
+        let left = limits.iter().filter(|one| one.limits != Limits::default());
+        Ok(named.then(|| left.map(form).collect()))
+    }
+
+    /// What a key is for: without a word more it calls models, as one of type `llm_api` does.
+    fn key_type(&mut self, body: &mut Map<String, Value>) -> Result<()> {
+        match self.text("key_type")?.as_deref() {
+            None | Some("" | "default" | "llm_api") => {}
+            Some("management") => {
+                body.insert("admin".to_owned(), true.into());
+                body.insert("routes".to_owned(), json!(MANAGEMENT));
+            }
+            Some(_) => {
+                let message =
+                    "must be default, llm_api or management: keys that only read are not available here";
+                return Err(wrong("key_type", message));
+            }
+        }
         Ok(())
     }
 
     /// What says nothing may be there: tools send every member they know.
     fn nothing_left(&self) -> Result<()> {
-        let says_nothing = |value: &Value| match value {
+        let says_nothing = |name: &str, value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
+            // A new key has spent nothing.
+            Value::Number(number) => {
+                name == "spend" && number.as_f64().is_some_and(|spend| spend.abs() < 1e-12)
+            }
+            Value::String(text) if name.ends_with("_limit_type") => text == "best_effort_throughput",
             Value::String(text) => text.is_empty(),
             Value::Array(items) => items.is_empty(),
             Value::Object(members) => members.is_empty(),
             _ => false,
         };
-        match self.0.iter().find(|(_, value)| !says_nothing(value)) {
+        match self.0.iter().find(|(name, value)| !says_nothing(name, value)) {
             None => Ok(()),
             Some((name, _)) => {
                 let name: String = name.chars().take(64).filter(|c| !c.is_control()).collect();
-                Err(wrong(&name, "is not available here: leave it out").with_code("unknown_member"))
+                let instead = INSTEAD.iter().find(|(member, _)| *member == name);
+                let help = instead.map_or("leave it out", |(_, instead)| instead);
+                Err(wrong(&name, format!("is not available here: {help}")).with_code("unknown_member"))
             }
         }
+    }
+}
+
+/// Tags of a key may stand in its metadata, as LiteLLM keeps them.
+fn tags(body: &mut Map<String, Value>) {
+    let noted = body.get("metadata").and_then(|metadata| metadata.get("tags")).cloned();
+    if let Some(noted) = noted.filter(|tags| tags.is_array() && !body.contains_key("tags")) {
+        body.insert("tags".to_owned(), noted);
     }
 }
 
@@ -158,47 +226,6 @@ fn seconds(text: &str) -> Option<u64> {
         return None;
     }
     number.parse::<u64>().ok()?.checked_mul(*unit)
-}
-
-/// The calendar's window that is as long.
-fn window(value: &Value) -> Result<&'static str> {
-    let text = match value {
-        Value::Null => return Ok(Period::Total.name()),
-        Value::String(text) => text.as_str(),
-        _ => return Err(wrong("budget_duration", "must be a string")),
-    };
-    match text {
-        "1d" | "24h" | "daily" => Ok(Period::Day.name()),
-        "7d" | "1w" | "weekly" => Ok(Period::Week.name()),
-        "30d" | "31d" | "1mo" | "monthly" => Ok(Period::Month.name()),
-        _ => Err(wrong(
-            "budget_duration",
-            "must be 1d, 7d or 30d (1mo): budgets start again by the calendar, daily, weekly or monthly; `null` for never",
-        )),
-    }
-}
-
-/// How LiteLLM writes a window.
-pub(super) fn duration(budget: &Budget) -> Option<&'static str> {
-    match budget.window.period {
-        Period::Day => Some("1d"),
-        Period::Week => Some("7d"),
-        Period::Month => Some("30d"),
-        Period::Total => None,
-    }
-}
-
-fn dollars(member: &str, value: &Value) -> Result<PicoUsd> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        _ => return Err(wrong(member, "must be a number of dollars")),
-    };
-    let amount = PicoUsd::rounded(&text, 0).map_err(|error| wrong(member, format!("is {error}")))?;
-    if amount < PicoUsd::ZERO {
-        return Err(wrong(member, "must be 0 or more"));
-    }
-    Ok(amount)
 }
 
 /// A fault in the words of whoever asked.
@@ -238,10 +265,38 @@ mod tests {
         check(json!({"duration": "soon"}), "duration");
         check(json!({"duration": "99999999999999999999d"}), "duration");
         check(json!({"guardrails": ["a"]}), "guardrails");
+        check(json!({"model_max_budget": {"gpt-4o": 5.0}}), "model_max_budget");
+        check(json!({"key_type": "read_only"}), "key_type");
+        check(json!({"model_rpm_limit": {"a": "x"}}), "model_rpm_limit");
+        check(json!({"spend": 3}), "spend");
+        let twice = Lite::read(br#"{"max_budget": 1, "max_budget": 2}"#).unwrap_err();
+        assert_eq!(twice.code.as_deref(), Some("duplicate_member"));
         assert!(
-            read(&json!({"guardrails": [], "aliases": {}, "config": null, "send_invite_email": false}))
+            read(&json!({"guardrails": [], "aliases": {}, "config": null, "send_invite_email": false,
+                "model_max_budget": {}, "spend": 0, "key_type": "llm_api", "rpm_limit_type": "best_effort_throughput"}))
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn limits_of_models_are_put_over_those_that_there_are() {
+        let limits = |rpm, tpm, parallel| Limits { rpm, tpm, parallel };
+        let one = |model: &str, limits| ModelLimits { model: model.into(), limits };
+        let before = vec![one("a", limits(Some(1), Some(2), None)), one("b", limits(Some(3), None, Some(4)))];
+        let terms = Terms { model_limits: before, ..Terms::default() };
+        let body = json!({"model_rpm_limit": {"a": 9, "c": 5}});
+        let form: KeyForm =
+            Lite::read(body.to_string().as_bytes()).unwrap().form(&terms, Timestamp::UNIX_EPOCH).unwrap();
+        let found: Vec<_> = form.model_limits.given().unwrap().into_iter().map(ModelLimits::from).collect();
+        let expect = [
+            one("a", limits(Some(9), Some(2), None)),
+            one("b", limits(None, None, Some(4))),
+            one("c", limits(Some(5), None, None)),
+        ];
+        assert_eq!(found, expect);
+        let form = read(&json!({"metadata": {"tags": ["x"]}, "key_type": "management"})).unwrap();
+        assert_eq!(form.admin, llm_admin::form::Field::Given(true));
+        assert!(matches!(&form.tags, llm_admin::form::Field::Given(tags) if tags.len() == 1));
     }
 
     #[test]

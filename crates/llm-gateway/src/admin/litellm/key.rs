@@ -42,9 +42,17 @@ fn own(text: &str) -> Result<Secret> {
     Ok(Secret::new(text.to_owned()))
 }
 
+/// A key; the one that calls where none is named. Who does not administer may ask about that alone.
 pub(super) async fn info(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let name = page::text(visit, "key").ok_or_else(|| wrong("key", "is missing: name a key"))?;
-    let key = named(visit.registry.directory(), &name)?;
+    let name = page::text(visit, "key").or_else(|| visit.caller.map(|id| id.to_string()));
+    let name = name.ok_or_else(|| wrong("key", "is missing: name a key"))?;
+    let key = named(visit.registry.directory(), &name);
+    let own = key.as_ref().is_ok_and(|key| visit.caller == Some(key.id));
+    if !visit.administers && !own {
+        let message = "this key may only ask about itself: send the master key, or a key made with `admin`";
+        return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin"));
+    }
+    let key = key?;
     let info = shape::key(visit.registry, &key).await?;
     Ok(respond::value(StatusCode::OK, &json!({ "key": key.id.to_string(), "info": info })))
 }
@@ -56,7 +64,7 @@ pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let form = lite.form(&before.terms, Now::read().wall)?;
     let key = keys::changed(visit, &before.id.to_string(), form).await?;
     let mut shape = shape::key(visit.registry, &key).await?;
-    shape.insert("key".to_owned(), key.id.to_string().into());
+    shape.insert("key".to_owned(), name.into());
     Ok(respond::value(StatusCode::OK, &shape))
 }
 
@@ -76,13 +84,15 @@ pub(super) async fn delete(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
         ids.push(named(directory, name)?.id);
     }
     for alias in &aliases {
-        ids.push(called(directory, alias).ok_or_else(unknown)?);
+        ids.push(called(directory, alias)?);
     }
+    ids.sort_unstable();
+    ids.dedup();
     for id in &ids {
         keys::removed(visit, &id.to_string()).await?;
     }
-    let deleted = names.iter().zip(&ids).map(|(_, id)| id.to_string());
-    let deleted: Vec<String> = deleted.chain(aliases).collect();
+    // As they were named.
+    let deleted = [names, aliases].concat();
     Ok(respond::value(StatusCode::OK, &json!({ "deleted_keys": deleted })))
 }
 
@@ -96,18 +106,30 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
             .ok_or_else(|| wrong(name, format!("must be a number from 1 to {most}"))),
     };
     let (page, size) = (number("page", 1, 1_000_000)?, number("size", 10, MOST)?);
-    let [team, user, alias] = ["team_id", "user_id", "key_alias"].map(|name| page::text(visit, name));
+    let [team, user, alias, organisation] =
+        ["team_id", "user_id", "key_alias", "organization_id"].map(|name| page::text(visit, name));
     let directory = visit.registry.directory();
+    let one =
+        page::text(visit, "key_hash").map(|name| named(directory, &name).map_or(None, |key| Some(key.id)));
+    let last_first = order(visit)?;
     let mut ids = Vec::new();
     directory.each_key(|key| {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         let name = key.more.as_ref().and_then(|more| more.name.as_deref());
-        if is(&team, key.team.as_deref()) && is(&user, key.user.as_deref()) && is(&alias, name) {
+        let fits = is(&team, key.team.as_deref())
+            && is(&user, key.user.as_deref())
+            && is(&organisation, key.organisation.as_deref())
+            && is(&alias, name);
+        if fits && one.is_none_or(|one| one == Some(key.id)) {
             ids.push(key.id);
         }
     });
+    // Ids begin with the moment in which they were made.
     ids.sort_unstable();
+    if last_first {
+        ids.reverse();
+    }
     let (total, whole) = (ids.len(), query::is_on(visit.query, "return_full_object"));
     let mut shown: Vec<Value> = Vec::new();
     for id in ids.into_iter().skip((page - 1).saturating_mul(size)).take(size) {
@@ -125,6 +147,21 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     Ok(respond::value(StatusCode::OK, &answer))
 }
 
+/// Whether the latest come first.
+///
+/// # Errors
+/// 400 for another order than by the time of making.
+fn order(visit: &Visit<'_>) -> Result<bool> {
+    if page::text(visit, "sort_by").is_some_and(|by| by != "created_at") {
+        return Err(wrong("sort_by", "must be created_at"));
+    }
+    match page::text(visit, "sort_order").as_deref() {
+        None | Some("asc") => Ok(false),
+        Some("desc") => Ok(true),
+        Some(_) => Err(wrong("sort_order", "must be asc or desc")),
+    }
+}
+
 /// The key that is named by its secret, its hash or its id.
 ///
 /// # Errors
@@ -139,14 +176,22 @@ pub(super) fn named(directory: &Directory, name: &str) -> Result<Key> {
     by_id().or_else(by_hash).or_else(by_secret).ok_or_else(unknown)
 }
 
-fn called(directory: &Directory, alias: &str) -> Option<KeyId> {
-    let mut found = None;
+/// The one key of this name.
+///
+/// # Errors
+/// 404 for none, 400 for several.
+fn called(directory: &Directory, alias: &str) -> Result<KeyId> {
+    let mut found = Vec::new();
     directory.each_key(|key| {
         if key.more.as_ref().and_then(|more| more.name.as_deref()) == Some(alias) {
-            found = Some(key.id);
+            found.push(key.id);
         }
     });
-    found
+    match *found {
+        [id] => Ok(id),
+        [] => Err(unknown()),
+        _ => Err(wrong("key_aliases", "names several keys at once: name them by their tokens in `keys`")),
+    }
 }
 
 fn unknown() -> ApiError {

@@ -5,6 +5,7 @@
 //! matter, never silence. A key is named by its secret, by the secret's SHA-256 or by its id; its `token` is its id.
 
 mod body;
+mod budget;
 mod key;
 mod shape;
 mod spend;

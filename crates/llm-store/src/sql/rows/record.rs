@@ -78,7 +78,7 @@ impl Cache {
     }
 }
 
-/// The most of anything that a row is believed to have: nine million such rows can be added up.
+/// The longest time that a row is believed to have taken, in microseconds: nine million such rows can be added up.
 const MOST: u64 = 1_000_000_000_000;
 
 impl Record {
@@ -131,18 +131,8 @@ pub(super) fn basis_name(basis: Basis) -> &'static str {
     }
 }
 
-/// No figure is larger than what is believed.
+/// No time is longer than what is believed. Tokens are added up as they are told, as money is.
 pub(super) fn bounded(sums: Sums) -> Sums {
     let most = |count: u64| count.min(MOST);
-    Sums {
-        input: most(sums.input),
-        cache_read: most(sums.cache_read),
-        cache_write: most(sums.cache_write),
-        output: most(sums.output),
-        reasoning: most(sums.reasoning),
-        other_tokens: most(sums.other_tokens),
-        latency_us: most(sums.latency_us),
-        first_token_us: most(sums.first_token_us),
-        ..sums
-    }
+    Sums { latency_us: most(sums.latency_us), first_token_us: most(sums.first_token_us), ..sums }
 }

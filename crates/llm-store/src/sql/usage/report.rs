@@ -8,7 +8,7 @@ use llm_types::PicoUsd;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::sums::{COLUMNS, DAY, HOUR, sums_of};
+use super::sums::{COLUMNS, COUNTED, DAY, HOUR, sums_of};
 use crate::sql::error::SqlError;
 use crate::sql::money::join;
 use crate::sql::statement::Statement;
@@ -16,6 +16,10 @@ use crate::sql::store::SqlStore;
 
 /// The most lines of a report.
 const MOST: i64 = 100_000;
+/// What was asked for and who answered, in the tables of days.
+const SERVED: [&str; 3] = ["model_asked", "model", "provider"];
+/// Whose it is.
+const OWNER: [&str; 4] = ["key_id", "team", "user_id", "organisation"];
 
 /// A table of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +29,13 @@ enum Table {
     Hour,
     Owner,
     Tag,
+    OwnerTag,
 }
 
 impl Table {
     /// The smallest that knows all of this.
     fn with(asked: &[GroupBy]) -> Option<Self> {
-        let tables = [Self::Day, Self::Hour, Self::Owner, Self::Tag];
+        let tables = [Self::Day, Self::Hour, Self::Owner, Self::Tag, Self::OwnerTag];
         tables.into_iter().find(|table| asked.iter().all(|by| table.column(*by).is_some()))
     }
 
@@ -38,17 +43,24 @@ impl Table {
     fn unit(self) -> i64 {
         match self {
             Self::Day | Self::Hour => HOUR,
-            Self::Owner | Self::Tag => DAY,
+            Self::Owner | Self::Tag | Self::OwnerTag => DAY,
         }
     }
 
     /// `FROM …`, and the first condition: between these bounds.
-    fn from(self, sql: &mut Statement, (first, end): (i64, i64)) -> Result<(), SqlError> {
+    fn from(self, sql: &mut Statement, (first, end): (i64, i64), ask: &ReportAsk) -> Result<(), SqlError> {
+        let one_tag = ask.only.iter().any(|(by, value)| *by == GroupBy::Tag && !value.is_empty());
         let (name, time) = match self {
             Self::Day => return days(sql, (first, end)),
             Self::Hour => ("usage_hour", "hour"),
             Self::Owner => ("usage_owner", "day"),
-            Self::Tag => ("usage_tag", "day"),
+            Self::Tag if one_tag => ("usage_tag", "day"),
+            Self::OwnerTag if one_tag => ("usage_owner_tag", "day"),
+            Self::Tag => return with_untagged(sql, ("usage_tag", "usage_day", &SERVED), (first, end)),
+            Self::OwnerTag => {
+                let columns = [OWNER.as_slice(), &SERVED].concat();
+                return with_untagged(sql, ("usage_owner_tag", "usage_owner", &columns), (first, end));
+            }
         };
         sql.push(" FROM ").push(name).push(" WHERE ");
         between(sql, time, (first, end))
@@ -59,12 +71,12 @@ impl Table {
             (Self::Hour, GroupBy::Day) => "hour / 24",
             (Self::Hour, GroupBy::Hour) => "hour",
             (Self::Day | Self::Hour, GroupBy::Deployment) => "deployment",
-            (Self::Day | Self::Owner | Self::Tag, GroupBy::Day) => "day",
-            (Self::Owner, GroupBy::Key) => "key_id",
-            (Self::Owner, GroupBy::Team) => "team",
-            (Self::Owner, GroupBy::User) => "user_id",
-            (Self::Owner, GroupBy::Organisation) => "organisation",
-            (Self::Tag, GroupBy::Tag) => "tag",
+            (Self::Day | Self::Owner | Self::Tag | Self::OwnerTag, GroupBy::Day) => "day",
+            (Self::Owner | Self::OwnerTag, GroupBy::Key) => "key_id",
+            (Self::Owner | Self::OwnerTag, GroupBy::Team) => "team",
+            (Self::Owner | Self::OwnerTag, GroupBy::User) => "user_id",
+            (Self::Owner | Self::OwnerTag, GroupBy::Organisation) => "organisation",
+            (Self::Tag | Self::OwnerTag, GroupBy::Tag) => "tag",
             (_, GroupBy::Model) => "model_asked",
             (_, GroupBy::Served) => "model",
             (_, GroupBy::Provider) => "provider",
@@ -77,8 +89,8 @@ impl SqlStore {
     /// A report over a time.
     ///
     /// # Errors
-    /// When the store cannot be read, or no sums are kept of this: of tags with owners, of deployments with either,
-    /// of hours but by model, provider and deployment.
+    /// When the store cannot be read, or no sums are kept of this: of deployments with tags or owners, of hours but
+    /// by model, provider and deployment; and when it would have too many lines.
     pub async fn usage(&self, ask: &ReportAsk) -> Result<Report, SqlError> {
         let ReportAsk { from, to, group_by, only } = ask;
         let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
@@ -92,7 +104,7 @@ impl SqlStore {
             sql.push(column).push(&format!(" AS g{nth}, "));
         }
         sums(&mut sql);
-        table.from(&mut sql, (first, end))?;
+        table.from(&mut sql, (first, end), ask)?;
         for (by, value) in only {
             let column = table.column(*by).ok_or(SqlError::NoSums)?;
             sql.push(" AND ").push(column).push(" = ");
@@ -103,10 +115,15 @@ impl SqlStore {
         }
         if !columns.is_empty() {
             let names: Vec<_> = (0..columns.len()).map(|nth| format!("g{nth}")).collect();
-            sql.push(" GROUP BY ").push(&names.join(", ")).push(" ORDER BY ").push(&names.join(", "));
+            // Where all had tags, nothing is left under none.
+            sql.push(" GROUP BY ").push(&names.join(", ")).push(" HAVING SUM(attempts) > 0");
+            sql.push(" ORDER BY ").push(&names.join(", "));
         }
-        sql.push(" LIMIT ").bind(MOST)?;
+        sql.push(" LIMIT ").bind(MOST + 1)?;
         let rows = self.fetch(sql).await?;
+        if i64::try_from(rows.len()).is_ok_and(|lines| lines > MOST) {
+            return Err(SqlError::TooMany);
+        }
         let read = |row: &AnyRow| {
             let value = |(nth, by): (usize, &GroupBy)| match by {
                 GroupBy::Day | GroupBy::Hour => Ok(text(*by, row.try_get(nth)?)),
@@ -165,22 +182,45 @@ fn days(sql: &mut Statement, (first, end): (i64, i64)) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// `CAST(SUM(…) AS BIGINT) AS …` for each column.
+/// The sums of tags, and those of all rows as if they had none: what rows with tags add to them is taken off again by
+/// the lines of no tag.
+fn with_untagged(
+    sql: &mut Statement,
+    (tags, all, words): (&str, &str, &[&str]),
+    bounds: (i64, i64),
+) -> Result<(), SqlError> {
+    let columns = format!("{}, {}", words.join(", "), COLUMNS.join(", "));
+    sql.push(" FROM (SELECT day, tag, ").push(&columns).push(" FROM ").push(tags).push(" WHERE ");
+    between(sql, "day", bounds)?;
+    sql.push(" UNION ALL SELECT day, '' AS tag, ").push(&columns).push(" FROM ").push(all).push(" WHERE ");
+    between(sql, "day", bounds)?;
+    sql.push(") AS tagged WHERE 1 = 1");
+    Ok(())
+}
+
+/// `CAST(SUM(…) AS BIGINT) AS …` for each column; in two halves where one number may not hold the sum.
 fn sums(sql: &mut Statement) {
     for (nth, column) in COLUMNS.iter().enumerate() {
         sql.push(if nth == 0 { "" } else { ", " });
-        sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS sum_{column}"));
+        if COUNTED.contains(column) {
+            sql.push(&format!("CAST(COALESCE(SUM({column} >> 32), 0) AS BIGINT) AS high_{column}, "));
+            sql.push(&format!("CAST(COALESCE(SUM({column} & 4294967295), 0) AS BIGINT) AS sum_{column}"));
+        } else {
+            sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS sum_{column}"));
+        }
     }
 }
 
 fn read(row: &AnyRow) -> Result<Sums, SqlError> {
-    let get = |column: &str| row.try_get::<i64, _>(format!("sum_{column}").as_str());
+    let get = |half: &str, column: &str| row.try_get::<i64, _>(format!("{half}_{column}").as_str());
     let mut numbers = [0; 14];
-    let counted = COLUMNS.iter().filter(|column| !column.starts_with("cost_"));
-    for (number, column) in numbers.iter_mut().zip(counted) {
-        *number = get(column)?;
+    for (number, column) in numbers.iter_mut().zip(COLUMNS.iter().filter(|one| !one.starts_with("cost_"))) {
+        *number = i128::from(get("sum", column)?);
+        if COUNTED.contains(column) {
+            *number += i128::from(get("high", column)?) << 32;
+        }
     }
-    let cost: PicoUsd = join(get("cost_m")?, get("cost_p")?);
+    let cost: PicoUsd = join(get("sum", "cost_m")?, get("sum", "cost_p")?);
     Ok(sums_of(numbers, cost))
 }
 
@@ -220,7 +260,10 @@ mod tests {
         check(&[By::Hour, By::Day], Some(Table::Hour));
         check(&[By::Team, By::Day, By::Model], Some(Table::Owner));
         check(&[By::Tag, By::Served], Some(Table::Tag));
-        check(&[By::Tag, By::Key], None);
+        check(&[By::Tag, By::Key], Some(Table::OwnerTag));
+        let all = [By::Model, By::Key, By::Team, By::Provider, By::Tag, By::Day];
+        check(&all, Some(Table::OwnerTag));
+        check(&[By::Tag, By::Deployment], None);
         check(&[By::Hour, By::Key], None);
         for by in By::ALL {
             assert!(Table::with(&[by]).is_some());
