@@ -178,6 +178,18 @@ impl Gate {
         self.seated(who, facts, now).await.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
     }
 
+    /// Lets the gateway's own call in: nobody asks, so no limits hold. What it costs falls under the budgets of
+    /// everything, of its tags and its model, and of the provider that is called. Each attempt reserves its own.
+    ///
+    /// # Errors
+    /// None that is known: what may be asked is not asked here.
+    pub fn enter_unasked(&self, facts: &Facts<'_>) -> Result<Grant, Refusal> {
+        let (who, now) = (self.inner.directory.anyone(), Now::read());
+        let under = self.under(&who, facts, now)?;
+        let seated = here(Limiters::new(), 0, now.steady)?;
+        Ok(self.grant(&who, (under.accounts, ByModel::new()), seated, 0))
+    }
+
     async fn seated(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
         let under = self.under(who, facts, now)?;
         let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;

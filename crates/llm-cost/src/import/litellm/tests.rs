@@ -60,6 +60,13 @@ fn every_kind_of_price_is_read() {
     let search = r#""search_context_cost_per_query": {"search_context_size_high": 0.05,
         "search_context_size_medium": 0.035}"#;
     check(search, &[(Standard, 0, Query, 35_000_000_000)]);
+    // A search is a part of each request, small unless somebody says so; or each is paid.
+    let fee = r#""litellm_provider": "perplexity", "search_context_cost_per_query": {"search_context_size_high": 0.014,
+        "search_context_size_low": 0.006, "search_context_size_medium": 0.01}"#;
+    check(fee, &[(Standard, 0, Query, 0), (Standard, 0, Request, 6_000_000_000)]);
+    let each = r#""litellm_provider": "perplexity", "search_context_cost_per_query":
+        {"search_context_size_high": 0.005, "search_context_size_low": 0.005}"#;
+    check(each, &[(Standard, 0, Query, 5_000_000_000)]);
     check(r#""input_cost_per_video_per_second": 1, "new_member": {"a": []}"#, &[]);
 }
 
