@@ -1,5 +1,5 @@
-//! Any order of admissions, attempts, ends, crashes, clock steps and changes: no hard budget is ever exceeded, and
-//! when all is over the books balance to the pico-dollar.
+//! Any order of admissions, attempts, ends, clock steps and changes: no hard budget is ever exceeded, and
+//! when all is over the books balance to the pico-dollar. Crashes are in `crashes.rs`, for they need somebody who remembers.
 
 use llm_governance::{
     Budget, BudgetView, Change, Charge, Facts, Gate, Grant, Group, Mode, Now, Period, PriceBound,
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::harness::{Rows, Watch, assert_books_balance, at, gate, key, pico, put_key, who, with_budgets};
 
-const MODELS: [&str; 2] = ["m", "n"];
-const PROVIDERS: [&str; 2] = ["p", "q"];
-const KEYS: usize = 4;
+pub(crate) const MODELS: [&str; 2] = ["m", "n"];
+pub(crate) const PROVIDERS: [&str; 2] = ["p", "q"];
+pub(crate) const KEYS: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -29,7 +29,7 @@ enum Op {
     Change { key: usize, limit: i128 },
 }
 
-fn bounds() -> impl Strategy<Value = PriceBound> {
+pub(crate) fn bounds() -> impl Strategy<Value = PriceBound> {
     let clamps = prop_oneof![Just(None), Just(Some(1)), Just(Some(20))];
     (0..400_i128, 0..12_i128, 0..60_u64, clamps).prop_map(|(fixed, each, output_tokens, clamp_to)| {
         PriceBound { fixed: pico(fixed), per_output_token: pico(each), output_tokens, clamp_to }
@@ -37,7 +37,7 @@ fn bounds() -> impl Strategy<Value = PriceBound> {
 }
 
 /// Steps of which some cross windows, and some go back.
-fn clocks() -> impl Strategy<Value = i64> {
+pub(crate) fn clocks() -> impl Strategy<Value = i64> {
     prop_oneof![4 => -100_000..100_000_i64, 1 => Just(86_400), 1 => Just(2_700_000), 1 => Just(-2_700_000)]
 }
 
@@ -75,7 +75,7 @@ fn key_change(nth: usize, limit: i128) -> Change {
 }
 
 /// Four keys in two teams of one organisation, with budgets everywhere.
-fn world() -> (Gate, Arc<Watch>) {
+pub(crate) fn contents() -> impl Iterator<Item = Change> {
     let team = |limit| {
         let mut team = Group::new(with_budgets([hard(limit, Period::Day, "America/Havana")]));
         team.organisation = Some("o".into());
@@ -92,7 +92,7 @@ fn world() -> (Gate, Arc<Watch>) {
         group("model:m", with_budgets([hard(1_700, Period::Day, "UTC")])),
         group("provider:p", with_budgets([hard(900, Period::Day, "UTC")])),
     ];
-    gate(groups.into_iter().chain((0..KEYS).map(|nth| key_change(nth, 1_000))))
+    groups.into_iter().chain((0..KEYS).map(|nth| key_change(nth, 1_000)))
 }
 
 /// At any instant: no hard budget has more settled and reserved than its limit and what overran it. Where its limit was
@@ -128,7 +128,7 @@ fn pick<T>(list: &mut Vec<T>, nth: usize) -> Option<T> {
 
 impl Play {
     fn new() -> Self {
-        let (gate, watch) = world();
+        let (gate, watch) = gate(contents());
         let (grants, attempts) = (Vec::new(), Vec::new());
         let now = at("2026-03-01T12:00:00Z");
         Self { gate, watch, now, grants, attempts, rows: Rows::default(), events: Vec::new() }
