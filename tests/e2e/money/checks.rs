@@ -51,7 +51,7 @@ async fn nobodys_limits_hold_for_checks() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
     upstream.always(answer());
     let gateway = till.gateway(&model("smart", &[priced(&upstream)]));
-    let limits = json!({"scope": "global", "limits": {"rpm": 1}});
+    let limits = json!({"scope": "global", "rpm": 1});
     let made = admin(&gateway, Method::POST, "/limits", &limits).await;
     assert_eq!(made.status, 201, "{}", made.text());
     for nth in 1..=3 {

@@ -11,8 +11,8 @@ fn sonar(upstream: &Upstream, name: &str) -> String {
     deployment(&format!("perplexity/{name}"), &upstream.url())
 }
 
-fn searched(queries: u64) -> Script {
-    Script::json(&json!({"id": "a", "object": "chat.completion", "created": 1, "model": "sonar",
+fn searched(model: &str, queries: u64) -> Script {
+    Script::json(&json!({"id": "a", "object": "chat.completion", "created": 1, "model": model,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30, "num_search_queries": queries}}))
 }
@@ -24,11 +24,13 @@ fn usd(text: &str) -> PicoUsd {
 #[tokio::test]
 async fn a_request_of_perplexity_is_reserved_and_billed_with_its_fee() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
-    upstream.always(searched(200));
     let models =
         model("pro", &[sonar(&upstream, "sonar-pro")]) + &model("plain", &[sonar(&upstream, "sonar")]);
     let gateway = till.gateway(&models);
-    for (name, fee, cost) in [("pro", "0.006", "0.00633"), ("plain", "0.005", "0.00503")] {
+    for (name, own, fee, cost) in
+        [("pro", "sonar-pro", "0.006", "0.00633"), ("plain", "sonar", "0.005", "0.00503")]
+    {
+        upstream.always(searched(own, 200));
         let bound = reserved(&gateway, &bounded(name)).await;
         assert!(bound > usd(fee) && bound < usd("0.02"), "{name}: {bound}");
         let key = Key::make(&gateway, hard("0.02")).await;
@@ -46,7 +48,7 @@ async fn a_request_of_perplexity_is_reserved_and_billed_with_its_fee() {
 #[tokio::test]
 async fn research_that_searches_as_it_likes_is_for_who_has_no_hard_budget() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
-    upstream.always(searched(200));
+    upstream.always(searched("sonar-deep-research", 200));
     let gateway = till.gateway(&model("deep", &[sonar(&upstream, "sonar-deep-research")]));
     let key = Key::make(&gateway, hard("100")).await;
     assert_ne!(key.ask(&gateway, &bounded("deep")).await.status, 200);
