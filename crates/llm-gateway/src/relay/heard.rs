@@ -183,7 +183,6 @@ fn alike_at_end(one: &[u8], other: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use llm_providers::dialect::openai_chat;
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -203,17 +202,26 @@ mod tests {
         assert_eq!(heard.pieces, 1000);
     }
 
-    proptest! {
-        #[test]
-        fn events_are_read_back_as_they_were(events in proptest::collection::vec("[ab]{0,70}", 0..30)) {
+    #[test]
+    fn events_are_read_back_as_they_were() {
+        // Words of two letters, so that most of them begin and end alike; a new seed for each run of them.
+        let mut seed = 1_u64;
+        let mut next = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % most
+        };
+        for _ in 0..300 {
+            let mut word =
+                || (0..next(70)).map(|_| if next(9) == 0 { b'b' } else { b'a' }).collect::<Vec<_>>();
+            let events: Vec<_> = (0..20).map(|_| word()).collect();
             let mut kept = Events::default();
-            events.iter().for_each(|event| kept.push(event.as_bytes()));
+            events.iter().for_each(|event| kept.push(event));
             let mut read = Vec::new();
             kept.each(|event| {
-                read.push(String::from_utf8(event.to_vec()).unwrap());
+                read.push(event.to_vec());
                 true
             });
-            prop_assert_eq!(read, events);
+            assert_eq!(read, events);
         }
     }
 }
