@@ -46,7 +46,6 @@ wire_struct! {
     /// What tells an item from a reference to one.
     struct Item<'a> {
         id: Str<'a>,
-        r#type: Str<'a>,
         role: Str<'a>,
     }
 }
@@ -59,12 +58,11 @@ pub(super) fn reference(head: &Head) -> Option<String> {
     }
     let items: Vec<&RawValue> = head.read("input").ok().flatten().unwrap_or_default();
     let refers = |item: &&RawValue| {
-        let Ok(Item { id, r#type, role, .. }) = serde_json::from_str::<Item<'_>>(item.get()) else {
-            return false;
-        };
-        match r#type.as_ref().map(Str::as_str) {
-            None => id.is_some() && role.is_none(),
-            Some(kind) => kind == "item_reference",
+        let kind = serde_json::from_str::<Kind<'_>>(item.get()).unwrap_or_default().0;
+        match kind.as_str() {
+            "" => serde_json::from_str::<Item<'_>>(item.get())
+                .is_ok_and(|Item { id, role, extra: _ }| id.is_some() && role.is_none()),
+            kind => kind == "item_reference",
         }
     };
     items.iter().position(refers).map(|index| format!("input[{index}]"))
