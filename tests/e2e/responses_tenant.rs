@@ -111,6 +111,34 @@ async fn what_one_key_made_is_nothing_to_another() {
 }
 
 #[tokio::test]
+async fn an_item_of_the_account_is_not_named_by_a_key() {
+    let stand = Stand::start("");
+    let own = stand.key(&json!({})).await;
+    let id = stand.make(&own).await;
+    let before = stand.upstream.requests().len();
+    for item in [
+        json!({"type": "item_reference", "id": "msg_1"}),
+        json!({"id": "msg_1"}),
+        json!({"type": null, "id": "rs_1"}),
+    ] {
+        for goes_on in [Value::Null, json!(id)] {
+            let mut request = asking("smart");
+            request["input"] = json!([{"role": "user", "content": "x"}, item]);
+            request["previous_response_id"] = goes_on;
+            let error = stand.send(&own, Method::POST, "/v1/responses", &request).await.error(400);
+            assert_eq!((&*error.param, &*error.code), ("input[1]", "item_reference_not_found"), "{item}");
+        }
+    }
+    assert_eq!(stand.upstream.requests().len(), before, "nobody was asked");
+    // What is sent is the client's own; and the master key may name everything.
+    let mut request = asking("smart");
+    request["input"] = json!([{"type": "message", "id": "msg_1", "role": "assistant", "content": []}]);
+    assert_eq!(stand.send(&own, Method::POST, "/v1/responses", &request).await.status, 200);
+    request["input"] = json!([{"type": "item_reference", "id": "msg_1"}]);
+    assert_eq!(stand.send(MASTER, Method::POST, "/v1/responses", &request).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_team_shares_where_the_cache_says_so_and_another_gateway_knows_the_seal() {
     let check = async |more: &str, shared: u16| {
         let stand = Stand::start(more);

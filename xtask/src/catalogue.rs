@@ -40,6 +40,34 @@ const PRICES: &[(&str, Class)] = &[
     ("per_page_usd", Class::Page),
 ];
 
+/// What the table has no column for, of models of one provider.
+struct Added {
+    provider: &'static str,
+    model: &'static str,
+    /// In USD for one.
+    prices: &'static [(Class, &'static str)],
+    capabilities: Capabilities,
+}
+
+const fn fee(model: &'static str, usd: &'static [(Class, &'static str)]) -> Added {
+    Added { provider: "perplexity", model, prices: usd, capabilities: Capabilities::NONE }
+}
+
+/// Perplexity's fee for each request, with a search of the usual size (`low`), in which all searches are; deep research
+/// pays for each search that it makes (<https://docs.perplexity.ai/getting-started/pricing>).
+const ADDED: &[Added] = &[
+    fee("sonar", &[(Class::Request, "0.005"), (Class::Query, "0")]),
+    fee("sonar-reasoning", &[(Class::Request, "0.005"), (Class::Query, "0")]),
+    fee("sonar-pro", &[(Class::Request, "0.006"), (Class::Query, "0")]),
+    fee("sonar-reasoning-pro", &[(Class::Request, "0.006"), (Class::Query, "0")]),
+    Added {
+        provider: "perplexity",
+        model: "sonar-deep-research",
+        prices: &[(Class::Query, "0.005")],
+        capabilities: Capabilities::UNASKED_SEARCH,
+    },
+];
+
 /// What `cargo xtask catalogue` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -92,6 +120,12 @@ impl<'t> Row<'t> {
         self.fields.get(column).copied().unwrap_or_default()
     }
 
+    fn is_about(&self, added: &Added) -> bool {
+        let model = self.get("model");
+        let own = model.strip_prefix(added.provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
+        self.get("provider") == added.provider && own == added.model
+    }
+
     fn draft(&self) -> anyhow::Result<Draft> {
         let mut prices = Vec::new();
         for (column, class) in PRICES {
@@ -115,6 +149,12 @@ impl<'t> Row<'t> {
         for name in self.get("caps").split(',').filter(|name| !name.is_empty()) {
             let one = Capabilities::of(name).with_context(|| format!("`{name}` is no ability"))?;
             capabilities = capabilities.and(one);
+        }
+        for added in ADDED.iter().filter(|added| self.is_about(added)) {
+            capabilities = capabilities.and(added.capabilities);
+            for (class, text) in added.prices {
+                prices.push((ServiceTier::Standard, 0, *class, pico(*class, text)?));
+            }
         }
         let date = self.get("deprecated_on");
         Ok(Draft {

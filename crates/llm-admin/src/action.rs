@@ -43,6 +43,8 @@ pub enum Verb {
     Block,
     /// Lets one in again.
     Unblock,
+    /// Gives what is unknown back to one.
+    Release,
 }
 
 impl Verb {
@@ -57,6 +59,7 @@ impl Verb {
             Self::Rotate => Some("rotate"),
             Self::Block => Some("block"),
             Self::Unblock => Some("unblock"),
+            Self::Release => Some("release_unknown"),
         }
     }
 }
@@ -152,6 +155,7 @@ static ROUTES: &[&[Row<Action>]] = &[
         with_id(Method::DELETE, "/admin/v1/keys/", "", Action::Keys(Verb::Delete)),
         plain(Method::GET, "/admin/v1/budgets", Action::Budgets(Verb::List)),
         plain(Method::POST, "/admin/v1/budgets", Action::Budgets(Verb::Create)),
+        with_id(Method::POST, "/admin/v1/budgets/", "/release_unknown", Action::Budgets(Verb::Release)),
         with_id(Method::GET, "/admin/v1/budgets/", "", Action::Budgets(Verb::Get)),
         with_id(Method::PATCH, "/admin/v1/budgets/", "", Action::Budgets(Verb::Update)),
         with_id(Method::DELETE, "/admin/v1/budgets/", "", Action::Budgets(Verb::Delete)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use llm_governance::report::Booked;
-use llm_governance::{Budget, BudgetId, Change, Group, Mode, Period, Scope, Terms, Window, Zone};
+use llm_governance::{Budget, BudgetId, Change, Group, Mode, Now, Period, Scope, Terms, Window, Zone};
 use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,17 @@ impl OwnedBudgetView {
         let spend = spend::windows(governance, scope, &only, booked).pop();
         Self { scope: scope.to_string(), budget: terms::BudgetView::of(scope, budget), spend }
     }
+}
+
+/// What was released of a budget.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReleasedView {
+    /// The budget.
+    id: String,
+    /// How much of what was unknown may be spent again, in dollars. What a gateway may yet be heard of is not among it.
+    released_usd: String,
+    /// What is spent in the present window.
+    spend: Option<WindowView>,
 }
 
 /// Whoever has a budget.
@@ -216,6 +227,19 @@ pub(crate) async fn delete(visit: &Visit<'_>) -> Result<Answer> {
     let budgets = others.cloned().collect();
     visit.change("delete_budget", owner.with(budgets)).await?;
     Ok(Answer::new(StatusCode::OK, &DeletedView { id: id.to_string(), deleted: true }))
+}
+
+/// Gives what is unknown in the present window back, for somebody who knows that it was not spent.
+pub(crate) async fn release(visit: &Visit<'_>) -> Result<Answer> {
+    let governance = visit.registry;
+    let (scope, _, budget) = find(governance, &visit.id)?;
+    let id = budget_id(&scope, &budget);
+    let reports = governance.reports();
+    let released = reports.release_unknown(&id, Now::read().wall, &visit.by).await.map_err(refused)?;
+    let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
+    let OwnedBudgetView { spend, .. } = OwnedBudgetView::of(&scope, &budget, governance, &booked);
+    let released_usd = terms::dollars(released);
+    Ok(Answer::new(StatusCode::OK, &ReleasedView { id: id.to_string(), released_usd, spend }))
 }
 
 /// The budget with this id, and its owner.

@@ -36,7 +36,10 @@ pub struct WindowView {
     spent_usd: String,
     /// What requests under way may yet cost, in dollars.
     reserved_usd: String,
-    /// What is left, in dollars.
+    /// What gateways that were killed may have spent beyond what is written down, in dollars: nobody spends it until it
+    /// is released.
+    unknown_usd: String,
+    /// What is left, in dollars: the limit without what is spent, reserved and unknown.
     left_usd: String,
     /// When the window began; `null`: it has always been.
     start: Option<String>,
@@ -75,9 +78,10 @@ pub fn windows(governance: &Registry, scope: &Scope, terms: &Terms, booked: &[Bo
             let BudgetWindow { budget, start } = &booked.window;
             **budget == id && start.as_millisecond() == span.start.as_millisecond()
         });
-        let kept = kept.map(|booked| booked.spent.saturating_add(booked.unknown)).unwrap_or_default();
-        let spent = spent.max(kept);
-        let left = budget.limit.saturating_sub(spent).saturating_sub(reserved).max(PicoUsd::ZERO);
+        let (booked, unknown) = kept.map(|kept| (kept.spent, kept.unknown)).unwrap_or_default();
+        let spent = spent.max(booked);
+        let taken = spent.saturating_add(reserved).saturating_add(unknown);
+        let left = budget.limit.saturating_sub(taken).max(PicoUsd::ZERO);
         let Span { start, end } = span;
         WindowView {
             budget_id: id.to_string(),
@@ -87,6 +91,7 @@ pub fn windows(governance: &Registry, scope: &Scope, terms: &Terms, booked: &[Bo
             limit_usd: dollars(budget.limit),
             spent_usd: dollars(spent),
             reserved_usd: dollars(reserved),
+            unknown_usd: dollars(unknown),
             left_usd: dollars(left),
             start: (start != Timestamp::MIN).then(|| start.to_string()),
             end: (end != Timestamp::MAX).then(|| end.to_string()),

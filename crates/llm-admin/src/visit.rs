@@ -78,11 +78,12 @@ impl Visit<'_> {
                 Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => budgets::get(self).await,
                 Verb::Update => budgets::update(self).await,
                 Verb::Delete => budgets::delete(self).await,
+                Verb::Release => budgets::release(self).await,
             },
             Action::Limits(verb) => match verb {
                 Verb::List => limits::list(self),
                 Verb::Create => limits::create(self).await,
-                Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => limits::get(self),
+                Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock | Verb::Release => limits::get(self),
                 Verb::Update => limits::update(self).await,
                 Verb::Delete => limits::delete(self).await,
             },
@@ -93,7 +94,7 @@ impl Visit<'_> {
         match verb {
             Verb::List => keys::list(self),
             Verb::Create => keys::create(self).await,
-            Verb::Get => keys::get(self).await,
+            Verb::Get | Verb::Release => keys::get(self).await,
             Verb::Update => keys::update(self).await,
             Verb::Delete => keys::delete(self).await,
             Verb::Rotate => keys::rotate(self).await,
@@ -106,7 +107,7 @@ impl Visit<'_> {
         match verb {
             Verb::List => groups::list(self, kind),
             Verb::Create => groups::create(self, kind).await,
-            Verb::Get | Verb::Rotate => groups::get(self, kind).await,
+            Verb::Get | Verb::Rotate | Verb::Release => groups::get(self, kind).await,
             Verb::Update => groups::update(self, kind).await,
             Verb::Delete => groups::delete(self, kind).await,
             Verb::Block => groups::block(self, kind, true).await,

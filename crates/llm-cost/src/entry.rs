@@ -69,6 +69,8 @@ impl Mode {
 pub struct Capabilities(u16);
 
 impl Capabilities {
+    /// Nothing that is known.
+    pub const NONE: Self = Self(0);
     /// Calls functions.
     pub const TOOLS: Self = Self(1);
     /// Can be told which function to call.
@@ -99,9 +101,11 @@ impl Capabilities {
     pub const WEB_SEARCH: Self = Self(1 << 13);
     /// Uses a computer.
     pub const COMPUTER_USE: Self = Self(1 << 14);
+    /// Searches as often as it likes, whether it is asked to or not, and is paid for each search.
+    pub const UNASKED_SEARCH: Self = Self(1 << 15);
 
     /// Each with its name and its letter in the catalogue's text.
-    pub(crate) const NAMES: [(Self, &'static str, char); 15] = [
+    pub(crate) const NAMES: [(Self, &'static str, char); 16] = [
         (Self::TOOLS, "tools", 't'),
         (Self::TOOL_CHOICE, "tool_choice", 'c'),
         (Self::PARALLEL_TOOLS, "parallel_tools", 'm'),
@@ -117,6 +121,7 @@ impl Capabilities {
         (Self::PREFILL, "prefill", 'p'),
         (Self::WEB_SEARCH, "web_search", 'q'),
         (Self::COMPUTER_USE, "computer_use", 'u'),
+        (Self::UNASKED_SEARCH, "unasked_search", 'x'),
     ];
 
     /// Both together.

@@ -76,7 +76,11 @@ impl Draft {
         // A zero beside another price is a gap: only what is priced in tokens or nothing else can be free.
         let pieces = |class: Class| !class.is_token();
         if self.prices.iter().any(|(.., pico)| *pico > 0) {
-            self.prices.retain(|(.., class, pico)| *pico > 0 || !pieces(*class));
+            // And searches, where the request has a fee that they are in.
+            let searches = priced(&self.prices, Class::Request);
+            self.prices.retain(|(.., class, pico)| {
+                *pico > 0 || !pieces(*class) || (searches && *class == Class::Query)
+            });
         }
         // The price of a pixel that is not given must not be taken for nothing.
         self.prices.retain(|(.., class, pico)| *pico > 0 || *class != Class::Pixel);

@@ -12,6 +12,7 @@ use llm_providers::transport::ByteStream;
 use llm_types::{Changes, Dialect, RateLimits, Usage};
 
 use crate::attempt::Attempt;
+use crate::dispatch::Later;
 use crate::relay::Relay;
 
 /// An answer, whole or begun.
@@ -31,8 +32,14 @@ pub(crate) struct Reply {
 /// Its body.
 pub(crate) enum ReplyBody {
     /// All of it, as the client is to get it; `served` is the model that it names, where that is another, `kind` its
-    /// content type, where that is not JSON.
-    Whole { body: Bytes, usage: Option<Usage>, served: Option<Arc<str>>, kind: Option<HeaderValue> },
+    /// content type, where that is not JSON; `later`: it is not complete.
+    Whole {
+        body: Bytes,
+        usage: Option<Usage>,
+        served: Option<Arc<str>>,
+        kind: Option<HeaderValue>,
+        later: Option<Box<Later>>,
+    },
     /// A stream whose first content is here.
     Stream { upstream: ByteStream, relay: Box<Relay> },
     /// A stream written from a whole answer, with a pause between its chunks.

@@ -76,8 +76,8 @@ struct End<'a> {
     usage: Option<&'a Usage>,
     /// How the usage is known, where there is one.
     basis: Basis,
-    /// How many pieces of an answer came, where nobody counted.
-    pieces: u64,
+    /// How many tokens of an answer came, where nobody else says it.
+    received: u64,
     error: Option<&'a ApiError>,
     /// The provider is known to bill nothing.
     unbilled: bool,
@@ -91,6 +91,16 @@ impl Attempt {
 
     pub(crate) fn begin(open: Open) -> Self {
         Self(Some(Box::new(open)))
+    }
+
+    /// Whether nothing is metered.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether its answer is made in the background.
+    pub(crate) fn is_later(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.delivery == Delivery::Later)
     }
 
     /// How its answer comes.
@@ -157,11 +167,11 @@ impl Attempt {
         }
     }
 
-    /// The answer is complete; without a usage it is estimated from so many pieces. What it cost, and when its row is
+    /// The answer is complete; without a usage it is taken to be so many tokens. What it cost, and when its row is
     /// safe.
-    pub(crate) fn settle(mut self, usage: Option<&Usage>, pieces: u64) -> (Option<PicoUsd>, Kept) {
+    pub(crate) fn settle(mut self, usage: Option<&Usage>, received: u64) -> (Option<PicoUsd>, Kept) {
         let Some(open) = self.0.take() else { return (None, Kept::default()) };
-        open.end(&End { usage, basis: Basis::Reported, pieces, error: None, unbilled: false })
+        open.end(&End { usage, basis: Basis::Reported, received, error: None, unbilled: false })
     }
 
     /// It is over, used this in all, and cost so much (`None`: a price is unknown). When its row is safe.
@@ -196,10 +206,10 @@ impl Attempt {
         let _ = open.fail(error, unbilled);
     }
 
-    /// The answer broke off after so much.
-    pub(crate) fn break_off(mut self, usage: Option<&Usage>, pieces: u64, error: &ApiError) -> Kept {
+    /// The answer broke off after so many tokens.
+    pub(crate) fn break_off(mut self, usage: Option<&Usage>, received: u64, error: &ApiError) -> Kept {
         let Some(open) = self.0.take() else { return Kept::default() };
-        open.end(&End { usage, basis: Basis::Received, pieces, error: Some(error), unbilled: false }).1
+        open.end(&End { usage, basis: Basis::Received, received, error: Some(error), unbilled: false }).1
     }
 }
 
@@ -222,7 +232,7 @@ impl Open {
         let in_part = self.in_part.take();
         let unbilled = unbilled && in_part.is_none();
         let (usage, basis) = (in_part.as_deref(), Basis::Received);
-        self.end(&End { usage, basis, pieces: 0, error: Some(error), unbilled })
+        self.end(&End { usage, basis, received: 0, error: Some(error), unbilled })
     }
 
     fn end(self: Box<Self>, end: &End<'_>) -> (Option<PicoUsd>, Kept) {
@@ -274,7 +284,7 @@ impl Open {
 
     /// How much of an answer a stream that said nothing can have written, where that has to be paid.
     fn unseen(&self, end: &End<'_>) -> u64 {
-        let silent = end.error.is_some() && end.usage.is_none() && end.pieces == 0;
+        let silent = end.error.is_some() && end.usage.is_none() && end.received == 0;
         let hard = self.reservation.as_ref().filter(|reservation| reservation.is_hard());
         let Some(reservation) = hard.filter(|_| self.delivery == Delivery::Stream && silent) else {
             return 0;
@@ -294,14 +304,14 @@ impl Open {
             (Some(usage), basis) => {
                 // What an answer begins with tells of the prompt, and hardly of the answer.
                 let mut usage = usage.clone();
-                let more = end.pieces.saturating_sub(usage.completion_tokens());
+                let more = end.received.saturating_sub(usage.completion_tokens());
                 usage.output = usage.output.saturating_add(more);
                 usage.estimated |= more > 0;
                 (usage, basis)
             }
             (None, basis) => {
                 let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
-                let output = end.pieces.max(self.unseen(end));
+                let output = end.received.max(self.unseen(end));
                 (Usage { input: input(), output, estimated: true, ..Usage::default() }, basis)
             }
         }

@@ -250,7 +250,8 @@ impl Exchange {
         if let Some(mut attempt) = self.attempt.take() {
             attempt.names(self.relay.model());
             // Its row is safe long before the answer is over.
-            drop(attempt.break_off(self.relay.spent(), self.relay.pieces(), error));
+            let received = if attempt.is_free() { 0 } else { self.relay.received(&self.target) };
+            drop(attempt.break_off(self.relay.spent(), received, error));
         }
         self.resuming = Some(Box::pin(resume.go_on(ticket, said.to_owned(), error.clone())));
         self.upstream = None;
@@ -320,7 +321,10 @@ impl Exchange {
         }
         if let Some(mut attempt) = self.attempt.take() {
             attempt.names(self.relay.model());
-            self.kept = attempt.settle(self.relay.spent(), self.relay.pieces()).1;
+            let usage = self.relay.spent();
+            let uncounted = usage.is_none() && !attempt.is_free();
+            let received = if uncounted { self.relay.received(&self.target) } else { 0 };
+            self.kept = attempt.settle(usage, received).1;
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(self.relay.usage());
@@ -376,7 +380,8 @@ impl Exchange {
     fn break_off(&mut self, error: &ApiError) {
         if let Some(mut attempt) = self.attempt.take() {
             attempt.names(self.relay.model());
-            self.kept = attempt.break_off(self.relay.spent(), self.relay.pieces(), error);
+            let received = if attempt.is_free() { 0 } else { self.relay.received(&self.target) };
+            self.kept = attempt.break_off(self.relay.spent(), received, error);
         }
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(self.relay.usage());

@@ -14,11 +14,12 @@ use llm_providers::codec::{Kept, ServerCodec};
 use llm_providers::dialect::{self, openai_chat};
 use llm_providers::transport::Transport;
 use llm_types::{ApiError, ErrorKind, Result};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::auth::Auth;
 use crate::body::ClientBody;
 use crate::cors;
+use crate::dispatch::MOST_LATER;
 use crate::files::Jobs;
 use crate::front::{Front, Named, Route, route, shape};
 use crate::governance::{Books, Configured, Governance, refused};
@@ -50,6 +51,8 @@ pub struct Gateway {
     reloads: Reloads,
     checks: Checks,
     jobs: Jobs,
+    /// Places for whoever waits for an answer that is made in the background.
+    later: Arc<Semaphore>,
     /// Tells of each snapshot that is put in place.
     replaced: watch::Sender<()>,
 }
@@ -90,6 +93,7 @@ impl Gateway {
             reloads: Reloads::default(),
             checks: Checks::default(),
             jobs: Jobs::default(),
+            later: Arc::new(Semaphore::new(MOST_LATER)),
             replaced: watch::Sender::new(()),
         }
     }
@@ -235,6 +239,11 @@ impl Gateway {
             governance: &self.governance,
             address,
         }
+    }
+
+    /// Places for whoever waits for an answer that is made in the background.
+    pub(crate) fn later(&self) -> &Arc<Semaphore> {
+        &self.later
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

@@ -214,6 +214,15 @@ pub(crate) fn unknown(param: &'static str) -> ApiError {
     ApiError::new(ErrorKind::BadRequest, message).with_param(param).with_code(code)
 }
 
+/// The error for an item that is named by an id which does not say for whom it was made.
+pub(crate) fn unsealed(param: &str) -> ApiError {
+    let message = format!(
+        "`{param}` names an item that the provider keeps for its whole account, and this key shares that with others: send \
+         the item itself (`store: false` makes clients do so), or go on from an answer of this key (`previous_response_id`)"
+    );
+    ApiError::bad_request(message).with_param(param.to_owned()).with_code("item_reference_not_found")
+}
+
 /// 16 hex digits that stand for a deployment.
 fn word(id: &str) -> Arc<str> {
     let hash = Sha256::digest(id);

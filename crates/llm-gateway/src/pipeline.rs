@@ -30,7 +30,7 @@ use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
-use crate::principal::Principal;
+use crate::principal::{Principal, Right};
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -232,6 +232,13 @@ fn limit(
         }
         None => head,
     };
+    // What another tenant has in the account is nobody's to name, and an item's id does not say whose it is.
+    if snapshot.tenants.is_some()
+        && principal.right != Right::Master
+        && let Some(param) = codec.refers(&head)
+    {
+        return Err(owner::unsealed(&param));
+    }
     let thinkers = codec.thinkers(&head);
     if thinkers.is_empty() {
         return Ok((head, limit, left_out));

@@ -4,6 +4,7 @@
 //! they came, while a tap looks at them; only an incomplete tail is held. Otherwise a decoder writes its
 //! events straight into the client's encoder. Either way nothing here knows a dialect, and nothing waits.
 
+mod heard;
 mod pass;
 mod seam;
 
@@ -12,10 +13,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use llm_providers::codec::{ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
+use llm_providers::codec::{ClientCodec, ServerCodec, StreamDecoder, StreamEncoder, StreamTap, is_content};
 use llm_providers::mark::Mark;
-use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result, Usage};
+use llm_providers::target::Target;
+use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Op, Result, Usage};
 
+use self::heard::Heard;
 use self::pass::Pass;
 use self::seam::Seam;
 
@@ -35,6 +38,8 @@ struct Facts {
     content: bool,
     /// How many pieces of content came from whoever is read now: about as many tokens.
     pieces: u64,
+    /// What they said, where that has to be counted should nobody else do it.
+    heard: Option<Heard>,
     usage: Option<Usage>,
     /// The model that whoever is read now names, where it is read and written anew.
     model: Option<Box<str>>,
@@ -101,6 +106,16 @@ impl Relay {
         Self::new(Way::Translate { decoder, encoder })
     }
 
+    /// Keeps what comes, so that it can be counted: the provider's events are those of this codec.
+    pub(crate) fn counting(mut self, codec: &'static dyn ClientCodec, op: Op) -> Self {
+        self.facts.heard = match &self.way {
+            Way::Pass(_) => Some(Heard::events(codec, op)),
+            Way::Translate { .. } => Some(Heard::text()),
+            Way::Written { .. } | Way::Raw { .. } => None,
+        };
+        self
+    }
+
     /// Keeps what is said, so that another deployment can go on with it.
     pub(crate) fn keeping(mut self) -> Self {
         self.facts.seam = Some(Box::default());
@@ -122,6 +137,9 @@ impl Relay {
         if let (Way::Translate { decoder, .. }, Some(seam)) = (&mut self.way, &mut self.facts.seam) {
             seam.join(self.facts.usage.as_ref());
             self.facts.pieces = 0;
+            if let Some(heard) = &mut self.facts.heard {
+                heard.anew();
+            }
             self.facts.model = None;
             *decoder = with;
         }
@@ -259,9 +277,14 @@ impl Relay {
         }
     }
 
-    /// How many pieces of content it sent: about as many tokens, should nobody count them.
-    pub(crate) fn pieces(&self) -> u64 {
-        self.facts.pieces
+    /// How many tokens of an answer came, should nobody say it: counted where the vocabulary of the model is published,
+    /// else estimated; of what is not kept, the pieces. It takes up to some milliseconds.
+    pub(crate) fn received(&self, target: &Target) -> u64 {
+        let pieces = self.facts.pieces;
+        match &self.facts.heard {
+            Some(heard) if pieces > 0 => heard.tokens(target, pieces),
+            _ => pieces,
+        }
     }
 
     /// The bytes that wait for the client.
@@ -320,6 +343,9 @@ impl EventSink for Watch<'_> {
         let content = is_content(&event);
         self.facts.content |= content;
         self.facts.pieces += u64::from(content);
+        if let (Event::Delta { delta, .. }, Some(heard)) = (&event, &mut self.facts.heard) {
+            heard.delta(delta);
+        }
         if let Event::Start(start) = &event
             && !start.model.is_empty()
         {

@@ -21,6 +21,22 @@ pub(crate) fn count(model: &str, call: &Call, hurry: Option<usize>) -> Result<To
     }
 }
 
+/// How many tokens a text of an answer is for a model.
+pub(crate) fn of_text(model: &str, text: &str) -> u64 {
+    exact_text(model, text).unwrap_or_else(|| estimate::prose(text))
+}
+
+#[cfg(feature = "tokenizers")]
+fn exact_text(model: &str, text: &str) -> Option<u64> {
+    let own = model.rsplit_once('/').map_or(model, |(_, own)| own);
+    llm_cost::tokenizer::Vocabulary::of(own)?.count(text)
+}
+
+#[cfg(not(feature = "tokenizers"))]
+fn exact_text(_: &str, _: &str) -> Option<u64> {
+    None
+}
+
 #[cfg(feature = "tokenizers")]
 fn exact(model: &str, call: &Call, hurry: Option<usize>) -> Option<u64> {
     if hurry.is_some_and(|length| length > SHORT) {
@@ -49,6 +65,8 @@ mod tests {
             let count = count(model, &call, hurry).unwrap();
             assert_eq!((count.input, count.estimated), expect, "{model} {hurry:?}");
         };
+        assert_eq!(of_text("openai/gpt-4o-mini", "Reply with exactly: cobalt"), 5);
+        assert_eq!(of_text("claude-haiku-4-5", "Reply with exactly: cobalt"), 7);
         check("gpt-4o-mini", None, (12, false));
         check("openai/gpt-4o-mini", Some(SHORT), (12, false));
         check("gpt-4o-mini", Some(SHORT + 1), (14, true));

@@ -5,6 +5,7 @@
 //! the model's window alone bounds it. What nothing bounds, tools that search as often as they like, has no bound.
 
 pub(crate) mod media;
+pub(crate) mod price;
 
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;

@@ -149,6 +149,13 @@ pub trait ClientCodec: Debug + Send + Sync {
     /// As [`ClientCodec::decode`].
     fn tap<'b>(&self, op: Op, body: &'b [u8]) -> Result<Tapped<'b>>;
 
+    /// Where a whole answer that is not complete, for it is made in the background, is asked for again: path and query
+    /// behind the base URL. `None`: it is complete.
+    fn unfinished(&self, body: &[u8]) -> Option<String> {
+        let _ = body;
+        None
+    }
+
     /// Watches a streamed answer that is passed through.
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
 }
@@ -329,7 +336,7 @@ pub trait ServerCodec: Debug + Send + Sync {
     /// Writes a streamed answer.
     fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder>;
 
-    /// Whether answers are kept under ids by the providers of this dialect. Only then are the next five asked.
+    /// Whether answers are kept under ids by the providers of this dialect. Only then are the next six asked.
     fn keeps(&self) -> bool {
         false
     }
@@ -351,6 +358,13 @@ pub trait ServerCodec: Debug + Send + Sync {
     fn owned(&self, head: &Head) -> Result<Option<Owned>> {
         let _ = head;
         Ok(None)
+    }
+
+    /// Where a request names a single piece of what its provider keeps for the account, of which nothing says for whom that
+    /// was made; `None`: nowhere.
+    fn refers(&self, head: &Head) -> Option<String> {
+        let _ = head;
+        None
     }
 
     /// Who encrypted thoughts that a request holds, in its order, as far as the request says it.

@@ -33,6 +33,6 @@ pub(crate) fn gemini(upstream: &Upstream) -> String {
     deployment("gemini/gemini-2.5-flash", &upstream.url())
 }
 
-fn deployment(model: &str, base: &str) -> String {
+pub(crate) fn deployment(model: &str, base: &str) -> String {
     format!("{{ model = \"{model}\", api_base = \"{base}\", api_key = \"{PROVIDER_KEY}\" }}")
 }

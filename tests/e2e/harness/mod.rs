@@ -10,7 +10,7 @@ mod raw;
 use std::time::Duration;
 
 pub(crate) use client::{Call, Reply, Streaming};
-pub(crate) use config::{FAST, anthropic, gemini, model, openai, responses_only};
+pub(crate) use config::{FAST, anthropic, deployment, gemini, model, openai, responses_only};
 pub(crate) use gateway::{Gateway, Options, refused};
 pub(crate) use llmctl::{Llmctl, llmctl};
 pub(crate) use raw::Raw;

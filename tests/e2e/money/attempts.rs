@@ -101,9 +101,9 @@ async fn a_client_that_goes_away_pays_for_what_came() {
         (row.basis.as_str(), row.status, row.error.as_deref()),
         ("received", 499, Some("client_cancelled"))
     );
-    assert_eq!(row.usage.output, 3, "three pieces came");
+    assert_eq!(row.usage.output, 4, "three words came, and a blank");
     let input = PicoUsd::from_pico(2_500_000).saturating_mul(row.usage.input);
-    assert!(row.usage.estimated && row.cost == input.saturating_add(output(3)), "{row:?}");
+    assert!(row.usage.estimated && row.cost == input.saturating_add(output(4)), "{row:?}");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn an_answer_that_breaks_off_costs_what_came() {
         assert!(!reply.text().contains("[DONE]"));
         let rows = stand.rows(1).await;
         let row = rows.first().unwrap();
-        assert_eq!((row.basis.as_str(), row.usage.output), ("received", 4), "{row:?}");
+        assert_eq!((row.basis.as_str(), row.usage.output), ("received", 5), "{row:?}");
         assert!(row.status >= 500 && row.error.is_some() && row.cost > output(4), "{row:?}");
     }
 }
@@ -130,8 +130,30 @@ async fn a_stream_without_usage_is_estimated() {
     let rows = stand.rows(1).await;
     let row = rows.first().unwrap();
     assert_eq!((row.basis.as_str(), row.status), ("estimated", 200), "{row:?}");
-    // One for each piece, and one for the word that it is over.
-    assert_eq!(row.usage.output, 8, "{row:?}");
+    // Seven words, a comma and a blank.
+    assert_eq!(row.usage.output, 9, "{row:?}");
+}
+
+#[tokio::test]
+async fn what_came_is_counted_however_it_is_cut() {
+    let upstream = Upstream::start().unwrap();
+    let stand = Stand::start(&model("smart", &[priced(&upstream)])).await;
+    let piece = |content: &str| {
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o",
+            "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": null}]});
+        format!("data: {chunk}\n\n")
+    };
+    let ten = "one two three four five six seven eight nine ten ";
+    for pieces in [vec![ten; 31], vec!["o", "n", "e", " t", "wo"]] {
+        upstream
+            .push(Script::sse(pieces.iter().map(|text| piece(text)).collect::<Vec<_>>()).then(End::Reset));
+    }
+    for _ in 0..2 {
+        stand.stream(&streamed("smart")).await.whole().await;
+    }
+    let rows = stand.rows(2).await;
+    let counted: Vec<_> = rows.iter().map(|row| (row.basis.as_str(), row.usage.output)).collect();
+    assert_eq!(counted, [("received", 311), ("received", 2)], "words, and the last blank");
 }
 
 #[tokio::test]

@@ -70,25 +70,62 @@ async fn a_limit_that_a_budget_sets_is_never_more_than_none() {
     assert!(reply.header("x-gateway-changes").contains("bounded to 16 tokens"), "{:?}", reply.headers);
 }
 
+fn background(status: &str, usage: &serde_json::Value) -> Script {
+    Script::json(&json!({"id": "resp_1", "object": "response", "status": status, "background": true,
+        "model": "gpt-4o", "output": [], "usage": usage}))
+}
+
 #[tokio::test]
-async fn what_works_in_the_background_costs_what_was_reserved() {
+async fn what_works_in_the_background_is_reserved_until_it_is_known_and_then_booked_once() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
     let gateway = till.gateway(&model("smart", &[priced(&upstream)]));
-    upstream.always(Script::json(&json!({"id": "resp_1", "object": "response", "status": "queued",
-        "background": true, "model": "gpt-4o", "output": [], "usage": null})));
+    upstream.always(background("queued", &json!(null)));
     let key = Key::make(&gateway, hard("1.00")).await;
     let body =
         json!({"model": "smart", "input": "x", "max_output_tokens": 1000, "background": true}).to_string();
-    let mut answered = 0;
-    while send(&gateway, &key.secret, "/v1/responses", &body).await.status == 200 {
+    let (mut answered, mut id) = (0_u64, String::new());
+    loop {
+        let reply = send(&gateway, &key.secret, "/v1/responses", &body).await;
+        if reply.status != 200 {
+            break;
+        }
         answered += 1;
+        id = reply.json()["id"].as_str().unwrap().to_owned();
     }
     assert!((1..=3).contains(&answered), "each may fill the window for 32 cents: {answered}");
-    let rows = till.rows(&key, answered).await;
-    assert!(rows.iter().all(|row| row.basis == "reserved" && row.cost > output(1_000)), "{rows:?}");
     let spend = key.spend(&gateway).await;
-    assert_eq!(spend.reserved, PicoUsd::ZERO);
-    assert!(spend.spent >= output(1_000).saturating_mul(u64::try_from(answered).unwrap()));
+    assert!(spend.spent.is_zero() && spend.reserved >= output(1_000).saturating_mul(answered), "{spend:?}");
+
+    let used = json!({"input_tokens": 19, "output_tokens": 120, "total_tokens": 139});
+    upstream.on("/v1/responses/resp_1", move |_| background("completed", &used));
+    let read = || async {
+        let call = gateway.call(http::Method::GET, &format!("/v1/responses/{id}"));
+        call.header("authorization", &bearer(&key.secret)).send().await
+    };
+    assert_eq!(read().await.json()["status"], "completed");
+    let rows = till.rows(&key, usize::try_from(answered).unwrap()).await;
+    assert!(rows.iter().all(|row| row.basis == "reported" && row.cost == COST), "{rows:?}");
+    assert_eq!(read().await.status, 200, "as often as anybody likes");
+    let spend = key.spend(&gateway).await;
+    assert_eq!((spend.spent, spend.reserved), (COST.saturating_mul(answered), PicoUsd::ZERO));
+    assert_eq!(till.rows(&key, 0).await.len(), rows.len());
+}
+
+#[tokio::test]
+async fn what_works_in_the_background_and_is_forgotten_costs_what_was_reserved() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    let gateway = till.gateway(&model("smart", &[priced(&upstream)]));
+    upstream.on("/v1/responses/resp_1", |_| {
+        Script::status(404).json_body(&json!({"error": {"message": "gone"}}))
+    });
+    upstream.always(background("in_progress", &json!(null)));
+    let key = Key::make(&gateway, hard("1.00")).await;
+    let body =
+        json!({"model": "smart", "input": "x", "max_output_tokens": 1000, "background": true}).to_string();
+    assert_eq!(send(&gateway, &key.secret, "/v1/responses", &body).await.status, 200);
+    let rows = till.rows(&key, 1).await;
+    assert!(rows[0].basis == "reserved" && rows[0].cost > output(1_000), "{rows:?}");
+    assert_eq!(key.spend(&gateway).await.reserved, PicoUsd::ZERO);
 }
 
 #[tokio::test]

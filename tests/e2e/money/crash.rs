@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::Method;
 use llm_store::{LeaseView, SqlStore};
 use llm_testkit::{Postgres, Upstream};
 use llm_types::PicoUsd;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{COST, Key, Till, answer, bounded, hard, priced, reserved, spend_up, wait};
-use crate::harness::{Gateway, Reply, model};
+use super::till::MASTER;
+use super::{COST, Key, Till, admin, answer, bounded, hard, priced, reserved, spend_up, wait};
+use crate::harness::{Gateway, Reply, llmctl, model};
 
 /// Clients of each gateway that ask without a pause.
 const CLIENTS: usize = 12;
@@ -102,10 +105,67 @@ async fn what_was_answered_is_written_down_and_nothing_is_spent_twice() {
         complete.extend(crowd.end().await);
         gateway = Arc::new(Gateway::start(&config));
     }
-    let more = spend_up(&[&gateway], &key, &bounded("smart")).await;
+    spend_up(&[&gateway], &key, &bounded("smart")).await;
     assert!(!complete.is_empty());
     settled(&till, &upstream, &key, &complete, limit).await;
-    assert!(more + complete.len() as u64 > FITS / 3, "{more} after {}", complete.len());
+
+    // What is not spent is held by lives that ended, or too little for one request more.
+    let bound = limit.pico() / i128::from(FITS);
+    let held = |lease: &LeaseView| lease.amount.saturating_sub(lease.used).pico().max(0);
+    let (own, alive, lost, spent) = wait("all that fits is spent", async || {
+        // What is on its way back to the store is refused for a moment.
+        spend_up(&[&gateway], &key, &bounded("smart")).await;
+        let spent = key.spend(&gateway).await.spent.pico();
+        let store = till.open().await;
+        let own = leases(&store).await;
+        store.close().await;
+        let alive = own.iter().map(|lease| lease.node.clone()).max().unwrap();
+        let lost: i128 = own.iter().filter(|lease| lease.node != alive).map(held).sum();
+        (spent + lost + bound > limit.pico()).then_some((own, alive, lost, spent))
+    })
+    .await;
+    assert!(spent * 100 >= (limit.pico() - lost) * 95, "{spent} of what {lost} leaves of {limit}");
+    // Each life that ended held no more than what it had under way, and a slice.
+    let most = bound * i128::try_from(CLIENTS + 1).unwrap() + limit.pico() / 20;
+    assert!(own.iter().filter(|lease| lease.node != alive).all(|lease| held(lease) <= most), "{own:?}");
+
+    // It is shown apart, and whoever knows that it was not spent has it back.
+    let shown = wait("what was held is unknown", async || {
+        let shown = key.spend(&gateway).await;
+        (shown.unknown.pico() == lost).then_some(shown)
+    })
+    .await;
+    assert_eq!((shown.spent.pico(), shown.sum()), (spent, limit));
+    let id = till.window(&key).await.window.budget.to_string();
+    let mut released = 0;
+    wait("all of it is released", async || {
+        released += release(&gateway, &id).await.pico();
+        (released == lost).then_some(())
+    })
+    .await;
+    let shown = key.spend(&gateway).await;
+    assert_eq!((shown.unknown, shown.sum()), (PicoUsd::ZERO, limit));
+    let spent = wait("the rest is spent", async || {
+        spend_up(&[&gateway], &key, &bounded("smart")).await;
+        let spent = key.spend(&gateway).await.spent;
+        (spent.pico() * 100 >= limit.pico() * 95).then_some(spent)
+    })
+    .await;
+    assert!(spent <= limit);
+    // What was released and had been billed after all is what the provider may get beyond it, and no more.
+    let billed = COST.saturating_mul(upstream.requests().len() as u64);
+    assert!(billed.pico() <= limit.pico() + lost, "{billed} billed of {limit}, {lost} released");
+    let audit = admin(&gateway, Method::GET, "/audit", &Value::Null).await.json();
+    let entries = audit["data"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["action"] == "release_unknown"), "{audit}");
+}
+
+/// Releases what is unknown of a budget.
+async fn release(gateway: &Gateway, id: &str) -> PicoUsd {
+    let path = format!("/budgets/{id}/release_unknown");
+    let done = admin(gateway, Method::POST, &path, &json!({})).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    done.json()["released_usd"].as_str().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
@@ -160,8 +220,19 @@ async fn two_gateways_of_which_one_is_killed_overspend_nothing() {
     spend_up(&[&one, &two], &key, &body).await;
     settled(&till, &upstream, &key, &complete, limit).await;
 
+    // It is shown apart, at either, and adds up.
+    for gateway in [&one, &two] {
+        let shown = key.spend(gateway).await;
+        assert!(shown.unknown >= dead.unknown && shown.sum() == limit, "{shown:?}");
+    }
+
     // Whoever knows that it was not spent releases it.
-    let released = store.release_unknown(&window.window, "test").await.unwrap();
+    let id = window.window.budget.to_string();
+    let url = two.url();
+    let args = ["budgets", "release", &id, "--json", "--gateway", &url];
+    let told = llmctl(&args).env("GATEWAY_MASTER_KEY", MASTER).run().good().to_owned();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let released: PicoUsd = told["released_usd"].as_str().unwrap().parse().unwrap();
     assert_eq!(released, dead.unknown);
     wait("the money can be spent again", async || (key.ask(&two, &body).await.status == 200).then_some(()))
         .await;

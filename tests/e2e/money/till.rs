@@ -161,7 +161,12 @@ impl Key {
         assert_eq!(shown.status, 200, "{}", shown.text());
         let window = shown.json()["spend"]["windows"][0].clone();
         let usd = |name: &str| window[name].as_str().unwrap().parse().unwrap();
-        Spend { spent: usd("spent_usd"), reserved: usd("reserved_usd"), left: usd("left_usd") }
+        Spend {
+            spent: usd("spent_usd"),
+            reserved: usd("reserved_usd"),
+            unknown: usd("unknown_usd"),
+            left: usd("left_usd"),
+        }
     }
 
     /// A chat with it, answered whole.
@@ -181,7 +186,18 @@ impl Key {
 pub(crate) struct Spend {
     pub(crate) spent: PicoUsd,
     pub(crate) reserved: PicoUsd,
+    pub(crate) unknown: PicoUsd,
     pub(crate) left: PicoUsd,
+}
+
+impl Spend {
+    /// The limit, whose parts these are.
+    pub(crate) fn sum(&self) -> PicoUsd {
+        let Self { spent, reserved, unknown, left } = self;
+        [spent, reserved, unknown, left]
+            .into_iter()
+            .fold(PicoUsd::ZERO, |sum, part| sum.saturating_add(*part))
+    }
 }
 
 /// Calls the admin API with the master key.

@@ -252,6 +252,8 @@ pub(crate) enum BudgetsCommand {
     },
     /// Take one away.
     Delete(OneArgs),
+    /// Let what killed gateways may have spent be spent again, where you know that it was not.
+    Release(OneArgs),
     /// How fast each is used up, and on which day it will be.
     Forecast {
         #[command(flatten)]

@@ -186,9 +186,10 @@ impl Model<'_> {
         }
         if let Some(raw) = self.get("search_context_cost_per_query")
             && !all.iter().any(|(.., class, _)| *class == Class::Query)
-            && let Some(pico) = search(raw)?
         {
-            all.push((ServiceTier::Standard, 0, Class::Query, pico));
+            let of_a_request = self.text("litellm_provider").is_some_and(|word| word == PER_REQUEST);
+            let classes = search(raw, of_a_request)?;
+            all.extend(classes.into_iter().map(|(class, pico)| (ServiceTier::Standard, 0, class, pico)));
         }
         Ok(all)
     }
@@ -247,19 +248,30 @@ fn tiers(raw: &RawValue, all: &mut Vec<(ServiceTier, u64, Class, u64)>) -> Resul
     Ok(())
 }
 
-/// A search of the usual size, else the dearest that is named.
-fn search(raw: &RawValue) -> Result<Option<u64>, String> {
+/// Where a search is a part of each request: what it looks through, small where nobody says it, is a fee of the
+/// request, and single searches are paid only where all sizes cost the same.
+const PER_REQUEST: &str = "perplexity";
+
+/// A search of the usual size, else the dearest that is named; `of_a_request`: as [`PER_REQUEST`] says.
+fn search(raw: &RawValue, of_a_request: bool) -> Result<Vec<(Class, u64)>, String> {
     let wrong = |_| "search_context_cost_per_query is no object".to_owned();
     let Members(sizes) = serde_json::from_str(raw.get()).map_err(wrong)?;
-    let mut dearest = None;
+    let (mut low, mut medium, mut all) = (None, None, Vec::new());
     for (name, raw) in &sizes {
-        let one = price("search_context_cost_per_query", raw)?;
-        if name == "search_context_size_medium" && one.is_some() {
-            return Ok(one);
+        let Some(one) = price("search_context_cost_per_query", raw)? else { continue };
+        match &**name {
+            "search_context_size_low" => low = Some(one),
+            "search_context_size_medium" => medium = Some(one),
+            _ => {}
         }
-        dearest = dearest.max(one);
+        all.push(one);
     }
-    Ok(dearest)
+    let Some(dearest) = all.iter().max() else { return Ok(Vec::new()) };
+    let fee = low.filter(|low| of_a_request && low != dearest);
+    Ok(match fee {
+        Some(low) => vec![(Class::Query, 0), (Class::Request, low)],
+        None => vec![(Class::Query, medium.unwrap_or(*dearest))],
+    })
 }
 
 #[cfg(test)]

@@ -57,14 +57,16 @@ fn budgets(page: &mut Page, mut views: Vec<BudgetView>) {
     let about = "Budgets in use that are not listed here.";
     page.one("gateway_budgets_unlisted", "gauge", about, left_out);
     type Of = fn(&BudgetView) -> PicoUsd;
-    let metrics: [(&str, &str, Of); 5] = [
+    let metrics: [(&str, &str, Of); 6] = [
         ("gateway_budget_limit_usd", "What may be spent in a window.", |view| view.limit),
         ("gateway_budget_spent_usd", "What is spent in the present window.", spent),
         ("gateway_budget_reserved_usd", "What requests under way may yet cost.", |view| {
             view.reserved.saturating_add(view.reserved_earlier)
         }),
+        ("gateway_budget_unknown_usd", "What gateways that died may have spent.", |view| view.unknown),
         ("gateway_budget_left_usd", "What is left in the present window.", |view| {
-            view.limit.saturating_sub(spent(view)).saturating_sub(view.reserved).max(PicoUsd::ZERO)
+            let taken = spent(view).saturating_add(view.reserved).saturating_add(view.unknown);
+            view.limit.saturating_sub(taken).max(PicoUsd::ZERO)
         }),
         ("gateway_budget_overrun_usd", "What was spent beyond what had been reserved.", |view| view.overrun),
     ];

@@ -5,6 +5,7 @@
 //! lets it through; `ask` does both, with a second deployment beside a slow one.
 
 mod ask;
+mod later;
 mod needs;
 mod own;
 mod pay;
@@ -39,6 +40,7 @@ use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
+pub(crate) use later::{Later, MOST as MOST_LATER};
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
 pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
@@ -280,7 +282,7 @@ impl Dispatch {
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
         let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
-            ReplyBody::Whole { body, usage, served, kind } => {
+            ReplyBody::Whole { body, usage, served, kind, later } => {
                 // Zeros for an answer are not counted ones.
                 let usage = usage.filter(|usage| !usage.is_empty());
                 place.finish(usage.as_ref());
@@ -292,7 +294,12 @@ impl Dispatch {
                     self.price(deployment.as_deref()?, (target.model(), served.as_deref()), usage.as_ref()?)
                 });
                 attempt.served(served);
-                let (cost, kept) = attempt.settle(usage.as_ref(), tokens);
+                let attempt = match later {
+                    Some(later) => later.settle(&self.gateway, target, attempt),
+                    None => Some(attempt),
+                };
+                let settled = attempt.map(|attempt| attempt.settle(usage.as_ref(), tokens));
+                let (cost, kept) = settled.unwrap_or_default();
                 let cost = cost.or(free.flatten());
                 ticket.finish(usage.as_ref());
                 return (AnswerBody::Whole(body, kind), cost, kept);

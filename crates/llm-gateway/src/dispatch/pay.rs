@@ -14,7 +14,7 @@ use super::ready::{Asking, Ready};
 use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
 use crate::ticket::Ticket;
-use crate::worst::{self, media};
+use crate::worst::{self, media, price};
 
 /// The shortest answer that is worth asking for where the money does not reach for a longer one, in tokens.
 const SHORTEST: u64 = 16;
@@ -75,23 +75,13 @@ impl Dispatch {
         asking: &mut Asking,
     ) -> Option<PriceBound> {
         let (provider, model) = (&*deployment.target.provider, target.model());
-        let entry = || self.snapshot.prices.entry(provider, model);
-        let (mut context_window, mut max_output) =
-            (deployment.facts.context_window, deployment.facts.max_output);
-        if context_window.is_none() || max_output.is_none() {
-            context_window = context_window.or_else(|| entry()?.context_window);
-            max_output = max_output.or_else(|| entry()?.max_output);
+        if price::searches_unasked(provider, model) {
+            return None;
         }
-        let facts = Facts { context_window, max_output, ..Facts::default() };
+        let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
         let asked = Asked { deployment: &deployment.id, provider, model, served: None };
-        let bound = |worst: &Worst| self.snapshot.prices.bound(&asked, worst);
-        // Who sells the order of documents by the token has no price for searches.
-        let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();
-        // Who sells sound or pictures by one measure has no price for the others.
-        let by_piece = || media::one_by_one(&worst).filter_map(|one| bound(&one)).max_by_key(Bound::total);
-        let found = bound(&worst).or_else(by_token).or_else(by_piece);
-        let Bound { fixed, per_output_token, output_tokens } = found?;
+        let Bound { fixed, per_output_token, output_tokens } = price::bound(&self.snapshot, &asked, &worst)?;
         // The caller's own limit stays what it is.
         let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);
         Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to })

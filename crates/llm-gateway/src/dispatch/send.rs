@@ -15,6 +15,7 @@ use llm_types::{ApiError, Changes, ErrorKind, Event, Op, Output, RateLimits, Res
 use tokio::time::timeout;
 
 use super::Dispatch;
+use super::later::Later;
 use super::ready::{Asks, Paid, Ready, Way};
 use crate::answer::{Reply, ReplyBody, pause};
 use crate::attempt::Attempt;
@@ -33,6 +34,8 @@ struct Sent {
     pass: bool,
     /// How long it may take.
     bound: Duration,
+    /// Somebody pays for what comes of it.
+    metered: bool,
 }
 
 impl Dispatch {
@@ -49,7 +52,7 @@ impl Dispatch {
             }
             Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
-                let sent = Sent { codec, memo, pass, bound };
+                let sent = Sent { codec, memo, pass, bound, metered: !attempt.is_free() };
                 if more.is_empty() {
                     self.exchange((request, &attempt), &sent, &asks, &mut changes).await
                 } else {
@@ -77,7 +80,7 @@ impl Dispatch {
         asks: &Asks,
         changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
-        let Sent { codec, memo: _, pass, bound } = *sent;
+        let Sent { codec, memo: _, pass, bound, metered: _ } = *sent;
         let started = Instant::now();
         let head = self.sent(*request, attempt, bound).await?;
         let (head, upstream) = head.into_parts();
@@ -101,8 +104,10 @@ impl Dispatch {
             let served = tapped.model.and_then(|name| asks.served(&name));
             let usage = tapped.usage.or_else(|| sent.memo.used().cloned());
             let kind = self.kind(&head.headers);
+            let later = attempt.is_later().then(|| codec.unfinished(&body)).flatten();
+            let later = later.map(|path| Box::new(Later { codec, path }));
             let body = marked.unwrap_or(body);
-            return Ok((ReplyBody::Whole { body, usage, served, kind }, rate_limits));
+            return Ok((ReplyBody::Whole { body, usage, served, kind, later }, rate_limits));
         }
         Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
     }
@@ -127,7 +132,7 @@ impl Dispatch {
         sent: &Sent,
         asks: &Asks,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
-        let Sent { codec, memo, pass: _, bound } = sent;
+        let Sent { codec, memo, pass: _, bound, metered: _ } = sent;
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
         let mut rate_limits = None;
         let asked = async {
@@ -168,7 +173,7 @@ impl Dispatch {
         asks: &Asks,
         left: Duration,
     ) -> Result<ReplyBody> {
-        let Sent { codec, memo, pass, bound: _ } = sent;
+        let Sent { codec, memo, pass, bound: _, metered } = sent;
         let op = self.asked.op;
         let mut relay = if *pass {
             let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };
@@ -187,6 +192,9 @@ impl Dispatch {
             let relay = Relay::translate(codec.decoder(op, &cx), self.codec.encoder(self.reply_cx(asks)));
             if self.goes_on(asks.dialect) { relay.keeping() } else { relay }
         };
+        if *metered {
+            relay = relay.counting(*codec, op);
+        }
         read_preamble(&mut upstream, &mut relay, left).await?;
         Ok(ReplyBody::Stream { upstream, relay: Box::new(relay) })
     }
@@ -251,7 +259,7 @@ impl Dispatch {
                 }
                 let kind = self.codec.content_type(output);
                 let body = Bytes::from(self.codec.encode(output, &cx));
-                return Ok(ReplyBody::Whole { body, usage, served, kind });
+                return Ok(ReplyBody::Whole { body, usage, served, kind, later: None });
             }
         };
         let mut encoder = self.codec.encoder(cx);

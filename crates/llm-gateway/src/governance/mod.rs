@@ -184,6 +184,17 @@ impl Governance {
         self.gate().enter(who, facts).await.map(Some)
     }
 
+    /// Lets the gateway's own call in.
+    ///
+    /// # Errors
+    /// As [`Gate::enter_unasked`].
+    pub(crate) fn enter_unasked(&self, facts: &Facts<'_>) -> Result<Option<Grant>, Refusal> {
+        if self.directory().is_empty() {
+            return Ok(None);
+        }
+        self.gate().enter_unasked(facts).map(Some)
+    }
+
     /// Writes down what became of an attempt.
     pub(crate) fn book(&self, row: UsageRow) -> Kept {
         self.books.iter().for_each(|books| books.book(&row));

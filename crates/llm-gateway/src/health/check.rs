@@ -1,14 +1,17 @@
 //! One check: a real call, as small as can be, to one deployment.
 //!
 //! It goes through the deployment's own codec, address and key, so that an answer means what a request's would.
-//! It is accounted for like any other call.
+//! It is accounted for like any other call: the most that it can cost is reserved in the budgets of everything, of its
+//! tag, of its model and of its provider. Where one of those has no money for it, it is left out, which says nothing of
+//! the deployment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_governance::RowOwner;
-use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx};
+use llm_cost::Bound;
+use llm_governance::{Facts, PriceBound, Refusal, RowOwner};
+use llm_providers::codec::{Asked as Said, ClientCodec, DecodeCx, EncodeCx};
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, RequestBody, collect};
 use llm_providers::{dialect, mock};
@@ -20,11 +23,12 @@ use llm_types::{
 };
 use parking_lot::Mutex;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
 use crate::gateway::Gateway;
 use crate::snapshot::Snapshot;
 use crate::ticket::{Account, Ticket};
+use crate::worst::{self, price};
 
 /// The most that is read of an answer, in bytes.
 const REPLY_LIMIT: usize = 4 * 1024 * 1024;
@@ -44,6 +48,8 @@ pub(crate) struct Check {
     pub(crate) model: String,
     pub(crate) usage: Option<Usage>,
     pub(crate) error: Option<ApiError>,
+    /// Why nobody was asked.
+    pub(crate) skipped: Option<String>,
     /// How many requests the deployment had answered by then.
     pub(crate) successes: u64,
 }
@@ -101,13 +107,14 @@ pub(crate) async fn check(
     let result = match (target, op) {
         (Ok(target), Some(op)) => {
             let _under_way = deployment.begin();
-            let call = ask(gateway, (deployment, &target), op);
+            let name = name(group, deployment, star);
+            let call = ask(gateway, (deployment, &target, &name), op);
             let late = || {
                 let message = format!("no answer within {} s", bound.as_secs_f32());
-                Err(ApiError::upstream(ErrorKind::Timeout, message))
+                Err(Fault::Failed(ApiError::upstream(ErrorKind::Timeout, message)))
             };
             let mut result = tokio::time::timeout(bound, call).await.unwrap_or_else(|_| late());
-            if let Err(error) = &mut result {
+            if let Err(Fault::Failed(error)) = &mut result {
                 target.conceal(error);
                 if error.origin == Origin::Upstream {
                     error.provider.get_or_insert_with(|| target.provider().to_owned());
@@ -115,22 +122,53 @@ pub(crate) async fn check(
             }
             result
         }
-        (Err(error), _) => Err(error),
+        (Err(error), _) => Err(Fault::Failed(error)),
         (Ok(_), None) => Ok(None),
     };
     let now = Instant::now();
-    group.checked(index, result.as_ref().map(|_| ()), now);
-    let (usage, error) = match result {
-        Ok(usage) => (usage, None),
-        Err(error) => (None, Some(error)),
+    let (usage, error, skipped) = match result {
+        Ok(usage) => (usage, None, None),
+        Err(Fault::Failed(error)) => (None, Some(error), None),
+        Err(Fault::Skipped(why)) => (None, None, Some(format!("no check: {why}"))),
     };
+    if skipped.is_none() {
+        group.checked(index, error.as_ref().map_or(Ok(()), Err), now);
+    }
     let took = now.saturating_duration_since(started);
     let successes = deployment.stats.counts().successes;
-    let check = Arc::new(Check { at: SystemTime::now(), took, op, model, usage, error, successes });
+    let check = Arc::new(Check { at: SystemTime::now(), took, op, model, usage, error, skipped, successes });
     let before = gateway.checks().note(deployment, &check);
     tell(deployment, before.as_deref(), &check);
     Ok(check)
 }
+
+/// Why a check brought no answer.
+#[derive(Debug)]
+enum Fault {
+    /// Of the deployment.
+    Failed(ApiError),
+    /// There was no money for it.
+    Skipped(ApiError),
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The model's name, as clients ask for it.
+fn name(group: &Group<Backend>, deployment: &Deployment<Backend>, star: Option<&str>) -> Arc<str> {
+    if !group.name.contains('*') {
+        return Arc::clone(&group.name);
+    }
+    let sample = deployment.target.sample();
+    star.or(sample.as_deref())
+        .map_or_else(|| Arc::clone(&group.name), |star| group.name.replacen('*', star, 1).into())
+}
+
+/// A deployment that is checked, where it is called, and the name of its model.
+type Asked<'c> = (&'c Arc<Deployment<Backend>>, &'c Arc<Target>, &'c Arc<str>);
 
 /// Where the call goes; the inner error is the deployment's own fault.
 fn target(deployment: &Deployment<Backend>, star: Option<&str>) -> Result<Result<Arc<Target>>> {
@@ -170,19 +208,15 @@ fn operation(target: &Target) -> Result<Op> {
 }
 
 /// Asks, with a longer answer where the shortest is refused.
-async fn ask(
-    gateway: &Gateway,
-    (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
-    op: Op,
-) -> Result<Option<Usage>> {
+async fn ask(gateway: &Gateway, asked: Asked<'_>, op: Op) -> std::result::Result<Option<Usage>, Fault> {
     let mut refused = None;
     for tokens in ANSWERS {
-        match send(gateway, (deployment, target), &call(op, target.model(), tokens)).await {
-            Err(error) if op == Op::Chat && is_too_short(&error) => refused = Some(error),
+        match send(gateway, asked, (&call(op, asked.1.model(), tokens), tokens)).await {
+            Err(Fault::Failed(error)) if op == Op::Chat && is_too_short(&error) => refused = Some(error),
             other => return other.map(|output| output.usage().cloned()),
         }
     }
-    Err(refused.unwrap_or_else(|| ApiError::new(ErrorKind::Internal, "nothing was asked")))
+    Err(refused.unwrap_or_else(|| ApiError::new(ErrorKind::Internal, "nothing was asked")).into())
 }
 
 fn is_too_short(error: &ApiError) -> bool {
@@ -208,21 +242,21 @@ fn call(op: Op, model: &str, tokens: u64) -> Call {
 
 async fn send(
     gateway: &Gateway,
-    (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
-    call: &Call,
-) -> Result<Output> {
-    let op = call.op();
+    asked: Asked<'_>,
+    (call, tokens): (&Call, u64),
+) -> std::result::Result<Output, Fault> {
+    let (op, target) = (call.op(), asked.1);
     let Some(codec) = dialect::client(target.dialect_for(op, None)) else {
-        return mock::output(call);
+        return Ok(mock::output(call)?);
     };
     let mut changes = Changes::default();
-    let asked = Asked::of(op);
-    let mut cx =
-        EncodeCx { spec: target.spec(), model: target.model(), asked: &asked, changes: &mut changes };
+    let said = Said::of(op);
+    let mut cx = EncodeCx { spec: target.spec(), model: target.model(), asked: &said, changes: &mut changes };
     let wire = codec.encode(call, &mut cx)?;
     let memo = wire.memo.clone();
+    let size = wire.body.len();
     let request = target.request(wire)?.map(RequestBody::from);
-    let mut attempt = account(gateway, deployment, target).await?;
+    let mut attempt = account(gateway, asked, (call, size, tokens)).await?;
     let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &memo };
     match answer(gateway, (request, attempt.progress()), codec, op, &cx).await {
         Ok(output) => {
@@ -233,7 +267,7 @@ async fn send(
         }
         Err(error) => {
             attempt.fail(&error);
-            Err(error)
+            Err(error.into())
         }
     }
 }
@@ -253,32 +287,71 @@ async fn answer(
     codec.decode(op, &body, cx)
 }
 
-/// A check costs a little, which is written down like everything else, under a tag of its own and on nobody's budget.
+/// A check costs a little, which is written down like everything else, under a tag of its own.
 async fn account(
     gateway: &Gateway,
-    deployment: &Arc<Deployment<Backend>>,
-    target: &Arc<Target>,
-) -> Result<Attempt> {
-    if gateway.governance().is_idle() {
+    (deployment, target, name): Asked<'_>,
+    (call, size, tokens): (&Call, usize, u64),
+) -> std::result::Result<Attempt, Fault> {
+    let governance = gateway.governance();
+    if governance.is_idle() {
         return Ok(Attempt::free());
     }
+    let (snapshot, tags) = (gateway.snapshot(), [Arc::from(TAG)]);
+    let facts = Facts { model: name, alias_of: None, route: "", tags: &tags, tokens: 0, bound: None };
+    let skipped = |refusal: Refusal| Fault::Skipped(refusal.error);
+    let grant = governance.enter_unasked(&facts).map_err(skipped)?;
     let account = Account {
-        governance: Arc::clone(gateway.governance()),
-        prices: Arc::clone(&gateway.snapshot().prices),
+        governance: Arc::clone(governance),
+        prices: Arc::clone(&snapshot.prices),
         request_id: uuid::Uuid::now_v7().simple().to_string().into(),
-        model: target.model().into(),
+        model: Arc::clone(name),
         who: RowOwner::default(),
-        tags: [Arc::from(TAG)].into_iter().collect(),
+        tags: tags.into_iter().collect(),
         body: 0,
         cache: llm_governance::RowCache::Bypass,
     };
-    Ticket::new(account, None).attempt(deployment, target, None).await.map_err(|refusal| refusal.error)
+    let mut ticket = Ticket::new(account, grant);
+    let provider = &deployment.target.provider;
+    let bound = match ticket.pays(provider) {
+        true => bound(&snapshot, (deployment, target), (call, size, tokens)),
+        false => None,
+    };
+    let attempt = ticket.attempt(deployment, target, bound).await;
+    Ok(attempt.map_err(|refusal| skipped(*refusal))?.delivered(Delivery::Whole))
+}
+
+/// The most that a check can cost; `None`: nothing bounds it.
+fn bound(
+    snapshot: &Snapshot,
+    (deployment, target): (&Deployment<Backend>, &Target),
+    (call, size, tokens): (&Call, usize, u64),
+) -> Option<PriceBound> {
+    let (provider, model) = (&*deployment.target.provider, target.model());
+    if price::searches_unasked(provider, model) {
+        return None;
+    }
+    let facts = price::lengths(snapshot, (provider, model), &deployment.facts);
+    let worst = match call {
+        Call::Embed(request) => worst::of_embedding(request, size, &facts).ok()?,
+        Call::Rerank(request) => worst::of_rerank(request, size),
+        _ => worst::of_text(size, Some(tokens), &facts).ok()?,
+    };
+    let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served: None };
+    let Bound { fixed, per_output_token, output_tokens } = price::bound(snapshot, &asked, &worst)?;
+    Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
 }
 
 /// Says what is new.
 fn tell(deployment: &Deployment<Backend>, before: Option<&Check>, check: &Check) {
     let was_well = before.is_none_or(|before| before.error.is_none());
     let id = &*deployment.id;
+    if let Some(why) = &check.skipped {
+        if before.is_none_or(|before| before.skipped.is_none()) {
+            tracing::warn!(deployment = id, why, "health check left out");
+        }
+        return;
+    }
     match &check.error {
         Some(error) if was_well => tracing::warn!(deployment = id, %error, "health check failed"),
         None if !was_well => tracing::info!(deployment = id, took = ?check.took, "health check passed again"),

@@ -100,7 +100,11 @@ struct RateLimits {
 /// What a check has shown.
 #[derive(Debug, Serialize)]
 pub(crate) struct CheckView {
-    ok: bool,
+    /// `null`: nobody was asked.
+    ok: Option<bool>,
+    /// Why nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
     /// Unix seconds.
     at: u64,
     took_ms: u64,
@@ -209,9 +213,10 @@ fn reason(standing: Standing, fault: Option<&ApiError>, check: Option<&Check>) -
 
 impl CheckView {
     pub(crate) fn of(check: &Check) -> Self {
-        let Check { at, took, op, model, usage, error, successes: _ } = check;
+        let Check { at, took, op, model, usage, error, skipped, successes: _ } = check;
         Self {
-            ok: error.is_none(),
+            ok: skipped.is_none().then_some(error.is_none()),
+            skipped: skipped.clone(),
             at: unix(*at),
             took_ms: ms(*took),
             operation: op.map(|op| op.name()),
@@ -259,6 +264,7 @@ mod tests {
             model: String::new(),
             usage: None,
             error,
+            skipped: None,
             successes: 0,
         };
         let failed = check(Some(ApiError::upstream(ErrorKind::Internal, "boom")));

@@ -1,7 +1,7 @@
 //! Routes of the admin API.
 
 use llm_admin::audit::AuditView;
-use llm_admin::budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView};
+use llm_admin::budgets::{BudgetPatch, NewBudgetForm, OwnedBudgetView, ReleasedView};
 use llm_admin::groups::{GroupForm, GroupView};
 use llm_admin::keys::{DeletedView, KeyForm, KeyView, RotateForm};
 use llm_admin::limits::{LimitsPatch, NewLimitsForm, ScopedLimitsView};
@@ -142,7 +142,7 @@ fn key(verb: Verb) -> Words {
             .takes(of::<KeyForm>)
             .gives(of::<KeyView>)
             .makes(),
-        Verb::Get => words("keys", "A key, with what it has spent.").gives(of::<KeyView>),
+        Verb::Get | Verb::Release => words("keys", "A key, with what it has spent.").gives(of::<KeyView>),
         Verb::Update => words("keys", "Change a key.").takes(of::<KeyForm>).gives(of::<KeyView>),
         Verb::Delete => words("keys", "Take a key back.").gives(of::<DeletedView>),
         Verb::Rotate => {
@@ -157,7 +157,9 @@ fn group(verb: Verb) -> Words {
     match verb {
         Verb::List => words("groups", "All of them.").gives(of::<ListView<GroupView>>),
         Verb::Create => words("groups", "Make one.").takes(of::<GroupForm>).gives(of::<GroupView>).makes(),
-        Verb::Get | Verb::Rotate => words("groups", "One, with what it has spent.").gives(of::<GroupView>),
+        Verb::Get | Verb::Rotate | Verb::Release => {
+            words("groups", "One, with what it has spent.").gives(of::<GroupView>)
+        }
         Verb::Update => words("groups", "Change one.").takes(of::<GroupForm>).gives(of::<GroupView>),
         Verb::Delete => words("groups", "Take one away.").gives(of::<DeletedView>),
         Verb::Block => words("groups", "Turn one away, with its keys.").gives(of::<GroupView>),
@@ -174,7 +176,7 @@ fn limits(verb: Verb) -> Words {
         Verb::Create => word("Make limits.").takes(of::<NewLimitsForm>).makes(),
         Verb::Update => word("Change limits.").takes(of::<LimitsPatch>),
         Verb::Delete => words("limits", "Take limits away.").gives(of::<DeletedView>),
-        Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => word("Limits."),
+        Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock | Verb::Release => word("Limits."),
     }
 }
 
@@ -188,6 +190,10 @@ fn budget(verb: Verb) -> Words {
             words("budgets", "Change a budget.").takes(of::<BudgetPatch>).gives(of::<OwnedBudgetView>)
         }
         Verb::Delete => words("budgets", "Take a budget away.").gives(of::<DeletedView>),
+        Verb::Release => {
+            words("budgets", "Give back what killed gateways may have spent, where it was not spent.")
+                .gives(of::<ReleasedView>)
+        }
         Verb::Get | Verb::Rotate | Verb::Block | Verb::Unblock => {
             words("budgets", "A budget, with what is spent.").gives(of::<OwnedBudgetView>)
         }

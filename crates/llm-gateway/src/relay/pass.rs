@@ -73,7 +73,11 @@ impl Pass {
         let mut failed = None;
         while let Some((event, _)) = split_event(bytes.get(at..).unwrap_or_default()) {
             let end = at + event.len();
-            match self.tap.see(event) {
+            let seen = self.tap.see(event);
+            if let (Seen::Quiet | Seen::Content, Some(heard)) = (&seen, &mut facts.heard) {
+                heard.event(event, u64::from(matches!(seen, Seen::Content)));
+            }
+            match seen {
                 Seen::Quiet => {}
                 Seen::Content => {
                     facts.content = true;

@@ -73,9 +73,9 @@ fn whoever_goes_on_is_counted_for_its_own_part() {
     let mut relay = Relay::translate(decoder(), encoder).keeping();
     let output = |usage: Option<&Usage>| usage.map(|usage| usage.output);
     relay.feed(Bytes::from(format!("{ANSWER}{ANSWER}{USAGE}\n\n"))).unwrap();
-    assert_eq!((output(relay.usage()), output(relay.spent()), relay.pieces()), (Some(4), Some(4), 2));
+    assert_eq!((output(relay.usage()), output(relay.spent()), relay.facts.pieces), (Some(4), Some(4), 2));
     relay.go_on(decoder());
-    assert_eq!((output(relay.usage()), output(relay.spent()), relay.pieces()), (Some(4), None, 0));
+    assert_eq!((output(relay.usage()), output(relay.spent()), relay.facts.pieces), (Some(4), None, 0));
     relay.feed(Bytes::from(format!("{ANSWER}{USAGE}\n\n{FINISH}"))).unwrap();
     assert_eq!((output(relay.usage()), output(relay.spent())), (Some(8), Some(4)), "the client sees the sum");
 }

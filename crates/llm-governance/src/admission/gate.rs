@@ -64,6 +64,8 @@ pub(super) struct Inner {
     pub(super) directory: Arc<Directory>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) funding: Option<Funding>,
+    /// What time it is.
+    pub(super) clock: fn() -> Now,
     pub(super) refused: Refused,
     shared: ArcSwapOption<Shared>,
 }
@@ -112,8 +114,19 @@ impl Gate {
     /// [`leasing`](Directory::leasing).
     #[must_use]
     pub fn with(directory: Arc<Directory>, observer: Arc<dyn Observer>, funding: Option<Funding>) -> Self {
+        Self::on_clock(directory, observer, funding, Now::read)
+    }
+
+    /// As [`with`](Self::with), with another clock.
+    #[must_use]
+    pub fn on_clock(
+        directory: Arc<Directory>,
+        observer: Arc<dyn Observer>,
+        funding: Option<Funding>,
+        clock: fn() -> Now,
+    ) -> Self {
         let (refused, shared) = (Refused::default(), ArcSwapOption::empty());
-        Self { inner: Arc::new(Inner { directory, observer, funding, refused, shared }) }
+        Self { inner: Arc::new(Inner { directory, observer, funding, clock, refused, shared }) }
     }
 
     /// The same gate with limits that are counted in a store.
@@ -151,7 +164,7 @@ impl Gate {
     /// # Errors
     /// As [`try_admit`](Self::try_admit); 503 where a store does not answer.
     pub async fn admit(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
-        let now = Now::read();
+        let now = (self.inner.clock)();
         let under = self.under(who, facts, now)?;
         let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;
         let mut grant = self.grant(who, (under.accounts, under.by_model), seated, facts.tokens);
@@ -162,7 +175,7 @@ impl Gate {
                 Ok(grant)
             }
             Err(refusal) => {
-                grant.undo(Now::read());
+                grant.undo((self.inner.clock)());
                 Err(refusal)
             }
         }
@@ -174,8 +187,20 @@ impl Gate {
     /// # Errors
     /// 403 for what is not allowed, 429 for limits, 503 where the shared limits do not answer.
     pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
-        let now = Now::read();
+        let now = (self.inner.clock)();
         self.seated(who, facts, now).await.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
+    }
+
+    /// Lets the gateway's own call in: nobody asks, so no limits hold. What it costs falls under the budgets of
+    /// everything, of its tags and its model, and of the provider that is called. Each attempt reserves its own.
+    ///
+    /// # Errors
+    /// None that is known: what may be asked is not asked here.
+    pub fn enter_unasked(&self, facts: &Facts<'_>) -> Result<Grant, Refusal> {
+        let (who, now) = (self.inner.directory.anyone(), (self.inner.clock)());
+        let under = self.under(&who, facts, now)?;
+        let seated = here(Limiters::new(), 0, now.steady)?;
+        Ok(self.grant(&who, (under.accounts, ByModel::new()), seated, 0))
     }
 
     async fn seated(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
@@ -275,7 +300,7 @@ impl Gate {
     /// # Errors
     /// The first failure of the store; the others were tried nevertheless.
     pub async fn tend(&self) -> Result<(), Error> {
-        self.tend_all(Now::read, Returning::Idle).await
+        self.tend_all(self.inner.clock, Returning::Idle).await
     }
 
     /// Hands back everything that is not reserved, before the node stops.
@@ -283,7 +308,7 @@ impl Gate {
     /// # Errors
     /// As [`tend`](Self::tend).
     pub async fn hand_back(&self) -> Result<(), Error> {
-        self.tend_all(Now::read, Returning::All).await
+        self.tend_all(self.inner.clock, Returning::All).await
     }
 
     fn tend_all(&self, now: fn() -> Now, all: Returning) -> impl Future<Output = Result<(), Error>> + Send {
@@ -334,17 +359,17 @@ impl Inner {
     ) -> Result<Hold, Refusal> {
         let observer = &*self.observer;
         let Some(funding) = &self.funding else {
-            return reserve(accounts, bound, held, Now::read(), observer)
+            return reserve(accounts, bound, held, (self.clock)(), observer)
                 .map_err(|reason| denied(reason, bound));
         };
         for _ in 0..TRIES {
-            let shortages = match reserve(accounts.clone(), bound, held, Now::read(), observer) {
+            let shortages = match reserve(accounts.clone(), bound, held, (self.clock)(), observer) {
                 Ok(hold) => return Ok(hold),
                 Err(Denied::Starved(shortages)) => shortages,
                 Err(reason) => return Err(denied(reason, bound)),
             };
             for shortage in &shortages {
-                let funded = funding.fund(shortage, Now::read, observer).await;
+                let funded = funding.fund(shortage, self.clock, observer).await;
                 funded.map_err(|error| unavailable(Some(error)))?;
             }
         }

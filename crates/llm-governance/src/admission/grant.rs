@@ -120,7 +120,7 @@ impl Grant {
     /// # Errors
     /// 429 for its limits, 503 where the shared ones do not answer. The grant stays as it is.
     pub async fn turn_to(&mut self, models: &[Arc<str>]) -> Result<(), Refusal> {
-        let now = Now::read();
+        let now = (self.inner.clock)();
         if self.turned.as_ref().map_or(models.is_empty(), |turned| turned.models == models) {
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl Grant {
         provider: &str,
         bound: Option<&PriceBound>,
     ) -> Result<Reservation, Refusal> {
-        let accounts = self.accounts_of(provider, Now::read());
+        let accounts = self.accounts_of(provider, (self.inner.clock)());
         let hold = self.inner.funded(accounts, bound, &mut self.hold).await?;
         Ok(self.attempt_with(hold))
     }
@@ -225,7 +225,7 @@ impl Drop for Grant {
         std::mem::take(&mut self.hold).release(&*self.inner.observer);
         if !self.seat.is_over() || self.turned.is_some() {
             let used = if self.attempted { None } else { Some(0) };
-            self.end(used, Now::read());
+            self.end(used, (self.inner.clock)());
         }
     }
 }

@@ -177,10 +177,11 @@ impl Account {
 
     /// The store has granted: the whole lease is now `amount`, until `until`; where `dry`, it had less than asked.
     pub(crate) fn fund(&self, window: &BudgetWindow, grant: Granted, observer: &dyn Observer) {
-        let Granted { amount, until, dry, elsewhere } = grant;
+        let Granted { amount, until, dry, elsewhere, unknown } = grant;
         self.with(window, observer, |slot, events| {
             if let Some(count) = slot.count(window.start) {
                 count.fund = Fund::Leased { amount, until: Some(until), dry };
+                count.unknown = unknown;
             }
             slot.note_elsewhere(window.start, elsewhere, events);
         });
@@ -282,6 +283,7 @@ pub(crate) struct Granted {
     pub(crate) until: Instant,
     pub(crate) dry: Option<Dry>,
     pub(crate) elsewhere: PicoUsd,
+    pub(crate) unknown: PicoUsd,
 }
 
 pub(super) fn tell(events: &Events, observer: &dyn Observer) {

@@ -25,6 +25,8 @@ pub(super) struct Count {
     pub(super) overrun: PicoUsd,
     /// What other nodes have spent, as far as the store has told: this one too, in earlier lives.
     pub(super) elsewhere: PicoUsd,
+    /// What nodes that died may have spent beyond their rows, when the store was asked last.
+    pub(super) unknown: PicoUsd,
     /// The store has told.
     asked: bool,
     /// Which thresholds have been told, bit by bit.
@@ -42,6 +44,7 @@ impl Count {
             reserved: zero,
             overrun: zero,
             elsewhere: zero,
+            unknown: zero,
             asked: false,
             told: 0,
             fund,
@@ -235,6 +238,7 @@ impl Slot {
             reserved: current.reserved,
             overrun: current.overrun,
             elsewhere: current.elsewhere,
+            unknown: current.unknown,
             leased: match current.fund {
                 Fund::Whole => None,
                 Fund::Leased { amount, .. } => Some(amount),
@@ -279,6 +283,8 @@ pub struct BudgetView {
     pub overrun: PicoUsd,
     /// What other nodes have spent, as far as it is known.
     pub elsewhere: PicoUsd,
+    /// What nodes that died may have spent beyond their rows, when the store was asked last.
+    pub unknown: PicoUsd,
     /// What this node has leased of it; `None` where it needs no lease.
     pub leased: Option<PicoUsd>,
     /// What attempts of earlier windows may yet cost.

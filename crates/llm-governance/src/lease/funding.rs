@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::lock::Mutex;
 use llm_types::PicoUsd;
 
-use super::{Ledger, SliceAsk};
+use super::{Ledger, Slice, SliceAsk};
 use crate::budget::{Account, Dry, Due, Duty, Granted, Need, Observer, Returning, Shortage};
 use crate::error::Error;
 use crate::now::Now;
@@ -164,7 +164,8 @@ impl Funding {
         // Counted from before the question, so that it ends here before it ends there.
         let until = asked.steady + self.time;
         let dry = slice.dry.then(|| Dry { until: asked.steady + DRY, left: slice.left });
-        let granted = Granted { amount: slice.amount, until, dry, elsewhere: slice.elsewhere };
+        let Slice { amount, elsewhere, unknown, .. } = slice;
+        let granted = Granted { amount, until, dry, elsewhere, unknown };
         account.fund(&ask.window, granted, observer);
         Ok(())
     }

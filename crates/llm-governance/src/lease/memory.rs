@@ -78,9 +78,10 @@ impl MemoryLedger {
         // The node is back: it knows what it has spent.
         lease.unknown = PicoUsd::ZERO;
         lease.until = Some(now + ask.time);
-        let elsewhere = spent.saturating_sub(lease.used);
+        let (amount, elsewhere) = (lease.amount, spent.saturating_sub(lease.used));
         let left = left.saturating_sub(granted).max(PicoUsd::ZERO);
-        Slice { amount: lease.amount, dry: granted < ask.missing, left, elsewhere }
+        let unknown = window.sum(|lease| lease.unknown);
+        Slice { amount, dry: granted < ask.missing, left, elsewhere, unknown }
     }
 
     /// Books a row's cost, once for each row.

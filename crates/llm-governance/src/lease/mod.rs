@@ -66,6 +66,8 @@ pub struct Slice {
     pub left: PicoUsd,
     /// What other nodes have spent in the window.
     pub elsewhere: PicoUsd,
+    /// What nodes that were not heard of again may have spent beyond that.
+    pub unknown: PicoUsd,
 }
 
 /// Keeps budgets for several nodes, or for one that must not forget.

@@ -11,6 +11,7 @@ pub struct Booked {
     pub window: BudgetWindow,
     /// The cost of its rows.
     pub spent: PicoUsd,
-    /// What nodes that died may have spent beyond their rows: it counts as spent until it is known.
+    /// What nodes that died, or were not heard of to the end of their leases, may have spent beyond their rows: nobody
+    /// spends it until it is known.
     pub unknown: PicoUsd,
 }

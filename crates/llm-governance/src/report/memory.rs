@@ -16,6 +16,7 @@ use super::{
     AuditEntry, AuditFilter, Booked, GroupBy, Page, PageAsk, Report, ReportAsk, ReportRow, Reports,
     RowFilter, RowView, Sums,
 };
+use crate::budget::BudgetId;
 use crate::error::Error;
 use crate::row::UsageRow;
 use crate::scope::Scope;
@@ -147,6 +148,11 @@ impl Reports for MemoryReports {
 
     async fn booked(&self, _scopes: &[Scope], _at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
         Ok(None)
+    }
+
+    async fn release_unknown(&self, _: &BudgetId, _: Timestamp, _: &str) -> Result<PicoUsd, Error> {
+        // What this process knows is all there is.
+        Ok(PicoUsd::ZERO)
     }
 
     async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {

@@ -25,6 +25,7 @@ pub use page::{Page, PageAsk, Place};
 pub use sums::Sums;
 pub use view::RowView;
 
+use crate::budget::BudgetId;
 use crate::error::Error;
 use crate::row::UsageRow;
 use crate::scope::Scope;
@@ -70,6 +71,13 @@ pub trait Reports: Debug + Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error>;
+
+    /// Gives what is unknown in the window of a budget which a moment is in back to it, as an administrator may who knows
+    /// that it was not spent; says how much, and writes it to the audit log. What may yet be heard of stays.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<PicoUsd, Error>;
 
     /// Notes what feedback says of a request's answer, from 0 to 1. False: no row of such a request is kept.
     ///

@@ -4,6 +4,7 @@
 mod access;
 mod booked;
 mod budgets;
+mod crashes;
 mod harness;
 mod interleavings;
 mod leases;

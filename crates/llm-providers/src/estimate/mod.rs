@@ -50,6 +50,12 @@ pub fn count(call: &Call) -> Result<TokenCount> {
     Ok(TokenCount { input: prompt(request), estimated: true, ..TokenCount::default() })
 }
 
+/// How many tokens a text that somebody reads is, by the rule above.
+#[must_use]
+pub fn prose(written: &str) -> u64 {
+    text(written, Text::Prose)
+}
+
 /// How dense a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Text {

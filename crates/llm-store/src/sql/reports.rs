@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use llm_governance::report::{
     AuditEntry, AuditFilter, Booked, Page, PageAsk, Report, ReportAsk, RowFilter, RowView,
 };
-use llm_governance::{Error, Reports, Scope, UsageRow};
+use llm_governance::{BudgetId, Error, Reports, Scope, UsageRow};
 use llm_types::PicoUsd;
 
 use super::ledger::WindowView;
@@ -83,12 +83,21 @@ impl Reports for SqlReports {
     async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
         self.settle().await;
         let windows = self.store.windows_of(scopes, at).await?;
-        let booked = |WindowView { window, end: _, view }: WindowView| Booked {
+        let booked = |WindowView { window, end: _, view, ending }: WindowView| Booked {
             window,
             spent: view.spent,
-            unknown: view.unknown,
+            unknown: view.unknown.saturating_add(ending),
         };
         Ok(Some(windows.into_iter().map(booked).collect()))
+    }
+
+    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<PicoUsd, Error> {
+        self.settle().await;
+        let windows = self.store.windows(&budget.scope, at).await?;
+        match windows.iter().find(|found| *found.window.budget == *budget) {
+            Some(found) => Ok(self.store.release_unknown(&found.window, by).await?),
+            None => Ok(PicoUsd::ZERO),
+        }
     }
 
     async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {

@@ -168,7 +168,8 @@ async fn the_stores_own_limit_wins(place: Place) {
     store.keep(&Change::Put(team, Box::new(group)), "root").await.unwrap();
     // The node has not heard yet, and asks as if there were a million.
     let slice = store.acquire(&ask("n1", &window, 500, 100)).await.unwrap();
-    assert_eq!(slice, Slice { amount: pico(300), dry: true, left: pico(0), elsewhere: pico(0) });
+    let none = pico(0);
+    assert_eq!(slice, Slice { amount: pico(300), dry: true, left: none, elsewhere: none, unknown: none });
     assert_eq!(store.window(&window).await.unwrap().limit, pico(300));
 }
 

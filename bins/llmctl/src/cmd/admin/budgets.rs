@@ -39,6 +39,11 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
             show_one(&Admin::at(at).await?.call(Method::PATCH, &path, Some(&body)).await?, out)?;
         }
         BudgetsCommand::Delete(one) => done(&order(one, Method::DELETE).await?, "deleted", out)?,
+        BudgetsCommand::Release(one) => {
+            let path = format!("/budgets/{}/release_unknown", encoded(&one.id));
+            let released = Admin::at(&one.at).await?.call(Method::POST, &path, None).await?;
+            done(&released, &format!("{} USD released", text(&released, "/released_usd")), out)?;
+        }
         BudgetsCommand::Forecast { list, scope } => {
             let query = Query::default().and("scope", scope.as_deref());
             forecast::run(&Admin::at(&list.at).await?, list, &query, out).await?;
@@ -51,14 +56,16 @@ async fn order(one: &OneArgs, method: Method) -> Result<Value, Failure> {
     Admin::at(&one.at).await?.call(method, &format!("/budgets/{}", encoded(&one.id)), None).await
 }
 
-fn table() -> ([&'static str; 7], impl Fn(&Value) -> [String; 7]) {
-    let header = ["ID", "LIMIT USD", "SPENT USD", "RESERVED USD", "LEFT USD", "ENDS", "FALLBACKS"];
+fn table() -> ([&'static str; 8], impl Fn(&Value) -> [String; 8]) {
+    let header =
+        ["ID", "LIMIT USD", "SPENT USD", "RESERVED USD", "UNKNOWN USD", "LEFT USD", "ENDS", "FALLBACKS"];
     let row = |budget: &Value| {
         [
             text(budget, "/id"),
             text(budget, "/limit_usd"),
             text(budget, "/spend/spent_usd"),
             text(budget, "/spend/reserved_usd"),
+            text(budget, "/spend/unknown_usd"),
             text(budget, "/spend/left_usd"),
             text(budget, "/spend/end"),
             text(budget, "/fallbacks"),

@@ -143,3 +143,23 @@ proptest::proptest! {
         let _ = from_litellm(format!(r#"{{"m": {{"litellm_provider": "p", "input_cost_per_token": {text}}}}}"#).as_bytes());
     }
 }
+
+#[test]
+fn a_search_that_each_request_has_is_a_fee() {
+    let check = |sizes: &str, expect: &[(Class, u64)]| {
+        let json = format!(
+            r#"{{"perplexity/m": {{"litellm_provider": "perplexity", "mode": "chat", "input_cost_per_token": 1e-6,
+                "search_context_cost_per_query": {{{sizes}}}}}}}"#
+        );
+        let map = read(&json);
+        let found = map.catalogue.find("perplexity", "m").unwrap().entry.prices.base();
+        let fees: Vec<_> = found.iter().filter(|(class, _)| *class != Class::Input).collect();
+        assert_eq!(fees, expect, "{sizes}");
+    };
+    let sizes = r#""search_context_size_high": 0.014, "search_context_size_low": 0.006,
+        "search_context_size_medium": 0.01"#;
+    check(sizes, &[(Class::Query, 0), (Class::Request, 6_000_000_000)]);
+    // Where all cost the same, each is paid.
+    let sizes = r#""search_context_size_high": 0.005, "search_context_size_low": 0.005"#;
+    check(sizes, &[(Class::Query, 5_000_000_000)]);
+}

@@ -66,10 +66,10 @@ impl SqlStore {
         let limit = own_limit(on, &window.budget).await?.unwrap_or(*limit);
         let spent = window::lock(on, window, *end, limit).await?;
         let mut own = Lease { amount: PicoUsd::ZERO, used: PicoUsd::ZERO };
-        let mut open = PicoUsd::ZERO;
+        let (mut open, mut unknown) = (PicoUsd::ZERO, PicoUsd::ZERO);
         // `amount_m >= used_m` holds for every lease that has something left; it is few of them.
         let leases = sqlx::query(
-            "SELECT node, amount_m, amount_p, used_m, used_p FROM lease \
+            "SELECT node, amount_m, amount_p, used_m, used_p, until_ms FROM lease \
              WHERE budget = $1 AND start_ms = $2 AND (node = $3 OR amount_m >= used_m)",
         )
         .bind(window.budget.to_string())
@@ -82,6 +82,8 @@ impl SqlStore {
             open = open.saturating_add(lease.open());
             if row.try_get::<String, _>("node")? == **node {
                 own = lease;
+            } else if row.try_get::<Option<i64>, _>("until_ms")?.is_none() {
+                unknown = unknown.saturating_add(lease.open());
             }
         }
         let left = limit.saturating_sub(spent.saturating_add(open));
@@ -105,7 +107,8 @@ impl SqlStore {
         .await?;
         transaction.commit().await?;
         let left = left.saturating_sub(granted).max(PicoUsd::ZERO);
-        Ok(Slice { amount, dry: granted < *missing, left, elsewhere: spent.saturating_sub(own.used) })
+        let elsewhere = spent.saturating_sub(own.used);
+        Ok(Slice { amount, dry: granted < *missing, left, elsewhere, unknown })
     }
 
     async fn take_back(&self, node: &str, window: &BudgetWindow, keep: PicoUsd) -> Result<(), SqlError> {

@@ -24,6 +24,9 @@ pub struct WindowView {
     pub end: Timestamp,
     /// Its limit, spend and leases. The limit of a soft budget is not kept here: it is zero.
     pub view: LedgerView,
+    /// What is left of leases that are over, whose gateways may yet be heard of: it is not charged as unknown yet, and
+    /// nobody spends it.
+    pub ending: PicoUsd,
 }
 
 /// What one life of a node has leased of a window.
@@ -59,7 +62,7 @@ impl SqlStore {
         let mut sql = Statement::new(WINDOWS);
         sql.push(" WHERE w.budget = ").bind(window.budget.to_string())?;
         sql.push(" AND w.start_ms = ").bind(window.start.as_millisecond())?;
-        let found = views(&self.fetch(sql).await?)?;
+        let found = views(&self.fetch(sql).await?, window.start)?;
         Ok(found.first().map(|found| found.view).unwrap_or_default())
     }
 
@@ -86,7 +89,7 @@ impl SqlStore {
             sql.push(") AND w.start_ms <= ").bind(at.as_millisecond())?;
             sql.push(" AND w.end_ms > ").bind(at.as_millisecond())?;
             sql.push(" ORDER BY w.budget, w.start_ms");
-            found.extend(views(&self.fetch(sql).await?)?);
+            found.extend(views(&self.fetch(sql).await?, at)?);
         }
         Ok(found)
     }
@@ -119,8 +122,8 @@ impl SqlStore {
     }
 }
 
-/// Windows from rows that each hold a window and one of its leases, the rows of a window together.
-fn views(rows: &[AnyRow]) -> Result<Vec<WindowView>, SqlError> {
+/// Windows as of a moment, from rows that each hold a window and one of its leases, the rows of a window together.
+fn views(rows: &[AnyRow], at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
     let mut views: Vec<WindowView> = Vec::new();
     for row in rows {
         let window = window(row)?;
@@ -128,14 +131,17 @@ fn views(rows: &[AnyRow]) -> Result<Vec<WindowView>, SqlError> {
             let spent = join(row.try_get("spent_m")?, row.try_get("spent_p")?);
             let limit = join(row.try_get("limit_m")?, row.try_get("limit_p")?);
             let view = LedgerView { limit, spent, unknown: PicoUsd::ZERO, committed: spent };
-            views.push(WindowView { window, end: moment(row.try_get("end_ms")?), view });
+            let end = moment(row.try_get("end_ms")?);
+            views.push(WindowView { window, end, view, ending: PicoUsd::ZERO });
         }
         let node: Option<String> = row.try_get("node")?;
         if let (Some(_), Some(last)) = (node, views.last_mut()) {
             let open = Lease::read(row)?.open();
             last.view.committed = last.view.committed.saturating_add(open);
-            if row.try_get::<Option<i64>, _>("until_ms")?.is_none() {
-                last.view.unknown = last.view.unknown.saturating_add(open);
+            match row.try_get::<Option<i64>, _>("until_ms")? {
+                None => last.view.unknown = last.view.unknown.saturating_add(open),
+                Some(until) if until <= at.as_millisecond() => last.ending = last.ending.saturating_add(open),
+                Some(_) => {}
             }
         }
     }

@@ -59,6 +59,10 @@ impl ClientCodec for Client {
         tap::whole(body)
     }
 
+    fn unfinished(&self, body: &[u8]) -> Option<String> {
+        tap::unfinished(body)
+    }
+
     fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
         Box::new(tap::Tap::default())
     }

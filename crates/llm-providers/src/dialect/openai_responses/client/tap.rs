@@ -41,6 +41,23 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
     Ok(Tapped { usage: used(&facts), model: facts.model.and_then(Word::non_empty) })
 }
 
+wire_struct! {
+    /// What says whether an answer is complete.
+    struct Made<'a> {
+        id: Word<'a>,
+        status: Word<'a>,
+    }
+}
+
+/// Where an answer that is still made is asked for (openai-responses.md, `background`).
+pub(super) fn unfinished(body: &[u8]) -> Option<String> {
+    let Made { id, status, .. } = serde_json::from_slice(body).ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let (id, status) = (id?.0, status?.0);
+    let asks = matches!(&*status, "queued" | "in_progress") && !id.is_empty() && id.bytes().all(plain);
+    asks.then(|| format!("/responses/{id}"))
+}
+
 /// What an answer used.
 pub(super) fn used(facts: &Watched<'_>) -> Option<Usage> {
     let output = facts.output.as_ref().map(Raw::get);

@@ -3,7 +3,7 @@
 //! Tools that the provider itself runs, and what it has stored. Leaving them out would change what the
 //! client gets without a word, so such a request goes to a provider of this dialect or is refused.
 
-use llm_types::{ApiError, ErrorKind, Head, Kind, RawValue, Result};
+use llm_types::{ApiError, ErrorKind, Head, Kind, RawValue, Result, Str, wire_struct};
 
 /// Members that speak of what the provider keeps, and what to do without them.
 const STORED: [(&str, &str); 4] = [
@@ -36,17 +36,36 @@ pub(super) fn bound(head: &Head) -> Result<Option<ApiError>> {
             )));
         }
     }
-    if head.mentions("input", "type") {
-        let items: Vec<&RawValue> = head.read("input").ok().flatten().unwrap_or_default();
-        for (index, item) in items.iter().enumerate() {
-            let kind = serde_json::from_str::<Kind<'_>>(item.get()).unwrap_or_default().0;
-            if kind.as_str() == "item_reference" {
-                let what = "an `item_reference`";
-                return Ok(Some(refusal(&format!("input[{index}]"), what, "send the item itself")));
-            }
-        }
+    if let Some(param) = reference(head) {
+        return Ok(Some(refusal(&param, "an `item_reference`", "send the item itself")));
     }
     Ok(None)
+}
+
+wire_struct! {
+    /// What tells an item from a reference to one.
+    struct Item<'a> {
+        id: Str<'a>,
+        role: Str<'a>,
+    }
+}
+
+/// Where the first item stands that is not sent but named: an `item_reference`, or an id and nothing that says what it is
+/// (the type may be left out, openai-responses.md).
+pub(super) fn reference(head: &Head) -> Option<String> {
+    if !head.mentions("input", "id") {
+        return None;
+    }
+    let items: Vec<&RawValue> = head.read("input").ok().flatten().unwrap_or_default();
+    let refers = |item: &&RawValue| {
+        let kind = serde_json::from_str::<Kind<'_>>(item.get()).unwrap_or_default().0;
+        match kind.as_str() {
+            "" => serde_json::from_str::<Item<'_>>(item.get())
+                .is_ok_and(|Item { id, role, extra: _ }| id.is_some() && role.is_none()),
+            kind => kind == "item_reference",
+        }
+    };
+    items.iter().position(refers).map(|index| format!("input[{index}]"))
 }
 
 fn refusal(param: &str, what: &str, instead: &str) -> ApiError {
@@ -84,6 +103,11 @@ mod tests {
             r#"{"input":[{"role":"user","content":"x"},{"type":"item_reference","id":"rs_1"}]}"#,
             Some("input[1]"),
         );
+        check(r#"{"input":[{"id":"rs_1"}]}"#, Some("input[0]"));
+        check(r#"{"input":[{"role":"user","content":"x"},{"id":"rs_1","type":null}]}"#, Some("input[1]"));
+        check(r#"{"input":[{"id":"rs_1","type":"item_\u0072eference"}]}"#, Some("input[0]"));
         check(r#"{"input":[{"type":"message","role":"user","content":"x"}]}"#, None);
+        check(r#"{"input":[{"id":"msg_1","role":"assistant","content":"x"}]}"#, None);
+        check(r#"{"input":[{"id":"rs_1","type":"reasoning","summary":[]}]}"#, None);
     }
 }

@@ -96,6 +96,10 @@ impl ServerCodec for Server {
         owner::owned(head)
     }
 
+    fn refers(&self, head: &Head) -> Option<String> {
+        bound::reference(head)
+    }
+
     fn thinkers(&self, head: &Head) -> Vec<String> {
         thought::owners(head)
     }
