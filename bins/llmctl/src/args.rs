@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod conform;
 mod media;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use admin::{
     AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
     TermsArgs, UsageArgs,
 };
+pub(crate) use conform::ConformArgs;
 pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
@@ -41,6 +43,11 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// Tell whether a text is against a policy.
     Moderate(ModerateArgs),
+    /// Find out what an endpoint can do, by asking it.
+    ///
+    /// A small request for each feature: streams that end, tools, JSON by a schema, stop texts, usage, errors, … The exit code
+    /// is 1 where an answer is wrong, or where something that is claimed (--claim) is refused or not seen.
+    Conform(Box<ConformArgs>),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// List the providers, what they offer, and whether their keys are set.

@@ -4,6 +4,7 @@ mod admin;
 mod chat;
 mod completions;
 mod config;
+mod conform;
 mod cost;
 mod deployments;
 mod explain;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Speak(args) => wait(media::speak(&args, out)),
         Command::Image(args) => wait(media::image(&args, out)),
         Command::Moderate(args) => wait(media::moderate(&args, out)),
+        Command::Conform(args) => wait(conform::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Providers(args) => providers::run(&args, out),
         Command::Cost(args) => cost::run(&args, out),
