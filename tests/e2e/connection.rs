@@ -80,3 +80,23 @@ async fn http_2_is_spoken_without_tls() {
     let answer = client.request(request.body(chat("smart").to_string().into()).unwrap()).await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, http::Version::HTTP_2));
 }
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_body_is_not_lost() {
+    let gateway = Gateway::start("[server]\nmax_body = \"64KiB\"\n[auth]\nmaster_key = \"sk-master\"\n");
+    let body = vec![b' '; 8 << 20];
+    for (key, status) in [("sk-master", 413), ("sk-wrong", 401)] {
+        let mut raw = Raw::connect(gateway.addr()).await;
+        let head = format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n");
+        raw.write(format!("{head}content-length: {}\r\n\r\n", body.len())).await;
+        raw.write(&body).await;
+        assert_eq!(raw.answer().await.0.status(), Some(status));
+        raw.write("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert_eq!(raw.answer().await.0.status(), Some(200), "the connection goes on");
+
+        // Who waits to be asked for a body is not asked for one that nobody wants.
+        let mut raw = Raw::connect(gateway.addr()).await;
+        raw.write(format!("{head}expect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len())).await;
+        assert_eq!(raw.answer().await.0.status(), Some(status));
+    }
+}

@@ -21,6 +21,7 @@ mod health;
 mod intake;
 mod jwt;
 mod kept;
+mod linger;
 mod models;
 mod openapi;
 mod owner;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
+use crate::linger::lingering;
 use crate::patience::{Bounds, Busy, Patience};
 use crate::{health, jwt, price_map, reload, shared};
 
@@ -186,7 +187,7 @@ impl Connection {
             let gateway = Arc::clone(&gateway);
             let answering = busy.begin();
             let counted = Arc::clone(&counted);
-            let answer = Box::pin(gateway.handle(request, Some(address)));
+            let answer = Box::pin(gateway.handle(lingering(request), Some(address)));
             async move { Ok::<_, Infallible>(answer.await.map(|body| body.answering(answering, &counted))) }
         });
         let connection =

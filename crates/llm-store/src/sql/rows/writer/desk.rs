@@ -4,20 +4,16 @@
 //! by itself where it can: a write of a few hundred bytes that the kernel keeps. Where another is just writing, or the
 //! disk is slow, full or gone, the row goes to the thread, and the request waits without holding up its runtime.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use llm_governance::UsageRow;
 
+use super::care::Care;
 use super::outbox::Outbox;
 use crate::sql::rows::journal::Journal;
 use crate::sql::rows::line::{self, Entry, Line};
 use crate::sql::rows::subject::Subjects;
 use crate::sql::text::clean;
-
-/// A write that took longer is one of a slow disk.
-const SLOW: Duration = Duration::from_millis(20);
-/// How long only the thread writes to a slow disk.
-const CAREFUL: Duration = Duration::from_secs(5);
 
 /// The journal and the number of the latest row. Rows go to the outbox in the order of their numbers, so both are only
 /// touched while it is locked.
@@ -25,8 +21,7 @@ const CAREFUL: Duration = Duration::from_secs(5);
 pub(super) struct Desk {
     pub(super) journal: Journal,
     last: u64,
-    /// The thread alone writes, for so long at least.
-    careful: Option<Instant>,
+    care: Care,
     subjects: Subjects,
     /// The text of the row that is being written.
     text: Vec<u8>,
@@ -36,12 +31,12 @@ impl Desk {
     pub(super) fn new(journal: Journal) -> Self {
         // Numbers go on from the clock: should a node ever have the name of an earlier life, its rows are still others.
         let last = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
-        Self { journal, last, careful: None, subjects: Subjects::default(), text: Vec::new() }
+        Self { journal, last, care: Care::default(), subjects: Subjects::default(), text: Vec::new() }
     }
 
     /// Whether only the thread writes.
     pub(super) fn is_careful(&self) -> bool {
-        self.careful.is_some()
+        self.care.is_on()
     }
 
     /// Gives rows their numbers.
@@ -70,16 +65,13 @@ impl Desk {
         written
     }
 
-    /// How a write went that began then. After a bad one only the thread writes for a while.
+    /// How a write went that began then. After bad ones only the thread writes for a while.
     pub(super) fn note(&mut self, began: Instant, good: bool) {
-        let now = Instant::now();
-        if !good || now.saturating_duration_since(began) > SLOW {
-            self.careful = Some(now + CAREFUL);
-        }
+        self.care.note(began, Instant::now(), good);
     }
 
     /// The thread has written everything: others may write again, once the disk has been good for long enough.
     pub(super) fn relax(&mut self) {
-        self.careful = self.careful.filter(|until| Instant::now() < *until);
+        self.care.relax(Instant::now());
     }
 }

@@ -1,5 +1,6 @@
 //! The handle that rows are given to, and what starts behind it.
 
+mod care;
 mod desk;
 mod inbox;
 mod outbox;
@@ -29,6 +30,9 @@ use crate::sql::store::SqlStore;
 
 /// After how long whoever waits says so again.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a row waits for another that is being written: to wake the thread takes longer.
+const BRIEFLY: Duration = Duration::from_micros(50);
 
 /// How rows are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +183,7 @@ impl RowWriter {
     pub fn try_append(&self, row: &UsageRow) -> Receipt {
         let Shared { desk, inbox, outbox, counters, memory, .. } = &*self.shared;
         add(&counters.appended, 1);
-        let mut place = desk.try_lock();
+        let mut place = desk.try_lock_for(BRIEFLY);
         if place.as_mut().and_then(|desk| desk.as_mut()).is_some_and(|desk| desk.write_now(row, outbox)) {
             return Receipt(State::Known(Stored::Journal));
         }
