@@ -1,4 +1,5 @@
 //! Prints every feature, and asks the built-in provider for the first.
+#![expect(clippy::print_stdout, reason = "the example prints what it finds")]
 
 use llm_conform::{FEATURES, Limits, ask};
 use llm_providers::Client;

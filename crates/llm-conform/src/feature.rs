@@ -4,6 +4,11 @@ use llm_types::{Action, Call, Changes, Op};
 
 use crate::{Heard, Verdict, judge, probe};
 
+/// Makes the request that shows a feature.
+type Probe = fn() -> Call;
+/// Says what an answer means for it.
+type Judge = fn(&Heard) -> Verdict;
+
 /// One thing that an endpoint can do.
 #[derive(Debug, Clone, Copy)]
 pub struct Feature {
@@ -17,8 +22,8 @@ pub struct Feature {
     pub members: &'static [&'static str],
     /// Whether an endpoint that cannot do this does not offer the operation.
     pub is_basic: bool,
-    pub(crate) probe: fn() -> Call,
-    pub(crate) judge: fn(&Heard) -> Verdict,
+    pub(crate) probe: Probe,
+    pub(crate) judge: Judge,
 }
 
 impl Feature {
@@ -56,7 +61,7 @@ const fn chat(
     name: &'static str,
     about: &'static str,
     members: &'static [&'static str],
-    (probe, judge): (fn() -> Call, fn(&Heard) -> Verdict),
+    (probe, judge): (Probe, Judge),
 ) -> Feature {
     Feature { op: Op::Chat, name, about, members, is_basic: false, probe, judge }
 }
@@ -69,7 +74,7 @@ const fn other(
     op: Op,
     (name, about): (&'static str, &'static str),
     members: &'static [&'static str],
-    (probe, judge): (fn() -> Call, fn(&Heard) -> Verdict),
+    (probe, judge): (Probe, Judge),
 ) -> Feature {
     Feature { op, name, about, members, is_basic: members.is_empty(), probe, judge }
 }
