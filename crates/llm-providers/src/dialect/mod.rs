@@ -5,6 +5,7 @@
 //! format looks like.
 
 pub mod anthropic;
+mod at;
 pub mod bedrock;
 pub mod cohere;
 mod complete;
@@ -15,6 +16,7 @@ pub mod gemini;
 mod json;
 mod media;
 mod name;
+mod offer;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;

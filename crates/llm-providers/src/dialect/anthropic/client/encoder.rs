@@ -9,7 +9,7 @@ use llm_types::{Changes, Dialect, Extra, Members};
 use super::super::model::Facts;
 use super::super::wire;
 use super::beta::Betas;
-use super::part::At;
+use crate::dialect::at::At;
 use crate::dialect::name::{Ids, Names};
 
 /// Why most fields are dropped.

@@ -9,7 +9,8 @@ use llm_types::{ApiError, Extra, Members, Result};
 
 use super::super::wire::{Block, Content, Message as WireMessage};
 use super::encoder::{Encoder, NO_COUNTERPART};
-use super::part::{At, word};
+use super::part::word;
+use crate::dialect::at::At;
 
 /// Whose part it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

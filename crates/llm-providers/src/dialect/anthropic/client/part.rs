@@ -1,11 +1,9 @@
 //! Content parts to content blocks.
 
 use llm_types::chat::{
-    Audio, Citation, File, Image, Message, Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolCallKind,
-    ToolResult,
+    Audio, Citation, File, Image, Message, Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolResult,
 };
-use llm_types::{ApiError, Dialect, RawValue, Result, Str};
-use serde::Serialize;
+use llm_types::{ApiError, Dialect, Result, Str};
 
 use super::super::wire::{
     Block, Content, MediaBlock, Raw, RedactedBlock, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock,
@@ -14,30 +12,12 @@ use super::beta;
 use super::encoder::{Encoder, NO_COUNTERPART, breakpoint};
 use super::media::{Said, Shape};
 use super::message::{Placed, Side};
+use crate::dialect::at::At;
+use crate::dialect::custom;
 use crate::dialect::name::Answers;
 
 /// Members of a document that any client may set.
 const DOCUMENT: &[&str] = &["title", "context", "citations"];
-
-/// Where a part stands in the client's request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct At {
-    /// Which message.
-    pub(super) message: usize,
-    /// Which part of it.
-    pub(super) part: usize,
-}
-
-impl At {
-    /// The path that the client knows.
-    pub(super) fn path(self) -> String {
-        format!("messages[{}].content[{}]", self.message, self.part)
-    }
-
-    fn member(self, name: &str) -> String {
-        format!("messages[{}].content[{}].{name}", self.message, self.part)
-    }
-}
 
 impl<'r> Encoder<'r, '_> {
     /// The blocks of one message, in its order.
@@ -226,14 +206,7 @@ impl<'r> Encoder<'r, '_> {
         if signature.is_some() {
             self.changes.dropped(at.member("signature"), "the signature is of another provider");
         }
-        let input = match kind {
-            ToolCallKind::Custom => wrapped(&TextInput { input: arguments }),
-            ToolCallKind::Function | ToolCallKind::LegacyFunction => object(arguments).or_else(|| {
-                let input = wrapped(&TextArguments { arguments });
-                self.changes.altered(at.member("arguments"), "not a JSON object: sent as one with the text");
-                input
-            }),
-        };
+        let input = custom::object(*kind, arguments, self.changes, || at.member("arguments"));
         let Some(id) = self.ids.call(id, name, arguments) else {
             self.changes.dropped(at.path(), "the same call stands in the conversation already");
             return None;
@@ -326,27 +299,6 @@ pub(super) fn text_block(text: &str) -> TextBlock<'_> {
 
 fn plain_text(text: &str) -> Option<Block<'_>> {
     (!text.trim().is_empty()).then(|| Block::Text(text_block(text)))
-}
-
-#[derive(Serialize)]
-struct TextInput<'a> {
-    input: &'a str,
-}
-
-#[derive(Serialize)]
-struct TextArguments<'a> {
-    arguments: &'a str,
-}
-
-fn wrapped(value: &impl Serialize) -> Option<Raw<'static>> {
-    serde_json::value::to_raw_value(value).ok().map(Raw::from)
-}
-
-/// Arguments that are a JSON object, as they are; none at all is an empty object.
-fn object(arguments: &str) -> Option<Raw<'_>> {
-    let text = if arguments.trim().is_empty() { "{}" } else { arguments };
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    raw.get().starts_with('{').then(|| Raw::from(raw))
 }
 
 /// A role word.

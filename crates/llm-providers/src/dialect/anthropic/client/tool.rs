@@ -10,6 +10,7 @@ use super::super::wire::{self, McpServer, McpTools, Raw, ToolDef, UserLocation};
 use super::beta;
 use super::encoder::{Encoder, NO_COUNTERPART, breakpoint};
 use super::part::word;
+use crate::dialect::custom;
 use crate::dialect::name::Names;
 
 /// The tool through which a structured answer is asked for where the API has no field for it.
@@ -150,7 +151,7 @@ impl<'r> Encoder<'r, '_> {
                 ToolDef {
                     name: Some(self.names.sent(name)),
                     description: description.as_ref().map(Into::into),
-                    input_schema: text_input(),
+                    input_schema: custom::schema().map(Raw::from),
                     ..ToolDef::default()
                 }
             }
@@ -340,10 +341,4 @@ pub(super) fn placeholder<'r>() -> Offered<'r> {
         ..ToolDef::default()
     };
     Offered { tool: wire::Tool::Def(Box::new(def)), index: None }
-}
-
-/// The schema of a tool that takes free text.
-fn text_input() -> Option<Raw<'static>> {
-    const TEXT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
-    RawValue::from_string(TEXT.to_owned()).ok().map(Raw::from)
 }

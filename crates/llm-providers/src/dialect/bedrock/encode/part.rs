@@ -2,10 +2,9 @@
 
 use llm_types::chat::{
     Audio, CacheControl, Citation, File, Image, Message, Opaque, Part, Reasoning, Refusal, Text, ToolCall,
-    ToolCallKind, ToolResult,
+    ToolResult,
 };
-use llm_types::{ApiError, Dialect, Extra, RawValue, Result, Str, wire_struct};
-use serde::Serialize;
+use llm_types::{ApiError, Dialect, Extra, Result, Str, wire_struct};
 use sha2::{Digest, Sha256};
 
 use super::super::model::Thoughts;
@@ -16,27 +15,12 @@ use super::cache::of_result;
 use super::media::{self, Said, Shape};
 use super::message::{Side, text};
 use super::{Encoder, NO_COUNTERPART};
+use crate::dialect::at::At;
+use crate::dialect::custom;
 use crate::dialect::name::Answers;
 
 /// The longest id of a call.
 const ID_LIMIT: usize = 64;
-
-/// Where a part stands in the client's request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At {
-    message: usize,
-    part: usize,
-}
-
-impl At {
-    fn path(self) -> String {
-        format!("messages[{}].content[{}]", self.message, self.part)
-    }
-
-    fn member(self, name: &str) -> String {
-        format!("messages[{}].content[{}].{name}", self.message, self.part)
-    }
-}
 
 wire_struct! {
     /// A part of a message in LiteLLM's words: what a guardrail is to look at.
@@ -291,13 +275,7 @@ impl<'r> Encoder<'r, '_> {
         if signature.is_some() {
             self.changes.dropped(at.member("signature"), "the signature is of another provider");
         }
-        let input = match kind {
-            ToolCallKind::Custom => wrapped(&TextInput { input: arguments }),
-            ToolCallKind::Function | ToolCallKind::LegacyFunction => object(arguments).or_else(|| {
-                self.changes.altered(at.member("arguments"), "not a JSON object: sent as one with the text");
-                wrapped(&TextArguments { arguments })
-            }),
-        };
+        let input = custom::object(*kind, arguments, self.changes, || at.member("arguments"));
         let Some(id) = self.ids.call(id, name, arguments) else {
             self.changes.dropped(at.path(), "the same call stands in the conversation already");
             return None;
@@ -389,25 +367,4 @@ fn bounded(id: String) -> String {
     let digest = Sha256::digest(id.as_bytes());
     let tail: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     id.chars().take(ID_LIMIT - tail.len() - 1).chain(['_']).chain(tail.chars()).collect()
-}
-
-#[derive(Serialize)]
-struct TextInput<'a> {
-    input: &'a str,
-}
-
-#[derive(Serialize)]
-struct TextArguments<'a> {
-    arguments: &'a str,
-}
-
-fn wrapped(value: &impl Serialize) -> Option<Raw<'static>> {
-    serde_json::value::to_raw_value(value).ok().map(Raw::from)
-}
-
-/// Arguments that are a JSON object, as they are; none at all is an empty object.
-fn object(arguments: &str) -> Option<Raw<'_>> {
-    let text = if arguments.trim().is_empty() { "{}" } else { arguments };
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    raw.get().starts_with('{').then(|| Raw::from(raw))
 }

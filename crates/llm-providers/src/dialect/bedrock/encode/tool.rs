@@ -2,23 +2,22 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::{ChatRequest, Part, Tool, ToolChoice, ToolKind, Tooling, WebSearch};
-use llm_types::{ApiError, Dialect, RawValue, Result};
+use llm_types::chat::{ChatRequest, Part, Tool, ToolChoice, Tooling, WebSearch};
+use llm_types::{Dialect, Result};
 
 use super::super::wire::{
     self, Choice, ClaudeChoice, Empty, Fields, InputSchema, NamedTool, Raw, SystemTool, ToolConfig, ToolSpec,
 };
 use super::message::Conversation;
 use super::{Encoder, NO_COUNTERPART};
-use crate::dialect::anthropic::schema::{self, Input, Unfit};
+use crate::dialect::anthropic::schema::{self, Unfit};
 use crate::dialect::name::Names;
+use crate::dialect::offer::{Function, Offer, Offering};
 
 /// The tool through which a structured answer is asked for where the model has no other way.
 pub(super) const JSON_TOOL: &str = "json_tool_call";
 /// The longest tool name.
 const NAME_LIMIT: usize = 64;
-/// The schema of a tool that takes free text.
-const TEXT_INPUT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
 /// Tools as they are sent.
 #[derive(Debug, Default)]
@@ -81,89 +80,54 @@ impl<'r> Encoder<'r, '_> {
     }
 
     fn tool(&mut self, index: usize, tool: &'r Tool) -> Result<Option<wire::Tool<'r>>> {
-        let Tool { kind, cache: _, extra } = tool;
-        for (name, _) in extra.iter() {
-            self.changes.dropped(format!("tools[{index}].{name}"), NO_COUNTERPART);
-        }
-        let spec = match kind {
-            ToolKind::Hosted { dialect: Dialect::Bedrock, kind: _, json } => {
-                let tool = serde_json::from_str(json.get()).map_err(|error| {
-                    ApiError::bad_request(format!("not a tool: {error}"))
-                        .with_param(format!("tools[{index}]"))
-                })?;
-                return Ok(Some(tool));
-            }
-            ToolKind::Hosted { dialect, kind, json: _ } => {
-                let why = format!("`{kind}` is run by providers of the {dialect} dialect only");
-                self.changes.dropped(format!("tools[{index}]"), why);
-                return Ok(None);
-            }
-            ToolKind::Function { name, description, parameters, strict } => ToolSpec {
-                name: Some(self.names.sent(name)),
-                description: description.as_deref().filter(|text| !text.is_empty()).map(Into::into),
-                ..self.function(index, parameters.as_deref(), *strict)?
-            },
-            ToolKind::Custom { name, description, format } => {
-                self.changes.altered(format!("tools[{index}]"), "sent as a function with one text, `input`");
-                if format.is_some() {
-                    self.changes.dropped(format!("tools[{index}].custom.format"), NO_COUNTERPART);
-                }
-                ToolSpec {
-                    name: Some(self.names.sent(name)),
-                    description: description.as_deref().filter(|text| !text.is_empty()).map(Into::into),
-                    schema: schema_of(RawValue::from_string(TEXT_INPUT.to_owned()).ok().map(Raw::from)),
-                    ..ToolSpec::default()
-                }
-            }
+        let mut offering =
+            Offering { dialect: Dialect::Bedrock, no_counterpart: NO_COUNTERPART, changes: self.changes };
+        let function = match offering.offer(index, tool)? {
+            None => return Ok(None),
+            Some(Offer::Own(tool)) => return Ok(Some(tool)),
+            Some(Offer::Function(function)) => function,
+        };
+        let Function { name, description, parameters, strict } = function;
+        let (sent, strict) = self.strict(index, parameters.map(Raw), strict);
+        let spec = ToolSpec {
+            name: Some(self.names.sent(name)),
+            description: description.filter(|text| !text.is_empty()).map(Into::into),
+            schema: schema_of(sent),
+            strict,
+            ..ToolSpec::default()
         };
         Ok(Some(wire::Tool { spec: Some(spec), ..wire::Tool::default() }))
     }
 
-    /// Schema and `strict` of a function.
-    fn function(
+    /// The schema of a function and whether calls keep to it, as far as the model can.
+    fn strict(
         &mut self,
         index: usize,
-        parameters: Option<&'r RawValue>,
-        strict: Option<bool>,
-    ) -> Result<ToolSpec<'r>> {
-        let path = || format!("tools[{index}].function.parameters");
-        let mut strict = strict.filter(|strict| *strict);
-        if !self.model.structured && strict.take().is_some() {
+        schema: Option<Raw<'r>>,
+        wanted: bool,
+    ) -> (Option<Raw<'r>>, Option<bool>) {
+        if wanted && !self.model.structured {
             self.changes.dropped(format!("tools[{index}].function.strict"), "this model cannot hold to it");
         }
-        let Some(parameters) = parameters.filter(|raw| raw.get() != "null") else {
-            let schema = schema_of(schema::empty_input().map(Raw::from));
-            return Ok(ToolSpec { schema, strict, ..ToolSpec::default() });
+        let strict = (wanted && self.model.structured).then_some(true);
+        let filtered = match &schema {
+            Some(sent) if strict.is_some() && self.model.facts().is_some() => schema::strict(&sent.0, None),
+            _ => return (schema, strict),
         };
-        let input = schema::input(parameters).map_err(|_| {
-            ApiError::bad_request("a tool's parameters must be a JSON Schema object").with_param(path())
-        })?;
-        let mut sent = match input {
-            Input::AsItIs => Raw::from(parameters),
-            Input::Completed(schema) => Raw::from(schema),
-            Input::Wrapped(schema) => {
-                self.changes.altered(path(), "not the schema of an object: sent under the member `values`");
-                Raw::from(schema)
+        match filtered {
+            Ok(filtered) => {
+                if filtered.weakened {
+                    let path = format!("tools[{index}].function.parameters");
+                    self.changes.altered(path, "constraints that `strict` excludes became words");
+                }
+                (if filtered.changed { Some(Raw::from(filtered.schema)) } else { schema }, strict)
             }
-        };
-        if strict.is_some() && self.model.facts().is_some() {
-            match schema::strict(&sent.0, None) {
-                Ok(filtered) => {
-                    if filtered.weakened {
-                        self.changes.altered(path(), "constraints that `strict` excludes became words");
-                    }
-                    if filtered.changed {
-                        sent = Raw::from(filtered.schema);
-                    }
-                }
-                Err(Unfit::Endless | Unfit::NotAnObject) => {
-                    let why = "its schema refers to itself or is too large";
-                    self.changes.dropped(format!("tools[{index}].function.strict"), why);
-                    strict = None;
-                }
+            Err(Unfit::Endless | Unfit::NotAnObject) => {
+                let why = "its schema refers to itself or is too large";
+                self.changes.dropped(format!("tools[{index}].function.strict"), why);
+                (schema, None)
             }
         }
-        Ok(ToolSpec { schema: schema_of(Some(sent)), strict, ..ToolSpec::default() })
     }
 
     fn search(&mut self, search: &'r WebSearch) -> Option<wire::Tool<'r>> {

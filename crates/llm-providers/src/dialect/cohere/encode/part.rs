@@ -1,31 +1,16 @@
 //! Content parts to content parts.
 
+use std::borrow::Cow;
+
 use llm_types::chat::{
     Audio, CacheControl, Citation, File, Image, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall,
-    ToolCallKind,
 };
-use llm_types::{ApiError, Dialect, Extra, RawValue, Result, Str};
-use serde::Serialize;
+use llm_types::{ApiError, Dialect, Extra, Result, Str};
 
 use super::super::wire::{self, Function, ImageUrl, Raw};
 use super::{Encoder, NO_COUNTERPART};
-
-/// Where a part stands in the client's request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At {
-    pub(super) message: usize,
-    pub(super) part: usize,
-}
-
-impl At {
-    pub(super) fn path(self) -> String {
-        format!("messages[{}].content[{}]", self.message, self.part)
-    }
-
-    pub(super) fn member(self, name: &str) -> String {
-        format!("messages[{}].content[{}].{name}", self.message, self.part)
-    }
-}
+use crate::dialect::at::At;
+use crate::dialect::custom;
 
 /// What the model said in one message.
 #[derive(Debug, Default)]
@@ -36,16 +21,6 @@ pub(super) struct Said<'r> {
     pub(super) thoughts: Vec<Str<'r>>,
     pub(super) calls: Vec<wire::ToolCall<'r>>,
     pub(super) citations: Vec<Raw<'r>>,
-}
-
-#[derive(Serialize)]
-struct TextInput<'a> {
-    input: &'a str,
-}
-
-#[derive(Serialize)]
-struct TextArguments<'a> {
-    arguments: &'a str,
 }
 
 impl<'r> Encoder<'r, '_> {
@@ -223,21 +198,12 @@ impl<'r> Encoder<'r, '_> {
         if signature.is_some() {
             self.changes.dropped(at.member("signature"), "the signature is of another provider");
         }
-        let sent: Str<'r> = match kind {
-            ToolCallKind::Custom => written(&TextInput { input: arguments }),
-            _ if arguments.trim().is_empty() => "{}".into(),
-            _ if is_object(arguments) => arguments.into(),
-            _ => {
-                self.changes.altered(at.member("arguments"), "not a JSON object: sent as one with the text");
-                written(&TextArguments { arguments })
-            }
-        };
+        let sent = custom::object(*kind, arguments, self.changes, || at.member("arguments")).map(text_of);
         let Some(id) = self.ids.call(id, name, arguments) else {
             self.changes.dropped(at.path(), "the same call stands in the conversation already");
             return None;
         };
-        let function =
-            Function { name: Some(self.names.sent(name)), arguments: Some(sent), ..Function::default() };
+        let function = Function { name: Some(self.names.sent(name)), arguments: sent, ..Function::default() };
         Some(wire::ToolCall {
             id: Some(id.into()),
             kind: Some("function".into()),
@@ -255,10 +221,10 @@ fn picture<'r>(url: String, detail: Option<Str<'r>>) -> wire::Part<'r> {
     }
 }
 
-fn written<'r>(value: &impl Serialize) -> Str<'r> {
-    serde_json::to_string(value).unwrap_or_default().into()
-}
-
-fn is_object(arguments: &str) -> bool {
-    serde_json::from_str::<&RawValue>(arguments).is_ok_and(|raw| raw.get().starts_with('{'))
+/// The text of some JSON.
+fn text_of(raw: Raw<'_>) -> Str<'_> {
+    match raw.0 {
+        Cow::Borrowed(raw) => raw.get().into(),
+        Cow::Owned(raw) => String::from(Box::<str>::from(raw)).into(),
+    }
 }

@@ -2,18 +2,16 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::{ChatRequest, Part, Tool, ToolChoice, ToolKind, Tooling};
-use llm_types::{ApiError, Dialect, RawValue, Result};
+use llm_types::chat::{ChatRequest, Part, Tool, ToolChoice, Tooling};
+use llm_types::{Dialect, Result};
 
 use super::super::wire::{self, Function, Raw, Request};
 use super::{Encoder, NO_COUNTERPART};
-use crate::dialect::anthropic::schema::{self, Input};
 use crate::dialect::name::Names;
+use crate::dialect::offer::{self, Offer, Offering, is_left_out};
 
 /// The longest tool name.
 const NAME_LIMIT: usize = 64;
-/// The schema of a tool that takes free text.
-const TEXT_INPUT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 /// How the names of all tools of a request are sent.
 pub(super) fn names(request: &ChatRequest) -> Names {
@@ -85,83 +83,28 @@ impl<'r> Encoder<'r, '_> {
         tool: &'r Tool,
         stricts: &mut Vec<usize>,
     ) -> Result<Option<wire::Tool<'r>>> {
-        let Tool { kind, cache, extra } = tool;
-        if cache.is_some() {
+        if tool.cache.is_some() {
             self.changes.dropped(format!("tools[{index}].cache_control"), NO_COUNTERPART);
         }
-        for (name, _) in extra.iter() {
-            self.changes.dropped(format!("tools[{index}].{name}"), NO_COUNTERPART);
-        }
-        let function = match kind {
-            ToolKind::Hosted { dialect: Dialect::Cohere, kind: _, json } => {
-                let tool = serde_json::from_str(json.get()).map_err(|error| {
-                    ApiError::bad_request(format!("not a tool: {error}"))
-                        .with_param(format!("tools[{index}]"))
-                })?;
-                return Ok(Some(tool));
-            }
-            ToolKind::Hosted { dialect, kind, json: _ } => {
-                let why = format!("`{kind}` is run by providers of the {dialect} dialect only");
-                self.changes.dropped(format!("tools[{index}]"), why);
-                return Ok(None);
-            }
-            ToolKind::Function { name, description, parameters, strict } => {
-                if *strict == Some(true) {
-                    stricts.push(index);
-                }
-                Function {
-                    name: Some(self.names.sent(name)),
-                    description: description.as_ref().map(Into::into),
-                    parameters: self.parameters(index, parameters.as_deref())?,
-                    ..Function::default()
-                }
-            }
-            ToolKind::Custom { name, description, format } => {
-                self.changes.altered(format!("tools[{index}]"), "sent as a function with one text, `input`");
-                if format.is_some() {
-                    self.changes.dropped(format!("tools[{index}].custom.format"), NO_COUNTERPART);
-                }
-                Function {
-                    name: Some(self.names.sent(name)),
-                    description: description.as_ref().map(Into::into),
-                    parameters: RawValue::from_string(TEXT_INPUT.to_owned()).ok().map(Raw::from),
-                    ..Function::default()
-                }
-            }
+        let mut offering =
+            Offering { dialect: Dialect::Cohere, no_counterpart: NO_COUNTERPART, changes: self.changes };
+        let function = match offering.offer(index, tool)? {
+            None => return Ok(None),
+            Some(Offer::Own(tool)) => return Ok(Some(tool)),
+            Some(Offer::Function(function)) => function,
+        };
+        let offer::Function { name, description, parameters, strict } = function;
+        stricts.extend(strict.then_some(index));
+        let function = Function {
+            name: Some(self.names.sent(name)),
+            description: description.map(Into::into),
+            parameters: parameters.map(Raw),
+            ..Function::default()
         };
         Ok(Some(wire::Tool {
             kind: Some("function".into()),
             function: Some(function),
             ..wire::Tool::default()
         }))
-    }
-
-    /// The schema of a function's arguments, which must be there.
-    fn parameters(&mut self, index: usize, parameters: Option<&'r RawValue>) -> Result<Option<Raw<'r>>> {
-        let Some(parameters) = parameters.filter(|raw| raw.get() != "null") else {
-            return Ok(schema::empty_input().map(Raw::from));
-        };
-        let path = || format!("tools[{index}].function.parameters");
-        let input = schema::input(parameters).map_err(|_| {
-            ApiError::bad_request("a tool's parameters must be a JSON Schema object").with_param(path())
-        })?;
-        Ok(Some(match input {
-            Input::AsItIs => Raw::from(parameters),
-            Input::Completed(schema) => Raw::from(schema),
-            Input::Wrapped(schema) => {
-                self.changes.altered(path(), "not the schema of an object: sent under the member `values`");
-                Raw::from(schema)
-            }
-        }))
-    }
-}
-
-/// Whether the choice is among others: no single one can be named, so only it is sent.
-fn is_left_out(tool: &Tool, choice: Option<&ToolChoice>) -> bool {
-    let named = |wanted: &str| tool.name() == Some(wanted);
-    match choice {
-        Some(ToolChoice::Function(name) | ToolChoice::Custom(name)) => !named(name),
-        Some(ToolChoice::Allowed { names, required: _ }) => !names.iter().any(|name| named(name)),
-        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => false,
     }
 }

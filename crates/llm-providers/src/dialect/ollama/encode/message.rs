@@ -6,8 +6,9 @@ use llm_types::chat::{Message, Part, Role, ToolResult};
 use llm_types::{ApiError, Result, Str};
 
 use super::super::wire;
-use super::part::{At, Said};
+use super::part::Said;
 use super::{Encoder, NO_COUNTERPART};
+use crate::dialect::at::At;
 use crate::dialect::name::Answers;
 
 impl<'r> Encoder<'r, '_> {

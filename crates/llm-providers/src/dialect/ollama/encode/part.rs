@@ -1,30 +1,14 @@
 //! Content parts to the text and the pictures of a message.
 
 use llm_types::chat::{
-    Audio, CacheControl, File, Image, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolCallKind,
+    Audio, CacheControl, File, Image, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall,
 };
-use llm_types::{ApiError, Dialect, Extra, RawValue, Result, Str};
-use serde::Serialize;
+use llm_types::{ApiError, Dialect, Extra, Result, Str};
 
-use super::super::wire::{self, Function, Raw};
-use super::{Encoder, NO_COUNTERPART, raw};
-
-/// Where a part stands in the client's request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At {
-    pub(super) message: usize,
-    pub(super) part: usize,
-}
-
-impl At {
-    pub(super) fn path(self) -> String {
-        format!("messages[{}].content[{}]", self.message, self.part)
-    }
-
-    pub(super) fn member(self, name: &str) -> String {
-        format!("messages[{}].content[{}].{name}", self.message, self.part)
-    }
-}
+use super::super::wire::{self, Function};
+use super::{Encoder, NO_COUNTERPART};
+use crate::dialect::at::At;
+use crate::dialect::custom;
 
 /// What one message holds.
 #[derive(Debug, Default)]
@@ -60,16 +44,6 @@ fn joined(texts: Vec<&str>) -> Str<'_> {
         [text] => (*text).into(),
         texts => texts.concat().into(),
     }
-}
-
-#[derive(Serialize)]
-struct TextInput<'a> {
-    input: &'a str,
-}
-
-#[derive(Serialize)]
-struct TextArguments<'a> {
-    arguments: &'a str,
 }
 
 impl<'r> Encoder<'r, '_> {
@@ -222,18 +196,7 @@ impl<'r> Encoder<'r, '_> {
         if signature.is_some() {
             self.changes.dropped(at.member("signature"), "the signature is of another provider");
         }
-        let sent = match kind {
-            ToolCallKind::Custom => raw(&TextInput { input: arguments }),
-            _ if arguments.trim().is_empty() => RawValue::from_string("{}".to_owned()).ok().map(Raw::from),
-            _ => match serde_json::from_str::<&RawValue>(arguments) {
-                Ok(object) if object.get().starts_with('{') => Some(Raw::from(object)),
-                _ => {
-                    let why = "not a JSON object: sent as one with the text";
-                    self.changes.altered(at.member("arguments"), why);
-                    raw(&TextArguments { arguments })
-                }
-            },
-        };
+        let sent = custom::object(*kind, arguments, self.changes, || at.member("arguments"));
         let Some(id) = self.ids.call(id, name, arguments) else {
             self.changes.dropped(at.path(), "the same call stands in the conversation already");
             return None;
