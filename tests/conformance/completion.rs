@@ -22,7 +22,8 @@ async fn text_completions_play_through_their_own_front() {
     }
 }
 
-async fn play(lab: &Lab, recording: &Recording, cut: Cut) {
+/// Plays one recording; a fault is a panic.
+pub(crate) async fn play(lab: &Lab, recording: &Recording, cut: Cut) {
     let player = Player::start(recording, cut).unwrap();
     lab.deploy(deployment_for(recording), player.addr());
     let mut request = recording.request.json().unwrap().clone();

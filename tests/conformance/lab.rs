@@ -91,6 +91,12 @@ impl Lab {
         self.install(config, deployment, upstream);
     }
 
+    /// The same for a whole deployment.
+    pub(crate) fn deploy_in(&self, operation: &str, deployment: Deployment, upstream: SocketAddr) {
+        let config = Config { providers: rows(operation, &deployment), ..Config::default() };
+        self.install(config, deployment, upstream);
+    }
+
     /// Puts one deployment in place, under the model name `m`, and leads all its calls to `upstream`.
     pub(crate) fn deploy(&self, deployment: Deployment, upstream: SocketAddr) {
         self.install(Config::default(), deployment, upstream);

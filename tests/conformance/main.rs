@@ -7,6 +7,8 @@
 #![cfg(test)]
 
 mod agent;
+mod bedrock;
+mod capability;
 mod client;
 mod compact;
 mod completion;
@@ -14,6 +16,7 @@ mod cost;
 mod fact;
 mod fixture;
 mod front;
+mod fuzz;
 mod gemini_front;
 mod gemini_golden;
 mod golden;
@@ -21,11 +24,14 @@ mod lab;
 mod later;
 mod lost;
 mod matrix;
+mod media;
+mod media_property;
 mod native;
 mod operation;
 mod order;
 mod pass;
 mod pipe;
+mod played;
 mod provider;
 mod recording;
 mod round;

@@ -40,6 +40,7 @@ pub(crate) fn dialect_of(recording: &Recording) -> Dialect {
         "generateContent" => Dialect::Gemini,
         "chat_v2" => Dialect::Cohere,
         "ollama_chat" => Dialect::Ollama,
+        "converse" => Dialect::Bedrock,
         _ => Dialect::OpenaiChat,
     }
 }
@@ -61,7 +62,10 @@ pub(crate) fn deployment_for(recording: &Recording) -> Deployment {
         (name, _) if COMPATIBLE.contains(&name) => "hosted_vllm",
         (name, _) => name,
     };
-    let mut out = deployment(format!("{prefix}/{model}"));
+    let mut out = deployment(format!("{prefix}/{}", model.replace("%3A", ":")));
+    if prefix == "bedrock" {
+        out.region = Some("us-east-1".to_owned());
+    }
     if prefix == "azure" && responses {
         out.api_version = Some("v1".to_owned());
         out.api_base = api_base(recording, prefix);
@@ -135,6 +139,11 @@ pub(crate) fn address(recording: &Recording) -> Address {
         // Its name until 2025; both answer.
         ("together", _) => (Some("api.together.ai"), path),
         ("vertex", host) => (host, vertex_path(recording)),
+        // Some clients do not escape the model, and a region is left out.
+        ("bedrock", host) => (
+            host.filter(|host| !host.contains(['<', '*']) && !host.ends_with(".recorded")),
+            path.replace(':', "%3A"),
+        ),
         // `<provider>.recorded` stands for a source that had not stored the host.
         (_, host) => (host.filter(|host| !host.ends_with(".recorded")), path),
     };

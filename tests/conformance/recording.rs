@@ -10,6 +10,7 @@ use llm_testkit::player::{Cut, Player};
 use llm_testkit::{Recording, Recordings, Usage};
 use llm_types::Usage as Counted;
 
+use crate::bedrock;
 use crate::fact::{booked, told};
 use crate::front::{CHAT, FRONTS, Front};
 use crate::lab::{Answer, Lab, reported};
@@ -19,7 +20,7 @@ use crate::rule::{expected, idle};
 use crate::tally::{Tally, recordings};
 
 /// The rules that were needed.
-type Used = BTreeSet<&'static str>;
+pub(crate) type Used = BTreeSet<&'static str>;
 
 #[tokio::test]
 async fn every_exchange_goes_through_the_gateway() {
@@ -78,7 +79,7 @@ async fn every_exchange_goes_through_the_other_fronts() {
 }
 
 /// Plays one recording, and says what is wrong.
-async fn play(lab: &Lab, case: &Case, cut: Cut, used: &mut Used) -> Vec<String> {
+pub(crate) async fn play(lab: &Lab, case: &Case, cut: Cut, used: &mut Used) -> Vec<String> {
     let player = Player::start(&case.recording, cut).unwrap();
     lab.deploy_for(&case.recording, player.addr());
     let answer = lab.chat(&case.request_for("m")).await;
@@ -176,7 +177,10 @@ fn request_problems(lab: &Lab, case: &Case, player: &Player, used: &mut Used) ->
     compare("method", &case.recording.request.method, &received.method);
     compare("path", &expect.path, received.path());
     compare("query", &expect.query, received.query());
-    let body = differences(&expected(case, used), &received.json());
+    let body = match case.recording.operation.as_str() {
+        "converse" => bedrock::differences(case, &received.json()),
+        _ => differences(&expected(case, used), &received.json()),
+    };
     problems.extend(body.into_iter().map(|problem| format!("request: {problem}")));
     problems
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use llm_testkit::conformance::Case;
 use llm_testkit::player::{Cut, cuts, pieces};
-use llm_testkit::{Facts, Recording, Script, Upstream};
+use llm_testkit::{Facts, Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::fact::{booked, told};
@@ -18,7 +18,8 @@ use crate::tally::recordings;
 const CUTS: [usize; 2] = [60, 4];
 
 fn streams() -> Vec<Case> {
-    Case::all(&recordings().filter(Recording::is_stream))
+    // Those of binary messages are in `bedrock`.
+    Case::all(&recordings().filter(|recording| recording.response.stream().is_some()))
 }
 
 /// The stream's text and the way that it goes to a client of this front.

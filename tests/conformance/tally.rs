@@ -13,6 +13,7 @@ const REQUIRED: &[&str] = &[
     "anthropic messages",
     "azure chat",
     "azure responses",
+    "bedrock converse",
     "cerebras chat",
     "cohere chat_v2",
     "deepseek chat",

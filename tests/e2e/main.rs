@@ -17,6 +17,7 @@ mod cancel;
 mod chaos;
 mod completions;
 mod configured;
+mod conform;
 mod connection;
 mod credentials;
 mod drain;

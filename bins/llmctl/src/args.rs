@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod conform;
 mod files;
 mod media;
 
@@ -13,6 +14,7 @@ pub(crate) use admin::{
     AuditArgs, BudgetsCommand, GroupsCommand, KeyArgs, KeysCommand, LimitsCommand, ListArgs, OneArgs,
     TermsArgs, UsageArgs,
 };
+pub(crate) use conform::ConformArgs;
 pub(crate) use files::{BatchesCommand, FilesCommand, KeeperArgs};
 pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 
@@ -49,6 +51,11 @@ pub(crate) enum Command {
     /// Have files of requests answered within a day.
     #[command(subcommand)]
     Batches(BatchesCommand),
+    /// Find out what an endpoint can do, by asking it.
+    ///
+    /// A small request for each feature: streams that end, tools, JSON by a schema, stop texts, usage, errors, … The exit code
+    /// is 1 where an answer is wrong, or where something that is claimed (--claim) is refused or not seen.
+    Conform(Box<ConformArgs>),
     /// List the models that can be called.
     Models(ModelsArgs),
     /// List the providers, what they offer, and whether their keys are set.

@@ -9,8 +9,8 @@ use llm_providers::target::TargetOptions;
 use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, name};
 use llm_types::chat::ChatRequest;
 use llm_types::{
-    ImageRequest, Images, ModerateRequest, Moderation, Op, RerankRequest, Result, Secret, Speech,
-    SpeechRequest, TranscribeRequest, Transcript,
+    ImageRequest, Images, MessageQuirk, ModerateRequest, Moderation, Op, RerankRequest, Result, Secret,
+    Speech, SpeechRequest, TranscribeRequest, Transcript,
 };
 
 use crate::input::gateway::Gateway;
@@ -18,10 +18,14 @@ use crate::input::gateway::Gateway;
 /// The name of the table's only row in gateway mode.
 const GATEWAY: &str = "gateway";
 
+/// The row of any server that speaks OpenAI's words.
+const COMPATIBLE: &str = "hosted_vllm";
+
 /// What a gateway may serve.
-const SERVED: [Op; 9] = [
+const SERVED: [Op; 10] = [
     Op::Batch,
     Op::Chat,
+    Op::Embed,
     Op::Rerank,
     Op::Transcribe,
     Op::Translate,
@@ -50,12 +54,36 @@ impl Caller {
         Ok(Self { client: builder.build()?, model: model.to_owned() })
     }
 
+    /// At another address than the provider's usual one. A model that names no provider is asked in OpenAI's words.
+    pub(crate) fn at(model: &str, base: &str, key: Option<String>) -> Result<Self> {
+        let table = ProviderTable::builtin();
+        let (model, provider) = match name::resolve(table, model) {
+            Ok((spec, _)) => (model.to_owned(), spec.name.clone()),
+            Err(_) => (format!("{COMPATIBLE}/{model}"), COMPATIBLE.to_owned()),
+        };
+        let api_key = key.map(Secret::new);
+        let options = TargetOptions { api_base: Some(base.to_owned()), api_key, ..TargetOptions::default() };
+        Ok(Self { client: Client::builder().connection(provider, options).build()?, model })
+    }
+
+    /// The client that calls.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The model, with what stands before its name.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// Through a gateway.
     pub(crate) fn through(gateway: Gateway, model: &str) -> Result<Self> {
         let row = Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Provider::default() };
         // Whether a model of its can do this, the gateway says.
         let mut spec = row.spec(None);
         spec.operations = SERVED.to_vec();
+        // A gateway understands marks for prompt caches, whoever is behind it.
+        spec.quirks.messages = vec![MessageQuirk::CacheControl];
         let table = ProviderTable::default().with(vec![spec]);
         let api_base = Some(gateway.api_base());
         let options = TargetOptions { api_base, api_key: gateway.key, ..TargetOptions::default() };

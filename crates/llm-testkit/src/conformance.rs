@@ -2,6 +2,7 @@
 //! would send to get a recorded one, what its answer must state, and how to compare what was sent.
 
 mod from_cohere;
+mod from_converse;
 mod from_gemini;
 mod from_messages;
 mod from_ollama;
@@ -89,10 +90,12 @@ pub fn convert(recording: &Recording) -> Option<Converted> {
         "generateContent" => from_gemini::convert(body),
         "chat_v2" => from_cohere::convert(body),
         "ollama_chat" => from_ollama::convert(body),
+        "converse" => from_converse::convert(body),
         _ => return None,
     };
     out.set("model", recording.model().map(Value::from));
-    if recording.is_stream() {
+    // That a stream was asked for is a part of Bedrock's path, also where an error came.
+    if recording.is_stream() || recording.request.path().ends_with("/converse-stream") {
         out.set("stream", Some(true.into()));
         out.set("stream_options", Some(json!({"include_usage": true})));
     }

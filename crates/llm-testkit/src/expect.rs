@@ -15,7 +15,7 @@ mod responses;
 use serde_json::{Map, Value};
 
 use crate::recording::Recording;
-use crate::sse;
+use crate::{event_stream, sse};
 
 /// The facts of a reply, in OpenAI's words.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -70,12 +70,11 @@ pub struct Usage {
 /// The facts of a recording's reply; `None` for operations that are no chat.
 #[must_use]
 pub fn facts(recording: &Recording) -> Option<Facts> {
-    // Bedrock's streams are binary: their recordings are read where the dialect is tested.
-    let read = reader(&recording.operation).filter(|_| recording.operation != "converse")?;
+    let read = reader(&recording.operation)?;
     let events = match (recording.response.stream(), recording.response.json()) {
         (Some(text), _) => sse::json_events(text),
         (None, Some(body)) => vec![body.clone()],
-        (None, None) => Vec::new(),
+        (None, None) => event_stream::events(&recording.response.bytes()),
     };
     if !recording.response.is_success() {
         return Some(Facts {

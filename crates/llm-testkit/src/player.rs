@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 
-use crate::conformance;
 use crate::recording::Recording;
 use crate::script::Script;
 use crate::upstream::{Received, Upstream};
+use crate::{conformance, event_stream};
 
 /// Where a stream is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,9 @@ pub fn script(recording: &Recording, cut: Cut) -> Script {
     }
     match response.stream() {
         Some(text) => pieces(text, cut).into_iter().fold(script, Script::chunk),
+        None if response.is_binary_stream() => {
+            binary_pieces(&response.bytes(), cut).into_iter().fold(script, Script::chunk)
+        }
         None => script.body(response.bytes()),
     }
 }
@@ -154,20 +157,32 @@ pub fn script(recording: &Recording, cut: Cut) -> Script {
 #[must_use]
 pub fn pieces(text: &str, cut: Cut) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
-    let split = |at: usize| {
-        let (before, after) = bytes.split_at(at.min(bytes.len()));
-        [before, after].into_iter().filter(|piece| !piece.is_empty()).map(<[u8]>::to_vec).collect()
-    };
     match cut {
-        Cut::Whole => split(0),
-        Cut::At(at) => split(at),
+        Cut::Whole => split(bytes, 0),
+        Cut::At(at) => split(bytes, at),
         Cut::EveryByte => bytes.iter().map(|byte| vec![*byte]).collect(),
         Cut::InUsage => {
             let found = text.rfind("\"usage").or_else(|| text.rfind("\"eval_count"));
-            split(found.map_or(0, |at| at + 4))
+            split(bytes, found.map_or(0, |at| at + 4))
         }
         Cut::Events => events(text),
     }
+}
+
+/// Cuts a stream of binary messages. The usage is in the last.
+fn binary_pieces(bytes: &[u8], cut: Cut) -> Vec<Vec<u8>> {
+    match cut {
+        Cut::Whole => split(bytes, 0),
+        Cut::At(at) => split(bytes, at),
+        Cut::EveryByte => bytes.iter().map(|byte| vec![*byte]).collect(),
+        Cut::InUsage => split(bytes, bytes.len().saturating_sub(40)),
+        Cut::Events => event_stream::messages(bytes),
+    }
+}
+
+fn split(bytes: &[u8], at: usize) -> Vec<Vec<u8>> {
+    let (before, after) = bytes.split_at(at.min(bytes.len()));
+    [before, after].into_iter().filter(|piece| !piece.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 /// Each event with the empty line that ends it; each line, where they are objects.

@@ -136,6 +136,16 @@ impl Response {
         self.sse().or_else(lines)
     }
 
+    /// Whether it is a stream of Amazon's binary messages.
+    #[must_use]
+    pub fn is_binary_stream(&self) -> bool {
+        let is_kind = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("content-type")
+                && value.starts_with("application/vnd.amazon.eventstream")
+        };
+        self.content.base64.is_some() && self.headers.iter().any(is_kind)
+    }
+
     /// The body as bytes.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
@@ -159,14 +169,18 @@ impl Recording {
     /// Whether its reply is a stream.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.response.stream().is_some()
+        self.response.stream().is_some() || self.response.is_binary_stream()
     }
 
-    /// The model that was asked for: a member of the body, or a part of the path (Gemini).
+    /// The model that was asked for: a member of the body, or a part of the path (Gemini; Bedrock, escaped as it is
+    /// there).
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         let named = self.request.json().and_then(|body| body.get("model")).and_then(Value::as_str);
-        named.or_else(|| self.request.path().rsplit_once("/models/")?.1.split(':').next())
+        let path = self.request.path();
+        named
+            .or_else(|| path.rsplit_once("/models/")?.1.split(':').next())
+            .or_else(|| path.strip_prefix("/model/")?.split('/').next())
     }
 }
 
@@ -366,7 +380,6 @@ mod tests {
     #[test]
     fn what_a_file_says_is_what_it_holds() {
         for recording in &Recordings::load().unwrap() {
-            // Streams in other framings than SSE (Bedrock, NDJSON) are kept as text or base64.
             if recording.is_stream() {
                 assert!(recording.has("stream"), "{recording}");
             }

@@ -79,6 +79,20 @@ impl Changes {
         self.list.iter().any(|change| change.action == Action::Dropped)
     }
 
+    /// Takes over what such a line says, as a gateway sends it. What is not understood is left out.
+    pub fn read_header(&mut self, line: &str) {
+        for item in line.split("; ") {
+            let (action, rest) = match item.split_once(' ') {
+                Some(("dropped", rest)) => (Action::Dropped, rest),
+                Some(("altered", rest)) => (Action::Altered, rest),
+                _ => continue,
+            };
+            let (path, why) = rest.split_once(" (").unwrap_or((rest, ""));
+            let why = why.strip_suffix(')').unwrap_or(why).to_owned();
+            self.push(Change { path: path.to_owned().into(), action, why: why.into() });
+        }
+    }
+
     /// One line of visible ASCII for `x-gateway-changes`:
     /// `dropped seed (not supported by anthropic); altered max_tokens (…)`.
     #[must_use]
@@ -118,6 +132,11 @@ mod tests {
         changes.dropped("seed", "not supported by anthropic");
         changes.altered("größe\n", "renamed");
         assert_eq!(changes.header(), "dropped seed (not supported by anthropic); altered gr??e? (renamed)");
+        let mut read = Changes::default();
+        read.read_header(&changes.header());
+        assert_eq!(read.header(), changes.header());
+        read.read_header("; and 3 more; nonsense");
+        assert_eq!(read.list().len(), 2);
         for i in 0..200 {
             changes.dropped(format!("member_{i}_{}", "x".repeat(60)), "no counterpart");
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) use client::{Call, Reply, Streaming};
 pub(crate) use config::{FAST, anthropic, deployment, gemini, model, openai, responses_only};
 pub(crate) use gateway::{Gateway, Options, refused};
-pub(crate) use llmctl::{Llmctl, llmctl};
+pub(crate) use llmctl::{Llmctl, Ran, llmctl};
 pub(crate) use raw::Raw;
 
 /// The longest wait for anything that must happen; generous, as machines that build are slow.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::shell::say;
+use crate::shell::{self, say};
 use crate::workspace::Workspace;
 
 /// One generated file.
@@ -29,6 +29,10 @@ pub(crate) struct Args {
     /// Write nothing; fail when a file is stale.
     #[arg(long)]
     check: bool,
+
+    /// Write docs/capabilities.md too, from a run of the conformance suite.
+    #[arg(long, conflicts_with = "check")]
+    capabilities: bool,
 }
 
 /// Writes the files, or checks them.
@@ -41,6 +45,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         fs::create_dir_all(file.parent().unwrap_or(&workspace.root))?;
         fs::write(&file, text).with_context(|| format!("writing {path}"))?;
         say(&format!("wrote {path}"));
+    }
+    if args.capabilities {
+        let suite = "test --workspace --test conformance capability";
+        shell::run(workspace.cargo(suite).env("LLM_CAPABILITIES", "write"))?;
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ const LEVELS: &[(&str, Level)] = &[
     ("llm-config", Level::Layer),
     ("llm-store", Level::Store),
     ("llm-admin", Level::Store),
+    ("llm-conform", Level::Store),
     ("llm-gateway", Level::Gateway),
     ("gateway", Level::Program),
     ("llmctl", Level::Program),

@@ -4,6 +4,7 @@ mod admin;
 mod chat;
 mod completions;
 mod config;
+mod conform;
 mod cost;
 mod deployments;
 mod explain;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
         Command::Moderate(args) => wait(media::moderate(&args, out)),
         Command::Files(command) => wait(files::files(&command, out)),
         Command::Batches(command) => wait(files::batches(&command, out)),
+        Command::Conform(args) => wait(conform::run(&args, out)),
         Command::Models(args) => wait(models::run(args, out)),
         Command::Providers(args) => providers::run(&args, out),
         Command::Cost(args) => cost::run(&args, out),

@@ -11,6 +11,9 @@ const WHY: &str = "the built-in provider does not know it";
 /// Records what of a call has no meaning for the built-in provider.
 pub fn ignored(call: &Call, changes: &mut Changes) {
     let Some(request) = call.conversation() else { return };
+    if request.output.logprobs == Some(true) {
+        changes.dropped("logprobs", "the built-in provider draws no words");
+    }
     for (name, _) in request.extra.iter() {
         changes.dropped(name.to_owned(), WHY);
     }

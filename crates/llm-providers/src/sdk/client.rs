@@ -21,6 +21,8 @@ use crate::{dialect, mock, name};
 pub(super) const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
 const ERROR_LIMIT: usize = 1024 * 1024;
+/// Where a gateway says what of a request was lost behind it.
+const GATEWAY_CHANGES: &str = "x-gateway-changes";
 
 /// A client for every provider. Clones share their connections.
 ///
@@ -262,6 +264,10 @@ impl Client {
         if !head.status.is_success() {
             let body = collect(body, ERROR_LIMIT).await?;
             return Err(named(codec.decode_error(head.status, &head.headers, &body), target));
+        }
+        // A gateway says what it could not pass on.
+        if let Some(line) = head.headers.get(GATEWAY_CHANGES).and_then(|line| line.to_str().ok()) {
+            changes.read_header(line);
         }
         Ok(Sent { headers: head.headers, body, memo, changes })
     }

@@ -1,15 +1,15 @@
-//! Sound, transcripts, pictures, verdicts.
+//! Vectors, sound, transcripts, pictures, verdicts.
 
 use bytes::Bytes;
 use llm_types::{
-    ApiError, Call, Changes, ErrorKind, ImageRequest, Images, ModerateRequest, Moderation, Op, Output,
-    Result, Speech, SpeechRequest, TranscribeRequest, Transcript,
+    ApiError, Call, Changes, EmbedRequest, Embeddings, ErrorKind, ImageRequest, Images, ModerateRequest,
+    Moderation, Op, Output, Result, Speech, SpeechRequest, TranscribeRequest, Transcript,
 };
 
 use super::client::{Client, REPLY_LIMIT, named};
 use crate::codec::DecodeCx;
 use crate::transport::collect;
-use crate::{dialect, mock};
+use crate::{batch, dialect, mock};
 
 /// What was asked for, and what of the request did not reach the provider as it was asked.
 #[derive(Debug, Clone)]
@@ -81,6 +81,40 @@ impl Client {
             Output::Moderation(moderation) => Ok(Answered { output: *moderation, changes }),
             _ => Err(other()),
         }
+    }
+
+    /// Makes vectors of texts, one each, in their order. A list that is longer than the provider takes goes out in
+    /// several calls.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`].
+    pub async fn embed(&self, model: &str, request: EmbedRequest) -> Result<Answered<Embeddings>> {
+        let target = self.target(model)?;
+        let call = Call::Embed(Box::new(request));
+        let parts = batch::parts(&call, target.spec(), target.model()).unwrap_or_else(|| vec![call]);
+        let (mut outputs, mut changes) = (Vec::with_capacity(parts.len()), Changes::default());
+        for part in parts {
+            let (output, lost) = self.ask(model, part).await?;
+            outputs.push(output);
+            lost.list().iter().for_each(|change| changes.push(change.clone()));
+        }
+        match batch::joined(outputs)? {
+            Output::Embed(embeddings) => Ok(Answered { output: *embeddings, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Asks for anything, whole.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`].
+    pub async fn call(&self, model: &str, call: Call) -> Result<Answered<Output>> {
+        if let Call::Embed(request) = call {
+            let Answered { output, changes } = self.embed(model, *request).await?;
+            return Ok(Answered { output: Output::Embed(Box::new(output)), changes });
+        }
+        let (output, changes) = self.ask(model, call).await?;
+        Ok(Answered { output, changes })
     }
 
     /// Asks for anything that is answered whole.

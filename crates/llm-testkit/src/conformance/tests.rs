@@ -82,7 +82,7 @@ fn what_openai_can_not_say_is_listed() {
 fn every_recording_of_a_chat_is_a_case() {
     let set = Recordings::load().unwrap();
     let cases = Case::all(&set);
-    let known = ["chat", "messages", "responses", "generateContent", "chat_v2", "ollama_chat"];
+    let known = ["chat", "messages", "responses", "generateContent", "chat_v2", "ollama_chat", "converse"];
     let chats = |operation: &str| known.contains(&operation);
     assert_eq!(cases.len(), set.iter().filter(|recording| chats(&recording.operation)).count());
     for case in &cases {

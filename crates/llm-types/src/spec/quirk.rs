@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// What messages have to respect at a provider of the `openai_chat` dialect.
+/// What messages have to respect at a provider of the `openai_chat` dialect, and other bodies of OpenAI's kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageQuirk {
@@ -42,6 +42,8 @@ pub enum MessageQuirk {
     ChoiceWithoutNames,
     /// `response_format` knows `json_object` only: a schema goes into an instruction.
     JsonObjectOnly,
+    /// Sound to be written down goes within JSON and not as a file of a form.
+    SoundInJson,
 }
 
 /// What requests to order documents have to respect.

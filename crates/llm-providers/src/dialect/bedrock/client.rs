@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, Result, Segments};
 
-use super::{decode, encode, image};
+use super::{decode, encode, image, vectors};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -24,6 +24,7 @@ impl ClientCodec for Client {
                 return Ok(wire);
             }
             Call::Image(request) => return image::encode(request, cx),
+            Call::Embed(request) => return vectors::encode(request, cx),
             _ => return Err(cannot("bedrock", call.op())),
         };
         demanded(wire(cx.model, verb, body, memo), cx)
@@ -39,6 +40,7 @@ impl ClientCodec for Client {
             Op::Chat => decode::reply(body, cx).map(Output::from),
             Op::CountTokens => decode::count(body).map(Output::Tokens),
             Op::Image | Op::ImageEdit => image::decode(body, cx),
+            Op::Embed => vectors::decode(body).map(|vectors| Output::Embed(Box::new(vectors))),
             other => Err(cannot("bedrock", other)),
         }
     }
@@ -56,6 +58,7 @@ impl ClientCodec for Client {
             Op::Chat => decode::tapped(body),
             // Counting uses nothing.
             Op::CountTokens => decode::count(body).map(|_| Tapped::default()),
+            Op::Embed => vectors::tapped(body),
             other => Err(cannot("bedrock", other)),
         }
     }

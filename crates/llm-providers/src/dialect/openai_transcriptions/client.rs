@@ -5,11 +5,11 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Dialect, Head, Op, Output, Result, Str, TranscribeRequest, Transcript, TranscriptFormat,
-    Units, Usage,
+    ApiError, Call, Dialect, Head, MessageQuirk, Op, Output, Result, Str, TranscribeRequest, Transcript,
+    TranscriptFormat, Units, Usage,
 };
 
-use super::wire;
+use super::{wire, within};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, MediaMemo, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -31,10 +31,18 @@ impl ClientCodec for Client {
         let row = Row::of(Dialect::OpenaiTranscriptions, cx.spec, cx.model, None);
         let usual = if request.translate { "/audio/translations" } else { "/audio/transcriptions" };
         let path = row.path(false).unwrap_or_else(|| usual.to_owned());
-        let (form, memo) = form(request, &row, cx)?;
+        let (fields, memo) = fields(request, &row, cx)?;
+        let memo = Memo { media: Some(Arc::new(memo)), ..Memo::default() };
+        if row.has(MessageQuirk::SoundInJson) {
+            return Ok(media::json(path, within::body(&fields, &request.file)?, memo));
+        }
+        let mut form = Form::default();
+        fields.iter().for_each(|(name, text)| form.text(name, text));
+        if !request.file.data.is_empty() {
+            form.file("file", &request.file);
+        }
         let (kind, body) = form.finish()?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-        let memo = Memo { media: Some(Arc::new(memo)), ..Memo::default() };
         Ok(WireRequest { method: Method::POST, path, headers, body, memo })
     }
 
@@ -81,11 +89,15 @@ fn is_json(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
 }
 
-/// The fields, and what is to be done with the answer.
-fn form(request: &TranscribeRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<(Form, MediaMemo)> {
+/// The fields but the file, and what is to be done with the answer.
+fn fields(
+    request: &TranscribeRequest,
+    row: &Row<'_>,
+    cx: &mut EncodeCx<'_>,
+) -> Result<(Vec<(String, String)>, MediaMemo)> {
     let TranscribeRequest {
         model: _,
-        file,
+        file: _,
         translate,
         language,
         prompt,
@@ -120,22 +132,20 @@ fn form(request: &TranscribeRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Re
             cx.changes.dropped(name.clone(), row.why());
         }
     }
-    let mut form = Form::default();
+    let mut fields = Vec::new();
+    let mut set = |name: &str, text: &str| fields.push((name.to_owned(), text.to_owned()));
     for (name, text) in list {
         if name == "model" && row.drops(name) {
             // A service of one model is not told which.
             continue;
         }
         if let Some((name, text)) = row.field(name, text, cx.changes) {
-            form.text(name, text);
+            set(name, text);
         }
     }
-    row.fields().for_each(|(name, text)| form.text(name, text));
-    if !file.data.is_empty() {
-        form.file("file", file);
-    }
+    row.fields().for_each(|(name, text)| set(name, text));
     let memo = MediaMemo { anew, translated: *translate, ..heard(request) };
-    Ok((form, memo))
+    Ok((fields, memo))
 }
 
 /// What a request for a transcript tells of its answer.

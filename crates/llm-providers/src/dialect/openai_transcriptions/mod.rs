@@ -9,6 +9,7 @@ pub(in crate::dialect) mod server;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod within;
 pub(in crate::dialect) mod write;
 
 pub use client::Client;

@@ -1,82 +1,9 @@
 //! Recorded requests: what an OpenAI client says for the same is sent as the recorded client sent it.
 
-use llm_testkit::Recordings;
+use llm_testkit::{Recordings, conformance};
 use serde_json::json;
 
 use super::*;
-
-/// The recorded request in OpenAI's words; `None`: it says what those cannot.
-fn in_openai_s_words(body: &Value) -> Option<Value> {
-    let mut messages = Vec::new();
-    for block in body["system"].as_array().into_iter().flatten() {
-        messages.push(json!({"role": "system", "content": block["text"]}));
-    }
-    for message in body["messages"].as_array()? {
-        let (mut content, mut calls) = (Vec::new(), Vec::new());
-        for block in message["content"].as_array()? {
-            if let Some(text) = block.get("text") {
-                content.push(json!({"type": "text", "text": text}));
-            } else if let Some(call) = block.get("toolUse") {
-                let function = json!({"name": call["name"], "arguments": call["input"].to_string()});
-                calls.push(json!({"id": call["toolUseId"], "type": "function", "function": function}));
-            } else if let Some(result) = block.get("toolResult") {
-                messages.push(json!({"role": "tool", "tool_call_id": result["toolUseId"],
-                    "content": result["content"][0]["text"]}));
-            } else {
-                return None;
-            }
-        }
-        let mut out = json!({"role": message["role"], "content": content});
-        if !calls.is_empty() {
-            out["tool_calls"] = calls.into();
-        }
-        if !content_is_empty(&out) {
-            messages.push(out);
-        }
-    }
-    let mut out = json!({"model": "m", "messages": messages});
-    let config = &body["inferenceConfig"];
-    let members = [
-        ("max_tokens", "maxTokens"),
-        ("temperature", "temperature"),
-        ("top_p", "topP"),
-        ("stop", "stopSequences"),
-    ];
-    for (ours, theirs) in members.iter().filter(|(_, theirs)| !config[*theirs].is_null()) {
-        out[*ours] = config[*theirs].clone();
-    }
-    for tool in body["toolConfig"]["tools"].as_array().into_iter().flatten() {
-        let spec = tool.get("toolSpec")?;
-        let mut function = json!({"name": spec["name"], "parameters": spec["inputSchema"]["json"]});
-        for member in ["description", "strict"].into_iter().filter(|member| !spec[*member].is_null()) {
-            function[member] = spec[member].clone();
-        }
-        let tool = json!({"type": "function", "function": function});
-        match out.get_mut("tools").and_then(Value::as_array_mut) {
-            Some(tools) => tools.push(tool),
-            None => out["tools"] = json!([tool]),
-        }
-    }
-    if body["toolConfig"]["toolChoice"].get("any").is_some() {
-        out["tool_choice"] = json!("required");
-    }
-    if body["toolConfig"]["toolChoice"].get("auto").is_some() {
-        out["tool_choice"] = json!("auto");
-    }
-    if let Some(guard) = body.get("guardrailConfig") {
-        out["guardrailConfig"] = guard.clone();
-    }
-    if let Some(schema) = body.pointer("/outputConfig/textFormat/structure/jsonSchema") {
-        let mut schema = schema.clone();
-        schema["schema"] = serde_json::from_str(schema["schema"].as_str()?).ok()?;
-        out["response_format"] = json!({"type": "json_schema", "json_schema": schema});
-    }
-    Some(out)
-}
-
-fn content_is_empty(message: &Value) -> bool {
-    message["content"].as_array().is_none_or(Vec::is_empty) && message.get("tool_calls").is_none()
-}
 
 /// What says the same: nothing in place of what is empty, schemas as JSON, no status where it is the usual one.
 fn plain(body: &Value) -> Value {
@@ -109,15 +36,16 @@ fn recorded_requests_are_sent_alike() {
     for recording in &recordings {
         let body = recording.request.json().unwrap();
         // Documents with citations, guarded texts and tools of the service have no words in OpenAI's API.
-        let Some(request) = in_openai_s_words(body) else {
+        let request = conformance::convert(recording).unwrap();
+        if !request.inexact.is_empty() {
             other.push(recording.id.clone());
             continue;
-        };
+        }
         seen += 1;
         let path = recording.request.path().replace("%3A", ":");
         let (_, rest) = path.split_once("/model/").unwrap();
         let (model, verb) = rest.rsplit_once('/').unwrap();
-        let mut request = asked(&request);
+        let mut request = asked(&request.body);
         request.delivery.stream = verb == "converse-stream";
         let (wire, changes) = try_send(request, model).unwrap();
         assert_eq!(wire.path.replace("%3A", ":"), path, "{recording}");

@@ -1,0 +1,218 @@
+//! Every feature: a line each.
+
+use llm_types::{Action, Call, Changes, Op};
+
+use crate::{Heard, Verdict, judge, probe};
+
+/// Makes the request that shows a feature.
+type Probe = fn() -> Call;
+/// Says what an answer means for it.
+type Judge = fn(&Heard) -> Verdict;
+
+/// One thing that an endpoint can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Feature {
+    /// The operation that it is of.
+    pub op: Op,
+    /// Its name.
+    pub name: &'static str,
+    /// What is found out.
+    pub about: &'static str,
+    /// Members of a request that say it, as they are named where something of a request is lost; empty: it needs none.
+    pub members: &'static [&'static str],
+    /// Whether an endpoint that cannot do this does not offer the operation.
+    pub is_basic: bool,
+    pub(crate) probe: Probe,
+    pub(crate) judge: Judge,
+}
+
+impl Feature {
+    /// The request that shows it, without a model.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        (self.probe)()
+    }
+
+    /// What an answer says of it.
+    #[must_use]
+    pub fn judge(&self, heard: &Heard) -> Verdict {
+        judge::verdict(self, heard)
+    }
+
+    /// Whether something of what was lost of a request is this, and not only a part of it.
+    #[must_use]
+    pub fn is_lost(&self, changes: &Changes) -> bool {
+        let dropped = changes.list().iter().filter(|change| change.action == Action::Dropped);
+        dropped.into_iter().any(|change| {
+            let last = change.path.rsplit('.').next().unwrap_or_default();
+            // One of a list is told as `tools[0]`.
+            let whole = last.split_once('[').map_or(last, |(name, _)| name);
+            self.members.iter().any(|member| change.path == *member || last == *member || whole == *member)
+        })
+    }
+}
+
+/// The features of one operation.
+pub fn of(op: Op) -> impl Iterator<Item = &'static Feature> {
+    FEATURES.iter().filter(move |feature| feature.op == op)
+}
+
+const fn chat(
+    name: &'static str,
+    about: &'static str,
+    members: &'static [&'static str],
+    (probe, judge): (Probe, Judge),
+) -> Feature {
+    Feature { op: Op::Chat, name, about, members, is_basic: false, probe, judge }
+}
+
+const fn basic(feature: Feature) -> Feature {
+    Feature { is_basic: true, ..feature }
+}
+
+const fn other(
+    op: Op,
+    (name, about): (&'static str, &'static str),
+    members: &'static [&'static str],
+    (probe, judge): (Probe, Judge),
+) -> Feature {
+    Feature { op, name, about, members, is_basic: members.is_empty(), probe, judge }
+}
+
+/// Every feature, by operation.
+pub static FEATURES: &[Feature] = &[
+    basic(chat("text", "a question is answered with text", &[], (probe::text, judge::text))),
+    basic(chat(
+        "stream",
+        "an answer comes in pieces and ends as it should",
+        &[],
+        (probe::stream, judge::stream),
+    )),
+    basic(chat("usage", "a whole answer says what it used", &[], (probe::text, judge::usage))),
+    basic(chat("stream_usage", "a streamed answer says what it used", &[], (probe::stream, judge::usage))),
+    basic(chat(
+        "errors",
+        "a model that is not there is an error with a message",
+        &[],
+        (probe::unknown, judge::error),
+    )),
+    basic(chat(
+        "max_tokens",
+        "an answer is cut at the limit, and says so",
+        &["max_tokens", "max_completion_tokens"],
+        (probe::max_tokens, judge::length),
+    )),
+    chat(
+        "system",
+        "instructions before the conversation are taken",
+        &["messages[0]"],
+        (probe::system, judge::text),
+    ),
+    chat("multi_turn", "a conversation goes on", &["messages[1]"], (probe::multi_turn, judge::text)),
+    chat("stop", "an answer ends before a stop text", &["stop"], (probe::stop, judge::stop)),
+    chat("temperature", "how freely words are chosen", &["temperature"], (probe::temperature, judge::text)),
+    chat("seed", "a seed is taken", &["seed"], (probe::seed, judge::text)),
+    chat("n", "several answers at once", &["n"], (probe::n, judge::n)),
+    chat("logprobs", "how likely the words were", &["logprobs"], (probe::logprobs, judge::logprobs)),
+    chat("tools", "a function is called with arguments that fit", &["tools"], (probe::tools, judge::call)),
+    chat(
+        "stream_tools",
+        "a call comes in pieces that fit together",
+        &["tools"],
+        (probe::stream_tools, judge::call),
+    ),
+    chat(
+        "tool_choice",
+        "the function that must be called is called",
+        &["tools", "tool_choice"],
+        (probe::tool_choice, judge::call),
+    ),
+    chat(
+        "parallel_tools",
+        "several functions are called at once",
+        &["tools", "parallel_tool_calls"],
+        (probe::parallel_tools, judge::calls),
+    ),
+    chat(
+        "tool_results",
+        "a conversation goes on from the result of a call",
+        &["messages[1]", "messages[2]", "tools"],
+        (probe::tool_results, judge::text),
+    ),
+    chat("json", "an answer is JSON", &["response_format"], (probe::json, judge::json)),
+    chat(
+        "json_schema",
+        "an answer keeps to a schema",
+        &["response_format"],
+        (probe::json_schema, judge::schema),
+    ),
+    chat("images", "a picture is read", &["messages[0].content[1]"], (probe::image, judge::text)),
+    chat("documents", "a PDF is read", &["messages[0].content[1]"], (probe::document, judge::text)),
+    chat(
+        "thinking",
+        "thoughts come before the answer",
+        &["reasoning_effort", "thinking"],
+        (probe::thinking, judge::thinking),
+    ),
+    chat(
+        "caching",
+        "a mark for the prompt cache is taken, and cached tokens are told",
+        &["cache_control"],
+        (probe::caching, judge::caching),
+    ),
+    other(Op::Embed, ("vectors", "texts become vectors"), &[], (probe::vectors, judge::vectors)),
+    other(
+        Op::Embed,
+        ("dimensions", "the length of the vectors is chosen"),
+        &["dimensions"],
+        (probe::dimensions, judge::dimensions),
+    ),
+    other(Op::Embed, ("usage", "an answer says what it used"), &[], (probe::vectors, judge::usage)),
+    other(Op::Rerank, ("order", "documents are ordered by a query"), &[], (probe::order, judge::order)),
+    other(Op::Rerank, ("top_n", "only the best are told"), &["top_n"], (probe::top_n, judge::top_n)),
+    other(Op::Transcribe, ("text", "sound is written down"), &[], (probe::transcript, judge::transcript)),
+    other(
+        Op::Translate,
+        ("text", "sound is written down in English"),
+        &[],
+        (probe::translation, judge::transcript),
+    ),
+    other(Op::Speech, ("sound", "a text is said"), &[], (probe::speech, judge::sound)),
+    other(Op::Image, ("picture", "a picture is made"), &[], (probe::picture, judge::picture)),
+    other(Op::ImageEdit, ("picture", "a picture is changed"), &[], (probe::edit, judge::picture)),
+    other(Op::Moderate, ("verdict", "a text is judged by a policy"), &[], (probe::verdict, judge::verdicts)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_a_name_of_its_own_and_a_request_of_its_operation() {
+        let mut names: Vec<_> = FEATURES.iter().map(|feature| (feature.op.name(), feature.name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FEATURES.len());
+        for feature in FEATURES {
+            assert_eq!(feature.call().op(), feature.op, "{}", feature.name);
+        }
+        assert!(of(Op::Chat).filter(|feature| feature.is_basic).count() >= 5);
+    }
+
+    #[test]
+    fn what_was_lost_is_found_by_its_name() {
+        let lost = |name: &str, path: &'static str| {
+            let mut changes = Changes::default();
+            changes.dropped(path, "x");
+            of(Op::Chat).find(|feature| feature.name == name).unwrap().is_lost(&changes)
+        };
+        assert!(lost("seed", "seed") && lost("json", "response_format"));
+        assert!(lost("caching", "messages[0].content[0].cache_control"));
+        assert!(lost("tools", "tools[0]") && lost("images", "messages[0].content[1]"));
+        assert!(!lost("stop", "seed") && !lost("text", "seed"));
+        assert!(
+            !lost("tools", "tools[0].function.strict")
+                && !lost("documents", "messages[0].content[1].filename")
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! What an answer says of a feature.
+//!
+//! Whether a model is clever is not judged: a question is such that every model that does at all what was asked shows it.
+
+use llm_types::chat::Part;
+use llm_types::{ApiError, ErrorKind, FinishKind, Output};
+use serde_json::Value;
+
+use crate::probe::{LENGTH, LIMIT, STOP};
+use crate::{Feature, Heard, Verdict};
+
+/// The verdict, by the feature's own judgement where there is an answer.
+pub(crate) fn verdict(feature: &Feature, heard: &Heard) -> Verdict {
+    if feature.name == "errors" {
+        return (feature.judge)(heard);
+    }
+    match &heard.output {
+        Err(error) => refused(feature, error),
+        Ok(_) if feature.is_lost(&heard.changes) => Verdict::Refused(heard.changes.header().into()),
+        Ok(_) => (feature.judge)(heard),
+    }
+}
+
+/// What is refused is clear; what went wrong is a failure.
+fn refused(feature: &Feature, error: &ApiError) -> Verdict {
+    use ErrorKind as K;
+    let why = error.to_string();
+    match error.kind {
+        K::BadRequest | K::UnsupportedParam | K::Unprocessable | K::NotFound | K::MethodNotAllowed
+            if !feature.is_basic =>
+        {
+            Verdict::Refused(why.into())
+        }
+        _ => Verdict::Failed(why.into()),
+    }
+}
+
+fn failed(why: impl Into<std::borrow::Cow<'static, str>>) -> Verdict {
+    Verdict::Failed(why.into())
+}
+
+fn check(passed: bool, why: &'static str) -> Verdict {
+    if passed { Verdict::Passed } else { failed(why) }
+}
+
+fn no_answer() -> Verdict {
+    failed("the answer is of another kind")
+}
+
+pub(crate) fn text(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    if reply.text().trim().is_empty() && reply.finish() != Some(FinishKind::Length) {
+        return failed("the answer holds no text");
+    }
+    check(reply.finish().is_some(), "the answer does not say why it ended")
+}
+
+pub(crate) fn stream(heard: &Heard) -> Verdict {
+    let Some(streamed) = heard.streamed else { return no_answer() };
+    if streamed.pieces == 0 {
+        return failed("nothing was streamed");
+    }
+    if !streamed.finished {
+        return failed("the stream does not say why it ended");
+    }
+    text(heard)
+}
+
+pub(crate) fn usage(heard: &Heard) -> Verdict {
+    match heard.usage() {
+        None => failed("what was used is not told"),
+        Some(usage) if usage.prompt_tokens() == 0 => failed("the prompt's tokens are told as none"),
+        Some(usage) => {
+            let empty = heard.reply().is_some() && usage.completion_tokens() == 0;
+            check(!empty, "the answer's tokens are told as none")
+        }
+    }
+}
+
+pub(crate) fn error(heard: &Heard) -> Verdict {
+    use ErrorKind as K;
+    match &heard.output {
+        Ok(_) => Verdict::Unseen("it answers whatever model is asked for".into()),
+        Err(error) if error.message.trim().is_empty() => failed("the error has no message"),
+        Err(error) => match error.kind {
+            K::NotFound | K::BadRequest | K::Permission | K::Unprocessable => Verdict::Passed,
+            _ => failed(format!("an unknown model is told as `{}`", error.kind.type_name())),
+        },
+    }
+}
+
+pub(crate) fn length(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    // A template's end may be counted, the rest of a word too.
+    let used = heard.usage().map(llm_types::Usage::completion_tokens).filter(|_| !heard.is_estimated());
+    if used.is_some_and(|used| used > LIMIT * 2) || reply.text().split_whitespace().count() > 60 {
+        return failed("the answer goes on past the limit");
+    }
+    check(reply.finish() == Some(FinishKind::Length), "the answer was cut and does not say so")
+}
+
+pub(crate) fn stop(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    check(!reply.text().contains(STOP), "the answer goes on past the stop text")
+}
+
+pub(crate) fn n(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    check(reply.choices.len() == 2, "two answers were asked for, and another number came")
+}
+
+pub(crate) fn logprobs(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    let told = reply.choices.iter().filter_map(|choice| choice.logprobs.as_ref());
+    check(told.into_iter().any(|logprobs| !logprobs.content.is_empty()), "no probabilities are told")
+}
+
+/// The arguments of the calls, where every one is well-formed.
+fn cities(heard: &Heard) -> Result<Vec<String>, Verdict> {
+    let Some(reply) = heard.reply() else { return Err(no_answer()) };
+    let mut cities = Vec::new();
+    for call in reply.tool_calls() {
+        if call.name != "get_weather" {
+            return Err(failed(format!("a function that is not on offer is called: `{}`", call.name)));
+        }
+        if call.id.is_empty() {
+            return Err(failed("a call has no id"));
+        }
+        let Ok(Value::Object(arguments)) = serde_json::from_str::<Value>(&call.arguments) else {
+            return Err(failed("the arguments of a call are no JSON object"));
+        };
+        match arguments.get("city").and_then(Value::as_str) {
+            Some(city) => cities.push(city.to_owned()),
+            None => return Err(failed("the arguments of a call do not fit its schema")),
+        }
+    }
+    if cities.is_empty() {
+        return Err(Verdict::Unseen("the model called no function".into()));
+    }
+    if reply.finish() != Some(FinishKind::ToolCalls) {
+        return Err(failed("the answer has calls and does not end for them"));
+    }
+    Ok(cities)
+}
+
+pub(crate) fn call(heard: &Heard) -> Verdict {
+    cities(heard).err().unwrap_or(Verdict::Passed)
+}
+
+pub(crate) fn calls(heard: &Heard) -> Verdict {
+    match cities(heard) {
+        Err(verdict) => verdict,
+        Ok(cities) if cities.len() < 2 => Verdict::Unseen("the model made one call".into()),
+        Ok(_) => Verdict::Passed,
+    }
+}
+
+fn object(heard: &Heard) -> Option<serde_json::Map<String, Value>> {
+    serde_json::from_str(heard.reply()?.text().trim()).ok()
+}
+
+pub(crate) fn json(heard: &Heard) -> Verdict {
+    check(object(heard).is_some(), "the answer is no JSON object")
+}
+
+pub(crate) fn schema(heard: &Heard) -> Verdict {
+    let Some(object) = object(heard) else { return failed("the answer is no JSON object") };
+    let fits = object.get("city").is_some_and(Value::is_string)
+        && object.get("year").is_some_and(|year| year.is_i64() || year.is_u64())
+        && object.len() == 2;
+    check(fits, "the answer does not keep to the schema")
+}
+
+pub(crate) fn thinking(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    let parts = reply.choices.iter().flat_map(|choice| &choice.parts);
+    let shown = parts.into_iter().any(|part| matches!(part, Part::Reasoning(_)));
+    let counted = heard.usage().is_some_and(|usage| usage.reasoning > 0);
+    if shown || counted {
+        Verdict::Passed
+    } else {
+        Verdict::Unseen("no thoughts are shown or counted".into())
+    }
+}
+
+pub(crate) fn caching(heard: &Heard) -> Verdict {
+    let Some(usage) = heard.usage() else { return failed("what was used is not told") };
+    let cached = usage.cache_read + usage.cache_write_5m + usage.cache_write_1h;
+    if cached > 0 {
+        return Verdict::Passed;
+    }
+    Verdict::Unseen("nothing was cached: a prompt of this length is too short for most".into())
+}
+
+pub(crate) fn vectors(heard: &Heard) -> Verdict {
+    let Ok(Output::Embed(found)) = &heard.output else { return no_answer() };
+    let [first, second] = found.vectors.as_slice() else { return failed("two texts are not two vectors") };
+    check(
+        !first.is_empty() && first.len() == second.len() && first != second,
+        "the vectors are empty or alike",
+    )
+}
+
+pub(crate) fn dimensions(heard: &Heard) -> Verdict {
+    let Ok(Output::Embed(found)) = &heard.output else { return no_answer() };
+    let right = |vector: &Vec<f32>| u32::try_from(vector.len()) == Ok(LENGTH);
+    check(found.vectors.iter().all(right), "the vectors are of another length")
+}
+
+pub(crate) fn order(heard: &Heard) -> Verdict {
+    let Ok(Output::Rerank(found)) = &heard.output else { return no_answer() };
+    let mut places: Vec<_> = found.results.iter().map(|one| one.index).collect();
+    places.sort_unstable();
+    if places != [0, 1, 2] {
+        return failed("the order does not hold each document once");
+    }
+    check(found.results.is_sorted_by(|one, next| one.score >= next.score), "the best do not come first")
+}
+
+pub(crate) fn top_n(heard: &Heard) -> Verdict {
+    let Ok(Output::Rerank(found)) = &heard.output else { return no_answer() };
+    check(found.results.len() == 1, "one document was asked for, and another number came")
+}
+
+/// Silence may be written down as nothing.
+pub(crate) fn transcript(heard: &Heard) -> Verdict {
+    if matches!(heard.output, Ok(Output::Transcript(_))) { Verdict::Passed } else { no_answer() }
+}
+
+pub(crate) fn sound(heard: &Heard) -> Verdict {
+    let Ok(Output::Speech(speech)) = &heard.output else { return no_answer() };
+    check(!speech.audio.is_empty() && speech.kind.starts_with("audio/"), "the answer is no sound")
+}
+
+pub(crate) fn picture(heard: &Heard) -> Verdict {
+    let Ok(Output::Images(images)) = &heard.output else { return no_answer() };
+    let shown = |made: &llm_types::MadeImage| made.base64.is_some() || made.url.is_some();
+    check(images.data.first().is_some_and(shown), "the answer holds no picture")
+}
+
+pub(crate) fn verdicts(heard: &Heard) -> Verdict {
+    let Ok(Output::Moderation(found)) = &heard.output else { return no_answer() };
+    check(
+        found.results.first().is_some_and(|one| !one.categories.is_empty()),
+        "the answer holds no categories",
+    )
+}

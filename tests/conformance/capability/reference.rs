@@ -1,0 +1,162 @@
+//! Providers that are scripted after their references.
+//!
+//! One file per wire API has answers in its documented form, and the members that a request must have for them
+//! (`tests/fixtures/reference`); `providers.json` says which models a provider is asked for, on which page its reference is,
+//! and which features that does not have.
+
+use std::collections::BTreeMap;
+
+use llm_conform::{Feature, Heard, Limits, Verdict, ask};
+use llm_providers::Client;
+use llm_providers::table::ProviderTable;
+use llm_providers::target::TargetOptions;
+use llm_testkit::{Received, Script, Upstream};
+use llm_types::{MessageQuirk, Op};
+use serde_json::Value;
+
+use super::{Mark, Matrix};
+use crate::fixture::{frame, read};
+use crate::lab::{Lab, deployment};
+
+/// The name of the gateway's row in the client's table.
+const GATEWAY: &str = "gateway";
+
+/// Asks every provider that has a reference for every feature of a conversation. What is wrong with what came.
+pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
+    let files: BTreeMap<String, Value> = read("reference").collect();
+    let upstream = Upstream::start().unwrap();
+    let client = client(lab);
+    let mut problems = Vec::new();
+    for (provider, about) in files["providers"].as_object().unwrap() {
+        let dialect = about["dialect"].as_str().unwrap();
+        let api = Api { name: dialect, file: &files[dialect] };
+        for model in about["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()) {
+            deploy(lab, dialect, model, &upstream);
+            for feature in llm_conform::of(Op::Chat) {
+                let without = about["without"].as_array().unwrap();
+                if without.iter().any(|name| name == feature.name) {
+                    continue;
+                }
+                match play(&client, &upstream, &api, feature).await {
+                    Ok(true) => matrix.note(provider, (Op::Chat, feature.name), Mark::Reference),
+                    Ok(false) => {}
+                    Err(why) => problems.push(format!("{model}: {}: {why}", feature.name)),
+                }
+            }
+            let _ = lab.booked();
+        }
+    }
+    problems
+}
+
+/// A wire API, and what its reference says.
+struct Api<'f> {
+    name: &'f str,
+    file: &'f Value,
+}
+
+/// A client of the gateway, as `llmctl --gateway` has it.
+fn client(lab: &Lab) -> Client {
+    let row =
+        llm_config::Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Default::default() };
+    let mut spec = row.spec(None);
+    spec.operations = vec![Op::Chat];
+    spec.quirks.messages = vec![MessageQuirk::CacheControl];
+    let table = ProviderTable::default().with(vec![spec]);
+    let options =
+        TargetOptions { api_base: Some(format!("{}/v1", lab.origin())), ..TargetOptions::default() };
+    Client::builder().table(table.into()).connection(GATEWAY, options).build().unwrap()
+}
+
+fn deploy(lab: &Lab, dialect: &str, model: &str, upstream: &Upstream) {
+    let mut deployment = deployment(model);
+    if model.starts_with("azure/") {
+        deployment.api_base = Some("https://resource.openai.azure.com".to_owned());
+        deployment.api_version = Some("2024-10-21".to_owned());
+    }
+    if model.starts_with("vertex_ai/") {
+        (deployment.project, deployment.location) = (Some("p".to_owned()), Some("global".to_owned()));
+    }
+    if model.starts_with("bedrock/") {
+        deployment.region = Some("us-east-1".to_owned());
+    }
+    lab.deploy_in(dialect, deployment, upstream.addr());
+}
+
+/// Whether a feature came out right; `false`: it cannot be said or done.
+async fn play(
+    client: &Client,
+    upstream: &Upstream,
+    api: &Api<'_>,
+    feature: &Feature,
+) -> Result<bool, String> {
+    upstream.clear();
+    upstream.push(script(api, feature));
+    let name = format!("{GATEWAY}/m");
+    let verdict = if feature.name == "errors" {
+        // The gateway itself knows no model of that name: the provider's own words are wanted.
+        let text = llm_conform::of(Op::Chat).next().unwrap();
+        let answer = client.call(&name, text.call()).await;
+        let output = answer.map(|answer| answer.output);
+        feature.judge(&Heard { output, streamed: None, changes: Default::default() })
+    } else {
+        ask(client, &name, feature, Limits::default()).await.map_err(|error| error.to_string())?.verdict
+    };
+    let requests = upstream.requests();
+    let sent = requests.first();
+    match verdict {
+        Verdict::Passed => {
+            sent.map_or_else(|| Err("nothing was sent".to_owned()), |sent| says(api, feature, sent))
+        }
+        Verdict::Refused(_) => Ok(false),
+        // A provider that tells nothing of its cache has no such feature.
+        Verdict::Unseen(_) if feature.name == "caching" => Ok(false),
+        Verdict::Failed(why) | Verdict::Unseen(why) => Err(why.into_owned()),
+    }
+}
+
+/// Whether the documented members were sent.
+fn says(api: &Api<'_>, feature: &Feature, sent: &Received) -> Result<bool, String> {
+    let body = sent.json();
+    for (places, expect) in api.file["sent"][feature.name].as_object().into_iter().flatten() {
+        let found = places.split('|').find_map(|place| body.pointer(place));
+        let right = found.is_some_and(|found| expect == "*" || found == expect);
+        if !right {
+            return Err(format!("{places} is {found:?} and not {expect}: {body}"));
+        }
+    }
+    Ok(true)
+}
+
+/// What the provider answers.
+fn script(api: &Api<'_>, feature: &Feature) -> Script {
+    let name = match feature.name {
+        "errors" => {
+            let error = &api.file["error"];
+            let status = u16::try_from(error["status"].as_u64().unwrap()).unwrap();
+            return Script::status(status).json_body(&error["body"]);
+        }
+        "stream" | "stream_usage" => return stream(api, "text"),
+        "stream_tools" => return stream(api, "tools"),
+        "max_tokens" => "length",
+        "tool_choice" => "tools",
+        "parallel_tools" => "calls",
+        "json_schema" => "schema",
+        other => other,
+    };
+    let answers = &api.file["answers"];
+    let answer = answers.get(name).unwrap_or(&answers["text"]);
+    Script::json(answer)
+}
+
+fn stream(api: &Api<'_>, name: &str) -> Script {
+    let kind = match api.name {
+        "converse" => "application/vnd.amazon.eventstream",
+        "ollama_chat" => "application/x-ndjson",
+        _ => "text/event-stream",
+    };
+    let events = api.file["streams"][name].as_array().unwrap();
+    let script = Script::status(200).header("content-type", kind);
+    let script = events.iter().fold(script, |script, event| script.chunk(frame(api.name, event)));
+    if api.name == "chat" { script.chunk("data: [DONE]\n\n") } else { script }
+}
