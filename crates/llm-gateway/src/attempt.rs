@@ -178,8 +178,14 @@ impl Attempt {
     pub(crate) fn settle_at(mut self, usage: &Usage, cost: Option<PicoUsd>) -> Kept {
         let Some(mut open) = self.0.take() else { return Kept::default() };
         open.exact = cost;
-        open.end(&End { usage: Some(usage), basis: Basis::Reported, pieces: 0, error: None, unbilled: false })
-            .1
+        open.end(&End {
+            usage: Some(usage),
+            basis: Basis::Reported,
+            received: 0,
+            error: None,
+            unbilled: false,
+        })
+        .1
     }
 
     /// Somebody else has booked it: no row, and nothing stays reserved.
