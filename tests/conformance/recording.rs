@@ -141,7 +141,10 @@ fn error_problems(front: &Front, case: &Case, answer: &Answer) -> Vec<String> {
 fn book_problems(lab: &Lab, case: &Case) -> Vec<String> {
     let rows = lab.booked();
     let (expect, actual) = match rows.as_slice() {
-        [row] if row.error.is_none() => (booked(case), reported(row).map(counts)),
+        // Zeros for an answer are not counted ones: it is estimated.
+        [row] if row.error.is_none() => {
+            (booked(case).filter(|usage| *usage != Usage::default()), reported(row).map(counts))
+        }
         [row] if !case.recording.response.is_success() && row.cost.is_zero() => return Vec::new(),
         other => return vec![format!("books: {other:?}")],
     };

@@ -252,7 +252,9 @@ impl Open {
         let price = self.account.prices.cost(&asked, &usage);
         // A usage that nobody has a price for says nothing of the cost.
         let says = end.usage.is_some() && price.total().is_some();
-        let flat = self.exact.or(self.flat.filter(|_| !says)).filter(|_| !end.unbilled);
+        let flat = self.exact.or(self.flat.filter(|_| !says));
+        // No fee either, of those that are due for each request.
+        let flat = if end.unbilled { Some(PicoUsd::ZERO) } else { flat };
         let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
         let mut row = self.row(usage, basis, &price, end);
         if let Some(flat) = flat {

@@ -58,3 +58,14 @@ async fn research_that_searches_as_it_likes_is_for_who_has_no_hard_budget() {
     let rows = till.rows(&free, 1).await;
     assert_eq!((rows[0].cost, rows[0].cost_incomplete), (usd("1.00018"), false), "{rows:?}");
 }
+
+#[tokio::test]
+async fn a_request_that_is_refused_costs_no_fee() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    upstream.always(Script::status(400).body(r#"{"error":{"message":"no such thing","code":400}}"#));
+    let gateway = till.gateway(&model("plain", &[sonar(&upstream, "sonar")]));
+    let key = Key::make(&gateway, hard("0.02")).await;
+    assert_eq!(key.ask(&gateway, &bounded("plain")).await.status, 400);
+    let rows = till.rows(&key, 1).await;
+    assert_eq!((rows[0].cost, rows[0].items.len(), rows[0].cost_incomplete), (PicoUsd::ZERO, 0, false));
+}
