@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 use llm_testkit::{Received, Script, Upstream};
@@ -54,7 +54,7 @@ impl Shelf {
                 self.files.remove(*id);
                 Script::json(&json!({"id": id, "object": "file", "deleted": true}))
             }
-            ("GET", ["files", id, "content"]) => Script::status(200)
+            ("GET", ["files", id, "content"]) if self.files.contains_key(*id) => Script::status(200)
                 .header("content-type", "application/octet-stream")
                 .body(self.files[*id].1.clone()),
             ("POST", ["batches"]) => {
@@ -94,7 +94,8 @@ impl Shelf {
         self.files.insert(output.clone(), ("output.jsonl".to_owned(), lines.join("\n")));
         let batch = self.batches.get_mut(id).unwrap();
         batch["status"] = "completed".into();
-        batch["completed_at"] = 1_700_000_000.into();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        batch["completed_at"] = (now - 1000).into();
         batch["output_file_id"] = output.into();
     }
 }
@@ -317,6 +318,35 @@ async fn a_hard_budget_pays_for_the_most_and_then_for_what_it_was() {
     stand.get(&rich, &format!("/v1/batches/{batch}")).await;
     let rows = stand.rows(&id).await;
     assert_eq!((rows.len(), rows[0]["cost_usd"].as_str()), (1, Some("0.00175")), "{rows:?}");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_can_read_any_more_cost_what_was_reserved() {
+    let stand = Stand::start();
+    let hard = json!([{"limit_usd": "1.00", "window": "total", "hard": true}]);
+    for form in [json!({"name": "free"}), json!({"name": "hard", "budgets": hard})] {
+        let (id, key) = stand.key(form).await;
+        let file = stand.file(&key, &[line("a1", "smart")]).await;
+        let batch = stand.create(&key, &file).await.json()["id"].as_str().unwrap().to_owned();
+        let own = batch.rsplit_once('-').unwrap().1.to_owned();
+        stand.shelf.lock().unwrap().complete(&own, 1);
+        stand.shelf.lock().unwrap().files.remove(&format!("file-out-{own}"));
+        // A list sees that it is over as well.
+        assert_eq!(stand.get(&key, "/v1/batches").await.json()["data"][0]["status"], "completed");
+        let rows = stand.rows(&id).await;
+        assert_eq!((rows.len(), rows[0]["cost_usd"].as_str()), (1, Some("0.00188375")), "{rows:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_empty_lines_is_refused_and_not_held() {
+    let stand = Stand::start();
+    let reply = stand.upload(MASTER, "/v1/files", form("in.jsonl", &"\n".repeat(1 << 20))).await;
+    reply.error(400).says(&["file", "empty lines"]);
+    let few = format!("\n\n{}\n", line("a1", "smart"));
+    assert_eq!(stand.upload(MASTER, "/v1/files", form("in.jsonl", &few)).await.status, 200);
+    let sent = stand.shelf.lock().unwrap().files.values().next().unwrap().1.clone();
+    assert!(sent.starts_with("\n\n{") && sent.contains("gpt-4o"), "{sent}");
 }
 
 #[tokio::test]

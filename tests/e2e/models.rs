@@ -96,7 +96,9 @@ async fn browsers_of_listed_origins_may_call() {
     assert_eq!(reply.status, 204);
     assert_eq!(reply.header("access-control-allow-origin"), "https://app.example");
     assert_eq!(reply.header("access-control-allow-headers"), "authorization, content-type");
-    assert!(reply.header("access-control-allow-methods").contains("POST"));
+    for method in ["POST", "PATCH", "DELETE"] {
+        assert!(reply.header("access-control-allow-methods").contains(method), "{method}");
+    }
     let refused = ask("https://evil.example").await;
     assert!(refused.status >= 400, "{}", refused.status);
     assert_eq!(refused.header("access-control-allow-origin"), "");

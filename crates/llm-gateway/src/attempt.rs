@@ -55,6 +55,8 @@ pub(crate) struct Open {
     pub(crate) flat: Option<PicoUsd>,
     /// What it cost, where that is known otherwise than by its usage.
     pub(crate) exact: Option<PicoUsd>,
+    /// That is not all of it.
+    pub(crate) incomplete: bool,
 }
 
 /// How an answer comes.
@@ -174,18 +176,19 @@ impl Attempt {
         open.end(&End { usage, basis: Basis::Reported, received, error: None, unbilled: false })
     }
 
-    /// It is over, used this in all, and cost so much (`None`: a price is unknown). When its row is safe.
-    pub(crate) fn settle_at(mut self, usage: &Usage, cost: Option<PicoUsd>) -> Kept {
+    /// It is over, used this in all, and cost so much, or more where a price or a usage is not known. When its row is
+    /// safe.
+    pub(crate) fn settle_at(mut self, usage: &Usage, cost: PicoUsd, incomplete: bool) -> Kept {
         let Some(mut open) = self.0.take() else { return Kept::default() };
-        open.exact = cost;
-        open.end(&End {
-            usage: Some(usage),
-            basis: Basis::Reported,
-            received: 0,
-            error: None,
-            unbilled: false,
-        })
-        .1
+        (open.exact, open.incomplete) = (Some(cost), incomplete);
+        let basis = if usage.estimated { Basis::Estimated } else { Basis::Reported };
+        open.end(&End { usage: Some(usage), basis, received: 0, error: None, unbilled: false }).1
+    }
+
+    /// Whether it is paid from a hard budget.
+    pub(crate) fn is_hard(&self) -> bool {
+        let reservation = self.0.as_ref().and_then(|open| open.reservation.as_ref());
+        reservation.is_some_and(Reservation::is_hard)
     }
 
     /// Somebody else has booked it: no row, and nothing stays reserved.
@@ -198,8 +201,7 @@ impl Attempt {
     /// What it costs will be known when this gateway is gone. What was reserved in a hard budget is charged; otherwise
     /// whoever gets to know it books it.
     pub(crate) fn leave(self) {
-        let reservation = self.0.as_ref().and_then(|open| open.reservation.as_ref());
-        if !reservation.is_some_and(Reservation::is_hard) {
+        if !self.is_hard() {
             self.forget();
         }
     }
@@ -258,7 +260,7 @@ impl Open {
         let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
         let mut row = self.row(usage, basis, &price, end);
         if let Some(flat) = flat {
-            (row.cost, row.items, row.cost_incomplete) = (flat, smallvec::SmallVec::new(), false);
+            (row.cost, row.items, row.cost_incomplete) = (flat, smallvec::SmallVec::new(), self.incomplete);
         }
         let unknown = flat.is_none() && self.is_unknown(end);
         let Self { account, reservation, .. } = *self;

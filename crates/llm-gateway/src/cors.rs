@@ -19,6 +19,9 @@ pub(crate) fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderV
     origins.iter().any(|allowed| allowed == "*" || allowed == text).then(|| origin.clone())
 }
 
+/// What pages may send: whatever a route is served by.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// The answer to a browser that asks before it calls.
 pub(crate) fn preflight<B>(
     request: &Request<B>,
@@ -30,7 +33,7 @@ pub(crate) fn preflight<B>(
     let mut response = Response::new(ClientBody::whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
     let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(HeaderValue::from_static("*")));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

@@ -177,6 +177,7 @@ impl Gateway {
     /// Ends the requests that still run: with an error, or an error event where the answer has begun.
     pub fn end_running(&self) {
         self.stop.tell();
+        self.jobs.leave();
     }
 
     /// How sharing with other gateways is; `None`: nothing is shared.

@@ -150,6 +150,7 @@ impl Ticket {
             most: bound.map_or(0, |bound| bound.output_tokens),
             flat: None,
             exact: None,
+            incomplete: false,
         }))
     }
 

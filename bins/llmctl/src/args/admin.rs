@@ -332,7 +332,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "OBJECT")]
     pub(crate) object: Option<String>,
 
-    /// By this actor alone: master, local, or a key's id.
+    /// By this actor: master, local, llmctl, a key's id, `user:…`, `team:…` or `jwt:…`.
     #[arg(long, value_name = "WHO")]
     pub(crate) actor: Option<String>,
 

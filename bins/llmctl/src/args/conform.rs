@@ -11,8 +11,8 @@ pub(crate) struct ConformArgs {
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
 
-    /// Where the provider's API is, in place of its usual address. A model without a provider is then asked in OpenAI's
-    /// words (`…/v1`).
+    /// Where the provider's API is, in place of its usual address. A name that belongs to no
+    /// provider of the table is then asked in OpenAI's words (`…/v1`); any other in its provider's, and with its key.
     #[arg(long, value_name = "URL", conflicts_with = "gateway")]
     pub(crate) api_base: Option<String>,
 

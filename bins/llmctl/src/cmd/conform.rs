@@ -83,6 +83,10 @@ fn features(args: &ConformArgs) -> anyhow::Result<Vec<&'static Feature>> {
             names(FEATURES.iter().filter(of_op).map(|feature| feature.name))
         );
     }
+    let unasked = args.claim.iter().find(|name| !args.feature.is_empty() && !args.feature.contains(name));
+    if let Some(name) = unasked {
+        anyhow::bail!("`{name}` is claimed and not asked for: add it to --feature");
+    }
     let wanted =
         |feature: &&Feature| args.feature.is_empty() || args.feature.iter().any(|name| name == feature.name);
     Ok(FEATURES.iter().filter(of_op).filter(wanted).collect())

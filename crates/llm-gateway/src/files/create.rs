@@ -14,7 +14,7 @@ use llm_providers::bulk::{self, Batch, Line, Lines, Tag};
 use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result, Usage};
 use tokio::time::timeout_at;
 
-use super::jobs::Job;
+use super::jobs::{Held, Job};
 use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
 use crate::admit::tags;
@@ -63,15 +63,18 @@ impl Visit {
         let metadata = own.as_deref().or_else(|| head.get("metadata"));
         let wire = bulk::create(&head, place.form, (&file, &model), metadata)?;
         let mut ticket = self.admit(desk, &serving, &headers).await?;
-        let bound = bound.map(PriceBound::fixed);
+        let (most, bound) = (bound, bound.map(PriceBound::fixed));
         let attempt = ticket.attempt(&serving.deployment, &serving.target, bound).await;
-        let attempt = attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later);
+        let held = Held::new(attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later));
         let path = bulk::batch_path(place.form);
-        let made = self.object(&place, (Method::POST, path), Sending::Json(wire), attempt.progress()).await;
+        let made = self.object(&place, (Method::POST, path), Sending::Json(wire), held.progress()).await;
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                attempt.fail(&error);
+                // Otherwise it may have been made, and whoever finds it books it.
+                if error.upstream_status.is_some_and(|status| status.is_client_error()) {
+                    held.fail(&error);
+                }
                 return Err(place.failed(error));
             }
         };
@@ -87,8 +90,8 @@ impl Visit {
         ticket.finish(Some(&Usage::default()));
         if metered {
             let known = Batch { endpoint, ..known };
-            let job = Job::of((&place, &serving), &known, &self.request_id);
-            self.gateway.jobs().follow(&self.gateway, job, attempt);
+            let job = Job { bound: most, ..Job::of((&place, &serving), &known, &self.request_id) };
+            self.gateway.jobs().follow(&self.gateway, job, held);
         }
         Ok(response)
     }

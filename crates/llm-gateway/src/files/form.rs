@@ -111,19 +111,28 @@ impl Begun {
     /// Reads the file's first line that says anything.
     async fn look(&mut self) -> Result<()> {
         let mut lines = Lines::default();
-        while !self.ended && self.ahead.iter().all(|(_, line)| line.trim_ascii().is_empty()) {
+        let (mut blank, mut first) = (BytesMut::new(), None);
+        while first.is_none() && !self.ended {
             match self.coming.next().await? {
                 Some(Piece::Data(data)) => lines.feed(&data),
-                Some(Piece::End) => self.ended = true,
-                Some(Piece::Begin(_)) | None => {}
+                Some(Piece::End) | None => self.ended = true,
+                Some(Piece::Begin(_)) => {}
             }
-            if let Some(line) = lines.next_line()? {
-                self.ahead.push(line);
-            } else if self.ended {
-                self.ahead.extend(lines.last_line());
+            while let Some((number, line)) =
+                lines.next_line()?.or_else(|| if self.ended { lines.last_line() } else { None })
+            {
+                if !line.trim_ascii().is_empty() {
+                    first = Some((number, line));
+                    break;
+                }
+                add(&mut blank, &line, "file")?;
             }
         }
-        let first = self.ahead.last().map(|(number, line)| Line::read(*number, line)).transpose()?.flatten();
+        if !blank.is_empty() {
+            self.ahead.push((0, blank.freeze()));
+        }
+        self.ahead.extend(first.clone());
+        let first = first.map(|(number, line)| Line::read(number, &line)).transpose()?.flatten();
         let is_request = first.is_some();
         self.model = first.and_then(|line| line.model);
         self.now = if is_request || self.purpose.is_some() {
@@ -189,7 +198,8 @@ async fn text(coming: &mut Coming, name: &str) -> Result<Bytes> {
 fn add(text: &mut BytesMut, data: &[u8], name: &str) -> Result<()> {
     text.extend_from_slice(data);
     if text.len() > TEXT_LIMIT {
-        let error = ApiError::bad_request(format!("the field `{name}` is too long for a text"));
+        let what = if name == "file" { "begins with too many empty lines" } else { "is too long for a text" };
+        let error = ApiError::bad_request(format!("the field `{name}` {what}"));
         return Err(error.with_param(name.to_owned()));
     }
     Ok(())

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use http::{HeaderMap, Method};
@@ -19,7 +19,7 @@ use llm_providers::bulk::{self, Batch, Lines};
 use llm_providers::codec::{Memo, WireRequest};
 use llm_providers::dialect;
 use llm_providers::target::Target;
-use llm_providers::transport::{ByteStream, RequestBody, collect};
+use llm_providers::transport::{ByteStream, Progress, RequestBody, collect};
 use llm_types::{ApiError, BatchForm, ErrorKind, PicoUsd, Result, Segments, ServiceTier, Usage};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
@@ -37,6 +37,11 @@ const LAST: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long after its end a batch is left to whoever follows it.
 const GRACE: i64 = 900;
+/// How long one is followed: providers give up on a batch after a day.
+const FOLLOWED: Duration = Duration::from_secs(72 * 60 * 60);
+/// How long after its end a batch of a gateway that is gone is booked, in seconds: its row has to be there to tell that
+/// it was.
+const ADOPTED: i64 = 3 * 24 * 60 * 60;
 /// How many batches are remembered as booked.
 const REMEMBERED: usize = 10_000;
 /// The most that is read of a batch, in bytes.
@@ -55,13 +60,62 @@ pub(super) struct Job {
     pub(super) deployment: Arc<str>,
     pub(super) provider: Arc<str>,
     pub(super) model: Arc<str>,
+    /// The most that it can cost, where that is known.
+    pub(super) bound: Option<PicoUsd>,
+}
+
+/// What is reserved for a batch. Where it is dropped, whoever gets to know of the batch books it; hard budgets are
+/// charged all of it.
+#[derive(Debug)]
+pub(super) struct Held(Option<Attempt>);
+
+impl Held {
+    pub(super) fn new(attempt: Attempt) -> Self {
+        Self(Some(attempt))
+    }
+
+    pub(super) fn progress(&self) -> Option<&Progress> {
+        self.0.as_ref()?.progress()
+    }
+
+    /// No batch came of it.
+    pub(super) fn fail(mut self, error: &ApiError) {
+        if let Some(attempt) = self.0.take() {
+            attempt.fail(error);
+        }
+    }
+
+    /// Somebody else has booked it.
+    fn forget(mut self) {
+        if let Some(attempt) = self.0.take() {
+            attempt.forget();
+        }
+    }
+
+    /// It is over. On a hard budget all that was reserved is charged where not all of it is known.
+    async fn settle(mut self, sum: &Sum) {
+        let Some(attempt) = self.0.take() else { return };
+        if sum.incomplete && attempt.is_hard() {
+            attempt.leave();
+        } else {
+            attempt.settle_at(&sum.usage, sum.cost, sum.incomplete).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.0.take() {
+            attempt.leave();
+        }
+    }
 }
 
 /// How far the money of a batch is.
 #[derive(Debug)]
 enum Standing {
     /// Reserved.
-    Open(Attempt),
+    Open(Held),
     /// Somebody reads what it cost.
     Busy,
     /// Booked, by this life of the gateway.
@@ -74,29 +128,39 @@ pub(crate) struct Jobs(Mutex<HashMap<Arc<str>, (Job, Standing)>>);
 
 impl Jobs {
     /// Follows a batch until it is booked.
-    pub(super) fn follow(&self, gateway: &Arc<Gateway>, job: Job, attempt: Attempt) {
-        self.put(&job, Standing::Open(attempt));
-        let held = Arc::clone(gateway);
-        gateway.background(async move {
-            let mut pause = FIRST;
+    pub(super) fn follow(&self, gateway: &Arc<Gateway>, job: Job, held: Held) {
+        self.put(&job, Standing::Open(held));
+        let gateway = Arc::clone(gateway);
+        Arc::clone(&gateway).background(async move {
+            let (began, mut pause) = (Instant::now(), FIRST);
             loop {
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST);
-                if held.jobs().is_done(&job) {
+                if gateway.jobs().is_done(&job) {
                     return;
                 }
                 // What cannot be asked now is asked later.
-                if let Ok(known) = job.look(&held).await
-                    && known.is_over()
-                {
-                    job.settle(&held, &known).await;
+                match job.look(&gateway).await {
+                    Ok(known) if known.is_over() => job.settle(&gateway, &known).await,
+                    _ if began.elapsed() > FOLLOWED => {
+                        tracing::warn!(
+                            request_id = &*job.request,
+                            "a batch does not end: it is not followed any more"
+                        );
+                        gateway.jobs().put(&job, Standing::Done);
+                        return;
+                    }
+                    _ => {}
                 }
             }
         });
     }
 
     fn put(&self, job: &Job, standing: Standing) {
-        let mut all = self.0.lock();
+        Self::put_into(&mut self.0.lock(), job, standing);
+    }
+
+    fn put_into(all: &mut HashMap<Arc<str>, (Job, Standing)>, job: &Job, standing: Standing) {
         if all.len() >= REMEMBERED {
             all.retain(|_, (_, standing)| !matches!(standing, Standing::Done));
         }
@@ -108,11 +172,11 @@ impl Jobs {
     }
 
     /// Takes what is reserved for a batch, to book it.
-    fn take(&self, job: &Job) -> Option<Attempt> {
+    fn take(&self, job: &Job) -> Option<Held> {
         let mut all = self.0.lock();
         let (_, standing) = all.get_mut(&job.request)?;
         match std::mem::replace(standing, Standing::Busy) {
-            Standing::Open(attempt) => Some(attempt),
+            Standing::Open(held) => Some(held),
             other => {
                 *standing = other;
                 None
@@ -122,11 +186,12 @@ impl Jobs {
 
     /// Whether this life of the gateway knows nothing of a batch; from now on it is busy with it.
     fn claim(&self, job: &Job) -> bool {
-        if self.0.lock().contains_key(&job.request) {
-            return false;
+        let mut all = self.0.lock();
+        let is_new = !all.contains_key(&job.request);
+        if is_new {
+            Self::put_into(&mut all, job, Standing::Busy);
         }
-        self.put(job, Standing::Busy);
-        true
+        is_new
     }
 
     /// Somebody has seen a batch.
@@ -138,8 +203,8 @@ impl Jobs {
             gateway.tasks().spawn(async move { job.settle(&held, &known).await });
             return;
         }
-        let late =
-            known.ended.is_some_and(|ended| Timestamp::now().as_second() >= ended.saturating_add(GRACE));
+        let ago = known.ended.map(|ended| Timestamp::now().as_second().saturating_sub(ended));
+        let late = ago.is_some_and(|ago| (GRACE..ADOPTED).contains(&ago));
         if !late || gateway.governance().is_idle() || !tag.is_of(place.seal.as_ref()) {
             return;
         }
@@ -162,11 +227,9 @@ impl Jobs {
 
     /// The gateway stops: what was reserved in hard budgets is charged, the rest is left to the next one.
     pub(crate) fn leave(&self) {
-        for (_, standing) in std::mem::take(&mut *self.0.lock()).into_values() {
-            if let Standing::Open(attempt) = standing {
-                attempt.leave();
-            }
-        }
+        // Dropped outside of the lock.
+        let all = std::mem::take(&mut *self.0.lock());
+        drop(all);
     }
 }
 
@@ -181,6 +244,7 @@ impl Job {
             deployment: Arc::clone(&serving.deployment.id),
             provider: Arc::clone(&serving.deployment.target.provider),
             model: Arc::clone(serving.target.model_name()),
+            bound: None,
         }
     }
 
@@ -200,38 +264,52 @@ impl Job {
             body: Segments::default(),
             memo: Memo::default(),
         };
-        let request = self.target.request(wire)?.map(RequestBody::from);
+        let request = self.target_now(gateway).request(wire)?.map(RequestBody::from);
         let sent = timeout(PATIENCE, gateway.transport().send(request)).await;
         let (head, upstream) = sent.map_err(|_| super::late())??.into_parts();
         if !head.status.is_success() {
             let message = format!("the upstream answered {}", head.status);
-            return Err(ApiError::upstream(ErrorKind::UpstreamFormat, message));
+            let mut error = ApiError::upstream(ErrorKind::UpstreamFormat, message);
+            error.upstream_status = Some(head.status);
+            return Err(error);
         }
         Ok(upstream)
+    }
+
+    /// Where its provider is asked: the credentials may be others by now.
+    fn target_now(&self, gateway: &Gateway) -> Arc<Target> {
+        let snapshot = gateway.snapshot();
+        let place = snapshot.router.deployment(&self.deployment);
+        let now = place.and_then(|(group, at)| group.deployments.get(at)?.target.target(Some("*")).ok());
+        now.unwrap_or_else(|| Arc::clone(&self.target))
     }
 
     /// Books it, where nobody else does.
     async fn settle(&self, gateway: &Gateway, known: &Batch) {
         let jobs = gateway.jobs();
-        let Some(attempt) = jobs.take(self) else { return };
-        match self.used(gateway, known).await {
-            Ok((usage, cost)) => {
-                if is_booked(gateway, &self.request).await {
-                    attempt.forget();
-                } else {
-                    attempt.settle_at(&usage, cost).await;
-                }
-                jobs.put(self, Standing::Done);
-            }
-            Err(error) => {
+        let Some(held) = jobs.take(self) else { return };
+        let sum = match self.used(gateway, known).await {
+            // Its answers were deleted before they were read.
+            Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
+            other => other,
+        };
+        let booked = match &sum {
+            Ok(_) => is_booked(gateway, &self.request).await,
+            Err(_) => Ok(false),
+        };
+        match (sum, booked) {
+            (Ok(_), Ok(true)) => held.forget(),
+            (Ok(sum), Ok(false)) => held.settle(&sum).await,
+            (Err(error), _) | (_, Err(error)) => {
                 tracing::warn!(%error, request_id = &*self.request, "what a batch used cannot be read yet");
                 // Tried again, unless the gateway has stopped meanwhile.
-                match jobs.0.lock().get_mut(&self.request) {
-                    Some((_, standing)) => *standing = Standing::Open(attempt),
-                    None => attempt.leave(),
+                if let Some((_, standing)) = jobs.0.lock().get_mut(&self.request) {
+                    *standing = Standing::Open(held);
                 }
+                return;
             }
         }
+        jobs.put(self, Standing::Done);
     }
 
     /// Books it where nobody follows it any more, on whoever of its tenant asks for it.
@@ -241,10 +319,14 @@ impl Job {
         (desk, serving): (&Desk, &Serving),
         known: &Batch,
     ) -> Result<()> {
-        if is_booked(gateway, &self.request).await {
+        // Asked before it is read, which takes a while, and again behind it.
+        if is_booked(gateway, &self.request).await? {
             return Ok(());
         }
-        let (usage, cost) = self.used(gateway, known).await?;
+        let sum = self.used(gateway, known).await?;
+        if is_booked(gateway, &self.request).await? {
+            return Ok(());
+        }
         let (governance, who) = (gateway.governance(), &desk.principal.who);
         let facts = Facts {
             model: &serving.name,
@@ -269,14 +351,14 @@ impl Job {
         // It is spent already: nothing is asked of the budget, which gets to know of it.
         let nothing = Some(PriceBound::fixed(PicoUsd::ZERO));
         let attempt = ticket.attempt(&serving.deployment, &serving.target, nothing).await;
-        attempt.map_err(|refusal| refusal.error)?.settle_at(&usage, cost).await;
+        attempt.map_err(|refusal| refusal.error)?.settle_at(&sum.usage, sum.cost, sum.incomplete).await;
         ticket.finish(Some(&Usage::default()));
         Ok(())
     }
 
     /// What its answers used and cost: request by request, for prices depend on the length of each.
-    async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<(Usage, Option<PicoUsd>)> {
-        let mut sum = Sum { usage: Usage::default(), cost: Some(PicoUsd::ZERO) };
+    async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<Sum> {
+        let mut sum = Sum::default();
         let prices = Arc::clone(&gateway.snapshot().prices);
         if let Some(file) = &known.output_file {
             let mut upstream = self.get(gateway, &format!("/files/{file}/content")).await?;
@@ -291,7 +373,7 @@ impl Job {
                 self.add(&prices, &line, &mut sum);
             }
         }
-        Ok((sum.usage, sum.cost))
+        Ok(sum)
     }
 
     fn add(&self, prices: &PriceBook, line: &bytes::Bytes, sum: &mut Sum) {
@@ -300,7 +382,7 @@ impl Job {
             .and_then(|(front, _)| Some((dialect::client(front.dialect)?, front.op)));
         let tapped = own.and_then(|(codec, op)| codec.tap(op, &body).ok());
         let Some((usage, model)) = tapped.and_then(|tapped| Some((tapped.usage?, tapped.model))) else {
-            sum.cost = None;
+            sum.incomplete = true;
             return;
         };
         let usage = Usage { service: ServiceTier::Batch, ..usage };
@@ -311,20 +393,42 @@ impl Job {
             served: model.as_deref(),
         };
         let cost = prices.cost(&asked, &usage).total();
-        sum.cost = sum.cost.zip(cost).map(|(sum, cost)| sum.saturating_add(cost));
+        sum.incomplete |= cost.is_none();
+        sum.cost = sum.cost.saturating_add(cost.unwrap_or(PicoUsd::ZERO));
         let first = sum.usage == Usage::default();
         sum.usage = if first { usage } else { sum.usage.and(&usage) };
     }
 }
 
+/// What its answers used and cost.
+#[derive(Debug, Default)]
 struct Sum {
     usage: Usage,
-    cost: Option<PicoUsd>,
+    cost: PicoUsd,
+    /// Some answers did not say what they used, or nobody knows its price.
+    incomplete: bool,
+}
+
+impl Sum {
+    /// Where nobody can know any more.
+    fn at_most(bound: Option<PicoUsd>) -> Self {
+        let usage = Usage { estimated: true, ..Usage::default() };
+        Self { usage, cost: bound.unwrap_or(PicoUsd::ZERO), incomplete: true }
+    }
+}
+
+/// Whether what was asked for is not there any more.
+fn is_gone(error: &ApiError) -> bool {
+    error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 404 | 410))
 }
 
 /// Whether there is a row of it.
-async fn is_booked(gateway: &Gateway, request: &str) -> bool {
+///
+/// # Errors
+/// Where the rows cannot be read: then nobody knows.
+async fn is_booked(gateway: &Gateway, request: &str) -> Result<bool> {
     let filter = RowFilter { request: Some(request.to_owned()), ..RowFilter::default() };
     let rows = gateway.governance().reports().rows(&filter, &PageAsk::first(1)).await;
-    rows.is_ok_and(|page| !page.items.is_empty())
+    let unknown = |error| ApiError::new(ErrorKind::Unavailable, "the rows cannot be read").with_source(error);
+    Ok(!rows.map_err(unknown)?.items.is_empty())
 }

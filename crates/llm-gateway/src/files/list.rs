@@ -108,12 +108,12 @@ impl Visit {
         };
         let (mut found, mut has_more) = (Vec::new(), false);
         'places: for place in &places {
-            for _ in 0..PAGES {
-                let page = self.page(place, what, (wanted, &mut cursor)).await;
-                let (items, more) = page.map_err(|error| place.failed(error))?;
+            for page in 1..=PAGES {
+                let got = self.page(place, what, (wanted, &mut cursor)).await;
+                let (items, more) = got.map_err(|error| place.failed(error))?;
                 let mut items = items.into_iter().peekable();
                 while let Some(item) = items.next() {
-                    let mine = mine(desk, place, what, item).map_err(|error| place.failed(error))?;
+                    let mine = self.mine(desk, place, what, item).map_err(|error| place.failed(error))?;
                     found.extend(mine);
                     if found.len() >= wanted.limit {
                         has_more = more || items.peek().is_some();
@@ -123,6 +123,8 @@ impl Visit {
                 if !more {
                     break;
                 }
+                // It was not looked through to its end.
+                has_more |= page == PAGES;
             }
             cursor = Cursor::default();
         }
@@ -181,18 +183,21 @@ impl Visit {
         }
         Ok((items, more))
     }
-}
 
-/// A thing as its tenant sees it; `None`: it is another's.
-fn mine(desk: &Desk, place: &Place, what: What, item: Bytes) -> Result<Option<Bytes>> {
-    let seal = place.seal.as_ref().filter(|_| !desk.sees_all());
-    let mark = place.mark.as_ref().map(Arc::as_ref);
-    if what == What::Files {
-        let name = Head::scan(item.clone())?.read::<String>("filename").ok().flatten();
-        let is_mine = bulk::own_name(name.as_deref().unwrap_or_default(), seal).is_some();
-        return if is_mine { bulk::file(item, mark).map(Some) } else { Ok(None) };
+    /// A thing as its tenant sees it; `None`: it is another's.
+    fn mine(&self, desk: &Desk, place: &Place, what: What, item: Bytes) -> Result<Option<Bytes>> {
+        let seal = place.seal.as_ref().filter(|_| !desk.sees_all());
+        let mark = place.mark.as_ref().map(Arc::as_ref);
+        if what == What::Files {
+            let name = Head::scan(item.clone())?.read::<String>("filename").ok().flatten();
+            let is_mine = bulk::own_name(name.as_deref().unwrap_or_default(), seal).is_some();
+            return if is_mine { bulk::file(item, mark).map(Some) } else { Ok(None) };
+        }
+        let (shown, known) = bulk::batch(bulk::shown_batch(item, place.form)?, mark)?;
+        if seal.is_some() && !known.tag.as_ref().is_some_and(|tag| tag.is_of(seal)) {
+            return Ok(None);
+        }
+        self.gateway.jobs().seen(&self.gateway, (desk, place), &known);
+        Ok(Some(shown))
     }
-    let (shown, known) = bulk::batch(bulk::shown_batch(item, place.form)?, mark)?;
-    let is_mine = seal.is_none() || known.tag.is_some_and(|tag| tag.is_of(seal));
-    Ok(is_mine.then_some(shown))
 }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use llm_providers::bulk;
 use llm_providers::mark::{Mark, Seal};
 use llm_providers::target::Target;
-use llm_router::Deployment;
+use llm_router::{Deployment, Group};
 use llm_types::{ApiError, BatchForm, ErrorKind, Origin, Result};
 
 use crate::backend::Backend;
@@ -247,6 +247,12 @@ impl Desk {
         Err(ApiError::new(ErrorKind::Permission, message).with_param("model").with_code("model_not_allowed"))
     }
 
+    /// The other names of a group.
+    fn aliases(&self, group: &Arc<Group<Backend>>) -> impl Iterator<Item = String> {
+        let aliases = self.snapshot.router.aliases();
+        aliases.filter(|(_, of)| Arc::ptr_eq(of, group)).map(|(alias, _)| alias.to_owned())
+    }
+
     /// The name at an account of the model that a client names.
     ///
     /// # Errors
@@ -270,9 +276,14 @@ impl Desk {
         for group in self.snapshot.router.groups() {
             for deployment in group.deployments.iter().filter(|one| owner.shares_with(one)) {
                 let Some((target, name)) = served(deployment, &group.name, model) else { continue };
-                match self.check_model(&name) {
-                    Ok(()) => return Ok(Serving { deployment: Arc::clone(deployment), target, name }),
-                    Err(error) => refused = refused.or(Some(error)),
+                let known = std::iter::once(name).chain(self.aliases(group));
+                for name in known {
+                    match self.check_model(&name) {
+                        Ok(()) => {
+                            return Ok(Serving { deployment: Arc::clone(deployment), target, name });
+                        }
+                        Err(error) => refused = refused.or(Some(error)),
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Lines of a file as it comes.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use llm_types::{ApiError, ErrorKind, Result};
 
 /// The longest line, in bytes.
@@ -35,7 +35,10 @@ impl Lines {
             }
             return Ok(None);
         };
-        let line = self.tail.split_to(self.seen + end + 1).freeze();
+        // A copy: a slice would keep all that came with it for as long as it is kept.
+        let length = self.seen + end + 1;
+        let line = Bytes::copy_from_slice(self.tail.get(..length).unwrap_or_default());
+        self.tail.advance(length);
         (self.seen, self.number) = (0, self.number + 1);
         Ok(Some((self.number, line)))
     }
