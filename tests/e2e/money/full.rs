@@ -171,13 +171,16 @@ async fn a_full_disk_of_sqlite_and_journal_loses_nothing_once_there_is_room() {
         assert!(nth < MANY, "the database is not missed");
     }
     // More than the journal takes: they are in memory alone, and it is told.
-    for _ in 0..60 {
+    for nth in 0.. {
         let reply = key.ask(&gateway, &bounded("smart")).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         answered.insert(reply.header("x-gateway-request-id").to_owned());
+        if nth >= 60 && metric(&gateway, "gateway_rows_in_memory").await != "0" {
+            break;
+        }
+        assert!(nth < MANY, "there is always room in the journal");
     }
     assert!(ready(&gateway).await.contains("degraded"));
-    assert_ne!(metric(&gateway, "gateway_rows_in_memory").await, "0");
 
     tiny.widen(&gateway);
     wait("it is well again", async || (!ready(&gateway).await.contains("degraded")).then_some(())).await;

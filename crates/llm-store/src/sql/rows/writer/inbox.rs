@@ -21,6 +21,8 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     rows: VecDeque<(Line, Option<Teller>)>,
+    /// How many rows the thread has in its hands.
+    held: usize,
     /// The journal can't be written: nobody is kept waiting.
     degraded: bool,
     stopped: bool,
@@ -77,8 +79,20 @@ impl Inbox {
         state.poked = false;
         let most = if state.stopped { usize::MAX } else { most };
         let count = state.rows.len().min(most);
+        state.held += count;
         let (rows, tellers) = state.rows.drain(..count).unzip();
         Taken { rows, tellers, stopped: state.stopped }
+    }
+
+    /// Of the rows that were taken out, so many are neither in the journal nor with the outbox.
+    pub(super) fn hold(&self, held: usize) {
+        self.state.lock().held = held;
+    }
+
+    /// How many rows are here or in the thread's hands.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.state.lock();
+        state.rows.len() + state.held
     }
 
     /// The journal can't be written, or can again. Those who wait are told.

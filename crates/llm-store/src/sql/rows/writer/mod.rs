@@ -201,7 +201,8 @@ impl RowWriter {
     /// How it is.
     #[must_use]
     pub fn status(&self) -> RowStatus {
-        let memory = u64::try_from(self.shared.outbox.loose()).unwrap_or(u64::MAX);
+        let memory = self.shared.inbox.waiting() + self.shared.outbox.loose();
+        let memory = u64::try_from(memory).unwrap_or(u64::MAX);
         RowStatus { memory, ..self.shared.counters.read() }
     }
 
@@ -241,6 +242,7 @@ impl RowWriter {
         }
         self.shared.outbox.stop();
         add(&self.shared.counters.lost, self.shared.outbox.take_loose(usize::MAX).len());
+        self.shared.outbox.kept();
         stored
     }
 }

@@ -36,6 +36,8 @@ struct State {
     spilled: Option<u64>,
     /// Rows that are in no journal and perhaps not in the database, by their numbers.
     loose: VecDeque<(u64, Line)>,
+    /// How many of them the thread has in its hands: it tries to journal them.
+    tried: usize,
     /// The last row that is in the journal.
     journaled: u64,
     hurry: bool,
@@ -114,16 +116,24 @@ impl Outbox {
         Ok(())
     }
 
-    /// The oldest rows that are in no journal, at most so many; whoever cannot keep them gives them back.
+    /// The oldest rows that are in no journal, at most so many; whoever cannot keep them gives them back, and whoever
+    /// could says so.
     pub(super) fn take_loose(&self, most: usize) -> Vec<(u64, Line)> {
         let mut state = self.state.lock();
         let count = state.loose.len().min(most);
+        state.tried = count;
         state.loose.drain(..count).collect()
+    }
+
+    /// The rows that were taken are in the journal.
+    pub(super) fn kept(&self) {
+        self.state.lock().tried = 0;
     }
 
     /// Takes rows back that are still in no journal.
     pub(super) fn give_back(&self, rows: Vec<(u64, Line)>) {
         let mut state = self.state.lock();
+        state.tried = 0;
         // Some may have been stored meanwhile.
         let stored = self.stored();
         let rows = rows.into_iter().filter(|(seq, _)| *seq > stored);
@@ -132,7 +142,8 @@ impl Outbox {
 
     /// How many rows are in memory alone.
     pub(super) fn loose(&self) -> usize {
-        self.state.lock().loose.len()
+        let state = self.state.lock();
+        state.loose.len() + state.tried
     }
 
     /// What is to be done next, at most one batch.
@@ -264,9 +275,12 @@ mod tests {
         // The task has them in its hands: they are no safer for it.
         assert_eq!((next(&outbox), outbox.loose()), (Some((1, 2, true)), 5));
         let taken = outbox.take_loose(3);
+        assert_eq!(outbox.loose(), 5, "nor for being tried");
         outbox.store(2);
         outbox.give_back(taken);
         assert_eq!(numbers(&outbox.take_loose(2)), [3, 4]);
+        assert_eq!(outbox.loose(), 3);
+        outbox.kept();
         assert_eq!(outbox.loose(), 1);
         outbox.store(5);
         assert_eq!(outbox.loose(), 0);

@@ -40,6 +40,7 @@ pub(super) fn run(shared: &Shared) {
                 Ok(()) => {
                     outbox.journaled(held.iter().map(|(seq, line)| (*seq, line.entry())));
                     held.clear();
+                    inbox.hold(0);
                     if counters.degraded.lock().take().is_some() {
                         inbox.degrade(false);
                     }
@@ -49,6 +50,7 @@ pub(super) fn run(shared: &Shared) {
                     *counters.degraded.lock() = Some(format!("the journal cannot be written: {error}"));
                     inbox.degrade(true);
                     held = outbox.unjournaled(held).err().unwrap_or_default();
+                    inbox.hold(held.len());
                 }
             }
         }
@@ -92,5 +94,6 @@ fn catch_up(desk: &mut Desk, outbox: &Outbox) -> io::Result<()> {
             outbox.give_back(rows);
             return Err(error);
         }
+        outbox.kept();
     }
 }
