@@ -1,6 +1,7 @@
 //! The fuzz targets on stable: over every recorded stream and body, whole and damaged, and over bytes at random.
 //!
-//! `LLM_FUZZ_SECONDS` makes each go on for so long; libFuzzer needs a nightly toolchain (`fuzz/README.md`).
+//! `LLM_FUZZ_SECONDS` makes each go on for so long; libFuzzer needs a nightly toolchain (`fuzz/README.md`), and
+//! `LLM_FUZZ_CORPUS` names the folder that it finds the recordings in.
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -39,7 +40,14 @@ fn damaged(bytes: &[u8], how: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 /// Runs a target over the corpus, then over what is made of it, for as long as is wanted.
-fn drive(target: fn(&[u8]), corpus: &[Vec<u8>]) {
+fn drive(name: &str, target: fn(&[u8]), corpus: &[Vec<u8>]) {
+    if let Some(folder) = std::env::var_os("LLM_FUZZ_CORPUS") {
+        let folder = std::path::Path::new(&folder).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (nth, bytes) in corpus.iter().enumerate() {
+            std::fs::write(folder.join(format!("{nth:04}")), bytes).unwrap();
+        }
+    }
     let seconds = std::env::var("LLM_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let (until, mut runner) = (Instant::now() + Duration::from_secs(seconds), TestRunner::deterministic());
     let (mut runs, words) = (0_usize, prop::collection::vec(any::<u8>(), 0..200));
@@ -84,14 +92,14 @@ fn sse() {
         b"data: a\r\n\r\n:x\rdata\n\n".to_vec(),
         b"\xef\xbb\xbfdata: a\n\nevent: b\ndata:c\ndata:d\n\n".to_vec(),
     ]);
-    drive(targets::sse, &corpus);
+    drive("sse", targets::sse, &corpus);
 }
 
 #[test]
 fn ndjson() {
     let mut corpus = streams(|text| text.starts_with('{'));
     corpus.push(b"{\"a\":1}\r\n\n{\"b\":2}".to_vec());
-    drive(targets::ndjson, &corpus);
+    drive("ndjson", targets::ndjson, &corpus);
 }
 
 #[test]
@@ -104,7 +112,7 @@ fn event_stream() {
         "contentBlockDelta",
         br#"{"delta":{"text":"a"}}"#,
     ));
-    drive(targets::event_stream, &corpus);
+    drive("event_stream", targets::event_stream, &corpus);
 }
 
 #[test]
@@ -116,5 +124,5 @@ fn json_scan() {
         .filter(|bytes| bytes.len() <= LONGEST * 4)
         .collect();
     corpus.push(br#"{"a":1,"\u0061":2}"#.to_vec());
-    drive(targets::json_scan, &corpus);
+    drive("json_scan", targets::json_scan, &corpus);
 }
