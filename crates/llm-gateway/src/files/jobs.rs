@@ -308,15 +308,15 @@ impl Job {
             Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
             other => other,
         };
-        let booked = match &sum {
-            Ok(_) => is_booked(gateway, &self.request).await,
-            Err(_) => Ok(false),
+        let ours = match &sum {
+            Ok(_) => is_ours(gateway, &self.request).await,
+            Err(_) => Ok(true),
         };
-        match (sum, booked) {
-            (Ok(_), Ok(true)) => held.forget(),
-            (Ok(sum), Ok(false)) => held.settle(&sum).await,
+        match (sum, ours) {
+            (Ok(_), Ok(false)) => held.forget(),
+            (Ok(sum), Ok(true)) => held.settle(&sum).await,
             (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, request_id = &*self.request, "what a batch used cannot be read yet");
+                tracing::warn!(%error, request_id = &*self.request, "a batch cannot be booked yet");
                 // Tried again, unless the gateway has stopped meanwhile.
                 if let Some((_, standing)) = jobs.0.lock().get_mut(&self.request) {
                     *standing = Standing::Open(held);
@@ -339,7 +339,7 @@ impl Job {
             return Ok(());
         }
         let sum = self.used(gateway, known).await?;
-        if is_booked(gateway, &self.request).await? {
+        if !is_ours(gateway, &self.request).await? {
             return Ok(());
         }
         let (governance, who) = (gateway.governance(), &desk.principal.who);
@@ -453,6 +453,21 @@ impl Sum {
 /// Whether what was asked for is not there any more.
 fn is_gone(error: &ApiError) -> bool {
     error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 404 | 410))
+}
+
+/// Whether this gateway is to book it. False: it is booked.
+///
+/// # Errors
+/// Where another gateway is about to, or nobody knows.
+async fn is_ours(gateway: &Gateway, request: &str) -> Result<bool> {
+    if is_booked(gateway, request).await? {
+        return Ok(false);
+    }
+    if !gateway.governance().claim_batch(request).await? {
+        return Err(ApiError::new(ErrorKind::Conflict, "another gateway is about to book it"));
+    }
+    // Whoever had it before may have written its row meanwhile.
+    Ok(!is_booked(gateway, request).await?)
 }
 
 /// Whether there is a row of it.
