@@ -79,7 +79,8 @@ async fn a_batch_is_booked_by_one_of_two_gateways() {
     let asked = upstream.wait(PATIENCE, |all| all.iter().filter(|one| one.path() == ANSWERS).count() == 2);
     assert!(asked.await, "both read the answers: {}{}", both[0].logs(), both[1].logs());
     gate.open();
-    // What they are at is done before they end.
+    till.rows(&key, 1).await;
+    // After their end nothing follows.
     for gateway in &mut both {
         gateway.signal("TERM");
         gateway.wait_exit();
