@@ -209,6 +209,30 @@ fn lines_of(reply: &Reply) -> Vec<Value> {
     reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Nobody else reads it, lists it, cancels it or makes a batch of it; an id without its seal is nobody's.
+async fn is_its_keys_alone(stand: &Stand, (mine, other): (&str, &str), (file, batch): (&str, &str)) {
+    let output = format!("{batch}-output");
+    for (path, id) in [
+        ("/v1/files/{}", file),
+        ("/v1/files/{}/content", file),
+        ("/v1/batches/{}", batch),
+        ("/v1/files/{}/content", &*output),
+    ] {
+        assert_eq!(stand.get(other, &path.replace("{}", id)).await.error(404).code, "not_found", "{path}");
+        let bare = id.split_once('-').unwrap().1;
+        assert_eq!(stand.get(mine, &path.replace("{}", bare)).await.status, 404, "{path}");
+    }
+    assert_eq!(stand.create(other, file).await.status, 404);
+    let path = format!("/v1/batches/{batch}/cancel");
+    assert_eq!(stand.send(other, (Method::POST, &path), &Value::Null).await.status, 404);
+    for list in ["/v1/files", "/v1/batches?limit=5"] {
+        let count = async |key: &str| stand.get(key, list).await.json()["data"].as_array().unwrap().len();
+        assert_eq!((count(mine).await, count(other).await, count(MASTER).await), (1, 0, 1), "{list}");
+    }
+    let listed = stand.get(mine, "/v1/batches").await.json();
+    assert_eq!((&listed["data"][0]["id"], &listed["has_more"]), (&json!(batch), &json!(false)));
+}
+
 #[tokio::test]
 async fn a_batch_goes_its_way_and_is_its_keys_alone() {
     let stand = Stand::start("");
@@ -248,27 +272,7 @@ async fn a_batch_goes_its_way_and_is_its_keys_alone() {
     }
     assert_eq!(sent.header("x-api-key"), Some(PROVIDER_KEY));
 
-    // Nobody else reads it, lists it, cancels it or makes a batch of it; an id without its seal is nobody's.
-    let output = format!("{batch}-output");
-    for (path, id) in [
-        ("/v1/files/{}", &file),
-        ("/v1/files/{}/content", &file),
-        ("/v1/batches/{}", &batch),
-        ("/v1/files/{}/content", &output),
-    ] {
-        assert_eq!(stand.get(&other, &path.replace("{}", id)).await.error(404).code, "not_found", "{path}");
-        let bare = id.split_once('-').unwrap().1;
-        assert_eq!(stand.get(&mine, &path.replace("{}", bare)).await.status, 404, "{path}");
-    }
-    assert_eq!(stand.create(&other, &file).await.status, 404);
-    let path = format!("/v1/batches/{batch}/cancel");
-    assert_eq!(stand.send(&other, (Method::POST, &path), &Value::Null).await.status, 404);
-    for list in ["/v1/files", "/v1/batches?limit=5"] {
-        let count = async |key: &str| stand.get(key, list).await.json()["data"].as_array().unwrap().len();
-        assert_eq!((count(&mine).await, count(&other).await, count(MASTER).await), (1, 0, 1), "{list}");
-    }
-    let listed = stand.get(&mine, "/v1/batches").await.json();
-    assert_eq!((&listed["data"][0]["id"], &listed["has_more"]), (&json!(batch), &json!(false)));
+    is_its_keys_alone(&stand, (&mine, &other), (&file, &batch)).await;
 
     // Once it is over it is booked, at the price of batches, and once; its answers are two files.
     stand.provider.lock().unwrap().complete("msgbatch_1", 2);
