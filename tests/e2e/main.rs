@@ -25,6 +25,7 @@ mod embed;
 mod failover;
 mod failover_stream;
 mod files;
+mod files_inline;
 mod files_shapes;
 mod front_faults;
 mod gemini_front;

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::harness::{Gateway, PROVIDER_KEY, Raw, model};
 
-const MEGABYTE: u64 = 1024 * 1024;
+pub(crate) const MEGABYTE: u64 = 1024 * 1024;
 const SIZE: usize = 25 * 1024 * 1024;
 /// What it may take beside the bytes themselves.
 const BESIDE: u64 = 15 * MEGABYTE;
 
 /// A line of the process's status, in bytes.
-fn status(pid: u32, name: &str) -> u64 {
+pub(crate) fn status(pid: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024

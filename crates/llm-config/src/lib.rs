@@ -21,8 +21,8 @@ pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
     Affinity, Alerts, Auth, Aws, Backoff, BackoffOverride, BudgetWindow, Cache, CacheBackend, CacheScope,
-    Config, Cooldown, CooldownRule, Cors, Deployment, HealthCheck, Jwt, JwtAlgorithm, JwtClaims, KeyRule,
-    Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Oauth, Owner, OwnerBudget,
+    Config, Cooldown, CooldownRule, Cors, Deployment, Files, HealthCheck, Jwt, JwtAlgorithm, JwtClaims,
+    KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Oauth, Owner, OwnerBudget,
     OwnerLimits, OwnerModelLimits, OwnerTerms, PassThrough, Price, PriceMap, Provider, Quirks, Rates,
     Records, Redis, RedisFailure, RetriesByError, Router, Rule, ScopedBudget, ScopedLimits, Server, Store,
     Strategy, Telemetry, TierPrice, Tls, UnknownTeams, UnknownUsers, Upstream, VirtualKey,

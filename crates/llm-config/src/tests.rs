@@ -418,3 +418,12 @@ fn every_key_of_the_schema_is_described() {
     let null = text.lines().find(|line| line.contains("null"));
     assert_eq!(null, None, "TOML has no null");
 }
+
+#[test]
+fn files_of_batches_are_kept_for_a_day_at_least() {
+    let files = parse("[files]\ndir = \"batches\"\nkeep = \"1d\"\nmax_bytes = \"1MiB\"\n").unwrap().files;
+    assert_eq!((files.keep, files.max_bytes), (Duration::from_secs(86_400), 1 << 20));
+    let report = parse("[files]\nkeep = \"23h\"\n").unwrap_err();
+    let text = format!("{report:?}");
+    assert!(text.contains("at least a day"), "{text}");
+}

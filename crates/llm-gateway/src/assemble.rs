@@ -23,6 +23,7 @@ use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::cache::Answers;
+use crate::files::Shelf;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
 use crate::proxy::Proxies;
@@ -123,7 +124,7 @@ fn assembled(
         router.build().map_err(|error| ApiError::bad_request(error.to_string()).with_source(error))?;
     let server = &config.server;
     Ok(Snapshot {
-        owners: Owners::of(&router),
+        owners: Owners::of(&router, config.files.dir.is_some()),
         router,
         models,
         tenants: Tenants::of(config),
@@ -141,6 +142,7 @@ fn assembled(
         shared,
         cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
         pass_through: config.pass_through.clone(),
+        shelf: Shelf::of(&config.files)?,
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use llm_governance::Principal as Who;
 use llm_providers::mark::{Mark, Seal};
 use llm_router::{Deployment, Group, Router};
-use llm_types::{ApiError, Dialect, ErrorKind, Op, Result};
+use llm_types::{ApiError, BatchForm, Dialect, ErrorKind, Op, Result};
 use sha2::{Digest, Sha256};
 
 use crate::backend::Backend;
@@ -49,11 +49,14 @@ pub(crate) struct Owner {
 
 impl Owners {
     /// Who keeps answers among all deployments that can be called.
-    pub(crate) fn of(router: &Router<Backend>) -> Self {
+    ///
+    /// `folder`: whether there is one for files whose provider keeps none.
+    pub(crate) fn of(router: &Router<Backend>, folder: bool) -> Self {
         let of = |dialect| (dialect, Keepers::among(router, |deployment| speaks(deployment, None, dialect)));
         let keeps_files = |deployment: &Deployment<Backend>| {
             let target = deployment.target.target(Some("*"));
-            target.is_ok_and(|target| target.spec().batch_form().is_some())
+            let form = target.ok().and_then(|target| target.spec().batch_form());
+            form.is_some_and(|form| folder || form.keeps_files())
         };
         Self { answers: front::keeping().map(of).collect(), files: Keepers::among(router, keeps_files) }
     }
@@ -96,6 +99,17 @@ impl Keepers {
     /// The owner with this word. With one account it is that, also where its deployments have other names by now.
     pub(crate) fn find(&self, word: &str) -> Option<&Owner> {
         self.owners.iter().find(|owner| &*owner.word == word).or_else(|| self.only())
+    }
+
+    /// The only account that keeps files of every sort itself.
+    pub(crate) fn only_shelf(&self) -> Option<&Owner> {
+        let keeps = |owner: &&Owner| {
+            let target = owner.deployment.target.target(Some("*"));
+            target.is_ok_and(|target| target.spec().batch_form().is_some_and(BatchForm::keeps_files))
+        };
+        let mut all = self.owners.iter().filter(keeps);
+        let first = all.next()?;
+        all.all(|other| other.is_with(first)).then_some(first)
     }
 
     /// Who must have made an answer whose id says nothing: the only account there is.

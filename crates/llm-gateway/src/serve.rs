@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::gateway::Gateway;
 use crate::linger::lingering;
 use crate::patience::{Bounds, Busy, Patience};
-use crate::{health, jwt, price_map, reload, shared};
+use crate::{files, health, jwt, price_map, reload, shared};
 
 /// How long an answer that is cut may take to say so, and background work to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -56,6 +56,7 @@ pub async fn serve(
     gateway.governance().begin(&gateway);
     price_map::start(&gateway);
     jwt::start(&gateway);
+    files::inline::start(&gateway);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());

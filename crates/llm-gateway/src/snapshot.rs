@@ -13,6 +13,7 @@ use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::cache::Answers;
+use crate::files::Shelf;
 use crate::guard::Guard;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub(crate) cache: Option<Arc<Answers>>,
     /// Providers' own APIs.
     pub(crate) pass_through: PassThrough,
+    /// The folder of files whose provider keeps none.
+    pub(crate) shelf: Option<Arc<Shelf>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.

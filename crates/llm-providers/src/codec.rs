@@ -4,6 +4,7 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+pub mod batch;
 mod follow;
 mod memo;
 mod tap;
@@ -158,6 +159,11 @@ pub trait ClientCodec: Debug + Send + Sync {
 
     /// Watches a streamed answer that is passed through.
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
+
+    /// Batches whose requests are in the call that makes one; `None`: the dialect has no such.
+    fn batches(&self) -> Option<&'static dyn batch::BatchCodec> {
+        None
+    }
 }
 
 /// Reads a streamed answer, chunk by chunk, wherever the chunks are cut.

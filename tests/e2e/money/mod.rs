@@ -8,6 +8,7 @@ mod till;
 
 mod alerts;
 mod attempts;
+mod batches;
 mod beside;
 mod bounds;
 mod changes;

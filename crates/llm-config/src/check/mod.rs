@@ -5,6 +5,7 @@
 
 mod alerts;
 mod cache;
+mod files;
 mod jwt;
 mod model;
 mod owner;
@@ -68,6 +69,7 @@ pub(crate) fn run(config: &Config, places: &Places<'_>, env: &dyn Env, known: Kn
     check.redis();
     check.store();
     check.cache();
+    check.files();
     check.router();
     check.providers();
     check.models();

@@ -7,6 +7,7 @@
 mod alerts;
 mod auth;
 mod cache;
+mod files;
 mod health;
 mod jwt;
 mod model;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use alerts::Alerts;
 pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
+pub use files::Files;
 pub use health::HealthCheck;
 pub use jwt::{Jwt, JwtAlgorithm, JwtClaims, UnknownTeams, UnknownUsers};
 pub use model::{Aws, BackoffOverride, Deployment, Model, Oauth};
@@ -70,6 +72,8 @@ pub struct Config {
     pub cache: Cache,
     /// Providers' own APIs, behind the gateway's keys.
     pub pass_through: PassThrough,
+    /// Files of batches, for providers that keep none.
+    pub files: Files,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.

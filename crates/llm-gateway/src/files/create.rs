@@ -10,10 +10,12 @@ use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use llm_governance::{Facts, PriceBound, RowCache, RowOwner};
+use llm_providers::bulk::inline::Requests;
 use llm_providers::bulk::{self, Batch, Line, Lines, Tag};
 use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result, Usage};
 use tokio::time::timeout_at;
 
+use super::inline::{self, Making};
 use super::jobs::{Held, Job};
 use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
@@ -22,7 +24,7 @@ use crate::attempt::Delivery;
 use crate::body::ClientBody;
 use crate::intake;
 use crate::respond::{self, Failed};
-use crate::through;
+use crate::through::{self, Fault};
 use crate::ticket::{Account, Ticket};
 
 /// What the lines of a file ask.
@@ -32,6 +34,25 @@ struct Survey {
     model: String,
     /// The most that all can cost; `None`: nothing bounds it, or nobody wants to know.
     bound: Option<PicoUsd>,
+    /// All of them, written as a trial, where they go out in one call.
+    requests: Option<Box<Requests>>,
+}
+
+/// What the lines of a file are held against.
+struct Look<'a> {
+    desk: &'a Desk,
+    place: &'a Place,
+    endpoint: &'a str,
+    /// Somebody pays.
+    metered: bool,
+}
+
+/// How a batch is made.
+enum Way<'a> {
+    /// Of a file that its provider keeps.
+    File(Bytes),
+    /// Of lines that lie here.
+    Inline(Making<'a>),
 }
 
 impl Visit {
@@ -54,35 +75,54 @@ impl Visit {
         let endpoint = member("endpoint")?;
         let (place, file) = desk.by_id(&member("input_file_id")?, "input_file_id")?;
         let metered = !self.gateway.governance().is_idle();
-        let survey = self.survey(desk, (&place, &file), (&endpoint, metered)).await;
-        let Survey { serving, model, bound } = survey.map_err(|error| place.failed(error))?;
+        if place.inline.is_some() && !same(inline::ENDPOINT, &endpoint) {
+            let message = format!("batches at this provider are of {}", inline::ENDPOINT);
+            return Err(ApiError::bad_request(message).with_param("endpoint").into());
+        }
+        let look = Look { desk, place: &place, endpoint: &endpoint, metered };
+        let survey = self.survey(&look, &file).await;
+        let Survey { serving, model, bound, requests } = survey.map_err(|error| place.failed(error))?;
         let tag = Tag::of(&self.request_id, &model, place.seal.as_ref());
         // Where nothing is metered and there are no tenants, nobody would read it.
         let own = (metered || place.seal.is_some()).then(|| bulk::tagged(head.get("metadata"), &tag));
         let own = own.transpose()?;
         let metadata = own.as_deref().or_else(|| head.get("metadata"));
-        let wire = bulk::create(&head, place.form, (&file, &model), metadata)?;
+        let changes = requests.as_ref().map(|requests| requests.changes.clone()).unwrap_or_default();
+        let way = match requests {
+            Some(surveyed) => {
+                let metadata = inline::metadata(&head, metadata)?;
+                Way::Inline(Making { place: &place, serving: &serving, file: &file, surveyed, metadata })
+            }
+            None => Way::File(bulk::create(&head, place.form, (&file, &model), metadata)?),
+        };
         let mut ticket = self.admit(desk, &serving, &headers).await?;
         let (most, bound) = (bound, bound.map(PriceBound::fixed));
         let attempt = ticket.attempt(&serving.deployment, &serving.target, bound).await;
         let held = Held::new(attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later));
-        let path = bulk::batch_path(place.form);
-        let made = self.object(&place, (Method::POST, path), Sending::Json(wire), held.progress()).await;
+        let fault = Fault::default();
+        let made = match way {
+            Way::Inline(making) => self.make(making, held.progress(), &fault).await,
+            Way::File(wire) => {
+                let call = (Method::POST, bulk::batch_path(place.form));
+                self.object(&place, call, Sending::Json(wire), held.progress()).await
+            }
+        };
         let made = match made {
             Ok(made) => made,
             Err(error) => {
+                let own = fault.take();
                 // Otherwise it may have been made, and whoever finds it books it.
-                if error.upstream_status.is_some_and(|status| status.is_client_error()) {
+                if own.is_some() || error.upstream_status.is_some_and(|status| status.is_client_error()) {
                     held.fail(&error);
                 }
-                return Err(place.failed(error));
+                return Err(place.failed(own.unwrap_or(error)));
             }
         };
         let failed = |error| place.failed(error);
         let mark = place.mark.as_ref().map(Arc::as_ref);
         let (shown, known) =
             bulk::batch(bulk::shown_batch(made, place.form).map_err(failed)?, mark).map_err(failed)?;
-        let mut response = self.answer(&place, shown);
+        let mut response = self.changed(&place, shown, &changes);
         if let Some(limits) = ticket.rate_limits() {
             respond::write_limits(response.headers_mut(), limits);
         }
@@ -128,14 +168,14 @@ impl Visit {
     }
 
     /// Reads what the lines of a file ask.
-    async fn survey(
-        &self,
-        desk: &Desk,
-        (place, file): (&Place, &str),
-        (endpoint, metered): (&str, bool),
-    ) -> Result<Survey> {
-        let path = format!("/files/{file}/content");
-        let (_, mut upstream) = self.call(place, (Method::GET, &path), Sending::Nothing, None).await?;
+    async fn survey(&self, look: &Look<'_>, file: &str) -> Result<Survey> {
+        let mut upstream = match &look.place.inline {
+            Some(inline) => self.kept_content((look.place, inline), file).await?.0,
+            None => {
+                let path = format!("/files/{file}/content");
+                self.call(look.place, (Method::GET, &path), Sending::Nothing, None).await?.1
+            }
+        };
         let mut lines = Lines::default();
         let mut found: Option<Survey> = None;
         let deadline = self.deadline().into();
@@ -145,7 +185,7 @@ impl Visit {
             lines.feed(&chunk.unwrap_or_default());
             while let Some(line) = lines.next_line()?.or_else(|| if over { lines.last_line() } else { None })
             {
-                self.line(desk, (place, endpoint, metered), line, &mut found)?;
+                self.line(look, line, &mut found)?;
             }
             if over {
                 break;
@@ -156,13 +196,8 @@ impl Visit {
         })
     }
 
-    fn line(
-        &self,
-        desk: &Desk,
-        (place, endpoint, metered): (&Place, &str, bool),
-        (number, line): (u64, Bytes),
-        found: &mut Option<Survey>,
-    ) -> Result<()> {
+    fn line(&self, look: &Look<'_>, (number, line): (u64, Bytes), found: &mut Option<Survey>) -> Result<()> {
+        let Look { desk, place, endpoint, metered } = *look;
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -185,9 +220,14 @@ impl Visit {
             None => {
                 let serving = desk.serving(&place.owner, model)?;
                 let bound = metered.then_some(PicoUsd::ZERO);
-                found.insert(Survey { serving, model: model.to_owned(), bound })
+                let inline = place.inline.as_ref().map(|inline| inline.of(&serving.target));
+                let requests = inline.map(|inline| Box::new(inline.requests(self.snapshot.strict)));
+                found.insert(Survey { serving, model: model.to_owned(), bound, requests })
             }
         };
+        if let Some(requests) = &mut survey.requests {
+            requests.add(&line)?;
+        }
         if let Some(so_far) = survey.bound {
             let Serving { deployment, target, name: _ } = &survey.serving;
             let most = through::bound_of_line(&self.snapshot, (deployment, target), endpoint, line.body());

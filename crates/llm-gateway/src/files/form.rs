@@ -15,6 +15,8 @@ use llm_types::{ApiError, Result};
 use super::place::{Desk, Hints, Place};
 use crate::through::Fault;
 
+/// The field that says how long a file is wanted.
+const WANTED: &str = "expires_after[seconds]";
 /// The longest field that is no file, in bytes.
 const TEXT_LIMIT: usize = 64 * 1024;
 
@@ -145,10 +147,35 @@ impl Begun {
         Ok(())
     }
 
+    /// The file alone, with the provider's names in its lines.
+    ///
+    /// # Errors
+    /// 400 for a file that is none of a batch.
+    pub(super) fn bare(self, desk: Desk, place: Place) -> Result<Bare> {
+        let file = self.file.file.clone().unwrap_or_default();
+        Ok(Bare { writer: self.writer(desk, place, true)?, file })
+    }
+
     /// The form for its provider. What is wrong with it is in `fault` when the stream fails.
     pub(super) fn written(self, desk: Desk, place: Place, fault: Fault) -> Result<ByteStream> {
+        let state = Some((self.writer(desk, place, false)?, fault));
+        Ok(Box::pin(stream::unfold(state, |state| async move {
+            let (mut writer, fault) = state?;
+            match writer.next().await {
+                Ok(bytes) => Some((Ok(bytes?), Some((writer, fault)))),
+                Err(error) => {
+                    fault.note(&error);
+                    Some((Err(error), None))
+                }
+            }
+        })))
+    }
+
+    fn writer(self, desk: Desk, place: Place, bare: bool) -> Result<Writer> {
         let Self { coming, fields, file, purpose, now, ahead, ended, model: _ } = self;
         let mut writer = Writer {
+            bare,
+            told: Vec::new(),
             queue: VecDeque::new(),
             desk,
             place,
@@ -160,7 +187,7 @@ impl Begun {
             over: false,
         };
         for (head, text) in &fields {
-            writer.field(&head.raw.clone(), text);
+            writer.field(head, text);
         }
         let head = writer.file_head(&file);
         writer.begin(&head);
@@ -172,17 +199,7 @@ impl Begun {
         if ended {
             writer.end()?;
         }
-        let state = Some((writer, fault));
-        Ok(Box::pin(stream::unfold(state, |state| async move {
-            let (mut writer, fault) = state?;
-            match writer.next().await {
-                Ok(bytes) => Some((Ok(bytes?), Some((writer, fault)))),
-                Err(error) => {
-                    fault.note(&error);
-                    Some((Err(error), None))
-                }
-            }
-        })))
+        Ok(writer)
     }
 }
 
@@ -205,8 +222,51 @@ fn add(text: &mut BytesMut, data: &[u8], name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The file of a form, and what the form says of it.
+pub(super) struct Bare {
+    writer: Writer,
+    file: String,
+}
+
+impl Bare {
+    /// The next bytes of the file; `None`: that was all.
+    ///
+    /// # Errors
+    /// What is wrong with the form or a line.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.writer.next().await
+    }
+
+    /// The name of the file, what it is for, and how long it is wanted, in seconds; once all of it was read.
+    ///
+    /// # Errors
+    /// 400 for a file that is none of a batch.
+    pub(super) fn told(self) -> Result<(String, String, Option<i64>)> {
+        let Self { writer: Writer { purpose, told, .. }, file } = self;
+        let bad = |what: &str, name: &'static str| ApiError::bad_request(what.to_owned()).with_param(name);
+        let purpose = purpose.filter(|purpose| purpose == "batch").ok_or_else(|| {
+            bad("`purpose` must be `batch`: the provider of that model keeps no other files here", "purpose")
+        })?;
+        let wanted = told.iter().find(|(name, _)| name == WANTED).map(|(_, text)| {
+            let seconds = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<i64>().ok());
+            seconds.filter(|seconds| *seconds > 0)
+        });
+        let wanted = match wanted {
+            Some(None) => {
+                return Err(bad("`expires_after[seconds]` must be a number of seconds", "expires_after"));
+            }
+            other => other.flatten(),
+        };
+        Ok((file, purpose, wanted))
+    }
+}
+
 /// Writes the form anew.
 struct Writer {
+    /// Of the form only what the file holds.
+    bare: bool,
+    /// The fields that were not written then.
+    told: Vec<(String, Bytes)>,
     queue: VecDeque<Bytes>,
     desk: Desk,
     place: Place,
@@ -245,14 +305,21 @@ impl Writer {
     }
 
     fn begin(&mut self, head: &[u8]) {
+        if self.bare {
+            return;
+        }
         let mut out = format!("--{}\r\n", self.coming.parts.boundary()).into_bytes();
         out.extend_from_slice(head);
         out.extend_from_slice(b"\r\n\r\n");
         self.queue.push_back(out.into());
     }
 
-    fn field(&mut self, head: &[u8], text: &Bytes) {
-        self.begin(head);
+    fn field(&mut self, head: &FieldHead, text: &Bytes) {
+        if self.bare {
+            self.told.push((head.name.clone(), text.clone()));
+            return;
+        }
+        self.begin(&head.raw);
         self.queue.push_back(text.clone());
         self.queue.push_back(Bytes::from_static(b"\r\n"));
     }
@@ -348,19 +415,25 @@ impl Writer {
                 if head.name == "purpose" {
                     self.purpose = Some(value.trim().to_owned());
                 }
-                self.field(&head.raw, &text);
+                self.field(&head, &text);
             }
             Now::Lines(mut lines) => {
                 if let Some((number, line)) = lines.last_line() {
                     let line = self.line(number, &line)?;
                     self.queue.push_back(line);
                 }
-                self.queue.push_back(Bytes::from_static(b"\r\n"));
+                self.file_end();
             }
-            Now::Raw => self.queue.push_back(Bytes::from_static(b"\r\n")),
+            Now::Raw => self.file_end(),
             Now::Between => {}
         }
         Ok(())
+    }
+
+    fn file_end(&mut self) {
+        if !self.bare {
+            self.queue.push_back(Bytes::from_static(b"\r\n"));
+        }
     }
 
     fn close(&mut self) -> Result<()> {
@@ -376,7 +449,9 @@ impl Writer {
                 return Err(ApiError::bad_request(what).with_param("file"));
             }
         }
-        self.queue.push_back(format!("--{}--\r\n", self.coming.parts.boundary()).into());
+        if !self.bare {
+            self.queue.push_back(format!("--{}--\r\n", self.coming.parts.boundary()).into());
+        }
         self.over = true;
         Ok(())
     }

@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use llm_cost::{Asked, PriceBook};
 use llm_governance::report::{PageAsk, RowFilter};
 use llm_governance::{Facts, PriceBound, RowCache, RowOwner};
+use llm_providers::bulk::inline::Inline;
 use llm_providers::bulk::{self, Batch, Lines};
-use llm_providers::codec::{Memo, WireRequest};
+use llm_providers::codec::batch::BatchPath;
+use llm_providers::codec::{Memo, Tapped, WireRequest};
 use llm_providers::dialect;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, Progress, RequestBody, collect};
@@ -250,17 +252,30 @@ impl Job {
 
     /// How it stands.
     async fn look(&self, gateway: &Gateway) -> Result<Batch> {
-        let path = format!("{}/{}", bulk::batch_path(self.form), self.id);
+        let inline = self.inline()?;
+        let path = match &inline {
+            Some(inline) => inline.path(BatchPath::One(&self.id)),
+            None => format!("{}/{}", bulk::batch_path(self.form), self.id),
+        };
         let upstream = self.get(gateway, &path).await?;
         let body = timeout(PATIENCE, collect(upstream, LIMIT)).await.map_err(|_| super::late())??;
-        Ok(bulk::batch(bulk::shown_batch(body, self.form)?, None)?.1)
+        let shown = match &inline {
+            Some(inline) => inline.shown(&body, None)?,
+            None => bulk::shown_batch(body, self.form)?,
+        };
+        Ok(bulk::batch(shown, None)?.1)
+    }
+
+    /// How its requests were written, where its provider keeps no files.
+    fn inline(&self) -> Result<Option<Inline>> {
+        (!self.form.keeps_files()).then(|| super::inline::at(&self.target)).transpose()
     }
 
     async fn get(&self, gateway: &Gateway, path: &str) -> Result<ByteStream> {
         let wire = WireRequest {
             method: Method::GET,
             path: path.to_owned(),
-            headers: HeaderMap::new(),
+            headers: self.inline()?.map_or_else(HeaderMap::new, |inline| inline.headers()),
             body: Segments::default(),
             memo: Memo::default(),
         };
@@ -293,15 +308,15 @@ impl Job {
             Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
             other => other,
         };
-        let booked = match &sum {
-            Ok(_) => is_booked(gateway, &self.request).await,
-            Err(_) => Ok(false),
+        let ours = match &sum {
+            Ok(_) => is_ours(gateway, &self.request).await,
+            Err(_) => Ok(true),
         };
-        match (sum, booked) {
-            (Ok(_), Ok(true)) => held.forget(),
-            (Ok(sum), Ok(false)) => held.settle(&sum).await,
+        match (sum, ours) {
+            (Ok(_), Ok(false)) => held.forget(),
+            (Ok(sum), Ok(true)) => held.settle(&sum).await,
             (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, request_id = &*self.request, "what a batch used cannot be read yet");
+                tracing::warn!(%error, request_id = &*self.request, "a batch cannot be booked yet");
                 // Tried again, unless the gateway has stopped meanwhile.
                 if let Some((_, standing)) = jobs.0.lock().get_mut(&self.request) {
                     *standing = Standing::Open(held);
@@ -324,7 +339,7 @@ impl Job {
             return Ok(());
         }
         let sum = self.used(gateway, known).await?;
-        if is_booked(gateway, &self.request).await? {
+        if !is_ours(gateway, &self.request).await? {
             return Ok(());
         }
         let (governance, who) = (gateway.governance(), &desk.principal.who);
@@ -360,28 +375,46 @@ impl Job {
     async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<Sum> {
         let mut sum = Sum::default();
         let prices = Arc::clone(&gateway.snapshot().prices);
+        let inline = self.inline()?;
         if let Some(file) = &known.output_file {
-            let mut upstream = self.get(gateway, &format!("/files/{file}/content")).await?;
+            let path = match &inline {
+                Some(inline) => inline.path(BatchPath::Answers(&self.id)),
+                None => format!("/files/{file}/content"),
+            };
+            let mut upstream = self.get(gateway, &path).await?;
             let mut lines = Lines::default();
             while let Some(chunk) = timeout(PATIENCE, upstream.next()).await.map_err(|_| super::late())? {
                 lines.feed(&chunk?);
                 while let Some((_, line)) = lines.next_line()? {
-                    self.add(&prices, &line, &mut sum);
+                    self.add(&prices, inline.as_ref(), &line, &mut sum);
                 }
             }
             if let Some((_, line)) = lines.last_line() {
-                self.add(&prices, &line, &mut sum);
+                self.add(&prices, inline.as_ref(), &line, &mut sum);
             }
         }
         Ok(sum)
     }
 
-    fn add(&self, prices: &PriceBook, line: &bytes::Bytes, sum: &mut Sum) {
-        let Some(body) = bulk::answer_body(line) else { return };
+    /// What a line of answers says of its usage; `None`: nothing was answered, which costs nothing.
+    fn tapped(&self, inline: Option<&Inline>, line: &bytes::Bytes) -> Option<Tapped<'static>> {
+        if line.trim_ascii().is_empty() {
+            return None;
+        }
+        if let Some(inline) = inline {
+            return inline.used(line).unwrap_or_else(|_| Some(Tapped::default()));
+        }
+        let body = bulk::answer_body(line)?;
         let own = front::like(&self.endpoint)
             .and_then(|(front, _)| Some((dialect::client(front.dialect)?, front.op)));
-        let tapped = own.and_then(|(codec, op)| codec.tap(op, &body).ok());
-        let Some((usage, model)) = tapped.and_then(|tapped| Some((tapped.usage?, tapped.model))) else {
+        let tapped = own.and_then(|(codec, op)| codec.tap(op, &body).ok()).unwrap_or_default();
+        let Tapped { usage, model } = tapped;
+        Some(Tapped { usage, model: model.map(|model| model.into_owned().into()) })
+    }
+
+    fn add(&self, prices: &PriceBook, inline: Option<&Inline>, line: &bytes::Bytes, sum: &mut Sum) {
+        let Some(Tapped { usage, model }) = self.tapped(inline, line) else { return };
+        let Some(usage) = usage else {
             sum.incomplete = true;
             return;
         };
@@ -420,6 +453,21 @@ impl Sum {
 /// Whether what was asked for is not there any more.
 fn is_gone(error: &ApiError) -> bool {
     error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 404 | 410))
+}
+
+/// Whether this gateway is to book it. False: it is booked.
+///
+/// # Errors
+/// Where another gateway is about to, or nobody knows.
+async fn is_ours(gateway: &Gateway, request: &str) -> Result<bool> {
+    if is_booked(gateway, request).await? {
+        return Ok(false);
+    }
+    if !gateway.governance().claim_batch(request).await? {
+        return Err(ApiError::new(ErrorKind::Conflict, "another gateway is about to book it"));
+    }
+    // Whoever had it before may have written its row meanwhile.
+    Ok(!is_booked(gateway, request).await?)
 }
 
 /// Whether there is a row of it.

@@ -150,6 +150,16 @@ impl Visit {
         what: What,
         (wanted, cursor): (&Wanted, &mut Cursor),
     ) -> Result<(Vec<Bytes>, bool)> {
+        if let Some(inline) = &place.inline {
+            let from = (cursor.after.as_deref(), MOST);
+            let (items, more, last) = match what {
+                What::Files => self.inline_files(place, from).await?,
+                What::Batches => self.inline_batches((place, inline), from).await?,
+            };
+            cursor.after = last;
+            // A list that cannot be gone on with is over.
+            return Ok((items, more && cursor.after.is_some()));
+        }
         let base = match what {
             What::Files => "/files",
             What::Batches => bulk::batch_path(place.form),

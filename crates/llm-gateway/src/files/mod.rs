@@ -2,15 +2,18 @@
 //!
 //! Nothing is kept here. A file lies at the provider that it was sent to, and so does a batch: the id that a client gets
 //! says where, and for whom (`llm_providers::bulk`), so that every replica knows, and no other key can read it. Files go
-//! through as they come; in the lines of a batch the name of the model becomes the provider's own on the way.
+//! through as they come; in the lines of a batch the name of the model becomes the provider's own on the way. Only for
+//! providers that keep no files there is a folder of ours (`shelf`, `inline`).
 //!
 //! What a batch may cost is reserved when it is made, and what it cost is booked when it is over (`jobs`).
 
 mod create;
 mod form;
+pub(crate) mod inline;
 mod jobs;
 mod list;
 mod place;
+mod shelf;
 mod show;
 mod upload;
 
@@ -32,6 +35,7 @@ use tokio::time::timeout_at;
 pub(crate) use self::jobs::Jobs;
 use self::list::{Wanted, What};
 use self::place::{Desk, Place};
+pub(crate) use self::shelf::Shelf;
 use crate::body::ClientBody;
 use crate::front::decoded;
 use crate::gateway::Gateway;
@@ -110,8 +114,10 @@ pub(crate) struct Visit {
 /// The body of a call.
 enum Sending {
     Nothing,
+    /// Headers alone.
+    Bare(HeaderMap),
     Json(Bytes),
-    Form(HeaderValue, ByteStream),
+    Stream(HeaderMap, ByteStream),
 }
 
 impl Visit {
@@ -159,17 +165,14 @@ impl Visit {
         sending: Sending,
         progress: Option<&Progress>,
     ) -> Result<(HeaderMap, ByteStream)> {
-        let mut headers = HeaderMap::new();
-        let (body, stream) = match sending {
-            Sending::Nothing => (Segments::default(), None),
+        let (headers, body, stream) = match sending {
+            Sending::Nothing => (HeaderMap::new(), Segments::default(), None),
+            Sending::Bare(headers) => (headers, Segments::default(), None),
             Sending::Json(json) => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                (Segments::from(json), None)
+                let kind = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                (HeaderMap::from_iter([kind]), Segments::from(json), None)
             }
-            Sending::Form(kind, stream) => {
-                headers.insert(CONTENT_TYPE, kind);
-                (Segments::default(), Some(stream))
-            }
+            Sending::Stream(headers, stream) => (headers, Segments::default(), Some(stream)),
         };
         let wire = WireRequest { method, path: path.to_owned(), headers, body, memo: Memo::default() };
         let request = place.target.request(wire)?;
@@ -207,18 +210,23 @@ impl Visit {
 
     /// An answer, and who gave it.
     fn answer(&self, place: &Place, body: Bytes) -> Response<ClientBody> {
+        self.changed(place, body, &Changes::default())
+    }
+
+    /// The same, with what was lost or altered on the way.
+    fn changed(&self, place: &Place, body: Bytes, changes: &Changes) -> Response<ClientBody> {
         let mut response = respond::json(StatusCode::OK, body);
-        self.served(place, response.headers_mut());
+        self.served(place, changes, response.headers_mut());
         response
     }
 
-    fn served(&self, place: &Place, headers: &mut HeaderMap) {
+    fn served(&self, place: &Place, changes: &Changes, headers: &mut HeaderMap) {
         let served = Served {
             model: &place.name(),
             labels: place.labels(),
             fallback: None,
             attempts: 1,
-            changes: &Changes::default(),
+            changes,
             overhead: self.started.elapsed(),
         };
         served.write(headers);

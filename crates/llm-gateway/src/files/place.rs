@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use llm_providers::bulk;
+use llm_providers::bulk::inline::Inline;
 use llm_providers::mark::{Mark, Seal};
 use llm_providers::target::Target;
 use llm_router::{Deployment, Group};
 use llm_types::{ApiError, BatchForm, ErrorKind, Origin, Result};
 
+use super::inline::NO_FOLDER;
 use crate::backend::Backend;
 use crate::owner::Owner;
 use crate::principal::{Principal, Right};
@@ -77,6 +79,8 @@ pub(super) struct Place {
     pub(super) owner: Owner,
     pub(super) target: Arc<Target>,
     pub(super) form: BatchForm,
+    /// How batches are written, where the provider keeps no files.
+    pub(super) inline: Option<Inline>,
     /// What ids carry; `None`: they stay as they are.
     pub(super) mark: Option<Arc<Mark>>,
     /// Of the tenant; `None`: there are none.
@@ -128,9 +132,10 @@ impl Desk {
         let form = target.spec().batch_form().ok_or_else(|| {
             ApiError::bad_request(format!("{} keeps no files and batches here", target.provider()))
         })?;
+        let inline = (!form.keeps_files()).then(|| super::inline::at(&target)).transpose()?;
         let seal = self.seal();
         let mark = self.snapshot.owners.files.mark(&owner.deployment, seal.clone());
-        Ok(Place { owner: owner.clone(), target, form, mark, seal })
+        Ok(Place { owner: owner.clone(), target, form, inline, mark, seal })
     }
 
     /// Every account, each once.
@@ -171,8 +176,12 @@ impl Desk {
             let own =
                 |owner: &&Owner| found.group.deployments.iter().any(|one| one.id == owner.deployment.id);
             let owner = keepers.iter().find(|owner| own(owner) && is_there(owner)).ok_or_else(|| {
-                let message =
-                    format!("no deployment of `{model}` is at a provider that keeps files and batches");
+                let message = match found.group.deployments.iter().any(|one| self.lacks_folder(one)) {
+                    true => NO_FOLDER.to_owned(),
+                    false => {
+                        format!("no deployment of `{model}` is at a provider that keeps files and batches")
+                    }
+                };
                 ApiError::bad_request(message).with_param("model")
             })?;
             if chosen.is_some_and(|chosen| !chosen.is_with(owner)) {
@@ -185,10 +194,16 @@ impl Desk {
         let owner = match (chosen, provider) {
             (Some(owner), _) => Some(owner),
             (None, Some(_)) => keepers.iter().find(|owner| is_there(owner)),
-            (None, None) => keepers.only(),
+            // What says nothing is for the one that keeps files of any sort.
+            (None, None) => keepers.only().or_else(|| keepers.only_shelf()),
         };
         let owner = owner.ok_or_else(|| {
+            let lacks = |name: &str| {
+                let mut all = self.snapshot.deployments();
+                all.any(|one| *one.target.provider == *name && self.lacks_folder(one))
+            };
             let what = match provider {
+                Some(name) if lacks(name) => NO_FOLDER.to_owned(),
                 Some(name) => format!("no deployment of `{name}` keeps files and batches"),
                 None if keepers.iter().next().is_none() => "no deployment keeps files and batches".to_owned(),
                 None => "several accounts keep files and batches: say which by a model in the query \
@@ -225,6 +240,12 @@ impl Desk {
         })?;
         self.check_reach(owner)?;
         Ok((self.place(owner)?, says.own))
+    }
+
+    /// Whether a deployment's files could only lie in a folder of ours, and there is none.
+    fn lacks_folder(&self, deployment: &Deployment<Backend>) -> bool {
+        let form = deployment.target.target(Some("*")).ok().and_then(|target| target.spec().batch_form());
+        self.snapshot.shelf.is_none() && form.is_some_and(|form| !form.keeps_files())
     }
 
     fn may_reach(&self, owner: &Owner) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use llm_providers::bulk;
 use llm_providers::form::Parts;
@@ -42,9 +42,12 @@ impl Visit {
         };
         let begun = Begun::read(Parts::of(&headers)?, source, &mut hints).await?;
         let place = desk.choose(&hints, begun.model.as_deref())?;
+        if !place.form.keeps_files() {
+            return self.keep(desk, &place, begun).await;
+        }
         let fault = Fault::default();
         let stream = begun.written(desk.clone(), place.clone(), fault.clone())?;
-        let sending = Sending::Form(kind.clone(), stream);
+        let sending = Sending::Stream(HeaderMap::from_iter([(CONTENT_TYPE, kind.clone())]), stream);
         let made = self.object(&place, (Method::POST, "/files"), sending, None).await;
         // The client's own fault goes before what it made of the call.
         if let Some(error) = fault.take() {

@@ -165,6 +165,19 @@ impl Governance {
         Ok(None)
     }
 
+    /// Claims the batch that this request made, to book it. False: another gateway has it.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be written.
+    pub(crate) async fn claim_batch(&self, request: &str) -> Result<bool> {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            return kept.claim_batch(request).await;
+        }
+        let _ = request;
+        Ok(true)
+    }
+
     /// What is wrong with the store, if anything.
     pub(crate) fn trouble(&self) -> Option<String> {
         #[cfg(feature = "sql")]

@@ -29,6 +29,8 @@ const LAST_LEASES: Duration = Duration::from_secs(2);
 const LAST_DECISIONS: Duration = Duration::from_secs(2);
 /// After a store that could not be followed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a gateway has to write the row of a batch that it claimed.
+const CLAIM: Duration = Duration::from_secs(3600);
 /// How often old rows are looked for.
 const RETIRE: Duration = Duration::from_secs(3600);
 
@@ -36,6 +38,8 @@ const RETIRE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Kept {
     store: SqlStore,
+    /// This life of the gateway.
+    node: String,
     pub(super) rows: RowWriter,
     /// Until it is started.
     task: Mutex<Option<RowTask>>,
@@ -56,6 +60,15 @@ impl Kept {
     /// 503 where the store cannot be read.
     pub(super) async fn decision(&self, request: &str) -> Result<Option<String>> {
         self.store.decision(request).await.map_err(|error| super::refused(error.into()))
+    }
+
+    /// Claims the batch that this request made, to book it. False: another gateway has it.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be written.
+    pub(super) async fn claim_batch(&self, request: &str) -> Result<bool> {
+        let claimed = self.store.claim_batch(request, &self.node, CLAIM).await;
+        claimed.map_err(|error| super::refused(error.into()))
     }
 }
 
@@ -90,7 +103,7 @@ impl Governance {
         let (rows, task) = RowWriter::start(&store, options).map_err(failed)?;
         let directory = Arc::new(Directory::leasing());
         let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
-        let funding = Funding::new(ledger, node, settings.lease);
+        let funding = Funding::new(ledger, node.clone(), settings.lease);
         let (watcher, waiting) = Watcher::new();
         let gate = Gate::with(directory, watcher.clone(), Some(funding));
         let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
@@ -99,6 +112,7 @@ impl Governance {
         let (sink, decided) = Sink::new();
         let kept = Kept {
             store: store.clone(),
+            node,
             rows,
             sink,
             decided: Mutex::new(Some(decided)),
@@ -191,6 +205,9 @@ impl Governance {
             });
             if let Err(error) = kept.store.trim_decisions(before, decided::MOST).await {
                 tracing::warn!(%error, "old decision records could not be deleted");
+            }
+            if let Err(error) = kept.store.trim_claims().await {
+                tracing::warn!(%error, "old claims of batches could not be deleted");
             }
             match kept.store.retire(before).await {
                 Ok(retired) => tracing::debug!(?retired, "old rows are gone"),

@@ -18,6 +18,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         store,
         cache: _,
         pass_through: _,
+        files: _,
         providers: _,
         prices: _,
         price_map: _,

@@ -16,7 +16,8 @@ use super::object::broken;
 #[must_use]
 pub const fn batch_path(form: BatchForm) -> &'static str {
     match form {
-        BatchForm::Openai => "/batches",
+        // What has no form of files is put into OpenAI's here.
+        BatchForm::Openai | BatchForm::Inline => "/batches",
         BatchForm::Mistral => "/batch/jobs",
     }
 }
@@ -43,7 +44,7 @@ pub fn create(
     metadata: Option<&[u8]>,
 ) -> Result<Bytes> {
     let internal = |_| ApiError::bad_request("the batch cannot be written");
-    if form == BatchForm::Openai {
+    if form != BatchForm::Mistral {
         let mut edits = Edits::default();
         edits.set(head, "input_file_id", serde_json::to_vec(file).map_err(internal)?);
         if let Some(metadata) = metadata {
@@ -113,7 +114,7 @@ struct Counts {
 /// # Errors
 /// [`llm_types::ErrorKind::UpstreamFormat`] when it is no batch.
 pub fn shown(body: Bytes, form: BatchForm) -> Result<Bytes> {
-    if form == BatchForm::Openai {
+    if form != BatchForm::Mistral {
         return Ok(body);
     }
     let job: Job = serde_json::from_slice(&body).map_err(|_| broken("batch"))?;

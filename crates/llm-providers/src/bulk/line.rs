@@ -38,6 +38,21 @@ impl Line {
         self.number
     }
 
+    /// The id that its client gave it.
+    ///
+    /// # Errors
+    /// 400 for one that is no text.
+    pub fn custom_id(&self) -> Result<String> {
+        let id = self.head.read::<String>("custom_id").map_err(|error| fault(self.number, &error.message))?;
+        id.ok_or_else(|| fault(self.number, "its `custom_id` is no text"))
+    }
+
+    /// What it asks, in its members.
+    #[must_use]
+    pub fn asked(&self) -> &Head {
+        &self.body
+    }
+
     /// What it asks.
     #[must_use]
     pub fn body(&self) -> &Bytes {

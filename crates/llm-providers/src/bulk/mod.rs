@@ -3,10 +3,12 @@
 //! A batch is a file of lines, each a request with an id of its own; its answers are another such file. Files may be
 //! large, so lines are read one by one as they come. Objects that providers show (a file, a batch, a list of them) are
 //! edited over their own bytes: only ids and what is ours in them changes. One provider has another form of batches,
-//! which is put into OpenAI's on its way.
+//! which is put into OpenAI's on its way. Where there are no files at all, lines become requests of one call
+//! ([`inline`]).
 
 mod form;
 mod id;
+pub mod inline;
 mod line;
 mod lines;
 mod object;

@@ -212,7 +212,7 @@ impl Client {
     /// Where a provider keeps files.
     fn keeper(&self, provider: &str) -> Result<(Target, BatchForm)> {
         let target = self.target(&format!("{provider}/*"))?;
-        let form = target.spec().batch_form().ok_or_else(|| {
+        let form = target.spec().batch_form().filter(|form| form.keeps_files()).ok_or_else(|| {
             ApiError::bad_request(format!("{provider} keeps no files and batches that are spoken here"))
         })?;
         Ok((target, form))

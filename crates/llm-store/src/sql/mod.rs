@@ -5,6 +5,7 @@
 //! for each other.
 
 mod backend;
+mod claim;
 mod decision;
 mod error;
 mod key;

@@ -9,8 +9,12 @@ use super::backend::{Backend, Db};
 use super::error::SqlError;
 
 /// Every step, the first one at 1. A step that was released is never changed: its digest is in the stores.
-const STEPS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// What is added up over rows: the columns that `usage/sums.rs` names.
 const SUMS: &str = "    attempts BIGINT NOT NULL,

@@ -4,6 +4,7 @@
 mod harness;
 
 mod away;
+mod claim;
 mod crash;
 mod keys;
 mod ledger;

@@ -13,6 +13,19 @@ pub enum BatchForm {
     Openai,
     /// OpenAI's files and jobs of its own: `/batch/jobs`, of one model, with bare lines.
     Mistral,
+    /// No files: the requests are in the call that makes a batch, in the words of the row's dialect.
+    Inline,
+}
+
+impl BatchForm {
+    /// Whether the provider keeps the files of requests and answers.
+    #[must_use]
+    pub const fn keeps_files(self) -> bool {
+        match self {
+            Self::Openai | Self::Mistral => true,
+            Self::Inline => false,
+        }
+    }
 }
 
 impl ProviderSpec {
@@ -22,6 +35,10 @@ impl ProviderSpec {
         if !self.operations.contains(&Op::Batch) {
             return None;
         }
-        self.batches.or((self.dialect == Dialect::OpenaiChat).then_some(BatchForm::Openai))
+        self.batches.or(match self.dialect {
+            Dialect::OpenaiChat => Some(BatchForm::Openai),
+            Dialect::Anthropic => Some(BatchForm::Inline),
+            _ => None,
+        })
     }
 }

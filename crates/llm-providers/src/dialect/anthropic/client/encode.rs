@@ -17,7 +17,9 @@ use crate::dialect::custom;
 use crate::dialect::name::Ids;
 
 const PATH: &str = "/v1/messages";
-const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// The version of the API that is spoken here.
+pub(super) const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
 /// Encodes a conversation turn, or the question how many tokens it is.
 ///
@@ -157,8 +159,9 @@ fn servers(asked: Option<&RawValue>) -> Result<Vec<Raw<'_>>> {
 fn headers(betas: &Betas, asked: &Asked) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let own = asked.headers.get(&VERSION).filter(|_| asked.dialect == Some(Dialect::Anthropic));
-    headers.insert(VERSION, own.cloned().unwrap_or(HeaderValue::from_static("2023-06-01")));
+    let (version, ours) = VERSION;
+    let own = asked.headers.get(&version).filter(|_| asked.dialect == Some(Dialect::Anthropic));
+    headers.insert(version, own.cloned().unwrap_or(ours));
     if let Some(names) = betas.header()? {
         headers.insert(beta::HEADER, names);
     }

@@ -3,6 +3,7 @@
 //! The API is strict where OpenAI's is lenient (orders, names, budgets), so encoding is split by what is
 //! being fitted: messages and parts, tools, thinking, the remaining options. Reading is one place.
 
+mod batch;
 mod beta;
 mod cache;
 mod choice;
@@ -24,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, Call, Head, Op, Output, RateLimits, Result};
 
 use super::stream;
+use crate::codec::batch::BatchCodec;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
 use crate::quirk::demanded;
 use crate::rate_limit;
@@ -78,5 +80,9 @@ impl ClientCodec for Client {
 
     fn stream_tap(&self, _op: Op) -> Box<dyn StreamTap> {
         Box::new(stream::Tap::default())
+    }
+
+    fn batches(&self) -> Option<&'static dyn BatchCodec> {
+        Some(&batch::Batches)
     }
 }

@@ -188,6 +188,11 @@ pub(in super::super) fn stream_error(error: &ErrorBody<'_>, body: &[u8]) -> ApiE
     classify::upstream_error(status, &HeaderMap::new(), &said(error), body)
 }
 
+/// Classifies what came of one request of a batch in place of an answer.
+pub(super) fn batch_error(error: &ErrorBody<'_>) -> ApiError {
+    classify::upstream_error(status_of(error.kind.as_str()), &HeaderMap::new(), &said(error), &[])
+}
+
 fn said<'a>(error: &'a ErrorBody<'_>) -> Said<'a> {
     Said { message: error.message.as_str(), kind: error.kind.as_str(), ..Said::default() }
 }

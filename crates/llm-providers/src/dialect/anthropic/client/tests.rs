@@ -1,5 +1,6 @@
 //! Tests of the client half: requests, answers, streams, and the recordings of real traffic.
 
+mod batches;
 mod golden;
 mod messages;
 mod options;

@@ -4,6 +4,7 @@
 //! opposite. Every struct keeps the members it does not name, and a content block of an unknown type
 //! stays raw, because Anthropic adds blocks more often than a gateway is released.
 
+mod batch;
 mod block;
 mod reply;
 mod request;
@@ -11,6 +12,7 @@ mod stream;
 
 pub(crate) use llm_types::{Kind, Raw, WireText as Text, by_kind};
 
+pub(crate) use batch::{BatchLine, BatchResult, MessageBatch, RequestCounts};
 pub(crate) use block::{
     Block, CacheControl, Citation, Content, MediaBlock, RedactedBlock, Source, TextBlock, ThinkingBlock,
     ToolResultBlock, ToolUseBlock,
