@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
-    TranscriptFormat,
+    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankForm, RerankQuirk,
+    Result, Str, TranscriptFormat,
 };
 
 use crate::codec::{EncodeCx, WireRequest};
@@ -54,6 +54,11 @@ impl<'a> Row<'a> {
         self.quirks.iter().any(|quirks| quirks.rerank.contains(&quirk))
     }
 
+    /// The form of requests to order documents; `None`: Cohere's.
+    pub(crate) fn rerank_form(&self) -> Option<RerankForm> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.rerank_form)
+    }
+
     /// Whether the provider does not take this member.
     pub(crate) fn drops(&self, name: &str) -> bool {
         self.quirks.iter().any(|quirks| quirks.drop.iter().any(|drop| drop == name))
@@ -81,6 +86,9 @@ impl<'a> Row<'a> {
         let template = self.quirks.iter().rev().find_map(|quirks| quirks.path.as_deref())?;
         let word = |names: &str| match names.split_once('|') {
             Some((whole, streamed)) => Some(if stream { streamed } else { whole }.to_owned()),
+            None if names == "model_path" => {
+                Some(self.model.split('/').map(escape).collect::<Vec<_>>().join("/"))
+            }
             None => (names == "model").then(|| escape(&self.model)),
         };
         let mut out = String::with_capacity(template.len() + self.model.len());

@@ -54,6 +54,23 @@ pub enum RerankQuirk {
     TextsOnly,
 }
 
+/// The form of a request to order documents, and of its answer, where it is not Cohere's: named after where the
+/// documents stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankForm {
+    /// `inputs` with a text each, scores in `results` (watsonx).
+    Inputs,
+    /// `passages` with a text each, scores in `rankings` (NVIDIA's NIM).
+    Passages,
+    /// `documents`, and in `queries` one for each of them; `scores` in their order (DeepInfra).
+    Queries,
+    /// `records` with names of their own (Google's ranking API).
+    Records,
+    /// `sources`, and a model by its ARN (Amazon Bedrock).
+    Sources,
+}
+
 /// How the size of a picture is said where it is not `size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
