@@ -44,6 +44,8 @@ pub enum MessageQuirk {
     JsonObjectOnly,
     /// Sound to be written down goes within JSON and not as a file of a form.
     SoundInJson,
+    /// Pictures to be changed go within JSON, in `image` or `images` with a `url` each, and not as files of a form.
+    PicturesInJson,
 }
 
 /// What requests to order documents have to respect.
