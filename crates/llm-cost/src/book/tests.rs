@@ -63,8 +63,8 @@ fn pictures_cost_what_their_quality_and_size_do() {
         let usage = Usage { output_image: tokens, units: pictures(2), ..Usage::default() };
         let cost = book.cost(&asked, &usage).total().unwrap();
         assert_eq!(cost.to_string(), expect, "{model} {picture:?}");
-        let most =
-            Worst { units: pictures(2), classes: crate::Classes::TOKENS, ..Worst::text(100, 2 * 8_192) };
+        let classes = crate::Classes::INPUT.and(crate::Classes::of(&[Class::OutputImage]));
+        let most = Worst { units: pictures(2), classes, ..Worst::text(100, 2 * 8_192) };
         assert!(book.bound(&asked, &most).unwrap().total() >= cost, "{model} {picture:?}");
     };
     check("gpt-image-1", ("high", "1024x1536"), 0, "0.5");

@@ -115,7 +115,8 @@ fn what_cannot_be_asked_is_said_when_the_configuration_is_read() {
 async fn a_source_that_holds_no_token_is_said() {
     let world = World::new();
     let file = File::of("empty", "{\"planted\": 1}");
-    let source = json!({"file": file.path(), "format": {"type": "json", "subject_token_field_name": "token"}});
+    let source =
+        json!({"file": file.path(), "format": {"type": "json", "subject_token_field_name": "token"}});
     let target = vertex(&world, &external(&world, "holds-none", source)).unwrap();
     let error = world.call(&target).await.unwrap_err();
     check_error(&error, ErrorKind::Auth, &["holds no token"], &["planted"]);
@@ -148,12 +149,20 @@ async fn azure_asks_the_machine() {
     let given = json!({"access_token": "t-service", "expires_on": until.to_string(), "token_type": "Bearer"});
     world.upstream.push_for(service, Script::json(&given));
     let endpoint = format!("{url}{service}");
-    let asked = [("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", "planted-header"), ("AZURE_CLIENT_ID", "mine")];
+    let asked = [
+        ("IDENTITY_ENDPOINT", &*endpoint),
+        ("IDENTITY_HEADER", "planted-header"),
+        ("AZURE_CLIENT_ID", "mine"),
+    ];
     assert_eq!(call(&asked).await, "Bearer t-service");
     let question = world.at(service).remove(0);
     assert_eq!(question.header("x-identity-header"), Some("planted-header"));
     let resource = "resource=https%3A%2F%2Fcognitiveservices.azure.com";
-    assert!(question.target.ends_with(&format!("?api-version=2019-08-01&{resource}&client_id=mine")), "{}", question.target);
+    assert!(
+        question.target.ends_with(&format!("?api-version=2019-08-01&{resource}&client_id=mine")),
+        "{}",
+        question.target
+    );
 
     let machine = "/metadata/identity/oauth2/token";
     let given = json!({"access_token": "t-machine", "expires_in": "86399", "expires_on": "1"});
