@@ -48,7 +48,7 @@ pub(super) fn find(own: Option<&OauthOptions>, env: Env<'_>) -> Result<Option<Gr
         Some(Proof::Assertion(Document::file(path, "AZURE_FEDERATED_TOKEN_FILE")))
     };
     // A machine's identity is asked where the platform says that there is one, or somebody does.
-    let chosen = set(CHOICE, env).is_some_and(|word| word == MANAGED);
+    let chosen = client_secret.is_none() && set(CHOICE, env).is_some_and(|word| word == MANAGED);
     let Some(proof) = secret.or_else(file).filter(|_| !chosen) else {
         if let Some(managed) = managed(client, chosen, env) {
             return Ok(Some(managed));
