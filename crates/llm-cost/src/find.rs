@@ -60,12 +60,14 @@ impl Catalogue {
     pub fn find(&self, provider: &str, model: &str) -> Option<Found<'_>> {
         let entries = self.of(provider);
         let found = |rule| move |entry| Found { entry, rule };
+        // What nearly every request asks for; the rest takes a hundred times as long.
+        if let Some(entry) = exact(entries, model) {
+            return Some(Found { entry, rule: Rule::Exact });
+        }
         let plain = without_path(provider, model);
         let here = without_region(plain);
-        let exact = exact(entries, model).map(found(Rule::Exact));
-        exact
-            .or_else(|| self::exact(entries, plain).map(found(Rule::Path)))
-            .or_else(|| self::exact(entries, here).map(found(Rule::Region)))
+        let path = exact(entries, plain).map(found(Rule::Path));
+        path.or_else(|| exact(entries, here).map(found(Rule::Region)))
             .or_else(|| release(entries, plain).map(found(Rule::Release)))
             .or_else(|| release(entries, here).map(found(Rule::Release)))
             .or_else(|| base(entries, plain).map(found(Rule::Base)))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderName, HeaderValue};
 use llm_governance::{Facts, RowCache, RowOwner};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use smallvec::SmallVec;
@@ -14,7 +14,7 @@ use crate::respond::Failed;
 use crate::ticket::{Account, Ticket};
 
 /// Words that a request's cost is booked under, beside its key's own.
-const TAGS: &str = "x-gateway-spend-tags";
+pub(crate) static TAGS: HeaderName = HeaderName::from_static("x-gateway-spend-tags");
 /// The most of them, and the longest, in bytes.
 const MOST_TAGS: usize = 16;
 const LONGEST_TAG: usize = 128;
@@ -31,7 +31,7 @@ impl Dispatch {
     pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
         let governance = self.gateway.governance();
         let who = &self.principal.who;
-        let own = tags(&self.principal, &self.asked.headers)?;
+        let own = tags(&self.principal, self.told(&TAGS))?;
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -73,9 +73,10 @@ impl Dispatch {
 ///
 /// # Errors
 /// 400 for too many of them, or too long ones; 403 for those that are for others.
-pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVec<[Arc<str>; 2]>> {
-    let Some(value) = headers.get(TAGS) else { return Ok(SmallVec::new()) };
-    let bad = |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS);
+pub(crate) fn tags(principal: &Principal, told: Option<&HeaderValue>) -> Result<SmallVec<[Arc<str>; 2]>> {
+    let Some(value) = told else { return Ok(SmallVec::new()) };
+    let bad =
+        |what: &str| ApiError::bad_request(format!("the header {TAGS} {what}")).with_param(TAGS.as_str());
     let text = value.to_str().map_err(|_| bad("must be visible ASCII"))?;
     let tags: SmallVec<[Arc<str>; 2]> =
         text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from).collect();
@@ -87,7 +88,7 @@ pub(crate) fn tags(principal: &Principal, headers: &HeaderMap) -> Result<SmallVe
         let message = format!(
             "this key may not mark requests with `{tag}`: that has a budget or limits, and is none of the key's tags"
         );
-        let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS);
+        let error = ApiError::new(ErrorKind::Permission, message).with_param(TAGS.as_str());
         return Err(error.with_code("tag_not_allowed"));
     }
     Ok(tags)

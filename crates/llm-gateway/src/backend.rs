@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 
 use crate::assemble::Env;
 use crate::respond::Labels;
+use crate::worst::price;
 
 /// How many models a wildcard remembers the way to; further ones are worked out each time.
 const REMEMBERED: usize = 1024;
@@ -24,6 +25,8 @@ pub(crate) struct Backend {
     pub(crate) provider: Arc<str>,
     /// Its names in headers.
     pub(crate) labels: Labels,
+    /// Whether its one model searches without being asked to.
+    searches: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +64,19 @@ impl Backend {
                 Err(error) => Calls::Nothing(error),
             }
         };
-        Self { calls, provider, labels }
+        let searches = match &calls {
+            Calls::Model(target) => price::searches_unasked(&provider, target.model()),
+            Calls::Wildcard(_) | Calls::Nothing(_) => false,
+        };
+        Self { calls, provider, labels, searches }
+    }
+
+    /// Whether a model of it searches as often as it likes without being asked to, and each search is paid.
+    pub(crate) fn searches_unasked(&self, target: &Target) -> bool {
+        match &self.calls {
+            Calls::Model(_) => self.searches,
+            Calls::Wildcard(_) | Calls::Nothing(_) => price::searches_unasked(&self.provider, target.model()),
+        }
     }
 
     /// Why no call can go out, if none can.

@@ -26,7 +26,7 @@ use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
 use crate::cache::{Hit, Visit};
-use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks};
+use crate::dispatch::{Answer, AnswerBody, Dispatch, Fallbacks, is_told};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
@@ -93,6 +93,7 @@ where
     let mut dispatch = Box::new(Dispatch {
         gateway,
         snapshot: Arc::clone(&snapshot),
+        is_told: is_told(&asked.headers),
         asked,
         codec,
         principal,

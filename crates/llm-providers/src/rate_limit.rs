@@ -11,33 +11,42 @@ use llm_types::{RateLimit, RateLimits};
 /// The names of one limit's headers: the most, what is left, when it is whole again.
 type Names = [HeaderName; 3];
 
+/// A provider's names: what all of them begin with, those of requests and those of tokens.
+pub(crate) type Family = (&'static str, [Names; 2]);
+
 /// OpenAI, Azure, Groq, xAI, Mistral, Together and others.
-static USUAL: [Names; 2] = [
+static USUAL: Family = (
+    "x-ratelimit-",
     [
-        HeaderName::from_static("x-ratelimit-limit-requests"),
-        HeaderName::from_static("x-ratelimit-remaining-requests"),
-        HeaderName::from_static("x-ratelimit-reset-requests"),
+        [
+            HeaderName::from_static("x-ratelimit-limit-requests"),
+            HeaderName::from_static("x-ratelimit-remaining-requests"),
+            HeaderName::from_static("x-ratelimit-reset-requests"),
+        ],
+        [
+            HeaderName::from_static("x-ratelimit-limit-tokens"),
+            HeaderName::from_static("x-ratelimit-remaining-tokens"),
+            HeaderName::from_static("x-ratelimit-reset-tokens"),
+        ],
     ],
-    [
-        HeaderName::from_static("x-ratelimit-limit-tokens"),
-        HeaderName::from_static("x-ratelimit-remaining-tokens"),
-        HeaderName::from_static("x-ratelimit-reset-tokens"),
-    ],
-];
+);
 
 /// Anthropic.
-pub(crate) static ANTHROPIC: [Names; 2] = [
+pub(crate) static ANTHROPIC: Family = (
+    "anthropic-ratelimit-",
     [
-        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
-        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
-        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+        [
+            HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+            HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+            HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+        ],
+        [
+            HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+            HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+            HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+        ],
     ],
-    [
-        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
-        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
-        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
-    ],
-];
+);
 
 /// What headers of the usual names say; `None`: nothing.
 #[must_use]
@@ -45,7 +54,11 @@ pub fn usual(headers: &HeaderMap) -> Option<RateLimits> {
     named(headers, &USUAL)
 }
 
-pub(crate) fn named(headers: &HeaderMap, [requests, tokens]: &[Names; 2]) -> Option<RateLimits> {
+pub(crate) fn named(headers: &HeaderMap, (start, [requests, tokens]): &Family) -> Option<RateLimits> {
+    // Many answers have none of them, and to see that takes less than to look for each.
+    if !headers.keys().any(|name| name.as_str().starts_with(start)) {
+        return None;
+    }
     let limits = RateLimits { requests: one(headers, requests), tokens: one(headers, tokens) };
     (limits != RateLimits::default()).then_some(limits)
 }

@@ -41,6 +41,11 @@ impl Who {
         matches!(self, Self::Gateway | Self::SelfTest)
     }
 
+    /// Whether its store is filled before it starts.
+    pub(super) fn is_slow_to_start(self) -> bool {
+        matches!(self, Self::Few | Self::Many)
+    }
+
     /// Whether it is measured with this request.
     pub(super) fn takes_part(self, request: Request) -> bool {
         match self {

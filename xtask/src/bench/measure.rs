@@ -26,6 +26,8 @@ const REST: Duration = Duration::from_millis(300);
 const WARM_UP_SHARE: u32 = 4;
 /// How long a fresh process may take to answer.
 const START_UP_LIMIT: Duration = Duration::from_secs(10);
+/// How long a process may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The running programs.
 pub(super) struct Session {
@@ -34,6 +36,7 @@ pub(super) struct Session {
     pinned: bool,
     runtime: Runtime,
     upstream: Running,
+    contenders: Vec<Who>,
     proxies: Vec<(Who, Running)>,
     bodies: BTreeMap<(Who, String), PathBuf>,
     /// Which contender begins; moves on with each scenario, so that none is always first.
@@ -73,26 +76,40 @@ impl Session {
             .ready(Ready::Port);
         let upstream = pin(program, pinned, LOAD_CORE).start(listen).context("can't start the upstream")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut session = Self {
+        Ok(Self {
             binaries,
             scratch,
             pinned,
             runtime,
             upstream,
+            contenders,
             proxies: Vec::new(),
             bodies: BTreeMap::new(),
             turn: 0,
             disturbance: Disturbance::default(),
-        };
-        for who in contenders {
-            let listen = process::free_addr()?;
-            let running = session
-                .program(who, listen)?
-                .start(listen)
-                .with_context(|| format!("can't start {who:?}"))?;
-            session.proxies.push((who, running));
+        })
+    }
+
+    fn start(&self, who: Who) -> anyhow::Result<Running> {
+        let listen = process::free_addr()?;
+        self.program(who, listen)?.start(listen).with_context(|| format!("can't start {who:?}"))
+    }
+
+    /// Starts every contender, anew where it runs, but for those that take minutes to start.
+    pub(super) fn start_anew(&mut self) -> anyhow::Result<()> {
+        let (stay, go): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.proxies).into_iter().partition(|(who, _)| who.is_slow_to_start());
+        self.proxies = stay;
+        for (_, running) in go {
+            running.stop(STOP_LIMIT)?;
         }
-        Ok(session)
+        for who in self.contenders.clone() {
+            if !self.proxies.iter().any(|(running, _)| *running == who) {
+                let running = self.start(who)?;
+                self.proxies.push((who, running));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn disturbance(&self) -> Disturbance {
@@ -105,11 +122,11 @@ impl Session {
     }
 
     /// Opens connection pools and touches memory before anything counts.
-    pub(super) fn warm_up(&mut self) -> anyhow::Result<()> {
+    pub(super) fn warm_up(&mut self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         let mut nowhere = Samples::default();
         SCENARIOS
             .iter()
-            .filter(|scenario| scenario.request != Request::Paced)
+            .filter(|scenario| scenario.request != Request::Paced && wanted(scenario.title))
             .try_for_each(|scenario| self.measure(scenario, Duration::from_millis(200), &mut nowhere))
     }
 
@@ -165,7 +182,7 @@ impl Session {
             let took = running.started().elapsed();
             std::thread::sleep(REST);
             let used = proc::resident_bytes(running.pid())?;
-            running.stop(Duration::from_secs(5))?;
+            running.stop(STOP_LIMIT)?;
             // Another one, which nobody asks anything.
             let listen = process::free_addr()?;
             let running = self.program(who, listen)?.spawn(listen)?;
@@ -180,7 +197,7 @@ impl Session {
                 };
                 samples.add(FRESH.title, row, who, value);
             }
-            running.stop(Duration::from_secs(5))?;
+            running.stop(STOP_LIMIT)?;
         }
         Ok(())
     }

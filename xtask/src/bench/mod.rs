@@ -3,7 +3,8 @@
 //! Ratios measured in one run, because absolute figures of two machines, or of one machine on two days,
 //! can't be compared. The proxy under test is alone on core 0 with one worker thread; upstream and load
 //! share core 1. Contenders take short turns in many rounds, so that a slow second hits them all, each is warm before
-//! its turn counts, and a figure is the median of its rounds.
+//! its turn counts, and a figure is the median of its rounds. Each round has processes of its own: where memory happens
+//! to lie in one makes it some percent slower or faster for as long as it runs.
 
 mod contender;
 mod measure;
@@ -86,8 +87,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let mut session = Session::open(binaries, contenders(&args), pinned, time)?;
     let mut samples = Samples::default();
     let wanted = |title: &str| args.only.as_ref().is_none_or(|text| title.contains(text.as_str()));
-    session.warm_up()?;
     for round in 1..=rounds {
+        session.start_anew()?;
+        session.warm_up(wanted)?;
         note(&format!("round {round} of {rounds}, {} s so far", started.elapsed().as_secs()))?;
         for scenario in plan::SCENARIOS.iter().filter(|scenario| wanted(scenario.title)) {
             session.measure(scenario, time, &mut samples)?;

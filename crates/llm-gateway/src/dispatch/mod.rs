@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use llm_config::MidStream;
 use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
@@ -41,6 +41,7 @@ use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
 pub(crate) use later::{Later, MOST as MOST_LATER};
+pub(crate) use needs::is_told;
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
 pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
@@ -50,7 +51,7 @@ use self::resume::Answering;
 use self::underway::{Parts as Way, Underway};
 
 /// Asks for a request's decision to be kept, whatever the share that is.
-const EXPLAIN: &str = "x-gateway-explain";
+static EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
 
 /// A request that is authenticated, read and admitted. Boxed from the first: it is moved about a good deal.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub(crate) struct Dispatch {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) asked: Asked,
+    /// Whether headers of ours are among its own: most requests have none, and nobody looks for each then.
+    pub(crate) is_told: bool,
     pub(crate) codec: &'static dyn ServerCodec,
     pub(crate) principal: Principal,
     /// What the headers call the model.
@@ -191,7 +194,7 @@ impl Dispatch {
             plan.pass_over(move |deployment, star| limit.against(deployment, star));
         }
         let records = &self.snapshot.records;
-        if records.samples(now) || (records.is_kept() && self.asked.headers.contains_key(EXPLAIN)) {
+        if records.samples(now) || (records.is_kept() && self.told(&EXPLAIN).is_some()) {
             plan.trace();
         }
         Ok(())

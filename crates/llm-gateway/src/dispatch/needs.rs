@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_providers::estimate;
 use llm_router::{Group, Needs, Prefixes, hash};
 use llm_types::{ApiError, Capabilities, Op, Result};
@@ -22,8 +22,7 @@ static SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
 impl Dispatch {
     /// What the request needs; `None`: anybody will do.
     pub(super) fn needs(&self, asking: &mut Asking) -> Result<Option<Arc<Needs>>> {
-        let headers = &self.asked.headers;
-        let (tags, region) = (word(headers, &TAGS)?, word(headers, &REGION)?);
+        let (tags, region) = (self.word(&TAGS)?, self.word(&REGION)?);
         let group = &self.group;
         let elsewhere = group.fallbacks.names().next().is_some() || self.fallbacks.is_some();
         if !group.is_choosy() && !elsewhere && tags.is_none() && region.is_none() {
@@ -33,7 +32,7 @@ impl Dispatch {
         let tags = tags.map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from);
         let gist = self.codec.gist(&asking.head, &self.asked);
         let affinity = self.snapshot.policy(&group.name).affinity;
-        let session = word(headers, &SESSION)?.map(|session| hash(session.as_bytes()));
+        let session = self.word(&SESSION)?.map(|session| hash(session.as_bytes()));
         let session = session.or_else(|| gist.session.as_deref().map(hash));
         let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
         let counts = self.asked.op == Op::CountTokens;
@@ -62,6 +61,20 @@ impl Dispatch {
             relax(group, &mut needs);
         }
         Ok(Some(Arc::new(needs)))
+    }
+
+    /// What a header of ours says.
+    pub(crate) fn told(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        if self.is_told { self.asked.headers.get(name) } else { None }
+    }
+
+    fn word(&self, name: &HeaderName) -> Result<Option<&str>> {
+        let Some(value) = self.told(name) else { return Ok(None) };
+        let text = value.to_str().map_err(|_| {
+            let message = format!("the header {name} must be visible ASCII");
+            ApiError::bad_request(message).with_param(name.as_str())
+        })?;
+        Ok(Some(text.trim()).filter(|text| !text.is_empty()))
     }
 
     /// How long the text of the request is, in bytes. Of a form with a file it is not known, and nearly nothing.
@@ -128,12 +141,9 @@ fn hour() -> u8 {
     u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
 }
 
-fn word<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| {
-        ApiError::bad_request(format!("the header {name} must be visible ASCII")).with_param(name.as_str())
-    })?;
-    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+/// Whether there are headers of ours among these.
+pub(crate) fn is_told(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("x-gateway-"))
 }
 
 #[cfg(test)]

@@ -87,10 +87,10 @@ impl Dispatch {
         target: &Target,
         asking: &mut Asking,
     ) -> Option<PriceBound> {
-        let (provider, model) = (&*deployment.target.provider, target.model());
-        if price::searches_unasked(provider, model) {
+        if deployment.target.searches_unasked(target) {
             return None;
         }
+        let (provider, model) = (&*deployment.target.provider, target.model());
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
         let picture = self.picture.get();

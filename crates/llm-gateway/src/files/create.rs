@@ -17,7 +17,7 @@ use tokio::time::timeout_at;
 use super::jobs::{Held, Job};
 use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
-use crate::admit::tags;
+use crate::admit::{TAGS, tags};
 use crate::attempt::Delivery;
 use crate::body::ClientBody;
 use crate::intake;
@@ -103,7 +103,7 @@ impl Visit {
             return Ok(Ticket::free());
         }
         let who = &desk.principal.who;
-        let own = tags(&desk.principal, headers)?;
+        let own = tags(&desk.principal, headers.get(&TAGS))?;
         let facts = Facts {
             model: &serving.name,
             alias_of: None,

@@ -327,10 +327,10 @@ fn bound(
     (deployment, target): (&Deployment<Backend>, &Target),
     (call, size, tokens): (&Call, usize, u64),
 ) -> Option<PriceBound> {
-    let (provider, model) = (&*deployment.target.provider, target.model());
-    if price::searches_unasked(provider, model) {
+    if deployment.target.searches_unasked(target) {
         return None;
     }
+    let (provider, model) = (&*deployment.target.provider, target.model());
     let facts = price::lengths(snapshot, (provider, model), &deployment.facts);
     let worst = match call {
         Call::Embed(request) => worst::of_embedding(request, size, &facts).ok()?,

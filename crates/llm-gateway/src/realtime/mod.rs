@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use self::meter::Meter;
 use self::session::Session;
-use crate::admit::tags;
+use crate::admit::{TAGS, tags};
 use crate::body::{ClientBody, Line};
 use crate::gateway::Gateway;
 use crate::models;
@@ -108,7 +108,7 @@ impl Visit {
             return Ok(Ticket::free());
         }
         let who = &principal.who;
-        let marked = tags(principal, headers)?;
+        let marked = tags(principal, headers.get(&TAGS))?;
         // Nobody leaves a model's limits and budgets by another of its names.
         let alias_of = Some(own).filter(|own| *own != model && !own.contains('*'));
         let facts = Facts { model, alias_of, route: ROUTE, tags: &marked, tokens: 0, bound: None };

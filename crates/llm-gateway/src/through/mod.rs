@@ -38,7 +38,7 @@ use self::reading::Reading;
 pub(crate) use self::upload::{Bounds, Fault, Upload, take};
 use self::watch::Watch;
 use self::way::Way;
-use crate::admit::tags;
+use crate::admit::{TAGS, tags};
 use crate::attempt::Attempt;
 use crate::body::ClientBody;
 use crate::dispatch::is_stream;
@@ -175,7 +175,7 @@ impl Visit {
             return Ok(Ticket::free());
         }
         let who = &principal.who;
-        let own = tags(principal, headers)?;
+        let own = tags(principal, headers.get(&TAGS))?;
         let route = self.route();
         let tokens = reading.expected_tokens();
         let facts =

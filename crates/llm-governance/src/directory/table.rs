@@ -13,7 +13,7 @@ const SHARDS: usize = 256;
 
 /// Values by a key that is part of them.
 #[derive(Debug)]
-pub(super) struct Table<V, S = std::hash::RandomState> {
+pub(super) struct Table<V, S = ahash::RandomState> {
     shards: Arc<[Shard<V, S>]>,
     hasher: S,
     len: usize,

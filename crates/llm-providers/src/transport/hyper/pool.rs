@@ -59,7 +59,7 @@ struct Shelf {
 /// Every place.
 #[derive(Debug, Default)]
 struct Shelves {
-    places: HashMap<Place, Shelf>,
+    places: HashMap<Place, Shelf, ahash::RandomState>,
     /// Somebody looks at the unused connections from time to time.
     watched: bool,
 }
