@@ -70,7 +70,7 @@ pub(super) fn write<'r>(
         RerankForm::Queries => &["instruction"],
         RerankForm::Records => &[],
         // What Cohere's models take beside is theirs.
-        RerankForm::Sources if cx.model.contains("cohere") => &["max_tokens_per_doc"],
+        RerankForm::Sources if cx.model.contains("cohere.rerank") => &["max_tokens_per_doc"],
         RerankForm::Sources => &[],
     };
     let given = [
@@ -184,7 +184,7 @@ fn sources(sent: Sent<'_>) -> Result<Vec<u8>> {
     let count = texts.len().min(MOST);
     let most = request.top_n.map_or(usize::MAX, |top_n| usize::try_from(top_n).unwrap_or(usize::MAX));
     let query = serde_json::value::to_raw_value(&request.query).map(Raw::from).ok();
-    let max_tokens_per_doc = request.max_tokens_per_doc.filter(|_| model.as_str().contains("cohere"));
+    let max_tokens_per_doc = request.max_tokens_per_doc.filter(|_| model.as_str().contains("cohere.rerank"));
     let fields = shape::Fields { max_tokens_per_doc, extra: members };
     let model = shape::Model {
         arn: Some(model),
