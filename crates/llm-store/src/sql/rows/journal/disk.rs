@@ -14,7 +14,7 @@ use memmap2::MmapMut;
 use super::segment::Medium;
 
 /// How much room is taken at once at least, in bytes.
-const ROOM: u64 = 4 << 20;
+const ROOM: u64 = 1 << 20;
 
 /// A file that is written to.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ pub(super) struct Mapped {
 }
 
 impl Disk {
+    /// Whether it is memory.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self, Self::Mapped(_))
+    }
+
     /// A new file, for so many bytes at least.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod disk;
 mod frame;
 mod segment;
+mod spare;
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use disk::Disk;
 use segment::Segment;
+pub(super) use spare::Spare;
+use spare::Spares;
 
 use super::line::Line;
 use crate::sql::error::SqlError;
@@ -40,6 +43,17 @@ pub(super) struct Part {
     pub(super) first: u64,
 }
 
+/// A file that gets no more rows.
+#[derive(Debug)]
+pub(super) struct Done {
+    path: PathBuf,
+    /// Its last row.
+    last: u64,
+    length: u64,
+    /// Still open, to be used again.
+    segment: Option<Segment<Disk>>,
+}
+
 /// Locks the folder. A process that was killed a moment ago may not be gone yet.
 fn take(lock: &File) -> io::Result<()> {
     let began = Instant::now();
@@ -62,8 +76,9 @@ pub(super) struct Journal {
     folder: PathBuf,
     node: String,
     limit: u64,
-    /// Those before the present one, the oldest first: last row, length.
-    done: VecDeque<(PathBuf, u64, u64)>,
+    /// Those before the present one, the oldest first.
+    done: VecDeque<Done>,
+    spares: Spares,
     now: Option<(PathBuf, Segment<Disk>)>,
     /// The last row that was written.
     last: u64,
@@ -86,6 +101,7 @@ impl Journal {
             node: node.to_owned(),
             limit,
             done: VecDeque::new(),
+            spares: Spares::new(folder),
             now: None,
             last: 0,
             full: false,
@@ -127,8 +143,11 @@ impl Journal {
             Some(now) => now,
             none => {
                 let path = self.folder.join(format!("{}.{first:020}.{ENDING}", self.node));
-                let disk = Disk::create(&path, more)?;
-                none.insert((path, Segment::new(disk)))
+                let segment = match self.spares.take(&path, self.buffer.len()) {
+                    Some(segment) => segment,
+                    None => Segment::new(Disk::create(&path, more)?),
+                };
+                none.insert((path, segment))
             }
         };
         segment.append(&self.buffer)?;
@@ -153,33 +172,40 @@ impl Journal {
 
     fn finish(&mut self) {
         if let Some((path, segment)) = self.now.take() {
-            self.done.push_back((path, self.last, segment.length()));
+            let (last, length) = (self.last, segment.length());
+            let open = self.done.iter().filter(|done| done.segment.is_some()).count();
+            let segment = (open < spare::MOST && segment.is_mapped()).then_some(segment);
+            self.done.push_back(Done { path, last, length, segment });
         }
     }
 
     /// How long its files are together.
     pub(super) fn bytes(&self) -> u64 {
         let now = self.now.as_ref().map_or(0, |(_, segment)| segment.length());
-        self.done.iter().fold(now, |sum, (_, _, length)| sum.saturating_add(*length))
+        self.done.iter().fold(now, |sum, done| sum.saturating_add(done.length))
     }
 
-    /// Removes what is stored up to this row.
-    pub(super) fn forget(&mut self, stored: u64) {
+    /// The files whose rows are stored, all of them up to this row: each is to become a [`Spare`].
+    pub(super) fn forget(&mut self, stored: u64) -> Vec<Done> {
         let worth = self.now.as_ref().is_some_and(|(_, segment)| segment.length() >= WORTH);
         if (worth || self.full) && self.last <= stored {
             self.finish();
         }
-        while let Some((path, ..)) = self.done.front().filter(|(_, last, _)| *last <= stored) {
-            // One that stays is found at the next start, and its rows are known by then.
-            let _ = fs::remove_file(path);
-            self.done.pop_front();
-        }
+        let count = self.done.iter().take_while(|done| done.last <= stored).count();
+        self.done.drain(..count).collect()
+    }
+
+    /// Takes a file to use it again.
+    pub(super) fn reuse(&mut self, spare: Spare) {
+        self.spares.keep(spare);
     }
 
     /// Ends this life; removes everything if all is stored.
     pub(super) fn close(mut self, stored: u64) {
         self.finish();
-        self.forget(stored);
+        for done in self.forget(stored) {
+            let _ = fs::remove_file(done.path);
+        }
     }
 }
 
@@ -204,6 +230,7 @@ pub(super) fn parts(folder: &Path) -> io::Result<Vec<Part>> {
 /// Reads a file from some place on.
 #[derive(Debug)]
 pub(super) struct Reader {
+    path: PathBuf,
     file: File,
     at: u64,
 }
@@ -219,7 +246,7 @@ pub(super) enum Piece {
 
 impl Reader {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, at: 0 })
+        Ok(Self { path: path.to_owned(), file: File::open(path)?, at: 0 })
     }
 
     /// The next rows. A row that is being written is not there yet.
@@ -231,6 +258,10 @@ impl Reader {
             self.file.seek(SeekFrom::Start(self.at))?;
             bytes.clear();
             (&mut self.file).take(u64::try_from(piece).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+            // Its rows are stored, and what it holds now are others'.
+            if !self.path.exists() {
+                return Ok(Piece::End(0));
+            }
             let (rows, read) = frame::rows(&bytes);
             if !rows.is_empty() {
                 self.at += u64::try_from(read).unwrap_or_default();
@@ -245,5 +276,52 @@ impl Reader {
             }
             piece *= 2;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::rows::line::tests::row;
+
+    #[test]
+    fn whoever_reads_a_file_does_not_read_on_in_the_next_use_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, left) = Journal::open(folder.path(), "n", u64::MAX).unwrap();
+        assert!(left.is_empty());
+        let text = Line::of(&row("r", 1)).text;
+        let mut seq = 0;
+        let mut fill = |journal: &mut Journal, files: usize| {
+            while parts(folder.path()).unwrap().len() < files {
+                for _ in 0..100 {
+                    seq += 1;
+                    journal.append([(seq, &*text)]).unwrap();
+                }
+            }
+            seq
+        };
+        fill(&mut journal, 1);
+        let path = parts(folder.path()).unwrap().remove(0).path;
+        let mut reader = Reader::open(&path).unwrap();
+        let Piece::Rows(rows) = reader.next().unwrap() else { panic!("no rows") };
+        assert_eq!(rows.first().map(|(seq, _)| *seq), Some(1));
+        fill(&mut journal, 2);
+        let stored = journal.done.front().unwrap().last;
+        for spare in journal.forget(stored).into_iter().filter_map(|done| Spare::of(done, true)) {
+            journal.reuse(spare);
+        }
+        let last = fill(&mut journal, 2);
+        let now = parts(folder.path()).unwrap().pop().unwrap();
+        assert!(now.path != path, "the file is used again");
+        assert!(matches!(reader.next().unwrap(), Piece::End(0)));
+        // Who reads it by its present name finds the present rows, and those alone.
+        let mut all = Vec::new();
+        let mut reader = Reader::open(&now.path).unwrap();
+        while let Piece::Rows(rows) = reader.next().unwrap() {
+            all.extend(rows.into_iter().map(|(seq, _)| seq));
+        }
+        assert_eq!(all, (now.first..=last).collect::<Vec<_>>());
+        journal.close(last);
+        assert!(parts(folder.path()).unwrap().is_empty());
     }
 }

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
 
+use super::disk::Disk;
+
 /// Something to write to, whose end can be cut off.
 pub(super) trait Medium: Write {
     /// Makes it so long; further writes go to its end.
@@ -56,6 +58,14 @@ impl<M: Medium> Segment<M> {
         Ok(())
     }
 
+    /// Takes everything out of it.
+    pub(super) fn empty(&mut self) -> io::Result<()> {
+        (self.length, self.dirty) = (0, true);
+        self.medium.cut(0)?;
+        self.dirty = false;
+        Ok(())
+    }
+
     /// Adds the bytes, or nothing.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.dirty {
@@ -68,6 +78,13 @@ impl<M: Medium> Segment<M> {
         }
         self.length += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+}
+
+impl Segment<Disk> {
+    /// Whether it is memory, whose pages are worth keeping.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.medium.is_mapped()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::desk::Desk;
 use super::outbox::Outbox;
 use super::{Shared, Stored};
+use crate::sql::rows::journal::Spare;
 use crate::sql::rows::line::Line;
 use crate::sql::rows::status::add;
 
@@ -65,7 +66,7 @@ pub(super) fn run(shared: &Shared) {
             desk.relax();
         }
         careful = desk.is_careful();
-        desk.journal.forget(outbox.stored());
+        let forgotten = desk.journal.forget(outbox.stored());
         counters.journal_bytes.store(desk.journal.bytes(), std::sync::atomic::Ordering::Relaxed);
         if taken.stopped {
             add(&counters.lost, held.len());
@@ -76,6 +77,13 @@ pub(super) fn run(shared: &Shared) {
         drop(place);
         for teller in taken.tellers.into_iter().flatten() {
             let _ = teller.send(stored);
+        }
+        // Beside the requests that write: it takes a while. A database that has no room gets this.
+        let well = counters.store_away.lock().is_none();
+        for spare in forgotten.into_iter().filter_map(|done| Spare::of(done, well)) {
+            if let Some(desk) = &mut *shared.desk.lock() {
+                desk.journal.reuse(spare);
+            }
         }
         if taken.stopped {
             return;
