@@ -55,6 +55,7 @@ mod openapi;
 mod own_api;
 mod pass;
 mod pass_stream;
+mod pictures;
 mod planted;
 mod prices;
 mod realtime;

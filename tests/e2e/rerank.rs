@@ -88,6 +88,46 @@ async fn one_route_speaks_to_all_of_them() {
 }
 
 #[tokio::test]
+async fn bedrock_is_signed_and_paid_by_the_query() {
+    let upstream = Upstream::start().unwrap();
+    let aws = "aws = { access_key_id = \"AKIDEXAMPLE\", secret_access_key = \"a-secret-of-amazon\" }";
+    let url = upstream.url();
+    let deployment = format!(
+        "{{ model = \"bedrock/cohere.rerank-v3-5:0\", api_base = \"{url}\", region = \"us-east-1\", {aws} }}"
+    );
+    let gateway = Gateway::start(&model("amazon", &[deployment]));
+    upstream.push(Script::json(
+        &json!({"results": [{"index": 1, "relevanceScore": 0.9}, {"index": 0, "relevanceScore": 0.25}]}),
+    ));
+    let reply = gateway.post("/v1/rerank").body(ask("amazon").to_string()).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(
+        (&reply.json()["results"], &reply.json()["meta"]),
+        (
+            &json!([{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.25}]),
+            &json!({"billed_units": {"search_units": 1}})
+        )
+    );
+    assert_eq!(reply.header("x-gateway-cost-usd"), "0.002");
+    let sent = upstream.last_request().unwrap();
+    assert_eq!(sent.path(), "/rerank");
+    let signed = sent.header("authorization").unwrap();
+    assert!(signed.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{signed}");
+    assert!(signed.contains("/us-east-1/bedrock/aws4_request"), "{signed}");
+    let config = &sent.json()["rerankingConfiguration"]["bedrockRerankingConfiguration"];
+    let arn = "arn:aws:bedrock:us-east-1::foundation-model/cohere.rerank-v3-5:0";
+    assert_eq!(config, &json!({"numberOfResults": 2, "modelConfiguration": {"modelArn": arn}}));
+    upstream.push(
+        Script::status(400)
+            .header("content-type", "application/json")
+            .header("x-amzn-errortype", "ValidationException:http://x")
+            .body(r#"{"message":"The provided model identifier is invalid."}"#),
+    );
+    let reply = gateway.post("/v1/rerank").body(ask("amazon").to_string()).send().await;
+    reply.error(400).says(&["model identifier is invalid"]);
+}
+
+#[tokio::test]
 async fn failures_are_told_and_others_take_over() {
     let (first, second) = (Upstream::start().unwrap(), Upstream::start().unwrap());
     let both =

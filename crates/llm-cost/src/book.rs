@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use llm_types::{PicoUsd, Usage, glob_matches};
+use llm_types::{PicoUsd, ServiceTier, Usage, glob_matches};
 
 use crate::adjust::Adjustment;
 use crate::bound::{Bound, Worst};
@@ -73,6 +73,15 @@ impl Source {
     }
 }
 
+/// What kind of pictures is made: some are sold by quality and size.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// In the words of the model (`high`); empty: not said.
+    pub quality: Box<str>,
+    /// Width and height (`1024x1536`); empty: not said.
+    pub size: Box<str>,
+}
+
 /// What a price is wanted for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked<'a> {
@@ -84,6 +93,8 @@ pub struct Asked<'a> {
     pub model: &'a str,
     /// The model that the answer names.
     pub served: Option<&'a str>,
+    /// Which pictures are made, if any are.
+    pub picture: Option<&'a Picture>,
 }
 
 /// The prices of one call, and the terms they are billed at.
@@ -110,6 +121,11 @@ impl Tariff<'_> {
     #[must_use]
     pub fn bound(&self, worst: &Worst) -> Option<Bound> {
         Bound::of(self.prices, worst).map(|bound| bound.at(self.terms))
+    }
+
+    /// Whether tokens are what is sold.
+    fn sells_tokens(&self) -> bool {
+        self.prices.at(0, ServiceTier::Standard).sells_tokens()
     }
 
     /// What a token of a short prompt, one of its answer and a request cost, in pico-dollars, where tokens are sold.
@@ -243,7 +259,7 @@ impl PriceBook {
     /// The prices of a call; `None` where nothing is known.
     #[must_use]
     pub fn tariff(&self, asked: &Asked<'_>) -> Option<Tariff<'_>> {
-        let Asked { deployment, provider, model, served } = *asked;
+        let Asked { deployment, provider, model, served, picture: _ } = *asked;
         let terms = self.terms(provider);
         let stated = |prices, source| Tariff { prices, terms, source, found: None };
         if !self.deployments.is_empty()
@@ -264,6 +280,21 @@ impl PriceBook {
         Some(Tariff { prices: &found.entry.prices, terms, source, found: Some(found) })
     }
 
+    /// The prices of pictures of a quality and size, where the catalogue has them; what a configuration says is for
+    /// all of a model's pictures.
+    fn by_size(&self, asked: &Asked<'_>) -> Option<Tariff<'_>> {
+        let Asked { deployment: _, provider, model, served, picture } = *asked;
+        let Picture { quality, size } = picture?;
+        let tariff = self.tariff(asked)?;
+        let listed = tariff.found?;
+        let size = size.replacen('x', "-x-", 1);
+        let names = served.into_iter().chain([model]).filter(|name| !name.is_empty());
+        let apart = |name| self.catalogue().find_image(provider, name, quality, &size);
+        let mut apart = names.filter_map(apart).filter(|found| found.entry.model != listed.entry.model);
+        let found = apart.find(|found| !found.entry.prices.is_empty() && found.rule == Rule::Exact)?;
+        Some(Tariff { prices: &found.entry.prices, found: Some(found), ..tariff })
+    }
+
     /// The catalogue's entry, if it has prices.
     fn listed(&self, provider: &str, model: &str) -> Option<Found<'_>> {
         self.catalogue().find(provider, model).filter(|found| !found.entry.prices.is_empty())
@@ -279,7 +310,12 @@ impl PriceBook {
     /// is a total.
     #[must_use]
     pub fn cost(&self, asked: &Asked<'_>, usage: &Usage) -> Charge {
-        let tariff = self.tariff(asked);
+        // Tokens that are counted are what is billed, where a model sells both.
+        let counted = usage.total_tokens() > 0;
+        let plain = self.tariff(asked);
+        let sells_tokens = plain.is_some_and(|tariff| tariff.sells_tokens());
+        let by_size = asked.picture.filter(|_| !(counted && sells_tokens)).and_then(|_| self.by_size(asked));
+        let tariff = by_size.or(plain);
         let source = tariff.map(|tariff| tariff.source);
         let agreed = matches!(source, Some(Source::Deployment | Source::Configuration));
         let stated =
@@ -297,7 +333,12 @@ impl PriceBook {
     /// The most that a call can cost; `None` where a price is unknown, so that there is no bound.
     #[must_use]
     pub fn bound(&self, asked: &Asked<'_>, worst: &Worst) -> Option<Bound> {
-        self.tariff(asked)?.bound(worst)
+        let plain = self.tariff(asked)?;
+        let Some(by_size) = self.by_size(asked) else { return plain.bound(worst) };
+        // Whether the tokens will be told is not known.
+        let plain = if plain.sells_tokens() { Some(plain.bound(worst)?) } else { None };
+        let sized = by_size.bound(worst)?;
+        Some(plain.filter(|plain| plain.total() > sized.total()).unwrap_or(sized))
     }
 }
 

@@ -19,7 +19,7 @@ pub mod import;
 pub mod tokenizer;
 
 pub use adjust::Adjustment;
-pub use book::{Asked, Charge, Own, PriceBook, Source, Tariff};
+pub use book::{Asked, Charge, Own, Picture, PriceBook, Source, Tariff};
 pub use bound::{Bound, Services, Worst, upper_bound};
 pub use catalogue::Catalogue;
 pub use class::{Class, Classes};

@@ -71,7 +71,7 @@ fn a_look_up_and_a_cost_allocate_nothing() {
         book.with_own([other("gpt-5*"), other("openai/o*-mini")]).with_deployment("a", Prices::default());
     for (provider, model, rule) in names {
         let before = COUNT.with(Cell::get);
-        let asked = Asked { deployment: "b", provider, model, served: Some("nobody-knows") };
+        let asked = Asked { deployment: "b", provider, model, served: Some("nobody-knows"), picture: None };
         let found = book.tariff(&asked).and_then(|tariff| tariff.found);
         let bill = book.cost(&asked, &usage);
         let worst = Worst { services: Services::ALL, ..Worst::text(300_000, 100) };

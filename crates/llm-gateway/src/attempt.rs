@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use llm_cost::{Asked, Charge as Price};
+use llm_cost::{Asked, Charge as Price, Picture};
 use llm_governance::{Basis, Charge, Reservation, RowItem, RowServed, UsageRow};
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, was_sent};
@@ -57,6 +57,8 @@ pub(crate) struct Open {
     pub(crate) exact: Option<PicoUsd>,
     /// That is not all of it.
     pub(crate) incomplete: bool,
+    /// Which pictures it makes, if any.
+    pub(crate) picture: Option<Picture>,
 }
 
 /// How an answer comes.
@@ -109,6 +111,14 @@ impl Attempt {
     pub(crate) fn delivered(mut self, by: Delivery) -> Self {
         if let Some(open) = &mut self.0 {
             open.delivery = by;
+        }
+        self
+    }
+
+    /// Which pictures it makes.
+    pub(crate) fn of_picture(mut self, picture: Option<&Picture>) -> Self {
+        if let Some(open) = &mut self.0 {
+            open.picture = picture.cloned();
         }
         self
     }
@@ -250,6 +260,7 @@ impl Open {
             provider: &self.provider,
             model: self.target.model(),
             served: self.served.as_deref(),
+            picture: self.picture.as_ref(),
         };
         let price = self.account.prices.cost(&asked, &usage);
         // A usage that nobody has a price for says nothing of the cost.

@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -109,6 +109,7 @@ where
         is_kept,
         fallbacks,
         left_out,
+        picture: OnceLock::new(),
     });
 
     // Boxed: where nothing is metered nobody carries it along.

@@ -151,6 +151,7 @@ impl Ticket {
             flat: None,
             exact: None,
             incomplete: false,
+            picture: None,
         }))
     }
 

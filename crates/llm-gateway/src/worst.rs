@@ -10,7 +10,7 @@ pub(crate) mod price;
 use llm_cost::{Class, Classes, Services, Worst};
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};
-use llm_types::{EmbedContent, EmbedRequest, RerankDocument, RerankRequest, ServiceTier, Units};
+use llm_types::{EmbedContent, EmbedRequest, RerankRequest, ServiceTier, Units};
 
 /// What providers put around a prompt of their own: instructions on tools, on the form of the answer.
 const FRAME: u64 = 1024;
@@ -78,13 +78,8 @@ pub(crate) fn of_rerank(request: &RerankRequest, body: usize) -> Worst {
     let query = bytes(request.query.len());
     let room = PIECE.saturating_sub(query).max(PIECE / 2);
     let read = request.max_tokens_per_doc.unwrap_or(READ);
-    let pieces = request.documents.iter().map(|document| {
-        let length = match document {
-            RerankDocument::Text(text) => text.len(),
-            RerankDocument::Object(json) => json.get().len(),
-        };
-        bytes(length).min(read).div_ceil(room).max(1)
-    });
+    let pieces = request.documents.iter();
+    let pieces = pieces.map(|document| bytes(document.size()).min(read).div_ceil(room).max(1));
     let searches = pieces.fold(0, u64::saturating_add).div_ceil(SEARCHED).max(1);
     let repeated = query.saturating_add(EACH).saturating_mul(bytes(request.documents.len()));
     let input = bytes(body).saturating_add(repeated).saturating_add(FRAME);

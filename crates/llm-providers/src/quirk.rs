@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankQuirk, Result, Str,
-    TranscriptFormat,
+    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankForm, RerankQuirk,
+    Result, Str, TranscriptFormat,
 };
 
 use crate::codec::{EncodeCx, WireRequest};
@@ -54,6 +54,11 @@ impl<'a> Row<'a> {
         self.quirks.iter().any(|quirks| quirks.rerank.contains(&quirk))
     }
 
+    /// The form of requests to order documents; `None`: Cohere's.
+    pub(crate) fn rerank_form(&self) -> Option<RerankForm> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.rerank_form)
+    }
+
     /// Whether the provider does not take this member.
     pub(crate) fn drops(&self, name: &str) -> bool {
         self.quirks.iter().any(|quirks| quirks.drop.iter().any(|drop| drop == name))
@@ -81,6 +86,11 @@ impl<'a> Row<'a> {
         let template = self.quirks.iter().rev().find_map(|quirks| quirks.path.as_deref())?;
         let word = |names: &str| match names.split_once('|') {
             Some((whole, streamed)) => Some(if stream { streamed } else { whole }.to_owned()),
+            None if names == "model_path" => {
+                // A name from outside leads nowhere else.
+                let down = |segment: &&str| !matches!(*segment, "" | "." | "..");
+                Some(self.model.split('/').filter(down).map(escape).collect::<Vec<_>>().join("/"))
+            }
             None => (names == "model").then(|| escape(&self.model)),
         };
         let mut out = String::with_capacity(template.len() + self.model.len());
@@ -272,6 +282,18 @@ mod tests {
     use crate::dialect;
     use llm_types::chat::{ChatRequest, Message};
     use llm_types::{Call, Dialect};
+
+    #[test]
+    fn a_model_in_a_path_stays_below_it() {
+        let quirks = Quirks { path: Some("/m/{model_path}/x".to_owned()), ..Quirks::default() };
+        let spec = ProviderSpec { quirks, ..ProviderSpec::default() };
+        let check = |model: &str, expect: &str| {
+            assert_eq!(Row::new(&spec, model, None).path(false).as_deref(), Some(expect), "{model}");
+        };
+        check("accounts/a/models/b:1", "/m/accounts/a/models/b%3A1/x");
+        check("../../v2//files?x=#", "/m/v2/files%3Fx%3D%23/x");
+        check("./..", "/m//x");
+    }
 
     #[test]
     fn a_row_s_demands_hold_in_every_dialect() {

@@ -246,6 +246,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         reply,
         embed_inputs,
         rerank,
+        rerank_form,
         transcripts,
         image_size,
         model_prefix,
@@ -268,6 +269,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.reply, reply);
     option(&mut known.embed_inputs, embed_inputs);
     list(&mut known.rerank, rerank);
+    option(&mut known.rerank_form, rerank_form);
     option(&mut known.transcripts, transcripts);
     option(&mut known.image_size, image_size);
     option(&mut known.model_prefix, model_prefix);

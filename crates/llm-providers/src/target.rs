@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::aws::{self, AwsOptions, Signer};
 use crate::codec::WireRequest;
-use crate::credential::{self, Env, Key, given};
+use crate::credential::{self, Env, Key, given, set};
 use crate::name;
 use crate::table::ProviderTable;
 use crate::token::{self, Google, Grant, OauthOptions, Tokens};
@@ -181,7 +181,8 @@ impl Target {
         let identity =
             signs.or_else(|| tokens.as_ref().map(|tokens| tokens.name().to_owned())).unwrap_or_default();
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), (&headers, &identity));
-        let spec = Arc::new(settled(&spec, &model, &header::values(options, env).map_err(named)?));
+        let values = header::values(options, env).map_err(named)?;
+        let spec = Arc::new(settled(&spec, &model, (&values, &at)));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
         let model = model.into();
         Ok(Self { spec, model, route, headers, signer, tokens, fingerprint, verbatim })
@@ -381,6 +382,9 @@ fn key(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<Opt
 
 /// Where calls go at a provider that has locations.
 fn location(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<Option<Location>> {
+    if spec.url == UrlForm::VertexGlobal {
+        return Ok(Some(Location::global()));
+    }
     if spec.url != UrlForm::Vertex {
         return match &options.location {
             Some(_) => Err(ApiError::bad_request("no location is known there: remove it, or set a region")),
@@ -448,7 +452,7 @@ pub fn is_configured(spec: &ProviderSpec, env: Env<'_>) -> bool {
 
 /// The row with the rules that are for this model and no others, so that no call has to match names, and with what it
 /// sets filled in.
-fn settled(spec: &ProviderSpec, model: &str, values: &header::Values<'_>) -> ProviderSpec {
+fn settled(spec: &ProviderSpec, model: &str, (values, at): (&header::Values<'_>, Env<'_>)) -> ProviderSpec {
     let mut spec = spec.clone();
     spec.variants = Vec::new();
     spec.rules.retain(|rule| rule.is_for(model));
@@ -458,6 +462,10 @@ fn settled(spec: &ProviderSpec, model: &str, values: &header::Values<'_>) -> Pro
     }
     let rules = spec.rules.iter_mut().map(|rule| &mut rule.quirks);
     for quirks in std::iter::once(&mut spec.quirks).chain(rules) {
+        // A place that nobody knows is said where the model is named in full.
+        let prefix = quirks.model_prefix.take();
+        quirks.model_prefix =
+            prefix.and_then(|text| credential::fill(&text, "{", &|name| set(name, at)).ok());
         quirks.set.retain(|_, template| match values.fill(template) {
             Some(text) => {
                 *template = text;

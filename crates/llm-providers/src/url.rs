@@ -220,7 +220,7 @@ impl Route {
         };
         let (prefix, query) = match form {
             // Whose place it is comes later: see `within`.
-            UrlForm::Plain | UrlForm::Vertex => (Prefix::None, None),
+            UrlForm::Plain | UrlForm::Vertex | UrlForm::VertexGlobal => (Prefix::None, None),
             UrlForm::Versioned => {
                 let version = version.filter(|_| base.query("version").is_none());
                 (Prefix::None, version.map(|version| format!("version={}", escape(version))))

@@ -38,6 +38,11 @@ impl Location {
         Ok(Self(location))
     }
 
+    /// That of services which are everywhere.
+    pub(crate) fn global() -> Self {
+        Self("global".to_owned())
+    }
+
     /// What stands for a variable in a row's base URL.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let location = &self.0;

@@ -63,7 +63,7 @@ pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use spec::{
     AuthStyle, BatchForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks,
-    ReplyQuirk, RerankQuirk, UrlForm, glob_matches,
+    ReplyQuirk, RerankForm, RerankQuirk, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};

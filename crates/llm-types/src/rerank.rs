@@ -57,6 +57,17 @@ pub enum RerankDocument {
     Object(Box<RawValue>),
 }
 
+impl RerankDocument {
+    /// How long it is, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Object(json) => json.get().len(),
+        }
+    }
+}
+
 /// Documents in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Ranking {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use batch::BatchForm;
-pub use quirk::{ImageSize, MessageQuirk, ReplyQuirk, RerankQuirk};
+pub use quirk::{ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk};
 
 use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
 
@@ -180,6 +180,8 @@ pub enum UrlForm {
     /// Vertex AI: `/v1/projects/{project}/locations/{location}` goes before the path, which is that of a
     /// publisher's model there.
     Vertex,
+    /// The same at the location `global`, wherever the deployment's models are: Google's services beside Vertex AI.
+    VertexGlobal,
     /// `?version=…` goes behind the path.
     Versioned,
 }
@@ -204,14 +206,16 @@ pub struct Quirks {
     pub embed_inputs: Option<usize>,
     /// What requests to order documents have to respect.
     pub rerank: Vec<RerankQuirk>,
+    /// The form of requests to order documents and of their answers; `None`: Cohere's.
+    pub rerank_form: Option<RerankForm>,
     /// The forms in which it writes a transcript; `None`: all. Others are written here, from the richest it has.
     pub transcripts: Option<Vec<TranscriptFormat>>,
     /// How the size of a picture is said; `None`: as OpenAI does.
     pub image_size: Option<ImageSize>,
-    /// Text put before the model name, unless it is there already.
+    /// Text put before the model name, unless it is there already. `{NAME}` stands for a variable, as in a base URL.
     pub model_prefix: Option<String>,
     /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
-    /// model, `{chat|chat_stream}` for the first word where the answer is whole, for the second where it is
+    /// model as one segment, `{model_path}` for it with its slashes, `{chat|chat_stream}` for the first word where the answer is whole, for the second where it is
     /// a stream.
     pub path: Option<String>,
     /// Members that every body has there: `project_id = "${project|WATSONX_PROJECT_ID}"`, with names in

@@ -35,7 +35,7 @@ impl TokenSource {
                 "GOOGLE_APPLICATION_CREDENTIALS",
                 "GCE_METADATA_HOST",
             ],
-            Self::AzureAd => &["AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"],
+            Self::AzureAd => &["AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT"],
             Self::Databricks => &["DATABRICKS_CLIENT_SECRET"],
             Self::Snowflake => &["SNOWFLAKE_PRIVATE_KEY"],
             Self::Watsonx => &[],

@@ -17,6 +17,11 @@ pub struct Variant {
     pub strip: String,
     /// Their wire format; `None`: the row's.
     pub dialect: Option<Dialect>,
+    /// Their base URL where it is another service of the provider; `None`: the row's. What a user has set in place of
+    /// the row's does not hold for it.
+    pub api_base: Option<String>,
+    /// Environment variables that may hold that base URL, in order.
+    pub base_env: Vec<String>,
     /// How the URL of a call is built; `None`: as the row says.
     pub url: Option<UrlForm>,
     /// What is offered for them; empty: what the row says.
@@ -43,11 +48,26 @@ impl ProviderSpec {
     #[must_use]
     pub fn varied(&self, model: &str) -> Option<(Self, String)> {
         let variant = self.variants.iter().find(|variant| variant.is_for(model))?;
-        let Variant { models: _, strip, dialect, url, operations, quirks, like: _, rules } = variant;
+        let Variant {
+            models: _,
+            strip,
+            dialect,
+            api_base,
+            base_env,
+            url,
+            operations,
+            quirks,
+            like: _,
+            rules,
+        } = variant;
         let mut spec = self.clone();
         spec.variants = Vec::new();
         spec.dialect = dialect.unwrap_or(spec.dialect);
         spec.url = url.unwrap_or(spec.url);
+        if api_base.is_some() {
+            spec.api_base.clone_from(api_base);
+            spec.base_env.clone_from(base_env);
+        }
         if !operations.is_empty() {
             spec.operations.clone_from(operations);
         }

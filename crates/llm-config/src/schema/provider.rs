@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankQuirk,
-    Secret, TokenSource, TranscriptFormat, UrlForm,
+    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankForm,
+    RerankQuirk, Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,9 @@ pub struct Quirks {
     /// What requests to order documents have to respect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rerank: Vec<Word<RerankQuirk>>,
+    /// The form of requests to order documents and of their answers; default: Cohere's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank_form: Option<Word<RerankForm>>,
     /// The forms in which it writes a transcript (`json`, `text`, `srt`, `verbose_json`, `vtt`); default: all. Others
     /// are written by the gateway, from the richest it has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,6 +306,7 @@ impl Quirks {
             reply,
             embed_inputs,
             rerank,
+            rerank_form,
             transcripts,
             image_size,
             model_prefix,
@@ -320,6 +324,7 @@ impl Quirks {
             reply: reply.iter().map(Word::get).collect(),
             embed_inputs,
             rerank: rerank.iter().map(Word::get).collect(),
+            rerank_form: rerank_form.as_ref().map(Word::get),
             transcripts: transcripts.map(|forms| forms.into_iter().map(TranscriptFormat::from).collect()),
             image_size: image_size.as_ref().map(Word::get),
             model_prefix,

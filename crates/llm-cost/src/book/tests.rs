@@ -54,6 +54,40 @@ fn the_nearest_price_counts() {
 }
 
 #[test]
+fn pictures_cost_what_their_quality_and_size_do() {
+    let book = PriceBook::default();
+    let pictures = |images| llm_types::Units { images, ..llm_types::Units::default() };
+    let check = |model: &str, (quality, size): (&str, &str), tokens: u64, expect: &str| {
+        let picture = Picture { quality: quality.into(), size: size.into() };
+        let asked = Asked { picture: Some(&picture), ..gpt(model) };
+        let usage = Usage { output_image: tokens, units: pictures(2), ..Usage::default() };
+        let cost = book.cost(&asked, &usage).total().unwrap();
+        assert_eq!(cost.to_string(), expect, "{model} {picture:?}");
+        let classes = crate::Classes::INPUT.and(crate::Classes::of(&[Class::OutputImage]));
+        let most = Worst { units: pictures(2), classes, ..Worst::text(100, 2 * 8_192) };
+        assert!(book.bound(&asked, &most).unwrap().total() >= cost, "{model} {picture:?}");
+    };
+    check("gpt-image-1", ("high", "1024x1536"), 0, "0.5");
+    check("gpt-image-1", ("low", "1024x1024"), 0, "0.022");
+    check("gpt-image-1.5", ("auto", "1024x1024"), 0, "0.018");
+    // Tokens that the provider counts are what it bills.
+    check("gpt-image-1", ("high", "1024x1536"), 1_000, "0.04");
+    // Nothing else but pieces is sold.
+    let picture = Picture { quality: "low".into(), size: "1024x1024".into() };
+    let asked = Asked { provider: "xai", model: "grok-imagine-image-2.0", ..Asked::default() };
+    let usage = Usage { units: pictures(1), ..Usage::default() };
+    let cost = |asked: &Asked<'_>| book.cost(asked, &usage).total().unwrap().to_string();
+    assert_eq!(
+        (cost(&asked), cost(&Asked { picture: Some(&picture), ..asked })),
+        ("0.06".into(), "0.04".into())
+    );
+    // Whoever says a price says it of all pictures.
+    let own = PriceBook::default().with_deployment("d", Prices::flat(Rates::new([(Class::Image, 7)])));
+    let asked = Asked { deployment: "d", picture: Some(&picture), ..gpt("gpt-image-1") };
+    assert_eq!(own.cost(&asked, &usage).total(), Some(PicoUsd::from_pico(7)));
+}
+
+#[test]
 fn unknown_is_none_and_never_zero() {
     let book = PriceBook::default();
     let usage = Usage { input: 3, ..Usage::default() };

@@ -109,7 +109,7 @@ impl Asking<'_> {
         let model = target.as_ref().map(|target| target.model()).unwrap_or_default();
         let count = tokens::count(model, self.call, None)?;
         let provider = &deployment.target.provider;
-        let asked = Asked { deployment: &deployment.id, provider, model, served: None };
+        let asked = Asked { deployment: &deployment.id, provider, model, served: None, picture: None };
         let prices = &self.snapshot.prices;
         let Some(request) = self.call.conversation() else {
             return Err(ApiError::bad_request("only a conversation can be estimated"));

@@ -84,7 +84,8 @@ pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBo
     let known = model.and_then(|model| prices.entry(&backend.provider, model));
     let known = known.filter(|entry| matches!(entry.mode, Mode::Chat | Mode::Responses));
     let model = model.unwrap_or_default();
-    let asked = Asked { deployment: &deployment.id, provider: &backend.provider, model, served: None };
+    let asked =
+        Asked { deployment: &deployment.id, provider: &backend.provider, model, served: None, picture: None };
     Facts {
         order: deployment.order,
         region: deployment.region.as_deref().map(Into::into),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
 use llm_router::{Limits, Plan, Step};
-use llm_types::{ApiError, Result};
+use llm_types::{ApiError, Op, Result};
 use tokio::time::sleep_until;
 
 use super::ready::Paid;
@@ -24,7 +24,9 @@ impl Dispatch {
         journey: &mut Journey,
     ) -> Result<Answered, Step> {
         let started = Instant::now();
-        let attempt = match journey.ticket.is_free() {
+        // What pictures cost is told as well where nobody pays.
+        let pictures = matches!(self.asked.op, Op::Image | Op::ImageEdit);
+        let attempt = match journey.ticket.is_free() && !pictures {
             true => Ok(Attempt::free()),
             // Boxed, like everything that not every request needs.
             false => {

@@ -14,7 +14,7 @@ mod resume;
 mod send;
 mod underway;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -81,6 +81,8 @@ pub(crate) struct Dispatch {
     pub(crate) is_kept: bool,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
+    /// Which pictures it asks for, once that is read.
+    pub(crate) picture: OnceLock<llm_cost::Picture>,
 }
 
 /// An answer, and what its headers say.
@@ -349,7 +351,13 @@ impl Dispatch {
             return None;
         }
         let provider = &*deployment.target.provider;
-        let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served };
+        let asked = llm_cost::Asked {
+            deployment: &deployment.id,
+            provider,
+            model,
+            served,
+            picture: self.picture.get(),
+        };
         self.snapshot.prices.cost(&asked, usage).total()
     }
 

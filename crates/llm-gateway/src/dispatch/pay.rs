@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_cost::{Asked, Bound, Worst};
+use llm_cost::{Asked, Bound, Picture, Worst};
 use llm_governance::{PriceBound, Refusal};
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts, Plan};
@@ -30,6 +30,12 @@ impl Dispatch {
         plan: &mut Plan<'_, Backend>,
         (ticket, asking): (&mut Ticket, &mut Asking),
     ) -> Result<Attempt> {
+        if matches!(self.asked.op, Op::Image | Op::ImageEdit)
+            && let Some(picture) = self.pictured(asking)
+        {
+            // Of every attempt the same.
+            let _ = self.picture.set(picture);
+        }
         // Nobody bills counting.
         if ticket.is_free() || self.asked.op == Op::CountTokens {
             return Ok(Attempt::free());
@@ -56,7 +62,14 @@ impl Dispatch {
             (false, true) => Delivery::Stream,
             (false, false) => Delivery::Whole,
         };
-        Ok(attempt.delivered(by))
+        Ok(attempt.delivered(by).of_picture(self.picture.get()))
+    }
+
+    /// Which pictures are asked for.
+    fn pictured(&self, asking: &mut Asking) -> Option<Picture> {
+        let Call::Image(request) = asking.call(self.codec, &self.asked).ok()? else { return None };
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Some(Picture { quality: text(&request.quality), size: text(&request.size) })
     }
 
     /// The names of the model that the plan leads to, where it is not the one that was asked for: its budgets and
@@ -80,7 +93,8 @@ impl Dispatch {
         let (provider, model) = (&*deployment.target.provider, target.model());
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
-        let asked = Asked { deployment: &deployment.id, provider, model, served: None };
+        let picture = self.picture.get();
+        let asked = Asked { deployment: &deployment.id, provider, model, served: None, picture };
         let Bound { fixed, per_output_token, output_tokens } = price::bound(&self.snapshot, &asked, &worst)?;
         // The caller's own limit stays what it is.
         let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);

@@ -424,6 +424,7 @@ impl Job {
             provider: &self.provider,
             model: &self.model,
             served: model.as_deref(),
+            picture: None,
         };
         let cost = prices.cost(&asked, &usage).total();
         sum.incomplete |= cost.is_none();

@@ -337,7 +337,7 @@ fn bound(
         Call::Rerank(request) => worst::of_rerank(request, size),
         _ => worst::of_text(size, Some(tokens), &facts).ok()?,
     };
-    let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served: None };
+    let asked = llm_cost::Asked { deployment: &deployment.id, provider, model, served: None, picture: None };
     let Bound { fixed, per_output_token, output_tokens } = price::bound(snapshot, &asked, &worst)?;
     Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
 }

@@ -131,7 +131,7 @@ fn bound(snapshot: &Snapshot, deployment: &Deployment<Backend>, target: &Target)
         classes: Classes::TOKENS,
         services: Services::STANDARD,
     };
-    let asked = Asked { deployment: &deployment.id, provider, model, served: None };
+    let asked = Asked { deployment: &deployment.id, provider, model, served: None, picture: None };
     let Bound { fixed, per_output_token, output_tokens } = snapshot.prices.bound(&asked, &worst)?;
     Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
 }

@@ -93,7 +93,7 @@ fn of_model(
         }
     };
     let worst = Worst { services: services.unwrap_or(worst.services), ..worst };
-    let asked = Asked { deployment: &way.deployment.id, provider, model, served: None };
+    let asked = Asked { deployment: &way.deployment.id, provider, model, served: None, picture: None };
     let bound = |worst: &Worst| snapshot.prices.bound(&asked, worst);
     // Who sells the order of documents by the token has no price for searches.
     let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();

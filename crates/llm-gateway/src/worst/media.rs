@@ -13,6 +13,10 @@ use llm_types::{ImageRequest, SpeechRequest, TranscribeRequest, Units};
 const HEARD: u64 = 150;
 /// The most tokens of a picture, made or given: 6,240 for the largest of OpenAI's.
 const PICTURE: u64 = 8_192;
+/// The pixels of the largest of the usual sizes.
+const USUAL: u64 = 1_536 * 1_024;
+/// The most pixels of a picture whose size nobody says.
+const LARGEST: u64 = 4_096 * 4_096;
 /// What providers add to a text of their own.
 const FRAME: u64 = 256;
 
@@ -73,15 +77,31 @@ pub(crate) fn of_speech(request: &SpeechRequest) -> Worst {
     worst(input, output, Units { characters: text, output_audio_ms, ..Units::default() })
 }
 
-/// The most that pictures can use.
+/// Width and height that a request names.
+fn sides(size: &str) -> Option<(u64, u64)> {
+    let (width, height) = size.split_once('x')?;
+    Some((width.trim().parse().ok()?, height.trim().parse().ok()?))
+}
+
+/// The most tokens of a picture of this quality: of OpenAI's 408 and 1,584, of Gemini's 2,520 whatever is asked for.
+fn tokens(quality: Option<&str>) -> u64 {
+    match quality {
+        Some("low" | "medium") => 2_560,
+        _ => PICTURE,
+    }
+}
+
+/// The most that pictures can use. Of larger ones than the usual the tokens grow with them.
 pub(crate) fn of_images(request: &ImageRequest) -> Worst {
     let n = u64::from(request.n.unwrap_or(1)).max(1);
     let given = u64::try_from(request.images.len() + usize::from(request.mask.is_some())).unwrap_or(u64::MAX);
     let input = length(&request.prompt).saturating_add(given.saturating_mul(PICTURE)).saturating_add(FRAME);
-    let side = 4_096_u64;
-    let units =
-        Units { images: n, input_images: given, pixels: n.saturating_mul(side * side), ..Units::default() };
-    worst(input, n.saturating_mul(PICTURE), units)
+    let area = request.size.as_deref().and_then(sides).map(|(width, height)| width.saturating_mul(height));
+    let each =
+        tokens(request.quality.as_deref()).saturating_mul(area.unwrap_or(USUAL).div_ceil(USUAL).max(1));
+    let pixels = n.saturating_mul(area.unwrap_or(LARGEST));
+    let units = Units { images: n, input_images: given, pixels, ..Units::default() };
+    worst(input, n.saturating_mul(each), units)
 }
 
 #[cfg(test)]
@@ -101,5 +121,14 @@ mod tests {
         assert_eq!(of_speech(&SpeechRequest::new("ab", "alloy")).units.characters, 2);
         let images = of_images(&ImageRequest { n: Some(3), ..ImageRequest::new("a") });
         assert_eq!((images.units.images, images.output_tokens), (3, 3 * PICTURE));
+        let check = |quality: &str, size: &str, pixels: u64, tokens: u64| {
+            let (quality, size) = (Some(quality.to_owned()), Some(size.to_owned()));
+            let images = of_images(&ImageRequest { quality, size, ..ImageRequest::new("a") });
+            assert_eq!((images.units.pixels, images.output_tokens), (pixels, tokens), "{images:?}");
+        };
+        check("low", "1024x1024", 1 << 20, 2_560);
+        check("high", "1536x1024", USUAL, PICTURE);
+        check("high", "3840x2160", 3_840 * 2_160, 6 * PICTURE);
+        check("hd", "auto", LARGEST, PICTURE);
     }
 }

@@ -1,6 +1,6 @@
 //! What the most that a call can use costs at most.
 
-use llm_cost::{Asked, Bound, Capabilities, Catalogue, Worst};
+use llm_cost::{Asked, Bound, Capabilities, Catalogue, Class, Classes, Worst};
 use llm_router::Facts;
 
 use super::media;
@@ -23,8 +23,15 @@ pub(crate) fn bound(snapshot: &Snapshot, asked: &Asked<'_>, worst: &Worst) -> Op
     // Who sells the order of documents by the token has no price for searches.
     let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..*worst })).flatten();
     // Who sells sound or pictures by one measure has no price for the others.
-    let by_piece = || media::one_by_one(worst).filter_map(|one| bound(&one)).max_by_key(Bound::total);
-    bound(worst).or_else(by_token).or_else(by_piece)
+    let by_piece =
+        |worst: &Worst| media::one_by_one(worst).filter_map(|one| bound(&one)).max_by_key(Bound::total);
+    // Who makes nothing but pictures has no price for an answer in words.
+    let pictures = || {
+        let classes = Classes::INPUT.and(Classes::of(&[Class::OutputImage]));
+        let worst = Worst { classes, ..*worst };
+        (worst.units.images > 0).then(|| bound(&worst).or_else(|| by_piece(&worst))).flatten()
+    };
+    bound(worst).or_else(by_token).or_else(|| by_piece(worst)).or_else(pictures)
 }
 
 /// Whether a model searches as often as it likes without being asked to, and each search is paid: nothing bounds it.

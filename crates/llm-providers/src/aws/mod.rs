@@ -24,6 +24,8 @@ const REGIONS: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION
 const SERVICE: &str = "bedrock";
 /// The name of the partition's domain in a row's base URL.
 const SUFFIX: &str = "AWS_DNS_SUFFIX";
+/// The name of the partition in a row's templates.
+const PARTITION: &str = "AWS_PARTITION";
 
 /// Who signs. Each may be `os.environ/NAME`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,9 +87,17 @@ impl Place {
         if REGIONS.contains(&name) {
             return region.map(str::to_owned);
         }
-        let china = region.is_some_and(|region| region.starts_with("cn-"));
-        let suffix = if china { "amazonaws.com.cn" } else { "amazonaws.com" };
-        (name == SUFFIX).then(|| suffix.to_owned())
+        let within = |start: &str| region.is_some_and(|region| region.starts_with(start));
+        let (suffix, partition) = match (within("cn-"), within("us-gov-")) {
+            (true, _) => ("amazonaws.com.cn", "aws-cn"),
+            (false, true) => ("amazonaws.com", "aws-us-gov"),
+            (false, false) => ("amazonaws.com", "aws"),
+        };
+        match name {
+            SUFFIX => Some(suffix.to_owned()),
+            PARTITION => Some(partition.to_owned()),
+            _ => None,
+        }
     }
 
     /// Who signs the calls to `host`.

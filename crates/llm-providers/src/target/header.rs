@@ -95,7 +95,7 @@ fn of_row(spec: &ProviderSpec, options: &TargetOptions, env: Env<'_>) -> Result<
     let set = quirks.flat_map(|quirks| quirks.set.values()).chain(spec.headers.values());
     let templates: Vec<&String> = set.collect();
     for (name, value) in &values.settings {
-        let in_path = *name == "project" && spec.url == UrlForm::Vertex;
+        let in_path = *name == "project" && matches!(spec.url, UrlForm::Vertex | UrlForm::VertexGlobal);
         if value.is_some() && !in_path && !templates.iter().any(|template| mentions(template, name)) {
             let message = format!("no {name} is known there: remove it, or set the header that carries it");
             return Err(ApiError::bad_request(message));

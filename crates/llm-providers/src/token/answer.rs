@@ -1,6 +1,6 @@
 //! What those who give tokens answer: a token, or why there is none.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
 use llm_types::{ApiError, ErrorKind, Result, Secret};
@@ -28,8 +28,11 @@ pub(super) struct Given {
 
 #[derive(Deserialize)]
 struct Body {
+    #[serde(alias = "accessToken")]
     access_token: Option<Secret>,
     expires_in: Option<Value>,
+    /// Seconds since 1970, where nothing says how many are left.
+    expires_on: Option<Value>,
 }
 
 /// Why there is none, in the forms of all of them.
@@ -51,27 +54,21 @@ impl Grant {
     pub(super) fn read(&self, status: StatusCode, body: &[u8]) -> Result<Given> {
         let giver = self.giver();
         if !status.is_success() {
-            let why = words(body);
-            let again = status.is_server_error() || [408, 429].contains(&status.as_u16());
-            if again {
-                return Err(unavailable(format!(
-                    "{giver} gives no token now ({status}{why}): try again in a moment"
-                )));
-            }
-            return Err(refused(format!(
-                "{giver} refused to give a token ({status}{why}): check {}",
-                self.to_check()
-            )));
+            return Err(self.refusal(status, body));
         }
         let garbage =
             || unavailable(format!("{giver} answered without a token: check the address that gives them"));
-        let Body { access_token, expires_in } = serde_json::from_slice(body).map_err(|_| garbage())?;
+        let Body { access_token, expires_in, expires_on } =
+            serde_json::from_slice(body).map_err(|_| garbage())?;
         let token = access_token.filter(|token| is_token(token.expose())).ok_or_else(garbage)?;
-        let lifetime = match expires_in {
-            Some(Value::Number(number)) => number.as_f64().map(whole),
-            Some(Value::String(text)) => text.parse().ok(),
+        let number = |value: Value| match value {
+            Value::Number(number) => number.as_f64().map(whole),
+            Value::String(text) => text.parse().ok(),
             _ => None,
         };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs());
+        let left = |until: u64| Some(until.saturating_sub(now.ok()?));
+        let lifetime = expires_in.and_then(number).or_else(|| left(expires_on.and_then(number)?));
         let lifetime = lifetime.map_or(USUAL, |seconds| Duration::from_secs(seconds.min(LONGEST)));
         if lifetime.is_zero() {
             return Err(unavailable(format!(
@@ -81,11 +78,24 @@ impl Grant {
         Ok(Given { token, lifetime })
     }
 
+    /// What an answer says that is no token.
+    pub(super) fn refusal(&self, status: StatusCode, body: &[u8]) -> ApiError {
+        let (giver, why) = (self.giver(), words(body));
+        let again = status.is_server_error() || [408, 429].contains(&status.as_u16());
+        if again {
+            return unavailable(format!("{giver} gives no token now ({status}{why}): try again in a moment"));
+        }
+        refused(format!("{giver} refused to give a token ({status}{why}): check {}", self.to_check()))
+    }
+
     /// What is to be checked when it is refused.
     fn to_check(&self) -> &'static str {
         match self {
             Self::Google(_) => "the credentials, and that the account may use Vertex AI",
             Self::AzureAd { .. } => "AZURE_TENANT_ID, AZURE_CLIENT_ID and the secret",
+            Self::AzureManaged { .. } => {
+                "that this machine has the identity (AZURE_CLIENT_ID) and it may use the resource"
+            }
             Self::Watsonx { .. } => "the api_key",
             Self::Databricks { .. } => "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
             Self::Snowflake { .. } => "the private key",

@@ -12,6 +12,25 @@ use crate::url::escape;
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
+/// What Azure's own libraries are told with which credentials to use
+/// (learn.microsoft.com/dotnet/azure/sdk/authentication/credential-chains).
+const CHOICE: &str = "AZURE_TOKEN_CREDENTIALS";
+const MANAGED: &str = "ManagedIdentityCredential";
+/// Who gives tokens on a virtual machine, and the variable that names another.
+const MACHINE: &str = "http://169.254.169.254";
+const MACHINE_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+
+/// The identity of the machine; `None`: nothing says that there is one.
+fn managed(client: Option<String>, chosen: bool, env: Env<'_>) -> Option<Grant> {
+    if let (Some(url), Some(key)) = (set("IDENTITY_ENDPOINT", env), set("IDENTITY_HEADER", env)) {
+        return Some(Grant::AzureManaged { url, client, key: Some(Secret::new(key)) });
+    }
+    let host = set(MACHINE_HOST, env);
+    let host = host.or_else(|| chosen.then(|| MACHINE.to_owned()))?;
+    let url = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
+    Some(Grant::AzureManaged { url, client, key: None })
+}
+
 /// The application of a deployment: its own, else the environment's; `None`: there is none.
 ///
 /// # Errors
@@ -28,7 +47,12 @@ pub(super) fn find(own: Option<&OauthOptions>, env: Env<'_>) -> Result<Option<Gr
         let path = set("AZURE_FEDERATED_TOKEN_FILE", env)?;
         Some(Proof::Assertion(Document::file(path, "AZURE_FEDERATED_TOKEN_FILE")))
     };
-    let Some(proof) = secret.or_else(file) else {
+    // A machine's identity is asked where the platform says that there is one, or somebody does.
+    let chosen = client_secret.is_none() && set(CHOICE, env).is_some_and(|word| word == MANAGED);
+    let Some(proof) = secret.or_else(file).filter(|_| !chosen) else {
+        if let Some(managed) = managed(client, chosen, env) {
+            return Ok(Some(managed));
+        }
         if own.is_none() {
             return Ok(None);
         }

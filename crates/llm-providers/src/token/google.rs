@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::document::Document;
+use super::external::{External, Impersonated};
 use super::refused;
 use crate::credential::{Env, given, set};
 
@@ -44,6 +45,10 @@ pub(super) enum Kind {
     ServiceAccount(ServiceAccount),
     /// A user's own credentials.
     User(User),
+    /// A token of another issuer.
+    External(Box<External>),
+    /// A service account that somebody acts as: who does, and as whom.
+    Impersonated(Box<Kind>, Impersonated),
 }
 
 /// A service account's key.
@@ -147,11 +152,7 @@ impl Google {
     #[cfg(feature = "tokens")]
     pub(super) fn secrets(&self) -> Vec<Secret> {
         match self {
-            Self::Document(document) => match kind(document) {
-                Ok(Kind::User(user)) => vec![user.refresh_token, user.client_secret],
-                Ok(Kind::ServiceAccount(account)) => vec![account.private_key],
-                Err(_) => Vec::new(),
-            },
+            Self::Document(document) => kind(document).map(|kind| kind.secrets()).unwrap_or_default(),
             Self::Metadata { .. } => Vec::new(),
         }
     }
@@ -161,6 +162,21 @@ impl Google {
             return None;
         };
         serde_json::from_str(document.read().ok()?.expose()).ok()
+    }
+}
+
+impl Kind {
+    #[cfg(feature = "tokens")]
+    fn secrets(self) -> Vec<Secret> {
+        match self {
+            Self::User(user) => vec![user.refresh_token, user.client_secret],
+            Self::ServiceAccount(account) => vec![account.private_key],
+            Self::External(external) => {
+                let token = external.in_file().ok().flatten();
+                external.credential_source.headers.into_values().chain(token).collect()
+            }
+            Self::Impersonated(who, _) => who.secrets(),
+        }
     }
 }
 
@@ -181,13 +197,16 @@ fn well_known(env: Env<'_>) -> Option<PathBuf> {
 /// # Errors
 /// When it cannot be read, is no JSON, lacks a member or is of another kind. Nothing of it is repeated.
 pub(super) fn kind(document: &Document) -> Result<Kind> {
-    let text = document.read()?;
-    let text = text.expose();
+    of_text(document.read()?.expose(), true)
+}
+
+/// The same of a text; `acts`: it may be of somebody who acts as another.
+fn of_text(text: &str, acts: bool) -> Result<Kind> {
     let wrong = |error: serde_json::Error| {
         // What serde says may hold a piece of the text: its place is enough.
         let (line, column) = (error.line(), error.column());
         refused(format!(
-            "the Google credentials are not those of a service account or user (line {line}, column {column}): \
+            "the Google credentials cannot be read (line {line}, column {column}): \
              give the JSON file as Google wrote it"
         ))
     };
@@ -195,11 +214,21 @@ pub(super) fn kind(document: &Document) -> Result<Kind> {
     match common.kind.as_str() {
         "service_account" => serde_json::from_str(text).map(Kind::ServiceAccount).map_err(wrong),
         "authorized_user" => serde_json::from_str(text).map(Kind::User).map_err(wrong),
+        "external_account" => {
+            let external: External = serde_json::from_str(text).map_err(wrong)?;
+            external.checked().map(Box::new).map(Kind::External)
+        }
+        "impersonated_service_account" if acts => {
+            let acted: Impersonated = serde_json::from_str(text).map_err(wrong)?;
+            let who = of_text(acted.source_credentials.get(), false)?;
+            Ok(Kind::Impersonated(Box::new(who), acted))
+        }
         other => {
             let kind: String = other.chars().filter(|c| c.is_ascii_graphic()).take(40).collect();
             Err(refused(format!(
                 "Google credentials of type `{kind}` cannot be used: give those of a service account \
-                 (`service_account`) or of a user (`authorized_user`), or run where there is a metadata server"
+                 (`service_account`), of a user (`authorized_user`), `external_account` or \
+                 `impersonated_service_account`, or run where there is a metadata server"
             )))
         }
     }

@@ -28,6 +28,15 @@ pub(crate) enum Grant {
         /// What proves that it is the application that asks.
         proof: Proof,
     },
+    /// From Azure, for the identity of the machine that this runs on.
+    AzureManaged {
+        /// Who gives it.
+        url: String,
+        /// Which of several identities.
+        client: Option<String>,
+        /// What the giver of App Service is asked with; `None`: it is that of a virtual machine.
+        key: Option<Secret>,
+    },
     /// From IBM Cloud IAM.
     Watsonx {
         /// Who gives it.
@@ -99,6 +108,11 @@ impl Grant {
                 }
                 None
             }
+            Self::AzureManaged { url, client, key } => {
+                let key = key.as_ref().map(Secret::expose).unwrap_or_default();
+                add(&["azure-managed", url, client.as_deref().unwrap_or_default(), key]);
+                None
+            }
             Self::Watsonx { url, key } => {
                 add(&["watsonx", url, key.expose()]);
                 None
@@ -133,6 +147,7 @@ impl Grant {
             Self::AzureAd { url: _, client: _, proof: Proof::Assertion(document) } => {
                 document.read().into_iter().collect()
             }
+            Self::AzureManaged { url: _, client: _, key } => key.iter().cloned().collect(),
             Self::Snowflake { .. } => Vec::new(),
         }
     }
@@ -142,7 +157,7 @@ impl Grant {
     pub(super) fn giver(&self) -> &'static str {
         match self {
             Self::Google(_) => "Google",
-            Self::AzureAd { .. } => "Microsoft Entra ID",
+            Self::AzureAd { .. } | Self::AzureManaged { .. } => "Microsoft Entra ID",
             Self::Watsonx { .. } => "IBM Cloud IAM",
             Self::Databricks { .. } => "Databricks",
             Self::Snowflake { .. } => "Snowflake",

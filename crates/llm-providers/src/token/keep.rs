@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode};
 use llm_types::{ApiError, ErrorKind, Result, Secret};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -271,17 +272,34 @@ impl Tokens {
     }
 
     async fn asked(&self, transport: &dyn Transport) -> Result<Given> {
-        let request = match self.grant.ask(SystemTime::now())? {
-            Ask::Made { token, lifetime } => return Ok(Given { token, lifetime }),
-            Ask::Send(request) => (*request).map(|body| RequestBody::from(llm_types::Segments::from(body))),
-        };
+        let mut ask = self.grant.ask(SystemTime::now())?;
+        loop {
+            let (request, mut then) = match ask {
+                Ask::Made { token, lifetime } => return Ok(Given { token, lifetime }),
+                Ask::Send(request, then) => (request, then),
+            };
+            let (status, body) = self.answered(*request, transport).await?;
+            let Some(next) = then.pop() else {
+                return self.grant.read(status, &body).map_err(|error| self.concealed(error));
+            };
+            ask = next.ask(&self.grant, (status, &body), then).map_err(|error| self.concealed(error))?;
+        }
+    }
+
+    /// Asks one question.
+    async fn answered(
+        &self,
+        request: Request<Bytes>,
+        transport: &dyn Transport,
+    ) -> Result<(StatusCode, Bytes)> {
+        let request = request.map(|body| RequestBody::from(llm_types::Segments::from(body)));
         let exchange = async {
             let (head, body) = transport.send(request).await?.into_parts();
             Ok::<_, ApiError>((head.status, collect(body, LARGEST).await?))
         };
         let giver = self.grant.giver();
         match tokio::time::timeout(PATIENCE, exchange).await {
-            Ok(Ok((status, body))) => self.grant.read(status, &body).map_err(|error| self.concealed(error)),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let why = &error.message;
                 Err(unavailable(format!(

@@ -7,6 +7,8 @@
 mod azure;
 mod document;
 #[cfg_attr(not(feature = "tokens"), expect(dead_code, reason = "nothing is asked without the feature"))]
+mod external;
+#[cfg_attr(not(feature = "tokens"), expect(dead_code, reason = "nothing is asked without the feature"))]
 mod google;
 #[cfg_attr(not(feature = "tokens"), expect(dead_code, reason = "nothing is asked without the feature"))]
 mod grant;

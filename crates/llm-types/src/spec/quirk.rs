@@ -44,6 +44,8 @@ pub enum MessageQuirk {
     JsonObjectOnly,
     /// Sound to be written down goes within JSON and not as a file of a form.
     SoundInJson,
+    /// Pictures to be changed go within JSON, in `image` or `images` with a `url` each, and not as files of a form.
+    PicturesInJson,
 }
 
 /// What requests to order documents have to respect.
@@ -52,6 +54,23 @@ pub enum MessageQuirk {
 pub enum RerankQuirk {
     /// Documents are texts: objects are written as text.
     TextsOnly,
+}
+
+/// The form of a request to order documents, and of its answer, where it is not Cohere's: named after where the
+/// documents stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankForm {
+    /// `inputs` with a text each, scores in `results` (watsonx).
+    Inputs,
+    /// `passages` with a text each, scores in `rankings` (NVIDIA's NIM).
+    Passages,
+    /// `documents`, and in `queries` one for each of them; `scores` in their order (DeepInfra).
+    Queries,
+    /// `records` with names of their own (Google's ranking API).
+    Records,
+    /// `sources`, and a model by its ARN (Amazon Bedrock).
+    Sources,
 }
 
 /// How the size of a picture is said where it is not `size`.

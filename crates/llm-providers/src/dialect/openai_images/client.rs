@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Dialect, Edits, ErrorKind, Head, ImageRequest, ImageSize, Images, MadeImage, Op, Output,
-    Result, Str, Units, Usage,
+    ApiError, Call, Dialect, Edits, ErrorKind, Head, ImageRequest, ImageSize, Images, MadeImage,
+    MessageQuirk, Op, Output, Result, Str, Units, Usage,
 };
 
-use super::{size, wire};
+use super::{edit, size, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, MediaMemo, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -33,7 +33,15 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         let Call::Image(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let row = Row::of(Dialect::OpenaiImages, cx.spec, cx.model, None);
-        let memo = made(request.n);
+        if row.drops("n") && request.n.is_some_and(|n| n > 1) {
+            let message = "this model makes one picture at a time: ask once for each";
+            return Err(ApiError::bad_request(message).with_param("n"));
+        }
+        let memo = made(request.n, &row);
+        if request.edit && row.has(MessageQuirk::PicturesInJson) {
+            let body = edit::body(request, &body(request, &row, cx))?;
+            return demanded_in(Dialect::OpenaiImages, media::json(EDIT.to_owned(), body, memo), cx);
+        }
         if request.edit {
             let (kind, body) = form(request, &row, cx)?.finish()?;
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
@@ -41,21 +49,26 @@ impl ClientCodec for Client {
         }
         let body = media::bytes(&body(request, &row, cx))?;
         let path = row.path(false).unwrap_or_else(|| MAKE.to_owned());
-        demanded_in(Dialect::OpenaiImages, media::json(path, body, memo), cx)
+        let mut wire = media::json(path, body, memo);
+        if wire.memo.rewrites() {
+            wire.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        demanded_in(Dialect::OpenaiImages, wire, cx)
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
         let row = Row::of(Dialect::OpenaiImages, cx.spec, cx.model, None);
         let resized = row.image_size().is_some() && head.get("size").is_some();
-        if head.members().is_empty() || resized {
+        let edit = cx.asked.op == Op::ImageEdit;
+        let foreign = edit && row.has(MessageQuirk::PicturesInJson) && edit::is_openai(head)?;
+        if head.members().is_empty() || resized || foreign || own_form(&row) {
             return Ok(None);
         }
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
-        let edit = cx.asked.op == Op::ImageEdit;
         let path = if edit { EDIT.to_owned() } else { row.path(false).unwrap_or_else(|| MAKE.to_owned()) };
-        let memo = made(head.read::<u32>("n")?);
+        let memo = made(head.read::<u32>("n")?, &row);
         Ok(Some(media::json(path, edits.apply(head), memo)))
     }
 
@@ -99,10 +112,16 @@ impl ClientCodec for Client {
 }
 
 /// What a request tells of its answer: how many pictures are made.
-fn made(n: Option<u32>) -> Memo {
+fn made(n: Option<u32>, row: &Row<'_>) -> Memo {
     let units = Units { images: n.unwrap_or(1).into(), ..Units::default() };
     let used = Usage { units, estimated: true, ..Usage::default() };
-    Memo { media: Some(Arc::new(MediaMemo { used, ..MediaMemo::default() })), ..Memo::default() }
+    let media = MediaMemo { used, anew: own_form(row), ..MediaMemo::default() };
+    Memo { media: Some(Arc::new(media)), ..Memo::default() }
+}
+
+/// Whether the answer has another form: it does where the model is named by the path alone.
+fn own_form(row: &Row<'_>) -> bool {
+    row.drops("model")
 }
 
 /// A usage with the number of pictures, by which many are sold.
@@ -211,9 +230,42 @@ fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<
     Ok(form)
 }
 
-fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Images> {
-    let wire::Reply { model, created, data, usage, error, extra } =
+/// Pictures that are nothing but base64, as Fireworks sends them.
+fn bare(list: Vec<Str<'_>>, reason: Option<&Str<'_>>) -> Result<Vec<MadeImage>> {
+    if reason.is_some_and(|reason| reason.as_str() == "CONTENT_FILTERED") {
+        return Err(held_back());
+    }
+    let made = |text: Str<'_>| {
+        let text = text.as_str();
+        let data = text.split_once(";base64,").map_or(text, |(_, data)| data);
+        MadeImage { base64: Some(data.to_owned()), ..MadeImage::default() }
+    };
+    Ok(list.into_iter().map(made).collect())
+}
+
+fn listed(body: &[u8]) -> Result<Vec<MadeImage>> {
+    let list: Vec<wire::Listed<'_>> =
         serde_json::from_slice(body).map_err(|error| media::wrong("pictures", error))?;
+    let mut all = Vec::with_capacity(list.len());
+    for wire::Listed { base64, finish_reason, extra: _ } in list {
+        all.extend(bare(base64.into_iter().collect(), finish_reason.as_ref())?);
+    }
+    Ok(all)
+}
+
+fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Images> {
+    let whole = |data: Vec<MadeImage>| {
+        let usage = Some(with_count(None, data.len()));
+        Images { model: cx.model.to_owned(), data, usage, ..Images::default() }
+    };
+    if body.trim_ascii_start().starts_with(b"[{") {
+        return listed(body).map(whole);
+    }
+    let wire::Reply { model, created, data, usage, error, base64, finish_reason, extra } =
+        serde_json::from_slice(body).map_err(|error| media::wrong("pictures", error))?;
+    if let Some(list) = base64 {
+        return bare(list, finish_reason.as_ref()).map(whole);
+    }
     if error.is_some_and(|error| error.get() != "null") {
         return Err(media::contained(body));
     }

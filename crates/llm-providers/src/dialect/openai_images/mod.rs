@@ -4,6 +4,7 @@
 //! the client's own files. Where a provider says the size in other words its row says in which (`image_size`).
 
 mod client;
+mod edit;
 mod server;
 #[cfg(test)]
 mod tests;

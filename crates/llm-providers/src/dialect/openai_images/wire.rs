@@ -32,6 +32,31 @@ wire_struct! {
         data: Vec<Picture<'a>>,
         usage: Counts<'a>,
         error: &'a RawValue,
+        base64: Vec<Str<'a>>,
+        finish_reason as "finishReason": Str<'a>,
+    }
+}
+
+wire_struct! {
+    /// A picture of a list that is the whole answer (Fireworks' older models).
+    pub(super) struct Listed<'a> {
+        base64: Str<'a>,
+        finish_reason as "finishReason": Str<'a>,
+    }
+}
+
+wire_struct! {
+    /// A picture to be changed, as xAI takes it (docs.x.ai/docs/guides/image-generations).
+    pub(super) struct Source<'a> {
+        url: Str<'a>,
+        kind as "type": Str<'a>,
+    }
+}
+
+wire_struct! {
+    /// A picture to be changed, as OpenAI takes it in JSON.
+    pub(super) struct Given<'a> {
+        image_url: Str<'a>,
     }
 }
 

@@ -8,16 +8,19 @@ use llm_types::{
     ApiError, Call, Dialect, ErrorKind, Head, Op, Output, RerankQuirk, RerankRequest, Result, Segments, Str,
 };
 
-use super::{document, reply, wire};
+use super::{document, form, reply, wire};
 use crate::codec::{
-    ClientCodec, DecodeCx, EncodeCx, Memo, Ordering, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+    ClientCodec, DecodeCx, EncodeCx, MediaMemo, Memo, Ordering, StreamDecoder, StreamTap, Tapped,
+    WireRequest, cannot,
 };
-use crate::dialect::openai_chat;
+use crate::dialect::{bedrock, openai_chat};
 use crate::quirk::{Row, demanded_in};
 
 const DIALECT: &str = "rerank";
 /// Where most providers have it.
 const PATH: &str = "/rerank";
+/// Where Amazon says the type of an error.
+const AMAZON: &str = "x-amzn-errortype";
 
 /// The client half of the dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,9 +31,20 @@ impl ClientCodec for Client {
         let Call::Rerank(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let row = Row::of(Dialect::Rerank, cx.spec, cx.model, None);
         let path = row.path(false).unwrap_or_else(|| PATH.to_owned());
-        let body = Segments::from(body(request, &row, cx)?);
+        if request.documents.is_empty() {
+            let message = "`documents` is empty: send what is to be ordered";
+            return Err(ApiError::bad_request(message).with_param("documents"));
+        }
+        let form = row.rerank_form();
+        let body = match form {
+            Some(form) => form::write(form, request, &row, cx)?,
+            None => body(request, &row, cx)?,
+        };
+        let body = Segments::from(body);
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let memo = Memo { ordering: Some(Arc::new(ordering(request))), ..Memo::default() };
+        let used = form.and_then(|form| form::used(form, request));
+        let media = used.map(|used| Arc::new(MediaMemo { used, ..MediaMemo::default() }));
+        let memo = Memo { ordering: Some(Arc::new(ordering(request))), media, ..Memo::default() };
         let wire = WireRequest { method: Method::POST, path, headers, body, memo };
         demanded_in(Dialect::Rerank, wire, cx)
     }
@@ -44,10 +58,18 @@ impl ClientCodec for Client {
         if op != Op::Rerank {
             return Err(cannot(DIALECT, op));
         }
-        reply::read(body, cx.memo.ordering.as_deref()).map(|ranking| Output::Rerank(Box::new(ranking)))
+        let ordering = cx.memo.ordering.as_deref();
+        let ranking = match Row::of(Dialect::Rerank, cx.spec, cx.model, None).rerank_form() {
+            Some(form) => reply::finished(form::read(form, body, cx.memo.used())?, ordering),
+            None => reply::read(body, ordering)?,
+        };
+        Ok(Output::Rerank(Box::new(ranking)))
     }
 
     fn decode_error(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
+        if headers.contains_key(AMAZON) {
+            return bedrock::Client.decode_error(status, headers, body);
+        }
         openai_chat::Client.decode_error(status, headers, body)
     }
 
@@ -92,10 +114,6 @@ fn body(request: &RerankRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result
         origin,
         extra,
     } = request;
-    if documents.is_empty() {
-        let message = "`documents` is empty: send what is to be ordered";
-        return Err(ApiError::bad_request(message).with_param("documents"));
-    }
     let texts = row.reranks(RerankQuirk::TextsOnly);
     if texts && !rank_fields.is_empty() {
         cx.changes.altered("rank_fields", "the members are put into the texts that are sent");

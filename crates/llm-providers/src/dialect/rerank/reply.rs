@@ -10,14 +10,18 @@ use crate::dialect::openai_chat;
 use crate::dialect::scalar::Count;
 use crate::dialect::stated::stated;
 
-/// Reads an answer, and does what the request asked of it.
+/// Reads an answer in Cohere's form or one of its spellings, and does what the request asked of it.
 ///
 /// # Errors
 /// When it holds no results; the contained error when the provider put one into a 200.
 pub(super) fn read(body: &[u8], ordering: Option<&Ordering>) -> Result<Ranking> {
-    let mut out = ranking(body)?;
+    Ok(finished(ranking(body)?, ordering))
+}
+
+/// Does what the request asked of its answer.
+pub(super) fn finished(mut out: Ranking, ordering: Option<&Ordering>) -> Ranking {
     out.results.sort_by(|one, other| other.score.total_cmp(&one.score));
-    let Some(Ordering { top_n, documents, bare }) = ordering else { return Ok(out) };
+    let Some(Ordering { top_n, documents, bare }) = ordering else { return out };
     if let Some(top_n) = top_n {
         out.results.truncate(usize::try_from(*top_n).unwrap_or(usize::MAX));
     }
@@ -28,7 +32,7 @@ pub(super) fn read(body: &[u8], ordering: Option<&Ordering>) -> Result<Ranking> 
             None => {}
         }
     }
-    Ok(out)
+    out
 }
 
 fn ranking(body: &[u8]) -> Result<Ranking> {
@@ -75,7 +79,7 @@ fn ranked(item: Item<'_>) -> Result<Ranked> {
 }
 
 /// What was used: searches at Cohere, tokens elsewhere.
-fn usage(meta: Option<&Meta<'_>>, counts: Option<&Counts<'_>>) -> Option<Usage> {
+pub(super) fn usage(meta: Option<&Meta<'_>>, counts: Option<&Counts<'_>>) -> Option<Usage> {
     let count = |count: &Option<Count>| count.map(|Count(count)| count);
     let paid = meta.and_then(|meta| meta.billed_units.as_ref());
     let paid = |part: fn(&Units<'_>) -> Option<Count>| paid.and_then(part).map(|Count(count)| count);
@@ -113,10 +117,10 @@ pub(super) fn noted(extra: &mut Extra) -> Option<Box<llm_types::RawValue>> {
     extra.remove("meta")
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
+pub(super) fn malformed(error: &serde_json::Error) -> ApiError {
     wrong(&error.to_string())
 }
 
-fn wrong(why: &str) -> ApiError {
+pub(super) fn wrong(why: &str) -> ApiError {
     ApiError::upstream(ErrorKind::UpstreamFormat, format!("the upstream's answer holds no order: {why}"))
 }

@@ -1,5 +1,7 @@
 //! Requests in the words of each provider, answers in all their spellings, recordings in both directions.
 
+mod form;
+
 use std::sync::Arc;
 
 use http::StatusCode;

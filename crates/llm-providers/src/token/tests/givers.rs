@@ -18,16 +18,16 @@ fn signed(token: &str) -> (Value, Value) {
 }
 
 /// A file that is removed with the test.
-struct File(std::path::PathBuf);
+pub(super) struct File(pub(super) std::path::PathBuf);
 
 impl File {
-    fn of(name: &str, text: &str) -> Self {
+    pub(super) fn of(name: &str, text: &str) -> Self {
         let path = std::env::temp_dir().join(format!("llm-tokens-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

@@ -28,7 +28,7 @@ fn what_is_missing_is_named() {
         "GOOGLE_APPLICATION_CREDENTIALS names",
     );
     check(inline(json!({"type": "service_account", "private_key": "planted"})), &[], "give the JSON file");
-    check(inline(json!({"type": "external_account"})), &[], "`external_account` cannot be used");
+    check(inline(json!({"type": "gdch_service_account"})), &[], "`gdch_service_account` cannot be used");
     let reference = TargetOptions { credentials: Some(Secret::new("os.environ/NOPE")), ..of(GEMINI) };
     check(reference, &[], "set NOPE");
     check(TargetOptions { location: Some("e.vil/".into()), ..of(GEMINI) }, &[], "write `global`");
