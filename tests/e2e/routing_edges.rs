@@ -277,3 +277,42 @@ async fn what_the_adaptive_strategy_expects_is_explained() {
         assert!(text.good().contains(word), "no `{word}` in {}", text.good());
     }
 }
+
+#[tokio::test]
+async fn what_a_model_cannot_do_goes_to_one_that_can() {
+    for own_chain in [true, false] {
+        let (small, large) = (well(), well());
+        let mut config = model("small", &[with(&openai(&small), "max_output = 100")]);
+        if own_chain {
+            config = config.replace("deployments", "fallbacks = [\"large\"]\ndeployments");
+        }
+        config += &model("large", &[with(&openai(&large), "max_output = 10000")]);
+        if !own_chain {
+            config += "[router]\nfallbacks = [\"large\"]\n";
+        }
+        let gateway = Options::config(config).start();
+        let served = async |most: u64| {
+            let mut request = chat("small");
+            request["max_tokens"] = most.into();
+            gateway.chat(&request).await.header("x-gateway-deployment").to_owned()
+        };
+        assert_eq!(served(50).await, "small/1");
+        assert_eq!(served(5_000).await, "large/1");
+        assert_eq!(small.requests().len(), 1, "it was not asked for what it cannot do");
+        // What nobody can do by what is known is for the provider to refuse.
+        assert_eq!(served(50_000).await, "small/1");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_does_not_look_long_to_another_model() {
+    let (bad, other) = (Upstream::start().unwrap(), well());
+    bad.always(Script::status(500).json_body(&json!({"error": {"message": "no luck"}})));
+    let config = model("smart", &[openai(&bad)])
+        .replace("deployments", "fallbacks = [\"other\"]\ndeployments")
+        + &model("other", &[with(&openai(&other), "context_window = 20000")])
+        + "[router]\nretries = 0\n";
+    let gateway = Options::config(config).start();
+    let reply = gateway.chat(&picture("smart", 400_000)).await;
+    assert_eq!((reply.status, reply.header("x-gateway-deployment")), (200, "other/1"), "{}", reply.text());
+}

@@ -78,7 +78,9 @@ impl<T> Group<T> {
             let standing = |index: usize| Some(self.seats.get(index)?.stats.standing(now));
             let unwell = open.iter().filter_map(|index| Some((index, standing(index)?)));
             let unwell = unwell.filter(|(_, standing)| *standing != Standing::Drained);
-            let (index, _) = unwell.min_by_key(|(_, standing)| standing.until())?;
+            // One that is just being probed has enough to do.
+            let order = |standing: &Standing| (*standing == Standing::Probing, standing.until());
+            let (index, _) = unwell.min_by_key(|(_, standing)| order(standing))?;
             match self.admit(index, ask, true) {
                 Ok(grant) => return Some(Choice { index, grant, because: Because::LastResort }),
                 Err(_) => open.clear(index),

@@ -110,7 +110,8 @@ impl<T> Router<T> {
     }
 
     /// Where every group falls back to in the end.
-    pub(crate) fn defaults(&self) -> &[Arc<str>] {
+    #[must_use]
+    pub fn defaults(&self) -> &[Arc<str>] {
         &self.defaults
     }
 

@@ -10,6 +10,7 @@ mod needs;
 mod own;
 mod pay;
 mod ready;
+mod refused;
 mod resume;
 mod send;
 mod underway;

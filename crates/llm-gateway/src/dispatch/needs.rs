@@ -24,7 +24,7 @@ impl Dispatch {
     pub(super) fn needs(&self, asking: &mut Asking) -> Result<Option<Arc<Needs>>> {
         let (tags, region) = (self.word(&TAGS)?, self.word(&REGION)?);
         let group = &self.group;
-        let elsewhere = group.fallbacks.names().next().is_some() || self.fallbacks.is_some();
+        let elsewhere = self.others().next().is_some();
         if !group.is_choosy() && !elsewhere && tags.is_none() && region.is_none() {
             return Ok(None);
         }
@@ -36,7 +36,7 @@ impl Dispatch {
         let session = session.or_else(|| gist.session.as_deref().map(hash));
         let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
         let counts = self.asked.op == Op::CountTokens;
-        let counted = counts_tokens(group);
+        let counted = counts_tokens(group) || self.others().any(|group| counts_tokens(group));
         // Nobody looks for what everybody can do.
         let matters = self.asked.op == Op::Chat && (elsewhere || counted || !group.can_everything());
         let uses = if matters { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE };
@@ -53,14 +53,27 @@ impl Dispatch {
             session: session.filter(|_| affinity.session),
             prefixes: Prefixes::of(prompt),
         };
-        let all_able = group.all_able(&needs) || group.able(&needs).count() == group.deployments.len();
-        if !all_able || (looks_long(uses) && counted) {
+        let able = |group: &Group<Backend>, needs: &Needs| {
+            group.all_able(needs) || group.able(needs).count() == group.deployments.len()
+        };
+        let all_able = able(group, &needs);
+        if !all_able || (looks_long(uses) && (counted || !self.others().all(|group| able(group, &needs)))) {
             self.measure(&mut needs, asking);
         }
-        if !all_able {
+        // Another model may have what none of these has.
+        if !all_able && !self.others().any(|group| !group.able(&needs).is_empty()) {
             relax(group, &mut needs);
         }
         Ok(Some(Arc::new(needs)))
+    }
+
+    /// The groups that the request may go to from its own, as far as that is known before anything has failed.
+    fn others(&self) -> impl Iterator<Item = &Arc<Group<Backend>>> {
+        let router = &self.snapshot.router;
+        let own = self.fallbacks.as_ref().map(|own| own.names.iter().map(|fallback| &fallback.model));
+        let usual = own.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
+        let names = own.into_iter().flatten().chain(usual.into_iter().flatten());
+        names.filter_map(|name| Some(router.find(name)?.group))
     }
 
     /// What a header of ours says.
@@ -112,8 +125,7 @@ fn relax(group: &Group<Backend>, needs: &mut Needs) {
         return;
     }
     needs.capabilities = Capabilities::NONE;
-    let elsewhere = group.fallbacks.names().next().is_some();
-    if group.able(needs).is_empty() && !elsewhere {
+    if group.able(needs).is_empty() {
         // The prompt fits nobody by our estimate, and there is no other model to ask.
         needs.input_tokens = 0;
     }

@@ -19,6 +19,7 @@ use super::Dispatch;
 use super::needs::roughly;
 use super::own::Fallbacks;
 use super::ready::{Asking, Paid, Ready, Way};
+use super::refused::refused;
 use super::send::{ERROR_LIMIT, is_stream, late};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
@@ -282,7 +283,7 @@ impl Dispatch {
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
             let body = timeout(left, collect(upstream, ERROR_LIMIT)).await.map_err(|_| late(bound))??;
-            return Err(codec.decode_error(head.status, &head.headers, &body));
+            return Err(refused(codec, &head, &body));
         }
         if !is_stream(&head.headers) {
             let message = "the upstream answered whole where a stream was asked for";

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::Dispatch;
 use super::later::Later;
 use super::ready::{Asks, Paid, Ready, Way};
+use super::refused::refused;
 use crate::answer::{Reply, ReplyBody, pause};
 use crate::attempt::Attempt;
 use crate::exchange::read_preamble;
@@ -87,7 +88,7 @@ impl Dispatch {
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
             let body = timeout(left, collect(upstream, ERROR_LIMIT)).await.map_err(|_| late(bound))??;
-            return Err(codec.decode_error(head.status, &head.headers, &body));
+            return Err(refused(codec, &head, &body));
         }
         let rate_limits = if self.has_choice() { codec.rate_limits(&head.headers) } else { None };
         if self.peek.binary && is_stream(&head.headers) {
@@ -143,7 +144,7 @@ impl Dispatch {
                     transport.send_watched(request, attempt.progress()).await?.into_parts();
                 if !head.status.is_success() {
                     let body = collect(upstream, ERROR_LIMIT).await?;
-                    return Err(codec.decode_error(head.status, &head.headers, &body));
+                    return Err(refused(*codec, &head, &body));
                 }
                 rate_limits = codec.rate_limits(&head.headers);
                 let output = codec.decode(self.asked.op, &collect(upstream, REPLY_LIMIT).await?, &cx)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use llm_governance::{Facts, PriceBound, RowCache, RowOwner};
 use llm_providers::bulk::inline::Requests;
@@ -16,7 +16,7 @@ use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result, Usage};
 use tokio::time::timeout_at;
 
 use super::inline::{self, Making};
-use super::jobs::{Held, Job};
+use super::jobs::{Held, Job, Whole};
 use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
 use crate::admit::{TAGS, tags};
@@ -98,10 +98,11 @@ impl Visit {
         let mut ticket = self.admit(desk, &serving, &headers).await?;
         let (most, bound) = (bound, bound.map(PriceBound::fixed));
         let attempt = ticket.attempt(&serving.deployment, &serving.target, bound).await;
-        let held = Held::new(attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later));
-        let fault = Fault::default();
+        let (fault, whole) = (Fault::default(), Whole::default());
+        let attempt = attempt.map_err(|refusal| refusal.error)?.delivered(Delivery::Later);
+        let held = Held::new(attempt, matches!(way, Way::Inline(_)).then(|| Arc::clone(&whole)));
         let made = match way {
-            Way::Inline(making) => self.make(making, held.progress(), &fault).await,
+            Way::Inline(making) => self.make(making, held.progress(), (&fault, &whole)).await,
             Way::File(wire) => {
                 let call = (Method::POST, bulk::batch_path(place.form));
                 self.object(&place, call, Sending::Json(wire), held.progress()).await
@@ -112,7 +113,7 @@ impl Visit {
             Err(error) => {
                 let own = fault.take();
                 // Otherwise it may have been made, and whoever finds it books it.
-                if own.is_some() || error.upstream_status.is_some_and(|status| status.is_client_error()) {
+                if own.is_none() && error.upstream_status.is_some_and(is_refusal) {
                     held.fail(&error);
                 }
                 return Err(place.failed(own.unwrap_or(error)));
@@ -241,4 +242,9 @@ impl Visit {
 fn same(url: &str, endpoint: &str) -> bool {
     let bare = |path: &str| path.strip_prefix("/v1").unwrap_or(path).to_owned();
     bare(url) == bare(endpoint)
+}
+
+/// Whether a provider that says so has made nothing: it refuses, or has no time to begin.
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || matches!(status.as_u16(), 501 | 503 | 529)
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -67,13 +68,17 @@ pub(super) struct Job {
 }
 
 /// What is reserved for a batch. Where it is dropped, whoever gets to know of the batch books it; hard budgets are
-/// charged all of it.
+/// charged all of it. Of a call that did not go out to its end nothing can have come, and it costs nothing.
 #[derive(Debug)]
-pub(super) struct Held(Option<Attempt>);
+pub(super) struct Held(Option<Attempt>, Option<Whole>);
+
+/// Whether a call has gone out to its end.
+pub(super) type Whole = Arc<AtomicBool>;
 
 impl Held {
-    pub(super) fn new(attempt: Attempt) -> Self {
-        Self(Some(attempt))
+    /// `whole`, where the call has its requests in it.
+    pub(super) fn new(attempt: Attempt, whole: Option<Whole>) -> Self {
+        Self(Some(attempt), whole)
     }
 
     pub(super) fn progress(&self) -> Option<&Progress> {
@@ -107,7 +112,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(attempt) = self.0.take() {
+        let Some(attempt) = self.0.take() else { return };
+        if self.1.as_ref().is_some_and(|whole| !whole.load(Ordering::Relaxed)) {
+            attempt.forget();
+        } else {
             attempt.leave();
         }
     }

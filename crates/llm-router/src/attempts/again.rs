@@ -53,7 +53,12 @@ impl<T> Attempts<T> {
                 *state = ready.map_or(Return::Never, |ready| Return::At(ready, Whose::Ours));
             }
         }
-        let Some((index, until, whose)) = self.soonest(now, true) else {
+        let soonest = self.soonest(now, true);
+        // Nobody waits for a provider's pause, or for somebody to be well, while another group may answer at once.
+        if self.elsewhere && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
+            return Err(End::AllCooling);
+        }
+        let Some((index, until, whose)) = soonest else {
             // Whoever was tried is unwell by now, or must not be asked again.
             if self.some_untried(now) {
                 if !self.budget.withdraw(now) {

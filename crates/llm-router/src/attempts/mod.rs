@@ -87,7 +87,12 @@ pub struct Attempts<T> {
 enum State {
     Fresh,
     Trying,
-    Waiting { since: Instant, until: Instant },
+    Waiting {
+        since: Instant,
+        until: Instant,
+    },
+    /// Nobody elsewhere is better off: one of those that were tried is asked again.
+    Insisting,
     Done,
 }
 
@@ -173,7 +178,8 @@ impl<T> Attempts<T> {
         self.record.trace = Some(Box::<Trace>::default());
     }
 
-    /// Gives up at once, with [`End::AllCooling`], when everybody is unwell: another group will be asked.
+    /// Gives up at once, with [`End::AllCooling`], when everybody is unwell or a provider wants a pause: another group
+    /// will be asked.
     #[must_use]
     pub fn with_elsewhere(mut self, elsewhere: bool) -> Self {
         self.set_elsewhere(elsewhere);
@@ -185,14 +191,14 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
-    /// Asks here also when everybody is unwell: everywhere else is no better. Begins anew after
+    /// Asks here also when everybody is unwell: everywhere else is no better. Goes on after
     /// [`End::AllCooling`].
     pub(crate) fn insist(&mut self) {
         self.elsewhere = false;
         if self.record.end == Some(End::AllCooling) {
             self.record.end = None;
             self.ended = None;
-            self.state = State::Fresh;
+            self.state = if self.record.attempts.is_empty() { State::Fresh } else { State::Insisting };
         }
     }
 
@@ -213,6 +219,7 @@ impl<T> Attempts<T> {
             State::Fresh => self.first(now),
             State::Trying => self.after_attempt(now, last),
             State::Waiting { since, until } => self.after_wait(now, since, until),
+            State::Insisting => self.again(now),
             State::Done => Err(End::Abandoned),
         };
         step.unwrap_or_else(|end| self.give_up(end, now))

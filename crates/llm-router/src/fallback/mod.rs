@@ -440,7 +440,8 @@ impl<'r, T> Plan<'r, T> {
         if self.attempts.record().attempts.is_empty() {
             self.refusals.push((self.current.clone(), self.attempts.failure()));
         }
-        if self.attempts.record().end == Some(End::AllCooling) {
+        let Record { end, attempts, .. } = self.attempts.record();
+        if *end == Some(End::AllCooling) && attempts.is_empty() {
             self.passed_by.push(self.current.clone());
         }
         let sampled = self.attempts.record().trace.is_some();

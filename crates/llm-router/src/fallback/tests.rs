@@ -313,3 +313,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_provider_that_wants_a_pause_is_not_waited_for_while_another_model_is_well() {
+    let router = || {
+        let one = |name: &str| Deployment::new(format!("{name}/1"), 0, ());
+        let a = Group::new("a", RetryPolicy::default(), [one("a")]).with_fallbacks(Fallbacks::to(["b"]));
+        let b = Group::new("b", RetryPolicy::default(), [one("b")]);
+        fresh([a, b], &[])
+    };
+    let pause = 30 * Duration::from_secs(1);
+    let mut busy = ApiError::upstream(ErrorKind::RateLimit, "slow down");
+    busy.retry_after = Some(pause);
+    let now = Instant::now();
+    let begin = |router: &Router<()>| {
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+        assert_eq!((plan.next(now, None), &*plan.group().name), (Step::Try(0), "a"));
+        (plan.next(now, Some(&busy)), plan.group().name.to_string())
+    };
+    assert_eq!(begin(&router()), (Step::Try(0), "b".to_owned()));
+    // Where nobody else is well it is waited for, and asked again.
+    let unwell = router();
+    let b = unwell.groups().nth(1).unwrap();
+    b.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+    assert_eq!(begin(&unwell), (Step::Wait(pause), "a".to_owned()));
+    let mut plan = unwell.plan(unwell.find("a").unwrap(), now, now + MINUTE);
+    plan.next(now, None);
+    plan.next(now, Some(&busy));
+    assert_eq!(plan.next(now + pause, None), Step::Try(0));
+    assert!(plan.answered(now + pause).is_some());
+}

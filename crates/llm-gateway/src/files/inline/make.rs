@@ -1,6 +1,8 @@
 //! A batch is made: the lines of its file, in one call, as they are read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -11,6 +13,7 @@ use llm_providers::codec::batch::BatchPath;
 use llm_providers::transport::{ByteStream, Progress};
 use llm_types::{ApiError, Head, Result};
 
+use crate::files::jobs::Whole;
 use crate::files::place::{Place, Serving};
 use crate::files::{Sending, Visit};
 use crate::through::Fault;
@@ -57,12 +60,13 @@ impl Visit {
         &self,
         making: Making<'_>,
         progress: Option<&Progress>,
-        fault: &Fault,
+        (fault, whole): (&Fault, &Whole),
     ) -> Result<Bytes> {
         let Making { place, serving, file, surveyed, metadata } = making;
         let inline = super::at(&serving.target)?;
         let (source, _) = self.shelf()?.content(file).await.inspect_err(|error| fault.note(error))?;
-        let stream = body(source, inline.requests(self.snapshot.strict), fault.clone());
+        let requests = inline.requests(self.snapshot.strict);
+        let stream = body(source, requests, (fault.clone(), Arc::clone(whole)));
         let Requests { headers, recalls, .. } = *surveyed;
         let path = inline.path(BatchPath::Make);
         let made =
@@ -80,20 +84,21 @@ impl Visit {
 }
 
 /// The body of the call, as it is written.
-fn body(source: ByteStream, requests: Requests, fault: Fault) -> ByteStream {
-    let state = Some((source, Lines::default(), requests, fault));
+fn body(source: ByteStream, requests: Requests, told: (Fault, Whole)) -> ByteStream {
+    let state = Some((source, Lines::default(), requests, told));
     Box::pin(stream::unfold(state, |state| async move {
-        let (mut source, mut lines, mut requests, fault) = state?;
+        let (mut source, mut lines, mut requests, told) = state?;
         loop {
             let next = source.next().await;
             let over = next.is_none();
             match written(next, &mut lines, &mut requests) {
                 Ok(out) if out.is_empty() => {}
                 Ok(out) => {
-                    return Some((Ok(out.into()), (!over).then_some((source, lines, requests, fault))));
+                    told.1.store(over, Ordering::Relaxed);
+                    return Some((Ok(out.into()), (!over).then_some((source, lines, requests, told))));
                 }
                 Err(error) => {
-                    fault.note(&error);
+                    told.0.note(&error);
                     return Some((Err(error), None));
                 }
             }

@@ -146,6 +146,18 @@ fn when_all_are_unwell_the_first_to_be_well_is_asked() {
 }
 
 #[test]
+fn one_that_is_being_probed_is_not_the_first_resort() {
+    let now = Instant::now();
+    let group = group(2, 1);
+    tried(&group, now, &[after(ErrorKind::RateLimit, SECOND), after(ErrorKind::RateLimit, 10 * SECOND)]);
+    let due = now + 2 * SECOND;
+    let mut probe = begin(&group, due, MINUTE);
+    assert_eq!(probe.next(due, None), Step::Try(0));
+    assert_eq!(group.deployments[0].stats.standing(due), Standing::Probing);
+    assert_eq!(ask(&group, due, &[]), [(1, Because::LastResort)]);
+}
+
+#[test]
 fn a_well_one_is_waited_for_rather_than_an_unwell_one_asked() {
     let now = Instant::now();
     let group = group(2, 2);

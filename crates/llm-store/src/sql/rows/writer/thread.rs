@@ -79,7 +79,7 @@ pub(super) fn run(shared: &Shared) {
             let _ = teller.send(stored);
         }
         // Beside the requests that write: it takes a while. A database that has no room gets this.
-        let well = counters.store_away.lock().is_none();
+        let well = counters.store_away.lock().is_none() && !taken.stopped;
         for spare in forgotten.into_iter().filter_map(|done| Spare::of(done, well)) {
             if let Some(desk) = &mut *shared.desk.lock() {
                 desk.journal.reuse(spare);
