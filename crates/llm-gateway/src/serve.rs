@@ -77,6 +77,8 @@ pub async fn serve(
         failed = door.open(|| None) => return failed,
     }
     drop(door);
+    // Also of what was made while it drained.
+    gateway.jobs().leave();
     shared::close(&gateway);
     #[cfg(feature = "sql")]
     gateway.governance().close().await;

@@ -1,7 +1,7 @@
 //! What ids of kept answers say: who made them, and for whom.
 //!
 //! A provider keeps answers for an account, and all tenants of a gateway share that account. So the id that a client
-//! gets carries a seal: a keyed hash over the tenant and the provider's own id. It can neither be made without the
+//! gets carries a seal: a keyed hash over the tenant, who keeps the answer and the provider's own id. It can neither be made without the
 //! secret nor be moved to another id, and whoever has the same secret can check it: no table of ids is kept, and
 //! replicas need not tell each other.
 
@@ -30,6 +30,29 @@ pub struct MarkedId {
     pub seal: Option<String>,
     /// The id as its provider knows it.
     pub own: String,
+}
+
+impl Mark {
+    /// The seal in hex digits, on who keeps something and the provider's own id; empty: for everybody.
+    #[must_use]
+    pub fn seal_on(&self, id: &str) -> String {
+        let Self { owner, seal, thoughts: _ } = self;
+        seal.as_ref().map(|seal| seal.on(&sealed(owner, id))).unwrap_or_default()
+    }
+}
+
+impl MarkedId {
+    /// Whether it has this seal, on its owner as well: two accounts may call different things the same.
+    #[must_use]
+    pub fn has(&self, seal: &Seal) -> bool {
+        let Self { owner, seal: given, own } = self;
+        let owner = owner.as_deref().unwrap_or_default();
+        given.as_deref().is_some_and(|given| seal.fits(&sealed(owner, own), given))
+    }
+}
+
+fn sealed(owner: &str, id: &str) -> String {
+    format!("{owner}.{id}")
 }
 
 /// Seals ids for one tenant.

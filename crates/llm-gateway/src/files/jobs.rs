@@ -381,6 +381,9 @@ impl Job {
 
     /// What its answers used and cost: request by request, for prices depend on the length of each.
     async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<Sum> {
+        if known.has_lost_answers() {
+            return Ok(Sum::at_most(self.bound));
+        }
         let mut sum = Sum::default();
         let prices = Arc::clone(&gateway.snapshot().prices);
         let inline = self.inline()?;

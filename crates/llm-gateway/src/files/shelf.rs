@@ -37,6 +37,8 @@ const CHUNK: usize = 64 * 1024;
 const DESCRIPTION: u64 = 1024 * 1024;
 /// The most that has to be known of the requests of a batch, in bytes.
 const RECALLS: u64 = 64 * 1024 * 1024;
+/// How long a batch is remembered at least: so long it may be looked for, to be booked.
+const BATCH_LEAST: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 /// How long something may be on its way: what is older was left by a gateway that is gone.
 const LEFT: Duration = Duration::from_secs(24 * 60 * 60);
 const FILE: &str = "file_";
@@ -120,7 +122,8 @@ impl Shelf {
         let room = self.max.saturating_sub(used);
         let id = format!("{FILE}{}", uuid::Uuid::now_v7().simple());
         let part = self.part(&id);
-        let file = tokio::fs::File::create_new(&part).await.map_err(|error| fault(&error))?;
+        let path = part.clone();
+        let file = tokio::fs::File::from_std(blocking(move || private().create_new(true).open(path)).await?);
         Ok(Incoming { shelf: Arc::clone(self), id, file, part, size: 0, room })
     }
 
@@ -193,7 +196,7 @@ impl Shelf {
             ids.truncate(limit);
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                found.extend(own.read::<Stored>(&format!("{id}.json"), DESCRIPTION)?);
+                found.extend(own.described(&id)?.filter(|stored| !stored.is_expired()));
             }
             Ok((found, more))
         })
@@ -239,7 +242,11 @@ impl Shelf {
         self.each(|name, entry| {
             let changed = entry.metadata().and_then(|known| known.modified());
             let age = changed.ok().and_then(|changed| now.duration_since(changed).ok()).unwrap_or_default();
-            let bound = if is_part(name) { LEFT.min(self.keep) } else { self.keep };
+            let bound = match name {
+                name if is_part(name) => LEFT.min(self.keep),
+                name if name.starts_with(BATCH) => self.keep.max(BATCH_LEAST),
+                _ => self.keep,
+            };
             if age > bound {
                 old.push(name.to_owned());
             } else if let Some(id) = name.strip_suffix(".json").filter(|id| is_file(id)) {
@@ -247,7 +254,7 @@ impl Shelf {
             }
         })?;
         for id in files {
-            if self.read::<Stored>(&format!("{id}.json"), DESCRIPTION)?.is_some_and(|one| one.is_expired()) {
+            if self.described(&id)?.is_some_and(|one| one.is_expired()) {
                 old.extend([format!("{id}.json"), id]);
             }
         }
@@ -293,9 +300,21 @@ impl Shelf {
         serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from)
     }
 
+    /// What is known of a file; nothing where its description is broken, so that it stands in nobody's way.
+    fn described(&self, id: &str) -> io::Result<Option<Stored>> {
+        use io::ErrorKind as K;
+        match self.read::<Stored>(&format!("{id}.json"), DESCRIPTION) {
+            Err(error) if matches!(error.kind(), K::InvalidData | K::UnexpectedEof) => {
+                tracing::warn!(%error, file = id, "a description in the folder of [files] cannot be read");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     fn put(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
         let part = self.part(name);
-        let mut file = fs::File::create(&part)?;
+        let mut file = private().create(true).truncate(true).open(&part)?;
         file.write_all(&serde_json::to_vec(what)?)?;
         file.sync_all()?;
         self.name(&part, name)
@@ -330,8 +349,7 @@ impl Incoming {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if self.size > self.room {
-            let message = "there is no room for the file: delete others, or raise files.max_bytes";
-            return Err(ApiError::new(ErrorKind::TooLarge, message).with_param("file"));
+            return Err(no_room());
         }
         self.file.write_all(bytes).await.map_err(|error| fault(&error))
     }
@@ -340,6 +358,11 @@ impl Incoming {
     pub(super) async fn keep(mut self, told: Told) -> Result<Object> {
         self.file.flush().await.map_err(|error| fault(&error))?;
         self.file.sync_all().await.map_err(|error| fault(&error))?;
+        // Others have come meanwhile.
+        let shelf = Arc::clone(&self.shelf);
+        if blocking(move || shelf.used()).await? > self.shelf.max {
+            return Err(no_room());
+        }
         let Told { owner, filename, purpose, wanted } = told;
         let created_at = Timestamp::now().as_second();
         let file = Object {
@@ -368,6 +391,20 @@ impl Drop for Incoming {
         // One that is kept has another name by now; what cannot be removed is swept later.
         let _ = fs::remove_file(&self.part);
     }
+}
+
+/// A file that is written to: what clients ask is nobody else's business.
+fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn no_room() -> ApiError {
+    let message = "there is no room for the file: delete others, or raise files.max_bytes";
+    ApiError::new(ErrorKind::TooLarge, message).with_param("file")
 }
 
 #[cfg(unix)]

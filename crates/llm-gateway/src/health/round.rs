@@ -77,12 +77,14 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
         .await;
 }
 
-/// Whether a check is welcome: not where somebody took the deployment out of service, or its limits are
-/// used up.
+/// Whether a check is welcome: not where somebody took the deployment out of service, its provider wants to be left
+/// alone, or its limits are used up.
 fn may_be_asked<T>(deployment: &Deployment<T>) -> bool {
     let now = Instant::now().into_std();
     let stats = &deployment.stats;
-    stats.standing(now) != Standing::Drained && stats.headroom(&deployment.facts.allowance, now) > 0.0
+    stats.standing(now) != Standing::Drained
+        && !stats.is_left_alone(now)
+        && stats.headroom(&deployment.facts.allowance, now) > 0.0
 }
 
 /// Up to a tenth longer, so that gateways that were started together do not ask together.

@@ -90,7 +90,12 @@ pub(super) async fn first(
     let well = |one: &Deployment<Backend>| {
         matches!(one.stats.standing(Instant::now()), Standing::Ready | Standing::ProbeDue)
     };
-    // Who is not well is asked last.
+    // Who was taken out of service is not asked, and who is not well last.
+    deployments.retain(|(one, _)| one.stats.standing(Instant::now()) != Standing::Drained);
+    if deployments.is_empty() {
+        let message = "every deployment was taken out of service";
+        return Err(ApiError::new(ErrorKind::Unavailable, message).into());
+    }
     deployments.sort_by_key(|(deployment, _)| !well(deployment));
     let mut last = None;
     for (nth, (deployment, target)) in deployments.into_iter().enumerate() {

@@ -16,9 +16,7 @@ const DIGITS: usize = 16;
 /// The id with its mark.
 #[must_use]
 pub fn mark(id: &str, mark: &Mark) -> String {
-    let Mark { owner, seal, thoughts: _ } = mark;
-    let seal = seal.as_ref().map(|seal| seal.on(id)).unwrap_or_default();
-    format!("{MARK}{owner}{seal}-{id}")
+    format!("{MARK}{}{}-{id}", mark.owner, mark.seal_on(id))
 }
 
 /// What an id says.
@@ -52,8 +50,10 @@ mod tests {
                 let with = Mark { owner: "0123456789abcdef".into(), seal: seal.clone(), thoughts: false };
                 let says = read(&mark(own, &with));
                 assert_eq!((says.owner.as_deref(), says.own.as_str()), (Some("0123456789abcdef"), own));
-                let fits = seal.is_none_or(|seal| seal.fits(own, says.seal.as_deref().unwrap()));
-                assert!(fits, "{own}");
+                assert!(seal.as_ref().is_none_or(|seal| says.has(seal)), "{own}");
+                // It cannot be moved to another owner.
+                let moved = MarkedId { owner: Some("fedcba9876543210".to_owned()), ..says };
+                assert!(seal.is_none_or(|seal| !moved.has(&seal)), "{own}");
             }
         }
         for other in

@@ -32,6 +32,8 @@ pub struct Batch {
     pub endpoint: String,
     /// Its answers, once there are any.
     pub output_file: Option<String>,
+    /// How many of its requests were answered, as far as that is told.
+    pub answered: u64,
     /// When it ended, in seconds since 1970.
     pub ended: Option<i64>,
     /// What we wrote into its metadata.
@@ -39,6 +41,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether there were answers that nobody can read.
+    #[must_use]
+    pub fn has_lost_answers(&self) -> bool {
+        self.is_over() && self.output_file.is_none() && self.answered > 0
+    }
+
     /// Whether nothing comes any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -98,6 +106,13 @@ struct Wire {
     expired_at: Option<i64>,
     cancelled_at: Option<i64>,
     metadata: Option<BTreeMap<String, String>>,
+    request_counts: Option<Counts>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    completed: Option<u64>,
 }
 
 /// What an object is not.
@@ -155,6 +170,7 @@ pub fn batch(body: Bytes, mark: Option<&Mark>) -> Result<(Bytes, Batch)> {
         expired_at,
         cancelled_at,
         metadata,
+        request_counts,
     } = wire;
     let mut metadata = metadata.unwrap_or_default();
     let tag = metadata.remove(KEY).and_then(|word| Tag::read(&word));
@@ -167,7 +183,8 @@ pub fn batch(body: Bytes, mark: Option<&Mark>) -> Result<(Bytes, Batch)> {
     }
     let ended = completed_at.or(failed_at).or(expired_at).or(cancelled_at);
     let output_file = output_file_id.filter(|id| !id.is_empty());
-    let known = Batch { id, status, endpoint, output_file, ended, tag };
+    let answered = request_counts.and_then(|counts| counts.completed).unwrap_or_default();
+    let known = Batch { id, status, endpoint, output_file, answered, ended, tag };
     Ok((edits.apply(&head).to_bytes(), known))
 }
 
@@ -277,6 +294,11 @@ mod tests {
         assert_eq!(shown["metadata"], serde_json::json!({"a": "b"}));
         assert_eq!(shown["output_file_id"], "gw0123456789abcdef-f2");
         assert!(shown["error_file_id"].is_null());
+        let gone =
+            r#"{"id":"b","status":"completed","endpoint":"","request_counts":{"completed":2,"total":3}}"#;
+        assert!(batch(gone.into(), None).unwrap().1.has_lost_answers());
+        let none = gone.replace(":2,", ":0,");
+        assert!(!batch(none.into(), None).unwrap().1.has_lost_answers());
         assert!(tagged(Some(br#"{"gateway":"x"}"#), &Tag::of("r", "m", None)).is_err());
         assert!(tagged(Some(b"[1]"), &Tag::of("r", "m", None)).is_err());
         assert!(batch(Bytes::from_static(b"{}"), None).is_err());

@@ -128,7 +128,8 @@ impl Parts {
     }
 
     fn head(&mut self) -> Result<Option<Piece>> {
-        let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") else {
+        let end = memmem::find(&self.buffer, b"\r\n\r\n").filter(|end| *end <= HEAD_LIMIT);
+        let Some(end) = end else {
             return self.short(HEAD_LIMIT).map(|()| None);
         };
         let raw = self.buffer.split_to(end).freeze();
@@ -234,6 +235,7 @@ mod tests {
         assert!(read(&[b"--xy\r\n\r\n"]).is_err());
         assert!(read(&[b"--x\r\ncontent-type: a/b\r\n\r\n1\r\n--x--"]).is_err());
         assert!(read(&[b"--x\r\n", &[b'a'; HEAD_LIMIT + 1]]).is_err());
+        assert!(read(&[b"--x\r\n", &[b'a'; HEAD_LIMIT + 1], b"\r\n\r\n1\r\n--x--"]).is_err());
         assert!(Parts::of(&HeaderMap::new()).is_err());
     }
 }

@@ -93,6 +93,8 @@ pub(crate) struct Health {
 struct Breaker {
     /// Set from the first failure that opens it to the success that closes it.
     open_until: Option<Instant>,
+    /// Until when its provider has asked to be left alone.
+    asked_until: Option<Instant>,
     rest_until: Option<Instant>,
     probing: bool,
     drained: bool,
@@ -109,6 +111,15 @@ impl Health {
             return Standing::Ready;
         }
         self.breaker.lock().standing(now)
+    }
+
+    /// Whether it is cooling down for as long as its provider has asked for.
+    pub(crate) fn is_left_alone(&self, now: Instant) -> bool {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let breaker = self.breaker.lock();
+        breaker.open_until.is_some() && breaker.asked_until.is_some_and(|until| until > now)
     }
 
     /// Lets a request through, which must be given back with `success`, `failure` or `release`. The last resort
@@ -194,7 +205,7 @@ impl Health {
         if !opens {
             let longer = breaker.open_until.filter(|until| asked.is_some_and(|asked| asked > *until));
             if longer.is_some() {
-                breaker.open_until = asked;
+                (breaker.open_until, breaker.asked_until) = (asked, asked);
             }
             return None;
         }
@@ -209,6 +220,7 @@ impl Health {
         let length = blow.retry_after.unwrap_or(length);
         breaker.trips = breaker.trips.saturating_add(1);
         breaker.open_until = now.checked_add(length);
+        breaker.asked_until = asked;
         self.publish(&breaker);
         Some(News { left: length, trips: breaker.trips })
     }
@@ -434,6 +446,9 @@ mod tests {
             let blow = Blow { pass: Pass::Normal, effect, retry_after, alone };
             let news = bench.health.failure(blow, &bench.policy, bench.clock, bench.start);
             assert_eq!(news.map(|news| news.left), expect.map(Duration::from_secs), "{blow:?}");
+            let left_alone = retry_after.is_some() && expect.is_some();
+            assert_eq!(bench.health.is_left_alone(bench.start), left_alone, "{blow:?}");
+            assert!(!bench.health.is_left_alone(bench.start + 91 * SECOND));
         };
         check(Effect::Opens, None, false, Some(5));
         check(Effect::Opens, Some(1), false, Some(1));

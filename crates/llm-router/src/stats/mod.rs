@@ -172,6 +172,12 @@ impl Stats {
         self.health.standing(now)
     }
 
+    /// Whether it cools down for as long as its provider has asked for: nobody needs to look how it is.
+    #[must_use]
+    pub fn is_left_alone(&self, now: Instant) -> bool {
+        self.health.is_left_alone(now)
+    }
+
     /// Takes the deployment out of service, or puts it back. Requests under way go on.
     pub fn drain(&self, drained: bool) {
         self.health.drain(drained);

@@ -75,10 +75,47 @@ async fn a_sweep_takes_what_is_old_and_ours() {
     }
     assert_eq!(shelf.file(&short.id).await.unwrap_err().kind, ErrorKind::NotFound, "it was wanted no longer");
     let now = SystemTime::now();
+    // A description that is broken stands in nobody's way.
+    let broken = format!("{}.json", "file_00000000000000000000000000000000");
+    fs::write(shelf.dir.join(&broken), "{").unwrap();
+    let (page, more) = shelf.page(None, 10).await.unwrap();
+    assert_eq!((page.len(), more), (1, false), "nor is one listed that is wanted no longer");
+    fs::remove_file(shelf.dir.join(broken)).unwrap();
     assert_eq!(shelf.sweep(now).unwrap(), 2);
     let days = |days: u64| now + Duration::from_secs(days * 24 * 60 * 60 + 60);
     assert_eq!(shelf.sweep(days(1)).unwrap(), 1, "what was never whole");
     assert_eq!(shelf.sweep(days(29)).unwrap(), 0);
     assert_eq!(shelf.sweep(days(30)).unwrap(), 3);
     assert_eq!(names(&shelf), ["theirs.json"]);
+}
+
+#[tokio::test]
+async fn files_that_come_at_the_same_time_share_the_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = shelf(dir.path(), 700);
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.push(shelf.begin().await.unwrap());
+    }
+    for incoming in &mut all {
+        incoming.write(&[b'x'; 300]).await.unwrap();
+    }
+    for incoming in all {
+        let told =
+            Told { owner: String::new(), filename: String::new(), purpose: String::new(), wanted: None };
+        let _ = incoming.keep(told).await;
+    }
+    assert!(shelf.used().unwrap() <= 700, "{:?}", names(&shelf));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_reads_what_is_in_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = shelf(dir.path(), 10_000);
+    put(&shelf, "one", None).await.unwrap();
+    for entry in fs::read_dir(&shelf.dir).unwrap() {
+        assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0);
+    }
 }

@@ -36,13 +36,11 @@ pub(super) fn of_upstream(id: &str, cx: &ReplyCx) -> Option<String> {
 
 /// The id with its mark; `None` for one that cannot carry any, or carries this one already.
 pub(super) fn mark(id: &str, mark: &Mark) -> Option<String> {
-    let Mark { owner, seal, thoughts: _ } = mark;
     let rest = id.strip_prefix(PREFIX)?;
-    if read(id).owner.as_deref() == Some(owner) {
+    if read(id).owner.as_deref() == Some(&*mark.owner) {
         return None;
     }
-    let seal = seal.as_ref().map(|seal| seal.on(id)).unwrap_or_default();
-    Some(format!("{PREFIX}{MARK}{owner}{seal}_{rest}"))
+    Some(format!("{PREFIX}{MARK}{}{}_{rest}", mark.owner, mark.seal_on(id)))
 }
 
 /// What an id says.
@@ -110,11 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_is_of_the_providers_own_id() {
+    fn a_seal_is_of_the_owner_and_the_providers_own_id() {
         let seal = Seal::of(b"master", &["key", "k1"]);
         let marked = mark("resp_68a", &by_owner(Some(seal.clone()))).unwrap();
-        let MarkedId { owner, seal: given, own } = read(&marked);
-        assert_eq!((owner.as_deref(), own.as_str()), (Some(OWNER), "resp_68a"));
-        assert!(seal.fits("resp_68a", &given.unwrap()), "{marked}");
+        let says = read(&marked);
+        assert_eq!((says.owner.as_deref(), says.own.as_str()), (Some(OWNER), "resp_68a"));
+        assert!(says.has(&seal), "{marked}");
+        let moved = MarkedId { owner: Some("fedcba9876543210".to_owned()), ..says };
+        assert!(!moved.has(&seal), "{marked}");
     }
 }
