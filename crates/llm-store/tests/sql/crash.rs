@@ -94,7 +94,11 @@ async fn no_row_is_lost_and_none_counts_twice(place: Place) {
     }
     let leases = store.leases(None, time).await.unwrap();
     assert_eq!(leases.iter().fold(pico(0), |sum, lease| sum.saturating_add(lease.used)), sum);
-    assert_eq!(std::fs::read_dir(place.journal()).unwrap().count(), 1, "only the lock is left");
+    let files = std::fs::read_dir(place.journal()).unwrap().map(|file| file.unwrap().file_name());
+    let files: Vec<_> = files.map(|name| name.into_string().unwrap()).collect();
+    // A row that was being written when its process was killed was kept for nobody.
+    let left: Vec<_> = files.iter().filter(|name| !name.ends_with(".torn")).collect();
+    assert_eq!(left, ["lock"], "{files:?}");
 }
 
 async fn a_journal_torn_at_its_end_gives_the_rest(place: Place) {
