@@ -24,6 +24,7 @@ mod drain;
 mod embed;
 mod failover;
 mod failover_stream;
+mod fetch;
 mod files;
 mod files_inline;
 mod files_shapes;

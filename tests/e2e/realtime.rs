@@ -69,7 +69,9 @@ async fn serve(
     let mut seen = None;
     let judge = |request: &Request, response: Response| {
         seen = Some(request.clone());
-        if request.headers().contains_key("x-refuse") || request.uri().query() == Some("model=gpt-refused") {
+        if request.headers().contains_key("x-refuse")
+            || request.uri().query().is_some_and(|query| query.starts_with("model=gpt-refused"))
+        {
             let body =
                 json!({"error": {"message": format!("no: {PROVIDER_KEY}"), "type": "invalid_request_error"}});
             let mut refusal = ErrorResponse::new(Some(body.to_string()));
@@ -238,7 +240,8 @@ async fn events_go_both_ways_and_each_response_has_a_row() {
 async fn what_goes_wrong_before_it_begins_is_an_ordinary_error() {
     let provider = Provider::start().await;
     let refused = provider.deployment().replace("gpt-realtime", "gpt-refused");
-    let gateway = Gateway::start(&format!("{}{}", config(&provider), model("refused", &[refused])));
+    let text = model("text", &["{ model = \"mock/echo\" }".to_owned()]);
+    let gateway = Gateway::start(&format!("{}{}{text}", config(&provider), model("refused", &[refused])));
     let bearer = format!("Bearer {MASTER}");
     let master = [("authorization", bearer.as_str())];
     for (path, headers, status, words) in [
@@ -246,6 +249,8 @@ async fn what_goes_wrong_before_it_begins_is_an_ordinary_error() {
         ("/v1/realtime", &master[..], 400, "?model="),
         ("/v1/realtime?model=voise", &master[..], 404, "voice"),
         ("/v1/realtime?model=refused", &master[..], 403, "no: [redacted]"),
+        ("/v1/realtime?model=text", &master[..], 400, "has no realtime API"),
+        ("/v1/realtime?model=voice&intent=transcription", &master[..], 400, "transcription"),
     ] {
         let (code, body) = refusal(&gateway, path, headers).await;
         assert!(code == status && body.contains(words), "{path}: {code} {body}");
@@ -257,6 +262,58 @@ async fn what_goes_wrong_before_it_begins_is_an_ordinary_error() {
     let bearer = format!("Bearer {narrow}");
     let (code, body) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
     assert!(code == 403 && body.contains("model_not_allowed"), "{code} {body}");
+}
+
+#[tokio::test]
+async fn a_session_goes_where_the_router_says() {
+    let (refusing, well) = (Provider::start().await, Provider::start().await);
+    let refused = refusing.deployment().replace("gpt-realtime", "gpt-refused");
+    let text = model("text", &["{ model = \"mock/echo\" }".to_owned()]);
+    let config = format!(
+        "[auth]\nmaster_key = \"{MASTER}\"\n{}{}",
+        model("voice", &[refused, well.deployment()]),
+        text.replace("deployments", "fallbacks = [\"voice\"]\ndeployments"),
+    );
+    let gateway = Gateway::start(&config);
+    let bearer = format!("Bearer {MASTER}");
+    let headers = [("authorization", bearer.as_str()), ("x-gateway-explain", "1")];
+    let told =
+        async |id: &str| admin(&gateway, Method::GET, &format!("/admin/v1/requests/{id}"), "").await.json();
+
+    let (mut socket, response) =
+        connect(&gateway, "/v1/realtime?model=voice&safe=1&api-key=x", &headers).await.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!((&*header("x-gateway-deployment"), &*header("x-gateway-attempts")), ("voice/2", "2"));
+    assert_eq!(refusing.heads.lock().await.len(), 1);
+    assert_eq!(well.heads.lock().await[0].uri().to_string(), "/v1/realtime?model=gpt-realtime&safe=1");
+    say(&mut socket, json!({"type": "response.create"})).await;
+    kinds(&mut socket, 3).await;
+    socket.close(None).await.unwrap();
+    well.wait_closed().await;
+    let id = header("x-gateway-request-id");
+    let ended = async {
+        loop {
+            let told = told(&id).await;
+            if told["outcome"] != "answering" {
+                return told;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let record = timeout(PATIENCE, ended).await.expect("the session's end in time");
+    assert_eq!((&record["operation"], &record["outcome"]), (&json!("realtime"), &json!("answered")));
+    let attempts = &record["groups"][0]["attempts"];
+    assert_eq!((&attempts[0]["error"]["status"], &attempts[1]["error"]), (&json!(403), &Value::Null));
+    assert_eq!(record["groups"][0]["decisions"][0]["candidates"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&record["end"]["input_tokens"], &record["end"]["output_tokens"]),
+        (&json!(10_000), &json!(100))
+    );
+
+    // A model without the API leads to one that has it, and so does one that is gone.
+    let (_socket, response) = connect(&gateway, "/v1/realtime?model=text", &headers).await.unwrap();
+    assert_eq!(response.headers()["x-gateway-fallback"], "voice");
+    assert_eq!(response.headers()["x-gateway-deployment"], "voice/2");
 }
 
 #[tokio::test]

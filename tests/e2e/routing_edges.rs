@@ -305,6 +305,28 @@ async fn what_a_model_cannot_do_goes_to_one_that_can() {
 }
 
 #[tokio::test]
+async fn what_an_entry_of_its_own_list_changes_is_what_it_needs_there() {
+    let (small, other) = (well(), well());
+    let config = model("small", &[with(&openai(&small), "max_output = 100")])
+        + &model("other", &[with(&openai(&other), "max_output = 200")]);
+    let gateway = Options::config(config).start();
+    let served = async |entry: Value| {
+        let mut request = chat("small");
+        request["max_tokens"] = 5_000.into();
+        request["fallbacks"] = json!([entry]);
+        gateway.chat(&request).await.header("x-gateway-deployment").to_owned()
+    };
+    assert_eq!(served(json!({"model": "other", "max_tokens": 150})).await, "other/1");
+    assert_eq!(small.requests().len(), 0, "it cannot give so long an answer");
+    assert_eq!(
+        served(json!({"model": "other", "max_tokens": 300})).await,
+        "small/1",
+        "neither can the other"
+    );
+    assert_eq!(served(json!("other")).await, "small/1", "nor as it came");
+}
+
+#[tokio::test]
 async fn a_picture_does_not_look_long_to_another_model() {
     let (bad, other) = (Upstream::start().unwrap(), well());
     bad.always(Script::status(500).json_body(&json!({"error": {"message": "no luck"}})));

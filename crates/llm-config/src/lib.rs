@@ -21,11 +21,11 @@ pub use env::{Elsewhere, Env, FixedEnv, ProcessEnv};
 pub use json_schema::schema;
 pub use schema::{
     Affinity, Alerts, Auth, Aws, Backoff, BackoffOverride, BudgetWindow, Cache, CacheBackend, CacheScope,
-    Config, Cooldown, CooldownRule, Cors, Deployment, Files, HealthCheck, Jwt, JwtAlgorithm, JwtClaims,
-    KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Oauth, Owner, OwnerBudget,
-    OwnerLimits, OwnerModelLimits, OwnerTerms, PassThrough, Price, PriceMap, Provider, Quirks, Rates,
-    Records, Redis, RedisFailure, RetriesByError, Router, Rule, ScopedBudget, ScopedLimits, Server, Store,
-    Strategy, Telemetry, TierPrice, Tls, UnknownTeams, UnknownUsers, Upstream, VirtualKey,
+    Config, Cooldown, CooldownRule, Cors, Deployment, Fetch, Files, HealthCheck, Jwt, JwtAlgorithm,
+    JwtClaims, KeyRule, Log, LogFormat, LogLevel, MidStream, Model, ModelName, ModelPrice, Oauth, Owner,
+    OwnerBudget, OwnerLimits, OwnerModelLimits, OwnerTerms, PassThrough, Price, PriceMap, Provider, Quirks,
+    Rates, Records, Redis, RedisFailure, RetriesByError, Router, Rule, ScopedBudget, ScopedLimits, Server,
+    Store, Strategy, Telemetry, TierPrice, Tls, UnknownTeams, UnknownUsers, Upstream, VirtualKey,
 };
 pub use show::show;
 pub use value::store_url::file as store_file;

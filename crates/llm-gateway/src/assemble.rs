@@ -23,6 +23,7 @@ use llm_types::{ApiError, Dialect, ProviderSpec, Result};
 
 use crate::backend::Backend;
 use crate::cache::Answers;
+use crate::fetch::MediaFetch;
 use crate::files::Shelf;
 use crate::jwt::Issuers;
 use crate::owner::Owners;
@@ -143,6 +144,7 @@ fn assembled(
         cache: Answers::of(&config.cache, previous.and_then(|previous| previous.cache.as_ref())),
         pass_through: config.pass_through.clone(),
         shelf: Shelf::of(&config.files)?,
+        fetch: MediaFetch::of(&config.fetch, previous.and_then(|previous| previous.fetch.as_ref()))?,
         guards: previous.map(|previous| previous.guards.clone()).unwrap_or_default(),
         policy: ModelPolicy { affinity: config.router.affinity, mid_stream: config.router.mid_stream },
         policies,
@@ -184,6 +186,7 @@ fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
         idle_timeout: upstream.pool_idle_timeout,
         max_idle_per_host: upstream.pool_max_idle_per_host,
         extra_ca: extra_ca.transpose()?,
+        guard: None,
     };
     Ok(Arc::new(HyperTransport::new(&options)?))
 }

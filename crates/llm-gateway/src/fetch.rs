@@ -1,6 +1,10 @@
 //! Reading a small document from an address: a price map, an issuer's keys. Bounded in size and time.
 //!
-//! Redirects are not followed: an address that leads elsewhere is a fault of the configuration.
+//! Redirects are not followed: an address that leads elsewhere is a fault of the configuration. What clients name by
+//! its address is another matter: [`media`].
+
+mod media;
+mod reach;
 
 use std::time::Duration;
 
@@ -9,6 +13,8 @@ use http::header::ACCEPT;
 use llm_providers::transport::{Transport, collect};
 use llm_types::{ApiError, Segments};
 use tokio::time::timeout;
+
+pub(crate) use self::media::MediaFetch;
 
 /// How much is read, and for how long.
 #[derive(Debug, Clone, Copy)]

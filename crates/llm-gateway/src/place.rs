@@ -37,6 +37,16 @@ impl Place {
         }
     }
 
+    /// A session is over, in which this was used. How long it lasted says nothing of how fast answers come.
+    pub(crate) fn close(self, usage: &Usage) {
+        if let Self::Leased(lease) = self {
+            let Used { input_tokens, output_tokens, usd } = used(usage, &lease);
+            let used =
+                Used { input_tokens: input_tokens.saturating_add(output_tokens), output_tokens: 0, usd };
+            lease.finish(&used, Instant::now());
+        }
+    }
+
     /// The answer broke off.
     pub(crate) fn fail(self, error: &ApiError) {
         if let Self::Leased(lease) = self {

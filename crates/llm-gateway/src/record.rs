@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use llm_router::{Group, Plan};
-use llm_types::{ApiError, Dialect, Op, Usage};
+use llm_types::{ApiError, Dialect, Usage};
 use parking_lot::Mutex;
 use rand::Rng as _;
 use smallvec::SmallVec;
@@ -32,7 +32,8 @@ pub(crate) struct Decision {
     pub(crate) request_id: Arc<str>,
     /// The model, as the client named it.
     pub(crate) model: String,
-    pub(crate) op: Op,
+    /// What is asked for, in a word.
+    pub(crate) operation: &'static str,
     /// What the client speaks.
     pub(crate) front: Option<Dialect>,
     pub(crate) stream: bool,
@@ -52,6 +53,8 @@ pub(crate) struct Decision {
     pub(crate) changes: String,
     /// How the answer ended.
     pub(crate) end: OnceLock<Ended>,
+    /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is kept anyway.
+    pub(crate) only_if: Option<Arc<Records>>,
     /// Who keeps it for longer, once it has ended.
     pub(crate) sink: Option<Sink>,
 }
@@ -83,6 +86,12 @@ impl Decision {
         broke_off: Option<&ApiError>,
         after: Afterwards,
     ) {
+        if let Some(records) = &self.only_if {
+            if broke_off.is_none() && after.groups.is_empty() {
+                return;
+            }
+            records.keep(Arc::clone(self));
+        }
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.clone());
         // Told once; a second end says nothing new.
@@ -215,7 +224,7 @@ mod tests {
         Decision {
             request_id: id.into(),
             model: "m".to_owned(),
-            op: Op::Chat,
+            operation: "chat",
             front: None,
             stream: false,
             started: Instant::now(),
@@ -226,6 +235,7 @@ mod tests {
             error: None,
             changes: String::new(),
             end: OnceLock::new(),
+            only_if: None,
             sink: None,
         }
     }

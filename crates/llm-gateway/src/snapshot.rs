@@ -13,6 +13,7 @@ use llm_types::Secret;
 
 use crate::backend::Backend;
 use crate::cache::Answers;
+use crate::fetch::MediaFetch;
 use crate::files::Shelf;
 use crate::guard::Guard;
 use crate::jwt::Issuers;
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub(crate) pass_through: PassThrough,
     /// The folder of files whose provider keeps none.
     pub(crate) shelf: Option<Arc<Shelf>>,
+    /// Reads what clients name by its address.
+    pub(crate) fetch: Option<Arc<MediaFetch>>,
     /// What looks at content.
     pub(crate) guards: Vec<Arc<dyn Guard>>,
     /// What a model wants beyond what the router knows.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use llm_types::{ApiError, Usage};
+use llm_types::{ApiError, Result, Usage};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,10 +18,28 @@ const BETA_PROTOCOL: &str = "openai-beta.";
 /// The event by which a client cancels the response that runs.
 pub const CANCEL: &str = r#"{"type":"response.cancel"}"#;
 
-/// The path of a session with this model.
+/// The path of a session with this model, and what else the client's query says.
 #[must_use]
-pub fn path(model: &str) -> String {
-    format!("/realtime?model={}", escape(model))
+pub fn path(model: &str, query: &str) -> String {
+    let mark = if query.is_empty() { "" } else { "&" };
+    format!("/realtime?model={}{mark}{query}", escape(model))
+}
+
+/// What goes on of a client's query: not the model, which is ours to name, nor keys and versions, which belong to the
+/// account.
+///
+/// # Errors
+/// 400 for a session of transcription: nothing would count what it costs.
+pub fn onward(query: &str) -> Result<String> {
+    let name = |pair: &&str| pair.split_once('=').map_or(*pair, |(name, _)| name).to_owned();
+    let own = ["model", "api-key", "api_key", "key", "api-version", "deployment", ""];
+    let kept: Vec<_> = query.split('&').filter(|pair| !own.contains(&&*name(pair))).collect();
+    if kept.iter().any(|pair| name(pair) == "intent") {
+        let message =
+            "sessions of transcription are not relayed: leave out `intent`, or use /v1/audio/transcriptions";
+        return Err(ApiError::bad_request(message).with_param("intent"));
+    }
+    Ok(kept.join("&"))
 }
 
 /// What the protocols that a client offers say.
@@ -175,7 +193,7 @@ mod tests {
             let base = crate::url::Base::parse("https://r.openai.azure.com").unwrap();
             let form = llm_types::UrlForm::AzureDeployment;
             let route = crate::url::Route::new(form, base, "my gpt", Some(version)).unwrap();
-            let uri = route.uri(&path("my gpt")).unwrap().to_string();
+            let uri = route.uri(&path("my gpt", "")).unwrap().to_string();
             assert_eq!(uri, format!("https://r.openai.azure.com/openai/{expect}"));
         };
         check("2025-04-01-preview", "realtime?deployment=my%20gpt&api-version=2025-04-01-preview");
@@ -222,5 +240,14 @@ mod tests {
         let words = json!({"type": "response.text.delta", "delta": "response.done"});
         assert_eq!(told(words.to_string().as_bytes()), Told::Other);
         assert_eq!(told(b"response.done"), Told::Other);
+    }
+
+    #[test]
+    fn what_is_ours_of_the_query_does_not_go_on() {
+        let check = |query: &str, expect: &str| assert_eq!(onward(query).unwrap(), expect, "{query}");
+        check("model=gpt", "");
+        check("model=gpt&api-key=sk-1&api-version=2025&deployment=x&safe=1&&a=b%20c", "safe=1&a=b%20c");
+        assert_eq!(path("gpt", "safe=1"), "/realtime?model=gpt&safe=1");
+        assert!(onward("model=gpt&intent=transcription").unwrap_err().message.contains("not relayed"));
     }
 }

@@ -297,7 +297,10 @@ impl Route {
                 self.base.join(&format!("/openai/v1{path}"), None)
             }
             Prefix::Deployment { model, old: _ } if path.starts_with(AZURE_REALTIME) => {
-                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}"), query)
+                // The rest of the query goes on; the model is the deployment.
+                let rest = path.split_once('&').map_or("", |(_, rest)| rest);
+                let mark = if rest.is_empty() { "" } else { "&" };
+                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}{mark}{rest}"), query)
             }
             Prefix::Deployment { .. } if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
                 self.base.join(&format!("/openai{path}"), query)

@@ -231,6 +231,9 @@ pub struct Fault {
 #[derive(Debug, Clone)]
 pub struct ApiError(Box<Fault>);
 
+/// The code of what [`ApiError::wants_bytes`].
+const NOT_FETCHED: &str = "address_not_fetched";
+
 impl ApiError {
     /// A failure that we found.
     #[must_use]
@@ -293,6 +296,18 @@ impl ApiError {
             (ErrorKind::Api, Some(status)) if status.is_client_error() || status.is_server_error() => status,
             _ => self.kind.status(),
         }
+    }
+
+    /// Says that a provider fetches no such address: with the bytes in its place the request can be sent.
+    #[must_use]
+    pub fn wants_bytes(self) -> Self {
+        self.with_code(NOT_FETCHED)
+    }
+
+    /// Whether it was said so.
+    #[must_use]
+    pub fn is_about_bytes(&self) -> bool {
+        self.code.as_deref() == Some(NOT_FETCHED)
     }
 
     /// The code a client sees.

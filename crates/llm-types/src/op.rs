@@ -39,6 +39,8 @@ pub enum Op {
     Translate,
     /// Images to other images.
     ImageEdit,
+    /// OpenAI's Realtime API: a session of events both ways.
+    Realtime,
 }
 
 impl Op {
@@ -60,6 +62,7 @@ impl Op {
             Self::Messages => "messages",
             Self::Translate => "translate",
             Self::ImageEdit => "image_edit",
+            Self::Realtime => "realtime",
         }
     }
 }

@@ -369,7 +369,8 @@ fn shared(op: Op) -> Option<Dialect> {
         | Op::Rerank
         | Op::Responses
         | Op::Batch
-        | Op::Messages => None,
+        | Op::Messages
+        | Op::Realtime => None,
     }
 }
 

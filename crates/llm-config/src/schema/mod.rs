@@ -7,6 +7,7 @@
 mod alerts;
 mod auth;
 mod cache;
+mod fetch;
 mod files;
 mod health;
 mod jwt;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use alerts::Alerts;
 pub use auth::Auth;
 pub use cache::{Cache, CacheBackend, CacheScope};
+pub use fetch::Fetch;
 pub use files::Files;
 pub use health::HealthCheck;
 pub use jwt::{Jwt, JwtAlgorithm, JwtClaims, UnknownTeams, UnknownUsers};
@@ -74,6 +76,8 @@ pub struct Config {
     pub pass_through: PassThrough,
     /// Files of batches, for providers that keep none.
     pub files: Files,
+    /// Pictures and documents at addresses that clients name.
+    pub fetch: Fetch,
     /// What is logged.
     pub telemetry: Telemetry,
     /// More connections, or changes to built-in providers of the same name.

@@ -45,7 +45,13 @@ fn is_plain(dispatch: &Dispatch) -> bool {
         | Op::Embed
         | Op::Rerank
         | Op::Moderate => !dispatch.peek.stream,
-        Op::Image | Op::ImageEdit | Op::Speech | Op::Transcribe | Op::Translate | Op::Batch => false,
+        Op::Image
+        | Op::ImageEdit
+        | Op::Speech
+        | Op::Transcribe
+        | Op::Translate
+        | Op::Batch
+        | Op::Realtime => false,
     };
     let Bearing { effects, .. } = dispatch.codec.bearing();
     whole

@@ -42,7 +42,7 @@ use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
 pub(crate) use later::{Later, MOST as MOST_LATER};
-pub(crate) use needs::is_told;
+pub(crate) use needs::{is_told, told_needs};
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
 pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
@@ -52,7 +52,7 @@ use self::resume::Answering;
 use self::underway::{Parts as Way, Underway};
 
 /// Asks for a request's decision to be kept, whatever the share that is.
-static EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
+pub(crate) static EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
 
 /// A request that is authenticated, read and admitted. Boxed from the first: it is moved about a good deal.
 #[derive(Debug)]
@@ -116,6 +116,8 @@ pub(crate) enum AnswerBody {
 struct Journey {
     /// What is asked.
     asking: Asking,
+    /// The same with the bytes of what it names by address, once a provider wanted them.
+    fetched: Option<Box<Asking>>,
     ticket: Ticket,
     /// How long upstreams were waited for.
     upstream: Duration,
@@ -161,6 +163,7 @@ impl Dispatch {
                 Step::Try(index) => {
                     if plan.entry() != entry {
                         entry = plan.entry();
+                        journey.fetched = None;
                         // Boxed: few requests bring a list of their own.
                         let turned = Box::pin(dispatch.turn_to(entry, &mut journey.asking)).await;
                         if let Err(error) = turned {
@@ -184,12 +187,7 @@ impl Dispatch {
 
     /// Says what the request asks of it.
     fn prepare(&self, plan: &mut Plan<'_, Backend>, asking: &mut Asking, now: Instant) -> Result<()> {
-        if let Some(needs) = self.needs(asking)? {
-            plan.need(needs);
-        }
-        if let Some(Fallbacks { names, .. }) = &self.fallbacks {
-            plan.fall_back_to(names.clone());
-        }
+        self.ask_for(plan, asking, 0)?;
         if self.limit.is_some() {
             let limit = self.limit.clone();
             plan.pass_over(move |deployment, star| limit.against(deployment, star));
@@ -236,15 +234,7 @@ impl Dispatch {
         let attempts = plan.attempt_count();
         let (fallback, entry) = (self.fallback(plan), plan.entry());
         let upstream = journey.upstream;
-        // What may be gone on with elsewhere may have something to tell later.
-        let records = &self.snapshot.records;
-        let continues = self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
-        let wanted = records.wants(plan) || (records.is_kept() && self.peek.stream && continues);
-        let decision = wanted.then(|| {
-            let decision = Arc::new(self.decision(plan, &journey, Ok(&reply.changes)));
-            self.snapshot.records.keep(Arc::clone(&decision));
-            decision
-        });
+        let decision = self.kept_decision(plan, &journey, &reply.changes);
         let Reply { body, target, changes, attempt, rate_limits: _ } = reply;
         let Journey { asking, ticket, .. } = journey;
         let recorded = decision.is_some();
@@ -253,6 +243,28 @@ impl Dispatch {
         let parts = Delivery { place: Place::from(lease), deployment, target, ticket, attempt, decision };
         let (body, cost, kept) = self.deliver(body, parts, asking, answering);
         Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept }
+    }
+
+    /// The decision on an answer, where it is kept, or may be: what may be gone on with elsewhere may have something
+    /// to tell later.
+    fn kept_decision(
+        &self,
+        plan: &mut Plan<'_, Backend>,
+        journey: &Journey,
+        changes: &Changes,
+    ) -> Option<Arc<Decision>> {
+        let records = &self.snapshot.records;
+        if records.wants(plan) {
+            let decision = Arc::new(self.decision(plan, journey, Ok(changes)));
+            records.keep(Arc::clone(&decision));
+            return Some(decision);
+        }
+        let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
+        if !records.is_kept() || !self.peek.stream || !continues() {
+            return None;
+        }
+        let decision = self.decision(plan, journey, Ok(changes));
+        Some(Arc::new(Decision { only_if: Some(Arc::clone(records)), ..decision }))
     }
 
     fn decision(
@@ -264,7 +276,7 @@ impl Dispatch {
         Decision {
             request_id: Arc::clone(&self.request_id),
             model: self.peek.model.clone(),
-            op: self.asked.op,
+            operation: self.asked.op.name(),
             front: self.asked.dialect,
             stream: self.peek.stream,
             started: self.started,
@@ -274,7 +286,8 @@ impl Dispatch {
             groups: plan.take_records(),
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default(),
-            end: std::sync::OnceLock::new(),
+            end: OnceLock::new(),
+            only_if: None,
             sink: self.gateway.governance().sink().cloned(),
         }
     }

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_providers::estimate;
-use llm_router::{Group, Needs, Prefixes, hash};
+use llm_router::{Group, Needs, Plan, Prefixes, hash};
 use llm_types::{ApiError, Capabilities, Op, Result};
+use smallvec::SmallVec;
 
 use super::Dispatch;
+use super::own::Fallbacks;
 use super::ready::Asking;
 use crate::backend::Backend;
 
@@ -19,31 +21,94 @@ static TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
 static REGION: HeaderName = HeaderName::from_static("x-gateway-region");
 static SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
 
+/// Entries of a request's own list of fallbacks that change it, and what it needs then.
+type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
+
+/// Groups to go to, each with its entry in the request's own list.
+type Others<'s> = SmallVec<[(Option<usize>, &'s Arc<Group<Backend>>); 4]>;
+
 impl Dispatch {
+    /// Says what the request asks of whoever answers it, and where else it may go. A text of so many bytes comes
+    /// on top of the prompt.
+    pub(super) fn ask_for(
+        &self,
+        plan: &mut Plan<'_, Backend>,
+        asking: &mut Asking,
+        more: usize,
+    ) -> Result<()> {
+        let changed = self.changed_needs(more)?;
+        if let Some(mut needs) = self.needs(asking, &changed)? {
+            needs.input_tokens = needs.input_tokens.saturating_add(roughly(more));
+            plan.need(Arc::new(needs));
+        }
+        if let Some(Fallbacks { names, .. }) = &self.fallbacks {
+            plan.fall_back_to(names.clone());
+        }
+        for (entry, needs) in changed {
+            plan.need_at(entry, needs);
+        }
+        Ok(())
+    }
+
+    /// What it needs as the entries of its own list of fallbacks have it that change it.
+    fn changed_needs(&self, more: usize) -> Result<Changed> {
+        let Some(fallbacks) = &self.fallbacks else { return Ok(Changed::new()) };
+        let read = |entry: usize| {
+            let mut asking = Asking::from(fallbacks.head(Some(entry))?);
+            let mut needs = self.wants(&asking, true)?;
+            if looks_long(needs.capabilities) {
+                self.measure(&mut needs, &mut asking);
+            }
+            needs.input_tokens = needs.input_tokens.saturating_add(roughly(more));
+            Ok((entry, Arc::new(needs)))
+        };
+        let entries = fallbacks.names.iter().enumerate();
+        entries.filter(|(_, fallback)| fallback.overrides).map(|(entry, _)| read(entry)).collect()
+    }
+
     /// What the request needs; `None`: anybody will do.
-    pub(super) fn needs(&self, asking: &mut Asking) -> Result<Option<Arc<Needs>>> {
-        let (tags, region) = (self.word(&TAGS)?, self.word(&REGION)?);
+    fn needs(&self, asking: &mut Asking, changed: &Changed) -> Result<Option<Needs>> {
         let group = &self.group;
-        let elsewhere = self.others().next().is_some();
-        if !group.is_choosy() && !elsewhere && tags.is_none() && region.is_none() {
+        let others = self.others();
+        let told = self.told(&TAGS).is_some() || self.told(&REGION).is_some();
+        if !group.is_choosy() && others.is_empty() && !told {
             return Ok(None);
         }
-        let tags = tags.into_iter().flat_map(|tags| tags.split(','));
-        let tags = tags.map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from);
-        let gist = self.codec.gist(&asking.head, &self.asked);
-        let affinity = self.snapshot.policy(&group.name).affinity;
-        let session = self.word(&SESSION)?.map(|session| hash(session.as_bytes()));
-        let session = session.or_else(|| gist.session.as_deref().map(hash));
-        let prompt = if affinity.prefix && group.deployments.len() > 1 { gist.prompt } else { &[] };
-        let counts = self.asked.op == Op::CountTokens;
-        let counted = counts_tokens(group) || self.others().any(|group| counts_tokens(group));
+        let counted = counts_tokens(group) || others.iter().any(|(_, group)| counts_tokens(group));
         // Nobody looks for what everybody can do.
-        let matters = self.asked.op == Op::Chat && (elsewhere || counted || !group.can_everything());
-        let uses = if matters { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE };
-        let mut needs = Needs {
-            tags: tags.collect(),
-            region: region.map(Arc::from),
-            capabilities: uses,
+        let matters = !others.is_empty() || counted || !group.can_everything();
+        let mut needs = self.wants(asking, matters)?;
+        let all_able = |group: &Group<Backend>, needs: &Needs| {
+            group.all_able(needs) || group.able(needs).count() == group.deployments.len()
+        };
+        let is_able = all_able(group, &needs);
+        let elsewhere = |needs: &Needs| others.iter().all(|(_, group)| all_able(group, needs));
+        if !is_able || (looks_long(needs.capabilities) && (counted || !elsewhere(&needs))) {
+            self.measure(&mut needs, asking);
+        }
+        let able = |(entry, group): &(Option<usize>, &Arc<Group<Backend>>)| {
+            let own = changed.iter().find(|(changed, _)| Some(*changed) == *entry);
+            !group.able(own.map_or(&needs, |(_, needs)| needs)).is_empty()
+        };
+        // Another model may have what none of these has.
+        if !is_able && !others.iter().any(able) {
+            relax(group, &mut needs);
+        }
+        Ok(Some(needs))
+    }
+
+    /// What a request asks for by its headers and a shallow look at its body; what it uses only where that matters.
+    fn wants(&self, asking: &Asking, matters: bool) -> Result<Needs> {
+        let headers = if self.is_told { Some(&self.asked.headers) } else { None };
+        let told = headers.map(told_needs).transpose()?.unwrap_or_default();
+        let gist = self.codec.gist(&asking.head, &self.asked);
+        let affinity = self.snapshot.policy(&self.group.name).affinity;
+        let session = told.session.or_else(|| gist.session.as_deref().map(hash));
+        let prompt = if affinity.prefix && self.group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let counts = self.asked.op == Op::CountTokens;
+        let reads = matters && self.asked.op == Op::Chat;
+        Ok(Needs {
+            capabilities: if reads { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE },
             // Counting tokens uses none.
             input_tokens: if counts { 0 } else { roughly(self.text_length(asking)) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
@@ -52,42 +117,23 @@ impl Dispatch {
             pin: None,
             session: session.filter(|_| affinity.session),
             prefixes: Prefixes::of(prompt),
-        };
-        let able = |group: &Group<Backend>, needs: &Needs| {
-            group.all_able(needs) || group.able(needs).count() == group.deployments.len()
-        };
-        let all_able = able(group, &needs);
-        if !all_able || (looks_long(uses) && (counted || !self.others().all(|group| able(group, &needs)))) {
-            self.measure(&mut needs, asking);
-        }
-        // Another model may have what none of these has.
-        if !all_able && !self.others().any(|group| !group.able(&needs).is_empty()) {
-            relax(group, &mut needs);
-        }
-        Ok(Some(Arc::new(needs)))
+            ..told
+        })
     }
 
     /// The groups that the request may go to from its own, as far as that is known before anything has failed.
-    fn others(&self) -> impl Iterator<Item = &Arc<Group<Backend>>> {
+    fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
-        let own = self.fallbacks.as_ref().map(|own| own.names.iter().map(|fallback| &fallback.model));
-        let usual = own.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
-        let names = own.into_iter().flatten().chain(usual.into_iter().flatten());
-        names.filter_map(|name| Some(router.find(name)?.group))
+        let own = self.fallbacks.as_ref().map(|own| own.names.iter().enumerate());
+        let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
+        let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
+        let usual = usual.into_iter().flatten().map(|name| (None, name));
+        own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?.group))).collect()
     }
 
     /// What a header of ours says.
     pub(crate) fn told(&self, name: &HeaderName) -> Option<&HeaderValue> {
         if self.is_told { self.asked.headers.get(name) } else { None }
-    }
-
-    fn word(&self, name: &HeaderName) -> Result<Option<&str>> {
-        let Some(value) = self.told(name) else { return Ok(None) };
-        let text = value.to_str().map_err(|_| {
-            let message = format!("the header {name} must be visible ASCII");
-            ApiError::bad_request(message).with_param(name.as_str())
-        })?;
-        Ok(Some(text.trim()).filter(|text| !text.is_empty()))
     }
 
     /// How long the text of the request is, in bytes. Of a form with a file it is not known, and nearly nothing.
@@ -106,6 +152,30 @@ impl Dispatch {
             needs.input_tokens = count.input;
         }
     }
+}
+
+/// What the headers ask of a deployment: tags, a region, the session that the request is of.
+///
+/// # Errors
+/// 400 for what cannot be read.
+pub(crate) fn told_needs(headers: &HeaderMap) -> Result<Needs> {
+    let tags = word(headers, &TAGS)?.into_iter().flat_map(|tags| tags.split(','));
+    let tags = tags.map(str::trim).filter(|tag| !tag.is_empty()).map(Arc::from);
+    Ok(Needs {
+        tags: tags.collect(),
+        region: word(headers, &REGION)?.map(Arc::from),
+        session: word(headers, &SESSION)?.map(|session| hash(session.as_bytes())),
+        ..Needs::default()
+    })
+}
+
+fn word<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        let message = format!("the header {name} must be visible ASCII");
+        ApiError::bad_request(message).with_param(name.as_str())
+    })?;
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }
 
 /// Leaves out what nobody in the group has, as far as the catalogue may be wrong about it: then the provider

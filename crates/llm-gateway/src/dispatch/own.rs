@@ -74,7 +74,7 @@ impl Fallbacks {
     }
 
     /// The request as one entry of the list has it; `None`: as it came.
-    fn head(&self, entry: Option<usize>) -> Result<Head> {
+    pub(super) fn head(&self, entry: Option<usize>) -> Result<Head> {
         let changes = entry.and_then(|entry| self.changes.get(entry)).filter(|changes| !changes.is_empty());
         let Some(changes) = changes else { return Ok(self.base.clone()) };
         let mut edits = Edits::default();

@@ -272,7 +272,7 @@ impl Dispatch {
 }
 
 /// A refusal that is about this deployment: another one may be able to take the request.
-fn elsewhere(mut error: ApiError) -> ApiError {
+pub(super) fn elsewhere(mut error: ApiError) -> ApiError {
     error.should_retry = Some(true);
     error
 }

@@ -17,7 +17,6 @@ use tokio::time::timeout;
 
 use super::Dispatch;
 use super::needs::roughly;
-use super::own::Fallbacks;
 use super::ready::{Asking, Paid, Ready, Way};
 use super::refused::refused;
 use super::send::{ERROR_LIMIT, is_stream, late};
@@ -151,14 +150,7 @@ impl Resume {
             let again = broken.contains(&deployment.id).then_some("its stream broke off");
             again.or_else(|| limit.against(deployment, star))
         });
-        if let Some(mut needs) = dispatch.needs(&mut self.asking)? {
-            let longer = Arc::make_mut(&mut needs);
-            longer.input_tokens = longer.input_tokens.saturating_add(roughly(said.len()));
-            plan.need(needs);
-        }
-        if let Some(Fallbacks { names, .. }) = &dispatch.fallbacks {
-            plan.fall_back_to(names.clone());
-        }
+        dispatch.ask_for(&mut plan, &mut self.asking, said.len())?;
         if self.sampled {
             plan.trace();
         }

@@ -1,7 +1,7 @@
 //! The way to a provider's realtime API: an open connection on which it has agreed to speak WebSocket.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::uri::Scheme;
@@ -10,17 +10,23 @@ use llm_providers::codec::{Memo, WireRequest};
 use llm_providers::target::Target;
 use llm_providers::transport::{Duplex, RequestBody};
 use llm_providers::{dialect, realtime};
-use llm_router::{Deployment, Found, Standing};
-use llm_types::{ApiError, Dialect, ErrorKind, Result, Segments};
+use llm_router::{Deployment, Found, Needs, Plan, Step};
+use llm_types::{ApiError, ErrorKind, Op, Origin, Result, Segments};
+use smallvec::SmallVec;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::Visit;
 use crate::backend::Backend;
+use crate::dispatch::{EXPLAIN, told_needs};
 use crate::gateway::Gateway;
+use crate::place::Place;
+use crate::record::Decision;
 use crate::respond::Failed;
+use crate::ticket::Ticket;
 
 /// How long a provider may take to agree.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -30,14 +36,17 @@ pub(super) const MESSAGE: usize = 16 << 20;
 /// The provider's end of a session.
 pub(super) type Far = WebSocketStream<Box<dyn Duplex>>;
 
-/// Who may be asked.
-pub(super) type Candidate = (Arc<Deployment<Backend>>, Arc<Target>);
-
 /// Who was reached.
 pub(super) struct Dialled {
     pub(super) deployment: Arc<Deployment<Backend>>,
     pub(super) target: Arc<Target>,
-    /// How long it took.
+    pub(super) place: Place,
+    pub(super) decision: Option<Arc<Decision>>,
+    /// The model that was reached, where it is not the one that was asked for.
+    pub(super) fallback: Option<Arc<str>>,
+    /// How often somebody was dialled.
+    pub(super) attempts: usize,
+    /// How long that took.
     pub(super) took: Duration,
 }
 
@@ -49,79 +58,167 @@ pub(super) fn bounds() -> WebSocketConfig {
         .max_write_buffer_size(2 * MESSAGE)
 }
 
-/// The deployments of a group that can be asked for a session, in config order.
-///
-/// # Errors
-/// 400 where none speaks OpenAI's dialect.
-pub(super) fn able(found: Found<'_, Backend>) -> Result<Vec<Candidate>> {
-    let star = found.star;
-    let mut able = Vec::new();
-    let mut fault = None;
-    for deployment in found.group.deployments.iter() {
-        match deployment.target.target(star) {
-            Ok(target) if target.dialect() == Dialect::OpenaiChat => {
-                able.push((Arc::clone(deployment), target))
-            }
-            Ok(_) => {}
-            Err(error) => fault = Some(error),
-        }
+/// What keeps a deployment from being asked for a session.
+fn objection(deployment: &Deployment<Backend>, star: Option<&str>) -> Option<&'static str> {
+    match deployment.target.target(star) {
+        Ok(target) if target.spec().offers(Op::Realtime, target.model()) => None,
+        Ok(_) => Some("has no realtime API: ask for a model at OpenAI or Azure OpenAI"),
+        Err(_) => Some("cannot be called with this model"),
     }
-    if able.is_empty() {
-        return Err(fault.unwrap_or_else(|| {
-            let message = format!(
-                "no deployment of `{}` has a realtime API: ask for a model at OpenAI or Azure OpenAI",
-                found.group.name
-            );
-            ApiError::bad_request(message).with_param("model")
-        }));
-    }
-    Ok(able)
 }
 
-/// The first of them that agrees.
-///
-/// # Errors
-/// Why the last one did not.
-pub(super) async fn first(
-    gateway: &Gateway,
-    mut deployments: Vec<Candidate>,
-    headers: &HeaderMap,
-) -> Result<(Far, Dialled), Failed> {
-    let well = |one: &Deployment<Backend>| {
-        matches!(one.stats.standing(Instant::now()), Standing::Ready | Standing::ProbeDue)
-    };
-    // Who was taken out of service is not asked, and who is not well last.
-    deployments.retain(|(one, _)| one.stats.standing(Instant::now()) != Standing::Drained);
-    if deployments.is_empty() {
-        let message = "every deployment was taken out of service";
-        return Err(ApiError::new(ErrorKind::Unavailable, message).into());
+/// A session that is to begin.
+pub(super) struct Wish<'v> {
+    pub(super) visit: &'v Visit,
+    pub(super) model: &'v str,
+    pub(super) found: Found<'v, Backend>,
+    pub(super) headers: &'v HeaderMap,
+    /// What goes on of the client's query.
+    pub(super) query: &'v str,
+}
+
+impl Wish<'_> {
+    /// Asks deployments until one agrees, as the router says.
+    ///
+    /// # Errors
+    /// The last failure; its message names every attempt when there were several.
+    pub(super) async fn reach(&self, ticket: &mut Ticket) -> Result<(Far, Dialled), Failed> {
+        let Visit { gateway: _, snapshot, started, .. } = self.visit;
+        let now = Instant::now();
+        let mut plan = snapshot.router.plan(self.found, now, *started + snapshot.request_timeout);
+        // How much will be said nobody knows.
+        plan.need(Arc::new(Needs { stream: true, ..told_needs(self.headers)? }));
+        plan.pass_over(objection);
+        let records = &snapshot.records;
+        if records.samples(now) || (records.is_kept() && self.headers.contains_key(&EXPLAIN)) {
+            plan.trace();
+        }
+        let (mut took, mut last) = (Duration::ZERO, None);
+        let mut step = plan.next(now, None);
+        loop {
+            let index = match step {
+                Step::Wait(pause) => {
+                    tokio::time::sleep(pause).await;
+                    step = plan.next(Instant::now(), None);
+                    continue;
+                }
+                Step::Fail => break,
+                Step::Try(index) => index,
+            };
+            let began = Instant::now();
+            let reached = self.ask(index, &mut plan, ticket).await;
+            took += began.elapsed();
+            match reached {
+                Ok((far, deployment, target)) => {
+                    let place = Place::from(plan.answered(Instant::now()));
+                    let (fallback, attempts) = (self.fallback(&plan), plan.attempt_count());
+                    let decision = records.wants(&plan).then(|| {
+                        let decision = Arc::new(self.decision(&mut plan, took, None));
+                        records.keep(Arc::clone(&decision));
+                        decision
+                    });
+                    let dialled = Dialled { deployment, target, place, decision, fallback, attempts, took };
+                    return Ok((far, dialled));
+                }
+                Err(error) => {
+                    let deployment = plan.group().get(index);
+                    last = deployment.map(|deployment| deployment.target.labels.clone()).or(last);
+                    step = plan.next(Instant::now(), Some(&error));
+                }
+            }
+        }
+        let (error, attempts) = (plan.failure(), plan.attempt_count());
+        if records.is_kept() {
+            records.put(self.decision(&mut plan, took, Some(error.clone())));
+        }
+        Err(match last {
+            Some(labels) => Failed::at(error, self.model, labels, attempts),
+            None => error.into(),
+        })
     }
-    deployments.sort_by_key(|(deployment, _)| !well(deployment));
-    let mut last = None;
-    for (nth, (deployment, target)) in deployments.into_iter().enumerate() {
-        let began = Instant::now();
-        match dial(gateway, &target, headers).await {
-            Ok(far) => return Ok((far, Dialled { deployment, target, took: began.elapsed() })),
+
+    /// Asks one deployment for a session.
+    async fn ask(
+        &self,
+        index: usize,
+        plan: &mut Plan<'_, Backend>,
+        ticket: &mut Ticket,
+    ) -> Result<(Far, Arc<Deployment<Backend>>, Arc<Target>)> {
+        let Some(deployment) = plan.group().get(index).cloned() else {
+            return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
+        };
+        let target = deployment.target.target(plan.star())?;
+        // Nobody leaves a model's limits and budgets by way of one that fails.
+        let turned: SmallVec<[Arc<str>; 1]> = self.fallback(plan).into_iter().collect();
+        ticket.turn_to(&turned).await.map_err(|refusal| {
+            let mut error = refusal.error;
+            error.should_retry = Some(true);
+            error
+        })?;
+        let bound = plan.attempts().limits(&deployment, Instant::now()).total.min(HANDSHAKE);
+        match dial(&self.visit.gateway, &target, (self.headers, self.query), bound).await {
+            Ok(far) => Ok((far, deployment, target)),
             Err(mut error) => {
                 target.conceal(&mut error);
-                error.provider.get_or_insert_with(|| deployment.target.provider.to_string());
+                if error.origin == Origin::Upstream {
+                    error.provider.get_or_insert_with(|| deployment.target.provider.to_string());
+                }
                 tracing::warn!(deployment = &*deployment.id, kind = ?error.kind, %error, "no realtime session");
-                let labels = deployment.target.labels.clone();
-                last = Some(Failed::at(error, target.model(), labels, nth + 1));
+                Err(error)
             }
         }
     }
-    Err(last.unwrap_or_else(|| ApiError::new(ErrorKind::Internal, "nobody to ask").into()))
+
+    /// The model that the plan leads to, where it is not the one that was asked for.
+    fn fallback(&self, plan: &Plan<'_, Backend>) -> Option<Arc<str>> {
+        let elsewhere = !Arc::ptr_eq(plan.group(), self.found.group) || plan.star() != self.found.star;
+        let name = &plan.group().name;
+        elsewhere.then(|| match plan.star() {
+            Some(star) => name.replacen('*', star, 1).into(),
+            None => Arc::clone(name),
+        })
+    }
+
+    fn decision(
+        &self,
+        plan: &mut Plan<'_, Backend>,
+        upstream: Duration,
+        error: Option<ApiError>,
+    ) -> Decision {
+        let Visit { gateway, request_id, started, .. } = self.visit;
+        Decision {
+            request_id: Arc::clone(request_id),
+            model: self.model.to_owned(),
+            operation: "realtime",
+            front: None,
+            stream: true,
+            started: *started,
+            at: SystemTime::now(),
+            took: started.elapsed(),
+            upstream,
+            groups: plan.take_records(),
+            error,
+            changes: String::new(),
+            end: OnceLock::new(),
+            only_if: None,
+            sink: gateway.governance().sink().cloned(),
+        }
+    }
 }
 
-async fn dial(gateway: &Gateway, target: &Target, headers: &HeaderMap) -> Result<Far> {
+async fn dial(
+    gateway: &Gateway,
+    target: &Target,
+    (headers, query): (&HeaderMap, &str),
+    bound: Duration,
+) -> Result<Far> {
     let mut own = HeaderMap::new();
     if let Some(beta) = headers.get("openai-beta") {
         own.insert("openai-beta", beta.clone());
     }
     let wire = WireRequest {
         method: Method::GET,
-        path: realtime::path(target.model()),
+        path: realtime::path(target.model(), query),
         headers: own,
         body: Segments::default(),
         memo: Memo::default(),
@@ -134,9 +231,11 @@ async fn dial(gateway: &Gateway, target: &Target, headers: &HeaderMap) -> Result
             .await
             .map_err(|error| refused(error, target))
     };
-    let late =
-        |_| ApiError::upstream(ErrorKind::Timeout, "the upstream did not agree on a WebSocket in 15 s");
-    timeout(HANDSHAKE, agreed).await.map_err(late)?.map(|(far, _)| far)
+    let late = |_| {
+        let message = format!("the upstream did not agree on a WebSocket in {} s", bound.as_secs_f64());
+        ApiError::upstream(ErrorKind::Timeout, message)
+    };
+    timeout(bound, agreed).await.map_err(late)?.map(|(far, _)| far)
 }
 
 /// The request for another protocol (RFC 6455, 4.1).

@@ -37,7 +37,7 @@ pub(super) struct Meter {
 impl Meter {
     /// Of a session with whom was reached.
     pub(super) fn new(snapshot: &Snapshot, ticket: Ticket, dialled: &Dialled) -> Self {
-        let Dialled { deployment, target, took: _ } = dialled;
+        let Dialled { deployment, target, .. } = dialled;
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { bound(snapshot, deployment, target) } else { None };
         Self {
@@ -103,8 +103,9 @@ impl Meter {
         !self.running.is_empty()
     }
 
-    /// The session is over. Of what still ran nobody will say what it used: what was reserved for it is paid.
-    pub(super) fn finish(&mut self) {
+    /// The session is over. Of what still ran nobody will say what it used: what was reserved for it is paid. Tells
+    /// what was used in all.
+    pub(super) fn finish(&mut self) -> Usage {
         // What was never begun was not sent: its money goes back.
         self.ahead = None;
         for (_, mut attempt) in self.running.drain(..) {
@@ -115,6 +116,7 @@ impl Meter {
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(Some(&self.total));
         }
+        std::mem::take(&mut self.total)
     }
 }
 

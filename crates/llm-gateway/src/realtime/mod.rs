@@ -23,8 +23,9 @@ use llm_providers::realtime;
 use llm_types::{ApiError, Changes, ErrorKind, Result};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use self::dial::{Dialled, Wish};
 use self::meter::Meter;
-use self::session::Session;
+use self::session::{Held, Session};
 use crate::admit::{TAGS, tags};
 use crate::body::{ClientBody, Line};
 use crate::gateway::Gateway;
@@ -57,23 +58,29 @@ impl Visit {
         let (headers, named) = with_protocols(request.headers());
         let principal = self.gateway.auth(&self.snapshot, self.address).check(&headers, None).await?;
         let accept = accept_key(&request)?;
-        let model = model(request.uri().query())?;
+        let query = request.uri().query().unwrap_or_default();
+        let (model, onward) = (model(query)?, realtime::onward(query)?);
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
         let found =
             self.snapshot.router.find(&model).ok_or_else(|| models::unknown(&self.snapshot, &model))?;
-        let ticket = self.admit(&principal, (&model, &found.group.name), &headers).await?;
-        let deployments = dial::able(found)?;
-        let (far, dialled) = dial::first(&self.gateway, deployments, &headers).await?;
+        let mut ticket = self.admit(&principal, (&model, &found.group.name), &headers).await?;
+        let wish = Wish { visit: &self, model: &model, found, headers: &headers, query: &onward };
+        let (far, dialled) = wish.reach(&mut ticket).await?;
         let mut meter = Meter::new(&self.snapshot, ticket, &dialled);
-        meter.reserve().await?;
+        let Dialled { deployment, target: _, place, decision, fallback, attempts, took } = dialled;
+        let held = Held { place, decision };
+        if let Err(error) = meter.reserve().await {
+            held.finish(&meter.finish(), Some(&error));
+            return Err(error.into());
+        }
 
         let served = Served {
             model: &model,
-            labels: &dialled.deployment.target.labels,
-            fallback: None,
-            attempts: 1,
+            labels: &deployment.target.labels,
+            fallback: fallback.as_deref(),
+            attempts,
             changes: &Changes::default(),
-            overhead: self.started.elapsed().saturating_sub(dialled.took),
+            overhead: self.started.elapsed().saturating_sub(took),
         };
         let line = Line::default();
         let mut response = Response::new(ClientBody::whole("").on(line.clone()));
@@ -86,12 +93,11 @@ impl Visit {
         if named {
             head.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(realtime::PROTOCOL));
         }
-        let session = Session::new(&self.gateway, self.request_id, far, meter);
+        let session = Session::new(&self.gateway, self.request_id, far, (meter, held));
         let near = hyper::upgrade::on(&mut request);
-        let in_flight = dialled.deployment.stats.begin();
         self.gateway.sessions().spawn(async move {
             session.run(near).await;
-            drop((running, in_flight, line));
+            drop((running, line));
         });
         Ok(response)
     }
@@ -164,8 +170,8 @@ fn accept_key<B>(request: &Request<B>) -> Result<HeaderValue> {
         .map_err(|error| ApiError::bad_request("the WebSocket key cannot be read").with_source(error))
 }
 
-fn model(query: Option<&str>) -> Result<String> {
-    let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+fn model(query: &str) -> Result<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let named = pairs.find(|(name, value)| *name == "model" && !value.is_empty());
     named.map(|(_, value)| crate::front::decoded(value).into_owned()).ok_or_else(|| {
         ApiError::new(ErrorKind::BadRequest, "name the model: /v1/realtime?model=…").with_param("model")

@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use llm_providers::realtime::{self, Told};
-use llm_types::{ApiError, ErrorKind, Result};
+use llm_types::{ApiError, ErrorKind, Origin, Result, Usage};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use super::dial::{Far, bounds};
 use super::meter::Meter;
 use crate::gateway::Gateway;
+use crate::place::Place;
+use crate::record::{Afterwards, Decision};
 use crate::stop::Stop;
 
 /// How long an end may take to take a message, or to agree that the session is over.
@@ -44,10 +46,31 @@ pub(super) struct Session {
     request_id: Arc<str>,
     far: Far,
     meter: Meter,
+    held: Held,
     /// The gateway drains: a response may end, and then the session does.
     closing: Stop,
     /// The last call.
     stop: Stop,
+}
+
+/// What is told of a session when it is over.
+pub(super) struct Held {
+    /// Its place at its deployment.
+    pub(super) place: Place,
+    pub(super) decision: Option<Arc<Decision>>,
+}
+
+impl Held {
+    /// The session is over, for this reason where that is no ordinary one.
+    pub(super) fn finish(self, total: &Usage, error: Option<&ApiError>) {
+        match error.filter(|error| error.origin == Origin::Upstream) {
+            Some(error) => self.place.fail(error),
+            None => self.place.close(total),
+        }
+        if let Some(decision) = self.decision {
+            decision.end(Some(total), error, Afterwards::default());
+        }
+    }
 }
 
 /// Why a session ends.
@@ -61,16 +84,21 @@ enum End {
 }
 
 impl Session {
-    pub(super) fn new(gateway: &Gateway, request_id: Arc<str>, far: Far, meter: Meter) -> Self {
+    pub(super) fn new(
+        gateway: &Gateway,
+        request_id: Arc<str>,
+        far: Far,
+        (meter, held): (Meter, Held),
+    ) -> Self {
         let (closing, stop) = (gateway.closing().clone(), gateway.stop().clone());
-        Self { request_id, far, meter, closing, stop }
+        Self { request_id, far, meter, held, closing, stop }
     }
 
     /// Goes on until an end closes it.
     pub(super) async fn run(mut self, near: OnUpgrade) {
         let near = match timeout(WRITE, near).await {
             Ok(Ok(near)) => near,
-            _ => return self.meter.finish(),
+            _ => return self.held.finish(&self.meter.finish(), Some(&gone())),
         };
         let mut near = Near::from_raw_socket(TokioIo::new(near), Role::Server, Some(bounds())).await;
         let end = self.relay(&mut near).await;
@@ -78,7 +106,13 @@ impl Session {
             // A response that nobody hears costs money all the same: how much is known when it has ended.
             let _ = timeout(LAST_RESPONSE, self.hear_out()).await;
         }
-        self.meter.finish();
+        let broken = gone();
+        let error = match &end {
+            End::Closed(_) => None,
+            End::Broken => Some(&broken),
+            End::Error(error, _) => Some(error),
+        };
+        self.held.finish(&self.meter.finish(), error);
         let frame = match end {
             End::Closed(frame) => frame,
             End::Broken => {
@@ -214,6 +248,10 @@ async fn write(near: &mut Near, message: Message) -> Result<(), End> {
 fn going() -> ApiError {
     let message = "the gateway is stopping: connect again";
     ApiError::new(ErrorKind::Unavailable, message).with_code("session_closed")
+}
+
+fn gone() -> ApiError {
+    ApiError::new(ErrorKind::ClientCancelled, "the client went away")
 }
 
 fn lost() -> ApiError {

@@ -17,7 +17,7 @@ pub(crate) struct Summary {
     /// When it came, RFC 3339.
     time: String,
     model: String,
-    operation: String,
+    operation: &'static str,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     deployment: Option<Arc<str>>,
@@ -154,7 +154,7 @@ impl From<&Decision> for Summary {
             id: Arc::clone(&decision.request_id),
             time,
             model: decision.model.clone(),
-            operation: decision.op.to_string(),
+            operation: decision.operation,
             stream: decision.stream,
             deployment: decision.groups.iter().rev().find_map(answered).filter(|_| decision.error.is_none()),
             attempts: decision.groups.iter().map(|(_, record)| record.attempts.len()).sum(),

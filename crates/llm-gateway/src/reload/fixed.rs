@@ -19,6 +19,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         cache: _,
         pass_through: _,
         files: _,
+        fetch: _,
         providers: _,
         prices: _,
         price_map: _,

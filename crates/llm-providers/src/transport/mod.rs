@@ -25,7 +25,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 pub use self::body::RequestBody;
 pub use self::encoding::decoded;
 #[cfg(feature = "hyper")]
-pub use self::hyper::{HyperOptions, HyperTransport};
+pub use self::hyper::{Guard, HyperOptions, HyperTransport};
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::ReqwestTransport;
 

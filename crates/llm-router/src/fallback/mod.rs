@@ -4,6 +4,7 @@
 //! Every target is asked once, however the chains refer to each other, and at most sixteen of them. A group that
 //! was passed by because everybody there was unwell is asked when all else has failed: it may be well by now.
 
+mod chain;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use llm_types::{ApiError, ErrorKind};
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
+pub use self::chain::{Fallback, Fallbacks};
 use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
 use crate::group::Group;
@@ -26,52 +28,6 @@ use crate::router::{Found, Router};
 
 /// The most targets of one request.
 const MOST: usize = 16;
-
-/// Where to go from a group, by what went wrong. Names as clients would send them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fallbacks {
-    /// For every failure that another model may not have.
-    pub general: Vec<Arc<str>>,
-    /// For a prompt that does not fit the model; if empty, the general ones.
-    pub context_window: Vec<Arc<str>>,
-    /// For what offends the provider's policy; if empty, the general ones.
-    pub content_policy: Vec<Arc<str>>,
-    /// Also for requests that the provider finds malformed.
-    pub on_bad_request: bool,
-}
-
-impl Fallbacks {
-    /// General ones.
-    #[must_use]
-    pub fn to<S: Into<Arc<str>>>(models: impl IntoIterator<Item = S>) -> Self {
-        Self { general: models.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-
-    /// The chain for a failure.
-    fn chain(&self, kind: ErrorKind) -> &[Arc<str>] {
-        let special: &[_] = match kind {
-            ErrorKind::ContextWindow => &self.context_window,
-            ErrorKind::ContentPolicy => &self.content_policy,
-            _ => &[],
-        };
-        if special.is_empty() { &self.general } else { special }
-    }
-
-    /// All of them.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.general.iter().chain(&self.context_window).chain(&self.content_policy)
-    }
-}
-
-/// One entry of a request's own list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fallback {
-    /// The model's name.
-    pub model: Arc<str>,
-    /// It changes the request, so it is a target of its own; the caller applies the change of
-    /// [`Plan::entry`].
-    pub overrides: bool,
-}
 
 /// What a caller has against a deployment of a group that was found with this `*`, if anything.
 type Objection<T> = dyn Fn(&Deployment<T>, Option<&str>) -> Option<&'static str> + Send + Sync;
@@ -95,6 +51,8 @@ pub struct Plan<'r, T> {
     /// The caller named whom to ask now, and nobody else is to be asked.
     instead: bool,
     needs: Option<Arc<Needs>>,
+    /// What it needs as entries of its own list have it.
+    changed: Vec<(usize, Arc<Needs>)>,
     most: Option<u32>,
     rng: Option<Box<SmallRng>>,
     objection: Option<Box<Objection<T>>>,
@@ -141,6 +99,7 @@ impl<'r, T> Plan<'r, T> {
             defaults_used: false,
             instead: false,
             needs: None,
+            changed: Vec::new(),
             most: None,
             rng: None,
             objection: None,
@@ -155,6 +114,11 @@ impl<'r, T> Plan<'r, T> {
     pub fn need(&mut self, needs: Arc<Needs>) {
         self.attempts.need(Arc::clone(&needs));
         self.needs = Some(needs);
+    }
+
+    /// Says what it needs as an entry of its own list has it, where that changes the request; before the first step.
+    pub fn need_at(&mut self, entry: usize, needs: Arc<Needs>) {
+        self.changed.push((entry, needs));
     }
 
     /// Takes deployments out of every group that is asked: `why` says for each, and for what the `*` of its
@@ -446,7 +410,8 @@ impl<'r, T> Plan<'r, T> {
         }
         let sampled = self.attempts.record().trace.is_some();
         let mut next = self.router.more_attempts(group, self.deadline);
-        if let Some(needs) = &self.needs {
+        let changed = self.changed.iter().find(|(entry, _)| Some(*entry) == target.entry);
+        if let Some(needs) = changed.map(|(_, needs)| needs).or(self.needs.as_ref()) {
             next.need(Arc::clone(needs));
         }
         if let Some(most) = self.most {

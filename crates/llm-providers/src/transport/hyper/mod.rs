@@ -4,6 +4,7 @@
 //! connection. `TCP_NODELAY` is on: a chunk leaves when it is written.
 
 mod link;
+mod names;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+pub use self::names::Guard;
+use self::names::Names;
 use self::pool::Pool;
 use super::follow::Course;
 use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
@@ -37,6 +40,8 @@ pub struct HyperOptions {
     pub max_idle_per_host: usize,
     /// PEM text of further certificate authorities to trust.
     pub extra_ca: Option<Vec<u8>>,
+    /// Which addresses of a host may be connected to; `None`: any.
+    pub guard: Option<Guard>,
 }
 
 impl Default for HyperOptions {
@@ -46,6 +51,7 @@ impl Default for HyperOptions {
             idle_timeout: Duration::from_secs(90),
             max_idle_per_host: 512,
             extra_ca: None,
+            guard: None,
         }
     }
 }
@@ -78,7 +84,7 @@ impl HyperTransport {
             .map_err(|error| ApiError::new(ErrorKind::Internal, "no usable TLS versions").with_source(error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(Names::new(options.guard.clone()));
         http.enforce_http(false);
         http.set_nodelay(true);
         // Shared among the addresses of a name, so that a dead one leaves time for the next; the pool bounds the whole.
@@ -89,7 +95,7 @@ impl HyperTransport {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let https: HttpsConnector<HttpConnector> = https;
+        let https: HttpsConnector<HttpConnector<Names>> = https;
         Ok(Self { pool: Pool::new(https, options) })
     }
 }

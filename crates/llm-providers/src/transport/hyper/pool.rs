@@ -19,6 +19,7 @@ use tower_service::Service as _;
 
 use super::super::{Duplex, Progress, RequestBody};
 use super::link::{Answer, Io, Link, Unanswered};
+use super::names::Names;
 use super::{HyperOptions, Unsent, failed};
 
 /// How long a look at the unused connections is waited for, where their time is not shorter.
@@ -67,7 +68,7 @@ struct Shelves {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Pool {
-    connector: HttpsConnector<HttpConnector>,
+    connector: HttpsConnector<HttpConnector<Names>>,
     shelves: Mutex<Shelves>,
     /// Told when there is something to watch again.
     watch: Arc<Notify>,
@@ -85,8 +86,8 @@ impl Drop for Pool {
 
 impl Pool {
     /// Must be called within a tokio runtime: unused connections are closed in time.
-    pub(super) fn new(connector: HttpsConnector<HttpConnector>, options: &HyperOptions) -> Arc<Self> {
-        let HyperOptions { connect_timeout, idle_timeout, max_idle_per_host, extra_ca: _ } = *options;
+    pub(super) fn new(connector: HttpsConnector<HttpConnector<Names>>, options: &HyperOptions) -> Arc<Self> {
+        let HyperOptions { connect_timeout, idle_timeout, max_idle_per_host, .. } = *options;
         let max_idle = if idle_timeout.is_zero() { 0 } else { max_idle_per_host };
         let (shelves, watch) = (Mutex::default(), Arc::new(Notify::new()));
         let pool = Arc::new(Self {

@@ -63,7 +63,7 @@ impl Encoder<'_, '_> {
         let (shape, source) = source(media, said)?;
         if source.url.is_some() && !self.fetches {
             let message = "this host of Claude fetches no addresses: send the content as base64";
-            return Err(ApiError::bad_request(message));
+            return Err(ApiError::bad_request(message).wants_bytes());
         }
         Ok((shape, source))
     }
@@ -71,9 +71,9 @@ impl Encoder<'_, '_> {
 
 fn address<'r>(url: &'r str, said: Said<'r>) -> Result<(Shape, Source<'r>)> {
     if !url.starts_with("https://") {
-        return Err(ApiError::bad_request(
-            "anthropic fetches https addresses only: send an https address, or the content as base64",
-        ));
+        let message =
+            "anthropic fetches https addresses only: send an https address, or the content as base64";
+        return Err(ApiError::bad_request(message).wants_bytes());
     }
     let shape = said.media_type.and_then(shape_of).unwrap_or(said.shape);
     Ok((shape, Source { kind: word("url"), url: Some(url.into()), ..Source::default() }))

@@ -96,9 +96,8 @@ pub(super) fn shape<'r>(media: &'r Bytes, said: Said<'r>, model: Model) -> Resul
             ));
         }
         Bytes::Url(_) => {
-            return Err(ApiError::bad_request(
-                "bedrock fetches no addresses: send the content as base64, or choose another model",
-            ));
+            let message = "bedrock fetches no addresses: send the content as base64, or choose another model";
+            return Err(ApiError::bad_request(message).wants_bytes());
         }
         Bytes::FileId(_) => {
             return Err(ApiError::bad_request("bedrock stores no files: send the content as base64"));

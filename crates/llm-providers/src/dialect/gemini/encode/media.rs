@@ -70,7 +70,8 @@ pub(super) fn part<'a>(host: Host, media: &'a Media, hint: Hint<'a>, path: &str)
         Media::Text(text) => Ok(inline(Cow::Borrowed("text/plain"), Str::from(STANDARD.encode(text)))),
         Media::Url(url) => {
             let typed = hint.is_typed() || by_ending(url).is_some();
-            let file = host::fetched(host, url, typed).ok_or_else(|| wrong(unfetched(host, path)))?;
+            let file =
+                host::fetched(host, url, typed).ok_or_else(|| wrong(unfetched(host, path)).wants_bytes())?;
             Ok(fetched(file, hint, by_ending(url)))
         }
         Media::FileId(id) => {

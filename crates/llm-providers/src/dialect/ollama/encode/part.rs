@@ -142,7 +142,7 @@ impl<'r> Encoder<'r, '_> {
     fn picture(&mut self, media: &'r Media, at: At, out: &mut Said<'r>) -> Result<()> {
         let Media::Base64 { media_type: _, data } = media else {
             let message = "ollama fetches no pictures: send this one as a data URL";
-            return Err(ApiError::bad_request(message).with_param(at.path()));
+            return Err(ApiError::bad_request(message).with_param(at.path()).wants_bytes());
         };
         out.images.push(data.into());
         Ok(())

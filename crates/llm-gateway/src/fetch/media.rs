@@ -1,0 +1,243 @@
+//! Pictures and documents at addresses that clients name, for providers that fetch nothing themselves.
+//!
+//! Bounded in number, size and time; only what is a picture or a PDF by its own first bytes goes on. Redirects are
+//! followed a few times, each of them to where [`Reach`] lets us.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::header::{ACCEPT, LOCATION};
+use http::{StatusCode, Uri};
+use llm_config::Fetch;
+use llm_providers::transport::{Guard, HyperOptions, HyperTransport, Transport as _, collect};
+use llm_types::chat::{Media, Part};
+use llm_types::{ApiError, Call, Result, Segments};
+use tokio::time::timeout;
+
+use super::reach::Reach;
+
+/// The most addresses of one request.
+const MOST: usize = 16;
+/// How many are read at once.
+const AT_ONCE: usize = 4;
+/// How often an address may lead on to another.
+const HOPS: usize = 3;
+/// The longest address, in bytes.
+const LONGEST: usize = 4096;
+
+/// Reads what clients name by its address.
+#[derive(Debug)]
+pub(crate) struct MediaFetch {
+    settings: Fetch,
+    reach: Reach,
+    transport: OnceLock<HyperTransport>,
+}
+
+impl MediaFetch {
+    /// As the configuration says.
+    ///
+    /// # Errors
+    /// For hosts and ranges that are none.
+    pub(crate) fn of(settings: &Fetch, previous: Option<&Arc<Self>>) -> Result<Option<Arc<Self>>> {
+        if !settings.enabled {
+            return Ok(None);
+        }
+        if let Some(same) = previous.filter(|previous| previous.settings == *settings) {
+            return Ok(Some(Arc::clone(same)));
+        }
+        let reach = Reach::of(&settings.allow)?;
+        Ok(Some(Arc::new(Self { settings: settings.clone(), reach, transport: OnceLock::new() })))
+    }
+
+    /// Puts the bytes of what a conversation names by its address in the address's place.
+    ///
+    /// # Errors
+    /// 400 with the reason for the first that cannot be read.
+    pub(crate) async fn inline(&self, call: &mut Call) -> Result<()> {
+        let Call::Chat(request) = call else { return Ok(()) };
+        let mut places = Vec::new();
+        for message in &mut request.messages {
+            find(&mut message.parts, &mut places);
+        }
+        let mut wanted: Vec<String> = places.iter().filter_map(|media| address(media)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.len() > MOST {
+            let message = format!("more than {MOST} addresses are to be fetched: send the content as base64");
+            return Err(ApiError::bad_request(message));
+        }
+        let read = |url: String| async move {
+            let bytes = self.read(&url).await;
+            bytes.map(|bytes| (url.clone(), bytes)).map_err(|why| refused(&url, &why))
+        };
+        let found: HashMap<String, Media> =
+            stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).try_collect().await?;
+        for place in places {
+            if let Some(media) = address(place).and_then(|url| found.get(&url)) {
+                *place = media.clone();
+            }
+        }
+        Ok(())
+    }
+
+    /// What is at an address.
+    async fn read(&self, url: &str) -> Result<Media, String> {
+        match timeout(self.settings.timeout, self.follow(url)).await {
+            Ok(read) => read,
+            Err(_) => Err(format!("nothing came within {} s", self.settings.timeout.as_secs_f64())),
+        }
+    }
+
+    async fn follow(&self, url: &str) -> Result<Media, String> {
+        let mut uri = parsed(url)?;
+        for _ in 0..=HOPS {
+            self.check(&uri)?;
+            let request = http::Request::get(&uri).header(ACCEPT, "image/*, application/pdf");
+            let request =
+                request.body(Segments::from(Bytes::new()).into()).map_err(|error| error.to_string())?;
+            let answer = self.transport()?.send(request).await.map_err(|error| error.message.clone())?;
+            let (head, body) = answer.into_parts();
+            if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
+                let location = head.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+                uri = led_on(&uri, location.ok_or("it leads on to nowhere")?)?;
+                continue;
+            }
+            if !head.status.is_success() {
+                return Err(format!("it was answered with {}", head.status));
+            }
+            let bytes =
+                collect(body, self.settings.max_bytes).await.map_err(|error| error.message.clone())?;
+            let media_type = kind(&bytes).ok_or("it is no PNG, JPEG, GIF, WebP or PDF")?;
+            return Ok(Media::Base64 { media_type: media_type.to_owned(), data: STANDARD.encode(&bytes) });
+        }
+        Err(format!("it leads on more than {HOPS} times"))
+    }
+
+    /// Whether the host may be asked, where it is an address: names are looked up by the transport, which asks then.
+    fn check(&self, uri: &Uri) -> Result<(), String> {
+        let host = uri.host().unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match literal {
+            Ok(address) if !self.reach.may(host, address) => Err(NOT_PUBLIC.to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn transport(&self) -> Result<&HyperTransport, String> {
+        if let Some(transport) = self.transport.get() {
+            return Ok(transport);
+        }
+        let reach = self.reach.clone();
+        let guard = Guard::new(move |host, address| reach.may(host, address), NOT_PUBLIC);
+        let options = HyperOptions {
+            connect_timeout: self.settings.timeout,
+            max_idle_per_host: 0,
+            guard: Some(guard),
+            ..HyperOptions::default()
+        };
+        let made = HyperTransport::new(&options).map_err(|error| error.message.clone())?;
+        Ok(self.transport.get_or_init(|| made))
+    }
+}
+
+/// Why an address is not asked.
+const NOT_PUBLIC: &str = "it leads to an address that is not public (`fetch.allow` names exceptions)";
+
+/// Pieces that are at an address.
+fn find<'p>(parts: &'p mut [Part], places: &mut Vec<&'p mut Media>) {
+    for part in parts {
+        match part {
+            Part::Image(image) => places.push(&mut image.media),
+            Part::File(file) => places.push(&mut file.media),
+            Part::ToolResult(result) => find(&mut result.parts, places),
+            _ => {}
+        }
+    }
+}
+
+/// The address, where it is one that is fetched.
+fn address(media: &Media) -> Option<String> {
+    match media {
+        Media::Url(url) if url.starts_with("https://") || url.starts_with("http://") => Some(url.clone()),
+        _ => None,
+    }
+}
+
+fn parsed(url: &str) -> Result<Uri, String> {
+    let uri: Uri = url.parse().ok().filter(|_| url.len() <= LONGEST).ok_or("it is no address")?;
+    let authority = uri.authority().ok_or("it names no host")?;
+    if authority.as_str().contains('@') {
+        return Err("it holds a password".to_owned());
+    }
+    Ok(uri)
+}
+
+/// Where an address leads on to.
+fn led_on(from: &Uri, location: &str) -> Result<Uri, String> {
+    let (scheme, authority) =
+        (from.scheme_str().unwrap_or("https"), from.authority().map_or("", |at| at.as_str()));
+    if location.starts_with("https://") || (location.starts_with("http://") && scheme == "http") {
+        return parsed(location);
+    }
+    match location.strip_prefix("//") {
+        Some(rest) => parsed(&format!("{scheme}://{rest}")),
+        None if location.starts_with('/') => parsed(&format!("{scheme}://{authority}{location}")),
+        None => Err("it leads on to what is not fetched".to_owned()),
+    }
+}
+
+/// What something is, by its first bytes.
+fn kind(bytes: &[u8]) -> Option<&'static str> {
+    let riff = |bytes: &[u8]| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    Some(match bytes {
+        _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
+        _ if bytes.starts_with(b"\xff\xd8\xff") => "image/jpeg",
+        _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => "image/gif",
+        _ if riff(bytes) => "image/webp",
+        _ if bytes.starts_with(b"%PDF-") => "application/pdf",
+        _ => return None,
+    })
+}
+
+/// Only where it is, not what its query says: that may be a key.
+fn refused(url: &str, why: &str) -> ApiError {
+    let shown: String = url.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect();
+    ApiError::bad_request(format!("`{shown}` cannot be fetched: {why}")).with_code("media_not_fetched")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_on_within_its_scheme_or_to_a_safer_one() {
+        let go = |from: &str, to: &str| led_on(&from.parse().unwrap(), to).map(|uri| uri.to_string());
+        assert_eq!(go("https://a/b", "/c?d").unwrap(), "https://a/c?d");
+        assert_eq!(go("https://a/b", "//c/d").unwrap(), "https://c/d");
+        assert_eq!(go("http://a/b", "https://c/").unwrap(), "https://c/");
+        for wrong in ["http://c/", "ftp://c/", "file:///etc/passwd", "x", "https://u:p@c/"] {
+            assert!(go("https://a/b", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_it_is_is_told_by_its_first_bytes() {
+        let check = |bytes: &[u8], expect: Option<&str>| assert_eq!(kind(bytes), expect);
+        check(b"\x89PNG\r\n\x1a\nrest", Some("image/png"));
+        check(b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp"));
+        check(b"RIFF\0\0\0\0WAVE", None);
+        check(b"<html>", None);
+        check(b"", None);
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_may_be_a_key() {
+        let error = refused("https://h/a.png?sig=secret#x", "no");
+        assert!(error.message.contains("https://h/a.png") && !error.message.contains("secret"));
+    }
+}

@@ -1,0 +1,109 @@
+//! Pictures that a client names by address, for a provider that takes only their bytes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use llm_testkit::canned::openai_completion;
+use llm_testkit::{Script, Upstream};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Options, Reply, gemini, model, openai};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nwhat a picture holds";
+
+/// Takes bytes alone.
+fn seeing() -> Upstream {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(Script::json(&json!({
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "A lighthouse."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12}})));
+    upstream
+}
+
+/// A host of pictures: `/a.png` is one, `/on` leads to it.
+fn host() -> Upstream {
+    let host = Upstream::start().unwrap();
+    host.on("/a.png", |_| Script::status(200).header("content-type", "image/png").body(PNG));
+    host.on("/page", |_| Script::status(200).header("content-type", "image/png").body("<html>"));
+    host.on("/large", |_| Script::status(200).body([PNG, &[0; 4096]].concat()));
+    host.on("/none", |_| Script::status(404));
+    host.on("/on", |_| Script::status(302).header("location", "/a.png"));
+    host.on("/round", |_| Script::status(302).header("location", "/round"));
+    host
+}
+
+fn start(settings: &str, models: &str) -> Gateway {
+    Options::config(format!("[fetch]\n{settings}\n{models}")).start()
+}
+
+async fn ask(gateway: &Gateway, addresses: &[String]) -> Reply {
+    let pictures = addresses.iter().map(|url| json!({"type": "image_url", "image_url": {"url": url}}));
+    let parts: Vec<Value> =
+        [json!({"type": "text", "text": "What is it?"})].into_iter().chain(pictures).collect();
+    gateway.chat(&json!({"model": "smart", "messages": [{"role": "user", "content": parts}]})).await
+}
+
+#[tokio::test]
+async fn a_provider_that_fetches_nothing_gets_the_bytes() {
+    let (seeing, host) = (seeing(), host());
+    let gateway = start("allow = [\"127.0.0.0/8\"]", &model("smart", &[gemini(&seeing)]));
+    let (picture, on) = (format!("{}/a.png", host.url()), format!("{}/on", host.url()));
+    let reply = ask(&gateway, &[picture.clone(), on, picture]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let sent = seeing.last_request().unwrap().json();
+    let parts = sent["contents"][0]["parts"].as_array().unwrap().clone();
+    assert_eq!(parts.len(), 4, "{sent}");
+    for part in parts.iter().skip(1) {
+        assert_eq!(part["inlineData"], json!({"mimeType": "image/png", "data": STANDARD.encode(PNG)}));
+    }
+    assert_eq!(host.requests().len(), 3, "each address is read once, and one leads on");
+    for request in host.requests() {
+        assert!(request.header("authorization").is_none() && request.header("x-goog-api-key").is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_is_said_and_not_asked_for() {
+    let (seeing, host) = (seeing(), host());
+    let models = model("smart", &[gemini(&seeing)]);
+    let port = host.addr().port();
+    let at = |host: &str, path: &str| format!("http://{host}:{port}{path}");
+    let open = start("allow = [\"127.0.0.0/8\", \"::1\"]\nmax_bytes = \"1KiB\"", &models);
+    for (path, words) in
+        [("/page", "no PNG"), ("/large", "1024"), ("/none", "404"), ("/round", "more than 3 times")]
+    {
+        ask(&open, &[at("127.0.0.1", path)]).await.error(400).says(&[words, path, "cannot be fetched"]);
+    }
+    let many: Vec<_> = (0..17).map(|nth| at("127.0.0.1", &format!("/{nth}"))).collect();
+    ask(&open, &many).await.error(400).says(&["more than 16"]);
+
+    let asked = host.requests().len();
+    let closed = start("", &models);
+    for name in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1"] {
+        ask(&closed, &[at(name, "/a.png")]).await.error(400).says(&["cannot be fetched"]);
+    }
+    // What may be asked does not lead to what may not.
+    host.on("/out", move |_| {
+        Script::status(302).header("location", &format!("http://127.0.0.1:{port}/a.png"))
+    });
+    let named = start("allow = [\"localhost\"]", &models);
+    ask(&named, &[at("localhost", "/out")]).await.error(400).says(&["not public"]);
+    assert_eq!(host.requests().len() - asked, 1, "only the one that led on was asked");
+
+    let off = start("enabled = false", &models);
+    ask(&off, &[at("127.0.0.1", "/a.png")]).await.error(400).says(&["base64"]);
+    assert!(seeing.requests().is_empty());
+}
+
+#[tokio::test]
+async fn who_fetches_by_itself_is_asked_with_the_address() {
+    let (seeing, host, other) = (seeing(), host(), Upstream::start().unwrap());
+    other.always(Script::json(&openai_completion(20)));
+    let gateway = start("", &model("smart", &[gemini(&seeing), openai(&other)]));
+    let picture = format!("{}/a.png", host.url());
+    // The first in turn fetches nothing and may not be given the bytes.
+    let reply = ask(&gateway, std::slice::from_ref(&picture)).await;
+    assert_eq!((reply.status, reply.header("x-gateway-deployment")), (200, "smart/2"), "{}", reply.text());
+    let sent = other.last_request().unwrap().json();
+    assert_eq!(sent["messages"][0]["content"][1]["image_url"]["url"], picture.as_str());
+    assert!(host.requests().is_empty() && seeing.requests().is_empty());
+}
