@@ -114,12 +114,13 @@ impl<T> Attempts<T> {
         for well in [true, false] {
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
+                let weighed = self.weigh_none(&cx);
                 let Ok(grant) = self.group.admit(index, &ask, !well) else {
                     // It is full, and not worth another pause.
                     self.set_return(index, Return::Never);
                     continue;
                 };
-                self.trace_choice(&cx, Some((index, Because::Again)));
+                self.trace_choice(weighed, Some((index, Because::Again)));
                 return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
             }
         }

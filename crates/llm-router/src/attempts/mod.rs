@@ -327,8 +327,9 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
         let mut open = self.able.clone();
         open.remove(&self.tried);
+        let weighed = self.weigh(&open, &ask);
         let choice = self.group.choose(&mut open, &ask);
-        self.trace_choice(&cx, choice.map(|choice| (choice.index, choice.because)));
+        self.trace_choice(weighed, choice.map(|choice| (choice.index, choice.because)));
         choice
     }
 
@@ -338,8 +339,9 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
         let mut open = self.able.clone();
         open.remove(&self.tried);
+        let weighed = self.weigh_none(&cx);
         let choice = self.group.choose_unwell(&mut open, &ask)?;
-        self.trace_choice(&cx, Some((choice.index, choice.because)));
+        self.trace_choice(weighed, Some((choice.index, choice.because)));
         Some(self.start(choice, now, Duration::ZERO))
     }
 

@@ -6,7 +6,7 @@ use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::facts::{Allowance, Capabilities, Facts};
 use crate::needs::Needs;
 use crate::policy::KindRetries;
-use crate::record::{Because, WaitedFor};
+use crate::record::Because;
 use crate::router::Router;
 use crate::stats::{Outcome, RateLimit, RateLimits, Standing};
 
@@ -19,12 +19,6 @@ fn of(facts: impl IntoIterator<Item = Facts>) -> Arc<Group<()>> {
     let deployments =
         deployments.map(|(nth, facts)| Deployment::new(format!("d{nth}"), 0, ()).with_facts(facts));
     Arc::new(Group::new("g", RetryPolicy { retries: 2, ..RetryPolicy::default() }, deployments))
-}
-
-fn after(kind: ErrorKind, wait: Duration) -> ApiError {
-    let mut error = failure(kind);
-    error.retry_after = Some(wait);
-    error
 }
 
 /// Runs one request at this time; gives who was asked, and why.
@@ -444,23 +438,4 @@ fn a_stream_that_breaks_off_counts() {
         attempts.answered(now).unwrap().fail(&failure(ErrorKind::Connection), now);
     }
     assert!(group.deployments.iter().all(|deployment| !deployment.stats.standing(now).is_open()));
-}
-
-#[test]
-fn a_sampled_request_tells_what_was_considered() {
-    let now = Instant::now();
-    let group = group(3, 2);
-    group.deployments[2].stats.drain(true);
-    let mut attempts = begin(&group, now, MINUTE).sampled();
-    let failures = [failure(ErrorKind::Internal), after(ErrorKind::Internal, SECOND)];
-    let (order, _) = play(&mut attempts, now, &failures);
-    assert_eq!(order, [0, 1, 0], "its own pause is shorter than the one asked for");
-    let trace = attempts.take_record().trace.unwrap();
-    assert_eq!(trace.decisions[0].chosen, Some((0, Because::Strategy)));
-    let verdicts: Vec<_> = trace.decisions[1].candidates.iter().map(|(verdict, _)| *verdict).collect();
-    assert_eq!(verdicts, [Verdict::Tried, Verdict::NotPicked, Verdict::PassedOver(Reason::Drained)]);
-    assert!(trace.decisions[0].candidates[0].1.score.is_some());
-    assert_eq!(trace.waits.len(), 1);
-    assert_eq!(trace.waits[0].why, WaitedFor::Backoff(0));
-    assert_eq!(trace.decisions.last().unwrap().chosen, Some((0, Because::Again)));
 }
