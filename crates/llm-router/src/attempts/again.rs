@@ -58,7 +58,7 @@ impl<T> Attempts<T> {
         if self.elsewhere && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
             return Err(End::AllCooling);
         }
-        let Some((index, until, whose)) = soonest else {
+        let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
             // Whoever was tried is unwell by now, or must not be asked again.
             if self.some_untried(now) {
                 if !self.budget.withdraw(now) {
@@ -114,8 +114,9 @@ impl<T> Attempts<T> {
         for well in [true, false] {
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
+                // Somebody else may have become its probe since we looked: that is no reason to give up.
                 let weighed = self.weigh_none(&cx);
-                let Ok(grant) = self.group.admit(index, &ask, !well) else {
+                let Ok(grant) = self.group.admit(index, &ask, true) else {
                     // It is full, and not worth another pause.
                     self.set_return(index, Return::Never);
                     continue;
@@ -144,6 +145,25 @@ impl<T> Attempts<T> {
         });
         let times = times.filter(|(index, ..)| !well || self.is_well(*index, now));
         times.min_by_key(|(_, time, _)| *time)
+    }
+
+    /// Who was tried and will be well when the pause is over that it asked for, if nobody else is well before.
+    fn first_well(&self, now: Instant) -> Option<(usize, Instant, Whose)> {
+        let pauses = self.returns.iter().filter_map(|(index, state)| match state {
+            Return::At(time, Whose::Providers) => Some((*index, *time, Whose::Providers)),
+            _ => None,
+        });
+        let pauses = pauses.filter(|(index, time, _)| *time < self.deadline && self.is_well(*index, *time));
+        let first = pauses.min_by_key(|(_, time, _)| *time)?;
+        let pause = first.1.saturating_duration_since(now);
+        let never = |index| self.returns.contains(&(index, Return::Never));
+        let sooner = self.able.iter().filter(|index| *index != first.0 && !never(*index)).any(|index| {
+            match self.obstacle(index, now) {
+                Some(Reason::Cooling(left) | Reason::Resting(left)) => left < pause,
+                reason => matches!(reason, None | Some(Reason::Probing)),
+            }
+        });
+        (!sooner).then_some(first)
     }
 
     fn is_well(&self, index: usize, now: Instant) -> bool {

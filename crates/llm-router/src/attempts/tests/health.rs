@@ -165,6 +165,41 @@ fn a_well_one_is_waited_for_rather_than_an_unwell_one_asked() {
 }
 
 #[test]
+fn whoever_asks_for_a_pause_is_left_alone_for_it() {
+    let now = Instant::now();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Internal, ErrorKind::Overloaded, ErrorKind::RateLimit] {
+        let pair = group(2, 2);
+        assert_eq!(tried(&pair, now, &[after(kind, 20 * SECOND)]), [0, 1]);
+        for second in 0..20 {
+            assert_eq!(tried(&pair, now + second * SECOND, &[]), [1], "{kind:?} after {second} s");
+        }
+        assert_eq!(ask(&pair, now + 21 * SECOND, &[]), [(0, Because::Probe)]);
+
+        let single = group(1, 2);
+        assert_eq!(tried(&single, now, &[after(kind, 20 * SECOND)]), [0, 0], "a pause, and once more");
+        assert_eq!(ask(&single, now, &[]), [(0, Because::Strategy)], "the only one is not locked out");
+    }
+}
+
+#[test]
+fn a_pause_is_waited_for_unless_somebody_may_be_well_before() {
+    let now = Instant::now();
+    let check = |kind, cooling, pause, expect| {
+        // The first one is untried and cools down; the second wants a pause.
+        let pair = group(2, 2);
+        pair.deployments[0].stats.learn_cooldown(cooling, 1, now);
+        let mut attempts = begin(&pair, now, MINUTE);
+        assert_eq!(attempts.next(now, None), Step::Try(1));
+        assert_eq!(attempts.next(now, Some(&after(kind, pause))), expect, "{kind:?} {cooling:?} {pause:?}");
+    };
+    for kind in [ErrorKind::Unavailable, ErrorKind::RateLimit] {
+        check(kind, 30 * SECOND, SECOND, Step::Wait(SECOND));
+        check(kind, 5 * SECOND, 30 * SECOND, Step::Try(0));
+        check(kind, 100 * SECOND, 60 * SECOND, Step::Try(0));
+    }
+}
+
+#[test]
 fn what_is_drained_is_never_asked() {
     let now = Instant::now();
     let group = group(1, 2);
