@@ -55,7 +55,7 @@ impl<T> Attempts<T> {
         }
         let soonest = self.soonest(now, true);
         // Nobody waits for a provider's pause, or for somebody to be well, while another group may answer at once.
-        if self.elsewhere && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
+        if self.may_leave() && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
             return Err(End::AllCooling);
         }
         let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
@@ -79,12 +79,13 @@ impl<T> Attempts<T> {
         if until >= self.deadline {
             return Err(End::Deadline);
         }
-        if !self.budget.withdraw(now) {
+        let paused = self.paused.take();
+        if paused.is_none() && !self.budget.withdraw(now) {
             return Err(End::BudgetSpent);
         }
         self.waits += 1;
         if until == now {
-            return self.after_wait(now, now, now);
+            return self.after_wait(now, paused.unwrap_or(now), now);
         }
         if let Some(trace) = &mut self.record.trace {
             let why = match whose {
@@ -94,6 +95,7 @@ impl<T> Attempts<T> {
             trace.waits.push(Waited { at: now, pause: until - now, why });
         }
         self.state = State::Waiting { since: now, until };
+        self.insists = false;
         Ok(Step::Wait(until - now))
     }
 
@@ -112,6 +114,11 @@ impl<T> Attempts<T> {
         }
         let cx = self.pick_cx(now);
         for well in [true, false] {
+            // Whoever was waited for is unwell by now, and another group may answer at once.
+            if !well && self.may_leave() && self.rested(now, well).is_some() {
+                self.paused = Some(since);
+                return Err(End::AllCooling);
+            }
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
                 // Somebody else may have become its probe since we looked: that is no reason to give up.

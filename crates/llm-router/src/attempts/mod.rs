@@ -78,6 +78,10 @@ pub struct Attempts<T> {
     flights: SmallVec<[Lease<T>; 1]>,
     /// There is another group to ask when everybody here is unwell.
     elsewhere: bool,
+    /// Not for the next step: nobody there is better off.
+    insists: bool,
+    /// The beginning of a pause that was charged to the retry budget and nobody was asked after.
+    paused: Option<Instant>,
     record: Record,
     ended: Option<Instant>,
     rng: Option<Box<SmallRng>>,
@@ -120,6 +124,8 @@ impl<T> Attempts<T> {
             returns: SmallVec::new(),
             flights: SmallVec::new(),
             elsewhere: false,
+            insists: false,
+            paused: None,
             record: Record::default(),
             ended: None,
             rng: None,
@@ -191,10 +197,10 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
-    /// Asks here also when everybody is unwell: everywhere else is no better. Goes on after
+    /// Takes the next step here also when everybody is unwell: everywhere else is no better now. Goes on after
     /// [`End::AllCooling`].
     pub(crate) fn insist(&mut self) {
-        self.elsewhere = false;
+        self.insists = true;
         if self.record.end == Some(End::AllCooling) {
             self.record.end = None;
             self.ended = None;
@@ -276,7 +282,7 @@ impl<T> Attempts<T> {
         }
         let mut unwell = self.able.clone();
         unwell.keep(|index| !matches!(self.obstacle(index, now), Some(reason) if !reason.passes()));
-        if self.elsewhere && !unwell.is_empty() {
+        if self.may_leave() && !unwell.is_empty() {
             return Err(End::AllCooling);
         }
         self.last_resort(now).ok_or(End::NoCandidate)
@@ -345,6 +351,11 @@ impl<T> Attempts<T> {
         Some(self.start(choice, now, Duration::ZERO))
     }
 
+    /// Whether another group is asked rather than somebody unwell here.
+    fn may_leave(&self) -> bool {
+        self.elsewhere && !self.insists
+    }
+
     fn start(&mut self, choice: Choice, now: Instant, waited: Duration) -> Step {
         let Choice { index, grant, because } = choice;
         let shape = self.needs.as_ref().map(|needs| PickCx::new(now).needing(needs).shape());
@@ -362,6 +373,7 @@ impl<T> Attempts<T> {
             lost: false,
         });
         self.state = State::Trying;
+        (self.insists, self.paused) = (false, None);
         Step::Try(index)
     }
 

@@ -2,7 +2,7 @@
 
 mod health;
 mod hedge;
-mod simulation;
+mod recovery;
 mod trace;
 
 use llm_types::ErrorKind;
