@@ -36,6 +36,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) may_probe: bool,
 }
 
+/// How a choice looks at those that may be chosen.
+#[derive(Debug)]
+pub(crate) struct Ranks {
+    /// The lowest tier in which anybody is well and has room: those whom the strategy compares.
+    pub(crate) compared: Mask,
+    /// The tiers behind it.
+    pub(crate) later: Mask,
+}
+
 impl Ask<'_> {
     fn tokens(&self) -> u64 {
         self.cx.input_tokens.saturating_add(self.cx.output_tokens)
@@ -69,6 +78,21 @@ impl<T> Group<T> {
             }
             return None;
         }
+    }
+
+    /// Whom a choice among these would compare; for its record.
+    pub(crate) fn ranks(&self, open: &Mask, ask: &Ask<'_>) -> Ranks {
+        let mut later = open.clone();
+        for tier in &self.tiers {
+            let mut compared = later.clone();
+            compared.retain(tier);
+            later.remove(tier);
+            self.keep_ready(&mut compared, ask);
+            if !compared.is_empty() {
+                return Ranks { compared, later };
+            }
+        }
+        Ranks { compared: Mask::none(self.seats.len()), later }
     }
 
     /// Chooses among these whoever will be well first, though nobody is. Limits hold all the same.

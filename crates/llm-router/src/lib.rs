@@ -18,6 +18,8 @@ mod policy;
 mod pool;
 mod record;
 mod router;
+#[cfg(test)]
+mod simulation;
 mod stats;
 
 pub use affinity::{PrefixMap, Prefixes, hash};

@@ -57,6 +57,19 @@ pub enum Reason {
     Parallel,
     /// It has had as many requests or tokens in this minute as it may; the time until there is room.
     Minute(Option<Duration>),
+    /// Its tier comes after that of those who were compared.
+    Later,
+    /// It is expected to take longer than the strategy's bound, and somebody else is not.
+    Slow {
+        /// The time it is expected to take.
+        expected: Duration,
+        /// The bound.
+        within: Duration,
+    },
+    /// The strategy compares two drawn by chance, and it was not one of them.
+    NotDrawn,
+    /// The request goes to whoever the strategy knows least.
+    Explored,
 }
 
 impl Reason {
@@ -98,6 +111,15 @@ impl fmt::Display for Reason {
                 write!(f, "is at its limit per minute for another {:.1} s", left.as_secs_f64())
             }
             Self::Minute(None) => f.write_str("is at its limit per minute"),
+            Self::Later => f.write_str("comes after the others: its order is higher, or its weight is 0"),
+            Self::Slow { expected, within } => {
+                let (expected, within) = (expected.as_secs_f64(), within.as_secs_f64());
+                write!(f, "is expected to take {expected:.3} s, the bound is {within:.3} s")
+            }
+            Self::NotDrawn => f.write_str("was not one of the two that were drawn to be compared"),
+            Self::Explored => {
+                f.write_str("is known better than another one, which this request finds out about")
+            }
         }
     }
 }

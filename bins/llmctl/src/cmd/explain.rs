@@ -74,7 +74,9 @@ struct Candidate {
     reason: Option<String>,
     score: Option<f64>,
     expected_ms: Option<f64>,
+    expected_errors: Option<f64>,
     expected_usd: Option<f64>,
+    samples: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,7 +165,7 @@ fn told(group: &Group, out: &mut Output) -> Result<(), Failure> {
     for decision in &group.decisions {
         writeln!(out.out, "\n  candidates at {}", ms(decision.at_ms))?;
         out.table(
-            ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "USD", "WHY"],
+            ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "ERRORS", "USD", "SAMPLES", "WHY"],
             decision.candidates.iter().map(row).collect(),
         )?;
     }
@@ -192,15 +194,18 @@ fn attempts(group: &Group, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(candidate: &Candidate) -> [String; 7] {
-    let Candidate { deployment, verdict, reason, score, expected_ms, expected_usd } = candidate;
+fn row(candidate: &Candidate) -> [String; 9] {
+    let Candidate { deployment, verdict, reason, score, expected_ms, expected_errors, expected_usd, samples } =
+        candidate;
     [
         " ".to_owned(),
         deployment.clone(),
         verdict.clone(),
         score.map(|score| format!("{score:.4}")).unwrap_or_default(),
         expected_ms.map(ms).unwrap_or_default(),
+        expected_errors.map(|share| format!("{:.1} %", share * 100.0)).unwrap_or_default(),
         expected_usd.map(|usd| format!("{usd:.6}")).unwrap_or_default(),
+        samples.map(|samples| samples.to_string()).unwrap_or_default(),
         reason.clone().unwrap_or_default(),
     ]
 }
@@ -244,5 +249,30 @@ mod tests {
         ] {
             assert!(shown.contains(words), "no `{words}` in {shown}");
         }
+    }
+
+    #[test]
+    fn what_a_strategy_expects_is_told() {
+        let text = r#"{"deployment": "smart/1", "verdict": "chosen", "score": 1.25, "expected_ms": 812.5,
+            "expected_errors": 0.0625, "expected_usd": 0.0125, "samples": 32}"#;
+        let group = Group {
+            model: "smart".to_owned(),
+            strategy: "adaptive".to_owned(),
+            attempts: Vec::new(),
+            decisions: vec![Decision { at_ms: 0.1, candidates: vec![serde_json::from_str(text).unwrap()] }],
+            waits: Vec::new(),
+            ended: None,
+        };
+        let (mut out, shown, _) = output(false);
+        told(&group, &mut out).unwrap();
+        let shown = shown.text();
+        let words = |name: &str| {
+            let line = shown.lines().find(|line| line.contains(name)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let head = ["DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "ERRORS", "USD", "SAMPLES", "WHY"];
+        assert_eq!(words("DEPLOYMENT"), head);
+        let row = ["smart/1", "chosen", "1.2500", "812", "ms", "6.2", "%", "0.012500", "32"];
+        assert_eq!(words("smart/1"), row);
     }
 }

@@ -11,7 +11,7 @@ use llm_providers::codec::{DecodeCx, StreamDecoder};
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, collect};
 use llm_router::{Group, Limits as Bounds, Plan, Record, Step};
-use llm_types::chat::{Format, Limits, Message};
+use llm_types::chat::{Format, Limits, Message, OutputOptions};
 use llm_types::{ApiError, Call, ErrorKind, Result};
 use tokio::time::timeout;
 
@@ -244,9 +244,7 @@ type Opened = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>, Atte
 impl Dispatch {
     /// Whether only text is asked for, and one of it.
     fn is_plain(&self, asking: &mut Asking) -> bool {
-        let Ok(Call::Chat(request)) = asking.call(self.codec, &self.asked) else { return false };
-        let text = matches!(request.output.format, None | Some(Format::Text));
-        text && request.output.n.is_none_or(|n| n <= 1) && request.output.modalities.len() <= 1
+        matches!(asking.call(self.codec, &self.asked), Ok(Call::Chat(request)) if is_text(&request.output))
     }
 
     /// Sends a call, and reads the stream up to its first content, as bytes.
@@ -286,5 +284,31 @@ impl Dispatch {
         read_preamble(&mut upstream, &mut watch, left).await?;
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
         Ok((watch.into_bytes(), upstream, codec.decoder(op, &cx), asks.target))
+    }
+}
+
+fn is_text(output: &OutputOptions) -> bool {
+    let OutputOptions { format, n, modalities, .. } = output;
+    matches!(format, None | Some(Format::Text)) && n.is_none_or(|n| n <= 1) && modalities.len() <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_types::chat::JsonSchema;
+
+    use super::*;
+
+    #[test]
+    fn only_one_text_can_be_gone_on_with() {
+        let check = |output: OutputOptions, expect| assert_eq!(is_text(&output), expect, "{output:?}");
+        let format = |format| OutputOptions { format: Some(format), ..OutputOptions::default() };
+        check(OutputOptions::default(), true);
+        check(format(Format::Text), true);
+        check(format(Format::JsonObject), false);
+        check(format(Format::JsonSchema(JsonSchema::default())), false);
+        check(OutputOptions { n: Some(1), ..OutputOptions::default() }, true);
+        check(OutputOptions { n: Some(2), ..OutputOptions::default() }, false);
+        let spoken = ["text", "audio"].map(str::to_owned).to_vec();
+        check(OutputOptions { modalities: spoken, ..OutputOptions::default() }, false);
     }
 }

@@ -127,3 +127,121 @@ impl Seam {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use llm_types::chat::ToolCallKind;
+    use llm_types::{Finish, Start};
+
+    use super::*;
+
+    fn begins(choice: u32, part: u32, start: PartStart<'_>) -> Event<'_> {
+        Event::PartStart { choice, part, start }
+    }
+
+    fn more(choice: u32, part: u32, delta: Delta<'_>) -> Event<'_> {
+        Event::Delta { choice, part, delta }
+    }
+
+    fn text(part: u32, text: &str) -> Event<'_> {
+        more(0, part, Delta::Text(text.into()))
+    }
+
+    fn call() -> PartStart<'static> {
+        PartStart::ToolCall { id: "c".into(), name: "f".into(), kind: ToolCallKind::Function }
+    }
+
+    fn used(output: u64) -> Event<'static> {
+        Event::Usage(Usage { output, ..Usage::default() })
+    }
+
+    /// The numbers of parts as the client is to see them; `None` for what it is not told.
+    fn shown(seam: &mut Seam, events: Vec<Event<'_>>) -> Vec<Option<u32>> {
+        let part = |event| match seam.event(event)? {
+            Event::PartStart { part, .. } | Event::Delta { part, .. } | Event::PartEnd { part, .. } => {
+                Some(part)
+            }
+            other => panic!("no part: {other:?}"),
+        };
+        events.into_iter().map(part).collect()
+    }
+
+    #[test]
+    fn only_text_is_gone_on_from() {
+        let check = |events: Vec<Event<'_>>, expect: Option<&str>| {
+            let told = format!("{events:?}");
+            let mut seam = Seam::default();
+            for event in events {
+                assert!(seam.event(event).is_some(), "the client sees all of it: {told}");
+            }
+            assert_eq!(seam.said(), expect, "{told}");
+        };
+        let after_text = |event| vec![begins(0, 0, PartStart::Text), text(0, "At six"), event];
+        check(vec![], None);
+        check(vec![Event::Start(Start::default()), begins(0, 0, PartStart::Text)], None);
+        check(after_text(text(0, ", or")), Some("At six, or"));
+        check(after_text(Event::PartEnd { choice: 0, part: 0 }), Some("At six"));
+        check(after_text(used(3)), Some("At six"));
+        // A call of a tool, before the text or behind it, and its arguments.
+        check(after_text(begins(0, 1, call())), None);
+        check(after_text(more(0, 1, Delta::ToolArgs("{\"a".into()))), None);
+        check(vec![begins(0, 0, call()), Event::PartEnd { choice: 0, part: 0 }, text(1, "At six")], None);
+        // Thoughts, in the open or not, whole or only their signature.
+        check(vec![begins(0, 0, PartStart::Reasoning), text(1, "At six")], None);
+        for delta in
+            [Delta::Reasoning("hm".into()), Delta::Redacted("x".into()), Delta::Signature("x".into())]
+        {
+            check(vec![more(0, 0, delta.clone()), text(1, "At six")], None);
+            check(after_text(more(0, 0, delta)), None);
+        }
+        check(after_text(begins(0, 1, PartStart::Refusal)), None);
+        check(after_text(begins(0, 1, PartStart::Audio { id: "a".into() })), None);
+        // Another answer beside it, and one that is complete.
+        check(after_text(begins(1, 0, PartStart::Text)), None);
+        check(after_text(more(1, 0, Delta::Text("At ten".into()))), None);
+        check(after_text(Event::Finish { choice: 0, finish: Finish::default() }), None);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_gone_on_from() {
+        let mut seam = Seam::default();
+        let half = "x".repeat(MOST / 2);
+        for (piece, whole) in [(&*half, true), (&*half, true), ("x", false), ("x", false)] {
+            seam.event(text(0, piece));
+            assert_eq!(seam.said().is_some(), whole);
+        }
+    }
+
+    #[test]
+    fn the_rest_goes_into_the_part_that_is_open() {
+        let rest =
+            || vec![begins(0, 0, PartStart::Text), text(0, "opens"), Event::PartEnd { choice: 0, part: 0 }];
+        let check = |begun: Vec<Event<'_>>, expect: [Option<u32>; 3]| {
+            let mut seam = Seam::default();
+            begun.into_iter().for_each(|event| assert!(seam.event(event).is_some()));
+            seam.join(None);
+            assert!(seam.event(Event::Start(Start::default())).is_none(), "it has begun long ago");
+            assert_eq!(shown(&mut seam, rest()), expect);
+        };
+        check(vec![text(0, "The harbour ")], [None, Some(0), Some(0)]);
+        check(vec![begins(0, 2, PartStart::Text), text(2, "The harbour ")], [None, Some(2), Some(2)]);
+        let closed = vec![text(0, "The harbour "), Event::PartEnd { choice: 0, part: 0 }];
+        check(closed, [Some(1), Some(1), Some(1)]);
+        check(vec![], [Some(0), Some(0), Some(0)]);
+    }
+
+    #[test]
+    fn several_streams_are_one_text_and_one_bill() {
+        let mut seam = Seam::default();
+        let mut sum = 0;
+        for (words, output) in [("The ", 1), ("harbour ", 2), ("opens", 4)] {
+            seam.event(text(0, words));
+            let Some(Event::Usage(usage)) = seam.event(used(output)) else { panic!("no usage") };
+            sum += output;
+            assert_eq!((usage.output, seam.own().map(|own| own.output)), (sum, Some(output)));
+            seam.join(Some(&usage));
+            assert!(seam.is_joined() && seam.own().is_none());
+        }
+        assert_eq!(seam.said(), Some("The harbour opens"));
+    }
+}

@@ -55,10 +55,10 @@ impl<T> Attempts<T> {
         }
         let soonest = self.soonest(now, true);
         // Nobody waits for a provider's pause, or for somebody to be well, while another group may answer at once.
-        if self.elsewhere && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
+        if self.may_leave() && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
             return Err(End::AllCooling);
         }
-        let Some((index, until, whose)) = soonest else {
+        let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
             // Whoever was tried is unwell by now, or must not be asked again.
             if self.some_untried(now) {
                 if !self.budget.withdraw(now) {
@@ -79,12 +79,13 @@ impl<T> Attempts<T> {
         if until >= self.deadline {
             return Err(End::Deadline);
         }
-        if !self.budget.withdraw(now) {
+        let paused = self.paused.take();
+        if paused.is_none() && !self.budget.withdraw(now) {
             return Err(End::BudgetSpent);
         }
         self.waits += 1;
         if until == now {
-            return self.after_wait(now, now, now);
+            return self.after_wait(now, paused.unwrap_or(now), now);
         }
         if let Some(trace) = &mut self.record.trace {
             let why = match whose {
@@ -94,6 +95,7 @@ impl<T> Attempts<T> {
             trace.waits.push(Waited { at: now, pause: until - now, why });
         }
         self.state = State::Waiting { since: now, until };
+        self.insists = false;
         Ok(Step::Wait(until - now))
     }
 
@@ -112,14 +114,21 @@ impl<T> Attempts<T> {
         }
         let cx = self.pick_cx(now);
         for well in [true, false] {
+            // Whoever was waited for is unwell by now, and another group may answer at once.
+            if !well && self.may_leave() && self.rested(now, well).is_some() {
+                self.paused = Some(since);
+                return Err(End::AllCooling);
+            }
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
-                let Ok(grant) = self.group.admit(index, &ask, !well) else {
+                // Somebody else may have become its probe since we looked: that is no reason to give up.
+                let weighed = self.weigh_none(&cx);
+                let Ok(grant) = self.group.admit(index, &ask, true) else {
                     // It is full, and not worth another pause.
                     self.set_return(index, Return::Never);
                     continue;
                 };
-                self.trace_choice(&cx, Some((index, Because::Again)));
+                self.trace_choice(weighed, Some((index, Because::Again)));
                 return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
             }
         }
@@ -143,6 +152,25 @@ impl<T> Attempts<T> {
         });
         let times = times.filter(|(index, ..)| !well || self.is_well(*index, now));
         times.min_by_key(|(_, time, _)| *time)
+    }
+
+    /// Who was tried and will be well when the pause is over that it asked for, if nobody else is well before.
+    fn first_well(&self, now: Instant) -> Option<(usize, Instant, Whose)> {
+        let pauses = self.returns.iter().filter_map(|(index, state)| match state {
+            Return::At(time, Whose::Providers) => Some((*index, *time, Whose::Providers)),
+            _ => None,
+        });
+        let pauses = pauses.filter(|(index, time, _)| *time < self.deadline && self.is_well(*index, *time));
+        let first = pauses.min_by_key(|(_, time, _)| *time)?;
+        let pause = first.1.saturating_duration_since(now);
+        let never = |index| self.returns.contains(&(index, Return::Never));
+        let sooner = self.able.iter().filter(|index| *index != first.0 && !never(*index)).any(|index| {
+            match self.obstacle(index, now) {
+                Some(Reason::Cooling(left) | Reason::Resting(left)) => left < pause,
+                reason => matches!(reason, None | Some(Reason::Probing)),
+            }
+        });
+        (!sooner).then_some(first)
     }
 
     fn is_well(&self, index: usize, now: Instant) -> bool {

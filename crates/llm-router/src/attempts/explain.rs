@@ -8,7 +8,10 @@ use std::time::Instant;
 use llm_types::{ApiError, ErrorKind, Origin};
 
 use super::Attempts;
-use crate::picker::PickCx;
+use crate::choose::{Ask, Ranks};
+use crate::mask::Mask;
+use crate::picker::{Estimate, PickCx};
+use crate::pool::Pool;
 use crate::record::{Because, Decision, Reason, Verdict};
 
 /// The most deployments that an error names.
@@ -128,22 +131,71 @@ impl<T> Attempts<T> {
         self.group.obstacle(index, tokens, now)
     }
 
+    /// What is thought of everybody, for the record of a sampled request: before one of them has it, or what it is
+    /// chosen by would count the request itself.
+    pub(super) fn weigh(&self, open: &Mask, ask: &Ask<'_>) -> Option<Weighed> {
+        self.record.trace.as_ref()?;
+        let Ranks { compared, later } = self.group.ranks(open, ask);
+        Some(self.weigh_all(compared, later, &ask.cx))
+    }
+
+    /// As [`Attempts::weigh`], where the strategy is not asked.
+    pub(super) fn weigh_none(&self, cx: &PickCx) -> Option<Weighed> {
+        self.record.trace.as_ref()?;
+        let none = Mask::none(self.group.seats.len());
+        Some(self.weigh_all(none.clone(), none, cx))
+    }
+
+    fn weigh_all(&self, compared: Mask, later: Mask, cx: &PickCx) -> Weighed {
+        let picker = &self.group.picker;
+        let score = |(index, seat)| {
+            let estimate = picker.estimate(seat, cx);
+            if compared.has(index) { estimate } else { Estimate { score: None, ..estimate } }
+        };
+        let mut estimates: Vec<_> = self.group.seats.iter().enumerate().map(score).collect();
+        picker.compare(&Pool::new(&self.group.seats, &compared), cx, &mut estimates);
+        Weighed { at: cx.now, later, estimates }
+    }
+
     /// Keeps a decision of a sampled request.
-    pub(super) fn trace_choice(&mut self, cx: &PickCx, chosen: Option<(usize, Because)>) {
-        if self.record.trace.is_none() {
+    pub(super) fn trace_choice(&mut self, weighed: Option<Weighed>, chosen: Option<(usize, Because)>) {
+        let Some(Weighed { at, later, estimates }) = weighed else {
             return;
-        }
-        let candidates = (0..).zip(self.group.seats.iter()).map(|(index, seat)| {
+        };
+        let by_strategy = matches!(chosen, Some((_, Because::Strategy)));
+        let candidates = estimates.into_iter().enumerate().map(|(index, estimate)| {
             // The one that was chosen has its place already and may be full with it.
             let verdict = match chosen {
-                Some((chosen, _)) if chosen == index => Verdict::NotPicked,
-                _ => self.verdict(index, cx.now),
+                Some((chosen, _)) if chosen == index => return (Verdict::NotPicked, estimate),
+                _ => self.verdict(index, at),
             };
-            (verdict, self.group.picker.estimate(seat, cx))
+            let against = estimate.against.filter(|_| by_strategy);
+            let reason = against.or_else(|| later.has(index).then_some(Reason::Later));
+            match (verdict, reason) {
+                (Verdict::NotPicked, Some(reason)) => (Verdict::PassedOver(reason), estimate),
+                (verdict, _) => (verdict, estimate),
+            }
         });
-        let decision = Decision { at: cx.now, candidates: candidates.collect(), chosen };
+        let decision = Decision { at, candidates: candidates.collect(), chosen };
         if let Some(trace) = &mut self.record.trace {
             trace.decisions.push(decision);
         }
     }
+
+    /// Corrects what came of the last decision of a sampled request.
+    pub(super) fn retrace_choice(&mut self, chosen: Option<(usize, Because)>) {
+        let trace = self.record.trace.as_mut();
+        if let Some(decision) = trace.and_then(|trace| trace.decisions.last_mut()) {
+            decision.chosen = chosen;
+        }
+    }
+}
+
+/// What was thought of everybody before a choice.
+#[derive(Debug)]
+pub(super) struct Weighed {
+    at: Instant,
+    /// Those whose turn comes after that of whoever was compared.
+    later: Mask,
+    estimates: Vec<Estimate>,
 }

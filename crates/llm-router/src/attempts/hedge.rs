@@ -39,6 +39,7 @@ impl<T> Attempts<T> {
             if let Some(seat) = self.group.seats.get(choice.index) {
                 seat.stats.give_back(&choice.grant, now);
             }
+            self.retrace_choice(None);
             return None;
         }
         self.hedges += 1;
@@ -47,6 +48,7 @@ impl<T> Attempts<T> {
                 if let Some(attempt) = self.record.attempts.last_mut() {
                     attempt.because = Because::Hedge;
                 }
+                self.retrace_choice(Some((index, Because::Hedge)));
                 Some(index)
             }
             Step::Wait(_) | Step::Fail => None,

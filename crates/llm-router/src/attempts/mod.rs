@@ -78,6 +78,10 @@ pub struct Attempts<T> {
     flights: SmallVec<[Lease<T>; 1]>,
     /// There is another group to ask when everybody here is unwell.
     elsewhere: bool,
+    /// Not for the next step: nobody there is better off.
+    insists: bool,
+    /// The beginning of a pause that was charged to the retry budget and nobody was asked after.
+    paused: Option<Instant>,
     record: Record,
     ended: Option<Instant>,
     rng: Option<Box<SmallRng>>,
@@ -120,6 +124,8 @@ impl<T> Attempts<T> {
             returns: SmallVec::new(),
             flights: SmallVec::new(),
             elsewhere: false,
+            insists: false,
+            paused: None,
             record: Record::default(),
             ended: None,
             rng: None,
@@ -191,10 +197,10 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
-    /// Asks here also when everybody is unwell: everywhere else is no better. Goes on after
+    /// Takes the next step here also when everybody is unwell: everywhere else is no better now. Goes on after
     /// [`End::AllCooling`].
     pub(crate) fn insist(&mut self) {
-        self.elsewhere = false;
+        self.insists = true;
         if self.record.end == Some(End::AllCooling) {
             self.record.end = None;
             self.ended = None;
@@ -276,7 +282,7 @@ impl<T> Attempts<T> {
         }
         let mut unwell = self.able.clone();
         unwell.keep(|index| !matches!(self.obstacle(index, now), Some(reason) if !reason.passes()));
-        if self.elsewhere && !unwell.is_empty() {
+        if self.may_leave() && !unwell.is_empty() {
             return Err(End::AllCooling);
         }
         self.last_resort(now).ok_or(End::NoCandidate)
@@ -327,8 +333,9 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
         let mut open = self.able.clone();
         open.remove(&self.tried);
+        let weighed = self.weigh(&open, &ask);
         let choice = self.group.choose(&mut open, &ask);
-        self.trace_choice(&cx, choice.map(|choice| (choice.index, choice.because)));
+        self.trace_choice(weighed, choice.map(|choice| (choice.index, choice.because)));
         choice
     }
 
@@ -338,9 +345,15 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
         let mut open = self.able.clone();
         open.remove(&self.tried);
+        let weighed = self.weigh_none(&cx);
         let choice = self.group.choose_unwell(&mut open, &ask)?;
-        self.trace_choice(&cx, Some((choice.index, choice.because)));
+        self.trace_choice(weighed, Some((choice.index, choice.because)));
         Some(self.start(choice, now, Duration::ZERO))
+    }
+
+    /// Whether another group is asked rather than somebody unwell here.
+    fn may_leave(&self) -> bool {
+        self.elsewhere && !self.insists
     }
 
     fn start(&mut self, choice: Choice, now: Instant, waited: Duration) -> Step {
@@ -360,6 +373,7 @@ impl<T> Attempts<T> {
             lost: false,
         });
         self.state = State::Trying;
+        (self.insists, self.paused) = (false, None);
         Step::Try(index)
     }
 

@@ -343,3 +343,46 @@ fn a_provider_that_wants_a_pause_is_not_waited_for_while_another_model_is_well()
     assert_eq!(plan.next(now + pause, None), Step::Try(0));
     assert!(plan.answered(now + pause).is_some());
 }
+
+#[test]
+fn a_model_that_is_well_by_now_goes_before_whoever_is_unwell_here() {
+    let now = Instant::now();
+    let second = Duration::from_secs(1);
+    let down = ApiError::upstream(ErrorKind::Internal, "down");
+    let group = |name, fallbacks| {
+        let policy = RetryPolicy { retries: 4, ..RetryPolicy::default() };
+        Group::new(name, policy, [Deployment::new(format!("{name}/1"), 0, ())]).with_fallbacks(fallbacks)
+    };
+    let router = || fresh([group("a", Fallbacks::to(["b"])), group("b", Fallbacks::default())], &[]);
+    let cool = |router: &Router<()>, name, left| {
+        router.find(name).unwrap().group.deployments[0].stats.learn_cooldown(left, 1, now);
+    };
+
+    // Nobody was well when the first one was asked; the other one is when it has failed.
+    let both = router();
+    cool(&both, "a", 30 * second);
+    cool(&both, "b", second);
+    let mut plan = both.plan(both.find("a").unwrap(), now, now + MINUTE);
+    assert_eq!((plan.next(now, None), &*plan.group().name), (Step::Try(0), "a"));
+    assert_eq!((plan.next(now + 2 * second, Some(&down)), &*plan.group().name), (Step::Try(0), "b"));
+
+    // The first one has become unwell in a pause.
+    let pause = router();
+    let mut plan = pause.plan(pause.find("a").unwrap(), now, now + MINUTE);
+    assert_eq!(plan.next(now, None), Step::Try(0));
+    let Step::Wait(wait) = plan.next(now, Some(&down)) else { panic!("no pause") };
+    cool(&pause, "a", 30 * second);
+    assert_eq!((plan.next(now + wait, None), &*plan.group().name), (Step::Try(0), "b"));
+
+    // The same, and there is nobody to go to: the pause is charged once, and told.
+    let alone = router();
+    while alone.budget().withdraw(now) {}
+    (0..10).for_each(|_| alone.budget().deposit(now));
+    let mut plan = alone.plan(alone.find("a").unwrap(), now, now + MINUTE);
+    assert_eq!(plan.next(now, None), Step::Try(0));
+    let Step::Wait(wait) = plan.next(now, Some(&down)) else { panic!("no pause") };
+    cool(&alone, "a", 30 * second);
+    cool(&alone, "b", 30 * second);
+    assert_eq!((plan.next(now + wait, None), &*plan.group().name), (Step::Try(0), "a"));
+    assert_eq!(plan.attempts().record().attempts[1].waited, wait);
+}

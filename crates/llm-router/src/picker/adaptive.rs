@@ -7,6 +7,7 @@
 
 use super::{COMPARED, Estimate, PickCx, Picker};
 use crate::pool::{Pool, Seat, mix};
+use crate::record::Reason;
 
 /// What a request under way adds to the expected time of the next: providers serve many at once.
 const BUSY_SHARE: f64 = 0.05;
@@ -64,20 +65,22 @@ impl Adaptive {
         let score = time
             + errors.unwrap_or_default() * self.weighing.error_seconds
             + usd.unwrap_or_default() * self.weighing.usd_seconds;
-        Estimate { score: Some(score), seconds, errors, usd, samples: lesson.map(|lesson| lesson.samples) }
+        let samples = lesson.map(|lesson| lesson.samples);
+        Estimate { score: Some(score), seconds, errors, usd, samples, against: None }
     }
 
-    fn explores(&self, random: u64) -> bool {
-        let [.., a, b, c] = random.to_le_bytes();
-        f64::from(u32::from_le_bytes([a, b, c, 0])) < self.weighing.explore * f64::from(1_u32 << 24)
+    /// Never on a retry: that request has waited enough.
+    fn explores(&self, cx: &PickCx) -> bool {
+        let [.., a, b, c] = mix(cx.random).to_le_bytes();
+        cx.attempt == 0
+            && f64::from(u32::from_le_bytes([a, b, c, 0])) < self.weighing.explore * f64::from(1_u32 << 24)
     }
 }
 
 impl Picker for Adaptive {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
         let draw = mix(cx.random);
-        // Never on a retry: that request has waited enough.
-        if cx.attempt == 0 && self.explores(draw) {
+        if self.explores(cx) {
             let samples = |seat: &Seat| seat.stats.lesson(cx.shape()).map_or(0, |lesson| lesson.samples);
             // Of equals any: less than one sample's difference is chance.
             let chance = |seat: &Seat| f64::from(mix(draw ^ seat.key).to_le_bytes()[0]) / 256.0;
@@ -88,6 +91,16 @@ impl Picker for Adaptive {
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         self.weigh(seat, cx)
+    }
+
+    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+        if self.explores(cx) {
+            pool.for_each(|index, _| {
+                if let Some(estimate) = estimates.get_mut(index) {
+                    estimate.against = Some(Reason::Explored);
+                }
+            });
+        }
     }
 
     fn learns(&self) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Estimate, PickCx, Picker};
 use crate::pool::{Pool, Rates, Seat};
+use crate::record::Reason;
 
 /// Tokens assumed on either side when a request's size is not known.
 const TYPICAL: u64 = 1000;
@@ -82,5 +83,28 @@ impl Picker for LowestCost {
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         let usd = Some(price(cx)(seat) / 1e12).filter(|usd| usd.is_finite());
         Estimate { score: usd, usd, seconds: cx.expected(seat), ..Estimate::default() }
+    }
+
+    /// Those beyond the bound are not considered while anybody is within it; if nobody is, the score is by how
+    /// many seconds each is late.
+    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+        let Some(within) = self.within else {
+            return;
+        };
+        let anybody = pool.iter().any(|(_, seat)| late(seat, cx, within) <= 0.0);
+        pool.for_each(|index, seat| {
+            let late = late(seat, cx, within);
+            let Some(estimate) = estimates.get_mut(index) else {
+                return;
+            };
+            if !anybody {
+                estimate.score = Some(late);
+            } else if late > 0.0 {
+                let expected = estimate.seconds.unwrap_or_default();
+                let expected = Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX);
+                estimate.score = None;
+                estimate.against = Some(Reason::Slow { expected, within });
+            }
+        });
     }
 }

@@ -27,6 +27,7 @@ pub use weighted::Weighted;
 
 use crate::needs::Needs;
 use crate::pool::{Pool, Seat};
+use crate::record::Reason;
 use crate::stats::Shape;
 
 /// A group with more candidates than this is not compared in full where comparing takes time: so many are,
@@ -104,6 +105,8 @@ pub struct Estimate {
     pub usd: Option<f64>,
     /// Answers behind the estimate.
     pub samples: Option<u32>,
+    /// Why this strategy did not consider it, though it could have been asked.
+    pub against: Option<Reason>,
 }
 
 impl Estimate {
@@ -124,6 +127,10 @@ pub trait Picker: Debug + Send + Sync {
     fn estimate(&self, _seat: &Seat, _cx: &PickCx) -> Estimate {
         Estimate::default()
     }
+
+    /// Corrects the estimates, by position in the group, where they depend on who else may be picked: what
+    /// [`Picker::pick`] would go by now. Changes nothing else.
+    fn compare(&self, _pool: &Pool<'_>, _cx: &PickCx, _estimates: &mut [Estimate]) {}
 
     /// Whether what is learned by size and hour is used.
     fn learns(&self) -> bool {

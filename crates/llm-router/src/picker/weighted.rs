@@ -8,7 +8,7 @@
 use parking_lot::Mutex;
 
 use super::{Estimate, PickCx, Picker};
-use crate::pool::{Pool, Seat};
+use crate::pool::Pool;
 
 /// Smooth weighted round robin over one group.
 ///
@@ -58,9 +58,21 @@ impl Picker for Weighted {
         Some(index)
     }
 
-    fn estimate(&self, seat: &Seat, _: &PickCx) -> Estimate {
-        // Less is better.
-        Estimate::of(1.0 / f64::from(seat.weight))
+    /// How many turns each is ahead of its share, this pick's part of it included: less is better.
+    fn compare(&self, pool: &Pool<'_>, _: &PickCx, estimates: &mut [Estimate]) {
+        if pool.len() <= 1 {
+            return;
+        }
+        let credits = self.credits.lock();
+        let sum: i64 = pool.iter().map(|(_, seat)| i64::from(seat.weight)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
+        let ahead = |credit: i64| -(credit as f64) / sum as f64;
+        pool.for_each(|index, seat| {
+            let credit = credits.get(index).copied().unwrap_or_default() + i64::from(seat.weight);
+            if let Some(estimate) = estimates.get_mut(index).filter(|_| seat.weight > 0) {
+                estimate.score = Some(ahead(credit));
+            }
+        });
     }
 }
 
@@ -74,6 +86,7 @@ mod tests {
     use super::*;
     use crate::deployment::Deployment;
     use crate::mask::Mask;
+    use crate::pool::Seat;
 
     fn seats(weights: &[u32]) -> Vec<Seat> {
         let deployments = weights.iter().map(|weight| Deployment::new("d", 0, ()).weighing(*weight));

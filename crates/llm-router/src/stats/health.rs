@@ -195,7 +195,9 @@ impl Health {
         self.streak.store(streak, Ordering::Relaxed);
 
         let enough = streak >= policy.failures || tally.is_bad(policy.failures);
-        let at_once = matches!(blow.effect, Effect::Opens | Effect::OpensLong) && !blow.alone;
+        // Whoever says when to come back is not asked before, whatever it failed with.
+        let opens = matches!(blow.effect, Effect::Opens | Effect::OpensLong) || blow.retry_after.is_some();
+        let at_once = opens && !blow.alone;
         let opens = match breaker.open_until {
             None => enough || at_once,
             // It goes on only if somebody had a look after it ended.
@@ -456,7 +458,9 @@ mod tests {
         check(Effect::Opens, Some(90), true, None);
         check(Effect::OpensLong, None, false, Some(60));
         check(Effect::OpensLong, Some(30), false, Some(30));
-        check(Effect::Counts, Some(30), false, None);
+        check(Effect::Counts, Some(30), false, Some(30));
+        check(Effect::Counts, Some(30), true, None);
+        check(Effect::Counts, None, false, None);
         check(Effect::Nothing, Some(30), false, None);
     }
 

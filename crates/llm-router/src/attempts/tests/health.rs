@@ -6,7 +6,7 @@ use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::facts::{Allowance, Capabilities, Facts};
 use crate::needs::Needs;
 use crate::policy::KindRetries;
-use crate::record::{Because, WaitedFor};
+use crate::record::Because;
 use crate::router::Router;
 use crate::stats::{Outcome, RateLimit, RateLimits, Standing};
 
@@ -19,12 +19,6 @@ fn of(facts: impl IntoIterator<Item = Facts>) -> Arc<Group<()>> {
     let deployments =
         deployments.map(|(nth, facts)| Deployment::new(format!("d{nth}"), 0, ()).with_facts(facts));
     Arc::new(Group::new("g", RetryPolicy { retries: 2, ..RetryPolicy::default() }, deployments))
-}
-
-fn after(kind: ErrorKind, wait: Duration) -> ApiError {
-    let mut error = failure(kind);
-    error.retry_after = Some(wait);
-    error
 }
 
 /// Runs one request at this time; gives who was asked, and why.
@@ -168,6 +162,41 @@ fn a_well_one_is_waited_for_rather_than_an_unwell_one_asked() {
     assert_eq!(attempts.next(now, Some(&failure(ErrorKind::Internal))), Step::Try(1));
     assert_eq!(attempts.next(now, Some(&after(ErrorKind::Internal, SECOND))), Step::Wait(SECOND));
     assert_eq!(attempts.next(now + SECOND, None), Step::Try(1));
+}
+
+#[test]
+fn whoever_asks_for_a_pause_is_left_alone_for_it() {
+    let now = Instant::now();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Internal, ErrorKind::Overloaded, ErrorKind::RateLimit] {
+        let pair = group(2, 2);
+        assert_eq!(tried(&pair, now, &[after(kind, 20 * SECOND)]), [0, 1]);
+        for second in 0..20 {
+            assert_eq!(tried(&pair, now + second * SECOND, &[]), [1], "{kind:?} after {second} s");
+        }
+        assert_eq!(ask(&pair, now + 21 * SECOND, &[]), [(0, Because::Probe)]);
+
+        let single = group(1, 2);
+        assert_eq!(tried(&single, now, &[after(kind, 20 * SECOND)]), [0, 0], "a pause, and once more");
+        assert_eq!(ask(&single, now, &[]), [(0, Because::Strategy)], "the only one is not locked out");
+    }
+}
+
+#[test]
+fn a_pause_is_waited_for_unless_somebody_may_be_well_before() {
+    let now = Instant::now();
+    let check = |kind, cooling, pause, expect| {
+        // The first one is untried and cools down; the second wants a pause.
+        let pair = group(2, 2);
+        pair.deployments[0].stats.learn_cooldown(cooling, 1, now);
+        let mut attempts = begin(&pair, now, MINUTE);
+        assert_eq!(attempts.next(now, None), Step::Try(1));
+        assert_eq!(attempts.next(now, Some(&after(kind, pause))), expect, "{kind:?} {cooling:?} {pause:?}");
+    };
+    for kind in [ErrorKind::Unavailable, ErrorKind::RateLimit] {
+        check(kind, 30 * SECOND, SECOND, Step::Wait(SECOND));
+        check(kind, 5 * SECOND, 30 * SECOND, Step::Try(0));
+        check(kind, 100 * SECOND, 60 * SECOND, Step::Try(0));
+    }
 }
 
 #[test]
@@ -444,23 +473,4 @@ fn a_stream_that_breaks_off_counts() {
         attempts.answered(now).unwrap().fail(&failure(ErrorKind::Connection), now);
     }
     assert!(group.deployments.iter().all(|deployment| !deployment.stats.standing(now).is_open()));
-}
-
-#[test]
-fn a_sampled_request_tells_what_was_considered() {
-    let now = Instant::now();
-    let group = group(3, 2);
-    group.deployments[2].stats.drain(true);
-    let mut attempts = begin(&group, now, MINUTE).sampled();
-    let failures = [failure(ErrorKind::Internal), after(ErrorKind::Internal, SECOND)];
-    let (order, _) = play(&mut attempts, now, &failures);
-    assert_eq!(order, [0, 1, 0], "its own pause is shorter than the one asked for");
-    let trace = attempts.take_record().trace.unwrap();
-    assert_eq!(trace.decisions[0].chosen, Some((0, Because::Strategy)));
-    let verdicts: Vec<_> = trace.decisions[1].candidates.iter().map(|(verdict, _)| *verdict).collect();
-    assert_eq!(verdicts, [Verdict::Tried, Verdict::NotPicked, Verdict::PassedOver(Reason::Drained)]);
-    assert!(trace.decisions[0].candidates[0].1.score.is_some());
-    assert_eq!(trace.waits.len(), 1);
-    assert_eq!(trace.waits[0].why, WaitedFor::Backoff(0));
-    assert_eq!(trace.decisions.last().unwrap().chosen, Some((0, Because::Again)));
 }

@@ -2,7 +2,8 @@
 
 mod health;
 mod hedge;
-mod simulation;
+mod recovery;
+mod trace;
 
 use llm_types::ErrorKind;
 use proptest::prelude::*;
@@ -37,6 +38,12 @@ fn begin(group: &Arc<Group<()>>, now: Instant, deadline: Duration) -> Attempts<(
 
 fn failure(kind: ErrorKind) -> ApiError {
     ApiError::upstream(kind, "went wrong")
+}
+
+fn after(kind: ErrorKind, wait: Duration) -> ApiError {
+    let mut error = failure(kind);
+    error.retry_after = Some(wait);
+    error
 }
 
 /// Plays a request in which each attempt fails as told; gives the deployments tried and why it ended.

@@ -1,0 +1,202 @@
+//! What must hold of every attempt, of every request, and in the end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::world::{Request, World};
+use crate::affinity;
+use crate::group::Group;
+use crate::mask::Mask;
+use crate::pool::Pool;
+use crate::record::{Because, End};
+use crate::stats::Standing;
+
+/// What is known of the moment at which somebody was chosen.
+pub(super) struct Choice {
+    /// How everybody stood, by group and position, before the failure that led to it was told.
+    pub(super) before: Vec<Vec<Standing>>,
+    /// Whose failure that was.
+    pub(super) failed: Option<(usize, usize)>,
+}
+
+/// An attempt, and everything it is judged by.
+struct Case<'a> {
+    group: &'a Arc<Group<()>>,
+    place: (usize, usize),
+    because: Because,
+    /// Those that this request may ask here, was not asked before, and are well and have room; the chosen one too.
+    open: Mask,
+    /// The chosen one was cooling down, resting, or just being probed by another request.
+    unwell: bool,
+}
+
+/// Checks the attempt that has just begun.
+pub(super) fn check(
+    world: &World<'_>,
+    request: &Request<'_>,
+    place: (usize, usize),
+    choice: &Choice,
+    now: Instant,
+) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let (attempt, earlier) = record.attempts.split_last().unwrap();
+    let (at, index) = place;
+    prop_assert_eq!(attempt.index, index);
+    let script = &world.scene.teams[at].scripts[index];
+    prop_assert!(script.eu || !request.arrival.eu, "it stands elsewhere");
+    let seen = &world.seen[at][index];
+    let most = script.allowance.max_parallel.unwrap_or(u32::MAX);
+    prop_assert!(seen.under_way <= most, "{} of {most} at once", seen.under_way);
+    let calls = record.attempts.iter().filter(|attempt| attempt.because != Because::Hedge).count();
+    let most = 1 + world.scene.teams[at].retries as usize;
+    prop_assert!(calls <= most, "{calls} attempts, of {most}");
+
+    let mut open = group.able(&request.needs);
+    open.keep(|other| {
+        let seat = &group.seats()[other];
+        let fits = seat.stats.fits(&seat.allowance, request.needs.tokens(), now).is_ok();
+        let untried = earlier.iter().all(|attempt| attempt.index != other);
+        untried && (other == index || (seat.stats.standing(now).is_open() && fits))
+    });
+    let unwell = match group.seats()[index].stats.standing(now) {
+        Standing::Cooling(_) | Standing::Resting(_) => true,
+        Standing::Probing => choice.before[at][index] == Standing::Probing && choice.failed != Some(place),
+        Standing::Ready | Standing::ProbeDue | Standing::Drained => false,
+    };
+    let case = Case { group, place, because: attempt.because, open, unwell };
+    case.is_the_best(world, request, now)?;
+    case.is_where_it_belongs(world, request)
+}
+
+impl Case<'_> {
+    /// No attempt on an unwell deployment, on one that was tried, or on one of a higher tier while another one
+    /// is untried, able, well and has room.
+    fn is_the_best(
+        &self,
+        world: &World<'_>,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), TestCaseError> {
+        let (at, index) = self.place;
+        let scripts = &world.scene.teams[at].scripts;
+        let tried = matches!(self.because, Because::Again | Because::LastResort);
+        for other in self.open.iter().filter(|other| *other != index) {
+            prop_assert!(
+                !self.unwell,
+                "{index} was asked though unwell, and {other} is not: {:?}",
+                self.because
+            );
+            prop_assert!(!tried, "{index} was asked again, and {other} never was: {:?}", self.because);
+            let (tier, lower) = (scripts[index].tier(), scripts[other].tier());
+            prop_assert!(tier <= lower, "{index} was asked before {other}, which is of a lower tier");
+        }
+        prop_assert!(tried || !self.unwell, "{index} was chosen though unwell: {:?}", self.because);
+        if !self.unwell {
+            return Ok(());
+        }
+        // No other model either that the request has not been at yet.
+        let plan = request.plan.as_ref().unwrap();
+        let been = |group: usize| {
+            plan.records().any(|(known, _)| Arc::ptr_eq(known, world.router.groups().nth(group).unwrap()))
+        };
+        let chain = world.scene.teams[at].fallbacks.iter().chain(&world.scene.defaults);
+        for target in chain.filter(|target| !been(**target)) {
+            let group = world.router.groups().nth(*target).unwrap();
+            let well = group.seats().iter().any(|seat| seat.stats.standing(now).is_open());
+            prop_assert!(!well, "{index} was asked though unwell, and g{target} is not: {:?}", self.because);
+        }
+        Ok(())
+    }
+
+    /// A session stays where it belongs as long as that one can be asked, a prompt where it was answered last.
+    fn is_where_it_belongs(&self, world: &World<'_>, request: &Request<'_>) -> Result<(), TestCaseError> {
+        if !matches!(self.because, Because::Strategy | Because::Session | Because::Prefix) {
+            return Ok(());
+        }
+        let (at, index) = self.place;
+        let scripts = &world.scene.teams[at].scripts;
+        let mut ready = self.open.clone();
+        ready.keep(|other| scripts[other].tier() == scripts[index].tier());
+        let pool = Pool::new(self.group.seats(), &ready);
+        if let Some(session) = request.needs.session {
+            prop_assert_eq!(self.because, Because::Session);
+            prop_assert_eq!(affinity::of_session(session, &pool), Some(index));
+            return Ok(());
+        }
+        let home = request.arrival.prompt.and_then(|prompt| world.homes.get(&(at, prompt)).copied());
+        let Some(home) = home.filter(|home| ready.has(*home)) else {
+            prop_assert_eq!(self.because, Because::Strategy);
+            return Ok(());
+        };
+        let overrun = world.seen[at][home].under_way > 8;
+        prop_assert!(overrun || self.because == Because::Prefix, "it was answered at {home}, not at {index}");
+        prop_assert!(self.because != Because::Prefix || home == index, "it was answered at {home}");
+        Ok(())
+    }
+}
+
+impl World<'_> {
+    /// Checks a request to which nothing more will happen.
+    pub(super) fn ended(&self, request: &Request<'_>) -> Result<(), TestCaseError> {
+        let plan = request.plan.as_ref().unwrap();
+        let mut asked = Vec::new();
+        for (group, record) in plan.records() {
+            prop_assert!(record.end.is_some(), "{record:?}");
+            if !record.attempts.is_empty() {
+                prop_assert!(!asked.contains(&&group.name), "{} was asked twice", group.name);
+                asked.push(&group.name);
+            }
+            for attempt in &record.attempts {
+                prop_assert!(attempt.took.is_some(), "{attempt:?}");
+            }
+        }
+        let (_, last) = plan.records().last().unwrap();
+        if last.end != Some(End::Answered) {
+            let failure = plan.failure();
+            prop_assert!(!failure.message.is_empty());
+            prop_assert_eq!(
+                plan.attempt_count() > 0,
+                plan.records().any(|(_, record)| record.last_error().is_some())
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks what there was in all, when everything is over.
+    pub(super) fn over(&self, millis: u64) -> Result<(), TestCaseError> {
+        for (group, (team, seen)) in self.router.groups().zip(self.scene.teams.iter().zip(&self.seen)) {
+            for ((script, seen), seat) in team.scripts.iter().zip(seen).zip(group.seats()) {
+                prop_assert_eq!(
+                    (seat.stats.in_flight(), seen.under_way),
+                    (0, 0),
+                    "something was not given back"
+                );
+                prop_assert!(
+                    seat.stats.standing(self.time(millis)) != Standing::Probing,
+                    "a probe without an end"
+                );
+                for first in &seen.asked {
+                    let minute = first.at..first.at + 60_000;
+                    let asked = seen.asked.iter().filter(|asked| minute.contains(&asked.at));
+                    let (count, tokens) =
+                        asked.fold((0, 0), |(count, tokens), asked| (count + 1, tokens + asked.tokens));
+                    prop_assert!(count <= script.allowance.rpm.unwrap_or(u32::MAX), "{count} in a minute");
+                    let tpm = script.allowance.tpm.map_or(u64::MAX, u64::from);
+                    prop_assert!(tokens <= tpm, "{tokens} tokens in a minute, of {tpm}");
+                }
+            }
+        }
+        // The budget's minute ends at the turn of five seconds.
+        for at in &self.charged {
+            let within = |times: &[u64], millis: u64| {
+                times.iter().filter(|time| **time <= *at && **time + millis > *at).count()
+            };
+            let (charged, requests) = (within(&self.charged, 55_000), within(&self.came, 60_000));
+            prop_assert!(charged <= 10 + requests / 10, "{charged} retries for {requests} requests");
+        }
+        Ok(())
+    }
+}
