@@ -10,6 +10,8 @@ use crate::harness::Gateway;
 /// What became of one request.
 #[derive(Debug)]
 pub(crate) struct Answered {
+    /// The model that it asked for.
+    pub(crate) model: &'static str,
     /// Names the request, in its prompt and in every answer to it.
     pub(crate) marker: String,
     pub(crate) streamed: bool,
@@ -40,9 +42,9 @@ impl Answer {
 }
 
 /// Asks once.
-pub(crate) async fn ask(gateway: &Gateway, marker: String, streamed: bool) -> Answered {
+pub(crate) async fn ask(gateway: &Gateway, model: &'static str, marker: String, streamed: bool) -> Answered {
     let began = Instant::now();
-    let mut body = json!({"model": "smart", "messages": [{"role": "user", "content": marker}]});
+    let mut body = json!({"model": model, "messages": [{"role": "user", "content": marker}]});
     if streamed {
         body["stream"] = true.into();
     }
@@ -63,7 +65,7 @@ pub(crate) async fn ask(gateway: &Gateway, marker: String, streamed: bool) -> An
         (400.., false) => of_error(status, &text),
         _ => Answer::Improper(format!("{status} {kind}: {text}")),
     };
-    Answered { marker, streamed, began, took: began.elapsed(), first, answer }
+    Answered { model, marker, streamed, began, took: began.elapsed(), first, answer }
 }
 
 fn of_body(text: &str) -> Answer {

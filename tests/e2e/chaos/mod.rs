@@ -1,7 +1,8 @@
 //! Faults of every kind under load: what clients get, and what upstreams see of it.
 //!
 //! Three upstreams fail by a timetable while 200 clients ask without a pause. Nothing is asserted about which
-//! deployment answers; only what must be true whatever happens, and that who is well again is asked again.
+//! deployment answers; only what must be true whatever happens, and that who is well again is asked again as soon as
+//! the cooldown is over that the gateway states.
 
 mod client;
 mod fault;
