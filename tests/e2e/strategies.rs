@@ -230,11 +230,15 @@ async fn adaptive_learns_who_fails_with_requests_of_which_size() {
     able(&long_only, true);
     // Nobody is left alone for failures.
     let gateway = start_with("adaptive", "cooldown = false", &[openai(&short_only), openai(&long_only)]);
-    let mut long = chat("smart");
+    let (short, mut long) = (chat("smart"), chat("smart"));
     long["messages"][0]["content"] = "many words ".repeat(800).into();
-    for _ in 0..40 {
-        assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/1");
-        assert_eq!(gateway.chat(&long).await.served(), "smart/2");
+    for _ in 0..20 {
+        // Two of each, so that taking turns would be wrong every other time.
+        for (request, able) in
+            [(&short, "smart/1"), (&short, "smart/1"), (&long, "smart/2"), (&long, "smart/2")]
+        {
+            assert_eq!(gateway.chat(request).await.served(), able);
+        }
     }
     for (upstream, long) in [(&short_only, true), (&long_only, false)] {
         let wrong = upstream.requests().iter().filter(|request| is_long(request) == long).count();
