@@ -11,9 +11,11 @@ const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
 const RESPONSES: &str = "/v1/responses";
 const GEMINI: &str = "/v1beta/models/smart:streamGenerateContent?alt=sse";
+/// The same as one list.
+const LIST: &str = "/v1beta/models/smart:streamGenerateContent";
 
 /// A streamed request at each front; with the form that its answer is to have.
-fn requests(form: bool) -> [(&'static str, Value); 4] {
+fn requests(form: bool) -> [(&'static str, Value); 5] {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}},
         "required": ["city"], "additionalProperties": false});
     let mut chat = streamed("smart");
@@ -28,18 +30,19 @@ fn requests(form: bool) -> [(&'static str, Value); 4] {
         responses["text"] = json!({"format": {"type": "json_schema", "name": "place", "schema": schema}});
         gemini["generationConfig"] = json!({"responseMimeType": "application/json"});
     }
-    [(CHAT, chat), (MESSAGES, messages), (RESPONSES, responses), (GEMINI, gemini)]
+    [(CHAT, chat), (MESSAGES, messages), (RESPONSES, responses), (GEMINI, gemini.clone()), (LIST, gemini)]
 }
 
 /// Asserts that the stream ends in an error in the front's shape, and in nothing else.
 fn ends_in_an_error(front: &str, reply: &Reply) {
     let text = reply.text();
     assert_eq!(reply.status, 200, "{text}");
-    assert!(reply.header("content-type").starts_with("text/event-stream"), "{text}");
+    let kind = if front == LIST { "application/json" } else { "text/event-stream" };
+    assert!(reply.header("content-type").starts_with(kind), "{front}: {:?}", reply.headers);
     for end in ["[DONE]", "message_stop", "response.completed", "\"finishReason\"", "continued by"] {
         assert!(!text.contains(end), "`{end}` at {front}: {text}");
     }
-    let events = reply.events();
+    let events = if front == LIST { reply.json().as_array().unwrap().clone() } else { reply.events() };
     let last = events.last().unwrap();
     let words: &[&str] = match front {
         MESSAGES => {
@@ -54,7 +57,7 @@ fn ends_in_an_error(front: &str, reply: &Reply) {
             assert_eq!(last["type"], "error", "{text}");
             &["type", "message"]
         }
-        GEMINI => {
+        GEMINI | LIST => {
             assert!(last["error"]["code"].is_u64(), "{text}");
             &["status", "message"]
         }

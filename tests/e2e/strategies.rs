@@ -162,6 +162,41 @@ async fn most_headroom_uses_limits_up_together() {
     }
 }
 
+/// How long a slow answer takes: three times the bound below, and long enough that others are quicker on any machine.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// What is told of the time that whole answers and streams take: to the end, and to the first content.
+fn kinds() -> [(Value, &'static str); 2] {
+    [(chat("smart"), "whole"), (streamed("smart"), "first_token")]
+}
+
+#[tokio::test]
+async fn lowest_latency_asks_the_quicker_one() {
+    let (slow, quick) = (Upstream::start().unwrap(), well());
+    slow.on("/v1/chat/completions", |request| answer(request).delay_head(SLOW));
+    let gateway = start("lowest-latency", &[openai(&slow), openai(&quick)]);
+    for (request, learned) in kinds() {
+        let known = |known: &Value| !known["latency_ms"][learned].is_null();
+        gateway.post("/admin/v1/deployments/smart/1/drain").send().await;
+        gateway.chat(&request).await.served();
+        gateway.wait_deployment("smart/2", known).await;
+        gateway.post("/admin/v1/deployments/smart/1/enable").send().await;
+        // Who was never asked is taken to be as quick as the other: it is its turn soon.
+        let before = slow.requests().len();
+        while slow.requests().len() == before {
+            assert!(quick.requests().len() < 200, "never asked");
+            gateway.chat(&request).await.served();
+        }
+        gateway.wait_deployment("smart/1", known).await;
+        for _ in 0..6 {
+            let reply = gateway.chat(&request).await;
+            assert_eq!(reply.served(), "smart/2");
+            let known = candidates(&gateway, &reply, "lowest-latency").await;
+            assert!(number(&known[0], "expected_ms") > number(&known[1], "expected_ms"), "{known:?}");
+        }
+    }
+}
+
 /// A deployment with a price, in USD per million tokens.
 fn priced(upstream: &Upstream, input: f64, output: f64) -> String {
     with(&openai(upstream), &format!("price = {{ input = {input:?}, output = {output:?} }}"))
@@ -188,15 +223,11 @@ async fn lowest_cost_depends_on_the_request() {
 
 #[tokio::test]
 async fn lowest_cost_within_a_bound_asks_the_cheapest_that_is_quick_enough() {
-    // Three times the bound, which is long enough for an answer of the quick one on any machine; should it not be, that
-    // one is the fastest all the same.
-    let slow = Duration::from_secs(3);
     let (cheap, dear) = (well(), well());
     let deployments = [priced(&cheap, 1.0, 1.0), priced(&dear, 10.0, 10.0)];
     let gateway = start_with("lowest-cost", "max_latency = \"1s\"", &deployments);
-    // Whole answers go by the time to their end, streams by that to their first content.
-    for (request, learned) in [(chat("smart"), "whole"), (streamed("smart"), "first_token")] {
-        cheap.on("/v1/chat/completions", move |request| answer(request).delay_head(slow));
+    for (request, learned) in kinds() {
+        cheap.on("/v1/chat/completions", move |request| answer(request).delay_head(SLOW));
         assert_eq!(gateway.chat(&request).await.served(), "smart/1", "nobody is known to be slow");
         gateway.wait_deployment("smart/1", |known| !known["latency_ms"][learned].is_null()).await;
         for _ in 0..4 {
@@ -228,8 +259,9 @@ async fn adaptive_learns_who_fails_with_requests_of_which_size() {
     };
     able(&short_only, false);
     able(&long_only, true);
-    // Nobody is left alone for failures.
-    let gateway = start_with("adaptive", "cooldown = false", &[openai(&short_only), openai(&long_only)]);
+    // Nobody is left alone for failures, and money does not matter: who is not known yet is tried.
+    let deployments = [priced(&short_only, 0.0, 0.0), priced(&long_only, 0.0, 0.0)];
+    let gateway = start_with("adaptive", "cooldown = false", &deployments);
     let (short, mut long) = (chat("smart"), chat("smart"));
     long["messages"][0]["content"] = "many words ".repeat(800).into();
     for _ in 0..20 {
@@ -242,7 +274,7 @@ async fn adaptive_learns_who_fails_with_requests_of_which_size() {
     }
     for (upstream, long) in [(&short_only, true), (&long_only, false)] {
         let wrong = upstream.requests().iter().filter(|request| is_long(request) == long).count();
-        assert!((1..=LESSONS).contains(&wrong), "{wrong} of 40");
+        assert!((3..=LESSONS).contains(&wrong), "{wrong} of 40");
     }
     // What it goes by is told.
     let told = gateway.explained(&gateway.chat(&long).await).await;
