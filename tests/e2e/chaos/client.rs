@@ -17,6 +17,8 @@ pub(crate) struct Answered {
     pub(crate) streamed: bool,
     pub(crate) began: Instant,
     pub(crate) took: Duration,
+    /// What of that, up to the head of the answer, the gateway says was its own.
+    pub(crate) overhead: Option<Duration>,
     /// When the first content was there.
     pub(crate) first: Option<Instant>,
     pub(crate) answer: Answer,
@@ -50,6 +52,7 @@ pub(crate) async fn ask(gateway: &Gateway, model: &'static str, marker: String, 
     }
     let mut reply = gateway.stream(&body).await;
     let (status, kind) = (reply.status(), reply.header("content-type").to_owned());
+    let overhead = reply.header("x-gateway-overhead-us").parse().ok().map(Duration::from_micros);
     let (mut text, mut first) = (Vec::new(), None);
     while let Some(chunk) = reply.chunk().await {
         text.extend_from_slice(&chunk);
@@ -65,7 +68,7 @@ pub(crate) async fn ask(gateway: &Gateway, model: &'static str, marker: String, 
         (400.., false) => of_error(status, &text),
         _ => Answer::Improper(format!("{status} {kind}: {text}")),
     };
-    Answered { model, marker, streamed, began, took: began.elapsed(), first, answer }
+    Answered { model, marker, streamed, began, took: began.elapsed(), overhead, first, answer }
 }
 
 fn of_body(text: &str) -> Answer {
