@@ -148,7 +148,7 @@ const COMMANDS: u32 = 1;
 /// Asserts that no request that was under way while something was away waited longer in the gateway than the longest did at
 /// other times, but for what it may wait for each command; and that none took much longer on the whole, which upstreams and
 /// clients have their part in. How long a busy machine lets everybody wait is seen by who looks at the deployments, which
-/// asks nobody else; a request may meet with it more than once.
+/// asks nobody else.
 pub(crate) fn no_waiting(aftermath: &Aftermath, away: Range<Duration>, command: Duration) {
     let Aftermath { start, answered, sightings, .. } = aftermath;
     let look = sightings.iter().map(|sighting| sighting.told - sighting.asked).max().unwrap_or_default();
@@ -164,7 +164,7 @@ pub(crate) fn no_waiting(aftermath: &Aftermath, away: Range<Duration>, command: 
         let longest =
             |results: &[&Answered]| results.iter().map(|result| of(result)).max().unwrap_or_default();
         let (usual, then) = (longest(&usual), longest(&then));
-        let bound = usual * times + command * COMMANDS + SLACK + look * 2;
+        let bound = usual * times + command * COMMANDS + SLACK + look;
         eprintln!(
             "the longest {what} was {usual:?}, {then:?} while it was away, a look {look:?}; {bound:?} were allowed"
         );
