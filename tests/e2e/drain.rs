@@ -54,7 +54,7 @@ async fn running_requests_end_and_new_ones_are_refused() {
     assert_eq!(head.header("connection"), Some("close"));
     assert_eq!(body, canned::openai_completion(9).to_string());
     assert_eq!(gateway.wait_exit().code(), Some(0), "{}", gateway.logs());
-    assert!(gateway.logs().contains("stopped"));
+    gateway.wait_log("stopped");
     assert!(TcpStream::connect(gateway.addr()).is_err(), "a new connection was taken");
 }
 
@@ -95,7 +95,7 @@ async fn what_does_not_end_in_time_is_cut_with_an_error() {
     assert_eq!(gateway.wait_exit().code(), Some(0), "{}", gateway.logs());
     assert!(started.elapsed() >= Duration::from_millis(290), "{:?}", started.elapsed());
     assert!(upstream.wait_cancelled(PATIENCE).await.is_some());
-    assert!(gateway.logs().contains("drain_timeout"));
+    gateway.wait_log("drain_timeout");
 }
 
 #[tokio::test]

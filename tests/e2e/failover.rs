@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use llm_testkit::{Script, Upstream, canned};
 use serde_json::json;
 
-use crate::harness::{Gateway, Options, chat, model, openai, streamed};
+use crate::harness::{Gateway, Options, answer, chat, model, openai, streamed, with};
 
 /// Two upstreams, of which the first is asked first.
 pub(crate) struct Pair {
@@ -28,13 +28,7 @@ impl Pair {
 
     /// The good one answers whole and streamed.
     pub(crate) fn heal(&self) {
-        self.good.on("/v1/chat/completions", |request| {
-            if request.json()["stream"] == true {
-                Script::sse(canned::openai_stream(5, canned::IncludeUsage::Yes))
-            } else {
-                Script::json(&canned::openai_completion(50))
-            }
-        });
+        self.good.on("/v1/chat/completions", answer);
     }
 
     /// Asserts that the second deployment answers what the first fails with.
@@ -208,7 +202,7 @@ async fn requests_are_shared_by_weight() {
     let upstreams: Vec<Upstream> = (0..3).map(|_| Upstream::start().unwrap()).collect();
     let weighed = |(upstream, weight): (&Upstream, u32)| {
         upstream.always(Script::json(&canned::openai_completion(10)));
-        openai(upstream).replace(" }", &format!(", weight = {weight} }}"))
+        with(&openai(upstream), &format!("weight = {weight}"))
     };
     let deployments: Vec<String> = upstreams.iter().zip([5, 3, 2]).map(weighed).collect();
     let gateway = Gateway::start(&model("smart", &deployments));

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use http::Method;
 use llm_testkit::canned::{IncludeUsage, anthropic_stream, openai_stream};
 use llm_testkit::{End, Gate, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, PATIENCE, Reply, anthropic, model, openai, streamed};
+use crate::harness::{Gateway, PATIENCE, Reply, anthropic, model, openai, streamed, with};
 
 const CONTINUE: &str = "[router]\nmid_stream = \"continue\"\nbackoff = { base = \"1ms\", max = \"5ms\" }\n";
 
@@ -33,14 +32,6 @@ fn whole_openai() -> Upstream {
     let upstream = Upstream::start().unwrap();
     upstream.always(Script::sse(openai_stream(5, IncludeUsage::Yes)));
     upstream
-}
-
-fn with(deployment: &str, settings: &str) -> String {
-    deployment.replace(" }", &format!(", {settings} }}"))
-}
-
-async fn told(gateway: &Gateway, id: &str) -> Value {
-    gateway.call(Method::GET, &format!("/admin/v1/requests/{id}")).send().await.json()
 }
 
 fn texts(events: &[Value], at: &str) -> String {
@@ -112,7 +103,7 @@ async fn clients_of_every_front_get_the_rest() {
             // What was said counts towards the bound.
             assert_eq!(good.last_request().unwrap().json()["max_tokens"], 100 - "The harbour ".len() / 4);
         }
-        let told = told(&gateway, reply.header("x-gateway-request-id")).await;
+        let told = gateway.explained(&reply).await;
         assert_eq!(told["end"]["continued_by"], json!(["smart/2"]), "{told}");
         let group = &told["end"]["groups"][0];
         assert_eq!(group["attempts"][0]["deployment"], "smart/2", "{told}");
@@ -170,7 +161,7 @@ async fn a_client_that_leaves_in_between_leaves_nothing_behind() {
     }
     drop(stream);
     assert!(slow.wait_cancelled(PATIENCE).await.is_some());
-    let told = told(&gateway, &id).await;
+    let told = gateway.explain(&id).await;
     assert!(told["end"]["broke_off"].as_str().unwrap().contains("went away"), "{told}");
     let list = gateway.get("/admin/v1/deployments").await.json();
     for deployment in list["data"].as_array().unwrap() {

@@ -365,3 +365,64 @@ async fn a_gateway_that_stops_lets_a_response_end_and_says_goodbye() {
     assert_eq!(hear(&mut busy).await, Err(CloseCode::Away));
     assert!(gateway.wait_exit().success());
 }
+
+/// The deployment that a new session is with; the session is closed again.
+async fn served(gateway: &Gateway) -> String {
+    let bearer = format!("Bearer {MASTER}");
+    let headers = [("authorization", bearer.as_str())];
+    let (mut socket, response) = connect(gateway, "/v1/realtime?model=voice", &headers).await.unwrap();
+    socket.close(None).await.unwrap();
+    response.headers()["x-gateway-deployment"].to_str().unwrap().to_owned()
+}
+
+/// How many sessions each provider was asked for.
+async fn dials(providers: &[Provider; 2]) -> [usize; 2] {
+    let [one, two] = providers;
+    [one.heads.lock().await.len(), two.heads.lock().await.len()]
+}
+
+/// Waits until they have noted so many: a client may know of a session before its provider does.
+async fn wait_dialled(providers: &[Provider; 2], sum: usize) {
+    let noted = async {
+        while dials(providers).await.iter().sum::<usize>() < sum {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, noted).await.expect("all of them are noted");
+}
+
+#[tokio::test]
+async fn who_was_taken_out_of_service_is_not_dialled() {
+    let providers = [Provider::start().await, Provider::start().await];
+    let deployments = providers.each_ref().map(Provider::deployment);
+    let gateway =
+        Gateway::start(&format!("[auth]\nmaster_key = \"{MASTER}\"\n{}", model("voice", &deployments)));
+    let turn = async |id: &str, how: &str| {
+        let turned = admin(&gateway, Method::POST, &format!("/admin/v1/deployments/{id}/{how}"), "").await;
+        assert_eq!(turned.status, 200, "{}", turned.text());
+    };
+    for (id, left, dialled) in [("voice/1", "voice/2", [0, 4]), ("voice/2", "voice/1", [4, 4])] {
+        turn(id, "drain").await;
+        for _ in 0..4 {
+            assert_eq!(served(&gateway).await, left);
+        }
+        wait_dialled(&providers, dialled.iter().sum()).await;
+        assert_eq!(dials(&providers).await, dialled, "{id} is out of service");
+        turn(id, "enable").await;
+    }
+    // A session that is there goes on; nobody gets another one, and nobody is asked for it.
+    let mut socket = session(&gateway, MASTER).await;
+    for id in ["voice/1", "voice/2"] {
+        turn(id, "drain").await;
+    }
+    wait_dialled(&providers, 9).await;
+    let before = dials(&providers).await;
+    let bearer = format!("Bearer {MASTER}");
+    let (code, body) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert!(code == 503 && body.contains("taken out of service"), "{code} {body}");
+    assert_eq!(dials(&providers).await, before);
+    say(&mut socket, json!({"type": "response.create"})).await;
+    assert_eq!(kinds(&mut socket, 3).await, ["response.created", "response.text.delta", "response.done"]);
+    turn("voice/2", "enable").await;
+    assert_eq!(served(&gateway).await, "voice/2");
+}

@@ -1,58 +1,14 @@
 //! Who is asked: cooldowns, fallbacks, limits, tags, tiers, sessions, and a second one beside a slow one.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::Method;
 use llm_testkit::{Gate, Script, Upstream, canned};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Options, PATIENCE, Reply, chat, llmctl, model, openai, streamed};
-
-/// An upstream that answers.
-fn well() -> Upstream {
-    well_after([])
-}
-
-/// An upstream that answers once it has done this.
-fn well_after(first: impl IntoIterator<Item = Script>) -> Upstream {
-    let upstream = Upstream::start().unwrap();
-    let queue: Mutex<VecDeque<Script>> = Mutex::new(first.into_iter().collect());
-    upstream.on("/v1/chat/completions", move |request| {
-        if let Some(script) = queue.lock().unwrap().pop_front() {
-            return script;
-        }
-        if request.json()["stream"] == true {
-            Script::sse(canned::openai_stream(5, canned::IncludeUsage::Yes))
-        } else {
-            Script::json(&canned::openai_completion(50))
-        }
-    });
-    upstream
-}
-
-fn failing(status: u16, code: &str) -> Script {
-    Script::status(status).json_body(&json!({"error": {"message": "no luck", "type": "x", "code": code}}))
-}
-
-/// A deployment with more settings.
-fn with(upstream: &Upstream, settings: &str) -> String {
-    openai(upstream).replace(" }", &format!(", {settings} }}"))
-}
-
-fn served(reply: &Reply) -> &str {
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    reply.header("x-gateway-deployment")
-}
-
-/// What the gateway knows of a request.
-async fn explained(gateway: &Gateway, reply: &Reply) -> Value {
-    let path = format!("/admin/v1/requests/{}", reply.header("x-gateway-request-id"));
-    let known = gateway.call(Method::GET, &path).send().await;
-    assert_eq!(known.status, 200, "{}", known.text());
-    known.json()
-}
+use crate::harness::{
+    Gateway, Options, PATIENCE, chat, failing, llmctl, model, openai, streamed, well, well_after, with,
+};
 
 #[tokio::test]
 async fn a_limited_deployment_is_left_alone_and_comes_back() {
@@ -63,18 +19,18 @@ async fn a_limited_deployment_is_left_alone_and_comes_back() {
     while limited.requests().is_empty() {
         last = gateway.chat(&chat("smart")).await;
     }
-    assert_eq!((served(&last), last.header("x-gateway-attempts")), ("smart/2", "2"));
+    assert_eq!((last.served(), last.header("x-gateway-attempts")), ("smart/2", "2"));
     let cooling = Instant::now();
     for _ in 0..5 {
         let reply = gateway.chat(&chat("smart")).await;
         if cooling.elapsed() < Duration::from_millis(900) {
-            assert_eq!((served(&reply), reply.header("x-gateway-attempts")), ("smart/2", "1"));
+            assert_eq!((reply.served(), reply.header("x-gateway-attempts")), ("smart/2", "1"));
         }
     }
     // One request finds out that it is well again; then it has its share.
     let end = Instant::now() + PATIENCE;
     while limited.requests().len() < 3 && Instant::now() < end {
-        served(&gateway.chat(&chat("smart")).await);
+        gateway.chat(&chat("smart")).await.served();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(limited.requests().len() >= 3);
@@ -90,7 +46,7 @@ async fn a_single_deployment_is_never_locked_out() {
     for _ in 0..6 {
         assert_eq!(gateway.chat(&chat("smart")).await.status, 500);
     }
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "smart/1", "it is asked although it cools down");
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/1", "it is asked although it cools down");
 }
 
 #[tokio::test]
@@ -104,7 +60,7 @@ async fn another_model_takes_over_and_says_so() {
     let gateway = Options::config(config).start();
     for request in [chat("smart"), streamed("smart")] {
         let reply = gateway.chat(&request).await;
-        assert_eq!(served(&reply), "cheap/1");
+        assert_eq!(reply.served(), "cheap/1");
         assert_eq!((reply.header("x-gateway-model"), reply.header("x-gateway-fallback")), ("smart", "cheap"));
     }
     assert_eq!(gateway.chat(&chat("cheap")).await.header("x-gateway-fallback"), "");
@@ -118,18 +74,18 @@ async fn a_prompt_that_does_not_fit_goes_where_it_does() {
     let small = Upstream::start().unwrap();
     let long = well();
     small.push(Script::json(&canned::openai_completion(50)));
-    let config = model("smart", &[with(&small, "context_window = 500")])
+    let config = model("smart", &[with(&openai(&small), "context_window = 500")])
         .replace("deployments", "context_window_fallbacks = [\"long\"]\ndeployments")
         + &model("long", &[openai(&long)]);
     let gateway = Gateway::start(&config);
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "smart/1");
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/1");
     let mut request = chat("smart");
     request["messages"][0]["content"] = "many words ".repeat(800).into();
-    assert_eq!(served(&gateway.chat(&request).await), "long/1");
+    assert_eq!(gateway.chat(&request).await.served(), "long/1");
     assert_eq!(small.requests().len(), 1, "it was not asked for what does not fit");
     // The provider may find out as well.
     small.push(failing(400, "context_length_exceeded"));
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "long/1");
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "long/1");
     small.push(failing(400, "invalid_value"));
     assert_eq!(gateway.chat(&chat("smart")).await.status, 400, "any other mistake is the caller's");
 }
@@ -145,7 +101,7 @@ async fn a_request_brings_its_own_fallbacks() {
     let mut request = chat("smart");
     request["temperature"] = 1.into();
     request["fallbacks"] = json!(["one", {"model": "two", "temperature": 0, "top_p": 0.5}]);
-    assert_eq!(served(&gateway.chat(&request).await), "two/1");
+    assert_eq!(gateway.chat(&request).await.served(), "two/1");
     let sent = |upstream: &Upstream| upstream.last_request().unwrap().json();
     for upstream in [&bad, &one] {
         assert_eq!((&sent(upstream)["temperature"], &sent(upstream)["fallbacks"]), (&json!(1), &Value::Null));
@@ -162,13 +118,13 @@ async fn a_slow_beginning_is_hedged() {
     let (slow, quick) = (Upstream::start().unwrap(), well());
     let gate = Gate::new();
     slow.always(Script::sse(canned::openai_stream(5, canned::IncludeUsage::Yes)).gate_head(&gate));
-    let config = model("smart", &[with(&slow, "order = 0"), with(&quick, "order = 1")])
+    let config = model("smart", &[with(&openai(&slow), "order = 0"), with(&openai(&quick), "order = 1")])
         .replace("deployments", "hedge_after = \"50ms\"\ndeployments");
     let gateway = Gateway::start(&config);
     let reply = gateway.chat(&streamed("smart")).await;
-    assert_eq!((served(&reply), reply.header("x-gateway-attempts")), ("smart/2", "2"));
+    assert_eq!((reply.served(), reply.header("x-gateway-attempts")), ("smart/2", "2"));
     assert!(reply.text().contains("[DONE]"));
-    let told = explained(&gateway, &reply).await;
+    let told = gateway.explained(&reply).await;
     let attempts = told["groups"][0]["attempts"].as_array().unwrap();
     assert_eq!(
         (&attempts[0]["lost"], attempts[1]["because"].as_str()),
@@ -181,7 +137,7 @@ async fn a_slow_beginning_is_hedged() {
     gate.open();
     // The one that is slow is the only one for a whole answer: those are not hedged.
     slow.always(Script::json(&canned::openai_completion(5)).delay_head(Duration::from_millis(150)));
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "smart/1");
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/1");
 }
 
 #[tokio::test]
@@ -196,7 +152,7 @@ async fn a_session_stays_where_it_is() {
             let body = chat("smart").to_string();
             let call =
                 gateway.post("/v1/chat/completions").header("x-gateway-session", &format!("s{session}"));
-            at.push(served(&call.body(body).send().await).to_owned());
+            at.push(call.body(body).send().await.served().to_owned());
         }
         at.dedup();
         assert_eq!(at.len(), 1, "{at:?}");
@@ -212,9 +168,9 @@ async fn tags_regions_and_tiers_choose() {
     let upstreams = [well(), well(), well()];
     let [eu, paid, spare] = &upstreams;
     let deployments = [
-        with(eu, "region = \"eu\", tags = [\"private\"]"),
-        with(paid, "region = \"us\", tags = [\"private\", \"paid\"]"),
-        with(spare, "order = 1"),
+        with(&openai(eu), "region = \"eu\", tags = [\"private\"]"),
+        with(&openai(paid), "region = \"us\", tags = [\"private\", \"paid\"]"),
+        with(&openai(spare), "order = 1"),
     ];
     let gateway = Gateway::start(&model("smart", &deployments));
     let ask = async |name: &'static str, value: &str| {
@@ -222,20 +178,20 @@ async fn tags_regions_and_tiers_choose() {
         call.body(chat("smart").to_string()).send().await
     };
     for _ in 0..4 {
-        assert_eq!(served(&ask("x-gateway-tags", "private, paid").await), "smart/2");
-        assert_eq!(served(&ask("x-gateway-region", "eu").await), "smart/1");
+        assert_eq!(ask("x-gateway-tags", "private, paid").await.served(), "smart/2");
+        assert_eq!(ask("x-gateway-region", "eu").await.served(), "smart/1");
     }
     let reply = ask("x-gateway-tags", "secret").await;
     reply.error(reply.status).says(&["lacks a tag", "smart/1"]);
     assert_eq!(reply.status, 400, "it asks for what nobody has");
     for _ in 0..4 {
-        served(&gateway.chat(&chat("smart")).await);
+        gateway.chat(&chat("smart")).await.served();
     }
     assert_eq!(spare.requests().len(), 0, "a higher tier is not asked while a lower one can be");
     for upstream in [eu, paid] {
         upstream.on("/v1/chat/completions", |_| failing(500, "x"));
     }
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "smart/3");
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/3");
 }
 
 #[tokio::test]
@@ -243,26 +199,29 @@ async fn limits_of_deployments_hold() {
     let (narrow, wide) = (Upstream::start().unwrap(), well());
     let gate = Gate::new();
     narrow.always(Script::json(&canned::openai_completion(5)).gate_head(&gate));
-    let gateway =
-        Gateway::start(&model("smart", &[with(&narrow, "max_parallel = 1"), with(&wide, "order = 1")]));
+    let gateway = Gateway::start(&model(
+        "smart",
+        &[with(&openai(&narrow), "max_parallel = 1"), with(&openai(&wide), "order = 1")],
+    ));
     let body = chat("smart");
     let (first, rest) = tokio::join!(gateway.chat(&body), async {
         while narrow.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for _ in 0..3 {
-            assert_eq!(served(&gateway.chat(&body).await), "smart/2");
+            assert_eq!(gateway.chat(&body).await.served(), "smart/2");
         }
         gate.open();
     });
     let () = rest;
-    assert_eq!(served(&first), "smart/1");
+    assert_eq!(first.served(), "smart/1");
     assert_eq!(narrow.requests().len(), 1);
 
     let (few, many) = (well(), well());
-    let gateway = Gateway::start(&model("smart", &[with(&few, "rpm = 2"), with(&many, "order = 1")]));
+    let gateway =
+        Gateway::start(&model("smart", &[with(&openai(&few), "rpm = 2"), with(&openai(&many), "order = 1")]));
     for _ in 0..6 {
-        served(&gateway.chat(&body).await);
+        gateway.chat(&body).await.served();
     }
     assert_eq!((few.requests().len(), many.requests().len()), (2, 4));
 }
@@ -275,11 +234,11 @@ async fn what_providers_say_of_their_limits_is_heard() {
         .header("x-ratelimit-remaining-requests", "0")
         .header("x-ratelimit-reset-requests", "1m0s");
     used_up.always(spent);
-    let gateway = Gateway::start(&model("smart", &[openai(&used_up), with(&other, "order = 1")]));
-    assert_eq!(served(&gateway.chat(&chat("smart")).await), "smart/1");
+    let gateway = Gateway::start(&model("smart", &[openai(&used_up), with(&openai(&other), "order = 1")]));
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "smart/1");
     let reply = gateway.chat(&chat("smart")).await;
-    assert_eq!((served(&reply), reply.header("x-gateway-attempts")), ("smart/2", "1"));
-    let told = explained(&gateway, &reply).await;
+    assert_eq!((reply.served(), reply.header("x-gateway-attempts")), ("smart/2", "1"));
+    let told = gateway.explained(&reply).await;
     let reason = told["groups"][0]["decisions"][0]["candidates"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("rate limit is used up"), "{reason}");
 }
@@ -288,12 +247,12 @@ async fn what_providers_say_of_their_limits_is_heard() {
 async fn a_request_is_explained() {
     let (bad, good) = (Upstream::start().unwrap(), well());
     bad.always(failing(500, "x"));
-    let config = model("smart", &[with(&bad, "order = 0"), with(&good, "order = 1")])
+    let config = model("smart", &[with(&openai(&bad), "order = 0"), with(&openai(&good), "order = 1")])
         .replace("deployments", "strategy = \"lowest-latency\"\ndeployments");
     let gateway = Gateway::start(&config);
     let reply = gateway.chat(&streamed("smart")).await;
-    served(&reply);
-    let told = explained(&gateway, &reply).await;
+    reply.served();
+    let told = gateway.explained(&reply).await;
     assert_eq!((&told["model"], &told["deployment"]), (&json!("smart"), &json!("smart/2")));
     assert_eq!((&told["outcome"], &told["attempts"]), (&json!("answered"), &json!(2)));
     let group = &told["groups"][0];

@@ -2,29 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use http::Method;
 use llm_testkit::{Gate, Script, Upstream, canned};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Options, PATIENCE, anthropic, chat, llmctl, model, openai, streamed};
-
-fn well() -> Upstream {
-    let upstream = Upstream::start().unwrap();
-    upstream.always(Script::json(&canned::openai_completion(50)));
-    upstream
-}
-
-fn with(deployment: &str, settings: &str) -> String {
-    deployment.replace(" }", &format!(", {settings} }}"))
-}
-
-/// A picture of so many bytes of base64.
-fn picture(model: &str, bytes: usize) -> Value {
-    let url = format!("data:image/png;base64,{}", "A".repeat(bytes));
-    let parts =
-        json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]);
-    json!({"model": model, "messages": [{"role": "user", "content": parts}]})
-}
+use crate::harness::{
+    Gateway, Options, PATIENCE, anthropic, chat, failing, llmctl, model, openai, picture, streamed, well,
+    with,
+};
 
 #[tokio::test]
 async fn a_picture_counts_as_a_picture_in_a_minute_of_tokens() {
@@ -212,9 +196,6 @@ async fn a_growing_conversation_stays_where_its_beginning_is_cached() {
 #[tokio::test]
 async fn what_a_policy_refuses_goes_to_the_model_that_is_named_for_that() {
     let (strict, free, other) = (Upstream::start().unwrap(), well(), well());
-    let refused = |status: u16, code: &str| {
-        Script::status(status).json_body(&json!({"error": {"message": "no luck", "type": "x", "code": code}}))
-    };
     // Of one model, and of every model that says nothing of its own.
     for (router, own) in [
         ("", "content_policy_fallbacks = [\"free\"]\nfallbacks = [\"other\"]\n"),
@@ -225,10 +206,10 @@ async fn what_a_policy_refuses_goes_to_the_model_that_is_named_for_that() {
             + &model("other", &[openai(&other)]);
         let gateway = Options::config(format!("{models}[router]\nretries = 0\n{router}")).start();
         for request in [chat("smart"), streamed("smart")] {
-            strict.push(refused(400, "content_policy_violation"));
+            strict.push(failing(400, "content_policy_violation"));
             let reply = gateway.chat(&request).await;
             assert_eq!((reply.status, reply.header("x-gateway-fallback")), (200, "free"), "{}", reply.text());
-            strict.push(refused(500, "x"));
+            strict.push(failing(500, "x"));
             let reply = gateway.chat(&request).await;
             assert_eq!(
                 (reply.status, reply.header("x-gateway-fallback")),
@@ -237,7 +218,7 @@ async fn what_a_policy_refuses_goes_to_the_model_that_is_named_for_that() {
                 reply.text()
             );
         }
-        strict.push(refused(400, "invalid_value"));
+        strict.push(failing(400, "invalid_value"));
         assert_eq!(gateway.chat(&chat("smart")).await.status, 400, "the caller's own mistake goes nowhere");
     }
 }
@@ -255,7 +236,7 @@ async fn what_the_adaptive_strategy_expects_is_explained() {
     }
     assert_eq!(last.status, 200);
     let id = last.header("x-gateway-request-id");
-    let told = gateway.call(Method::GET, &format!("/admin/v1/requests/{id}")).send().await.json();
+    let told = gateway.explain(id).await;
     let group = &told["groups"][0];
     assert_eq!(group["strategy"], "adaptive");
     let candidates = group["decisions"][0]["candidates"].as_array().unwrap();

@@ -10,11 +10,15 @@ use crate::harness::Gateway;
 /// What became of one request.
 #[derive(Debug)]
 pub(crate) struct Answered {
+    /// The model that it asked for.
+    pub(crate) model: &'static str,
     /// Names the request, in its prompt and in every answer to it.
     pub(crate) marker: String,
     pub(crate) streamed: bool,
     pub(crate) began: Instant,
     pub(crate) took: Duration,
+    /// What of that, up to the head of the answer, the gateway says was its own.
+    pub(crate) overhead: Option<Duration>,
     /// When the first content was there.
     pub(crate) first: Option<Instant>,
     pub(crate) answer: Answer,
@@ -40,14 +44,15 @@ impl Answer {
 }
 
 /// Asks once.
-pub(crate) async fn ask(gateway: &Gateway, marker: String, streamed: bool) -> Answered {
+pub(crate) async fn ask(gateway: &Gateway, model: &'static str, marker: String, streamed: bool) -> Answered {
     let began = Instant::now();
-    let mut body = json!({"model": "smart", "messages": [{"role": "user", "content": marker}]});
+    let mut body = json!({"model": model, "messages": [{"role": "user", "content": marker}]});
     if streamed {
         body["stream"] = true.into();
     }
     let mut reply = gateway.stream(&body).await;
     let (status, kind) = (reply.status(), reply.header("content-type").to_owned());
+    let overhead = reply.header("x-gateway-overhead-us").parse().ok().map(Duration::from_micros);
     let (mut text, mut first) = (Vec::new(), None);
     while let Some(chunk) = reply.chunk().await {
         text.extend_from_slice(&chunk);
@@ -63,7 +68,7 @@ pub(crate) async fn ask(gateway: &Gateway, marker: String, streamed: bool) -> An
         (400.., false) => of_error(status, &text),
         _ => Answer::Improper(format!("{status} {kind}: {text}")),
     };
-    Answered { marker, streamed, began, took: began.elapsed(), first, answer }
+    Answered { model, marker, streamed, began, took: began.elapsed(), overhead, first, answer }
 }
 
 fn of_body(text: &str) -> Answer {

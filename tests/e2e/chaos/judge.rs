@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llm_testkit::Received;
 
 use super::client::{Answer, Answered};
 use super::fault::{Moody, answer, marker};
-use super::storm::{Aftermath, COOLDOWN, Change, DEADLINE};
+use super::storm::{Aftermath, COOLDOWN, Change, DEADLINE, MODELS, Sighting};
 
 /// What machines that build may add to a wait.
 const SLACK: Duration = Duration::from_secs(2);
@@ -75,49 +75,101 @@ fn wrong(
     None
 }
 
-/// Asserts that who is well again is asked again, as soon as a cooldown that began before is over.
+/// Asserts that who is well again is asked again within one cooldown: the one that is stated when the fault is over, or
+/// that what was under way by then has brought about. The next request after it is the probe, and no other cooldown
+/// follows.
 pub(crate) fn recoveries(changes: &[Change], aftermath: &Aftermath, upstreams: &[Moody; 3]) {
-    let Aftermath { start, time, answered: _ } = *aftermath;
-    let within = COOLDOWN + SLACK;
-    let mut checked = 0;
-    for change in changes {
+    let mut checked = [0; 3];
+    for (change, over) in changes.iter().zip(&aftermath.over) {
         let next = changes.iter().filter(|next| next.upstream == change.upstream && next.from >= change.to);
-        let well_until = next.map(|next| next.from).min().unwrap_or(time);
-        // The third is asked only when the others fail.
-        if change.upstream == 2 || well_until < change.to + within {
+        let well_until = next.map(|next| next.from).min().unwrap_or(aftermath.time);
+        if well_until < change.to + COOLDOWN + SLACK {
             continue;
         }
-        let Some(moody) = upstreams.get(change.upstream) else { continue };
-        let from = start + change.to;
-        let requests = moody.upstream.requests();
-        let mut after = requests.iter().filter(|request| request.at >= from && request.finished());
-        let first = after.next().map(|request| request.at.saturating_duration_since(from));
-        assert!(first.is_some_and(|first| first <= within), "{change:?}: asked again after {first:?}");
-        eprintln!("{:?} of {}: asked again after {first:?}", change.fault, moody.name());
-        checked += 1;
+        let well = *over..aftermath.start + well_until;
+        let case = format!("{:?} of {}", change.fault, upstreams[change.upstream].name());
+        let cooldown = one_cooldown(&case, aftermath, change.upstream, &well);
+        let probe = probe(&case, aftermath, &upstreams[change.upstream], (change.upstream, &cooldown));
+        let since = |at: Instant| at.saturating_duration_since(*over);
+        eprintln!("{case}: left alone until {:?}, asked again after {:?}", since(cooldown.end), since(probe));
+        assert!(probe < well.end, "{case}: asked again after {:?}", since(probe));
+        checked[change.upstream] += 1;
     }
-    assert!(checked >= 2, "{checked} recoveries were looked at");
+    for nth in changes.iter().map(|change| change.upstream) {
+        let name = upstreams[nth].name();
+        assert!(checked[nth] > 0, "no recovery of {name} was looked at");
+        let seen = aftermath.sightings.iter().any(|sighting| sighting.left[nth].is_some());
+        assert!(seen, "no cooldown of {name} was seen");
+    }
+}
+
+/// Between which moments the cooldown ends that a deployment has while its upstream is well; there must be no other.
+/// The moment at which it is well, where there is none.
+fn one_cooldown(case: &str, aftermath: &Aftermath, upstream: usize, well: &Range<Instant>) -> Range<Instant> {
+    let mut found: Option<Range<Instant>> = None;
+    for Sighting { asked, told, left } in &aftermath.sightings {
+        let Some(left) = left[upstream].filter(|_| *asked >= well.start && *told < well.end) else {
+            continue;
+        };
+        // What is left was measured between the question and its answer, and is told in whole milliseconds.
+        let end = *asked + left..*told + left + Duration::from_millis(1);
+        let one = found.get_or_insert(end.clone());
+        let same = one.start.max(end.start)..one.end.min(end.end);
+        let since = |at: Instant| at.saturating_duration_since(well.start);
+        assert!(
+            same.start <= same.end,
+            "{case}: one cooldown to {:?} after it was well, another one to {:?}",
+            since(one.end),
+            since(end.end)
+        );
+        *one = same;
+    }
+    found.unwrap_or(well.start..well.start)
+}
+
+/// When the deployment was asked again and answered. Nobody who asked its model after its cooldown may have been answered
+/// before that: the next request is the probe.
+fn probe(case: &str, aftermath: &Aftermath, moody: &Moody, of: (usize, &Range<Instant>)) -> Instant {
+    let (upstream, cooldown) = of;
+    let requests = moody.upstream.requests();
+    let mut after = requests.iter().filter(|request| request.at >= cooldown.start && request.finished());
+    let probe = after.next().unwrap_or_else(|| panic!("{case}: never asked again")).at;
+    let before = aftermath.answered.iter().find(|result| {
+        let of_model = MODELS[upstream] == result.model;
+        of_model && result.began > cooldown.end && result.began + result.took < probe
+    });
+    assert!(before.is_none(), "{case}: not asked by the first who could: {before:?}");
+    probe
 }
 
 /// How many commands of Redis a request waits for: its places in all limits are one.
 const COMMANDS: u32 = 1;
 
-/// Asserts that no request that was under way while something was away took longer than the longest did at other times,
-/// but for what it may wait for each command.
+/// Asserts that no request that was under way while something was away waited longer in the gateway than the longest did at
+/// other times, but for what it may wait for each command; and that none took much longer on the whole, which upstreams and
+/// clients have their part in. How long a busy machine lets everybody wait is seen by who looks at the deployments, which
+/// asks nobody else.
 pub(crate) fn no_waiting(aftermath: &Aftermath, away: Range<Duration>, command: Duration) {
-    let Aftermath { start, time: _, answered } = aftermath;
-    let (mut usual, mut then) = (Vec::new(), Vec::new());
-    for result in answered {
+    let Aftermath { start, answered, sightings, .. } = aftermath;
+    let look = sightings.iter().map(|sighting| sighting.told - sighting.asked).max().unwrap_or_default();
+    let (usual, then): (Vec<_>, Vec<_>) = answered.iter().partition(|result| {
         let began = result.began.saturating_duration_since(*start);
-        let was_away = began < away.end && began + result.took > away.start;
-        if was_away { &mut then } else { &mut usual }.push(result.took);
-    }
+        began >= away.end || began + result.took <= away.start
+    });
     assert!(usual.len() > 100 && then.len() > 100, "{} and {} requests", usual.len(), then.len());
-    let longest = |times: &[Duration]| times.iter().max().copied().unwrap_or_default();
-    let (usual, then) = (longest(&usual), longest(&then));
-    let bound = usual + command * COMMANDS + SLACK;
-    eprintln!("the longest request took {usual:?}, {then:?} while it was away; {bound:?} were allowed");
-    assert!(then <= bound, "{then:?} instead of {bound:?} at most");
+    for (what, of, times) in [
+        ("wait", (|result| result.overhead.unwrap_or_default()) as fn(&Answered) -> Duration, 1),
+        ("request", |result| result.took, 2),
+    ] {
+        let longest =
+            |results: &[&Answered]| results.iter().map(|result| of(result)).max().unwrap_or_default();
+        let (usual, then) = (longest(&usual), longest(&then));
+        let bound = usual * times + command * COMMANDS + SLACK + look;
+        eprintln!(
+            "the longest {what} was {usual:?}, {then:?} while it was away, a look {look:?}; {bound:?} were allowed"
+        );
+        assert!(then <= bound, "a {what} of {then:?} instead of {bound:?} at most");
+    }
 }
 
 /// Says what happened, for whoever looks.

@@ -1,12 +1,14 @@
-//! Three upstreams, a gateway before them, 200 clients, and a timetable of faults.
+//! Three upstreams, a gateway before them, 200 clients, a timetable of faults, and somebody who watches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::client::{Answered, ask};
 use super::fault::{Fault, Moody};
-use crate::harness::{Gateway, Options, model, openai};
+use crate::harness::{Gateway, Options, model_with, openai};
 
 /// Clients that ask without a pause, so many requests are under way at any time.
 const CLIENTS: usize = 200;
@@ -24,7 +26,7 @@ pub(crate) struct Change {
     pub(crate) fault: Fault,
 }
 
-/// The stage: a model with two deployments, and another model that it falls back to.
+/// The stage: a model with two deployments, and another model that it falls back to and that falls back to it.
 #[derive(Debug)]
 pub(crate) struct Storm {
     pub(crate) gateway: Arc<Gateway>,
@@ -38,21 +40,37 @@ pub(crate) struct Aftermath {
     /// How long clients asked.
     pub(crate) time: Duration,
     pub(crate) answered: Vec<Answered>,
+    /// When each change of the timetable was over.
+    pub(crate) over: Vec<Instant>,
+    pub(crate) sightings: Vec<Sighting>,
 }
+
+/// What `GET /admin/v1/deployments` said.
+#[derive(Debug)]
+pub(crate) struct Sighting {
+    pub(crate) asked: Instant,
+    pub(crate) told: Instant,
+    /// For how long each is to be left alone, by upstream; `None`: it is not.
+    pub(crate) left: [Option<Duration>; 3],
+}
+
+/// The model that leads to each upstream.
+pub(crate) const MODELS: [&str; 3] = ["smart", "smart", "spare"];
+/// How often somebody looks.
+const LOOK: Duration = Duration::from_millis(25);
 
 impl Storm {
     pub(crate) fn begin(config: &str) -> Self {
         let upstreams = ['A', 'B', 'C'].map(Moody::start);
         let [one, two, three] = upstreams.each_ref().map(|moody| openai(&moody.upstream));
-        let smart =
-            model("smart", &[one, two]).replace("deployments", "fallbacks = [\"spare\"]\ndeployments");
+        let smart = model_with("smart", "fallbacks = [\"spare\"]", &[one, two]);
         let config = format!(
             "[server]\nrequest_timeout = \"{}s\"\n\
              [router]\ntimeout = \"6s\"\nfirst_token_timeout = \"4s\"\nbackoff = {{ base = \"20ms\", max = \"100ms\" }}\n\
              cooldown = {{ failures = 3, window = \"10s\", duration = \"1s\", max = \"{}s\" }}\n{config}{smart}{}",
             DEADLINE.as_secs(),
             COOLDOWN.as_secs(),
-            model("spare", &[three]),
+            model_with("spare", "fallbacks = [\"smart\"]", &[three]),
         );
         Self { gateway: Arc::new(Options::config(config).start()), upstreams }
     }
@@ -73,35 +91,61 @@ impl Storm {
                     let mut answered = Vec::new();
                     while start.elapsed() < time {
                         let nth = turn.fetch_add(1, Ordering::Relaxed);
-                        answered.push(ask(&gateway, format!("request-{nth:06}"), nth % 2 == 0).await);
+                        // A quarter goes to the third upstream, streamed and whole as the others.
+                        let model = if matches!(nth % 8, 3 | 6) { "spare" } else { "smart" };
+                        answered.push(ask(&gateway, model, format!("request-{nth:06}"), nth % 2 == 0).await);
                     }
                     answered
                 })
             })
             .collect();
-        let ((), beside) = tokio::join!(self.play(changes, start.into()), beside);
+        let (over, sightings, beside) =
+            tokio::join!(self.play(changes, start.into()), self.watch(start + time), beside);
         let mut answered = Vec::new();
         for client in clients {
             answered.extend(client.await.unwrap());
         }
-        (Aftermath { start, time, answered }, beside)
+        (Aftermath { start, time, answered, over, sightings }, beside)
     }
 
-    /// Goes through the timetable.
-    async fn play(&self, changes: &[Change], start: tokio::time::Instant) {
-        let begins = changes.iter().map(|change| (change.from, change, true));
-        let ends = changes.iter().map(|change| (change.to, change, false));
+    /// Goes through the timetable: when each change was over.
+    async fn play(&self, changes: &[Change], start: tokio::time::Instant) -> Vec<Instant> {
+        let changes = || changes.iter().enumerate();
+        let begins = changes().map(|(nth, change)| (change.from, true, nth, change));
+        let ends = changes().map(|(nth, change)| (change.to, false, nth, change));
         let mut turns: Vec<_> = begins.chain(ends).collect();
         // What ends goes before what begins at the same time.
-        turns.sort_by_key(|(at, _, begins)| (*at, *begins));
-        for (at, change, begins) in turns {
+        turns.sort_by_key(|(at, begins, ..)| (*at, *begins));
+        let mut over = vec![start.into_std(); turns.len() / 2];
+        for (at, begins, nth, change) in turns {
             tokio::time::sleep_until(start + at).await;
             let Some(moody) = self.upstreams.get(change.upstream) else { continue };
             if begins {
                 moody.falls_ill(change.fault);
             } else {
                 moody.recovers();
+                over[nth] = Instant::now();
             }
         }
+        over
+    }
+
+    /// Looks again and again how the deployments are.
+    async fn watch(&self, until: Instant) -> Vec<Sighting> {
+        let mut sightings = Vec::new();
+        while Instant::now() < until {
+            let asked = Instant::now();
+            let list = self.gateway.get("/admin/v1/deployments").await.json();
+            let told = Instant::now();
+            let left = |id: &str| {
+                let mut all = list["data"].as_array()?.iter();
+                let own: &Value = all.find(|own| own["id"] == id)?;
+                let left = own["left_ms"].as_u64().filter(|_| own["state"] == "open")?;
+                Some(Duration::from_millis(left))
+            };
+            sightings.push(Sighting { asked, told, left: ["smart/1", "smart/2", "spare/1"].map(left) });
+            tokio::time::sleep(LOOK).await;
+        }
+        sightings
     }
 }

@@ -139,6 +139,12 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The deployment that answered; panics when none did.
+    pub(crate) fn served(&self) -> &str {
+        assert_eq!(self.status, 200, "{}", self.text());
+        self.header("x-gateway-deployment")
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }

@@ -10,7 +10,17 @@ pub(crate) const FAST: &str =
 
 /// A model with its deployments, each an inline table.
 pub(crate) fn model(name: &str, deployments: &[String]) -> String {
-    format!("[[models]]\nname = \"{name}\"\ndeployments = [{}]\n", deployments.join(", "))
+    model_with(name, "", deployments)
+}
+
+/// The same with more settings, a line each.
+pub(crate) fn model_with(name: &str, settings: &str, deployments: &[String]) -> String {
+    format!("[[models]]\nname = \"{name}\"\n{settings}\ndeployments = [{}]\n", deployments.join(", "))
+}
+
+/// A deployment with more settings.
+pub(crate) fn with(deployment: &str, settings: &str) -> String {
+    deployment.replace(" }", &format!(", {settings} }}"))
 }
 
 /// A deployment that calls `upstream` as OpenAI.

@@ -187,6 +187,40 @@ impl Gateway {
         self.post("/v1/chat/completions").body(body.to_string()).open().await
     }
 
+    /// What it knows of a request: its decision record.
+    pub(crate) async fn explained(&self, reply: &Reply) -> Value {
+        self.explain(reply.header("x-gateway-request-id")).await
+    }
+
+    /// The same, by the request's id.
+    pub(crate) async fn explain(&self, id: &str) -> Value {
+        self.known(&format!("/admin/v1/requests/{id}")).await
+    }
+
+    /// How a deployment is.
+    pub(crate) async fn deployment(&self, id: &str) -> Value {
+        self.known(&format!("/admin/v1/deployments/{id}")).await
+    }
+
+    async fn known(&self, path: &str) -> Value {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+
+    /// Waits until this holds of how a deployment is.
+    pub(crate) async fn wait_deployment(&self, id: &str, wanted: impl Fn(&Value) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let known = self.deployment(id).await;
+            if wanted(&known) {
+                return;
+            }
+            assert!(Instant::now() < until, "it stays like this: {known:#}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Asserts that it still serves.
     pub(crate) async fn assert_alive(&self) {
         let reply = self.get("/health/ready").await;
