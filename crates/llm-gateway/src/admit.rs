@@ -21,7 +21,7 @@ const LONGEST_TAG: usize = 128;
 
 /// How long an answer is taken to be where nothing bounds it, in tokens: most are shorter. The model's own limit would
 /// let in one request at a time.
-const USUAL_ANSWER: u64 = 1_000;
+pub(crate) const USUAL_ANSWER: u64 = 1_000;
 
 impl Dispatch {
     /// Lets the request in, and opens its account.
@@ -63,10 +63,14 @@ impl Dispatch {
     fn expected_tokens(&self) -> u64 {
         let prompt = u64::try_from(self.text_length(&self.asking) / 4).unwrap_or(u64::MAX);
         let answer = self.asking.limit(self.codec, &self.asked);
-        let answers = || matches!(self.asked.op, Op::Chat | Op::Completion | Op::Messages | Op::Responses);
-        let answer = answer.unwrap_or_else(|| if answers() { USUAL_ANSWER } else { 0 });
+        let answer = answer.unwrap_or_else(|| if answers(self.asked.op) { USUAL_ANSWER } else { 0 });
         prompt.saturating_add(answer)
     }
+}
+
+/// Whether what is asked for is answered in so many words that their number matters.
+pub(crate) fn answers(op: Op) -> bool {
+    matches!(op, Op::Chat | Op::Completion | Op::Messages | Op::Responses)
 }
 
 /// The words that a request's cost is booked under, beside its key's own.

@@ -46,8 +46,9 @@ pub(crate) struct Ranks {
 }
 
 impl Ask<'_> {
-    fn tokens(&self) -> u64 {
-        self.cx.input_tokens.saturating_add(self.cx.output_tokens)
+    /// The tokens that a deployment counts for it.
+    fn tokens(&self, seat: &Seat) -> u64 {
+        self.needs.map_or(0, |needs| needs.booked(&seat.allowance))
     }
 }
 
@@ -115,11 +116,11 @@ impl<T> Group<T> {
     /// Asks one deployment to let the request in.
     pub(crate) fn admit(&self, index: usize, ask: &Ask<'_>, last_resort: bool) -> Result<Grant, Refused> {
         let seat = self.seats.get(index).ok_or(Refused::Health)?;
-        seat.stats.acquire(&seat.allowance, ask.tokens(), last_resort, ask.cx.now)
+        seat.stats.acquire(&seat.allowance, ask.tokens(seat), last_resort, ask.cx.now)
     }
 
     /// What stands against a deployment now, its abilities aside.
-    pub(crate) fn obstacle(&self, index: usize, tokens: u64, now: Instant) -> Option<Reason> {
+    pub(crate) fn obstacle(&self, index: usize, needs: Option<&Needs>, now: Instant) -> Option<Reason> {
         let seat = self.seats.get(index)?;
         let left = |until: Instant| until.saturating_duration_since(now);
         match seat.stats.standing(now) {
@@ -132,6 +133,7 @@ impl<T> Group<T> {
         if !seat.bounded {
             return None;
         }
+        let tokens = needs.map_or(0, |needs| needs.booked(&seat.allowance));
         match seat.stats.fits(&seat.allowance, tokens, now) {
             Ok(()) => None,
             Err(Refused::Minute) => Some(Reason::Minute(seat.stats.free_in(&seat.allowance, tokens, now))),
@@ -157,19 +159,19 @@ impl<T> Group<T> {
 
     fn is(&self, index: usize, standing: Standing, ask: &Ask<'_>) -> bool {
         let seat = self.seats.get(index);
-        let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(), ask.cx.now).is_ok();
+        let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(seat), ask.cx.now).is_ok();
         seat.is_some_and(|seat| seat.stats.standing(ask.cx.now) == standing && fits(seat))
     }
 
     /// Takes out whoever is unwell or full; gives one whose probe is due.
     fn keep_ready(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<usize> {
-        let (now, tokens) = (ask.cx.now, ask.tokens());
+        let now = ask.cx.now;
         let mut probe = None;
         open.keep(|index| {
             let Some(seat) = self.seats.get(index) else {
                 return false;
             };
-            let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, tokens, now).is_ok();
+            let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(seat), now).is_ok();
             match seat.stats.standing(now) {
                 Standing::Ready => !seat.bounded || fits(seat),
                 Standing::ProbeDue if fits(seat) => {

@@ -9,8 +9,11 @@ use smallvec::SmallVec;
 
 use crate::affinity::Prefixes;
 use crate::deployment::Deployment;
-use crate::facts::{Capabilities, Facts};
+use crate::facts::{Allowance, Capabilities, Facts};
 use crate::record::Reason;
+
+/// Of a limit on tokens, the part that an answer without bounds is counted as at most.
+const SHARE: u64 = 10;
 
 /// What a request needs and would like.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Needs {
     pub input_tokens: u64,
     /// The most tokens of the answer, or an estimate; 0: unknown.
     pub output_tokens: u64,
+    /// How long an answer usually is that nothing bounds, in tokens: counted against limits, until it is known.
+    pub usual_output: u64,
     /// The answer is streamed.
     pub stream: bool,
     /// The hour of the day, 0 to 23, in whichever zone the caller's traffic lives.
@@ -45,6 +50,7 @@ impl Default for Needs {
             capabilities: Capabilities::NONE,
             input_tokens: 0,
             output_tokens: 0,
+            usual_output: 0,
             stream: false,
             hour: 0,
             pin: None,
@@ -55,10 +61,18 @@ impl Default for Needs {
 }
 
 impl Needs {
-    /// The tokens to count against a limit before the answer is known.
+    /// The tokens of prompt and answer, as far as something bounds that.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// The tokens to count against a limit before the answer is known. An answer that nothing bounds is counted as usual,
+    /// but as no more than a tenth of the limit: it has to fit somewhere.
+    #[must_use]
+    pub fn booked(&self, allowance: &Allowance) -> u64 {
+        let Some(tpm) = allowance.tpm.filter(|_| self.output_tokens == 0) else { return self.tokens() };
+        self.input_tokens.saturating_add(self.usual_output.min(u64::from(tpm) / SHARE))
     }
 
     /// Whether every deployment will do, so that none has to be looked at.
@@ -93,5 +107,25 @@ impl Needs {
         }
         let has = max_output.filter(|has| output_tokens > has)?;
         Some(Reason::MaxOutput { need: *output_tokens, has })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_bounds_is_counted_as_usual_and_fits_every_limit() {
+        let check = |output_tokens: u64, tpm: Option<u32>, expect: u64| {
+            let needs = Needs { input_tokens: 50, output_tokens, usual_output: 1_000, ..Needs::default() };
+            let allowance = Allowance { tpm, ..Allowance::default() };
+            assert_eq!(needs.booked(&allowance), expect, "{output_tokens} {tpm:?}");
+            assert_eq!(needs.tokens(), 50 + output_tokens, "windows are no limits");
+        };
+        check(0, Some(100_000), 1_050);
+        check(0, Some(1_000), 150);
+        check(0, None, 50);
+        check(30, Some(100_000), 80);
+        check(5_000, Some(1_000), 5_050);
     }
 }

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::Dispatch;
 use super::own::Fallbacks;
 use super::ready::Asking;
+use crate::admit::{USUAL_ANSWER, answers};
 use crate::backend::Backend;
 
 static TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
@@ -112,6 +113,7 @@ impl Dispatch {
             // Counting tokens uses none.
             input_tokens: if counts { 0 } else { roughly(self.text_length(asking)) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
+            usual_output: if answers(self.asked.op) { USUAL_ANSWER } else { 0 },
             stream: self.peek.stream,
             hour: hour(),
             pin: None,

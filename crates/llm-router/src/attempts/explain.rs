@@ -127,8 +127,7 @@ impl<T> Attempts<T> {
 
     /// What of the deployment's health and limits stands against it.
     pub(super) fn obstacle(&self, index: usize, now: Instant) -> Option<Reason> {
-        let tokens = self.needs.as_ref().map_or(0, |needs| needs.tokens());
-        self.group.obstacle(index, tokens, now)
+        self.group.obstacle(index, self.needs.as_deref(), now)
     }
 
     /// What is thought of everybody, for the record of a sampled request: before one of them has it, or what it is

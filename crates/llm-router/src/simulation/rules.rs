@@ -57,7 +57,7 @@ pub(super) fn check(
     let mut open = group.able(&request.needs);
     open.keep(|other| {
         let seat = &group.seats()[other];
-        let fits = seat.stats.fits(&seat.allowance, request.needs.tokens(), now).is_ok();
+        let fits = seat.stats.fits(&seat.allowance, request.needs.booked(&seat.allowance), now).is_ok();
         let untried = earlier.iter().all(|attempt| attempt.index != other);
         untried && (other == index || (seat.stats.standing(now).is_open() && fits))
     });
