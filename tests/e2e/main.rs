@@ -43,6 +43,8 @@ mod limits;
 mod litellm;
 mod llmctl;
 mod llmctl_admin;
+mod llmctl_media;
+mod llmctl_text;
 mod media;
 mod messages;
 mod messages_errors;
