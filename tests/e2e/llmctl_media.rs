@@ -76,6 +76,32 @@ fn a_file_of_any_size_is_sent_as_it_is_read() {
     direct(&upstream, &["files", "upload", "/no/such.jsonl"]).run().failed(2, &["/no/such.jsonl"]);
 }
 
+/// Whether it is part of a form, all of the body, or stands in JSON.
+#[test]
+fn sound_goes_out_as_each_provider_takes_it() {
+    let upstream = Upstream::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talk.wav");
+    std::fs::write(&path, b"RIFFsound").unwrap();
+    let path = path.to_str().unwrap();
+    let ask = |model: &str, answer: &serde_json::Value| {
+        upstream.push(Script::json(answer));
+        let ran = llmctl(&["transcribe", model, path]).env("DEEPGRAM_API_KEY", PROVIDER_KEY);
+        let ran = ran.env("DEEPGRAM_API_BASE", &format!("{}/v1", upstream.url()));
+        let ran = ran.env("GEMINI_API_KEY", PROVIDER_KEY).env("GEMINI_API_BASE", &upstream.url()).run();
+        assert_eq!(ran.good(), "Hello there.\n");
+        upstream.last_request().unwrap()
+    };
+    let heard = json!({"metadata": {"duration": 1.0}, "results": {"channels": [{"alternatives": [
+        {"transcript": "Hello there.", "words": []}]}]}});
+    let sent = ask("deepgram/nova-3", &heard);
+    assert_eq!((&*sent.body, sent.header("content-length")), (&b"RIFFsound"[..], Some("9")));
+    let heard = json!({"candidates": [{"index": 0, "finishReason": "STOP",
+        "content": {"role": "model", "parts": [{"text": "Hello there."}]}}]});
+    let sent = ask("gemini/gemini-2.5-flash", &heard);
+    assert!(sent.text().contains("UklGRnNvdW5k"), "{}", sent.text());
+}
+
 #[test]
 fn every_setting_of_a_form_arrives() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ mod harness;
 
 mod admin;
 mod admin_api;
+mod aws_chain;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;

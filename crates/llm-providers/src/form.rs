@@ -17,7 +17,7 @@ mod sent;
 
 pub use part::{FieldHead, Parts, Piece};
 pub use sent::FileStream;
-pub(crate) use sent::{Sent, sent};
+pub(crate) use sent::{Sent, guarded, sent};
 
 /// The most fields that a form may have.
 const FIELD_LIMIT: usize = 128;

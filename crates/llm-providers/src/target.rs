@@ -298,6 +298,15 @@ impl Target {
         self.signer.is_some()
     }
 
+    /// Waits until calls can be signed, where that takes an answer of somebody else. A gateway does not wait: it asks
+    /// another deployment.
+    pub(crate) async fn ready(&self) {
+        #[cfg(feature = "aws-chain")]
+        if let Some(signer) = &self.signer {
+            signer.ready().await;
+        }
+    }
+
     fn route(&self) -> Result<&Route> {
         self.route.as_ref().ok_or_else(|| {
             let message = format!("{} answers without a network: do not send calls to it", self.spec.name);

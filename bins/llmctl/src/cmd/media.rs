@@ -26,7 +26,6 @@ pub(crate) async fn transcribe(args: &TranscribeArgs, out: &mut Output) -> Resul
     let usual = if out.json { "json" } else { "text" };
     let format = TranscriptFormat::from(args.format.clone().unwrap_or_else(|| usual.to_owned()));
     let request = TranscribeRequest {
-        file: upload(&args.file).map_err(Failure::Usage)?,
         translate: args.translate,
         language: args.language.clone(),
         prompt: args.prompt.clone(),
@@ -35,7 +34,8 @@ pub(crate) async fn transcribe(args: &TranscribeArgs, out: &mut Output) -> Resul
         format,
         ..TranscribeRequest::default()
     };
-    let heard = Caller::of(&args.via, &args.model)?.transcribe(request).await?;
+    let file = input::stream(&args.file).await.map_err(Failure::Usage)?;
+    let heard = Caller::of(&args.via, &args.model)?.transcribe(request, file).await?;
     let usage = heard.output.usage.clone();
     let answer = Answer::Transcript(Box::new(heard.output));
     show(&answer, &openai_transcriptions::Server, &args.model, out)?;

@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt as _;
 
 /// The most that is read of a text from a file or standard input: more than any model takes.
 const TEXT_LIMIT: u64 = 64 << 20;
-/// The most that is read of sound or a picture: as much as a gateway takes.
+/// The most that is read of a picture: as much as a gateway takes of all of them.
 const MEDIA_LIMIT: u64 = 512 << 20;
 /// How much of a file that is sent as it is read is read at once.
 const CHUNK: usize = 64 << 10;
@@ -34,7 +34,7 @@ fn bounded(source: impl Read, what: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sound or a picture in a file.
+/// A picture in a file.
 pub(crate) fn media(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;

@@ -67,6 +67,14 @@ impl Signer {
         }
     }
 
+    /// Waits until it is known whom calls are signed as, or that nobody is: for who makes one call and has no other to ask.
+    #[cfg(feature = "aws-chain")]
+    pub(crate) async fn ready(&self) {
+        if let Source::Chain(chain) = &self.source {
+            chain.settled().await;
+        }
+    }
+
     /// Shows what is sent beside the signature and is secret: what goes with a temporary key. The key itself is not sent.
     pub(crate) fn sent(&self, see: &mut dyn FnMut(&str)) {
         let identity = match &self.source {

@@ -10,7 +10,7 @@ use llm_types::chat::ChatRequest;
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Op, Reply, Result};
 
 use super::stream::ChatStream;
-use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, WireRequest};
 use crate::credential::process_env;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
@@ -281,6 +281,20 @@ impl Client {
     }
 
     pub(super) async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
+        let (wire, changes) = self.written(codec, target, call)?;
+        let memo = wire.memo.clone();
+        target.ready().await;
+        let request = target.request(wire)?.map(RequestBody::from);
+        self.exchange(codec, target, request, (memo, changes)).await
+    }
+
+    /// A call in its provider's words.
+    pub(super) fn written(
+        &self,
+        codec: &dyn ClientCodec,
+        target: &Target,
+        call: &Call,
+    ) -> Result<(WireRequest, Changes)> {
         let mut changes = Changes::default();
         let asked = Asked::of(call.op());
         let mut cx =
@@ -290,8 +304,17 @@ impl Client {
             let message = format!("strict mode refuses what would be lost: {}", changes.header());
             return Err(ApiError::new(ErrorKind::UnsupportedParam, message));
         }
-        let memo = wire.memo.clone();
-        let request = target.request(wire)?.map(RequestBody::from);
+        Ok((wire, changes))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn exchange(
+        &self,
+        codec: &dyn ClientCodec,
+        target: &Target,
+        request: http::Request<RequestBody>,
+        (memo, mut changes): (Memo, Changes),
+    ) -> Result<Sent> {
         let answer = self.shared.transport.send(request).await.map_err(|error| named(error, target))?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {

@@ -12,6 +12,7 @@ mod speech;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transcribe;
 
 pub use client::{ChatReply, Client, ClientBuilder};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
