@@ -167,6 +167,7 @@ impl Exchange {
             after: Afterwards::default(),
             broken: false,
         }
+        .begun()
     }
 
     /// Whether it broke off in a form that cannot say so: then its connection has to.
@@ -224,13 +225,14 @@ impl Exchange {
                 continue;
             }
             let result = match upstream.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
+                Poll::Ready(Some(Ok(chunk))) => match self.feed(chunk) {
                     Ok(()) if self.relay.is_done() => self.complete(),
                     result => result,
                 },
                 Poll::Ready(Some(Err(error))) => Err(error),
                 Poll::Ready(None) => {
                     self.upstream = None;
+                    self.relay.push(self.screen.rest());
                     self.complete()
                 }
                 Poll::Pending => match self.late(cx) {
@@ -246,6 +248,31 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Takes a chunk. What nobody reads here may be anything, also words about a key.
+    fn feed(&mut self, chunk: Bytes) -> Result<()> {
+        if self.relay.binary().is_none() {
+            return self.relay.feed(chunk);
+        }
+        match self.screen.pass(&self.target, chunk) {
+            Some(bytes) if bytes.is_empty() => Ok(()),
+            Some(bytes) => self.relay.feed(bytes),
+            None => Err(repeated()),
+        }
+    }
+
+    /// The same for what was read before there was an exchange.
+    fn begun(mut self) -> Self {
+        if self.relay.binary().is_none() {
+            return self;
+        }
+        let read: Vec<Bytes> = std::iter::from_fn(|| self.relay.pop()).collect();
+        match self.screen.pass(&self.target, read.concat().into()) {
+            Some(bytes) => self.relay.push(bytes),
+            None => self.fail(&repeated()),
+        }
+        self
     }
 
     /// Asks another deployment to go on with the answer; whether that can be done.
@@ -416,6 +443,11 @@ impl Drop for Exchange {
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");
         }
     }
+}
+
+/// What goes out as it is must not hold what the call was made with.
+fn repeated() -> ApiError {
+    ApiError::upstream(ErrorKind::UpstreamFormat, "the upstream repeated the key that it was called with")
 }
 
 /// Reads the rest of a finished body, which is empty but for the last chunk's frame: usually it is there.
