@@ -1,5 +1,6 @@
 //! Addresses and headers of calls; keys stay out of sight.
 
+use bytes::Bytes;
 use http::Method;
 
 use super::*;
