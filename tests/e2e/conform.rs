@@ -4,7 +4,7 @@ use llm_testkit::canned::{IncludeUsage, openai_completion, openai_stream};
 use llm_testkit::{End, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Llmctl, PROVIDER_KEY, Ran, llmctl, model};
+use crate::harness::{Gateway, Llmctl, Options, PROVIDER_KEY, Ran, llmctl, model};
 
 /// A server of its own at the upstream.
 fn at(upstream: &Upstream, more: &[&str]) -> Llmctl {
@@ -174,4 +174,23 @@ fn our_own_gateway_conforms() {
     assert_eq!(verdict(&ran, "seed"), ("refused".to_owned(), verdict(&ran, "seed").1), "{ran:?}");
     assert!(verdict(&ran, "seed").1.contains("dropped seed"), "{ran:?}");
     assert_eq!(verdict(&ran, "temperature").0, "passed", "{ran:?}");
+}
+
+#[test]
+fn the_row_of_the_matrix_is_printed() {
+    let page = std::fs::read_to_string(llm_testkit::workspace().join("docs/capabilities.md")).unwrap();
+    let gateway = Options::args(&["--demo"]).start();
+    let url = gateway.url();
+    let ran = llmctl(&["conform", "mock/echo", "--gateway", &url, "--row", "-o", "chat,embed"]).run();
+    let tables: Vec<Vec<&str>> = ran.good().split("\n\n").map(|table| table.lines().collect()).collect();
+    assert_eq!(tables.len(), 2, "{ran:?}");
+    for table in &tables {
+        let [head, rule, row] = table.as_slice() else { panic!("{table:?}") };
+        // The same columns as the page has, so that the row can be put below its others.
+        assert!(page.contains(&format!("{head}\n{rule}\n")), "{head}");
+        assert!(row.starts_with("| mock/echo | **passed** | "), "{row}");
+        assert_eq!(row.matches(" |").count(), head.matches(" |").count(), "{row}");
+    }
+    assert!(tables[0][2].contains("| unseen |") || tables[0][2].contains("| – |"), "{:?}", tables[0]);
+    llmctl(&["conform", "mock/echo", "--row", "--json"]).run().failed(2, &["--json"]);
 }

@@ -9,6 +9,7 @@ mod harness;
 
 mod admin;
 mod admin_api;
+mod aws_chain;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
@@ -45,6 +46,8 @@ mod limits;
 mod litellm;
 mod llmctl;
 mod llmctl_admin;
+mod llmctl_media;
+mod llmctl_text;
 mod media;
 mod messages;
 mod messages_errors;

@@ -1,5 +1,7 @@
 //! A key planted in every place that takes one, a run of everything, and a search of all that came out: nothing of any.
 
+mod wide;
+
 use std::path::Path;
 
 use http::Method;
@@ -130,7 +132,7 @@ async fn ask_everything(gateway: &Gateway, upstream: &Upstream, keys: &[&str], s
     ];
     for (nth, (path, body)) in calls.iter().enumerate() {
         let known: &[&str] = match () {
-            () if path.contains("gemini") || body["model"] == "query" => &[ENV],
+            () if path.contains("gemini") || body["model"] == "query" => &[ENV, QUERY],
             () if path.contains("messages") => &[FILE, HEADER],
             () => &[ENV, HEADER],
         };

@@ -4,6 +4,7 @@ mod admin;
 mod conform;
 mod files;
 mod media;
+mod text;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use admin::{
 pub(crate) use conform::ConformArgs;
 pub(crate) use files::{BatchesCommand, FilesCommand, KeeperArgs};
 pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
+pub(crate) use text::{CompleteArgs, EmbedArgs};
 
 /// Calls AI models, lists and prices them, checks configurations of the gateway and looks after it.
 #[derive(Debug, Parser)]
@@ -35,6 +37,10 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Ask a model.
     Chat(Box<ChatArgs>),
+    /// Go on with a text.
+    Complete(CompleteArgs),
+    /// Make vectors of texts.
+    Embed(EmbedArgs),
     /// Order documents by how well they answer a query.
     Rerank(RerankArgs),
     /// Write down what is said.

@@ -4,15 +4,18 @@
 //! serves must not be judged by what is known of providers here.
 
 use llm_config::Provider;
+use llm_providers::form::FileStream;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
-use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, name};
+use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, SpeechStream, name};
 use llm_types::chat::ChatRequest;
 use llm_types::{
-    ImageRequest, Images, MessageQuirk, ModerateRequest, Moderation, Op, RerankRequest, Result, Secret,
-    Speech, SpeechRequest, TranscribeRequest, Transcript,
+    EmbedRequest, Embeddings, ImageRequest, Images, MessageQuirk, ModerateRequest, Moderation, Op,
+    RerankRequest, Result, Secret, SpeechRequest, TranscribeRequest, Transcript,
 };
 
+use crate::args::Via;
+use crate::exit::Failure;
 use crate::input::gateway::Gateway;
 
 /// The name of the table's only row in gateway mode.
@@ -22,9 +25,10 @@ const GATEWAY: &str = "gateway";
 const COMPATIBLE: &str = "hosted_vllm";
 
 /// What a gateway may serve.
-const SERVED: [Op; 10] = [
+const SERVED: [Op; 11] = [
     Op::Batch,
     Op::Chat,
+    Op::Completion,
     Op::Embed,
     Op::Rerank,
     Op::Transcribe,
@@ -43,6 +47,21 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Where the command line says.
+    ///
+    /// # Errors
+    /// When the gateway's address or key cannot be used, or the model is unknown.
+    pub(crate) fn of(via: &Via, model: &str) -> std::result::Result<Self, Failure> {
+        Ok(match &via.gateway {
+            Some(url) => {
+                let env = |name: &str| std::env::var(name).ok();
+                let gateway = Gateway::new(url, via.key.clone(), &env).map_err(Failure::Usage)?;
+                Self::through(gateway, model)?
+            }
+            None => Self::direct(model, via.key.clone())?,
+        })
+    }
+
     /// Straight to the model's provider; `key` instead of the environment's.
     pub(crate) fn direct(model: &str, key: Option<String>) -> Result<Self> {
         let mut builder = Client::builder();
@@ -101,19 +120,38 @@ impl Caller {
         self.client.chat(&self.model, request).await
     }
 
+    /// Asks how a text goes on.
+    pub(crate) async fn complete(&self, request: ChatRequest) -> Result<ChatReply> {
+        self.client.complete(&self.model, request).await
+    }
+
+    /// Asks how a text goes on, as it comes.
+    pub(crate) async fn complete_stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        self.client.complete_stream(&self.model, request).await
+    }
+
+    /// Asks for vectors.
+    pub(crate) async fn embed(&self, request: EmbedRequest) -> Result<Answered<Embeddings>> {
+        self.client.embed(&self.model, request).await
+    }
+
     /// Asks for documents in order.
     pub(crate) async fn rerank(&self, request: RerankRequest) -> Result<RerankReply> {
         self.client.rerank(&self.model, request).await
     }
 
-    /// Asks for what is said in a file.
-    pub(crate) async fn transcribe(&self, request: TranscribeRequest) -> Result<Answered<Transcript>> {
-        self.client.transcribe(&self.model, request).await
+    /// Asks for what is said in a file, which is read while it is sent.
+    pub(crate) async fn transcribe(
+        &self,
+        request: TranscribeRequest,
+        file: FileStream,
+    ) -> Result<Answered<Transcript>> {
+        self.client.transcribe_stream(&self.model, request, file).await
     }
 
-    /// Asks for speech.
-    pub(crate) async fn speak(&self, request: SpeechRequest) -> Result<Answered<Speech>> {
-        self.client.speak(&self.model, request).await
+    /// Asks for speech, as it comes.
+    pub(crate) async fn speak(&self, request: SpeechRequest) -> Result<SpeechStream> {
+        self.client.speak_stream(&self.model, request).await
     }
 
     /// Asks for pictures.

@@ -1,18 +1,22 @@
 //! Answers as text for people and as JSON for programs.
 //!
-//! JSON is OpenAI's: a `chat.completion` object, or one `chat.completion.chunk` per line, so that whatever
-//! reads that API's answers can read these.
+//! JSON is OpenAI's: a `chat.completion` object, or one `chat.completion.chunk` per line (`text_completion` of a text that
+//! is gone on with), so that whatever reads that API's answers can read these.
 
 use std::io::{self, Write};
 
-use llm_providers::codec::{ReplyCx, ServerCodec as _, StreamEncoder};
-use llm_providers::dialect::openai_chat::Server;
+use llm_providers::codec::{ReplyCx, ServerCodec, StreamEncoder};
 use llm_types::chat::Part;
 use llm_types::{Changes, Delta, Event, FinishKind, PartStart, Reply, Usage};
 
 /// A whole answer as JSON.
-pub(crate) fn json(reply: &Reply, cx: &ReplyCx, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(&Server.encode(&reply.clone().into(), cx))?;
+pub(crate) fn json(
+    reply: &Reply,
+    server: &dyn ServerCodec,
+    cx: &ReplyCx,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    out.write_all(&server.encode(&reply.clone().into(), cx))?;
     out.write_all(b"\n")
 }
 
@@ -84,8 +88,8 @@ impl StreamPrinter {
         Self { encoder: None, open: false, part: None, finish: None, usage: None }
     }
 
-    pub(crate) fn json(cx: ReplyCx) -> Self {
-        Self { encoder: Some(Server.encoder(cx)), ..Self::text() }
+    pub(crate) fn json(server: &dyn ServerCodec, cx: ReplyCx) -> Self {
+        Self { encoder: Some(server.encoder(cx)), ..Self::text() }
     }
 
     /// Prints what an event adds.
@@ -168,6 +172,8 @@ mod tests {
     use llm_types::chat::{Refusal, ToolCall, ToolCallKind};
     use llm_types::{Choice, Finish, Start};
 
+    use llm_providers::dialect::openai_chat::Server;
+
     use super::*;
 
     fn events() -> Vec<Event<'static>> {
@@ -208,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_printed_as_one_json_object_per_line() {
-        let (text, _) = printed(StreamPrinter::json(ReplyCx { include_usage: true, ..ReplyCx::default() }));
+        let (text, _) =
+            printed(StreamPrinter::json(&Server, ReplyCx { include_usage: true, ..ReplyCx::default() }));
         let mut content = String::new();
         for line in text.lines() {
             let chunk: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -231,7 +238,7 @@ mod tests {
         text(&reply, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "Hello\nf({})\nno\n");
         let mut out = Vec::new();
-        json(&reply, &ReplyCx::default(), &mut out).unwrap();
+        json(&reply, &Server, &ReplyCx::default(), &mut out).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["object"], "chat.completion");
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::HeaderValue;
 use llm_providers::codec::{ReplyCx, ReplyForm, ServerCodec};
-use llm_providers::target::Target;
+use llm_providers::target::{Screen, Target};
 use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
@@ -69,6 +69,9 @@ pub(crate) struct Exchange {
     relay: Relay,
     /// The last event is out; what comes behind it goes on as it comes.
     is_over: bool,
+    /// Looks for keys in that, and in what a provider says of its failure. What a model says is not looked at: it never
+    /// saw a key.
+    screen: Screen,
     /// Until when that is waited for, once it has to be.
     behind: Option<Pin<Box<Sleep>>>,
     ticket: Option<Ticket>,
@@ -143,6 +146,7 @@ impl Exchange {
             upstream: Some(upstream),
             relay,
             is_over: false,
+            screen: Screen::default(),
             behind: None,
             ticket: Some(ticket),
             attempt: Some(attempt),
@@ -163,6 +167,7 @@ impl Exchange {
             after: Afterwards::default(),
             broken: false,
         }
+        .begun()
     }
 
     /// Whether it broke off in a form that cannot say so: then its connection has to.
@@ -203,23 +208,31 @@ impl Exchange {
                 let mut wait =
                     || self.behind.get_or_insert_with(|| Box::pin(sleep(BEHIND))).as_mut().poll(cx);
                 match polled {
-                    Poll::Ready(Some(Ok(chunk))) if !self.target.repeats_secret(&chunk) => {
-                        self.relay.push(chunk);
+                    Poll::Ready(Some(Ok(chunk))) => match self.screen.pass(&self.target, chunk) {
+                        Some(bytes) => self.relay.push(bytes),
+                        None => self.upstream = None,
+                    },
+                    Poll::Ready(_) => {
+                        self.upstream = None;
+                        self.relay.push(self.screen.rest());
                     }
-                    Poll::Ready(_) => self.upstream = None,
-                    Poll::Pending if wait().is_ready() => self.let_go(),
+                    Poll::Pending if wait().is_ready() => {
+                        self.let_go();
+                        self.relay.push(self.screen.rest());
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
                 continue;
             }
             let result = match upstream.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(chunk))) => match self.relay.feed(chunk) {
+                Poll::Ready(Some(Ok(chunk))) => match self.feed(chunk) {
                     Ok(()) if self.relay.is_done() => self.complete(),
                     result => result,
                 },
                 Poll::Ready(Some(Err(error))) => Err(error),
                 Poll::Ready(None) => {
                     self.upstream = None;
+                    self.relay.push(self.screen.rest());
                     self.complete()
                 }
                 Poll::Pending => match self.late(cx) {
@@ -235,6 +248,31 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Takes a chunk. What nobody reads here may be anything, also words about a key.
+    fn feed(&mut self, chunk: Bytes) -> Result<()> {
+        if self.relay.binary().is_none() {
+            return self.relay.feed(chunk);
+        }
+        match self.screen.pass(&self.target, chunk) {
+            Some(bytes) if bytes.is_empty() => Ok(()),
+            Some(bytes) => self.relay.feed(bytes),
+            None => Err(repeated()),
+        }
+    }
+
+    /// The same for what was read before there was an exchange.
+    fn begun(mut self) -> Self {
+        if self.relay.binary().is_none() {
+            return self;
+        }
+        let read: Vec<Bytes> = std::iter::from_fn(|| self.relay.pop()).collect();
+        match self.screen.pass(&self.target, read.concat().into()) {
+            Some(bytes) => self.relay.push(bytes),
+            None => self.fail(&repeated()),
+        }
+        self
     }
 
     /// Asks another deployment to go on with the answer; whether that can be done.
@@ -351,9 +389,10 @@ impl Exchange {
         }
         self.resuming = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
-        let parting = self.relay.parting();
-        if !parting.is_empty() && !parting.iter().any(|bytes| self.target.repeats_secret(bytes)) {
-            parting.into_iter().for_each(|bytes| self.relay.push(bytes));
+        let parting = self.relay.parting().concat();
+        let parting = (!parting.is_empty()).then(|| self.screen.pass(&self.target, parting.into())).flatten();
+        if let Some(bytes) = parting {
+            self.relay.push(bytes);
             self.is_over = true;
             return;
         }
@@ -404,6 +443,11 @@ impl Drop for Exchange {
             tracing::debug!(request_id = &*self.request_id, "client went away; upstream call cancelled");
         }
     }
+}
+
+/// What goes out as it is must not hold what the call was made with.
+fn repeated() -> ApiError {
+    ApiError::upstream(ErrorKind::UpstreamFormat, "the upstream repeated the key that it was called with")
 }
 
 /// Reads the rest of a finished body, which is empty but for the last chunk's frame: usually it is there.

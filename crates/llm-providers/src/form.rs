@@ -13,8 +13,11 @@ use llm_types::{ApiError, Result, Segments, Upload};
 use memchr::memmem;
 
 mod part;
+mod sent;
 
 pub use part::{FieldHead, Parts, Piece};
+pub use sent::FileStream;
+pub(crate) use sent::{Sent, guarded, sent};
 
 /// The most fields that a form may have.
 const FIELD_LIMIT: usize = 128;
@@ -193,25 +196,13 @@ const BOUNDARY: &str = "gatewayform-6f1d0b7c52e94a38";
 impl Form {
     /// Adds a text.
     pub fn text(&mut self, name: &str, value: &str) {
-        let _ = write!(
-            self.text,
-            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
-            quoted(name)
-        );
+        text_field(&mut self.text, BOUNDARY, (name, value));
     }
 
     /// Adds a file, without copying it.
     pub fn file(&mut self, name: &str, file: &Upload) {
         let Upload { name: file_name, kind, data } = file;
-        let file_name = if file_name.is_empty() { "file" } else { file_name };
-        let kind = if kind.is_empty() { "application/octet-stream" } else { kind };
-        let _ = write!(
-            self.text,
-            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{}\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
-            quoted(name),
-            quoted(file_name),
-            kind.replace(['\r', '\n'], " "),
-        );
+        file_head(&mut self.text, BOUNDARY, name, (file_name, kind));
         self.pieces.push(Bytes::from(std::mem::take(&mut self.text)));
         self.pieces.push(data.clone());
         self.text.push_str("\r\n");
@@ -234,6 +225,25 @@ impl Form {
         let kind = HeaderValue::from_static("multipart/form-data; boundary=gatewayform-6f1d0b7c52e94a38");
         Ok((kind, self.pieces.into_iter().collect()))
     }
+}
+
+/// A text as a field.
+fn text_field(out: &mut String, boundary: &str, (name, value): (&str, &str)) {
+    let name = quoted(name);
+    let _ = write!(out, "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+}
+
+/// What stands before a file as a field.
+fn file_head(out: &mut String, boundary: &str, name: &str, (file_name, kind): (&str, &str)) {
+    let file_name = if file_name.is_empty() { "file" } else { file_name };
+    let kind = if kind.is_empty() { "application/octet-stream" } else { kind };
+    let _ = write!(
+        out,
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
+        quoted(name),
+        quoted(file_name),
+        kind.replace(['\r', '\n'], " "),
+    );
 }
 
 fn quoted(text: &str) -> String {

@@ -32,5 +32,5 @@ mod sdk;
 
 pub use sdk::{
     Answered, ChatReply, ChatStream, Client, ClientBuilder, NewBatch, RequestCounts, RerankReply,
-    StoredBatch, StoredFile,
+    SpeechStream, StoredBatch, StoredFile,
 };

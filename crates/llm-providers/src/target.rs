@@ -5,6 +5,7 @@
 //! values are shared.
 
 mod header;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,8 @@ use llm_types::{
     ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments, TokenSource, UrlForm,
 };
 use sha2::{Digest, Sha256};
+
+pub use secret::Screen;
 
 use crate::aws::{self, AwsOptions, Signer};
 use crate::codec::WireRequest;
@@ -37,10 +40,6 @@ const CREDENTIALS: [HeaderName; 7] = [
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-subscription-key"),
 ];
-/// What stands in place of a secret.
-const CONCEALED: &str = "[redacted]";
-/// What is shorter is a word and not a secret.
-const SHORTEST_SECRET: usize = 8;
 
 /// What a deployment says of where its calls go.
 #[derive(Clone, Default)]
@@ -110,6 +109,8 @@ pub struct Target {
     signer: Option<Arc<Signer>>,
     /// What each call is made with in place of a key.
     tokens: Option<Arc<Tokens>>,
+    /// What the address holds that may be a key.
+    in_address: Arc<[String]>,
     fingerprint: u64,
     verbatim: bool,
 }
@@ -185,7 +186,9 @@ impl Target {
         let spec = Arc::new(settled(&spec, &model, (&values, &at)));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
         let model = model.into();
-        Ok(Self { spec, model, route, headers, signer, tokens, fingerprint, verbatim })
+        let in_address =
+            route.as_ref().map(|route| secret::of_address(route.base())).unwrap_or_default().into();
+        Ok(Self { spec, model, route, headers, signer, tokens, in_address, fingerprint, verbatim })
     }
 
     /// The provider's row.
@@ -270,38 +273,6 @@ impl Target {
         first_bytes(&hash.finalize())
     }
 
-    /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
-    pub fn conceal(&self, error: &mut ApiError) {
-        let token = self.tokens.as_ref().and_then(|tokens| tokens.current(Instant::now()));
-        let token = token.as_ref().map(|held| held.token());
-        for secret in self.secrets().chain(token) {
-            if error.message.contains(secret) {
-                error.message = error.message.replace(secret, CONCEALED);
-            }
-            let told =
-                error.body.as_deref().map(String::from_utf8_lossy).filter(|body| body.contains(secret));
-            if let Some(body) = told.map(|body| body.replace(secret, CONCEALED)) {
-                error.body = Some(body.into());
-            }
-        }
-    }
-
-    /// Whether a text repeats a key that is sent to the provider.
-    #[must_use]
-    pub fn repeats_secret(&self, text: &[u8]) -> bool {
-        let token = self.tokens.as_ref().and_then(|tokens| tokens.current(Instant::now()));
-        let token = token.as_ref().map(|held| held.token());
-        self.secrets().chain(token).any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
-    }
-
-    // What signs a call is not sent with it and cannot be repeated.
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        let values = self.headers.values().filter(|value| value.is_sensitive());
-        let texts = values.filter_map(|value| value.to_str().ok());
-        let bare = texts.map(|text| text.split_once(' ').map_or(text, |(_, key)| key));
-        bare.filter(|secret| secret.len() >= SHORTEST_SECRET)
-    }
-
     /// Addresses a call: URL and headers are added to what the codec wrote. Take its memo out before.
     /// The target's own headers win over the codec's, and no key is taken from those.
     ///
@@ -325,6 +296,15 @@ impl Target {
     #[must_use]
     pub fn signs(&self) -> bool {
         self.signer.is_some()
+    }
+
+    /// Waits until calls can be signed, where that takes an answer of somebody else. A gateway does not wait: it asks
+    /// another deployment.
+    pub(crate) async fn ready(&self) {
+        #[cfg(feature = "aws-chain")]
+        if let Some(signer) = &self.signer {
+            signer.ready().await;
+        }
     }
 
     fn route(&self) -> Result<&Route> {

@@ -116,8 +116,13 @@ impl Base {
     /// The value of a member of the query.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
-        let pairs = self.query.as_deref()?.split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+        self.pairs().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Names and values of the query, as they stand; a value may be empty.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.query.as_deref().unwrap_or_default().split('&');
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
     }
 
     /// Whether host and port are those of `other` and the path is the same or lies below it.
@@ -351,11 +356,7 @@ mod tests {
             assert_eq!(route.uri(path).unwrap().to_string(), expect, "{base} {path}");
         };
         check("https://api.openai.com/v1", "/chat/completions", "https://api.openai.com/v1/chat/completions");
-        check(
-            "https://api.openai.com/v1/",
-            "/chat/completions",
-            "https://api.openai.com/v1/chat/completions",
-        );
+        check("https://h/v1/", "/chat/completions", "https://h/v1/chat/completions");
         check("https://h/v1/chat/completions", "/chat/completions", "https://h/v1/chat/completions");
         check("http://h:8000", "/chat/completions", "http://h:8000/chat/completions");
         check("http://h/p?key=1", "/x?alt=sse", "http://h/p/x?key=1&alt=sse");

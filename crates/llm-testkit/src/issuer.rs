@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -14,7 +15,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::script::Script;
@@ -61,6 +62,17 @@ impl SigningKey {
 
     fn new(id: &str, pair: Pair) -> Self {
         Self { id: id.to_owned(), pair }
+    }
+
+    /// The private half, in PEM; of RSA alone, else empty.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        let Pair::Rsa(pair) = &self.pair else { return String::new() };
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let text = STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
     }
 
     /// What is published of it.

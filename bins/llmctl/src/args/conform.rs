@@ -35,6 +35,10 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 
+    /// Print the row that belongs into a table such as docs/capabilities.md, in Markdown: a table for each operation.
+    #[arg(long, conflicts_with_all = ["json", "dry_run"])]
+    pub(crate) row: bool,
+
     /// Say what would be asked and what it can cost, and ask nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -33,6 +33,14 @@ pub(crate) struct TranscribeArgs {
     #[arg(long)]
     pub(crate) translate: bool,
 
+    /// How freely words are drawn, from 0 to 1.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) temperature: Option<f64>,
+
+    /// For what times are told beside the text, in verbose_json: word, segment; may be repeated.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) granularity: Vec<String>,
+
     #[command(flatten)]
     pub(crate) via: Via,
 }
@@ -48,15 +56,23 @@ pub(crate) struct SpeakArgs {
     #[arg(value_name = "TEXT")]
     pub(crate) text: Option<String>,
 
-    /// Whose voice it is.
-    #[arg(long, value_name = "NAME", default_value = "alloy")]
-    pub(crate) voice: String,
+    /// Whose voice it is, by its name or id. Default: alloy for OpenAI's own models, else the provider's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) voice: Option<String>,
+
+    /// How it is to be said, in words.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) instructions: Option<String>,
+
+    /// How fast, where 1 is the usual.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) speed: Option<f64>,
 
     /// How the sound is coded: mp3, opus, aac, flac, wav, pcm. Default: as the provider has it.
     #[arg(long, short, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 
-    /// The file to write it to; `-` is standard output.
+    /// The file to write it to, as it comes; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
@@ -78,6 +94,10 @@ pub(crate) struct ImageArgs {
     /// A picture to change. May be given several times.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
+
+    /// Where the first of them is to be changed: a picture that is transparent there.
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub(crate) mask: Option<PathBuf>,
 
     /// Width and height, such as 1024x1024.
     #[arg(long, value_name = "SIZE")]

@@ -1,34 +1,24 @@
 //! `llmctl chat`: one question, one answer.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use llm_providers::codec::ReplyCx;
+use llm_providers::dialect::openai_chat::Server;
 use llm_types::chat::{ChatRequest, Message, Part, Role};
-use llm_types::{Changes, FinishKind, Usage};
 
+use super::answer::{self, Form};
 use crate::args::ChatArgs;
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
-use crate::input::gateway::Gateway;
 use crate::input::{image, prompt, tool};
 use crate::output::Output;
-use crate::print::{self, StreamPrinter};
 
 /// Asks a model and prints its answer.
 pub(crate) async fn run(args: &ChatArgs, out: &mut Output) -> Result<Exit, Failure> {
     let prompt = prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?;
     let request = request(args, prompt).map_err(Failure::Usage)?;
-    let caller = match &args.via.gateway {
-        Some(url) => {
-            let env = |name: &str| std::env::var(name).ok();
-            let gateway = Gateway::new(url, args.via.key.clone(), &env).map_err(Failure::Usage)?;
-            Caller::through(gateway, &args.model)?
-        }
-        None => Caller::direct(&args.model, args.via.key.clone())?,
-    };
+    let caller = Caller::of(&args.via, &args.model)?;
+    let form = Form { server: &Server, model: &args.model };
     match args.stream {
-        true => stream(&caller, args, request, out).await,
-        false => whole(&caller, args, request, out).await,
+        true => answer::stream(caller.stream(request).await?, form, out).await,
+        false => answer::whole(&caller.chat(request).await?, form, out),
     }
 }
 
@@ -48,70 +38,6 @@ fn request(args: &ChatArgs, prompt: String) -> anyhow::Result<ChatRequest> {
     request.delivery.stream = args.stream;
     request.delivery.include_usage = args.stream.then_some(true);
     Ok(request)
-}
-
-async fn whole(
-    caller: &Caller,
-    args: &ChatArgs,
-    request: ChatRequest,
-    out: &mut Output,
-) -> Result<Exit, Failure> {
-    let answer = caller.chat(request).await?;
-    match out.json {
-        true => print::json(&answer.reply, &reply_cx(args), &mut out.out)?,
-        false => print::text(&answer.reply, &mut out.out)?,
-    }
-    remark(out, answer.reply.finish(), answer.reply.usage.as_ref(), &answer.changes)?;
-    Ok(Exit::Ok)
-}
-
-async fn stream(
-    caller: &Caller,
-    args: &ChatArgs,
-    request: ChatRequest,
-    out: &mut Output,
-) -> Result<Exit, Failure> {
-    let mut stream = caller.stream(request).await?;
-    let mut printer = match out.json {
-        true => StreamPrinter::json(reply_cx(args)),
-        false => StreamPrinter::text(),
-    };
-    while let Some(event) = stream.next().await {
-        let event = match event {
-            Ok(llm_types::Event::Error(error)) | Err(error) => {
-                printer.close(&mut out.out)?;
-                return Err(error.into());
-            }
-            Ok(event) => event,
-        };
-        printer.event(&event, &mut out.out)?;
-    }
-    printer.end(&mut out.out)?;
-    remark(out, printer.finish, printer.usage.as_ref(), stream.changes())?;
-    Ok(Exit::Ok)
-}
-
-/// What was changed is always said; the rest only to a person.
-fn remark(
-    out: &mut Output,
-    finish: Option<FinishKind>,
-    usage: Option<&Usage>,
-    changes: &Changes,
-) -> Result<(), Failure> {
-    let (finish, usage) = match out.attended && !out.json {
-        true => (finish, usage),
-        false => (None, None),
-    };
-    for line in print::remarks(finish, usage, changes) {
-        writeln!(out.err, "{line}")?;
-    }
-    Ok(())
-}
-
-/// What to write where the provider says nothing.
-fn reply_cx(args: &ChatArgs) -> ReplyCx {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    ReplyCx { include_usage: true, model: args.model.clone(), created: now.as_secs(), ..ReplyCx::default() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `llmctl conform`: what an endpoint can do, found out by asking it.
 
+mod row;
+
 use std::time::Duration;
 
 use llm_conform::{FEATURES, Feature, Finding, Limits, Verdict, ask};
@@ -11,7 +13,6 @@ use serde::Serialize;
 use crate::args::ConformArgs;
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
-use crate::input::gateway::Gateway;
 use crate::input::priced::{book, priced};
 use crate::output::Output;
 
@@ -59,7 +60,10 @@ pub(crate) async fn run(args: &ConformArgs, out: &mut Output) -> Result<Exit, Fa
         let report = Report { model: &args.model, plan: &plan, findings: &findings, conforms: wrong == 0 };
         out.json(&report)?;
     } else {
-        table(&findings, out)?;
+        match args.row {
+            true => write!(out.out, "{}", row::markdown(&args.model, &findings))?,
+            false => table(&findings, out)?,
+        }
         let passed = findings.iter().filter(|one| one.verdict == Verdict::Passed).count();
         writeln!(out.err, "{passed} of {} passed, {wrong} do not hold", findings.len())?;
     }
@@ -156,14 +160,9 @@ fn dry(plan: &Plan, features: &[&Feature], out: &mut Output) -> Result<Exit, Fai
 }
 
 fn caller(args: &ConformArgs) -> Result<Caller, Failure> {
-    if let Some(url) = &args.via.gateway {
-        let env = |name: &str| std::env::var(name).ok();
-        let gateway = Gateway::new(url, args.via.key.clone(), &env).map_err(Failure::Usage)?;
-        return Ok(Caller::through(gateway, &args.model)?);
-    }
     match &args.api_base {
         Some(base) => Ok(Caller::at(&args.model, base, args.via.key.clone())?),
-        None => Ok(Caller::direct(&args.model, args.via.key.clone())?),
+        None => Caller::of(&args.via, &args.model),
     }
 }
 

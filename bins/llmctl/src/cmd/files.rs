@@ -2,13 +2,11 @@
 
 use futures_util::StreamExt as _;
 use llm_providers::{NewBatch, RequestCounts, StoredBatch, StoredFile};
-use llm_types::Upload;
 
 use crate::args::{BatchesCommand, FilesCommand, KeeperArgs};
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
 use crate::input;
-use crate::input::gateway::Gateway;
 use crate::output::Output;
 
 /// Does something with files.
@@ -20,9 +18,8 @@ pub(crate) async fn files(command: &FilesCommand, out: &mut Output) -> Result<Ex
     let (client, provider) = caller.keeper();
     let found = match command {
         FilesCommand::Upload { file, purpose, .. } => {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let upload = Upload::new(name, input::file(file).map_err(Failure::Usage)?);
-            vec![client.upload(provider, &upload, purpose).await?]
+            let file = input::stream(file).await.map_err(Failure::Usage)?;
+            vec![client.upload_stream(provider, file, purpose).await?]
         }
         _ => client.files(provider).await?,
     };
@@ -78,15 +75,7 @@ pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Resul
 
 fn caller(keeper: &KeeperArgs) -> Result<Caller, Failure> {
     let KeeperArgs { provider, via } = keeper;
-    let model = format!("{provider}/*");
-    Ok(match &via.gateway {
-        Some(url) => {
-            let env = |name: &str| std::env::var(name).ok();
-            let gateway = Gateway::new(url, via.key.clone(), &env).map_err(Failure::Usage)?;
-            Caller::through(gateway, &model)?
-        }
-        None => Caller::direct(&model, via.key.clone())?,
-    })
+    Caller::of(via, &format!("{provider}/*"))
 }
 
 fn show_files(files: &[StoredFile], single: bool, out: &mut Output) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `llmctl transcribe`, `speak`, `image`, `moderate`: sound, pictures and policies.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,10 +14,9 @@ use llm_types::{
     TranscriptFormat, Upload, Usage,
 };
 
-use crate::args::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs, Via};
+use crate::args::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
-use crate::input::gateway::Gateway;
 use crate::input::{self, prompt};
 use crate::output::Output;
 use crate::print;
@@ -26,32 +26,58 @@ pub(crate) async fn transcribe(args: &TranscribeArgs, out: &mut Output) -> Resul
     let usual = if out.json { "json" } else { "text" };
     let format = TranscriptFormat::from(args.format.clone().unwrap_or_else(|| usual.to_owned()));
     let request = TranscribeRequest {
-        file: upload(&args.file).map_err(Failure::Usage)?,
         translate: args.translate,
         language: args.language.clone(),
         prompt: args.prompt.clone(),
+        temperature: args.temperature,
+        granularities: args.granularity.clone(),
         format,
         ..TranscribeRequest::default()
     };
-    let heard = caller(&args.via, &args.model)?.transcribe(request).await?;
+    let file = input::stream(&args.file).await.map_err(Failure::Usage)?;
+    let heard = Caller::of(&args.via, &args.model)?.transcribe(request, file).await?;
     let usage = heard.output.usage.clone();
     let answer = Answer::Transcript(Box::new(heard.output));
     show(&answer, &openai_transcriptions::Server, &args.model, out)?;
     remark(usage.as_ref(), &heard.changes, out)
 }
 
-/// Says something.
+/// Says something, and writes the sound as it comes.
 pub(crate) async fn speak(args: &SpeakArgs, out: &mut Output) -> Result<Exit, Failure> {
     let text = prompt::of_process(args.text.as_deref()).map_err(Failure::Usage)?;
-    let mut request = SpeechRequest::new(text, &*args.voice);
-    request.format.clone_from(&args.format);
-    let said = caller(&args.via, &args.model)?.speak(request).await?;
-    if args.output == Path::new("-") {
-        out.out.write_all(&said.output.audio)?;
-    } else {
-        write(&args.output, &said.output.audio)?;
+    let mut sound = Caller::of(&args.via, &args.model)?.speak(spoken(args, text)).await?;
+    // What is there already is left alone until there is something to put in its place.
+    let first = sound.next().await.transpose()?.unwrap_or_default();
+    let mut file = match args.output == Path::new("-") {
+        true => None,
+        false => Some(File::create(&args.output).with_context(|| unwritten(&args.output))?),
+    };
+    let mut next = Some(Ok(first));
+    while let Some(chunk) = next {
+        match &mut file {
+            Some(file) => file.write_all(&chunk?).with_context(|| unwritten(&args.output))?,
+            None => {
+                out.out.write_all(&chunk?)?;
+                out.out.flush()?;
+            }
+        }
+        next = sound.next().await;
     }
-    remark(said.output.usage.as_ref(), &said.changes, out)
+    remark(sound.usage(), sound.changes(), out)
+}
+
+fn spoken(args: &SpeakArgs, text: String) -> SpeechRequest {
+    let name = args.model.rsplit('/').next().unwrap_or_default();
+    // They ask for a voice, and others do not know this one.
+    let of_openai = name.starts_with("tts-1") || name.starts_with("gpt-");
+    SpeechRequest {
+        input: text,
+        voice: args.voice.clone().or_else(|| of_openai.then(|| "alloy".to_owned())),
+        instructions: args.instructions.clone(),
+        format: args.format.clone(),
+        speed: args.speed,
+        ..SpeechRequest::default()
+    }
 }
 
 /// Makes pictures, or changes them.
@@ -63,9 +89,10 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
         n: args.n,
         edit: !args.image.is_empty(),
         images: images.map_err(Failure::Usage)?,
+        mask: args.mask.as_deref().map(upload).transpose().map_err(Failure::Usage)?,
         ..ImageRequest::new(prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?)
     };
-    let made = caller(&args.via, &args.model)?.image(request).await?;
+    let made = Caller::of(&args.via, &args.model)?.image(request).await?;
     let (usage, changes) = (made.output.usage.clone(), made.changes);
     if let Some(file) = &args.output {
         for (index, image) in made.output.data.iter().enumerate() {
@@ -92,7 +119,7 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
 pub(crate) async fn moderate(args: &ModerateArgs, out: &mut Output) -> Result<Exit, Failure> {
     let text = prompt::of_process(args.text.as_deref()).map_err(Failure::Usage)?;
     let request = ModerateRequest::new(&text).context("the text cannot be written as JSON")?;
-    let found = caller(&args.via, &args.model)?.moderate(request).await?;
+    let found = Caller::of(&args.via, &args.model)?.moderate(request).await?;
     if out.json {
         let answer = Answer::Moderation(Box::new(found.output));
         show(&answer, &openai_moderations::Server, &args.model, out)?;
@@ -108,25 +135,18 @@ pub(crate) async fn moderate(args: &ModerateArgs, out: &mut Output) -> Result<Ex
     remark(None, &found.changes, out)
 }
 
-fn caller(via: &Via, model: &str) -> Result<Caller, Failure> {
-    Ok(match &via.gateway {
-        Some(url) => {
-            let env = |name: &str| std::env::var(name).ok();
-            let gateway = Gateway::new(url, via.key.clone(), &env).map_err(Failure::Usage)?;
-            Caller::through(gateway, model)?
-        }
-        None => Caller::direct(model, via.key.clone())?,
-    })
-}
-
 /// A file with its name, by which providers tell its format.
 fn upload(path: &Path) -> anyhow::Result<Upload> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Upload::new(name, input::file(path)?))
+    Ok(Upload::new(name, input::media(path)?))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    std::fs::write(path, bytes).with_context(|| unwritten(path))
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 /// `a.png`, `a-2.png`, `a-3.png`.

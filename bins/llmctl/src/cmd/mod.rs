@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
 mod admin;
+mod answer;
 mod chat;
+mod complete;
 mod completions;
 mod config;
 mod conform;
 mod cost;
 mod deployments;
+mod embed;
 mod explain;
 mod files;
 mod health;
@@ -25,6 +28,8 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Chat(args) => wait(chat::run(&args, out)),
+        Command::Complete(args) => wait(complete::run(&args, out)),
+        Command::Embed(args) => wait(embed::run(&args, out)),
         Command::Rerank(args) => wait(rerank::run(&args, out)),
         Command::Transcribe(args) => wait(media::transcribe(&args, out)),
         Command::Speak(args) => wait(media::speak(&args, out)),

@@ -7,7 +7,6 @@ use llm_types::{Output as Answer, RerankDocument, RerankRequest};
 use crate::args::RerankArgs;
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
-use crate::input::gateway::Gateway;
 use crate::input::prompt;
 use crate::output::Output;
 use crate::print;
@@ -15,14 +14,7 @@ use crate::print;
 /// Orders documents and prints them, the best first.
 pub(crate) async fn run(args: &RerankArgs, out: &mut Output) -> Result<Exit, Failure> {
     let request = request(args).map_err(Failure::Usage)?;
-    let caller = match &args.via.gateway {
-        Some(url) => {
-            let env = |name: &str| std::env::var(name).ok();
-            let gateway = Gateway::new(url, args.via.key.clone(), &env).map_err(Failure::Usage)?;
-            Caller::through(gateway, &args.model)?
-        }
-        None => Caller::direct(&args.model, args.via.key.clone())?,
-    };
+    let caller = Caller::of(&args.via, &args.model)?;
     let documents = request.documents.clone();
     let reply = caller.rerank(request).await?;
     if out.json {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use llm_providers::target::Target;
+use llm_providers::target::{Screen, Target};
 use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Usage};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -51,6 +51,8 @@ pub(crate) struct Through {
     watch: Option<Watch>,
     /// How many bytes are still to come, where that was announced.
     left: Option<u64>,
+    /// Looks for keys in it: a provider's own API may have routes that show what they are called with.
+    screen: Screen,
     /// The last bytes, which wait until what they cost is written down.
     last: Option<Bytes>,
     ticket: Option<Ticket>,
@@ -82,6 +84,7 @@ impl Through {
             upstream: Some(upstream),
             watch: Some(watch),
             left,
+            screen: Screen::default(),
             last: None,
             ticket: Some(ticket),
             attempt: Some(attempt),
@@ -112,6 +115,7 @@ impl Through {
             upstream: None,
             watch: None,
             left: None,
+            screen: Screen::default(),
             last: Some(body).filter(|body| !body.is_empty()),
             ticket: None,
             attempt: None,
@@ -136,22 +140,27 @@ impl Through {
             };
             match upstream.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    if self.target.repeats_secret(&chunk) {
-                        let message = "the upstream repeated the key that it was called with";
-                        return self.broken(&ApiError::upstream(ErrorKind::UpstreamFormat, message));
-                    }
                     if let Some(watch) = &mut self.watch {
                         watch.see(&chunk);
                     }
                     self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
-                    if self.left != Some(0) {
-                        return Poll::Ready(Some(Ok(chunk)));
+                    let Some(bytes) = self.screen.pass(&self.target, chunk) else {
+                        let message = "the upstream repeated the key that it was called with";
+                        return self.broken(&ApiError::upstream(ErrorKind::UpstreamFormat, message));
+                    };
+                    if self.left == Some(0) {
+                        let rest = self.screen.rest();
+                        self.last = Some(if rest.is_empty() { bytes } else { [bytes, rest].concat().into() });
+                        self.complete();
+                    } else if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
                     }
-                    self.last = Some(chunk);
-                    self.complete();
                 }
                 Poll::Ready(Some(Err(error))) => return self.broken(&error),
-                Poll::Ready(None) => self.complete(),
+                Poll::Ready(None) => {
+                    self.complete();
+                    self.last = Some(self.screen.rest()).filter(|rest| !rest.is_empty());
+                }
                 Poll::Pending => {
                     let late = self.deadline.as_mut().poll(cx).is_ready();
                     let _ = self.heard.as_mut().poll(cx);

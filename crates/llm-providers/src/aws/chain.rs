@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the thread looks whether anybody still wants to know.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often somebody who waits for the first answer looks for it.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How long a call is asked to wait for the first credentials.
 const SOON: Duration = Duration::from_millis(500);
 /// What sessions are called in the account's log.
@@ -92,6 +94,21 @@ impl Chain {
             }
             Known::Failed(why) => Err(ApiError::new(ErrorKind::Auth, why.clone())),
         }
+    }
+
+    /// Waits for the first answer, or as long as it may take.
+    pub(super) async fn settled(&self) {
+        let unknown = || {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            matches!(&*known, Known::Nothing)
+        };
+        let answer = async {
+            while unknown() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        // Who asks then is told that there is none yet.
+        let _ = tokio::time::timeout(PATIENCE, answer).await;
     }
 
     /// Keeps what was learned. A failure does not replace credentials that still hold.

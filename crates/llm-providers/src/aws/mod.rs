@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use llm_types::{ApiError, ErrorKind, Result, Secret};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use sign::Signer;
 
@@ -164,6 +165,18 @@ fn from_environment(env: Env<'_>) -> Option<Credentials> {
     Some(Credentials::new(id, secret, set("AWS_SESSION_TOKEN", env), None, "environment"))
 }
 
+/// Tells one key from another, and a corrected one from the one before: the public half, and a hash of the rest.
+fn account(credentials: &Credentials) -> String {
+    let mut hash = Sha256::new();
+    for text in [credentials.secret_access_key(), credentials.session_token().unwrap_or_default()] {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    }
+    let digest = hash.finalize();
+    let short = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{} {short:016x}", credentials.access_key_id())
+}
+
 /// What is asked of the chain of credentials.
 #[cfg(feature = "aws-chain")]
 #[derive(Debug, Clone)]
@@ -180,9 +193,9 @@ impl Wanted {
     /// Tells one from another, without a secret.
     fn name(&self) -> String {
         let Self { fixed, profile, role, region } = self;
-        let id = fixed.as_ref().map(Credentials::access_key_id).unwrap_or_default();
+        let account = fixed.as_ref().map(account).unwrap_or_default();
         let word = |text: &Option<String>| text.clone().unwrap_or_default();
-        format!("{id} {} {} {region}", word(profile), word(role))
+        format!("{account} {} {} {region}", word(profile), word(role))
     }
 }
 

@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 pub(super) enum Source {
     /// They are known.
     Fixed {
-        /// The public half of the key.
-        id: String,
+        /// Which they are, without a secret.
+        account: String,
         /// Whom they stand for.
         identity: Identity,
     },
@@ -33,7 +33,7 @@ pub(super) enum Source {
 impl Source {
     /// These credentials, for good.
     pub(super) fn fixed(credentials: Credentials) -> Self {
-        Self::Fixed { id: credentials.access_key_id().to_owned(), identity: credentials.into() }
+        Self::Fixed { account: super::account(&credentials), identity: credentials.into() }
     }
 }
 
@@ -61,9 +61,30 @@ impl Signer {
     /// Tells one account from another, without a secret.
     pub(crate) fn identity(&self) -> String {
         match &self.source {
-            Source::Fixed { id, identity: _ } => format!("{id} {}", self.region),
+            Source::Fixed { account, identity: _ } => format!("{account} {}", self.region),
             #[cfg(feature = "aws-chain")]
             Source::Chain(chain) => chain.name().to_owned(),
+        }
+    }
+
+    /// Waits until it is known whom calls are signed as, or that nobody is: for who makes one call and has no other to ask.
+    #[cfg(feature = "aws-chain")]
+    pub(crate) async fn ready(&self) {
+        if let Source::Chain(chain) = &self.source {
+            chain.settled().await;
+        }
+    }
+
+    /// Shows what is sent beside the signature and is secret: what goes with a temporary key. The key itself is not sent.
+    pub(crate) fn sent(&self, see: &mut dyn FnMut(&str)) {
+        let identity = match &self.source {
+            Source::Fixed { account: _, identity } => Some(identity.clone()),
+            #[cfg(feature = "aws-chain")]
+            Source::Chain(chain) => chain.identity(SystemTime::now()).ok(),
+        };
+        let credentials = identity.as_ref().and_then(|identity| identity.data::<Credentials>());
+        if let Some(token) = credentials.and_then(Credentials::session_token) {
+            see(token);
         }
     }
 
@@ -73,7 +94,7 @@ impl Signer {
     /// When there are no credentials yet, or the request cannot be signed.
     pub(crate) fn sign(&self, request: &mut Request<Segments>, now: SystemTime) -> Result<()> {
         let identity = match &self.source {
-            Source::Fixed { id: _, identity } => identity.clone(),
+            Source::Fixed { account: _, identity } => identity.clone(),
             #[cfg(feature = "aws-chain")]
             Source::Chain(chain) => chain.identity(now)?,
         };

@@ -172,19 +172,52 @@ fn what_is_missing_is_named() {
 #[test]
 fn accounts_differ_and_nothing_shows_a_secret() {
     let region = env(&[("AWS_REGION", "us-east-1")]);
-    let of = |id: &str| {
+    let with = |id: &str, secret: &str, session: Option<&str>| {
         let aws = AwsOptions {
             access_key_id: Some(Secret::new(id)),
-            secret_access_key: Some(Secret::new(SECRET)),
+            secret_access_key: Some(Secret::new(secret)),
+            session_token: session.map(Secret::new),
             ..AwsOptions::default()
         };
         let options = TargetOptions { aws: Some(aws), ..TargetOptions::default() };
         assert!(!format!("{options:?}").contains(SECRET), "{options:?}");
         target("bedrock/m", options, &region).unwrap()
     };
+    let of = |id: &str| with(id, SECRET, None);
     let (one, other) = (of("AKIDONE"), of("AKIDOTHER"));
     assert_ne!(one.account(), other.account());
     assert_ne!(one.fingerprint(), other.fingerprint());
     assert_eq!(one.account(), of("AKIDONE").account());
     assert!(!format!("{one:?}{:?}", call(&one)).contains(SECRET));
+    // What was wrong with a key is mended under its name: that is another account, without what was learned of the first.
+    let session = with("AKIDONE", SECRET, Some("planted-session-token"));
+    for corrected in [with("AKIDONE", "corrected", None), with("AKIDONE", SECRET, Some("x")), session.clone()]
+    {
+        assert_ne!(one.fingerprint(), corrected.fingerprint());
+    }
+    assert!(!format!("{session:?}").contains("planted"));
+    assert!(session.repeats_secret(b"the token planted-session-token is expired"));
+    let mut error = ApiError::new(ErrorKind::Auth, "no: planted-session-token");
+    session.conceal(&mut error);
+    assert_eq!(error.message, "no: [redacted]");
+}
+
+/// A reload with a corrected secret must not go on with the chain of the wrong one.
+#[cfg(feature = "aws-chain")]
+#[test]
+fn a_corrected_secret_is_another_chain() {
+    let wanted = |secret: &str, session: Option<&str>| {
+        let fixed = Credentials::new(ID, secret, session.map(str::to_owned), None, "test");
+        Wanted {
+            fixed: Some(fixed),
+            profile: None,
+            role: Some("r".to_owned()),
+            region: "us-east-1".to_owned(),
+        }
+    };
+    let name = wanted(SECRET, None).name();
+    assert_eq!(name, wanted(SECRET, None).name());
+    assert_ne!(name, wanted("corrected", None).name());
+    assert_ne!(name, wanted(SECRET, Some("session")).name());
+    assert!(!name.contains(SECRET));
 }

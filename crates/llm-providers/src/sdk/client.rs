@@ -7,10 +7,10 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use llm_types::chat::ChatRequest;
-use llm_types::{ApiError, Call, Changes, ErrorKind, Op, Reply, Result};
+use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Op, Reply, Result};
 
 use super::stream::ChatStream;
-use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo};
+use crate::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo, WireRequest};
 use crate::credential::process_env;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
@@ -185,12 +185,29 @@ impl Client {
     /// # Errors
     /// When the model is unknown, its key is missing, the provider cannot be reached or refuses.
     pub async fn chat(&self, model: &str, request: ChatRequest) -> Result<ChatReply> {
-        let mut request = request;
+        self.turn(model, request, None).await
+    }
+
+    /// Asks a model for a stream of typed events.
+    ///
+    /// # Errors
+    /// As [`Client::chat`]; what fails later comes out of the stream.
+    pub async fn chat_stream(&self, model: &str, request: ChatRequest) -> Result<ChatStream> {
+        self.turn_streamed(model, request, None).await
+    }
+
+    /// Asks for a whole answer; `words`: what the caller would rather speak.
+    pub(super) async fn turn(
+        &self,
+        model: &str,
+        mut request: ChatRequest,
+        words: Option<Dialect>,
+    ) -> Result<ChatReply> {
         request.delivery.stream = false;
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let dialect = target.dialect_for(Op::Chat, None);
+        let dialect = target.dialect_for(Op::Chat, words);
         let Some(codec) = dialect::client(dialect) else {
             let mut changes = Changes::default();
             mock::ignored(&call, &mut changes);
@@ -204,17 +221,18 @@ impl Client {
         Ok(ChatReply { reply, changes: sent.changes })
     }
 
-    /// Asks a model for a stream of typed events.
-    ///
-    /// # Errors
-    /// As [`Client::chat`]; what fails later comes out of the stream.
-    pub async fn chat_stream(&self, model: &str, request: ChatRequest) -> Result<ChatStream> {
-        let mut request = request;
+    /// The same as a stream.
+    pub(super) async fn turn_streamed(
+        &self,
+        model: &str,
+        mut request: ChatRequest,
+        words: Option<Dialect>,
+    ) -> Result<ChatStream> {
         request.delivery.stream = true;
         let target = self.target(model)?;
         let mut call = Call::from(request);
         call.set_model(target.model());
-        let dialect = target.dialect_for(Op::Chat, None);
+        let dialect = target.dialect_for(Op::Chat, words);
         let Some(codec) = dialect::client(dialect) else {
             return Ok(ChatStream::replayed(&mock::answer(&call)?, dialect));
         };
@@ -243,11 +261,40 @@ impl Client {
         Target::new(&options, &shared.table, &|name| (shared.env)(name))
     }
 
+    /// The same for an operation that its provider must offer.
+    ///
+    /// # Errors
+    /// As [`Client::target`]; when it does not.
+    pub(super) fn offering(&self, model: &str, op: Op) -> Result<Target> {
+        let target = self.target(model)?;
+        if target.spec().offers(op, target.model()) {
+            return Ok(target);
+        }
+        let (provider, model) = (target.provider(), target.model());
+        let message =
+            format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
+        Err(ApiError::bad_request(message).with_param("model"))
+    }
+
     pub(super) fn transport(&self) -> &dyn Transport {
         &*self.shared.transport
     }
 
     pub(super) async fn send(&self, codec: &dyn ClientCodec, target: &Target, call: &Call) -> Result<Sent> {
+        let (wire, changes) = self.written(codec, target, call)?;
+        let memo = wire.memo.clone();
+        target.ready().await;
+        let request = target.request(wire)?.map(RequestBody::from);
+        self.exchange(codec, target, request, (memo, changes)).await
+    }
+
+    /// A call in its provider's words.
+    pub(super) fn written(
+        &self,
+        codec: &dyn ClientCodec,
+        target: &Target,
+        call: &Call,
+    ) -> Result<(WireRequest, Changes)> {
         let mut changes = Changes::default();
         let asked = Asked::of(call.op());
         let mut cx =
@@ -257,8 +304,17 @@ impl Client {
             let message = format!("strict mode refuses what would be lost: {}", changes.header());
             return Err(ApiError::new(ErrorKind::UnsupportedParam, message));
         }
-        let memo = wire.memo.clone();
-        let request = target.request(wire)?.map(RequestBody::from);
+        Ok((wire, changes))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn exchange(
+        &self,
+        codec: &dyn ClientCodec,
+        target: &Target,
+        request: http::Request<RequestBody>,
+        (memo, mut changes): (Memo, Changes),
+    ) -> Result<Sent> {
         let answer = self.shared.transport.send(request).await.map_err(|error| named(error, target))?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
@@ -282,7 +338,7 @@ fn chat(codec: &dyn ClientCodec, body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply
 
 /// A call whose answer has begun.
 pub(super) struct Sent {
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     pub(super) body: ByteStream,
     pub(super) memo: Memo,
     pub(super) changes: Changes,
@@ -295,6 +351,6 @@ pub(super) fn named(mut error: ApiError, target: &Target) -> ApiError {
     error
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }

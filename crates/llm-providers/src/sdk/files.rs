@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use llm_types::{ApiError, BatchForm, ErrorKind, Head, Result, Segments, Upload};
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, REPLY_LIMIT, named};
 use crate::codec::{Memo, WireRequest};
-use crate::form::Form;
+use crate::form::{self, FileStream, Form};
 use crate::target::Target;
 use crate::transport::{ByteStream, RequestBody, collect};
 use crate::{bulk, dialect};
@@ -111,6 +111,19 @@ impl Client {
         let (kind, body) = form.finish()?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
         self.told(&target, (Method::POST, "/files"), (headers, body), "file").await
+    }
+
+    /// The same with a file that is read while it is sent, and never held whole.
+    ///
+    /// # Errors
+    /// As [`Client::upload`]; what reading the file fails with.
+    pub async fn upload_stream(&self, provider: &str, file: FileStream, purpose: &str) -> Result<StoredFile> {
+        let (target, _) = self.keeper(provider)?;
+        let form::Sent { kind, length, body } = form::sent(&[("purpose", purpose)], ("file", file))?;
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind), (CONTENT_LENGTH, length.into())]);
+        let wire = wire((Method::POST, "/files"), (headers, Segments::default()));
+        let request = target.request(wire)?.map(|_| RequestBody::Stream(body));
+        read(&collect(self.heard(&target, request).await?, REPLY_LIMIT).await?, "file")
     }
 
     /// The files that a provider keeps, the first page of them.
@@ -240,11 +253,13 @@ impl Client {
     async fn answered(
         &self,
         target: &Target,
-        (method, path): (Method, &str),
-        (headers, body): (HeaderMap, Segments),
+        call: (Method, &str),
+        body: (HeaderMap, Segments),
     ) -> Result<ByteStream> {
-        let wire = WireRequest { method, path: path.to_owned(), headers, body, memo: Memo::default() };
-        let request = target.request(wire)?.map(RequestBody::from);
+        self.heard(target, target.request(wire(call, body))?.map(RequestBody::from)).await
+    }
+
+    async fn heard(&self, target: &Target, request: http::Request<RequestBody>) -> Result<ByteStream> {
         let answer = self.transport().send(request).await.map_err(|error| named(error, target))?;
         let (head, body) = answer.into_parts();
         if head.status.is_success() {
@@ -263,6 +278,10 @@ impl Client {
         );
         Err(named(error, target))
     }
+}
+
+fn wire((method, path): (Method, &str), (headers, body): (HeaderMap, Segments)) -> WireRequest {
+    WireRequest { method, path: path.to_owned(), headers, body, memo: Memo::default() }
 }
 
 fn nothing() -> (HeaderMap, Segments) {

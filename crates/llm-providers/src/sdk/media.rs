@@ -45,7 +45,7 @@ impl Client {
         }
     }
 
-    /// Says something, e.g. with `openai/tts-1`; the sound is whole when it comes.
+    /// Says something, e.g. with `openai/tts-1`; the sound is whole when it comes ([`Client::speak_stream`] does not wait for its end).
     ///
     /// # Errors
     /// As [`Client::transcribe`].
@@ -120,13 +120,7 @@ impl Client {
     /// Asks for anything that is answered whole.
     async fn ask(&self, model: &str, mut call: Call) -> Result<(Output, Changes)> {
         let op: Op = call.op();
-        let target = self.target(model)?;
-        if !target.spec().offers(op, target.model()) {
-            let (provider, model) = (target.provider(), target.model());
-            let message =
-                format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
-            return Err(ApiError::bad_request(message).with_param("model"));
-        }
+        let target = self.offering(model, op)?;
         call.set_model(target.model());
         let Some(codec) = dialect::client(target.dialect_for(op, None)) else {
             return Ok((mock::output(&call)?, Changes::default()));
@@ -139,6 +133,6 @@ impl Client {
     }
 }
 
-fn other() -> ApiError {
+pub(super) fn other() -> ApiError {
     ApiError::upstream(ErrorKind::UpstreamFormat, "the provider's answer is not what was asked for")
 }

@@ -4,15 +4,19 @@
 //! deployments and retrying are `llm-router`'s.
 
 mod client;
+mod complete;
 mod files;
 mod media;
 mod rerank;
+mod speech;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transcribe;
 
 pub use client::{ChatReply, Client, ClientBuilder};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;
 pub use rerank::RerankReply;
+pub use speech::SpeechStream;
 pub use stream::ChatStream;

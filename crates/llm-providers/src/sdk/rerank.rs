@@ -44,13 +44,7 @@ impl Client {
     /// When the model is unknown, its provider does not order documents, its key is missing, the provider cannot be
     /// reached or refuses.
     pub async fn rerank(&self, model: &str, request: RerankRequest) -> Result<RerankReply> {
-        let target = self.target(model)?;
-        if !target.spec().offers(Op::Rerank, target.model()) {
-            let (provider, model) = (target.provider(), target.model());
-            let message =
-                format!("{provider} offers no rerank for `{model}`: choose a model of a provider that does");
-            return Err(ApiError::bad_request(message).with_param("model"));
-        }
+        let target = self.offering(model, Op::Rerank)?;
         let mut call = Call::Rerank(Box::new(request));
         call.set_model(target.model());
         let Some(codec) = dialect::client(target.dialect_for(Op::Rerank, None)) else {

@@ -156,3 +156,45 @@ async fn the_built_in_provider_needs_no_network() {
     assert_eq!(streamed.text(), reply.text());
     assert!(transport.sent.lock().unwrap().is_empty());
 }
+
+const COMPLETION: &str = r#"{"id":"cmpl-1","object":"text_completion","created":9,"model":"m",
+"choices":[{"text":" there was","index":0,"logprobs":null,"finish_reason":"length"}],
+"usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6}}"#;
+
+#[tokio::test]
+async fn a_text_is_gone_on_with_by_text_models_and_others() {
+    let (client, transport) = canned(200, "application/json", &[COMPLETION]);
+    let mut request = ChatRequest::new([Message::user("Once upon a time")]);
+    request.extra.set_json("suffix", &"The end.").unwrap();
+    let added = client.complete("openai/gpt-3.5-turbo-instruct", request.clone()).await.unwrap();
+    assert_eq!((added.text().as_str(), added.finish()), (" there was", Some(FinishKind::Length)));
+    // What only a text model can do is not quietly left out.
+    let error = client.complete("openai/gpt-4o", request.clone()).await.unwrap_err();
+    assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::UnsupportedParam, Some("suffix")));
+    {
+        let sent = transport.sent.lock().unwrap();
+        let [(head, body)] = sent.as_slice() else { panic!("{}", sent.len()) };
+        assert_eq!(head.uri, "https://api.openai.com/v1/completions");
+        assert_eq!((&body["prompt"], &body["suffix"]), (&"Once upon a time".into(), &"The end.".into()));
+    }
+
+    let (client, transport) = canned(200, "application/json", &[MESSAGE]);
+    request.extra.remove("suffix");
+    let added = client.complete("anthropic/claude-sonnet-4-5", request).await.unwrap();
+    assert_eq!(added.text(), "Hi!");
+    let sent = transport.sent.lock().unwrap();
+    assert_eq!(sent.first().unwrap().1["messages"][0]["content"][0]["text"], "Once upon a time");
+}
+
+#[tokio::test]
+async fn a_streamed_text_is_gone_on_with() {
+    let events = [
+        "data: {\"id\":\"c\",\"object\":\"text_completion\",\"choices\":[{\"text\":\"Hel\",\"index\":0,\"finish_reason\":null}]}\n\n",
+        "data: {\"id\":\"c\",\"choices\":[{\"text\":\"lo\",\"index\":0,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    ];
+    let (client, transport) = canned(200, "text/event-stream", &events);
+    let request = ChatRequest::new([Message::user("x")]);
+    let stream = client.complete_stream("openai/gpt-3.5-turbo-instruct", request).await.unwrap();
+    assert_eq!(stream.collect().await.unwrap().text(), "Hello");
+    assert_eq!(transport.sent.lock().unwrap().first().unwrap().1["stream"], true);
+}

@@ -1,5 +1,6 @@
 //! Addresses and headers of calls; keys stay out of sight.
 
+use bytes::Bytes;
 use http::Method;
 
 use super::*;
@@ -270,4 +271,51 @@ fn what_a_provider_repeats_of_a_key_is_concealed() {
     assert_eq!(error.body.as_deref(), Some(&b"{\"key\":\"[redacted]\"}"[..]));
     assert!(target.repeats_secret(b"data: {\"m\":\"sk-planted-key\"}"));
     assert!(!target.repeats_secret(b"data: {\"m\":\"sk-planted-\"}"));
+}
+
+/// Called with a key in its address, another in a header.
+fn addressed(query: &str) -> Target {
+    let mut options = TargetOptions::new("openai/gpt-4o");
+    options.api_key = Some(Secret::new("sk-planted-key"));
+    options.api_base = Some(format!("http://h/v1?{query}"));
+    Target::new(&options, ProviderTable::builtin(), &|_| None).unwrap()
+}
+
+#[test]
+fn what_a_provider_repeats_of_a_key_in_its_address_is_concealed() {
+    let target = addressed("api-version=2024-06-01-preview&token=planted%2Fin%2Bquery&on=true");
+    let words = "no planted%2Fin%2Bquery (planted/in+query) of 2024-06-01-preview is true";
+    let mut error = ApiError::upstream(ErrorKind::Auth, words);
+    target.conceal(&mut error);
+    assert_eq!(error.message, "no [redacted] ([redacted]) of 2024-06-01-preview is true");
+    assert!(target.repeats_secret(b"x planted/in+query"));
+    assert!(addressed("planted-alone").repeats_secret(b"x planted-alone"));
+    assert!(!addressed("api-version=2024-06-01-preview").repeats_secret(b"2024-06-01-preview"));
+}
+
+#[test]
+fn a_key_is_seen_wherever_it_is_cut() {
+    let target = addressed("token=planted-in-query");
+    let through = |text: &str, size: usize| {
+        let (mut screen, mut out) = (Screen::default(), Vec::new());
+        for chunk in text.as_bytes().chunks(size) {
+            match screen.pass(&target, Bytes::copy_from_slice(chunk)) {
+                Some(bytes) => out.extend_from_slice(&bytes),
+                None => return Err(String::from_utf8(out).unwrap()),
+            }
+        }
+        out.extend_from_slice(&screen.rest());
+        Ok(String::from_utf8(out).unwrap())
+    };
+    for size in 1..40 {
+        for key in ["sk-planted-key", "planted-in-query"] {
+            let text = format!("an answer that says {key}, and more");
+            let out = through(&text, size).unwrap_err();
+            assert!("an answer that says ".starts_with(&out), "{size}: {out}");
+        }
+        // What only begins like one comes out in the end, whole.
+        for text in ["a sk-planted-", "ssk-planted-kekey sk-sk-planted-ke", "planted-in-quer", ""] {
+            assert_eq!(through(text, size).as_deref(), Ok(text), "{size}");
+        }
+    }
 }

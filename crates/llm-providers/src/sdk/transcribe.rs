@@ -1,0 +1,106 @@
+//! A transcript of a file that is read while it is sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use llm_types::{ApiError, Call, Output, Result, Segments, TranscribeRequest, Transcript, Upload, Usage};
+
+use super::client::{Client, REPLY_LIMIT, named};
+use super::media::{Answered, other};
+use crate::codec::{DecodeCx, MediaMemo, Memo};
+use crate::dialect;
+use crate::form::{self, FileStream};
+use crate::transport::{ByteStream, RequestBody, collect};
+
+/// The most of a file that is held where it has to be.
+const HELD_LIMIT: u64 = 512 * 1024 * 1024;
+/// Stands for the file while the request is written; it is known again by where it lies.
+static MARK: &[u8] = b"here the file goes";
+
+/// A request that is written but for the file in it.
+struct Around {
+    before: Vec<Bytes>,
+    behind: Vec<Bytes>,
+}
+
+impl Client {
+    /// As [`Client::transcribe`], with a file that is read while it is sent, in place of the request's own. It is never held
+    /// whole where the provider takes it as it is; some want it within JSON, or signed (then it may have 512 MiB). What was
+    /// used is known where the provider says it: nobody measures the sound here.
+    ///
+    /// # Errors
+    /// As [`Client::transcribe`]; what reading the file fails with.
+    pub async fn transcribe_stream(
+        &self,
+        model: &str,
+        request: TranscribeRequest,
+        file: FileStream,
+    ) -> Result<Answered<Transcript>> {
+        let FileStream { name, length, data } = file;
+        let upload = Upload::new(name, Bytes::from_static(MARK));
+        let mut call =
+            Call::Transcribe(Box::new(TranscribeRequest { stream: false, file: upload, ..request }));
+        let op = call.op();
+        let target = self.offering(model, op)?;
+        call.set_model(target.model());
+        let codec = dialect::client(target.dialect_for(op, None)).filter(|_| !target.signs());
+        let Some(codec) = codec else { return self.held(model, call, (length, data)).await };
+        let (mut wire, changes) = self.written(codec, &target, &call)?;
+        let Some(Around { before, behind }) = around(&wire.body) else {
+            return self.held(model, call, (length, data)).await;
+        };
+        let own: usize = before.iter().chain(&behind).map(Bytes::len).sum();
+        let length = length.saturating_add(u64::try_from(own).unwrap_or_default());
+        wire.headers.insert(CONTENT_LENGTH, length.into());
+        wire.body = Segments::default();
+        let is_form =
+            wire.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+        let data = if is_form { form::guarded(data) } else { data };
+        let memo = unmeasured(&wire.memo);
+        let pieces = |pieces: Vec<Bytes>| stream::iter(pieces.into_iter().map(Ok));
+        let body: ByteStream = Box::pin(pieces(before).chain(data).chain(pieces(behind)));
+        let request = target.request(wire)?.map(|_| RequestBody::Stream(body));
+        let sent = self.exchange(codec, &target, request, (memo, changes)).await?;
+        let body = collect(sent.body, REPLY_LIMIT).await?;
+        let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
+        let output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
+        let Output::Transcript(mut transcript) = output else { return Err(other()) };
+        transcript.usage = transcript.usage.filter(|used| *used != Usage::default());
+        Ok(Answered { output: *transcript, changes: sent.changes })
+    }
+
+    /// The same with the file held whole.
+    async fn held(
+        &self,
+        model: &str,
+        call: Call,
+        (length, data): (u64, ByteStream),
+    ) -> Result<Answered<Transcript>> {
+        let Call::Transcribe(mut request) = call else { return Err(other()) };
+        if length > HELD_LIMIT {
+            let message =
+                format!("the file is longer than {} MiB, and has to be held whole here", HELD_LIMIT >> 20);
+            return Err(ApiError::bad_request(message).with_param("file"));
+        }
+        request.file.data = collect(data, usize::MAX).await?;
+        self.transcribe(model, *request).await
+    }
+}
+
+/// What stands before the file and behind it; `None`: the dialect does not send it as it is.
+fn around(body: &Segments) -> Option<Around> {
+    let mut before: Vec<Bytes> = body.pieces().cloned().collect();
+    let at = before.iter().position(|piece| std::ptr::eq(piece.as_ptr(), MARK.as_ptr()))?;
+    let behind = before.split_off(at + 1);
+    before.pop();
+    Some(Around { before, behind })
+}
+
+/// Without what was worked out from what stood in the file's place.
+fn unmeasured(memo: &Memo) -> Memo {
+    let media =
+        memo.media.as_deref().cloned().map(|media| Arc::new(MediaMemo { used: Usage::default(), ..media }));
+    Memo { media, ..memo.clone() }
+}
