@@ -70,7 +70,9 @@ async fn a_gemini_client_gets_openais_vectors() {
     assert_eq!(sent, json!({"model": "text-embedding-3-small", "input": ["a", "b"], "dimensions": 2}));
     assert!(reply.header("x-gateway-changes").contains("dropped task"), "{:?}", reply.headers);
 
-    upstream.push(Script::json(&openai_answer()));
+    let mut one = openai_answer();
+    one["data"].as_array_mut().unwrap().remove(0);
+    upstream.push(Script::json(&one));
     let body = json!({"content": {"parts": [{"text": "a"}]}});
     let reply = gateway.post("/v1beta/models/small:embedContent").body(body.to_string()).send().await;
     assert_eq!(reply.json()["embedding"], json!({"values": [0.5, 2.0]}));
@@ -105,42 +107,52 @@ async fn an_openai_client_gets_geminis_vectors_as_it_wants_them() {
 }
 
 #[tokio::test]
-async fn more_texts_than_a_provider_takes_go_out_in_parts() {
+async fn a_vector_of_bytes_reaches_a_client_as_it_wants_it() {
     let upstream = Upstream::start().unwrap();
     let deployment = format!(
-        "{{ model = \"cohere/embed-v4.0\", api_base = \"{}\", api_key = \"k-of-cohere\" }}",
+        "{{ model = \"perplexity/pplx-embed-v1-0.6b\", api_base = \"{}\", api_key = \"k-of-perplexity\" }}",
         upstream.url()
     );
-    let gateway = Gateway::start(&model("many", &[deployment]));
-    let answer = |from: usize, count: usize| {
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let vectors: Vec<Value> = (from..from + count).map(|number| json!([number as f32])).collect();
-        Script::json(
-            &json!({"id": "e", "embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": count}}}),
-        )
+    let gateway = Gateway::start(&model("bytes", &[deployment]));
+    // 2, -1, 127, -128
+    let answer = json!({"object": "list", "model": "pplx-embed-v1-0.6b", "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        "data": [{"object": "embedding", "index": 0, "embedding": "Av9/gA=="}]});
+    let check = async |format: Value, sent: Value, expect: Value| {
+        upstream.push(Script::json(&answer));
+        let mut body = json!({"model": "bytes", "input": "a", "dimensions": 4});
+        if !format.is_null() {
+            body["encoding_format"] = format.clone();
+        }
+        let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.json()["data"][0]["embedding"], expect, "{format}");
+        assert_eq!(
+            upstream.last_request().unwrap().json().get("encoding_format"),
+            Some(&sent).filter(|sent| !sent.is_null())
+        );
     };
-    for (from, count) in [(0, 96), (96, 96), (192, 8)] {
-        upstream.push(answer(from, count));
-    }
-    let input: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-    let body = json!({"model": "many", "input": input}).to_string();
+    check(Value::Null, Value::Null, json!([2.0, -1.0, 127.0, -128.0])).await;
+    check(json!("float"), json!("base64_int8"), json!([2.0, -1.0, 127.0, -128.0])).await;
+    // 2.0 is 00000040, -1.0 is 000080bf, 127.0 is 0000fe42, -128.0 is 000000c3.
+    check(json!("base64"), json!("base64_int8"), json!("AAAAQAAAgL8AAP5CAAAAww==")).await;
+    check(json!("base64_int8"), json!("base64_int8"), json!("Av9/gA==")).await;
+}
+
+#[tokio::test]
+async fn what_nobody_counted_is_estimated_and_said() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = gateway(&upstream);
+    upstream.push(Script::json(&json!({"embeddings": [{"values": [0.5]}]})));
+    let body = json!({"model": "vectors", "input": "a".repeat(400), "input_type": "query"}).to_string();
     let reply = gateway.post("/v1/embeddings").body(body.clone()).send().await;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    let data = reply.json()["data"].as_array().unwrap().clone();
-    assert_eq!(data.len(), 200);
-    for (index, one) in data.iter().enumerate() {
-        assert_eq!(one, &json!({"object": "embedding", "index": index, "embedding": [index as f64]}));
-    }
-    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": 200, "total_tokens": 200}));
-    let sent: Vec<Value> = upstream.requests().iter().map(|request| request.json()).collect();
-    let sizes: Vec<usize> = sent.iter().map(|body| body["texts"].as_array().unwrap().len()).collect();
-    assert_eq!((sizes, &sent[1]["texts"][0]), (vec![96, 96, 8], &json!("96")));
-    // A part that is refused is the failure of all.
-    upstream.push(answer(0, 96));
-    upstream.always(
-        Script::status(400).header("content-type", "application/json").body("{\"message\":\"invalid text\"}"),
-    );
-    gateway.post("/v1/embeddings").body(body).send().await.error(400).says(&["invalid text"]);
+    let tokens = body.len() / 4;
+    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": tokens, "total_tokens": tokens}));
+    let changes = reply.header("x-gateway-changes");
+    assert!(changes.contains("altered usage (estimated") && !changes.contains("input_type"), "{changes}");
+    // What the vectors are for goes along.
+    let sent = upstream.last_request().unwrap().json();
+    assert_eq!(sent["requests"][0]["taskType"], "RETRIEVAL_QUERY");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod connection;
 mod credentials;
 mod drain;
 mod embed;
+mod embed_parts;
 mod failover;
 mod failover_stream;
 mod fetch;

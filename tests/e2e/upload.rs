@@ -5,7 +5,7 @@ use std::fs;
 use llm_testkit::{Script, Upstream};
 use serde_json::json;
 
-use crate::harness::{Gateway, PROVIDER_KEY, Raw, model};
+use crate::harness::{Gateway, PROVIDER_KEY, Raw, deployment, model};
 
 pub(crate) const MEGABYTE: u64 = 1024 * 1024;
 const SIZE: usize = 25 * 1024 * 1024;
@@ -144,4 +144,52 @@ async fn a_thousand_inputs_are_held_once() {
     println!("{} MB above {} MB for {} MB", rise / MEGABYTE, before / MEGABYTE, size / MEGABYTE);
     assert!(rise < size + BESIDE, "{rise} bytes, {size} and {BESIDE} are allowed");
     assert!(upstream.last_request().unwrap().body.len() as u64 > size / 2);
+}
+
+/// What it may take beside the bytes where they are read and written anew: the numbers themselves, the parts that are
+/// under way, and what the allocator has not given back yet.
+const READ: u64 = 2 * BESIDE;
+/// What a vector has, for many models.
+const NUMBERS: usize = 1536;
+
+#[tokio::test]
+async fn a_thousand_inputs_and_their_vectors_are_held_once_in_another_dialect_too() {
+    let upstream = Upstream::start().unwrap();
+    let numbers: Vec<String> =
+        (0..NUMBERS).map(|at| format!("-0.0{:08}", at * 7_919_317 % 99_999_989)).collect();
+    let vector = format!("[{}]", numbers.join(","));
+    upstream.on("/v2/embed", move |request| {
+        let count = request.json()["texts"].as_array().map(Vec::len).unwrap_or_default();
+        let vectors = vec![vector.as_str(); count].join(",");
+        let body = format!(
+            "{{\"id\":\"e\",\"embeddings\":{{\"float\":[{vectors}]}},\"meta\":{{\"billed_units\":{{\"input_tokens\":{count}}}}}}}"
+        );
+        Script::status(200).header("content-type", "application/json").body(body)
+    });
+    let at = deployment("cohere/embed-v4.0", &upstream.url());
+    let gateway = Gateway::start(&model("vectors", &[at]));
+    let ask =
+        |count: usize| json!({"model": "vectors", "input": vec!["a word\n".repeat(1500); count]}).to_string();
+    let send = async |body: String, count: usize| {
+        let reply = gateway.post("/v1/embeddings").body(body).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let body = reply.text();
+        assert_eq!(body.matches("\"embedding\":[").count(), count);
+        u64::try_from(body.len()).unwrap()
+    };
+    send(ask(97), 97).await;
+    let body = ask(INPUTS);
+    let (size, before) = (u64::try_from(body.len()).unwrap(), status(gateway.pid(), "VmRSS"));
+    fs::write(format!("/proc/{}/clear_refs", gateway.pid()), "5").unwrap();
+    let answer = send(body, INPUTS).await;
+    let rise = status(gateway.pid(), "VmHWM").saturating_sub(before);
+    println!(
+        "{} MB above {} MB for {} MB and {} MB",
+        rise / MEGABYTE,
+        before / MEGABYTE,
+        size / MEGABYTE,
+        answer / MEGABYTE
+    );
+    let once = size + answer;
+    assert!(rise < once + READ, "{rise} bytes, {once} and {READ} are allowed");
 }

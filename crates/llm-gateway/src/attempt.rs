@@ -47,6 +47,8 @@ pub(crate) struct Open {
     pub(crate) progress: Progress,
     /// What its first requests used, where it takes several and they were answered.
     pub(crate) in_part: Option<Box<Usage>>,
+    /// How many of its requests went out that may be billed, and were not answered.
+    pub(crate) unanswered: u32,
     /// How its answer comes.
     pub(crate) delivery: Delivery,
     /// The most tokens of an answer that were reserved.
@@ -85,6 +87,17 @@ struct End<'a> {
     error: Option<&'a ApiError>,
     /// The provider is known to bill nothing.
     unbilled: bool,
+}
+
+/// What a request of so many bytes is taken to use where nobody counts it.
+pub(crate) fn estimate(body: usize) -> Usage {
+    let input = u64::try_from(body / 4).unwrap_or(u64::MAX);
+    Usage { input, estimated: true, ..Usage::default() }
+}
+
+/// How the usage of an answer that is complete is known.
+fn basis(usage: Option<&Usage>) -> Basis {
+    if usage.is_some_and(|usage| usage.estimated) { Basis::Estimated } else { Basis::Reported }
 }
 
 impl Attempt {
@@ -147,9 +160,33 @@ impl Attempt {
         self.0.as_ref().map(|open| &open.progress)
     }
 
+    /// One of several requests goes out.
+    pub(crate) fn asked_in_part(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.unanswered += 1;
+        }
+    }
+
+    /// One of several requests was not answered; `unbilled`: it is known to cost nothing.
+    pub(crate) fn failed_in_part(&mut self, unbilled: bool) {
+        if let Some(open) = &mut self.0
+            && unbilled
+        {
+            open.unanswered = open.unanswered.saturating_sub(1);
+        }
+    }
+
+    /// All of several requests have ended, and it is known which of them may be billed.
+    pub(crate) fn is_known_in_part(&self) {
+        if let Some(open) = &self.0 {
+            open.progress.set(open.unanswered > 0);
+        }
+    }
+
     /// One of several requests was answered: that has to be paid, whatever becomes of the others.
     pub(crate) fn answered_in_part(&mut self, usage: Option<&Usage>) {
         if let Some(open) = &mut self.0 {
+            open.unanswered = open.unanswered.saturating_sub(1);
             let used = usage.cloned().unwrap_or_default();
             let before = open.in_part.take();
             open.in_part = Some(Box::new(before.map_or_else(|| used.clone(), |before| before.and(&used))));
@@ -183,7 +220,8 @@ impl Attempt {
     /// safe.
     pub(crate) fn settle(mut self, usage: Option<&Usage>, received: u64) -> (Option<PicoUsd>, Kept) {
         let Some(open) = self.0.take() else { return (None, Kept::default()) };
-        open.end(&End { usage, basis: Basis::Reported, received, error: None, unbilled: false })
+        let basis = basis(usage);
+        open.end(&End { usage, basis, received, error: None, unbilled: false })
     }
 
     /// It is over, used this in all, and cost so much, or more where a price or a usage is not known. When its row is
@@ -191,7 +229,7 @@ impl Attempt {
     pub(crate) fn settle_at(mut self, usage: &Usage, cost: PicoUsd, incomplete: bool) -> Kept {
         let Some(mut open) = self.0.take() else { return Kept::default() };
         (open.exact, open.incomplete) = (Some(cost), incomplete);
-        let basis = if usage.estimated { Basis::Estimated } else { Basis::Reported };
+        let basis = basis(Some(usage));
         open.end(&End { usage: Some(usage), basis, received: 0, error: None, unbilled: false }).1
     }
 
@@ -248,8 +286,11 @@ impl Open {
     /// No answer came of it, or one in part, which is paid.
     fn fail(mut self: Box<Self>, error: &ApiError, unbilled: bool) -> (Option<PicoUsd>, Kept) {
         let in_part = self.in_part.take();
-        let unbilled = unbilled && in_part.is_none();
-        let (usage, basis) = (in_part.as_deref(), Basis::Received);
+        let unbilled = unbilled && in_part.is_none() && self.unanswered == 0;
+        // Where nobody can say what the others cost, a hard budget pays for all of them.
+        let hard = self.reservation.as_ref().is_some_and(Reservation::is_hard);
+        let told = in_part.as_deref().filter(|_| self.unanswered == 0 || !hard);
+        let (usage, basis) = (told, Basis::Received);
         self.end(&End { usage, basis, received: 0, error: Some(error), unbilled })
     }
 
@@ -319,9 +360,8 @@ impl Open {
         if end.unbilled {
             return (Usage::default(), Basis::Reported);
         }
-        let input = || u64::try_from(self.account.body / 4).unwrap_or(u64::MAX);
         match (end.usage, end.basis) {
-            (Some(usage), Basis::Reported) => (usage.clone(), Basis::Reported),
+            (Some(usage), basis @ (Basis::Reported | Basis::Estimated)) => (usage.clone(), basis),
             (Some(usage), basis) => {
                 // What an answer begins with tells of the prompt, and hardly of the answer.
                 let mut usage = usage.clone();
@@ -333,7 +373,7 @@ impl Open {
             (None, basis) => {
                 let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
                 let output = end.received.max(self.unseen(end));
-                (Usage { input: input(), output, estimated: true, ..Usage::default() }, basis)
+                (Usage { output, ..estimate(self.account.body) }, basis)
             }
         }
     }

@@ -146,6 +146,7 @@ impl Ticket {
             first: None,
             progress: Progress::default(),
             in_part: None,
+            unanswered: 0,
             delivery: Delivery::Stream,
             most: bound.map_or(0, |bound| bound.output_tokens),
             flat: None,

@@ -5,9 +5,11 @@
 //! await and never touch a socket: bytes in, bytes or events out.
 
 pub mod batch;
+mod content;
 mod follow;
 mod memo;
 mod tap;
+mod vectors;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,14 +17,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Capabilities, Changes, Dialect, Event, EventSink, Flow, Head, Op, Output, ProviderSpec,
+    ApiError, Call, Capabilities, Changes, Dialect, EventSink, Flow, Head, Op, Output, ProviderSpec,
     RateLimits, Result, Segments, VectorEncoding,
 };
 
+pub use content::is_content;
 pub use follow::{Follow, Next};
 pub use memo::{MediaMemo, Memo, Ordering};
 pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
+pub use vectors::{Unread, VectorsAsked};
 
 use crate::bearing::Bearing;
 use crate::gist::{Extent, Gist};
@@ -289,6 +293,20 @@ pub trait ServerCodec: Debug + Send + Sync {
         Gist::default()
     }
 
+    /// What a request for vectors asks for, from a shallow look; `None`: it has to be read.
+    fn vectors_asked(&self, _head: &Head) -> Option<VectorsAsked> {
+        None
+    }
+
+    /// The same request with its inputs left where they are, to be read bit by bit; `None`: this dialect reads them all
+    /// at once.
+    ///
+    /// # Errors
+    /// As [`ServerCodec::decode`], but for faults of single inputs.
+    fn vectors_unread(&self, _body: &Bytes) -> Result<Option<Unread>> {
+        Ok(None)
+    }
+
     /// What a request uses of a model, from a shallow look.
     fn uses(&self, _head: &Head, _asked: &Asked) -> Capabilities {
         Capabilities::NONE
@@ -466,34 +484,4 @@ pub trait StreamEncoder: EventSink + Debug + Send {
 
     /// Writes an error event; nothing follows it.
     fn fail(&mut self, error: &ApiError);
-}
-
-/// Whether an event is content, at which an answer's head goes out: a non-empty delta, a tool call or
-/// another part that is whole at its start, or the end of a choice.
-#[must_use]
-pub fn is_content(event: &Event<'_>) -> bool {
-    use llm_types::{Delta, PartStart};
-    match event {
-        Event::PartStart { start, .. } => {
-            matches!(start, PartStart::ToolCall { .. } | PartStart::Image { .. } | PartStart::Opaque(_))
-        }
-        Event::Delta { delta, .. } => match delta {
-            Delta::Text(text)
-            | Delta::Reasoning(text)
-            | Delta::Signature(text)
-            | Delta::Redacted(text)
-            | Delta::ToolArgs(text)
-            | Delta::Refusal(text)
-            | Delta::Data(text)
-            | Delta::Transcript(text) => !text.is_empty(),
-            Delta::Citation(_) | Delta::LogProbs(_) => true,
-            Delta::ExpiresAt(_) | Delta::Extra(_) => false,
-        },
-        Event::Finish { .. } => true,
-        Event::Start(_)
-        | Event::PartEnd { .. }
-        | Event::Usage(_)
-        | Event::Error(_)
-        | Event::Opaque { .. } => false,
-    }
 }

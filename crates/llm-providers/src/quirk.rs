@@ -153,6 +153,9 @@ impl<'a> Row<'a> {
         }
         let renamed = self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name));
         let word = self.word_for(name, text);
+        if word.is_some_and(str::is_empty) {
+            return None;
+        }
         if let Some(word) = word.filter(|word| *word != text) {
             changes.altered(name.to_owned(), format!("{} says `{word}`", self.provider));
         }
@@ -228,7 +231,13 @@ impl<'a> Row<'a> {
         let Some(word) = head.get(name).and_then(|json| serde_json::from_slice::<Str<'_>>(json).ok()) else {
             return;
         };
-        if let Some(to) = words.find_map(|words| words.get(word.as_str())) {
+        let Some(to) = words.find_map(|words| words.get(word.as_str())) else {
+            return;
+        };
+        // What goes without saying is no loss.
+        if to.is_empty() {
+            edits.remove(head, name);
+        } else {
             edits.set(head, name, serde_json::to_vec(to).unwrap_or_default());
             changes.altered(name.to_owned(), format!("{} says `{to}`", self.provider));
         }

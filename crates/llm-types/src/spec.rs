@@ -196,7 +196,8 @@ pub struct Quirks {
     pub drop: Vec<String>,
     /// Numbers that must lie within bounds: `temperature = [0.0, 1.0]`.
     pub clamp: BTreeMap<String, [f64; 2]>,
-    /// Text values that have another word there: `tool_choice = { required = "any" }`.
+    /// Text values that have another word there: `tool_choice = { required = "any" }`. An empty word: it goes
+    /// without saying there, and is left out.
     pub words: BTreeMap<String, BTreeMap<String, String>>,
     /// What messages have to respect.
     pub messages: Vec<MessageQuirk>,

@@ -1,6 +1,8 @@
 //! The same over every other operation, and with every other kind of secret: keys that sign, tokens that are fetched and
 //! what they are fetched with, passwords of the database and of Redis. What a provider repeats comes cut at every byte.
 
+use std::path::Path;
+
 use http::Method;
 use llm_testkit::canned::{self, IncludeUsage};
 use llm_testkit::player::pieces;
@@ -31,7 +33,12 @@ const MODELS: [(&str, &[&str]); 5] = [
     ("google", &[TOKENS[1]]),
 ];
 
-fn config(upstream: &Upstream, service_account: &Value, (database, redis): (&Postgres, &Redis)) -> String {
+fn config(
+    upstream: &Upstream,
+    service_account: &Value,
+    (database, redis): (&Postgres, &Redis),
+    journal: &Path,
+) -> String {
     let url = upstream.url();
     let media = |name: &str| {
         // Its address, with the key in it, comes from the environment.
@@ -74,7 +81,8 @@ fn config(upstream: &Upstream, service_account: &Value, (database, redis): (&Pos
     let redis = redis.url().replace("redis://", &format!("redis://:{REDIS}@"));
     format!(
         "{FAST}[auth]\nmaster_key = \"{MASTER}\"\n[telemetry.log]\nlevel = \"trace\"\n[store]\nurl = \"{database}\"\n\
-         [redis]\nurl = \"{redis}\"\n{}",
+         journal = \"{}\"\n[redis]\nurl = \"{redis}\"\n{}",
+        journal.display(),
         models.concat()
     )
 }
@@ -221,7 +229,8 @@ async fn every_operation_and_every_kind_of_secret_keeps_to_itself() {
         TOKENS[1],
     ];
 
-    let options = Options::config(config(&upstream, &account, (&database, &redis)));
+    let journal = tempfile::tempdir().unwrap();
+    let options = Options::config(config(&upstream, &account, (&database, &redis), journal.path()));
     let options = options.env("OPENAI_BASE_URL", &format!("{}/v1?token={QUERY}", upstream.url()));
     let mut gateway = options.env("AZURE_AUTHORITY_HOST", &upstream.url()).start();
     let mut seen = Seen::default();

@@ -124,7 +124,8 @@ pub struct Quirks {
     /// Numbers that must lie within bounds: `temperature = [0.0, 1.0]`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clamp: BTreeMap<String, [f64; 2]>,
-    /// Text values that have another word there: `tool_choice = { required = "any" }`.
+    /// Text values that have another word there: `tool_choice = { required = "any" }`. An empty word: it goes
+    /// without saying there, and is left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub words: BTreeMap<String, BTreeMap<String, String>>,
     /// What messages have to respect.

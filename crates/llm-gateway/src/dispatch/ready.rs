@@ -3,16 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec};
+use llm_providers::codec::{Asked, ClientCodec, EncodeCx, Memo, ReplyCx, ServerCodec, VectorsAsked};
 use llm_providers::mark::Mark;
 use llm_providers::target::Target;
 use llm_providers::transport::RequestBody;
 use llm_providers::{batch, dialect, mock};
 use llm_router::Deployment;
-use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, VectorEncoding};
+use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, Usage};
 
 use super::Dispatch;
-use crate::attempt::Attempt;
+use super::send::parts::{Parts, without_parts};
+use crate::attempt::{self, Attempt};
 use crate::backend::Backend;
 use crate::tokens;
 
@@ -87,8 +88,8 @@ pub(super) enum Way {
         memo: Memo,
         /// The answer goes through as it comes.
         pass: bool,
-        /// What does not fit into the first request: asked one after the other, and answered with it.
-        more: Vec<http::Request<RequestBody>>,
+        /// What does not fit into the first request: asked beside it, and answered with it.
+        more: Option<Box<Parts>>,
     },
 }
 
@@ -101,12 +102,18 @@ pub(super) struct Asks {
     pub(super) mark: Option<Arc<Mark>>,
     /// The deprecated form of tools.
     legacy: bool,
-    vectors: VectorEncoding,
+    /// How many vectors are to come, and how they are written; `None`: that is between client and provider.
+    pub(super) vectors: Option<VectorsAsked>,
     /// The client's body.
     body: Bytes,
 }
 
 impl Asks {
+    /// What a request is taken to use where nobody counts it.
+    pub(super) fn estimate(&self) -> Usage {
+        attempt::estimate(self.body.len())
+    }
+
     /// The model that an answer names, where it is another than was asked for.
     pub(super) fn served(&self, name: &str) -> Option<Arc<str>> {
         (name != self.target.model()).then(|| name.into())
@@ -151,21 +158,32 @@ impl Dispatch {
             mock::ignored(call, &mut changes);
             self.check_strict(&changes)?;
             let output = mock::output(call)?;
-            let asks = self.asks((target, dialect, mark), asking);
+            let asks = Asks { vectors: self.vectors(asking), ..self.asks((target, dialect, mark), asking) };
             return Ok(Ready { way: Way::Here(output), asks, changes });
         };
         let (way, changes) = self.write(codec, dialect, &target, asking)?;
-        Ok(Ready { way, asks: self.asks((target, dialect, mark), asking), changes })
+        let mut asks = self.asks((target, dialect, mark), asking);
+        if matches!(way, Way::Wire { pass: false, .. }) {
+            asks.vectors = self.vectors(asking);
+        }
+        Ok(Ready { way, asks, changes })
     }
 
     fn asks(&self, who: (Arc<Target>, Dialect, Option<Arc<Mark>>), asking: &Asking) -> Asks {
         let (target, dialect, mark) = who;
         let legacy = matches!(&asking.call, Some(Call::Chat(request)) if request.tooling.legacy);
-        let vectors = match &asking.call {
-            Some(Call::Embed(request)) => request.encoding,
-            _ => VectorEncoding::default(),
-        };
-        Asks { target, dialect, mark, legacy, vectors, body: asking.head.body().clone() }
+        Asks { target, dialect, mark, legacy, vectors: None, body: asking.head.body().clone() }
+    }
+
+    /// What a request for vectors asks for.
+    fn vectors(&self, asking: &Asking) -> Option<VectorsAsked> {
+        match &asking.call {
+            Some(Call::Embed(request)) => {
+                Some(VectorsAsked { inputs: request.inputs.len(), encoding: request.encoding })
+            }
+            None if self.asked.op == Op::Embed => self.codec.vectors_asked(&asking.head),
+            _ => None,
+        }
     }
 
     /// Writes the call on the wire: the client's own bytes where both sides speak one dialect.
@@ -176,8 +194,8 @@ impl Dispatch {
         target: &Target,
         asking: &mut Asking,
     ) -> Result<(Way, Changes)> {
-        if let Some(calls) = self.parts(target, asking)? {
-            return self.write_parts(codec, target, calls);
+        if let Some(most) = self.too_many(target, asking) {
+            return self.write_parts(codec, target, asking, most);
         }
         let mut changes = self.left_out.clone();
         let spec = target.spec();
@@ -201,40 +219,66 @@ impl Dispatch {
         let memo = wire.memo.clone();
         let request = Box::new(target.request(wire)?.map(RequestBody::from));
         let pass = same && target.answers_verbatim(dialect) && !memo.rewrites() && !self.goes_on(dialect);
-        Ok((Way::Wire { codec, request, memo, pass, more: Vec::new() }, changes))
+        Ok((Way::Wire { codec, request, memo, pass, more: None }, changes))
     }
 
-    /// What a request for vectors becomes whose provider does not take as many at once.
-    fn parts(&self, target: &Target, asking: &mut Asking) -> Result<Option<Vec<Call>>> {
+    /// The most inputs that a provider takes of a request for vectors that holds more.
+    fn too_many(&self, target: &Target, asking: &Asking) -> Option<usize> {
         let (spec, model) = (target.spec(), target.model());
-        if self.asked.op != Op::Embed || spec.embed_inputs(model).is_none() {
-            return Ok(None);
+        // What is shorter than its commas cannot hold so many, and nobody has to count.
+        if self.asked.op != Op::Embed || asking.head.body().len() / 2 <= spec.embed_inputs(model)? {
+            return None;
         }
-        let call = asking.call(self.codec, &self.asked)?;
-        call.set_model(model);
-        Ok(batch::parts(call, spec, model))
+        batch::most(self.vectors(asking)?.inputs, spec, model)
     }
 
-    /// Writes the parts of a call.
+    /// Writes the first part of a call, once it is known that all can be written.
     fn write_parts(
         &self,
         codec: &'static dyn ClientCodec,
         target: &Target,
-        calls: Vec<Call>,
+        asking: &mut Asking,
+        most: usize,
     ) -> Result<(Way, Changes)> {
         let mut changes = self.left_out.clone();
         let (spec, model) = (target.spec(), target.model());
-        let mut requests = Vec::with_capacity(calls.len());
-        let mut memo = Memo::default();
-        for call in calls {
-            let mut cx = EncodeCx { spec, model, asked: &self.asked, changes: &mut changes };
-            let wire = codec.encode(&call, &mut cx).map_err(elsewhere)?;
-            memo = wire.memo.clone();
-            requests.push(target.request(wire)?.map(RequestBody::from));
-        }
+        let mut parts = self.parts(asking, model, most)?;
+        parts
+            .try_each(|call| {
+                let mut cx = EncodeCx { spec, model, asked: &self.asked, changes: &mut changes };
+                codec.encode(call, &mut cx).map(drop)
+            })
+            .map_err(elsewhere)?;
         self.check_strict(&changes)?;
-        let first = requests.remove(0);
-        Ok((Way::Wire { codec, request: Box::new(first), memo, pass: false, more: requests }, changes))
+        let mut parts = Parts::new(codec, parts);
+        let Some(first) = parts.next(target, &self.asked).transpose()? else {
+            return Err(without_parts());
+        };
+        let (request, memo) = parts.begin(first);
+        Ok((
+            Way::Wire { codec, request: Box::new(request), memo, pass: false, more: Some(Box::new(parts)) },
+            changes,
+        ))
+    }
+
+    /// A request for vectors in parts. The body is what its inputs are read from, bit by bit, unless somebody has
+    /// changed them: then the neutral form is.
+    fn parts(&self, asking: &mut Asking, model: &str, most: usize) -> Result<batch::Parts> {
+        if !asking.rewritten && self.snapshot.guards.is_empty() {
+            // It can be read again.
+            asking.call = None;
+            if let Some(mut unread) = self.codec.vectors_unread(asking.head.body())? {
+                model.clone_into(&mut unread.call.model);
+                return Ok(batch::Parts::unread(unread, most));
+            }
+        }
+        match asking.call(self.codec, &self.asked)?.clone() {
+            Call::Embed(mut call) => {
+                model.clone_into(&mut call.model);
+                Ok(batch::Parts::new(call, most))
+            }
+            _ => Err(without_parts()),
+        }
     }
 
     /// Refuses in strict mode what would be lost.
@@ -263,7 +307,7 @@ impl Dispatch {
             id: self.request_id.to_string(),
             created: super::send::unix_now(),
             form: self.peek.form,
-            vectors: asks.vectors,
+            vectors: asks.vectors.map(|asked| asked.encoding).unwrap_or_default(),
             upstream: Some(asks.dialect),
             request: asks.body.clone(),
             mark: asks.mark.clone(),

@@ -1,5 +1,7 @@
 //! One call at one deployment: sent, and its answer read or begun.
 
+pub(super) mod parts;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +13,7 @@ use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_router::Limits;
-use llm_types::{ApiError, Changes, ErrorKind, Event, Op, Output, RateLimits, Result};
+use llm_types::{ApiError, Changes, Dialect, ErrorKind, Event, Op, Output, RateLimits, Result, Usage};
 use tokio::time::timeout;
 
 use super::Dispatch;
@@ -54,10 +56,12 @@ impl Dispatch {
             Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
                 let sent = Sent { codec, memo, pass, bound, metered: !attempt.is_free() };
-                if more.is_empty() {
-                    self.exchange((request, &attempt), &sent, &asks, &mut changes).await
-                } else {
-                    Box::pin(self.in_parts((*request, more), &mut attempt, &sent, &asks)).await
+                match more {
+                    None => self.exchange((request, &attempt), &sent, &asks, &mut changes).await,
+                    Some(parts) => {
+                        let told = (&asks, &mut changes);
+                        Box::pin(self.in_parts((*request, parts), &mut attempt, &sent, told)).await
+                    }
                 }
             }
         };
@@ -110,7 +114,13 @@ impl Dispatch {
             let body = marked.unwrap_or(body);
             return Ok((ReplyBody::Whole { body, usage, served, kind, later }, rate_limits));
         }
-        Ok((Box::pin(self.translated(body, sent, asks, changes)).await?, rate_limits))
+        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
+        let mut output = codec.decode(self.asked.op, &body, &cx)?;
+        drop(body);
+        if let Some(asked) = asks.vectors {
+            output = batch::counted(output, asked.inputs)?;
+        }
+        Ok((Box::pin(self.translated(output, asks, changes)).await?, rate_limits))
     }
 
     /// The head of the answer to a call, which is given up after so long.
@@ -122,39 +132,6 @@ impl Dispatch {
     ) -> Result<http::Response<ByteStream>> {
         let sending = self.gateway.transport().send_watched(request, attempt.progress());
         timeout(bound, sending).await.map_err(|_| late(bound))?
-    }
-
-    /// Asks in several requests, one after the other, and answers once. All of them together may take as long as one;
-    /// what was answered is paid, also when a later one fails.
-    async fn in_parts(
-        &self,
-        (first, more): (http::Request<RequestBody>, Vec<http::Request<RequestBody>>),
-        attempt: &mut Attempt,
-        sent: &Sent,
-        asks: &Asks,
-    ) -> Result<(ReplyBody, Option<RateLimits>)> {
-        let Sent { codec, memo, pass: _, bound, metered: _ } = sent;
-        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo };
-        let mut rate_limits = None;
-        let asked = async {
-            let mut outputs = Vec::with_capacity(more.len() + 1);
-            for request in std::iter::once(first).chain(more) {
-                let transport = self.gateway.transport();
-                let (head, upstream) =
-                    transport.send_watched(request, attempt.progress()).await?.into_parts();
-                if !head.status.is_success() {
-                    let body = collect(upstream, ERROR_LIMIT).await?;
-                    return Err(refused(*codec, &head, &body));
-                }
-                rate_limits = codec.rate_limits(&head.headers);
-                let output = codec.decode(self.asked.op, &collect(upstream, REPLY_LIMIT).await?, &cx)?;
-                attempt.answered_in_part(output.usage());
-                outputs.push(output);
-            }
-            batch::joined(outputs)
-        };
-        let output = timeout(*bound, asked).await.map_err(|_| late(*bound))??;
-        Ok((self.written(output, asks).await?, rate_limits.filter(|_| self.has_choice())))
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.
@@ -226,17 +203,17 @@ impl Dispatch {
         is_stream(headers) && (self.asked.op == Op::Chat || kind.starts_with(b"text/event-stream"))
     }
 
-    /// Reads a whole answer, and writes it as the client wants it.
-    async fn translated(
-        &self,
-        body: Bytes,
-        sent: &Sent,
-        asks: &Asks,
-        changes: &mut Changes,
-    ) -> Result<ReplyBody> {
-        let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
-        let output = sent.codec.decode(self.asked.op, &body, &cx)?;
+    /// Writes an answer that was read in full, and says what of it is not what the provider said.
+    async fn translated(&self, mut output: Output, asks: &Asks, changes: &mut Changes) -> Result<ReplyBody> {
         self.codec.unsaid(&output, changes);
+        if let Output::Embed(embeddings) = &mut output
+            && self.asked.dialect == Some(Dialect::OpenaiMedia)
+            && embeddings.usage.as_ref().is_none_or(Usage::is_empty)
+        {
+            // Its clients read the counts unasked.
+            embeddings.usage = Some(asks.estimate());
+            changes.altered("usage", "estimated: the provider does not count tokens");
+        }
         self.written(output, asks).await
     }
 

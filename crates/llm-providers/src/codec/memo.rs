@@ -20,6 +20,8 @@ pub struct Memo {
     pub ordering: Option<Arc<Ordering>>,
     /// What is asked of sound or pictures; `None`: neither is in question.
     pub media: Option<Arc<MediaMemo>>,
+    /// The answer has to be read and written anew, whatever else is in here.
+    pub anew: bool,
     /// How to go on where the first answer is not the last.
     pub follow: Option<&'static dyn Follow>,
 }
@@ -54,7 +56,8 @@ impl Memo {
     /// Whether the answer has to be read and written anew, whoever asked.
     #[must_use]
     pub fn rewrites(&self) -> bool {
-        self.json_tool.is_some()
+        self.anew
+            || self.json_tool.is_some()
             || !self.tool_names.is_empty()
             || self.ordering.is_some()
             || self.media.as_ref().is_some_and(|media| media.anew)

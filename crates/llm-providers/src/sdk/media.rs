@@ -1,6 +1,9 @@
 //! Vectors, sound, transcripts, pictures, verdicts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use llm_types::{
     ApiError, Call, Changes, EmbedRequest, Embeddings, ErrorKind, ImageRequest, Images, ModerateRequest,
     Moderation, Op, Output, Result, Speech, SpeechRequest, TranscribeRequest, Transcript,
@@ -8,7 +11,7 @@ use llm_types::{
 
 use super::client::{Client, REPLY_LIMIT, named};
 use crate::codec::DecodeCx;
-use crate::transport::collect;
+use crate::transport::{collect, was_sent};
 use crate::{batch, dialect, mock};
 
 /// What was asked for, and what of the request did not reach the provider as it was asked.
@@ -84,21 +87,28 @@ impl Client {
     }
 
     /// Makes vectors of texts, one each, in their order. A list that is longer than the provider takes goes out in
-    /// several calls.
+    /// several calls, some at a time; one of them that is refused for the moment is made once more.
     ///
     /// # Errors
     /// As [`Client::transcribe`].
     pub async fn embed(&self, model: &str, request: EmbedRequest) -> Result<Answered<Embeddings>> {
         let target = self.target(model)?;
-        let call = Call::Embed(Box::new(request));
-        let parts = batch::parts(&call, target.spec(), target.model()).unwrap_or_else(|| vec![call]);
-        let (mut outputs, mut changes) = (Vec::with_capacity(parts.len()), Changes::default());
-        for part in parts {
-            let (output, lost) = self.ask(model, part).await?;
-            outputs.push(output);
+        let inputs = request.inputs.len();
+        let most = batch::most(inputs, target.spec(), target.model()).unwrap_or(inputs);
+        let mut parts = batch::Parts::new(Box::new(request), most);
+        let parts = std::iter::from_fn(move || parts.write_next(|call| Ok(call.clone())));
+        let asking = parts.map(|part| async move {
+            let (call, inputs) = part?;
+            let (output, lost) = self.ask_again(model, call).await?;
+            Ok::<_, ApiError>((batch::counted(output, inputs)?, lost))
+        });
+        let answers: Vec<(Output, Changes)> =
+            stream::iter(asking).buffered(batch::ABREAST).try_collect().await?;
+        let mut changes = Changes::default();
+        for (_, lost) in &answers {
             lost.list().iter().for_each(|change| changes.push(change.clone()));
         }
-        match batch::joined(outputs)? {
+        match batch::joined(answers.into_iter().map(|(output, _)| output))? {
             Output::Embed(embeddings) => Ok(Answered { output: *embeddings, changes }),
             _ => Err(other()),
         }
@@ -117,6 +127,17 @@ impl Client {
         Ok(Answered { output, changes })
     }
 
+    /// The same, and once more where that may help.
+    async fn ask_again(&self, model: &str, call: Call) -> Result<(Output, Changes)> {
+        match self.ask(model, call.clone()).await {
+            Err(error) if let Some(pause) = batch::pause(&error, was_sent(&error)) => {
+                rest(pause).await;
+                self.ask(model, call).await
+            }
+            other => other,
+        }
+    }
+
     /// Asks for anything that is answered whole.
     async fn ask(&self, model: &str, mut call: Call) -> Result<(Output, Changes)> {
         let op: Op = call.op();
@@ -131,6 +152,14 @@ impl Client {
         let output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
         Ok((output, sent.changes))
     }
+}
+
+/// Waits, where something here can.
+async fn rest(pause: Duration) {
+    #[cfg(feature = "tokens")]
+    tokio::time::sleep(pause).await;
+    #[cfg(not(feature = "tokens"))]
+    let _ = pause;
 }
 
 pub(super) fn other() -> ApiError {

@@ -291,3 +291,26 @@ fn text_completions_go_out_as_such_where_the_model_has_them() {
         check(name, OpenaiChat, OpenaiChat);
     }
 }
+
+#[test]
+fn rows_of_vectors_say_how_many_inputs_they_take() {
+    let check = |name: &str, model: &str, most: Option<usize>| {
+        let spec = ProviderTable::builtin().get(name).unwrap();
+        assert_eq!(spec.embed_inputs(model), most, "{name}/{model}");
+    };
+    check("openai", "text-embedding-3-small", Some(2048));
+    check("azure", "vectors-of-ours", Some(2048));
+    check("azure_ai", "Cohere-embed-v3-english", Some(96));
+    check("mistral", "mistral-embed", Some(256));
+    check("gemini", "gemini-embedding-001", Some(100));
+    check("vertex_ai", "gemini-embedding-001", Some(1));
+    check("vertex_ai", "gemini-embedding-2-preview", Some(1));
+    check("vertex_ai", "text-multilingual-embedding-002", Some(250));
+    check("huggingface", "m", Some(32));
+    check("dashscope", "text-embedding-v4", Some(10));
+    check("hosted_vllm", "m", None);
+    // Whose vectors are bytes.
+    let bytes =
+        ProviderTable::builtin().iter().filter(|spec| spec.has_reply_quirk("m", ReplyQuirk::Int8Vectors));
+    assert_eq!(bytes.map(|spec| spec.name.as_str()).collect::<Vec<_>>(), ["perplexity"]);
+}

@@ -25,6 +25,17 @@ pub enum RequestBody {
     Stream(ByteStream),
 }
 
+impl RequestBody {
+    /// The same once more, with nothing of it copied; `None`: it comes as a stream, and only once.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Whole { pieces } => Some(Self::Whole { pieces: pieces.clone() }),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
 impl From<Segments> for RequestBody {
     fn from(segments: Segments) -> Self {
         let mut pieces = segments.into_pieces();

@@ -78,6 +78,9 @@ pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 #[cfg(feature = "hyper")]
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
 
+/// The most room that is made for a body because its head says how long it is: a claim costs nothing.
+const ROOM: usize = 32 * 1024 * 1024;
+
 /// Whether a provider may have got something of a request.
 #[derive(Debug, Default)]
 pub struct Progress(AtomicBool);
@@ -118,11 +121,28 @@ pub fn was_sent(error: &ApiError) -> bool {
 ///
 /// # Errors
 /// [`ErrorKind::UpstreamFormat`] when it is larger, or what the stream fails with.
-pub async fn collect(mut body: ByteStream, limit: usize) -> Result<Bytes> {
+pub async fn collect(body: ByteStream, limit: usize) -> Result<Bytes> {
+    collect_long(body, limit, None).await
+}
+
+/// The same for a body of which its head says how long it is: there is room for all of it at once, and it is not
+/// copied as it grows.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn collect_told(body: ByteStream, limit: usize, head: &http::HeaderMap) -> Result<Bytes> {
+    let told = head.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    collect_long(body, limit, told).await
+}
+
+async fn collect_long(mut body: ByteStream, limit: usize, told: Option<usize>) -> Result<Bytes> {
     let Some(first) = body.next().await.transpose()? else {
         return Ok(Bytes::new());
     };
     let mut rest = BytesMut::new();
+    if let Some(told) = told.filter(|told| *told > first.len()) {
+        rest.reserve(told.min(limit).min(ROOM));
+    }
     let mut size = first.len();
     while let Some(chunk) = body.next().await.transpose()? {
         if rest.is_empty() {

@@ -15,14 +15,15 @@ use crate::codec::{DecodeCx, EncodeCx};
 /// When an input is no text.
 pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
     // In which form the numbers are written concerns the client's answer only.
-    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task, truncate, user, origin: _, extra } =
+    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task: _, truncate, user, origin: _, extra } =
         request;
+    let (purpose, said) = request.purpose().unzip();
     let mut instances = Vec::with_capacity(inputs.len());
     for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
         let content = text(content).map_err(|error| error.with_param(format!("input[{index}]")))?;
         instances.push(wire::Instance {
             content: Some(content),
-            task_type: task.as_ref().map(Str::from),
+            task_type: purpose.as_deref().map(Str::from),
             title: title.as_ref().map(Str::from),
             extra: Members::default(),
         });
@@ -35,7 +36,7 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
     if user.is_some() {
         cx.changes.dropped("user", NO_COUNTERPART);
     }
-    for (name, _) in extra.iter() {
+    for (name, _) in extra.iter().filter(|(name, _)| Some(*name) != said.flatten()) {
         cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
     }
     let set = parameters.output_dimensionality.is_some() || parameters.auto_truncate.is_some();

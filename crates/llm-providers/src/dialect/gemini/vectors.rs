@@ -17,17 +17,18 @@ use crate::codec::{DecodeCx, EncodeCx};
 /// When an input is none that this provider takes.
 pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
     // In which form the numbers are written concerns the client's answer only.
-    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task, truncate, user, origin, extra } =
+    let EmbedRequest { model: _, inputs, dimensions, encoding: _, task: _, truncate, user, origin, extra } =
         request;
     let name = resource(cx.model);
     let own = *origin == Some(Dialect::Gemini);
+    let (purpose, said) = request.purpose().unzip();
     let mut requests = Vec::with_capacity(inputs.len());
     for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
         let content = self::content(content).map_err(|error| error.with_param(format!("input[{index}]")))?;
         requests.push(wire::EmbedOne {
             model: Some(Str::from(&name)),
             content: Some(content),
-            task_type: task.as_ref().map(Str::from),
+            task_type: purpose.as_deref().map(Str::from),
             title: title.as_ref().map(Str::from),
             output_dimensionality: dimensions.map(Whole),
             extra: if own { extra.members() } else { llm_types::Members::default() },
@@ -40,7 +41,7 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
         cx.changes.dropped("user", NO_COUNTERPART);
     }
     if !own {
-        for (name, _) in extra.iter() {
+        for (name, _) in extra.iter().filter(|(name, _)| Some(*name) != said.flatten()) {
             cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
         }
     }

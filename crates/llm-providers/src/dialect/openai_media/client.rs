@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
     ApiError, Call, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Op,
-    Output, Raw, RawValue, ReplyQuirk, Result, Segments, Str, Usage, VectorEncoding,
+    Output, ProviderSpec, Raw, RawValue, ReplyQuirk, Result, Segments, Str, Usage, VectorEncoding,
 };
 use serde::Serialize;
 
@@ -39,7 +39,10 @@ impl ClientCodec for Client {
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
-        Ok(Some(wire(path(cx), edits.apply(head))))
+        let mut wire = wire(path(cx), edits.apply(head));
+        // Bytes are what a client gets who asks for them by the provider's own word; OpenAI has none for them.
+        wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire::asked(head).is_some();
+        Ok(Some(wire))
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
@@ -68,6 +71,11 @@ impl ClientCodec for Client {
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap> {
         openai_chat::Client.stream_tap(op)
     }
+}
+
+/// Whether the numbers of the provider's vectors come as signed bytes.
+fn packs_bytes(spec: &ProviderSpec, model: &str) -> bool {
+    spec.has_reply_quirk(model, ReplyQuirk::Int8Vectors)
 }
 
 /// The path, where the row has another for this dialect.
@@ -151,8 +159,7 @@ fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         return Err(openai_chat::Client.decode_error(status, &HeaderMap::new(), body));
     }
-    let int8 = cx.spec.has_reply_quirk(cx.model, ReplyQuirk::Int8Vectors);
-    let packed = if int8 { Packed::Int8 } else { Packed::Float };
+    let packed = if packs_bytes(cx.spec, cx.model) { Packed::Int8 } else { Packed::Float };
     let mut data = data.ok_or_else(|| wrong("`data` is missing"))?;
     // Where the places are named they count; the sort keeps others in their order.
     data.sort_by_key(|vector| vector.index.unwrap_or_default());

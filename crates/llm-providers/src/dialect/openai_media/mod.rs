@@ -12,4 +12,4 @@ mod tests;
 
 pub use client::Client;
 pub use server::Server;
-pub(in crate::dialect) use wire::unpacked;
+pub(in crate::dialect) use wire::{Count, unpacked};

@@ -1,14 +1,15 @@
 //! A client calls us.
 
+use bytes::Bytes;
 use http::StatusCode;
 use llm_types::{
-    ApiError, Call, Dialect, EmbedInput, EmbedRequest, Embeddings, Head, Op, Output, RawValue, Result, Str,
-    VectorEncoding,
+    ApiError, Call, Dialect, EmbedInput, EmbedRequest, Embeddings, Head, Op, Output, Raw, RawValue, Str,
 };
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::wire;
 use crate::bearing::Bearing;
-use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
+use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder, Unread, VectorsAsked};
 use crate::dialect::openai_chat;
 
 /// The half that a client calls.
@@ -16,7 +17,7 @@ use crate::dialect::openai_chat;
 pub struct Server;
 
 impl ServerCodec for Server {
-    fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
+    fn peek(&self, head: &Head, asked: &Asked) -> llm_types::Result<Peek> {
         let peek = openai_chat::Server.peek(head, asked)?;
         Ok(Peek { stream: false, ..peek })
     }
@@ -25,7 +26,7 @@ impl ServerCodec for Server {
         Bearing { aside: &["user"], ..Bearing::default() }
     }
 
-    fn decode(&self, body: &[u8], asked: &Asked) -> Result<Call> {
+    fn decode(&self, body: &[u8], asked: &Asked) -> llm_types::Result<Call> {
         match asked.op {
             Op::Embed => request(body).map(|request| Call::Embed(Box::new(request))),
             other => Err(ApiError::bad_request(format!(
@@ -42,6 +43,15 @@ impl ServerCodec for Server {
         }
     }
 
+    fn vectors_asked(&self, head: &Head) -> Option<VectorsAsked> {
+        let inputs = wire::count(head.get("input")?)?;
+        Some(VectorsAsked { inputs, encoding: wire::asked(head).unwrap_or_default() })
+    }
+
+    fn vectors_unread(&self, body: &Bytes) -> llm_types::Result<Option<Unread>> {
+        unread(body)
+    }
+
     fn encode_error(&self, error: &ApiError) -> (StatusCode, Vec<u8>) {
         openai_chat::Server.encode_error(error)
     }
@@ -52,7 +62,15 @@ impl ServerCodec for Server {
     }
 }
 
-fn request(body: &[u8]) -> Result<EmbedRequest> {
+fn request(body: &[u8]) -> llm_types::Result<EmbedRequest> {
+    let (mut request, input) = opened(body)?;
+    let inputs = wire::inputs(&input.0).ok_or_else(wrong_input)?;
+    request.inputs = inputs.into_iter().map(read).collect::<llm_types::Result<_>>()?;
+    Ok(request)
+}
+
+/// The request without its inputs, and what stands in their place.
+fn opened(body: &[u8]) -> llm_types::Result<(EmbedRequest, Raw<'_>)> {
     let wrong = |error| ApiError::bad_request(format!("the body is not what OpenAI takes: {error}"));
     let wire: wire::Request<'_> = serde_json::from_slice(body).map_err(wrong)?;
     let wire::Request { model, input, encoding_format, dimensions, user, extra } = wire;
@@ -61,64 +79,95 @@ fn request(body: &[u8]) -> Result<EmbedRequest> {
     };
     let model = model.ok_or_else(|| missing("model", "name the model"))?;
     let input = input.ok_or_else(|| missing("input", "send what is to be embedded"))?;
-    let inputs = wire::inputs(&input.0).ok_or_else(|| {
-        ApiError::bad_request("`input` must be a text, tokens, or a list of these").with_param("input")
-    })?;
     let mut extra = extra.to_extra();
-    let encoding = match encoding_format.as_ref().map(Str::as_str) {
-        None | Some("float") => VectorEncoding::Float,
-        Some("base64") => VectorEncoding::Base64,
-        Some(other) => {
-            // A provider's own form: it may know it, and others report it.
-            extra.set_json("encoding_format", &other).map_err(wrong)?;
-            VectorEncoding::Float
-        }
-    };
-    Ok(EmbedRequest {
+    let word = encoding_format.as_ref().map(Str::as_str);
+    let encoding = wire::encoding(word);
+    if encoding.is_none() {
+        // A provider's own form: it may know it, and others report it.
+        extra.set_json("encoding_format", &word).map_err(wrong)?;
+    }
+    let request = EmbedRequest {
         model: model.into_string(),
-        inputs: inputs.into_iter().map(|content| EmbedInput { content, title: None }).collect(),
+        inputs: Vec::new(),
         dimensions,
-        encoding,
+        encoding: encoding.unwrap_or_default(),
         task: None,
         truncate: None,
         user: user.map(Str::into_string),
         origin: Some(Dialect::OpenaiMedia),
         extra,
-    })
+    };
+    Ok((request, input))
 }
 
+/// One input.
+fn read(json: &RawValue) -> llm_types::Result<EmbedInput> {
+    let content = wire::one(json).ok_or_else(wrong_input)?;
+    Ok(EmbedInput { content, title: None })
+}
+
+fn wrong_input() -> ApiError {
+    ApiError::bad_request("`input` must be a text, tokens, or a list of these").with_param("input")
+}
+
+/// The request with its inputs left where they are.
+fn unread(body: &Bytes) -> llm_types::Result<Option<Unread>> {
+    let (call, input) = opened(body)?;
+    let items = wire::inputs(&input.0).ok_or_else(wrong_input)?;
+    let whole = body.as_ptr_range();
+    let slice = |item: &&RawValue| {
+        let range = item.get().as_bytes().as_ptr_range();
+        (whole.start <= range.start && range.end <= whole.end).then(|| body.slice_ref(item.get().as_bytes()))
+    };
+    let inputs: Option<Vec<Bytes>> = items.iter().map(slice).collect();
+    let read = |json: &[u8]| read(serde_json::from_slice(json).map_err(|_| wrong_input())?);
+    Ok(inputs.map(|inputs| Unread { call: Box::new(call), inputs, read }))
+}
+
+/// Written straight from the numbers: as text they are several times as long, and are held once.
 fn reply(embeddings: &Embeddings, cx: &ReplyCx) -> Vec<u8> {
-    let Embeddings { id, model, vectors, usage, origin, extra } = embeddings;
-    let data = vectors.iter().enumerate().map(|(index, numbers)| wire::Vector {
-        object: Some(Str::from("embedding")),
-        index: Some(index),
-        embedding: written(numbers, cx.vectors).map(llm_types::Raw::from),
-        ..wire::Vector::default()
-    });
-    // Clients read the counts unasked: where nobody counted they are zero.
-    let prompt = usage.as_ref().map(llm_types::Usage::prompt_tokens).unwrap_or_default();
-    let mut out = wire::Reply {
-        id: (!id.is_empty()).then(|| Str::from(id)),
-        object: Some(Str::from("list")),
-        data: Some(data.collect()),
-        model: Some(Str::from(if model.is_empty() { &*cx.model } else { model })),
-        usage: Some(wire::Counts {
+    let data = wire::Data { vectors: &embeddings.vectors, encoding: cx.vectors };
+    let first = wire::Data { vectors: embeddings.vectors.get(..1).unwrap_or_default(), encoding: cx.vectors };
+    // Vectors of one answer are about as long as each other.
+    let one = serde_json::to_vec(&first).map(|json| json.len()).unwrap_or_default();
+    let mut out = Vec::with_capacity((one + one / 16 + 8).saturating_mul(embeddings.vectors.len()) + 512);
+    match serde_json::to_writer(&mut out, &Written { embeddings, data, model: &cx.model }) {
+        Ok(()) => out,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// An answer as it is written.
+struct Written<'a> {
+    embeddings: &'a Embeddings,
+    data: wire::Data<'a>,
+    /// The model that was asked for.
+    model: &'a str,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Embeddings { id, model, vectors: _, usage, origin, extra } = self.embeddings;
+        // Clients read the counts unasked: where nobody counted they are zero.
+        let prompt = usage.as_ref().map(llm_types::Usage::prompt_tokens).unwrap_or_default();
+        let usage = wire::Counts {
             prompt_tokens: Some(prompt),
             total_tokens: Some(prompt),
             ..wire::Counts::default()
-        }),
-        ..wire::Reply::default()
-    };
-    if *origin == Some(Dialect::OpenaiMedia) {
-        out.extra = extra.members();
+        };
+        let mut map = serializer.serialize_map(None)?;
+        if !id.is_empty() {
+            map.serialize_entry("id", id)?;
+        }
+        map.serialize_entry("object", "list")?;
+        map.serialize_entry("data", &self.data)?;
+        map.serialize_entry("model", if model.is_empty() { self.model } else { model })?;
+        map.serialize_entry("usage", &usage)?;
+        if *origin == Some(Dialect::OpenaiMedia) {
+            for (name, value) in extra.iter() {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
     }
-    serde_json::to_vec(&out).unwrap_or_default()
-}
-
-fn written(numbers: &[f32], encoding: VectorEncoding) -> Option<Box<RawValue>> {
-    let json = match encoding {
-        VectorEncoding::Float => serde_json::value::to_raw_value(numbers),
-        VectorEncoding::Base64 => serde_json::value::to_raw_value(&wire::base64(numbers)),
-    };
-    json.ok()
 }

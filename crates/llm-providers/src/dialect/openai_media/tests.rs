@@ -213,3 +213,48 @@ fn what_holds_no_vectors_is_an_error() {
     assert!(error.message.contains("no such model"), "{error}");
     assert_eq!(Client.tap(Op::Embed, b"not json").unwrap_err().kind, ErrorKind::UpstreamFormat);
 }
+
+#[test]
+fn bytes_in_place_of_floats_are_read_and_written_anew() {
+    let anew = |provider: &str, format: &str| {
+        let body = format!("{{\"model\": \"m\", \"input\": \"a\"{format}}}");
+        let head = Head::scan(Bytes::from(body)).unwrap();
+        let (mut changes, asked, spec) = (Changes::default(), asked(), row(provider));
+        let mut cx = EncodeCx { spec: &spec, model: "m", asked: &asked, changes: &mut changes };
+        Client.splice(&head, &mut cx).unwrap().unwrap().memo.rewrites()
+    };
+    for format in ["", ", \"encoding_format\": \"float\"", ", \"encoding_format\": \"base64\""] {
+        assert!(anew("perplexity", format), "{format}");
+        assert!(!anew("openai", format) && !anew("huggingface", format), "{format}");
+    }
+    assert!(!anew("perplexity", ", \"encoding_format\": \"base64_int8\""));
+}
+
+#[test]
+fn forms_have_the_words_of_their_providers() {
+    let sent = |provider: &str, format: &str| {
+        let body = format!("{{\"model\":\"m\",\"input\":\"a\",\"encoding_format\":\"{format}\"}}");
+        let (body, lost) = splice(&body, &row(provider), "m");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        (body.get("encoding_format").and_then(Value::as_str).map(str::to_owned), lost.contains("dropped"))
+    };
+    assert_eq!(sent("voyage", "float"), (None, false));
+    assert_eq!(sent("voyage", "base64"), (Some("base64".to_owned()), false));
+    assert_eq!(sent("perplexity", "float"), (Some("base64_int8".to_owned()), false));
+    assert_eq!(sent("openai", "float"), (Some("float".to_owned()), false));
+}
+
+#[test]
+fn inputs_are_counted_without_being_read() {
+    let check = |input: &str, expect: Option<usize>| {
+        let head = Head::scan(Bytes::from(format!("{{\"input\": {input}}}"))).unwrap();
+        assert_eq!(Server.vectors_asked(&head).map(|asked| asked.inputs), expect, "{input}");
+    };
+    check("\"a, b\"", Some(1));
+    check("[\"a, b\", \"c\"]", Some(2));
+    check("[ 1, 2, 3]", Some(1));
+    check("[ [1, 2], [3]]", Some(2));
+    check("[{\"text\": \"a\"}, \"b\", {}]", Some(3));
+    let body = br#"{"model": "m", "encoding_format": "base64"}"#;
+    assert_eq!(Server.vectors_asked(&Head::scan(Bytes::from_static(body)).unwrap()), None);
+}

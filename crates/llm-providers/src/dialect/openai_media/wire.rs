@@ -1,8 +1,12 @@
 //! Typed structs of the format (<https://platform.openai.com/docs/api-reference/embeddings>).
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llm_types::{Dialect, EmbedContent, Raw, RawValue, Str, wire_struct};
+use llm_types::{Dialect, EmbedContent, Head, Raw, RawValue, Str, VectorEncoding, wire_struct};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 wire_struct! {
     /// The body of a request for vectors.
@@ -53,24 +57,75 @@ wire_struct! {
 }
 
 /// What stands in `input`: a text, tokens, or a list of these.
-pub(super) fn inputs(json: &RawValue) -> Option<Vec<EmbedContent>> {
+pub(super) fn inputs(json: &RawValue) -> Option<Vec<&RawValue>> {
     if !json.get().starts_with('[') {
-        return one(json).map(|content| vec![content]);
+        return Some(vec![json]);
     }
     let list: Vec<&RawValue> = serde_json::from_str(json.get()).ok()?;
     if list.first()?.get().starts_with(|c: char| c.is_ascii_digit()) {
-        return one(json).map(|content| vec![content]);
+        return Some(vec![json]);
     }
-    list.into_iter().map(one).collect()
+    Some(list)
 }
 
-fn one(json: &RawValue) -> Option<EmbedContent> {
+/// One input.
+pub(super) fn one(json: &RawValue) -> Option<EmbedContent> {
     let text = json.get();
     match text.as_bytes().first()? {
         b'"' => serde_json::from_str(text).ok().map(EmbedContent::Text),
         b'[' => serde_json::from_str(text).ok().map(EmbedContent::Tokens),
         b'{' => Some(EmbedContent::Opaque(Dialect::OpenaiMedia, json.to_owned())),
         _ => None,
+    }
+}
+
+/// How a client wants the numbers written; `None`: in a form of the provider's own.
+pub(super) fn asked(head: &Head) -> Option<VectorEncoding> {
+    let word: Option<Str<'_>> = head.read("encoding_format").ok()?;
+    encoding(word.as_ref().map(Str::as_str))
+}
+
+/// The same for the word that stands there.
+pub(super) fn encoding(word: Option<&str>) -> Option<VectorEncoding> {
+    match word {
+        None | Some("float") => Some(VectorEncoding::Float),
+        Some("base64") => Some(VectorEncoding::Base64),
+        Some(_) => None,
+    }
+}
+
+/// How many inputs stand in `input`; `None`: it cannot be told.
+pub(super) fn count(json: &[u8]) -> Option<usize> {
+    if json.first() != Some(&b'[') {
+        return Some(1);
+    }
+    let list = json.get(1..)?.trim_ascii_start();
+    if list.first()?.is_ascii_digit() {
+        return Some(1);
+    }
+    serde_json::from_slice(json).ok().map(|Count(count)| count)
+}
+
+/// How many items a list has.
+pub(in crate::dialect) struct Count(pub(in crate::dialect) usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
+                let mut count = 0;
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Count(count))
+            }
+        }
+        deserializer.deserialize_seq(Items)
     }
 }
 
@@ -106,8 +161,42 @@ fn floats(bytes: &[u8]) -> Option<Vec<f32>> {
     rest.is_empty().then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }
 
-/// The numbers as base64.
-pub(super) fn base64(numbers: &[f32]) -> String {
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    STANDARD.encode(bytes)
+/// Vectors as they are written, in either way.
+pub(super) struct Data<'a> {
+    pub(super) vectors: &'a [Vec<f32>],
+    pub(super) encoding: VectorEncoding,
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.vectors.iter().enumerate().map(|(index, numbers)| {
+            let embedding = Numbers { numbers, encoding: self.encoding };
+            Item { object: "embedding", index, embedding }
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Numbers<'a>,
+}
+
+/// The numbers of one vector.
+struct Numbers<'a> {
+    numbers: &'a [f32],
+    encoding: VectorEncoding,
+}
+
+impl Serialize for Numbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.encoding {
+            VectorEncoding::Float => self.numbers.serialize(serializer),
+            VectorEncoding::Base64 => {
+                let bytes: Vec<u8> = self.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                serializer.serialize_str(&STANDARD.encode(bytes))
+            }
+        }
+    }
 }

@@ -1,12 +1,20 @@
 //! Vectors: `embedContent` and `batchEmbedContents`.
 
 use llm_types::{
-    ApiError, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, Result, Str, VectorEncoding,
+    ApiError, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, Head, Result, Str, VectorEncoding,
 };
 
 use super::super::wire::{self, Whole};
 use super::decode;
-use crate::codec::{Asked, ReplyForm};
+use crate::codec::{Asked, ReplyForm, VectorsAsked};
+use crate::dialect::openai_media::Count;
+
+/// How many vectors are asked for.
+pub(super) fn asked(head: &Head) -> Option<VectorsAsked> {
+    let listed = head.get("requests").map(|json| serde_json::from_slice(json).map(|Count(count)| count));
+    let inputs = listed.transpose().ok()?.unwrap_or(1);
+    Some(VectorsAsked { inputs, encoding: VectorEncoding::Float })
+}
 
 /// What is to be embedded: one content, or a batch of them.
 ///

@@ -26,7 +26,7 @@ use http::StatusCode;
 use llm_types::{ApiError, Call, Capabilities, Head, Op, Output, Result};
 
 use crate::bearing::Bearing;
-use crate::codec::{Asked, ModelCard, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder};
+use crate::codec::{Asked, ModelCard, Peek, ReplyCx, ReplyForm, ServerCodec, StreamEncoder, VectorsAsked};
 use crate::gist::Gist;
 
 pub(super) use seal::has_seal;
@@ -63,6 +63,10 @@ impl ServerCodec for Server {
                 "gemini's paths cannot carry {other}: use the route of that operation"
             ))),
         }
+    }
+
+    fn vectors_asked(&self, head: &Head) -> Option<VectorsAsked> {
+        embed::asked(head)
     }
 
     fn bound(&self, head: &Head) -> Result<Option<ApiError>> {

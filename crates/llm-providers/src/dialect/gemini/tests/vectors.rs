@@ -122,3 +122,30 @@ fn what_holds_no_vectors_is_an_error() {
     assert_eq!(read_vectors(&error).unwrap_err().kind, ErrorKind::RateLimit);
     assert_eq!(Client.tap(Op::Embed, error.to_string().as_bytes()).unwrap_err().kind, ErrorKind::RateLimit);
 }
+
+#[test]
+fn what_vectors_are_for_is_read_from_clients_of_openais_dialect() {
+    let check = |members: &[(&str, &str)], expect: &Value, lost: &[&str]| {
+        let mut request = EmbedRequest {
+            inputs: vec![EmbedInput::text("a")],
+            origin: Some(llm_types::Dialect::OpenaiMedia),
+            ..EmbedRequest::default()
+        };
+        for (name, word) in members {
+            request.extra.set_json(*name, word).unwrap();
+        }
+        let (body, dropped) = encode(request, "gemini-embedding-001").unwrap();
+        assert_eq!(
+            (
+                &body["requests"][0]["taskType"],
+                dropped.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+            ),
+            (expect, lost),
+            "{members:?}"
+        );
+    };
+    check(&[("input_type", "query")], &json!("RETRIEVAL_QUERY"), &[]);
+    check(&[("task_type", "CLUSTERING")], &json!("CLUSTERING"), &[]);
+    check(&[("task_type", "CLUSTERING"), ("input_type", "query")], &json!("CLUSTERING"), &["input_type"]);
+    check(&[("input_type", "of some kind")], &Value::Null, &["input_type"]);
+}
