@@ -25,6 +25,7 @@ fn host() -> Upstream {
     host.on("/a.png", |_| Script::status(200).header("content-type", "image/png").body(PNG));
     host.on("/page", |_| Script::status(200).header("content-type", "image/png").body("<html>"));
     host.on("/large", |_| Script::status(200).body([PNG, &[0; 4096]].concat()));
+    host.on("/half", |_| Script::status(200).body([PNG, &[0; 500]].concat()));
     host.on("/none", |_| Script::status(404));
     host.on("/on", |_| Script::status(302).header("location", "/a.png"));
     host.on("/round", |_| Script::status(302).header("location", "/round"));
@@ -75,6 +76,10 @@ async fn what_cannot_be_fetched_is_said_and_not_asked_for() {
     }
     let many: Vec<_> = (0..17).map(|nth| at("127.0.0.1", &format!("/{nth}"))).collect();
     ask(&open, &many).await.error(400).says(&["more than 16"]);
+    let same = vec![at("127.0.0.1", "/a.png"); 17];
+    ask(&open, &same).await.error(400).says(&["more than 16"]);
+    let large = vec![at("127.0.0.1", "/half"); 4];
+    ask(&open, &large).await.error(400).says(&["together"]);
 
     let asked = host.requests().len();
     let closed = start("", &models);

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
@@ -88,6 +89,11 @@ async fn serve(
         let Message::Text(text) = message else { continue };
         heard.lock().await.push(text.to_string());
         let event: Value = serde_json::from_str(&text).unwrap();
+        if event["type"] == "session.fail" {
+            let frame = CloseFrame { code: CloseCode::Error, reason: PROVIDER_KEY.into() };
+            let _ = socket.close(Some(frame)).await;
+            break;
+        }
         let answers = match event["type"].as_str().unwrap() {
             "response.create" => {
                 vec![begun(), json!({"type": "response.text.delta", "delta": "Hello"}), done()]
@@ -309,6 +315,22 @@ async fn a_session_goes_where_the_router_says() {
         (&record["end"]["input_tokens"], &record["end"]["output_tokens"]),
         (&json!(10_000), &json!(100))
     );
+
+    // What goes wrong at the provider is said, without its words, and counts against it.
+    let (mut socket, response) = connect(&gateway, "/v1/realtime?model=voice", &headers).await.unwrap();
+    assert_eq!(response.headers()["x-gateway-deployment"], "voice/2");
+    say(&mut socket, json!({"type": "session.fail"})).await;
+    let event = hear(&mut socket).await.unwrap();
+    assert_eq!(event["type"], "error", "{event}");
+    assert!(event.to_string().contains("1011") && !event.to_string().contains(PROVIDER_KEY), "{event}");
+    assert_eq!(hear(&mut socket).await, Err(CloseCode::Error));
+    let id = response.headers()["x-gateway-request-id"].to_str().unwrap().to_owned();
+    let failed = async {
+        while told(&id).await["outcome"] != "broke off" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, failed).await.expect("the failure in time");
 
     // A model without the API leads to one that has it, and so does one that is gone.
     let (_socket, response) = connect(&gateway, "/v1/realtime?model=text", &headers).await.unwrap();

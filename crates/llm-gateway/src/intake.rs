@@ -35,13 +35,13 @@ pub(crate) struct BodyShare {
 }
 
 impl BodyMemory {
-    fn share(&self) -> BodyShare {
+    pub(crate) fn share(&self) -> BodyShare {
         BodyShare { memory: self.clone(), size: 0 }
     }
 }
 
 impl BodyShare {
-    fn grow(&mut self, more: usize) -> Result<()> {
+    pub(crate) fn grow(&mut self, more: usize) -> Result<()> {
         let before = self.memory.used.fetch_add(more, Ordering::AcqRel);
         self.size += more;
         if before.saturating_add(more) > TOTAL_LIMIT {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use llm_types::{ApiError, Result, Usage};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -31,15 +32,19 @@ pub fn path(model: &str, query: &str) -> String {
 /// # Errors
 /// 400 for a session of transcription: nothing would count what it costs.
 pub fn onward(query: &str) -> Result<String> {
-    let name = |pair: &&str| pair.split_once('=').map_or(*pair, |(name, _)| name).to_owned();
-    let own = ["model", "api-key", "api_key", "key", "api-version", "deployment", ""];
-    let kept: Vec<_> = query.split('&').filter(|pair| !own.contains(&&*name(pair))).collect();
-    if kept.iter().any(|pair| name(pair) == "intent") {
+    let name = |pair: &str| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        percent_decode_str(name).decode_utf8_lossy().trim().to_ascii_lowercase().replace(['_', '+'], "-")
+    };
+    let own = ["model", "api-key", "key", "access-token", "api-version", "deployment", ""];
+    let pairs = query.split(['&', ';']).map(|pair| (name(pair), pair));
+    let kept: Vec<_> = pairs.filter(|(name, _)| !own.contains(&&**name)).collect();
+    if kept.iter().any(|(name, _)| name == "intent") {
         let message =
             "sessions of transcription are not relayed: leave out `intent`, or use /v1/audio/transcriptions";
         return Err(ApiError::bad_request(message).with_param("intent"));
     }
-    Ok(kept.join("&"))
+    Ok(kept.into_iter().map(|(_, pair)| pair).collect::<Vec<_>>().join("&"))
 }
 
 /// What the protocols that a client offers say.
@@ -198,6 +203,19 @@ mod tests {
         };
         check("2025-04-01-preview", "realtime?deployment=my%20gpt&api-version=2025-04-01-preview");
         check("v1", "v1/realtime?model=my%20gpt");
+        let base = crate::url::Base::parse("https://r.openai.azure.com").unwrap();
+        let route = crate::url::Route::new(
+            llm_types::UrlForm::AzureDeployment,
+            base,
+            "g",
+            Some("2025-04-01-preview"),
+        )
+        .unwrap();
+        let uri = route.uri(&path("g", "safe=1&x=2")).unwrap().to_string();
+        assert!(
+            uri.ends_with("/openai/realtime?deployment=g&safe=1&x=2&api-version=2025-04-01-preview"),
+            "{uri}"
+        );
     }
 
     #[test]
@@ -247,6 +265,8 @@ mod tests {
         let check = |query: &str, expect: &str| assert_eq!(onward(query).unwrap(), expect, "{query}");
         check("model=gpt", "");
         check("model=gpt&api-key=sk-1&api-version=2025&deployment=x&safe=1&&a=b%20c", "safe=1&a=b%20c");
+        check("%6dodel=dear&Model=dear&api%2Dversion=1&API_KEY=x&a=b;deployment=x", "a=b");
+        assert!(onward("%69ntent=transcription").is_err());
         assert_eq!(path("gpt", "safe=1"), "/realtime?model=gpt&safe=1");
         assert!(onward("model=gpt&intent=transcription").unwrap_err().message.contains("not relayed"));
     }

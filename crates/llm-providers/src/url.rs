@@ -303,9 +303,8 @@ impl Route {
             }
             Prefix::Deployment { model, old: _ } if path.starts_with(AZURE_REALTIME) => {
                 // The rest of the query goes on; the model is the deployment.
-                let rest = path.split_once('&').map_or("", |(_, rest)| rest);
-                let mark = if rest.is_empty() { "" } else { "&" };
-                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}{mark}{rest}"), query)
+                let rest = path.find('&').and_then(|at| path.get(at..)).unwrap_or_default();
+                self.base.join(&format!("/openai{AZURE_REALTIME}?deployment={model}{rest}"), query)
             }
             Prefix::Deployment { .. } if AZURE_RESOURCE_PATHS.iter().any(|start| path.starts_with(start)) => {
                 self.base.join(&format!("/openai{path}"), query)

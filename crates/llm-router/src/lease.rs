@@ -70,6 +70,18 @@ impl<T> Lease<T> {
         self.note_failure(error, now);
     }
 
+    /// The request will not be sent: its tokens are for others.
+    pub(crate) fn cancel(self, now: Instant) {
+        if let Some(seat) = self.seat() {
+            seat.stats.unbook(&self.grant, now);
+        }
+    }
+
+    /// What came before the request is sent has taken until now.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.started = now;
+    }
+
     /// The answer has begun, or is there.
     pub(crate) fn note_answer(&mut self, now: Instant) {
         let seen = self.seen(now);

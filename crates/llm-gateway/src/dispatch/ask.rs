@@ -9,14 +9,11 @@ use llm_router::{Limits, Plan, Step};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use tokio::time::sleep_until;
 
-use super::ready::{Asking, Paid, elsewhere};
+use super::ready::{Asking, Paid};
 use super::{Answered, Dispatch, Journey};
 use crate::answer::Reply;
 use crate::attempt::Attempt;
 use crate::backend::Backend;
-
-/// What became of a second deployment that was not paid for in time.
-const UNSENT: &str = "not asked: the first one answered before that";
 
 /// A call under way, and the position of whom it asks.
 type Call<'d> = Pin<Box<dyn Future<Output = (usize, Result<Reply>)> + Send + 'd>>;
@@ -34,17 +31,13 @@ impl Dispatch {
         let pictures = matches!(self.asked.op, Op::Image | Op::ImageEdit);
         let free = journey.ticket.is_free() && !pictures;
         let mut begun = self.paid(index, plan, journey, free).await;
-        if let Err(error) = &begun
-            && error.is_about_bytes()
-            && journey.fetched.is_none()
-        {
-            begun = match Box::pin(self.fetch(&journey.asking)).await {
-                Ok(None) => begun,
-                Ok(fetched) => {
-                    journey.fetched = fetched;
-                    self.paid(index, plan, journey, free).await
-                }
-                Err(error) => Err(error),
+        if begun.as_ref().is_err_and(ApiError::is_about_bytes) && journey.fetched.is_none() {
+            journey.fetched = Box::pin(self.fetch(&journey.asking)).await;
+            // The time that took says nothing about the deployment.
+            plan.attempts().restart(index, Instant::now());
+            begun = match &journey.fetched {
+                None => begun,
+                Some(_) => self.paid(index, plan, journey, free).await,
             };
         }
         let result = match begun {
@@ -74,14 +67,6 @@ impl Dispatch {
             }
         };
         self.begin(index, plan, journey, attempt)
-    }
-
-    /// The request with the bytes of what it names by address; `None`: nothing is fetched here.
-    async fn fetch(&self, asking: &Asking) -> Result<Option<Box<Asking>>> {
-        let (Some(fetch), Some(call)) = (&self.snapshot.fetch, &asking.call) else { return Ok(None) };
-        let mut call = call.clone();
-        fetch.inline(&mut call).await.map_err(elsewhere)?;
-        Ok(Some(Box::new(asking.rewritten(call))))
     }
 
     /// Asks a deployment, and a second one as well when it has not begun by then.
@@ -171,37 +156,35 @@ impl Dispatch {
         journey: &mut Journey,
     ) -> Option<Result<Answered, Step>> {
         let mut first = running.pop()?;
-        let Journey { ticket, asking, .. } = &mut *journey;
-        let mut paying = Box::pin(self.pay(second, plan, (ticket, asking)));
-        let (attempt, early) = tokio::select! {
+        let free = journey.ticket.is_free();
+        let mut paying = Box::pin(self.paid(second, plan, journey, free));
+        let early = tokio::select! {
             biased;
-            early = &mut first => match early {
-                (index, Ok(reply)) => {
-                    drop(paying);
-                    let (now, unsent) = (Instant::now(), ApiError::new(ErrorKind::ClientCancelled, UNSENT));
-                    let _ = plan.failed(second, now, &unsent);
-                    return Some(self.answered(index, reply, plan, now));
-                }
-                (index, Err(error)) => (paying.await, Some((index, error))),
-            },
-            attempt = &mut paying => {
+            early = &mut first => early,
+            begun = &mut paying => {
                 drop(paying);
                 running.push(first);
-                (attempt, None)
+                match begun {
+                    Ok((paid, limits)) => {
+                        running.push(Box::pin(self.send(paid, limits).map(move |result| (second, result))));
+                    }
+                    Err(error) => {
+                        tracing::debug!(request_id = &*self.request_id, %error, "no second deployment is asked");
+                        plan.attempts().withdraw(second, Instant::now());
+                    }
+                }
+                return None;
             }
         };
-        if let Some((index, mut error)) = early {
-            journey.last = self.note_failure(plan, index, &mut error);
-            let _ = plan.failed(index, Instant::now(), &error);
-        }
-        match attempt.and_then(|attempt| self.begin(second, plan, journey, attempt)) {
-            Ok((paid, limits)) => {
-                running.push(Box::pin(self.send(paid, limits).map(move |result| (second, result))));
-                None
-            }
-            Err(mut error) => {
-                self.note_failure(plan, second, &mut error);
-                plan.failed(second, Instant::now(), &error).map(Err)
+        // The first one has ended before the second was asked.
+        drop(paying);
+        let now = Instant::now();
+        plan.attempts().withdraw(second, now);
+        match early {
+            (index, Ok(reply)) => Some(self.answered(index, reply, plan, now)),
+            (index, Err(mut error)) => {
+                journey.last = self.note_failure(plan, index, &mut error);
+                plan.failed(index, now, &error).map(Err)
             }
         }
     }
@@ -222,7 +205,9 @@ impl Dispatch {
             Some(limit) => self.ready_clamped(&deployment, plan.star(), asking, limit),
         };
         let ready = match (written(&mut journey.asking), &mut journey.fetched) {
-            (Err(error), Some(fetched)) if error.is_about_bytes() => written(fetched)?,
+            (Err(error), Some(fetched)) if error.is_about_bytes() => {
+                written(&mut fetched.as_mut().map_err(|error| error.clone())?.asking)?
+            }
             (ready, _) => ready?,
         };
         Ok((Paid { ready, attempt }, plan.attempts().limits(&deployment, Instant::now())))

@@ -5,6 +5,7 @@
 //! lets it through; `ask` does both, with a second deployment beside a slow one.
 
 mod ask;
+mod fetched;
 mod later;
 mod needs;
 mod own;
@@ -42,12 +43,13 @@ use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
 pub(crate) use later::{Later, MOST as MOST_LATER};
-pub(crate) use needs::{is_told, told_needs};
+pub(crate) use needs::{hour, is_told, told_needs};
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
 pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
 pub(crate) use send::is_stream;
 
+use self::fetched::Fetched;
 use self::resume::Answering;
 use self::underway::{Parts as Way, Underway};
 
@@ -116,8 +118,8 @@ pub(crate) enum AnswerBody {
 struct Journey {
     /// What is asked.
     asking: Asking,
-    /// The same with the bytes of what it names by address, once a provider wanted them.
-    fetched: Option<Box<Asking>>,
+    /// The same with the bytes of what it names by address, or why there are none, once a provider wanted them.
+    fetched: Option<Result<Box<Fetched>, ApiError>>,
     ticket: Ticket,
     /// How long upstreams were waited for.
     upstream: Duration,
@@ -236,10 +238,10 @@ impl Dispatch {
         let upstream = journey.upstream;
         let decision = self.kept_decision(plan, &journey, &reply.changes);
         let Reply { body, target, changes, attempt, rate_limits: _ } = reply;
-        let Journey { asking, ticket, .. } = journey;
+        let Journey { asking, fetched, ticket, .. } = journey;
         let recorded = decision.is_some();
         let limits = ticket.rate_limits().copied();
-        let answering = id.map(|deployment| Answering { deployment, entry, recorded });
+        let answering = id.map(|deployment| Answering { deployment, entry, fetched, recorded });
         let parts = Delivery { place: Place::from(lease), deployment, target, ticket, attempt, decision };
         let (body, cost, kept) = self.deliver(body, parts, asking, answering);
         Answer { body, labels, fallback, attempts, changes, upstream, cost, limits, kept }

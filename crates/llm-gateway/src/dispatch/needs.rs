@@ -22,6 +22,9 @@ static TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
 static REGION: HeaderName = HeaderName::from_static("x-gateway-region");
 static SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
 
+/// The longest request, in bytes, of which it is known beforehand what an entry of its own list changes.
+const LONG: usize = 1 << 20;
+
 /// Entries of a request's own list of fallbacks that change it, and what it needs then.
 type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
 
@@ -54,6 +57,10 @@ impl Dispatch {
     /// What it needs as the entries of its own list of fallbacks have it that change it.
     fn changed_needs(&self, more: usize) -> Result<Changed> {
         let Some(fallbacks) = &self.fallbacks else { return Ok(Changed::new()) };
+        // What is written anew for each of them is judged as it came where it is long.
+        if fallbacks.head(None)?.body().len() > LONG {
+            return Ok(Changed::new());
+        }
         let read = |entry: usize| {
             let mut asking = Asking::from(fallbacks.head(Some(entry))?);
             let mut needs = self.wants(&asking, true)?;
@@ -220,7 +227,7 @@ pub(super) fn roughly(bytes: usize) -> u64 {
     u64::try_from(bytes / 4).unwrap_or(u64::MAX)
 }
 
-fn hour() -> u8 {
+pub(crate) fn hour() -> u8 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
 }

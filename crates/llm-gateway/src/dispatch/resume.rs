@@ -16,6 +16,7 @@ use llm_types::{ApiError, Call, ErrorKind, Result};
 use tokio::time::timeout;
 
 use super::Dispatch;
+use super::fetched::Fetched;
 use super::needs::roughly;
 use super::ready::{Asking, Paid, Ready, Way};
 use super::refused::refused;
@@ -42,6 +43,8 @@ const LEAST: u64 = 16;
 pub(crate) struct Resume {
     dispatch: Box<Dispatch>,
     asking: Asking,
+    /// The same with the bytes of what it names by address.
+    fetched: Option<Result<Box<Fetched>, ApiError>>,
     /// The entry of the request's own list of fallbacks that `asking` is.
     entry: Option<usize>,
     /// The deployments that broke off.
@@ -54,6 +57,7 @@ pub(crate) struct Resume {
 pub(super) struct Answering {
     pub(super) deployment: Arc<str>,
     pub(super) entry: Option<usize>,
+    pub(super) fetched: Option<Result<Box<Fetched>, ApiError>>,
     /// Whether there is a decision to be told.
     pub(super) recorded: bool,
 }
@@ -87,10 +91,10 @@ pub(crate) struct Stuck {
 impl Resume {
     /// For an answer of this deployment; `None`: it could not be gone on with.
     pub(super) fn of(dispatch: Box<Dispatch>, mut asking: Asking, answering: Answering) -> Option<Box<Self>> {
-        let Answering { deployment, entry, recorded } = answering;
+        let Answering { deployment, entry, fetched, recorded } = answering;
         let plain = dispatch.is_plain(&mut asking);
         let broken = vec![deployment];
-        plain.then(|| Box::new(Self { dispatch, asking, entry, broken, sampled: recorded }))
+        plain.then(|| Box::new(Self { dispatch, asking, fetched, entry, broken, sampled: recorded }))
     }
 
     /// Whether another deployment may be asked after this failure.
@@ -150,7 +154,12 @@ impl Resume {
             let again = broken.contains(&deployment.id).then_some("its stream broke off");
             again.or_else(|| limit.against(deployment, star))
         });
-        dispatch.ask_for(&mut plan, &mut self.asking, said.len())?;
+        // What goes elsewhere goes as it came.
+        let mut came = match (&dispatch.fallbacks, self.entry) {
+            (Some(own), Some(_)) => Some(Asking::from(own.head(None)?)),
+            _ => None,
+        };
+        dispatch.ask_for(&mut plan, came.as_mut().unwrap_or(&mut self.asking), said.len())?;
         if self.sampled {
             plan.trace();
         }
@@ -199,6 +208,7 @@ impl Resume {
     ) -> Result<Opened> {
         if plan.entry() != self.entry {
             self.entry = plan.entry();
+            self.fetched = None;
             self.dispatch.turn_to(self.entry, &mut self.asking).await?;
         }
         if !self.dispatch.is_plain(&mut self.asking) {
@@ -210,10 +220,21 @@ impl Resume {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
         let limits = plan.attempts().limits(&deployment, Instant::now());
-        let ready = match attempt.output_limit() {
-            None => self.dispatch.ready(&deployment, plan.star(), &mut asking)?,
-            Some(limit) => self.dispatch.ready_clamped(&deployment, plan.star(), &mut asking, limit)?,
+        let written = |asking: &mut Asking| match attempt.output_limit() {
+            None => self.dispatch.ready(&deployment, plan.star(), asking),
+            Some(limit) => self.dispatch.ready_clamped(&deployment, plan.star(), asking, limit),
         };
+        let mut ready = written(&mut asking);
+        if ready.as_ref().is_err_and(ApiError::is_about_bytes) {
+            if self.fetched.is_none() {
+                self.fetched = Box::pin(self.dispatch.fetch(&self.asking)).await;
+            }
+            if let Some(fetched) = &self.fetched {
+                let fetched = fetched.as_ref().map_err(ApiError::clone)?;
+                ready = written(&mut fetched.asking.gone_on(said)?);
+            }
+        }
+        let ready = ready?;
         self.dispatch.reopen(Paid { ready, attempt }, limits).await
     }
 }

@@ -20,7 +20,10 @@ use llm_types::{ApiError, Call, Result, Segments};
 use tokio::time::timeout;
 
 use super::reach::Reach;
+use crate::intake::{BodyMemory, BodyShare};
 
+/// How many of the largest may come together, in base64.
+const TOGETHER: usize = 2;
 /// The most addresses of one request.
 const MOST: usize = 16;
 /// How many are read at once.
@@ -54,35 +57,48 @@ impl MediaFetch {
         Ok(Some(Arc::new(Self { settings: settings.clone(), reach, transport: OnceLock::new() })))
     }
 
-    /// Puts the bytes of what a conversation names by its address in the address's place.
+    /// Puts the bytes of what a conversation names by its address in the address's place; gives the memory that they take.
     ///
     /// # Errors
     /// 400 with the reason for the first that cannot be read.
-    pub(crate) async fn inline(&self, call: &mut Call) -> Result<()> {
-        let Call::Chat(request) = call else { return Ok(()) };
+    pub(crate) async fn inline(&self, call: &mut Call, memory: &BodyMemory) -> Result<BodyShare> {
+        let Call::Chat(request) = call else { return Ok(memory.share()) };
         let mut places = Vec::new();
         for message in &mut request.messages {
             find(&mut message.parts, &mut places);
         }
-        let mut wanted: Vec<String> = places.iter().filter_map(|media| address(media)).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        if wanted.len() > MOST {
+        places.retain(|media| address(media).is_some());
+        if places.len() > MOST {
             let message = format!("more than {MOST} addresses are to be fetched: send the content as base64");
             return Err(ApiError::bad_request(message));
         }
+        let mut wanted: Vec<String> = places.iter().filter_map(|media| address(media)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
         let read = |url: String| async move {
             let bytes = self.read(&url).await;
             bytes.map(|bytes| (url.clone(), bytes)).map_err(|why| refused(&url, &why))
         };
         let found: HashMap<String, Media> =
             stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut share = memory.share();
+        let mut left = self.settings.max_bytes.saturating_mul(TOGETHER);
         for place in places {
-            if let Some(media) = address(place).and_then(|url| found.get(&url)) {
-                *place = media.clone();
-            }
+            let Some(Media::Base64 { media_type, data }) = address(place).and_then(|url| found.get(&url))
+            else {
+                continue;
+            };
+            left = left.checked_sub(data.len()).ok_or_else(|| {
+                let most = self.settings.max_bytes.saturating_mul(TOGETHER);
+                ApiError::bad_request(format!(
+                    "what is to be fetched is more than {most} bytes of base64 together: send less, or raise fetch.max_bytes"
+                ))
+            })?;
+            // Here, and in what is sent.
+            share.grow(2 * data.len())?;
+            *place = Media::Base64 { media_type: media_type.clone(), data: data.clone() };
         }
-        Ok(())
+        Ok(share)
     }
 
     /// What is at an address.

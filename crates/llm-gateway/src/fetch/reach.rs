@@ -65,6 +65,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         // This network, private, loopback, multicast and what is reserved.
         0 | 10 | 127 | 224..=255 => true,
         100 => (64..128).contains(&b),
+        // The host of Azure's machines, which tells them their secrets.
+        168 => address == Ipv4Addr::new(168, 63, 129, 16),
         169 => b == 254,
         172 => (16..32).contains(&b),
         192 => matches!((b, c), (168, _) | (0, 0 | 2) | (88, 99)),
@@ -131,6 +133,7 @@ mod tests {
             "2002:7f00:1::",
             "2001::1",
             "2001:db8::1",
+            "168.63.129.16",
             "100::1",
         ];
         let reach = Reach::default();

@@ -20,8 +20,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::Visit;
+use super::session::gone;
 use crate::backend::Backend;
-use crate::dispatch::{EXPLAIN, told_needs};
+use crate::dispatch::{EXPLAIN, hour, told_needs};
 use crate::gateway::Gateway;
 use crate::place::Place;
 use crate::record::Decision;
@@ -87,33 +88,39 @@ impl Wish<'_> {
         let now = Instant::now();
         let mut plan = snapshot.router.plan(self.found, now, *started + snapshot.request_timeout);
         // How much will be said nobody knows.
-        plan.need(Arc::new(Needs { stream: true, ..told_needs(self.headers)? }));
+        let told = told_needs(self.headers)?;
+        let sticks = snapshot.policy(&self.found.group.name).affinity.session;
+        let session = told.session.filter(|_| sticks);
+        plan.need(Arc::new(Needs { stream: true, hour: hour(), session, ..told }));
         plan.pass_over(objection);
         let records = &snapshot.records;
         if records.samples(now) || (records.is_kept() && self.headers.contains_key(&EXPLAIN)) {
             plan.trace();
         }
-        let (mut took, mut last) = (Duration::ZERO, None);
-        let mut step = plan.next(now, None);
+        let mut dialling = Dialling { wish: self, plan, took: Duration::ZERO, is_over: false };
+        let mut last = None;
+        let mut step = dialling.plan.next(now, None);
         loop {
             let index = match step {
                 Step::Wait(pause) => {
                     tokio::time::sleep(pause).await;
-                    step = plan.next(Instant::now(), None);
+                    step = dialling.plan.next(Instant::now(), None);
                     continue;
                 }
                 Step::Fail => break,
                 Step::Try(index) => index,
             };
             let began = Instant::now();
-            let reached = self.ask(index, &mut plan, ticket).await;
-            took += began.elapsed();
+            let reached = self.ask(index, &mut dialling.plan, ticket).await;
+            dialling.took += began.elapsed();
             match reached {
                 Ok((far, deployment, target)) => {
+                    dialling.is_over = true;
+                    let (plan, took) = (&mut dialling.plan, dialling.took);
                     let place = Place::from(plan.answered(Instant::now()));
-                    let (fallback, attempts) = (self.fallback(&plan), plan.attempt_count());
-                    let decision = records.wants(&plan).then(|| {
-                        let decision = Arc::new(self.decision(&mut plan, took, None));
+                    let (fallback, attempts) = (self.fallback(plan), plan.attempt_count());
+                    let decision = records.wants(plan).then(|| {
+                        let decision = Arc::new(self.decision(plan, took, None));
                         records.keep(Arc::clone(&decision));
                         decision
                     });
@@ -121,16 +128,14 @@ impl Wish<'_> {
                     return Ok((far, dialled));
                 }
                 Err(error) => {
-                    let deployment = plan.group().get(index);
+                    let deployment = dialling.plan.group().get(index);
                     last = deployment.map(|deployment| deployment.target.labels.clone()).or(last);
-                    step = plan.next(Instant::now(), Some(&error));
+                    step = dialling.plan.next(Instant::now(), Some(&error));
                 }
             }
         }
-        let (error, attempts) = (plan.failure(), plan.attempt_count());
-        if records.is_kept() {
-            records.put(self.decision(&mut plan, took, Some(error.clone())));
-        }
+        let (error, attempts) = (dialling.plan.failure(), dialling.plan.attempt_count());
+        dialling.end(&error);
         Err(match last {
             Some(labels) => Failed::at(error, self.model, labels, attempts),
             None => error.into(),
@@ -202,6 +207,34 @@ impl Wish<'_> {
             end: OnceLock::new(),
             only_if: None,
             sink: gateway.governance().sink().cloned(),
+        }
+    }
+}
+
+/// A session that is being asked for. Dropped before it has ended, its client went away.
+struct Dialling<'w, 'v> {
+    wish: &'w Wish<'v>,
+    plan: Plan<'w, Backend>,
+    /// How long deployments were waited for.
+    took: Duration,
+    is_over: bool,
+}
+
+impl Dialling<'_, '_> {
+    /// There is no session: that is kept.
+    fn end(&mut self, error: &ApiError) {
+        self.is_over = true;
+        let records = &self.wish.visit.snapshot.records;
+        if records.is_kept() {
+            records.put(self.wish.decision(&mut self.plan, self.took, Some(error.clone())));
+        }
+    }
+}
+
+impl Drop for Dialling<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(&gone());
         }
     }
 }

@@ -68,7 +68,7 @@ impl Visit {
         let (far, dialled) = wish.reach(&mut ticket).await?;
         let mut meter = Meter::new(&self.snapshot, ticket, &dialled);
         let Dialled { deployment, target: _, place, decision, fallback, attempts, took } = dialled;
-        let held = Held { place, decision };
+        let held = Held::new(place, decision);
         if let Err(error) = meter.reserve().await {
             held.finish(&meter.finish(), Some(&error));
             return Err(error.into());

@@ -53,22 +53,35 @@ pub(super) struct Session {
     stop: Stop,
 }
 
-/// What is told of a session when it is over.
+/// What is told of a session when it is over. Dropped before, its client went away.
 pub(super) struct Held {
     /// Its place at its deployment.
-    pub(super) place: Place,
-    pub(super) decision: Option<Arc<Decision>>,
+    place: Option<Place>,
+    decision: Option<Arc<Decision>>,
 }
 
 impl Held {
+    pub(super) fn new(place: Place, decision: Option<Arc<Decision>>) -> Self {
+        Self { place: Some(place), decision }
+    }
+
     /// The session is over, for this reason where that is no ordinary one.
-    pub(super) fn finish(self, total: &Usage, error: Option<&ApiError>) {
-        match error.filter(|error| error.origin == Origin::Upstream) {
-            Some(error) => self.place.fail(error),
-            None => self.place.close(total),
+    pub(super) fn finish(mut self, total: &Usage, error: Option<&ApiError>) {
+        match (self.place.take(), error.filter(|error| error.origin == Origin::Upstream)) {
+            (Some(place), Some(error)) => place.fail(error),
+            (Some(place), None) => place.close(total),
+            (None, _) => {}
         }
-        if let Some(decision) = self.decision {
+        if let Some(decision) = self.decision.take() {
             decision.end(Some(total), error, Afterwards::default());
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(decision) = self.decision.take() {
+            decision.end(None, Some(&gone()), Afterwards::default());
         }
     }
 }
@@ -217,7 +230,7 @@ impl Session {
         let told = match &message {
             Message::Text(text) => realtime::told(text.as_bytes()),
             Message::Binary(_) => Told::Other,
-            Message::Close(frame) => return Err(End::Closed(frame.clone())),
+            Message::Close(frame) => return Err(closed(frame.as_ref())),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
         let refused = |error: ApiError| End::Error(error, CloseCode::Policy);
@@ -238,6 +251,19 @@ impl Session {
     }
 }
 
+/// How a session ends that the provider closes. That something went wrong there counts against the deployment; its words
+/// for that may hold a key.
+fn closed(frame: Option<&CloseFrame>) -> End {
+    let faulty = |frame: &&CloseFrame| (1011..=1014).contains(&u16::from(frame.code));
+    match frame.filter(faulty) {
+        Some(frame) => {
+            let message = format!("the upstream ended the session with code {}", frame.code);
+            End::Error(ApiError::upstream(ErrorKind::Api, message), frame.code)
+        }
+        None => End::Closed(frame.cloned()),
+    }
+}
+
 async fn write(near: &mut Near, message: Message) -> Result<(), End> {
     match timeout(WRITE, near.send(message)).await {
         Ok(Ok(())) => Ok(()),
@@ -250,7 +276,7 @@ fn going() -> ApiError {
     ApiError::new(ErrorKind::Unavailable, message).with_code("session_closed")
 }
 
-fn gone() -> ApiError {
+pub(super) fn gone() -> ApiError {
     ApiError::new(ErrorKind::ClientCancelled, "the client went away")
 }
 

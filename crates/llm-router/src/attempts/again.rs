@@ -61,10 +61,12 @@ impl<T> Attempts<T> {
         let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
             // Whoever was tried is unwell by now, or must not be asked again.
             if self.some_untried(now) {
-                if !self.budget.withdraw(now) {
+                // A pause that was paid for is paid for.
+                if self.paused.is_none() && !self.budget.withdraw(now) {
                     return Err(End::BudgetSpent);
                 }
-                if let Some(step) = self.last_resort(now) {
+                let since = *self.paused.get_or_insert(now);
+                if let Some(step) = self.last_resort(now, now.saturating_duration_since(since)) {
                     return Ok(step);
                 }
             }

@@ -72,6 +72,26 @@ impl<T> Attempts<T> {
         Some(self.after_failure(now, error).unwrap_or_else(|end| self.give_up(end, now)))
     }
 
+    /// The attempt on the deployment at this position, beside another one, is not sent after all: it is as if it had not
+    /// been asked.
+    pub fn withdraw(&mut self, index: usize, now: Instant) {
+        let Some(at) = self.flights.iter().position(|flight| flight.index() == index) else { return };
+        self.flights.remove(at).cancel(now);
+        let sent = self.record.attempts.iter().rposition(|attempt| attempt.index == index);
+        if let Some(sent) = sent {
+            let attempt = self.record.attempts.remove(sent);
+            self.hedges -= usize::from(attempt.because == Because::Hedge);
+        }
+        self.tried.clear(index);
+    }
+
+    /// The deployment at this position is asked from now on only: what was done before says nothing about it.
+    pub fn restart(&mut self, index: usize, now: Instant) {
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.index() == index) {
+            flight.restart(now);
+        }
+    }
+
     /// The deployment at this position answered first. The others are to be cancelled; they are booked as lost.
     pub fn answered_by(&mut self, index: usize, now: Instant) -> Option<Lease<T>> {
         let at = self.flights.iter().position(|flight| flight.index() == index)?;

@@ -285,7 +285,7 @@ impl<T> Attempts<T> {
         if self.may_leave() && !unwell.is_empty() {
             return Err(End::AllCooling);
         }
-        self.last_resort(now).ok_or(End::NoCandidate)
+        self.last_resort(now, Duration::ZERO).ok_or(End::NoCandidate)
     }
 
     fn after_attempt(&mut self, now: Instant, last: Option<&ApiError>) -> Result<Step, End> {
@@ -340,7 +340,7 @@ impl<T> Attempts<T> {
     }
 
     /// Asks the untried one that will be well first, though nobody is.
-    fn last_resort(&mut self, now: Instant) -> Option<Step> {
+    fn last_resort(&mut self, now: Instant, waited: Duration) -> Option<Step> {
         let cx = self.pick_cx(now);
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
         let mut open = self.able.clone();
@@ -348,7 +348,7 @@ impl<T> Attempts<T> {
         let weighed = self.weigh_none(&cx);
         let choice = self.group.choose_unwell(&mut open, &ask)?;
         self.trace_choice(weighed, Some((choice.index, choice.because)));
-        Some(self.start(choice, now, Duration::ZERO))
+        Some(self.start(choice, now, waited))
     }
 
     /// Whether another group is asked rather than somebody unwell here.

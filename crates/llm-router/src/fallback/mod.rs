@@ -22,6 +22,7 @@ use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
 use crate::group::Group;
 use crate::lease::Lease;
+use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::record::{End, Record};
 use crate::router::{Found, Router};
@@ -366,11 +367,27 @@ impl<'r, T> Plan<'r, T> {
         }
         match well_at {
             None => !self.queue.is_empty(),
-            Some(now) => self.queue.iter().any(|target| {
-                let group = self.router.groups().nth(target.group);
-                group.is_some_and(|group| group.seats.iter().any(|seat| seat.stats.standing(now).is_open()))
-            }),
+            Some(now) => self.queue.iter().any(|target| self.may_answer(target, now)),
         }
+    }
+
+    /// What the request needs of a target.
+    fn needs_of(&self, target: &Target) -> Option<&Arc<Needs>> {
+        let changed = self.changed.iter().find(|(entry, _)| Some(*entry) == target.entry);
+        changed.map(|(_, needs)| needs).or(self.needs.as_ref())
+    }
+
+    /// Whether somebody there can take the request, and at once.
+    fn may_answer(&self, target: &Target, now: Instant) -> bool {
+        let Some(group) = self.router.groups().nth(target.group) else { return false };
+        let needs = self.needs_of(target).map(|needs| &**needs);
+        let able = needs.map_or_else(|| Mask::all(group.deployments.len()), |needs| group.able(needs));
+        let objects = |index: usize| {
+            let (why, deployment) = (self.objection.as_ref()?, group.get(index)?);
+            why(deployment, target.star.as_deref())
+        };
+        let mut able = able.iter();
+        able.any(|index| group.obstacle(index, needs, now).is_none() && objects(index).is_none())
     }
 
     /// Those of the targets that nothing was heard of yet, each once.
@@ -410,8 +427,7 @@ impl<'r, T> Plan<'r, T> {
         }
         let sampled = self.attempts.record().trace.is_some();
         let mut next = self.router.more_attempts(group, self.deadline);
-        let changed = self.changed.iter().find(|(entry, _)| Some(*entry) == target.entry);
-        if let Some(needs) = changed.map(|(_, needs)| needs).or(self.needs.as_ref()) {
+        if let Some(needs) = self.needs_of(&target) {
             next.need(Arc::clone(needs));
         }
         if let Some(most) = self.most {

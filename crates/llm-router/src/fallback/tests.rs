@@ -386,3 +386,27 @@ fn a_model_that_is_well_by_now_goes_before_whoever_is_unwell_here() {
     assert_eq!((plan.next(now + wait, None), &*plan.group().name), (Step::Try(0), "a"));
     assert_eq!(plan.attempts().record().attempts[1].waited, wait);
 }
+
+#[test]
+fn nobody_gives_up_for_a_model_that_cannot_take_the_request() {
+    let deployment = |id: &str, region: &str| {
+        let facts = Facts { region: Some(region.into()), ..Facts::default() };
+        Deployment::new(id, 0, ()).with_facts(facts)
+    };
+    let (here, there) = (deployment("a/1", "eu"), deployment("b/1", "us"));
+    let a = Group::new("a", RetryPolicy::default(), [here]).with_fallbacks(Fallbacks::to(["b"]));
+    let router = fresh([a, Group::new("b", RetryPolicy::default(), [there])], &[]);
+    let play = |needs: Needs| {
+        let now = Instant::now();
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+        plan.need(Arc::new(needs));
+        assert_eq!(plan.next(now, None), Step::Try(0));
+        let mut error = ApiError::upstream(ErrorKind::RateLimit, "too many");
+        error.retry_after = Some(Duration::from_secs(1));
+        plan.next(now, Some(&error))
+    };
+    let bound = play(Needs { region: Some("eu".into()), ..Needs::default() });
+    assert_eq!(bound, Step::Wait(Duration::from_secs(1)), "the other may not answer");
+    let free = play(Needs::default());
+    assert_eq!(free, Step::Try(0), "the other answers at once");
+}

@@ -105,7 +105,11 @@ impl Case<'_> {
         let chain = world.scene.teams[at].fallbacks.iter().chain(&world.scene.defaults);
         for target in chain.filter(|target| !been(**target)) {
             let group = world.router.groups().nth(*target).unwrap();
-            let well = group.seats().iter().any(|seat| seat.stats.standing(now).is_open());
+            let well = group.able(&request.needs).iter().any(|index| {
+                let seat = &group.seats()[index];
+                let tokens = request.needs.booked(&seat.allowance);
+                seat.stats.standing(now).is_open() && seat.stats.fits(&seat.allowance, tokens, now).is_ok()
+            });
             prop_assert!(!well, "{index} was asked though unwell, and g{target} is not: {:?}", self.because);
         }
         Ok(())

@@ -105,3 +105,20 @@ fn a_dropped_request_lets_both_go() {
     drop(attempts);
     assert_eq!(in_flight(&group), [0, 0]);
 }
+
+#[test]
+fn a_second_one_that_is_not_sent_was_never_asked() {
+    let now = Instant::now();
+    let group = hedged(2, 1);
+    let mut attempts = streaming(&group, now);
+    assert_eq!(attempts.next(now, None), Step::Try(0));
+    assert_eq!(attempts.hedge(now + 100 * MS), Some(1));
+    attempts.withdraw(1, now + 110 * MS);
+    assert_eq!((attempts.under_way(), in_flight(&group)), (1, vec![1, 0]));
+    assert_eq!(attempts.record().attempts.len(), 1);
+    assert_eq!(attempts.hedge_at(), None, "one try, whatever comes of it");
+    let down = ApiError::upstream(ErrorKind::Unavailable, "down");
+    assert_eq!(attempts.failed(0, now + 120 * MS, &down), Some(Step::Try(1)), "it may be asked as any other");
+    assert!(attempts.answered(now + 130 * MS).is_some());
+    assert_eq!(attempts.record().attempts.len(), 2);
+}
