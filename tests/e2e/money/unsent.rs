@@ -65,13 +65,15 @@ async fn of_a_request_in_parts_what_was_answered_is_paid() {
     let till = Till::file();
     let gateway: Gateway = Options::config(till.config("one", "", &model)).start();
     let key = Key::make(&gateway, hard("1.00")).await;
-    let vectors: Vec<[f32; 1]> = vec![[0.5]; 96];
-    upstream.push(Script::json(
-        &json!({"id": "e", "embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": 1000}}}),
-    ));
-    upstream.always(
-        Script::status(400).header("content-type", "application/json").body("{\"message\":\"invalid text\"}"),
-    );
+    // Both parts come at once, in any order.
+    upstream.on("/v2/embed", |part| {
+        if part.json()["texts"].as_array().unwrap().len() < 96 {
+            return Script::status(400).json_body(&json!({"message": "invalid text"}));
+        }
+        let vectors: Vec<[f32; 1]> = vec![[0.5]; 96];
+        let billed = json!({"billed_units": {"input_tokens": 1000}});
+        Script::json(&json!({"id": "e", "embeddings": {"float": vectors}, "meta": billed}))
+    });
     let body = json!({"model": "many", "input": vec!["a"; 100]});
     let request =
         gateway.post("/v1/embeddings").header("authorization", &bearer(&key.secret)).body(body.to_string());
