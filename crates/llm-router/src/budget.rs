@@ -63,6 +63,22 @@ impl RetryBudget {
         window.slot(now).retries += 1;
         true
     }
+
+    /// Gives back a retry that was taken and not made.
+    pub fn give_back(&self, now: Instant) {
+        let mut window = self.0.lock();
+        window.advance(now);
+        let newest = window.newest;
+        let slots = (0..SLOTS as u64).map(|back| newest.saturating_sub(back));
+        for number in slots {
+            let slot = window.at(number);
+            if slot.retries > 0 {
+                slot.retries -= 1;
+                window.sum.retries -= 1;
+                return;
+            }
+        }
+    }
 }
 
 impl Window {
@@ -92,6 +108,20 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_used_is_there_again() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        let taken = |now| (0..20).filter(|_| budget.withdraw(now)).count();
+        assert_eq!(taken(start), 10);
+        // Also when it was taken a while ago, and never more than was taken.
+        let later = start + Duration::from_secs(30);
+        budget.give_back(later);
+        assert_eq!((taken(later), taken(later)), (1, 0));
+        (0..30).for_each(|_| budget.give_back(later));
+        assert_eq!(taken(later), 10);
+    }
 
     /// Requests and retries at seconds; what each retry is answered.
     fn check(steps: &[(u64, u64, u64)], expect: &[u64]) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use llm_providers::codec::{Memo, WireRequest};
@@ -299,7 +299,9 @@ fn refused(error: WsError, target: &Target) -> ApiError {
     match error {
         WsError::Http(response) => {
             let (head, body) = response.into_parts();
+            let chunked = head.headers.get(TRANSFER_ENCODING).is_some_and(|coding| coding == "chunked");
             let body = body.unwrap_or_default();
+            let body = if chunked { without_chunks(&body) } else { body };
             match dialect::client(target.dialect()) {
                 Some(codec) => codec.decode_error(head.status, &head.headers, &body),
                 None => ApiError::upstream(ErrorKind::BadGateway, "the upstream refused a WebSocket"),
@@ -307,5 +309,34 @@ fn refused(error: WsError, target: &Target) -> ApiError {
         }
         other => ApiError::upstream(ErrorKind::Connection, "the upstream did not agree on a WebSocket")
             .with_source(other),
+    }
+}
+
+/// A body that came in chunks (RFC 9112, 7.1), as far as it is there: the WebSocket's client leaves it as it came.
+fn without_chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    while let Some(end) = body.windows(2).position(|two| two == b"\r\n") {
+        let (line, rest) = body.split_at(end);
+        let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let size = std::str::from_utf8(digits).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let (Some(size @ 1..), Some(rest)) = (size, rest.get(2..)) else { break };
+        let (chunk, rest) = rest.split_at(size.min(rest.len()));
+        out.extend_from_slice(chunk);
+        body = rest.strip_prefix(b"\r\n").unwrap_or_default();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_put_together_as_far_as_they_came() {
+        let check = |body: &[u8], expect: &[u8]| assert_eq!(without_chunks(body), expect);
+        check(b"4\r\n{\"a\"\r\n3;x=1\r\n:1}\r\n0\r\n\r\n", b"{\"a\":1}");
+        check(b"8\r\n{\"a\"", b"{\"a\"");
+        check(b"no chunks", b"");
+        check(b"", b"");
     }
 }

@@ -38,6 +38,13 @@ pub(super) fn of_address(base: &Base) -> Vec<String> {
     out
 }
 
+/// What a header's value may have that is a key: what follows its scheme, and each word of it, for a header of one's own
+/// need not have a scheme.
+fn secrets(value: &str) -> impl Iterator<Item = &str> {
+    let rest = value.split_once(' ').map(|(_, rest)| rest).filter(|rest| rest.contains(' '));
+    rest.into_iter().chain(value.split(' ')).filter(|secret| secret.len() >= SHORTEST)
+}
+
 impl Target {
     /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
     pub fn conceal(&self, error: &mut ApiError) {
@@ -77,8 +84,7 @@ impl Target {
     fn each_secret(&self, mut see: impl FnMut(&str)) {
         let values = self.headers.values().filter(|value| value.is_sensitive());
         let texts = values.filter_map(|value| value.to_str().ok());
-        let bare = texts.map(|text| text.split_once(' ').map_or(text, |(_, key)| key));
-        bare.filter(|secret| secret.len() >= SHORTEST).for_each(&mut see);
+        texts.flat_map(secrets).for_each(&mut see);
         self.in_address.iter().map(String::as_str).for_each(&mut see);
         if let Some(signer) = &self.signer {
             signer.sent(&mut see);
@@ -120,5 +126,23 @@ impl Screen {
     /// What still waits, once nothing follows.
     pub fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_stand_in_any_word_of_a_header() {
+        let check = |value, expect: &[&str]| assert_eq!(secrets(value).collect::<Vec<_>>(), expect);
+        check("Bearer sk-0123456789", &["sk-0123456789"]);
+        check("sk-0123456789", &["sk-0123456789"]);
+        check("sk-0123456789 tenant-0123", &["sk-0123456789", "tenant-0123"]);
+        check(
+            "Digest user=0123456789 key=9876543210",
+            &["user=0123456789 key=9876543210", "user=0123456789", "key=9876543210"],
+        );
+        check("short", &[]);
     }
 }

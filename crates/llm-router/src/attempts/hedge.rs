@@ -80,7 +80,10 @@ impl<T> Attempts<T> {
         let sent = self.record.attempts.iter().rposition(|attempt| attempt.index == index);
         if let Some(sent) = sent {
             let attempt = self.record.attempts.remove(sent);
-            self.hedges -= usize::from(attempt.because == Because::Hedge);
+            if attempt.because == Because::Hedge {
+                self.hedges -= 1;
+                self.budget.give_back(now);
+            }
         }
         self.tried.clear(index);
     }
