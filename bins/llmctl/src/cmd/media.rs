@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use llm_providers::codec::{ReplyCx, ServerCodec};
 use llm_providers::dialect::{openai_images, openai_moderations, openai_transcriptions};
 use llm_types::{
-    Changes, ImageRequest, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
+    Changes, ImageRequest, ImageTask, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
     TranscriptFormat, Upload, Usage,
 };
 
@@ -87,7 +87,7 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
         size: args.size.clone(),
         quality: args.quality.clone(),
         n: args.n,
-        edit: !args.image.is_empty(),
+        task: if args.image.is_empty() { ImageTask::Make } else { ImageTask::Edit },
         images: images.map_err(Failure::Usage)?,
         mask: args.mask.as_deref().map(upload).transpose().map_err(Failure::Usage)?,
         ..ImageRequest::new(prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?)

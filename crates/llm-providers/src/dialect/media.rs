@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use llm_types::{ApiError, ErrorKind, RawValue, Result, Segments, Units, Usage, wire_struct};
+use llm_types::{ApiError, ErrorKind, ImageRequest, RawValue, Result, Segments, Units, Usage, wire_struct};
 use serde::Serialize;
 
 use super::openai_chat;
@@ -143,6 +143,23 @@ pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn unwritable(error: serde_json::Error) -> ApiError {
     ApiError::bad_request("the request cannot be written as JSON").with_source(error)
+}
+
+/// Refuses an edit whose pictures are not there, or lie where nobody fetches them.
+///
+/// # Errors
+/// 400 with the member in question.
+pub(in crate::dialect) fn pictures_given(request: &ImageRequest) -> Result<()> {
+    let ImageRequest { images, mask, extra, .. } = request;
+    if images.is_empty() {
+        let message = "`image` is missing: send the picture itself, not its address";
+        return Err(ApiError::bad_request(message).with_param("image"));
+    }
+    if mask.is_none() && extra.get("mask").is_some() {
+        let message = "`mask` must be the picture itself, not its address";
+        return Err(ApiError::bad_request(message).with_param("mask"));
+    }
+    Ok(())
 }
 
 /// The failure of an answer that holds not what was asked for.
