@@ -62,6 +62,7 @@ mod own_api;
 mod pass;
 mod pass_stream;
 mod pictures;
+mod pictures_parts;
 mod planted;
 mod prices;
 mod realtime;

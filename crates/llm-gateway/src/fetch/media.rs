@@ -101,6 +101,23 @@ impl MediaFetch {
         Ok(share)
     }
 
+    /// What pictures that a provider made are, in base64 and in their order, or why it is not known.
+    pub(crate) async fn pictures(&self, addresses: Vec<String>) -> Vec<Result<String, String>> {
+        let read = |(place, url): (usize, String)| async move {
+            if let Some((_, data)) = url.strip_prefix("data:").and_then(|held| held.split_once(";base64,")) {
+                return Ok(data.to_owned());
+            }
+            if place >= MOST {
+                return Err(format!("more than {MOST} are not fetched"));
+            }
+            match self.read(&url).await? {
+                Media::Base64 { media_type, data } if media_type.starts_with("image/") => Ok(data),
+                _ => Err("it is no picture".to_owned()),
+            }
+        };
+        stream::iter(addresses.into_iter().enumerate()).map(read).buffered(AT_ONCE).collect().await
+    }
+
     /// What is at an address.
     async fn read(&self, url: &str) -> Result<Media, String> {
         match timeout(self.settings.timeout, self.follow(url)).await {

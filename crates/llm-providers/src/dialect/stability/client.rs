@@ -77,6 +77,8 @@ impl ClientCodec for Client {
         let mut error = classify::upstream_error(status, headers, &said, body);
         if kind == "content_moderation" {
             error.kind = llm_types::ErrorKind::ContentPolicy;
+            // Clients know it by the code that all of them share.
+            error.code = None;
         }
         if error.request_id.is_none() {
             error.request_id = id.map(Str::into_string);
