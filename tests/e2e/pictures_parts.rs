@@ -197,3 +197,36 @@ async fn bytes_are_read_where_only_addresses_are_given() {
     assert!(reply.header("x-gateway-changes").contains("not public"), "{:?}", reply.headers);
     assert_eq!(host.requests().len(), seen);
 }
+
+#[tokio::test]
+async fn pictures_of_an_edit_are_fetched_for_who_takes_bytes() {
+    let (upstream, host) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    upstream.always(Script::json(&json!({"images": ["YQ=="]})));
+    host.on("/a.png", |_| Script::status(200).header("content-type", "image/png").body(PNG));
+    host.on("/none", |_| Script::status(404));
+    let models = model("canvas", &[at("bedrock/amazon.nova-canvas-v1:0", &upstream.url())]);
+    let start = |settings: &str| Options::config(format!("[fetch]\n{settings}\n{models}")).start();
+    let edit = async |gateway: &Gateway, image: &str, mask: &str| {
+        let body = json!({"model": "canvas", "prompt": "p",
+            "images": [{"image_url": image}], "mask": {"image_url": mask}});
+        gateway.post("/v1/images/edits").body(body.to_string()).send().await
+    };
+    let far = format!("{}/a.png", host.url());
+    let open = start("allow = [\"127.0.0.0/8\"]");
+    let reply = edit(&open, &far, "data:image/png;base64,TQ==").await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let expect = json!({"image": STANDARD.encode(PNG), "maskImage": "TQ==", "text": "p"});
+    assert_eq!(upstream.last_request().unwrap().json()["inPaintingParams"], expect);
+    let reply = edit(&open, "data:image/png;base64,SQ==", &far).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let expect = json!({"image": "SQ==", "maskImage": STANDARD.encode(PNG), "text": "p"});
+    assert_eq!(upstream.last_request().unwrap().json()["inPaintingParams"], expect);
+
+    let asked = upstream.requests().len();
+    let none = format!("{}/none", host.url());
+    edit(&open, &none, &far).await.error(400).says(&["404", "/none", "cannot be fetched"]);
+    let shut = start("enabled = false");
+    assert_eq!(edit(&shut, &far, &far).await.error(400).param, "image");
+    edit(&start("timeout = \"5s\""), &far, &far).await.error(400).says(&["not public"]);
+    assert_eq!(upstream.requests().len(), asked);
+}

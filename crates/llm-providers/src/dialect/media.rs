@@ -5,8 +5,8 @@ use http::{HeaderMap, Method, StatusCode};
 use llm_types::{ApiError, ErrorKind, ImageRequest, RawValue, Result, Segments, Units, Usage, wire_struct};
 use serde::Serialize;
 
-use super::openai_chat;
 use super::stated::stated;
+use super::{openai_chat, openai_images};
 use crate::codec::{ClientCodec as _, Memo, Seen, StreamTap, WireRequest};
 
 wire_struct! {
@@ -150,14 +150,20 @@ fn unwritable(error: serde_json::Error) -> ApiError {
 /// # Errors
 /// 400 with the member in question.
 pub(in crate::dialect) fn pictures_given(request: &ImageRequest) -> Result<()> {
+    let missing = |param: &'static str, address: Option<&String>| {
+        let far =
+            address.is_some_and(|address| address.starts_with("https://") || address.starts_with("http://"));
+        let message = format!("`{param}` is missing: send the picture itself, as a file or in base64");
+        let error = ApiError::bad_request(message).with_param(param);
+        Err(if far { error.wants_bytes() } else { error })
+    };
     let ImageRequest { images, mask, extra, .. } = request;
+    let (elsewhere, masked) = openai_images::named(request);
     if images.is_empty() {
-        let message = "`image` is missing: send the picture itself, not its address";
-        return Err(ApiError::bad_request(message).with_param("image"));
+        return missing("image", elsewhere.first());
     }
     if mask.is_none() && extra.get("mask").is_some() {
-        let message = "`mask` must be the picture itself, not its address";
-        return Err(ApiError::bad_request(message).with_param("mask"));
+        return missing("mask", masked.as_ref());
     }
     Ok(())
 }

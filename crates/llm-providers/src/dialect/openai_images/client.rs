@@ -138,8 +138,8 @@ fn posted(path: &'static str, form: Form, memo: Memo) -> Result<WireRequest> {
 fn made(n: Option<u32>, format: Option<&str>, row: &Row<'_>) -> Memo {
     let units = Units { images: n.unwrap_or(1).into(), ..Units::default() };
     let used = Usage { units, estimated: true, ..Usage::default() };
-    // Not every provider keeps to it: the answer is looked at.
-    let bytes = format == Some("b64_json");
+    // Not every provider keeps to it: the answer is looked at. Who cannot be asked has one format, which the row knows.
+    let bytes = format == Some("b64_json") && !row.drops("response_format");
     let media = MediaMemo { used, anew: own_form(row) || bytes, bytes, ..MediaMemo::default() };
     Memo { media: Some(Arc::new(media)), ..Memo::default() }
 }
@@ -229,11 +229,7 @@ fn sized<'r>(out: &mut wire::Request<'r>, size: Option<&'r str>, row: &Row<'r>, 
 /// An edit or a variation as a form.
 fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<Form> {
     let ImageRequest { images, mask, .. } = request;
-    if images.is_empty() {
-        return Err(
-            ApiError::bad_request("`image` is missing: send the picture to change").with_param("image")
-        );
-    }
+    media::pictures_given(request)?;
     let mut form = Form::default();
     // The fields are the members of the JSON, each as its text.
     let members = media::bytes(&body(request, row, cx))?;

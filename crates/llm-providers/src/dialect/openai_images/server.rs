@@ -269,6 +269,29 @@ fn masked(extra: &mut Extra) -> Result<Option<Upload>> {
     Ok(mask)
 }
 
+/// The addresses of the pictures of an edit and of its mask, where not all of them hold what they name.
+#[must_use]
+pub fn named(request: &ImageRequest) -> (Vec<String>, Option<String>) {
+    let read = |name: &str| request.extra.get(name).map(|json| json.get());
+    let images = read("images").and_then(|json| serde_json::from_str::<Vec<Given>>(json).ok());
+    let mask = read("mask").and_then(|json| serde_json::from_str::<Given>(json).ok());
+    let images = images.filter(|_| request.task == ImageTask::Edit && request.images.is_empty());
+    let images = images.unwrap_or_default().into_iter().map(|given| given.image_url).collect();
+    (images, mask.filter(|_| request.mask.is_none()).map(|given| given.image_url))
+}
+
+/// Puts pictures in the place of their addresses.
+pub fn put(request: &mut ImageRequest, images: Vec<Upload>, mask: Option<Upload>) {
+    if !images.is_empty() {
+        request.extra.remove("images");
+        request.images = images;
+    }
+    if mask.is_some() {
+        request.extra.remove("mask");
+        request.mask = mask;
+    }
+}
+
 /// A picture that an address holds itself; `None`: it lies elsewhere.
 fn held(address: &str, param: &'static str) -> Result<Option<Upload>> {
     let Some((kind, data)) = address.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"))

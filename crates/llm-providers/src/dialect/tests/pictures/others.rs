@@ -230,3 +230,19 @@ fn rows_say_how_many_pictures_they_make_at_once() {
     check("together_ai/m", Some(4));
     check("litellm_proxy/m", None);
 }
+
+#[test]
+fn an_answer_is_looked_at_where_its_format_is_in_question() {
+    let check = |model: &str, body: Value, bytes: bool| {
+        let sent = make(model, body.clone()).unwrap();
+        let media = sent.memo.media.as_deref().unwrap();
+        assert_eq!((media.bytes, sent.memo.rewrites()), (bytes, bytes), "{model} {body}");
+    };
+    let asked = json!({"response_format": "b64_json"});
+    check("openai/dall-e-2", asked.clone(), true);
+    check("openai/dall-e-2", json!({"response_format": "url"}), false);
+    check("openai/dall-e-2", json!({}), false);
+    // These make base64 alone, and a stream is none to be read.
+    check("openai/gpt-image-1", asked, false);
+    check("openai/dall-e-2", json!({"response_format": "b64_json", "stream": true}), false);
+}
