@@ -59,6 +59,7 @@ mod models;
 mod money;
 mod openapi;
 mod own_api;
+mod own_api_usage;
 mod pass;
 mod pass_stream;
 mod pictures;

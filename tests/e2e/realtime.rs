@@ -372,6 +372,36 @@ async fn a_session_whose_money_is_gone_is_told_so_and_ended() {
 }
 
 #[tokio::test]
+async fn each_response_counts_in_the_limits() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    // Each response has 10,100 tokens: after the third there is no room until some have flowed off.
+    let (_, own) = key(&gateway, json!({"name": "one", "limits": {"tpm": 25_000, "parallel": 1}})).await;
+    let mut socket = session(&gateway, &own).await;
+    for _ in 0..3 {
+        say(&mut socket, json!({"type": "response.create"})).await;
+        assert_eq!(kinds(&mut socket, 3).await, ["response.created", "response.text.delta", "response.done"]);
+    }
+    let error = hear(&mut socket).await.unwrap();
+    assert_eq!(
+        (error["type"].as_str(), error["error"]["code"].as_str()),
+        (Some("error"), Some("rate_limit_exceeded"))
+    );
+    assert_eq!(hear(&mut socket).await, Err(CloseCode::Policy));
+    provider.wait_closed().await;
+
+    // So it is with requests a minute, and its place among those under way is free again.
+    let (_, own) = key(&gateway, json!({"name": "two", "limits": {"rpm": 2, "parallel": 1}})).await;
+    let mut socket = session(&gateway, &own).await;
+    for _ in 0..2 {
+        say(&mut socket, json!({"type": "response.create"})).await;
+        assert_eq!(kinds(&mut socket, 3).await, ["response.created", "response.text.delta", "response.done"]);
+    }
+    assert_eq!(hear(&mut socket).await.unwrap()["error"]["code"], "rate_limit_exceeded");
+    assert_eq!(hear(&mut socket).await, Err(CloseCode::Policy));
+}
+
+#[tokio::test]
 async fn a_gateway_that_stops_lets_a_response_end_and_says_goodbye() {
     let provider = Provider::start().await;
     let mut gateway = Gateway::start(&config(&provider));

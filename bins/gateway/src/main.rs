@@ -17,6 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     memory::small_pages();
+    memory::give_back_soon();
     let args = args::Args::parse();
     match run::run(&args) {
         Ok(()) => ExitCode::SUCCESS,

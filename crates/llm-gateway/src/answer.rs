@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderValue;
+use llm_providers::codec::ReplyCx;
 use llm_providers::target::Target;
 use llm_providers::transport::ByteStream;
-use llm_types::{Changes, Dialect, RateLimits, Usage};
+use llm_types::{Changes, Dialect, Output, RateLimits, Usage};
 
 use crate::attempt::Attempt;
 use crate::dispatch::Later;
@@ -29,17 +30,24 @@ pub(crate) struct Reply {
     pub(crate) attempt: Attempt,
 }
 
+/// All of a body, as the client is to get it.
+pub(crate) struct Whole {
+    pub(crate) body: Bytes,
+    pub(crate) usage: Option<Usage>,
+    /// The model that it names, where that is another.
+    pub(crate) served: Option<Arc<str>>,
+    /// Its content type, where that is not JSON.
+    pub(crate) kind: Option<HeaderValue>,
+    /// It is not complete.
+    pub(crate) later: Option<Box<Later>>,
+}
+
 /// Its body.
 pub(crate) enum ReplyBody {
-    /// All of it, as the client is to get it; `served` is the model that it names, where that is another, `kind` its
-    /// content type, where that is not JSON; `later`: it is not complete.
-    Whole {
-        body: Bytes,
-        usage: Option<Usage>,
-        served: Option<Arc<str>>,
-        kind: Option<HeaderValue>,
-        later: Option<Box<Later>>,
-    },
+    /// All of it.
+    Whole(Whole),
+    /// Vectors that are not written yet: as text they are large, and nobody needs the request any more when they are.
+    Vectors { output: Output, cx: Box<ReplyCx>, usage: Option<Usage>, served: Option<Arc<str>> },
     /// A stream whose first content is here.
     Stream { upstream: ByteStream, relay: Box<Relay> },
     /// A stream written from a whole answer, with a pause between its chunks.
@@ -49,7 +57,8 @@ pub(crate) enum ReplyBody {
 impl std::fmt::Debug for ReplyBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Whole { .. } => "Whole",
+            Self::Whole(_) => "Whole",
+            Self::Vectors { .. } => "Vectors",
             Self::Stream { .. } => "Stream",
             Self::Written { .. } => "Written",
         })

@@ -116,6 +116,27 @@ impl Ticket {
         }
     }
 
+    /// What was used so far counts in the limits now, and `enter` takes a new place in them for what comes.
+    ///
+    /// # Errors
+    /// Why there is no place: then nothing more can be attempted.
+    pub(crate) async fn renew(
+        &mut self,
+        used: &Usage,
+        enter: impl Future<Output = Result<Option<Grant>, Refusal>>,
+    ) -> Result<(), Box<Refusal>> {
+        let Some(open) = &mut self.0 else { return Ok(()) };
+        let Some(grant) = open.grant.take() else { return Ok(()) };
+        let models = grant.turned_to().to_vec();
+        grant.finish(tokens(used), Now::read());
+        let mut renewed = enter.await.map_err(Box::new)?;
+        if let Some(grant) = renewed.as_mut().filter(|_| !models.is_empty()) {
+            grant.turn_to(&models).await.map_err(Box::new)?;
+        }
+        open.grant = renewed;
+        Ok(())
+    }
+
     /// Pays for an attempt: the most that it can cost is reserved.
     ///
     /// # Errors
@@ -166,8 +187,12 @@ impl Ticket {
         let Some(Open { grant: Some(grant), .. }) = self.0.map(|open| *open) else { return };
         // Unknown counts as reserved, which dropping sees to.
         if let Some(usage) = usage {
-            let tokens = usage.prompt_tokens().saturating_add(usage.completion_tokens());
-            grant.finish(tokens, Now::read());
+            grant.finish(tokens(usage), Now::read());
         }
     }
+}
+
+/// The tokens that limits count.
+fn tokens(usage: &Usage) -> u64 {
+    usage.prompt_tokens().saturating_add(usage.completion_tokens())
 }

@@ -8,9 +8,10 @@ pub(crate) mod media;
 pub(crate) mod price;
 
 use llm_cost::{Class, Classes, Services, Worst};
+use llm_providers::gist::Extent;
 use llm_router::Facts;
 use llm_types::chat::{ChatRequest, Part, ToolKind};
-use llm_types::{EmbedContent, EmbedRequest, RerankRequest, ServiceTier, Units};
+use llm_types::{Call, EmbedContent, EmbedRequest, RerankRequest, ServiceTier, Units};
 
 /// What providers put around a prompt of their own: instructions on tools, on the form of the answer.
 const FRAME: u64 = 1024;
@@ -31,6 +32,23 @@ pub(crate) fn of_text(body: usize, limit: Option<u64>, facts: &Facts) -> Result<
     let text = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(FRAME);
     let input = facts.context_window.map_or(text, |window| text.min(window));
     Ok(Worst::text(input, output_tokens(limit, facts)?))
+}
+
+/// The most that a call of so many bytes can use; `None`: nothing bounds it.
+pub(crate) fn of_call(call: &Call, extent: Extent, body: usize, facts: &Facts) -> Option<Worst> {
+    Some(match call {
+        Call::Embed(request) => of_embedding(request, body, facts).ok()?,
+        Call::Rerank(request) => of_rerank(request, body),
+        Call::Transcribe(request) => media::of_transcript(request, facts),
+        Call::Speak(request) => media::of_speech(request),
+        Call::Image(request) => media::of_images(request),
+        Call::Moderate(_) => of_texts(body),
+        call => {
+            let worst = of_chat(call.conversation()?, body, facts).ok()?;
+            let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
+            Worst { answers, ..worst }
+        }
+    })
 }
 
 /// The most that texts can use that nobody answers.

@@ -49,6 +49,8 @@ struct Least {
     capabilities: Capabilities,
     context_window: u64,
     max_output: u64,
+    /// Nobody has a bound on tokens.
+    unmeasured: bool,
 }
 
 impl<T> Group<T> {
@@ -160,6 +162,12 @@ impl<T> Group<T> {
         self.least.capabilities.has(Capabilities::ALL)
     }
 
+    /// Whether anybody here has a bound on tokens, in which a wrong guess takes the place of other requests.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        !self.least.unmeasured
+    }
+
     /// Who has what a request needs, whatever their health.
     #[must_use]
     pub fn able(&self, needs: &Needs) -> Mask {
@@ -193,6 +201,7 @@ impl Least {
             max_output: least(
                 facts().map(|facts| facts.max_output).min_by_key(|has| has.unwrap_or(u64::MAX)),
             ),
+            unmeasured: facts().all(|facts| facts.allowance.tpm.is_none()),
         }
     }
 

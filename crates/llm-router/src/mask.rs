@@ -76,12 +76,15 @@ impl Mask {
     }
 
     /// Keeps the positions that hold.
+    #[inline]
     pub fn keep(&mut self, mut holds: impl FnMut(usize) -> bool) {
         for (at, word) in self.0.iter_mut().enumerate() {
-            let bits = Bits { word: *word, base: at * BITS };
-            for index in bits {
-                if !holds(index) {
-                    *word &= !(1 << (index % BITS));
+            let mut left = *word;
+            while left != 0 {
+                let bit = left & left.wrapping_neg();
+                left ^= bit;
+                if !holds(at * BITS + bit.trailing_zeros() as usize) {
+                    *word ^= bit;
                 }
             }
         }

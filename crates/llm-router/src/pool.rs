@@ -113,7 +113,7 @@ impl<'a> Pool<'a> {
     /// The one with so many of the pool before it.
     #[must_use]
     pub fn nth(&self, nth: usize) -> Option<(usize, &'a Seat)> {
-        let index = self.open.nth(nth)?;
+        let index = if self.count == self.seats.len() { nth } else { self.open.nth(nth)? };
         Some((index, self.seats.get(index)?))
     }
 

@@ -28,7 +28,7 @@ use llm_providers::target::Target;
 use llm_router::{Deployment, Group, Lease, Plan, Step};
 use llm_types::{ApiError, Changes, Dialect, Op, Origin, PicoUsd, RateLimits, Result, Usage};
 
-use crate::answer::{Reply, ReplyBody, paced};
+use crate::answer::{Reply, ReplyBody, Whole, paced};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::exchange::{Exchange, Parts};
@@ -298,40 +298,24 @@ impl Dispatch {
     fn deliver(
         self: Box<Self>,
         body: ReplyBody,
-        delivery: Delivery,
+        mut delivery: Delivery,
         asking: Asking,
         answering: Option<Answering>,
     ) -> (AnswerBody, Option<PicoUsd>, Kept) {
-        let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let (upstream, relay) = match body {
-            ReplyBody::Whole { body, usage, served, kind, later } => {
-                // Zeros for an answer are not counted ones.
-                let usage = usage.filter(|usage| !usage.is_empty());
-                place.finish(usage.as_ref());
-                if let Some(decision) = &decision {
-                    decision.end(usage.as_ref(), None, Afterwards::default());
-                }
-                let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
-                let free = ticket.is_free().then(|| {
-                    self.price(deployment.as_deref()?, (target.model(), served.as_deref()), usage.as_ref()?)
-                });
-                attempt.served(served);
-                let attempt = match later {
-                    Some(later) => later.settle(&self.gateway, target, attempt),
-                    None => Some(attempt),
-                };
-                let settled = attempt.map(|attempt| attempt.settle(usage.as_ref(), tokens));
-                let (cost, kept) = settled.unwrap_or_default();
-                let cost = cost.or(free.flatten());
-                ticket.finish(usage.as_ref());
-                return (AnswerBody::Whole(body, kind), cost, kept);
+            ReplyBody::Whole(whole) => return self.complete(whole, delivery),
+            ReplyBody::Vectors { output, cx, usage, served } => {
+                drop((asking, answering));
+                let body = Bytes::from(self.codec.encode(&output, &cx));
+                return self.complete(Whole { body, usage, served, kind: None, later: None }, delivery);
             }
             ReplyBody::Stream { upstream, relay } => (upstream, *relay),
             ReplyBody::Written { chunks, usage, served, pause } => {
-                attempt.served(served);
+                delivery.attempt.served(served);
                 (paced(chunks, pause), Relay::written(usage))
             }
         };
+        let Delivery { place, deployment: _, target, ticket, attempt, decision } = delivery;
         let mut parts = Parts {
             relay,
             ticket,
@@ -351,6 +335,32 @@ impl Dispatch {
             parts.resume = Resume::of(self, asking, answering);
         }
         (AnswerBody::Stream(Box::new(Exchange::new(upstream, parts))), None, Kept::default())
+    }
+
+    /// An answer that is all there: what it cost is written down.
+    fn complete(&self, whole: Whole, delivery: Delivery) -> (AnswerBody, Option<PicoUsd>, Kept) {
+        let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
+        let Whole { body, usage, served, kind, later } = whole;
+        // Zeros for an answer are not counted ones.
+        let usage = usage.filter(|usage| !usage.is_empty());
+        place.finish(usage.as_ref());
+        if let Some(decision) = &decision {
+            decision.end(usage.as_ref(), None, Afterwards::default());
+        }
+        let tokens = u64::try_from(body.len() / 4).unwrap_or(u64::MAX);
+        let free = ticket.is_free().then(|| {
+            self.price(deployment.as_deref()?, (target.model(), served.as_deref()), usage.as_ref()?)
+        });
+        attempt.served(served);
+        let attempt = match later {
+            Some(later) => later.settle(&self.gateway, target, attempt),
+            None => Some(attempt),
+        };
+        let settled = attempt.map(|attempt| attempt.settle(usage.as_ref(), tokens));
+        let (cost, kept) = settled.unwrap_or_default();
+        let cost = cost.or(free.flatten());
+        ticket.finish(usage.as_ref());
+        (AnswerBody::Whole(body, kind), cost, kept)
     }
 
     /// What an answer costs that nobody pays for from a budget; only for its headers.

@@ -82,7 +82,7 @@ impl Dispatch {
         if !group.is_choosy() && others.is_empty() && !told {
             return Ok(None);
         }
-        let counted = counts_tokens(group) || others.iter().any(|(_, group)| counts_tokens(group));
+        let counted = group.counts_tokens() || others.iter().any(|(_, group)| group.counts_tokens());
         // Nobody looks for what everybody can do.
         let matters = !others.is_empty() || counted || !group.can_everything();
         let mut needs = self.wants(asking, matters)?;
@@ -133,6 +133,10 @@ impl Dispatch {
     /// The groups that the request may go to from its own, as far as that is known before anything has failed.
     fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
+        if self.fallbacks.is_none() && self.group.fallbacks.names().next().is_none() && !router.has_defaults()
+        {
+            return Others::new();
+        }
         let own = self.fallbacks.as_ref().map(|own| own.names.iter().enumerate());
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
@@ -215,11 +219,6 @@ fn looks_long(uses: Capabilities) -> bool {
     [Capabilities::IMAGE_INPUT, Capabilities::AUDIO_INPUT, Capabilities::FILE_INPUT]
         .into_iter()
         .any(|one| uses.has(one))
-}
-
-/// Whether anybody has a bound on tokens, in which a wrong guess takes the place of other requests.
-fn counts_tokens(group: &Group<Backend>) -> bool {
-    group.deployments.iter().any(|deployment| deployment.facts.allowance.tpm.is_some())
 }
 
 /// About so many tokens.

@@ -68,8 +68,7 @@ impl Dispatch {
     /// Which pictures are asked for.
     fn pictured(&self, asking: &mut Asking) -> Option<Picture> {
         let Call::Image(request) = asking.call(self.codec, &self.asked).ok()? else { return None };
-        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        Some(Picture { quality: text(&request.quality), size: text(&request.size) })
+        Some(media::picture(request))
     }
 
     /// The names of the model that the plan leads to, where it is not the one that was asked for: its budgets and
@@ -109,21 +108,9 @@ impl Dispatch {
             return Some((worst::of_text(size, limit, facts).ok()?, limit.is_some()));
         }
         let extent = self.codec.extent(&asking.head);
-        match asking.call(self.codec, &self.asked).ok()? {
-            Call::Embed(request) => Some((worst::of_embedding(request, size, facts).ok()?, true)),
-            Call::Rerank(request) => Some((worst::of_rerank(request, size), true)),
-            Call::Transcribe(request) => Some((media::of_transcript(request, facts), true)),
-            Call::Speak(request) => Some((media::of_speech(request), true)),
-            Call::Image(request) => Some((media::of_images(request), true)),
-            Call::Moderate(_) => Some((worst::of_texts(size), true)),
-            call => {
-                let request = call.conversation()?;
-                let limited = request.limits.output_tokens().is_some();
-                let worst = worst::of_chat(request, size, facts).ok()?;
-                let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
-                Some((Worst { answers, ..worst }, limited))
-            }
-        }
+        let call = asking.call(self.codec, &self.asked).ok()?;
+        let limited = call.conversation().is_none_or(|request| request.limits.output_tokens().is_some());
+        Some((worst::of_call(call, extent, size, facts)?, limited))
     }
 
     /// Writes a call whose answer is bounded to what is affordable.

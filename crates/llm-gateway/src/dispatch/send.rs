@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use llm_providers::batch;
-use llm_providers::codec::{ClientCodec, DecodeCx, Memo};
+use llm_providers::codec::{ClientCodec, DecodeCx, Memo, ReplyCx};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_router::Limits;
@@ -20,7 +20,7 @@ use super::Dispatch;
 use super::later::Later;
 use super::ready::{Asks, Paid, Ready, Way};
 use super::refused::refused;
-use crate::answer::{Reply, ReplyBody, pause};
+use crate::answer::{Reply, ReplyBody, Whole, pause};
 use crate::attempt::Attempt;
 use crate::exchange::read_preamble;
 use crate::relay::{Relay, UsageEvent};
@@ -112,7 +112,7 @@ impl Dispatch {
             let later = attempt.is_later().then(|| codec.unfinished(&body)).flatten();
             let later = later.map(|path| Box::new(Later { codec, path }));
             let body = marked.unwrap_or(body);
-            return Ok((ReplyBody::Whole { body, usage, served, kind, later }, rate_limits));
+            return Ok((ReplyBody::Whole(Whole { body, usage, served, kind, later }), rate_limits));
         }
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
         let mut output = codec.decode(self.asked.op, &body, &cx)?;
@@ -230,6 +230,10 @@ impl Dispatch {
         let cx = self.reply_cx(asks);
         let streamed = match &output {
             Output::Chat(reply) if self.peek.stream => reply,
+            Output::Embed(_) => {
+                let cx = Box::new(ReplyCx { request: Bytes::new(), ..cx });
+                return Ok(ReplyBody::Vectors { output, cx, usage, served });
+            }
             output => {
                 let events = self.peek.stream && !self.peek.binary;
                 if let Some(bytes) = events.then(|| self.codec.streamed(output, &cx)).flatten() {
@@ -238,7 +242,7 @@ impl Dispatch {
                 }
                 let kind = self.codec.content_type(output);
                 let body = Bytes::from(self.codec.encode(output, &cx));
-                return Ok(ReplyBody::Whole { body, usage, served, kind, later: None });
+                return Ok(ReplyBody::Whole(Whole { body, usage, served, kind, later: None }));
             }
         };
         let mut encoder = self.codec.encoder(cx);

@@ -12,6 +12,7 @@ use llm_router::Deployment;
 use llm_types::{ApiError, Result, Units, Usage};
 
 use super::dial::Dialled;
+use super::entry::Entry;
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::snapshot::Snapshot;
@@ -25,6 +26,10 @@ const MOST: usize = 16;
 pub(super) struct Meter {
     /// `None`: the session is over.
     ticket: Option<Ticket>,
+    /// How it was let in; `None`: nothing is counted.
+    entry: Option<Entry>,
+    /// What was used since then.
+    since: Usage,
     deployment: Arc<Deployment<Backend>>,
     target: Arc<Target>,
     bound: Option<PriceBound>,
@@ -36,12 +41,18 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Of a session with whom was reached.
-    pub(super) fn new(snapshot: &Snapshot, ticket: Ticket, dialled: &Dialled) -> Self {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        (ticket, entry): (Ticket, Option<Entry>),
+        dialled: &Dialled,
+    ) -> Self {
         let Dialled { deployment, target, .. } = dialled;
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { bound(snapshot, deployment, target) } else { None };
         Self {
             ticket: Some(ticket),
+            entry,
+            since: Usage::default(),
             deployment: Arc::clone(deployment),
             target: Arc::clone(target),
             bound,
@@ -51,11 +62,12 @@ impl Meter {
         }
     }
 
-    /// Sees to it that the next response is paid for.
+    /// Sees to it that the next response is within the limits and paid for.
     ///
     /// # Errors
-    /// 402 where it is not affordable, 503 where the money is elsewhere.
+    /// 429 for limits, 402 where it is not affordable, 503 where the money is elsewhere.
     pub(super) async fn reserve(&mut self) -> Result<()> {
+        self.enter_again().await?;
         if self.ahead.is_none()
             && let Some(ticket) = &mut self.ticket
         {
@@ -63,6 +75,21 @@ impl Meter {
             self.ahead = Some(attempt.map_err(|refusal| refusal.error)?);
         }
         Ok(())
+    }
+
+    /// What was used so far counts now, and the next response as a request of its own.
+    async fn enter_again(&mut self) -> Result<()> {
+        if self.since.is_empty() {
+            return Ok(());
+        }
+        let since = std::mem::take(&mut self.since);
+        let (Some(ticket), Some(entry)) = (&mut self.ticket, &self.entry) else { return Ok(()) };
+        let renewed = ticket.renew(&since, entry.enter()).await;
+        // Nothing goes on that nobody let in.
+        renewed.map_err(|refusal| {
+            self.ticket = None;
+            refusal.error
+        })
     }
 
     /// A response begins.
@@ -93,6 +120,7 @@ impl Meter {
         let none = Usage::default();
         let usage = usage.unwrap_or(&none);
         self.total = self.total.clone().and(usage);
+        self.since = self.since.clone().and(usage);
         if let Some(attempt) = attempt {
             attempt.settle(Some(usage), 0).1.await;
         }
@@ -114,7 +142,7 @@ impl Meter {
             }
         }
         if let Some(ticket) = self.ticket.take() {
-            ticket.finish(Some(&self.total));
+            ticket.finish(Some(&self.since));
         }
         std::mem::take(&mut self.total)
     }

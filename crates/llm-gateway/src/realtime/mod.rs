@@ -6,6 +6,7 @@
 //! ([`meter`]).
 
 mod dial;
+mod entry;
 mod meter;
 mod session;
 
@@ -18,12 +19,13 @@ use http::header::{
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use llm_governance::{Facts, RowCache, RowOwner};
+use llm_governance::{RowCache, RowOwner};
 use llm_providers::realtime;
 use llm_types::{ApiError, Changes, ErrorKind, Result};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use self::dial::{Dialled, Wish};
+use self::entry::Entry;
 use self::meter::Meter;
 use self::session::{Held, Session};
 use crate::admit::{TAGS, tags};
@@ -63,10 +65,10 @@ impl Visit {
         let running = self.gateway.enter(self.snapshot.max_in_flight)?;
         let found =
             self.snapshot.router.find(&model).ok_or_else(|| models::unknown(&self.snapshot, &model))?;
-        let mut ticket = self.admit(&principal, (&model, &found.group.name), &headers).await?;
+        let (mut ticket, entry) = self.admit(&principal, (&model, &found.group.name), &headers).await?;
         let wish = Wish { visit: &self, model: &model, found, headers: &headers, query: &onward };
         let (far, dialled) = wish.reach(&mut ticket).await?;
-        let mut meter = Meter::new(&self.snapshot, ticket, &dialled);
+        let mut meter = Meter::new(&self.snapshot, (ticket, entry), &dialled);
         let Dialled { deployment, target: _, place, decision, fallback, attempts, took } = dialled;
         let held = Held::new(place, decision);
         if let Err(error) = meter.reserve().await {
@@ -108,28 +110,33 @@ impl Visit {
         principal: &Principal,
         (model, own): (&str, &str),
         headers: &HeaderMap,
-    ) -> Result<Ticket, Failed> {
+    ) -> Result<(Ticket, Option<Entry>), Failed> {
         let governance = self.gateway.governance();
         if governance.is_idle() {
-            return Ok(Ticket::free());
+            return Ok((Ticket::free(), None));
         }
         let who = &principal.who;
         let marked = tags(principal, headers.get(&TAGS))?;
-        // Nobody leaves a model's limits and budgets by another of its names.
-        let alias_of = Some(own).filter(|own| *own != model && !own.contains('*'));
-        let facts = Facts { model, alias_of, route: ROUTE, tags: &marked, tokens: 0, bound: None };
-        let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
+        let entry = Entry {
+            governance: Arc::clone(governance),
+            who: who.clone(),
+            model: model.into(),
+            // Nobody leaves a model's limits and budgets by another of its names.
+            alias_of: Some(own).filter(|own| *own != model && !own.contains('*')).map(Arc::from),
+            tags: marked,
+        };
+        let grant = entry.enter().await.map_err(Failed::refused)?;
         let account = Account {
             governance: Arc::clone(governance),
             prices: Arc::clone(&self.snapshot.prices),
             request_id: Arc::clone(&self.request_id),
-            model: model.into(),
+            model: Arc::clone(&entry.model),
             who: RowOwner::from(who),
-            tags: who.tags().iter().chain(&marked).cloned().collect(),
+            tags: who.tags().iter().chain(&entry.tags).cloned().collect(),
             body: 0,
             cache: RowCache::Bypass,
         };
-        Ok(Ticket::new(account, grant))
+        Ok((Ticket::new(account, grant), Some(entry)))
     }
 }
 

@@ -26,6 +26,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use llm_governance::{Facts, RowCache, RowOwner};
 use llm_providers::codec::{Memo, WireRequest};
+use llm_providers::frame::Framing;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, own_api};
@@ -41,7 +42,6 @@ use self::way::Way;
 use crate::admit::{TAGS, tags};
 use crate::attempt::Attempt;
 use crate::body::ClientBody;
-use crate::dispatch::is_stream;
 use crate::gateway::{Gateway, Running};
 use crate::place::Place;
 use crate::principal::{Principal, Right};
@@ -107,15 +107,16 @@ impl Visit {
             deadline,
         };
         let (headers, upload) = upload::take(request, whole, bounds, self.gateway.memory()).await?;
-        let reading = Reading::of(&method, &self.path, &headers, upload.whole());
+        let query = path.split_once('?').map(|(_, query)| query);
+        let reading = Reading::of(&method, (&self.path, query), &headers, upload.whole());
         let way = way::choose(there, &reading, &principal.who)?;
         self.check_route(&principal, &reading, &way)?;
         let mut ticket = self.admit(&principal, &reading, &way, &headers).await?;
         let bound =
             price::bound(&self.snapshot, &way, &reading, ticket.pays(&way.deployment.target.provider));
         let attempt = ticket.attempt(&way.deployment, &way.target, bound).await;
-        let mut attempt = attempt.map_err(|refusal| refusal.error)?;
-        price::settle_by(&mut attempt, &self.snapshot, &way, &reading);
+        let attempt = attempt.map_err(|refusal| refusal.error)?;
+        let attempt = price::settled_by(attempt, &self.snapshot, &way, &reading);
         let paid = Paid { way, ticket, attempt };
         let wire = WireRequest {
             method,
@@ -252,8 +253,8 @@ impl Visit {
             return Ok((response, Box::new(Through::refused(parts, &error, body))));
         }
         let left = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let events = head.headers.contains_key(CONTENT_TYPE) && is_stream(&head.headers);
-        let watch = Watch::of(reading, way.target.dialect(), events && is_events(&head.headers));
+        let framing = head.headers.get(CONTENT_TYPE).and_then(|kind| Framing::of(kind.as_bytes()));
+        let watch = Watch::of(reading, &way.target, &head.headers, framing);
         Ok((response, Box::new(Through::new(upstream, watch, left, parts))))
     }
 
@@ -311,11 +312,6 @@ impl Visit {
         let body = error.body.take().unwrap_or_default();
         Ok((error, body))
     }
-}
-
-/// Whether an answer is a stream of text events.
-fn is_events(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Counts the call as running until its answer is sent.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use llm_cost::{Asked, Bound, Services, Worst};
+use llm_cost::{Asked, Bound, Picture, Services, Worst};
 use llm_governance::PriceBound;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts};
@@ -34,7 +34,7 @@ pub(super) fn bound(snapshot: &Snapshot, way: &Way, reading: &Reading, pays: boo
 }
 
 /// What is paid for a call whose answer does not say what it used.
-pub(super) fn settle_by(attempt: &mut Attempt, snapshot: &Snapshot, way: &Way, reading: &Reading) {
+pub(super) fn settled_by(mut attempt: Attempt, snapshot: &Snapshot, way: &Way, reading: &Reading) -> Attempt {
     let free = !reading.acts || reading.asked.op == Op::CountTokens;
     let flat = if free { Some(PicoUsd::ZERO) } else { snapshot.pass_through.reserve_usd };
     // What has a bound of its own is estimated by its tokens.
@@ -45,6 +45,16 @@ pub(super) fn settle_by(attempt: &mut Attempt, snapshot: &Snapshot, way: &Way, r
     if let Some(model) = reading.model.as_deref() {
         attempt.names(Some(model));
     }
+    attempt.of_picture(picture(reading).as_ref())
+}
+
+/// Which pictures are asked for, if any.
+fn picture(reading: &Reading) -> Option<Picture> {
+    if !matches!(reading.asked.op, Op::Image | Op::ImageEdit) {
+        return None;
+    }
+    let Call::Image(request) = reading.call()? else { return None };
+    Some(worst::media::picture(&request))
 }
 
 /// The most that a request of a batch can cost, which is asked at this path of its provider.
@@ -54,7 +64,7 @@ pub(crate) fn bound_of_line(
     path: &str,
     body: &Bytes,
 ) -> Option<PicoUsd> {
-    let reading = Reading::of(&Method::POST, path, &HeaderMap::new(), Some(body));
+    let reading = Reading::of(&Method::POST, (path, None), &HeaderMap::new(), Some(body));
     let (deployment, target) = (Arc::clone(deployment), Arc::clone(target));
     let way = Way { deployment, target, name: String::new(), known: true };
     of_model(snapshot, &way, &reading, Some(Services::one(ServiceTier::Batch))).map(|bound| bound.total())
@@ -81,22 +91,12 @@ fn of_model(
     let worst = if codec.is_plain(head) {
         worst::of_text(size, reading.limit(), &facts).ok()?
     } else {
-        match reading.call()? {
-            Call::Embed(request) => worst::of_embedding(&request, size, &facts).ok()?,
-            Call::Rerank(request) => worst::of_rerank(&request, size),
-            call => {
-                let worst = worst::of_chat(call.conversation()?, size, &facts).ok()?;
-                let extent = codec.extent(head);
-                let answers = extent.prompts.saturating_mul(extent.answers.max(worst.answers));
-                Worst { answers, ..worst }
-            }
-        }
+        worst::of_call(&reading.call()?, codec.extent(head), size, &facts)?
     };
     let worst = Worst { services: services.unwrap_or(worst.services), ..worst };
-    let asked = Asked { deployment: &way.deployment.id, provider, model, served: None, picture: None };
-    let bound = |worst: &Worst| snapshot.prices.bound(&asked, worst);
-    // Who sells the order of documents by the token has no price for searches.
-    let by_token = || (worst.queries > 0).then(|| bound(&Worst { queries: 0, ..worst })).flatten();
-    let Bound { fixed, per_output_token, output_tokens } = bound(&worst).or_else(by_token)?;
+    let picture = picture(reading);
+    let asked =
+        Asked { deployment: &way.deployment.id, provider, model, served: None, picture: picture.as_ref() };
+    let Bound { fixed, per_output_token, output_tokens } = worst::price::bound(snapshot, &asked, &worst)?;
     Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
 }

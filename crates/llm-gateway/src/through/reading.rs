@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
-use llm_providers::codec::{Asked, ServerCodec};
-use llm_types::{Call, Head, Op};
+use llm_providers::codec::{Asked, EncodeCx, ServerCodec};
+use llm_providers::target::Target;
+use llm_providers::{dialect, own_api};
+use llm_types::{Call, Changes, Head, Op, Usage};
 
 use crate::front::{self, Front};
 
@@ -33,7 +35,12 @@ pub(super) fn is_read(method: &Method, path: &str, headers: &HeaderMap) -> bool 
 
 impl Reading {
     /// Reads what can be read.
-    pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap, body: Option<&Bytes>) -> Self {
+    pub(super) fn of(
+        method: &Method,
+        (path, query): (&str, Option<&str>),
+        headers: &HeaderMap,
+        body: Option<&Bytes>,
+    ) -> Self {
         let found = front::like(path).filter(|_| *method == Method::POST);
         let named = found.as_ref().map(|(_, named)| named.clone()).unwrap_or_default();
         let front = found.and_then(|(front, _)| Some((front, front.codec().ok()?)));
@@ -47,9 +54,11 @@ impl Reading {
             headers: headers.clone(),
         };
         let head = body.filter(|body| !body.is_empty()).and_then(|body| Head::scan(body.clone()).ok());
-        let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
-        let model = asked.model.clone().or_else(in_body).filter(|model| !model.is_empty());
         let acts = !matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
+        // The paths of our own fronts have no model, except where that was read.
+        let in_path = || if acts && front.is_none() { own_api::model(path, query) } else { None };
+        let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
+        let model = asked.model.clone().or_else(in_path).or_else(in_body).filter(|model| !model.is_empty());
         Self { front, asked, head, model, acts }
     }
 
@@ -80,5 +89,19 @@ impl Reading {
     pub(super) fn call(&self) -> Option<Call> {
         let ((_, codec), head) = (self.front.as_ref()?, self.head.as_ref()?);
         codec.decode(head.body(), &self.asked).ok()
+    }
+
+    /// What an answer uses of which its provider says nothing, as far as the request tells: the characters of speech,
+    /// the number of pictures.
+    pub(super) fn implied(&self, target: &Target) -> Option<Usage> {
+        let (front, _) = self.front?;
+        if !matches!(front.op, Op::Speech | Op::Image | Op::ImageEdit) {
+            return None;
+        }
+        let (call, codec) = (self.call()?, dialect::client(front.dialect)?);
+        let mut changes = Changes::default();
+        let model = self.model.as_deref().unwrap_or_else(|| target.model());
+        let mut cx = EncodeCx { spec: target.spec(), model, asked: &self.asked, changes: &mut changes };
+        codec.encode(&call, &mut cx).ok()?.memo.used().cloned()
     }
 }

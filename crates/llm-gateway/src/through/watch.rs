@@ -3,10 +3,12 @@
 //! Nothing is held back for it, and nothing of it is an error: an answer that cannot be read goes through all the same.
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use llm_providers::codec::{ClientCodec, Seen, StreamTap, Tapped};
-use llm_providers::frame::{is_whole, split_event};
+use llm_providers::frame::Framing;
+use llm_providers::target::Target;
 use llm_providers::{dialect, own_api};
-use llm_types::{Dialect, Op, Usage};
+use llm_types::{Op, Usage};
 
 use super::reading::Reading;
 
@@ -30,25 +32,40 @@ enum How {
     /// All of it at its end, by the dialect that it may be in.
     Whole { pieces: Vec<Bytes>, size: usize, dialects: Vec<(&'static dyn ClientCodec, Op)> },
     /// Event by event.
-    Events { tap: Option<Box<dyn StreamTap>>, tail: BytesMut },
+    Events { framing: Framing, tap: Option<Box<dyn StreamTap>>, tail: BytesMut },
     /// Nothing is read.
     Blind,
 }
 
 impl Watch {
-    /// Watches the answer to a call; `provider` is what the provider speaks, `events` whether it streams.
-    pub(super) fn of(reading: &Reading, provider: Dialect, events: bool) -> Self {
+    /// Watches the answer to a call; `framing`: how its events are told apart, where it is a stream of them.
+    pub(super) fn of(
+        reading: &Reading,
+        target: &Target,
+        headers: &HeaderMap,
+        framing: Option<Framing>,
+    ) -> Self {
         let own = reading.front.and_then(|(front, _)| Some((dialect::client(front.dialect)?, front.op)));
-        let way = if events {
-            How::Events { tap: own.map(|(codec, op)| codec.stream_tap(op)), tail: BytesMut::new() }
-        } else if reading.acts {
-            let native = || dialect::client(provider).map(|codec| (codec, Op::Chat));
-            let dialects = own.or_else(native).into_iter().collect();
-            How::Whole { pieces: Vec::new(), size: 0, dialects }
-        } else {
-            How::Blind
+        let native = || dialect::client(target.dialect()).map(|codec| (codec, Op::Chat));
+        let way = match framing {
+            // What only its provider writes is read by that one's dialect.
+            Some(framing) if framing != Framing::Events && reading.acts => {
+                let tap = own.or_else(native).map(|(codec, op)| codec.stream_tap(op));
+                How::Events { framing, tap, tail: BytesMut::new() }
+            }
+            Some(framing @ Framing::Events) => {
+                let tap = own.map(|(codec, op)| codec.stream_tap(op));
+                How::Events { framing, tap, tail: BytesMut::new() }
+            }
+            None if reading.acts => {
+                let dialects = own.or_else(native).into_iter().collect();
+                How::Whole { pieces: Vec::new(), size: 0, dialects }
+            }
+            _ => How::Blind,
         };
-        Self { way, usage: None, model: None, pieces: 0 }
+        let implied = || reading.implied(target);
+        let usage = own_api::told_by_headers(headers).or_else(implied).filter(|_| reading.acts);
+        Self { way, usage, model: None, pieces: 0 }
     }
 
     /// Watches nothing: what it is an answer to costs nothing.
@@ -100,9 +117,9 @@ impl Watch {
 
     /// The events that are complete.
     fn whole_events(&mut self) -> Bytes {
-        let How::Events { tail, .. } = &mut self.way else { return Bytes::new() };
+        let How::Events { framing, tail, .. } = &mut self.way else { return Bytes::new() };
         let mut end = 0;
-        while let Some((event, _)) = split_event(tail.get(end..).unwrap_or_default()) {
+        while let Some((event, _)) = framing.split(tail.get(end..).unwrap_or_default()) {
             end += event.len();
         }
         let whole = tail.split_to(end).freeze();
@@ -113,20 +130,20 @@ impl Watch {
     }
 
     fn events(&mut self, bytes: &[u8]) {
+        let How::Events { framing, .. } = self.way else { return };
         let mut rest = bytes;
-        while let Some((event, after)) = split_event(rest) {
+        while let Some((event, after)) = framing.split(rest) {
             rest = after;
             let How::Events { tap, .. } = &mut self.way else { return };
-            match tap {
-                Some(tap) => self.pieces += u64::from(matches!(tap.see(event), Seen::Content)),
-                None => {
-                    self.pieces += 1;
-                    for line in event.split(|byte| *byte == b'\n') {
-                        if let Some(data) = line.strip_prefix(b"data:") {
-                            let told = own_api::told(data.trim_ascii());
-                            self.take(told);
-                        }
-                    }
+            if let Some(tap) = tap {
+                self.pieces += u64::from(matches!(tap.see(event), Seen::Content));
+                continue;
+            }
+            self.pieces += 1;
+            for line in event.split(|byte| *byte == b'\n') {
+                let data = if framing == Framing::Lines { Some(line) } else { line.strip_prefix(b"data:") };
+                if let Some(data) = data {
+                    self.take(own_api::told(data.trim_ascii()));
                 }
             }
         }
@@ -141,10 +158,10 @@ impl Watch {
     pub(super) fn finish(&mut self) {
         match &mut self.way {
             How::Blind => {}
-            How::Events { tail, .. } => {
+            How::Events { framing, tail, .. } => {
                 let mut last = tail.split();
-                if is_whole(&last) {
-                    last.extend_from_slice(b"\n\n");
+                if let Some(end) = framing.lacks(&last) {
+                    last.extend_from_slice(end);
                     self.events(&last);
                 }
             }
@@ -158,10 +175,16 @@ impl Watch {
                     }
                 };
                 let dialects = std::mem::take(dialects);
-                let mut tapped = dialects.into_iter().filter_map(|(codec, op)| codec.tap(op, &body).ok());
-                let told =
-                    tapped.find(|tapped| tapped.usage.is_some()).unwrap_or_else(|| own_api::told(&body));
-                self.take(told);
+                let bodies = own_api::bodies(&body);
+                let read = bodies.iter().flat_map(|body| {
+                    dialects.iter().filter_map(move |(codec, op)| codec.tap(*op, body).ok())
+                });
+                let usual = bodies.iter().map(|body| own_api::told(body));
+                let first = bodies.first().map(|body| own_api::told(body));
+                let told = read.chain(usual).find(|tapped| tapped.usage.is_some()).or(first);
+                if let Some(told) = told {
+                    self.take(told);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 //! many times what it usually is. Where that is not affordable, a file with a head that tells its length (WAV) is
 //! not held for longer than that by more than its bytes allow.
 
-use llm_cost::{Classes, Services, Worst};
+use llm_cost::{Classes, Picture, Services, Worst};
 use llm_providers::sound;
 use llm_router::Facts;
 use llm_types::{ImageRequest, SpeechRequest, TranscribeRequest, Units};
@@ -89,6 +89,12 @@ fn tokens(quality: Option<&str>) -> u64 {
         Some("low" | "medium") => 2_560,
         _ => PICTURE,
     }
+}
+
+/// Which pictures are asked for, as lists of prices name them.
+pub(crate) fn picture(request: &ImageRequest) -> Picture {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+    Picture { quality: text(&request.quality), size: text(&request.size) }
 }
 
 /// The most that pictures can use. Of larger ones than the usual the tokens grow with them.

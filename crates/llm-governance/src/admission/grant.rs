@@ -149,6 +149,12 @@ impl Grant {
         Ok(())
     }
 
+    /// The models that it turned to last; empty: none.
+    #[must_use]
+    pub fn turned_to(&self) -> &[Arc<str>] {
+        self.turned.as_ref().map_or(&[], |turned| &turned.models)
+    }
+
     /// Its places in all limits.
     fn seats(&self) -> impl Iterator<Item = &Seat> {
         self.turned.iter().flat_map(|turned| &turned.seats).chain([&self.seat])

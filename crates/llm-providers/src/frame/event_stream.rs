@@ -94,6 +94,12 @@ impl EventStreamFrames {
     }
 }
 
+/// The length of the message that `bytes` begin with, as it says itself; `None`: that is not there, or none can have it.
+pub(super) fn length(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_be_bytes(*bytes.first_chunk()?);
+    usize::try_from(length).ok().filter(|length| (PRELUDE + TRAILER..=MESSAGE_LIMIT).contains(length))
+}
+
 /// The length of the message that `bytes` begin with; `None`: its prelude is not there yet.
 fn total(bytes: &[u8]) -> Result<Option<usize>> {
     let Some((prelude, _)) = bytes.split_at_checked(PRELUDE) else { return Ok(None) };

@@ -106,10 +106,13 @@ struct Breaker {
 
 impl Health {
     /// Whether the deployment may be asked now.
+    #[inline]
     pub(crate) fn standing(&self, now: Instant) -> Standing {
-        if self.troubled.load(Ordering::Acquire) == 0 {
-            return Standing::Ready;
-        }
+        if self.troubled.load(Ordering::Acquire) == 0 { Standing::Ready } else { self.looked_at(now) }
+    }
+
+    #[cold]
+    fn looked_at(&self, now: Instant) -> Standing {
         self.breaker.lock().standing(now)
     }
 

@@ -12,6 +12,9 @@ use super::clock::Clock;
 /// The time in which an estimate loses two thirds of its weight.
 const FADE: Duration = Duration::from_secs(30);
 
+/// Milliseconds in which nothing fades that anybody could tell: a thousandth.
+const NOTHING: u32 = 30;
+
 /// The most that an old estimate counts against a better sample.
 const OLD_SHARE: f32 = 0.8;
 
@@ -52,7 +55,7 @@ fn faded(word: u64, at: u32) -> Option<(f32, f32)> {
     let value = f32::from_bits(u32::try_from(word >> 32).unwrap_or_default());
     let then = u32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
     let passed = at.saturating_sub(then);
-    if passed == 0 {
+    if passed < NOTHING {
         return Some((value, 1.0));
     }
     let passed = Duration::from_millis(u64::from(passed));

@@ -168,6 +168,7 @@ impl Stats {
 
     /// Whether the deployment may be asked now, limits aside.
     #[must_use]
+    #[inline]
     pub fn standing(&self, now: Instant) -> Standing {
         self.health.standing(now)
     }

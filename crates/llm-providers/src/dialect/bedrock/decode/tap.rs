@@ -1,11 +1,13 @@
 //! Watches a stream that is passed through.
 //!
-//! No client speaks this dialect to us, so that nothing is passed yet; each event is one whole message.
+//! Each event is one whole message: of a conversation, or of a model's own answer (`InvokeModelWithResponseStream`).
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use llm_types::{Flow, Usage};
 
 use super::super::usage::{service, usage};
-use super::super::wire::Stopped;
+use super::super::wire::{Chunk, Metered, Stopped};
 use super::error::in_stream;
 use crate::codec::{Seen, StreamTap};
 use crate::frame::{EventMessage, EventStreamFrames, MessageKind};
@@ -43,6 +45,11 @@ impl Tap {
     fn message(&mut self, message: &EventMessage<'_>) -> Seen {
         match (message.kind, message.name) {
             (MessageKind::Event, "contentBlockStart" | "contentBlockDelta" | "messageStop") => Seen::Content,
+            (MessageKind::Event, "chunk") => {
+                // The last one tells, in whatever form the model writes.
+                self.usage = metered(message.payload).or(self.usage.take());
+                Seen::Content
+            }
             (MessageKind::Event, "metadata") => {
                 let read: Option<Stopped<'_>> = serde_json::from_slice(message.payload).ok();
                 self.usage = read.and_then(|read| {
@@ -56,4 +63,18 @@ impl Tap {
             (MessageKind::Exception | MessageKind::Error, _) => Seen::Failed(in_stream(message)),
         }
     }
+}
+
+/// What a piece of a model's own answer says that was used.
+fn metered(payload: &[u8]) -> Option<Usage> {
+    let chunk: Chunk<'_> = serde_json::from_slice(payload).ok()?;
+    let bytes = BASE64_STANDARD.decode(chunk.bytes?.as_str()).ok()?;
+    let counts = serde_json::from_slice::<Metered<'_>>(&bytes).ok()?.counts?;
+    Some(Usage {
+        input: counts.input.unwrap_or_default(),
+        cache_read: counts.cache_read.unwrap_or_default(),
+        cache_write_5m: counts.cache_write.unwrap_or_default(),
+        output: counts.output.unwrap_or_default(),
+        ..Usage::default()
+    })
 }

@@ -168,3 +168,19 @@ fn taps_watch_without_reading() {
     assert!(tap.is_done());
     assert_eq!(tap.usage().unwrap().total_tokens(), 7);
 }
+
+#[test]
+fn of_a_model_in_its_own_words_the_last_piece_tells_what_was_used() {
+    let mut tap = Client.stream_tap(Op::Chat);
+    let chunk = |inner: Value| {
+        let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, inner.to_string());
+        stream(&[("chunk", json!({"bytes": bytes, "p": "ab"}))])
+    };
+    assert!(matches!(tap.see(&chunk(json!({"outputText": "Hi"}))), Seen::Content));
+    assert_eq!(tap.usage(), None);
+    let counts = json!({"inputTokenCount": 5, "outputTokenCount": 2, "cacheReadInputTokenCount": 4});
+    let last = json!({"outputText": "", "amazon-bedrock-invocationMetrics": counts});
+    assert!(matches!(tap.see(&chunk(last)), Seen::Content));
+    let usage = tap.usage().unwrap();
+    assert_eq!((usage.input, usage.cache_read, usage.output), (5, 4, 2));
+}

@@ -20,4 +20,6 @@ pub(super) use request::{
     InputSchema, JsonSchema, Message, NamedTool, NovaInference, NovaReasoning, OutputConfig, Request,
     ServiceTier, Structure, SystemTool, TextFormat, Tool, ToolConfig, ToolSpec,
 };
-pub(super) use stream::{BlockDelta, BlockStart, DeltaPayload, ReasoningDelta, StartPayload, Stopped};
+pub(super) use stream::{
+    BlockDelta, BlockStart, Chunk, DeltaPayload, Metered, ReasoningDelta, StartPayload, Stopped,
+};

@@ -65,3 +65,28 @@ wire_struct! {
         padding as "p": Raw<'a>,
     }
 }
+
+wire_struct! {
+    /// `chunk`: a piece of a model's own answer, in base64.
+    pub(crate) struct Chunk<'a> {
+        bytes: Str<'a>,
+        padding as "p": Raw<'a>,
+    }
+}
+
+wire_struct! {
+    /// The last of those pieces: what was used.
+    pub(crate) struct Metered<'a> {
+        counts as "amazon-bedrock-invocationMetrics": Counts<'a>,
+    }
+}
+
+wire_struct! {
+    /// Tokens of a model's own answer.
+    pub(crate) struct Counts<'a> {
+        input as "inputTokenCount": u64,
+        cache_read as "cacheReadInputTokenCount": u64,
+        cache_write as "cacheWriteInputTokenCount": u64,
+        output as "outputTokenCount": u64,
+    }
+}

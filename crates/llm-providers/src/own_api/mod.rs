@@ -3,14 +3,17 @@
 //! Its paths and bodies are the provider's and are not known here. What is known is what must never go through (keys,
 //! what belongs to a connection, what says on whose account a call is), and where most APIs tell what was used.
 
+mod model;
+mod told;
+
 use std::borrow::Cow;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use llm_types::{ApiError, Result, Usage};
-use serde::Deserialize;
+use llm_types::{ApiError, Result};
 
-use crate::codec::Tapped;
+pub use self::model::model;
+pub use self::told::{bodies, told, told_by_headers};
 use crate::target::Target;
 
 /// What belongs to one connection, in requests and answers (RFC 9110, 7.6.1), and to its body's frame.
@@ -127,39 +130,6 @@ fn is_key(pair: &str) -> bool {
     KEYS.iter().any(|key| name.eq_ignore_ascii_case(key))
 }
 
-/// What most APIs say of a model and of tokens, in an answer or in an event.
-#[derive(Debug, Default, Deserialize)]
-struct Told {
-    #[serde(alias = "modelVersion")]
-    model: Option<String>,
-    #[serde(alias = "usageMetadata")]
-    usage: Option<Tokens>,
-}
-
-/// Tokens by their usual names.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    #[serde(alias = "prompt_tokens", alias = "promptTokenCount", alias = "inputTokens")]
-    input_tokens: Option<u64>,
-    #[serde(alias = "completion_tokens", alias = "candidatesTokenCount", alias = "outputTokens")]
-    output_tokens: Option<u64>,
-    #[serde(alias = "totalTokens", alias = "totalTokenCount")]
-    total_tokens: Option<u64>,
-}
-
-/// What an answer of an unknown form says of itself, by the usual names of its members. Without such: nothing.
-#[must_use]
-pub fn told(json: &[u8]) -> Tapped<'static> {
-    let Ok(Told { model, usage }) = serde_json::from_slice::<Told>(json) else { return Tapped::default() };
-    let usage = usage.and_then(|Tokens { input_tokens, output_tokens, total_tokens }| {
-        let input =
-            input_tokens.or_else(|| Some(total_tokens?.saturating_sub(output_tokens.unwrap_or_default())))?;
-        Some(Usage { input, output: output_tokens.unwrap_or_default(), ..Usage::default() })
-    });
-    Tapped { usage, model: model.filter(|model| !model.is_empty()).map(Cow::Owned) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,21 +167,5 @@ mod tests {
         {
             assert!(path_and_query(path, None).is_err(), "{path}");
         }
-    }
-
-    #[test]
-    fn tokens_are_read_by_their_usual_names() {
-        let check = |json: &str, expect: Option<(u64, u64)>| {
-            let usage = told(json.as_bytes()).usage.map(|usage| (usage.input, usage.output));
-            assert_eq!(usage, expect, "{json}");
-        };
-        check(r#"{"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#, Some((3, 2)));
-        check(r#"{"usage":{"input_tokens":3,"output_tokens":2}}"#, Some((3, 2)));
-        check(r#"{"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#, Some((3, 0)));
-        check(r#"{"usage":{"total_tokens":7}}"#, Some((7, 0)));
-        check(r#"{"usage":{"images":1}}"#, None);
-        check(r#"{"usage":"none"}"#, None);
-        check("[1]", None);
-        assert_eq!(told(br#"{"model":"m-1"}"#).model.as_deref(), Some("m-1"));
     }
 }

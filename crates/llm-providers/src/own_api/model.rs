@@ -1,0 +1,75 @@
+//! The model that a call of a provider's own API is about, where its path or its query says it.
+
+use percent_encoding::percent_decode_str;
+
+/// The segments behind which models stand.
+const BEFORE: [&str; 4] = ["model", "models", "deployments", "engines"];
+/// What is done with a model whose name has two segments: its owner's and its own.
+const OF_TWO: &str = "predictions";
+/// The member of a query that names one.
+const MEMBER: &str = "model";
+
+/// The model that a path names, else a query: `/model/{model}/converse`, `/publishers/google/models/{model}:predict`,
+/// `/openai/deployments/{model}/chat/completions`, `/models/{owner}/{model}/predictions`, `/listen?model={model}`.
+#[must_use]
+pub fn model(path: &str, query: Option<&str>) -> Option<String> {
+    of_path(path).or_else(|| of_query(query?)).filter(|model| !model.is_empty())
+}
+
+fn of_path(path: &str) -> Option<String> {
+    let mut segments = path.split('/').skip_while(|segment| !BEFORE.contains(segment)).skip(1);
+    let (first, second, third) = (segments.next()?, segments.next(), segments.next());
+    let name = match (second, third) {
+        (Some(second), Some(OF_TWO)) => return Some(format!("{}/{}", decoded(first), decoded(second))),
+        _ => decoded(first),
+    };
+    Some(without_verb(&name).to_owned())
+}
+
+fn of_query(query: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == MEMBER).map(|(_, value)| decoded(value))
+}
+
+/// A name without the verb behind its colon; versions (`:0`) are part of names.
+fn without_verb(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((model, verb)) if !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            model
+        }
+        _ => name,
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_stand_in_their_usual_places() {
+        let check = |path: &str, query: Option<&str>, expect: Option<&str>| {
+            assert_eq!(model(path, query).as_deref(), expect, "{path}");
+        };
+        let claude = "anthropic.claude-3-5-sonnet-20240620-v1:0";
+        check(&format!("/model/{claude}/converse"), None, Some(claude));
+        check(
+            "/model/amazon.nova-pro-v1%3A0/invoke-with-response-stream",
+            None,
+            Some("amazon.nova-pro-v1:0"),
+        );
+        check(
+            "/v1/projects/p/locations/l/publishers/google/models/imagen-4.0:predict",
+            None,
+            Some("imagen-4.0"),
+        );
+        check("/openai/deployments/gpt-4o/chat/completions", Some("api-version=1"), Some("gpt-4o"));
+        check("/models/black-forest-labs/flux/predictions", None, Some("black-forest-labs/flux"));
+        check("/listen", Some("punctuate=true&model=nova-3"), Some("nova-3"));
+        check("/model/", None, None);
+        check("/files", Some("limit=2"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! What calls of providers' own APIs used, in whatever frame and words the answer tells it.
+
+use http::Method;
+use llm_testkit::{Script, Upstream, event_stream};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, PROVIDER_KEY, deployment, model};
+
+const MASTER: &str = "sk-master-of-the-tests";
+
+struct Stand {
+    gateway: Gateway,
+    upstream: Upstream,
+    /// The id of a key that may call everything, and the key.
+    id: String,
+    key: String,
+}
+
+impl Stand {
+    async fn start() -> Self {
+        let upstream = Upstream::start().unwrap();
+        let at = |id: &str, more: &str| {
+            let url = upstream.url();
+            format!("{{ model = \"{id}\", api_base = \"{url}\", api_key = \"{PROVIDER_KEY}\"{more} }}")
+        };
+        let claude = "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let models = [
+            model("claude", &[at(claude, ", region = \"us-east-1\"")]),
+            model("llama", &[deployment("ollama/llama3.2", &upstream.url())]),
+            model("voice", &[at("openai/tts-1", "")]),
+            model("flash", &[at("gemini/gemini-2.5-flash", "")]),
+            model("painter", &[at("openai/gpt-image-1.5", "")]),
+        ];
+        let models = models.join("");
+        let gateway = Gateway::start(&format!(
+            "[auth]\nmaster_key = \"{MASTER}\"\n[pass_through]\nreserve_usd = \"0.40\"\n{models}"
+        ));
+        let budgets = json!([{"limit_usd": "1000", "window": "total", "hard": true}]);
+        let form = json!({"name": "k", "routes": ["/v1/*"], "budgets": budgets});
+        let made = gateway.post("/admin/v1/keys").header("authorization", &format!("Bearer {MASTER}"));
+        let made = made.body(form.to_string()).send().await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let word = |name: &str| made.json()[name].as_str().unwrap().to_owned();
+        let (id, key) = (word("id"), word("key"));
+        Self { gateway, upstream, id, key }
+    }
+
+    /// Calls, and gives the row of the call.
+    async fn row(&self, path: &str, body: &Value) -> Value {
+        let call = self.gateway.post(path).header("authorization", &format!("Bearer {}", self.key));
+        let reply = call.header("content-type", "application/json").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        let rows = self.gateway.call(Method::GET, &format!("/admin/v1/requests?key_id={}", self.id));
+        let rows = rows.header("authorization", &format!("Bearer {MASTER}")).send().await.json();
+        rows["data"][0].clone()
+    }
+}
+
+/// Model, tokens in, tokens out.
+fn used(row: &Value) -> (&str, u64, u64) {
+    let count = |name: &str| row[name].as_u64().unwrap_or_default();
+    (row["model"].as_str().unwrap_or_default(), count("prompt_tokens"), count("completion_tokens"))
+}
+
+fn dollars(row: &Value) -> f64 {
+    row["cost_usd"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn binary_streams_tell_what_they_used() {
+    let stand = Stand::start().await;
+    let path = "/v1/bedrock/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse-stream";
+    let event =
+        |name: &str, payload: Value| event_stream::message("event", name, payload.to_string().as_bytes());
+    let binary = |events: Vec<Vec<u8>>| {
+        let script =
+            Script::status(200).header("content-type", "application/vnd.amazon.eventstream").chunked();
+        // Cut where no message ends.
+        events.concat().chunks(7).fold(script, |script, piece| script.chunk(piece.to_vec()))
+    };
+    let counts = json!({"inputTokens": 30, "outputTokens": 12, "totalTokens": 42});
+    stand.upstream.always(binary(vec![
+        event("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": "Hi"}})),
+        event("metadata", json!({"usage": counts, "metrics": {}})),
+    ]));
+    let found = stand.row(path, &json!({"messages": []})).await;
+    assert_eq!(used(&found), ("claude", 30, 12), "{found}");
+    assert!(dollars(&found) > 0.0 && dollars(&found) < 0.01, "{found}");
+
+    let path = path.replace("converse-stream", "invoke-with-response-stream");
+    let counts = json!({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 8, "outputTokenCount": 3}});
+    let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, counts.to_string());
+    stand.upstream.always(binary(vec![event("chunk", json!({"bytes": bytes}))]));
+    let found = stand.row(&path, &json!({"anthropic_version": "bedrock-2023-05-31"})).await;
+    assert_eq!(used(&found), ("claude", 8, 3), "{found}");
+
+    let path = path.replace("invoke-with-response-stream", "invoke");
+    let told = Script::json(&json!({"embedding": [0.5]}));
+    let told = told.header("x-amzn-bedrock-input-token-count", "9");
+    stand.upstream.always(told.header("x-amzn-bedrock-output-token-count", "1"));
+    let found = stand.row(&path, &json!({"inputText": "Hi"})).await;
+    assert_eq!(used(&found), ("claude", 9, 1), "{found}");
+}
+
+#[tokio::test]
+async fn lines_and_lists_tell_what_they_used() {
+    let stand = Stand::start().await;
+    let lines = Script::status(200).header("content-type", "application/x-ndjson").chunked();
+    let lines =
+        lines.chunk("{\"model\":\"llama3.2\",\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"do");
+    let lines = lines.chunk("ne\":false}\n{\"model\":\"llama3.2\",\"done\":true,\"done_reason\":\"stop\",");
+    stand.upstream.always(lines.chunk("\"prompt_eval_count\":21,\"eval_count\":4}"));
+    let found = stand.row("/v1/ollama/api/chat", &json!({"model": "llama3.2", "messages": []})).await;
+    assert_eq!(used(&found), ("llama", 21, 4), "{found}");
+
+    let piece = |output: u64| {
+        json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "gemini-2.5-flash",
+            "usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": output, "totalTokenCount": 6 + output}})
+    };
+    stand.upstream.always(Script::json(&json!([piece(1), piece(5)])));
+    let path = "/v1/gemini/v1beta/models/gemini-2.5-flash:streamGenerateContent";
+    let found = stand.row(path, &json!({"contents": [{"parts": [{"text": "Hi"}]}]})).await;
+    assert_eq!(used(&found), ("flash", 6, 5), "{found}");
+}
+
+#[tokio::test]
+async fn speech_and_pictures_are_paid_by_what_was_asked_for() {
+    let stand = Stand::start().await;
+    stand.upstream.always(Script::status(200).header("content-type", "audio/mpeg").body(vec![1; 3000]));
+    let speech = json!({"model": "tts-1", "voice": "alloy", "input": "a".repeat(1000)});
+    let found = stand.row("/v1/openai/audio/speech", &speech).await;
+    // 15 dollars for a million characters.
+    assert_eq!((found["model"].as_str(), dollars(&found)), (Some("voice"), 0.015), "{found}");
+
+    let picture = json!({"url": "https://a.example/1.png"});
+    stand.upstream.always(Script::json(&json!({"created": 1, "data": [picture]})));
+    let ask = json!({"model": "gpt-image-1.5", "prompt": "A lighthouse.", "size": "1024x1024"});
+    let found = stand.row("/v1/openai/images/generations", &ask).await;
+    assert_eq!((found["model"].as_str(), dollars(&found)), (Some("painter"), 0.009), "{found}");
+}
