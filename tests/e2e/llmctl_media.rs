@@ -139,4 +139,28 @@ fn every_setting_of_a_form_arrives() {
     direct(&upstream, &args).run().good();
     holds(&["filename=\"dot.png\"", "name=\"mask\"; filename=\"mask.png\""]);
     direct(&upstream, &["image", "gpt-image-1", "a dot", "--mask", &mask]).run().failed(2, &["--image"]);
+    upstream.push(Script::json(&json!({"created": 1, "data": [{"b64_json": "AAAA"}]})));
+    direct(&upstream, &["image", "dall-e-2", "--image", &dot, "--vary", "-n", "2"]).run().good();
+    assert_eq!(upstream.last_request().unwrap().path(), "/v1/images/variations");
+    holds(&["filename=\"dot.png\"", "name=\"n\"\r\n\r\n2\r\n"]);
+    direct(&upstream, &["image", "dall-e-2", "--vary"]).run().failed(2, &["--image"]);
+}
+
+#[test]
+fn more_pictures_than_one_call_makes_are_asked_for_in_several() {
+    let upstream = Upstream::start().unwrap();
+    for data in ["YQ==", "Yg=="] {
+        let part = json!({"inlineData": {"mimeType": "image/png", "data": data}});
+        upstream.push(Script::json(
+            &json!({"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}),
+        ));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png");
+    let args = ["image", "gemini/gemini-2.5-flash-image", "a dot", "-n", "2", "-o", file.to_str().unwrap()];
+    let asking = llmctl(&args).env("GEMINI_API_KEY", PROVIDER_KEY).env("GEMINI_API_BASE", &upstream.url());
+    asking.run().good();
+    let mut made = [std::fs::read(&file).unwrap(), std::fs::read(folder.path().join("a-2.png")).unwrap()];
+    made.sort();
+    assert_eq!(made, [b"a".to_vec(), b"b".to_vec()]);
 }

@@ -63,6 +63,7 @@ mod own_api_usage;
 mod pass;
 mod pass_stream;
 mod pictures;
+mod pictures_parts;
 mod planted;
 mod prices;
 mod realtime;

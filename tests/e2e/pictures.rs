@@ -67,8 +67,17 @@ async fn fireworks_has_a_path_for_each_model() {
             Some("application/json")
         )
     );
+    for _ in 0..2 {
+        upstream.push(Script::json(&json!({"base64": ["aGVsbG8="], "finishReason": "SUCCESS"})));
+    }
     let many = make(&gateway, &json!({"model": "flux", "prompt": "a", "n": 2})).await;
-    assert_eq!(many.error(400).param, "n");
+    assert_eq!(
+        many.json()["data"],
+        json!([{"b64_json": "aGVsbG8="}, {"b64_json": "aGVsbG8="}]),
+        "{}",
+        many.text()
+    );
+    assert_eq!(upstream.last_request().unwrap().json(), json!({"prompt": "a"}));
     upstream.push(Script::json(&json!({"base64": [], "finishReason": "CONTENT_FILTERED"})));
     let held = make(&gateway, &json!({"model": "flux", "prompt": "a"})).await;
     assert_eq!(held.error(400).code, "content_policy_violation");

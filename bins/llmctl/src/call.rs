@@ -25,7 +25,7 @@ const GATEWAY: &str = "gateway";
 const COMPATIBLE: &str = "hosted_vllm";
 
 /// What a gateway may serve.
-const SERVED: [Op; 11] = [
+const SERVED: [Op; 12] = [
     Op::Batch,
     Op::Chat,
     Op::Completion,
@@ -36,6 +36,7 @@ const SERVED: [Op; 11] = [
     Op::Speech,
     Op::Image,
     Op::ImageEdit,
+    Op::ImageVariation,
     Op::Moderate,
 ];
 

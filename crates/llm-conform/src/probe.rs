@@ -7,7 +7,7 @@ use llm_types::chat::{
     Tool, ToolCall, ToolChoice,
 };
 use llm_types::{
-    Call, EmbedInput, EmbedRequest, Extra, ImageRequest, ModerateRequest, RawValue, RerankRequest,
+    Call, EmbedInput, EmbedRequest, Extra, ImageRequest, ImageTask, ModerateRequest, RawValue, RerankRequest,
     SpeechRequest, TranscribeRequest, Upload,
 };
 
@@ -273,7 +273,7 @@ pub(crate) fn edit() -> Call {
     let data = STANDARD.decode(PICTURE).unwrap_or_default();
     let image = Upload { kind: "image/png".to_owned(), ..Upload::new("square.png", data) };
     Call::Image(Box::new(ImageRequest {
-        edit: true,
+        task: ImageTask::Edit,
         images: vec![image],
         ..ImageRequest::new("make it blue")
     }))

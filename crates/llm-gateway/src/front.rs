@@ -136,6 +136,7 @@ static FRONTS: &[Front] = &[
     fixed("/audio/speech", Dialect::OpenaiSpeech, Op::Speech),
     fixed("/images/generations", Dialect::OpenaiImages, Op::Image),
     fixed("/images/edits", Dialect::OpenaiImages, Op::ImageEdit),
+    fixed("/images/variations", Dialect::OpenaiImages, Op::ImageVariation),
     fixed("/moderations", Dialect::OpenaiModerations, Op::Moderate),
     fixed("/messages", Dialect::Anthropic, Op::Chat),
     fixed("/messages/count_tokens", Dialect::Anthropic, Op::CountTokens),

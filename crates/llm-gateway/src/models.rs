@@ -81,7 +81,7 @@ pub(crate) fn get(
 }
 
 /// What can be asked of models here.
-const ANSWERED: [Op; 10] = [
+const ANSWERED: [Op; 11] = [
     Op::Chat,
     Op::CountTokens,
     Op::Embed,
@@ -91,6 +91,7 @@ const ANSWERED: [Op; 10] = [
     Op::Speech,
     Op::Image,
     Op::ImageEdit,
+    Op::ImageVariation,
     Op::Moderate,
 ];
 

@@ -1,8 +1,10 @@
-//! Requests for vectors that hold more inputs than their provider takes at once.
+//! Requests for vectors that hold more inputs than their provider takes at once, and for more pictures than it makes.
 //!
 //! How many it takes is a fact of its row (`embed_inputs`). Here a call becomes several, and their answers one, so that
 //! no dialect has to know of it. The parts are made one by one, out of the inputs of the call itself: all of them at
 //! once would be a second copy of what may be large.
+
+mod pictures;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,6 +15,8 @@ use llm_types::{
     ApiError, Call, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Origin, Output, ProviderSpec, Result,
     Usage,
 };
+
+pub use pictures::{MOST_PICTURES, Pictures, Split};
 
 use crate::codec::Unread;
 
@@ -173,6 +177,10 @@ pub fn counted(output: Output, inputs: usize) -> Result<Output> {
 /// # Errors
 /// When one of them holds no vectors, or there is none.
 pub fn joined(outputs: impl IntoIterator<Item = Output>) -> Result<Output> {
+    let mut outputs = outputs.into_iter().peekable();
+    if matches!(outputs.peek(), Some(Output::Images(_))) {
+        return pictures::joined(outputs);
+    }
     let mut whole: Option<Embeddings> = None;
     for output in outputs {
         let Output::Embed(part) = output else { return Err(none()) };

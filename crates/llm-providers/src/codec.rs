@@ -232,6 +232,8 @@ pub struct ReplyCx {
     pub vectors: VectorEncoding,
     /// What the upstream speaks, where one answers: signatures and encrypted thoughts are its own.
     pub upstream: Option<Dialect>,
+    /// What was asked for; `None`: nobody's wire says it.
+    pub op: Option<Op>,
     /// The client's body, for dialects whose answers repeat parts of the request.
     pub request: Bytes,
     /// What ids of the answer carry so that they lead back to who made them; `None`: they stay as they are.

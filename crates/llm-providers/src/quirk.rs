@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    Changes, Dialect, Edits, Head, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankForm, RerankQuirk,
-    Result, Str, TranscriptFormat,
+    Changes, Dialect, Edits, Head, ImageEditForm, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankForm,
+    RerankQuirk, Result, Str, TranscriptFormat,
 };
 
 use crate::codec::{EncodeCx, WireRequest};
@@ -175,6 +175,11 @@ impl<'a> Row<'a> {
     /// How the size of a picture is said.
     pub(crate) fn image_size(&self) -> Option<ImageSize> {
         self.quirks.iter().rev().find_map(|quirks| quirks.image_size)
+    }
+
+    /// How pictures to be changed are sent; `None`: as files of a form.
+    pub(crate) fn image_edit(&self) -> Option<ImageEditForm> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.image_edit)
     }
 
     fn member(&self, head: &Head, name: &str, edits: &mut Edits, changes: &mut Changes) {

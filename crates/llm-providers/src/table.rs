@@ -245,10 +245,12 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         messages,
         reply,
         embed_inputs,
+        max_images,
         rerank,
         rerank_form,
         transcripts,
         image_size,
+        image_edit,
         model_prefix,
         path,
         set,
@@ -268,10 +270,12 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.messages, messages);
     list(&mut known.reply, reply);
     option(&mut known.embed_inputs, embed_inputs);
+    option(&mut known.max_images, max_images);
     list(&mut known.rerank, rerank);
     option(&mut known.rerank_form, rerank_form);
     option(&mut known.transcripts, transcripts);
     option(&mut known.image_size, image_size);
+    option(&mut known.image_edit, image_edit);
     option(&mut known.model_prefix, model_prefix);
     option(&mut known.path, path);
     if !set.is_empty() {

@@ -40,8 +40,7 @@ impl Call {
             Self::Transcribe(request) if request.translate => Op::Translate,
             Self::Transcribe(_) => Op::Transcribe,
             Self::Speak(_) => Op::Speech,
-            Self::Image(request) if request.edit => Op::ImageEdit,
-            Self::Image(_) => Op::Image,
+            Self::Image(request) => request.task.op(),
             Self::Moderate(_) => Op::Moderate,
         }
     }

@@ -1,6 +1,6 @@
 //! Pictures made from words, and from other pictures.
 
-use crate::{Dialect, Extra, Upload, Usage};
+use crate::{Dialect, Extra, Op, Upload, Usage};
 
 /// A request for pictures.
 ///
@@ -13,7 +13,7 @@ use crate::{Dialect, Extra, Upload, Usage};
 pub struct ImageRequest {
     /// The model, as the client names it until it is set for a deployment.
     pub model: String,
-    /// What is to be seen.
+    /// What is to be seen; of variations empty.
     pub prompt: String,
     /// How many; `None`: one.
     pub n: Option<u32>,
@@ -33,16 +33,40 @@ pub struct ImageRequest {
     pub user: Option<String>,
     /// Whether pictures are wanted while they are made.
     pub stream: bool,
-    /// The pictures to change; there are some exactly where this is an edit.
+    /// The pictures to change or to vary; there are none where new ones are made.
     pub images: Vec<Upload>,
     /// Where the first of them is to be changed.
     pub mask: Option<Upload>,
-    /// Whether pictures are changed and not made.
-    pub edit: bool,
+    /// What is to be done.
+    pub task: ImageTask,
     /// The dialect that `extra` members belong to.
     pub origin: Option<Dialect>,
     /// Members that no field names.
     pub extra: Extra,
+}
+
+/// What is done to get a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImageTask {
+    /// It is made from words.
+    #[default]
+    Make,
+    /// Others are changed as words say.
+    Edit,
+    /// It is made like another one, without words.
+    Vary,
+}
+
+impl ImageTask {
+    /// The operation that it is.
+    #[must_use]
+    pub fn op(self) -> Op {
+        match self {
+            Self::Make => Op::Image,
+            Self::Edit => Op::ImageEdit,
+            Self::Vary => Op::ImageVariation,
+        }
+    }
 }
 
 impl ImageRequest {

@@ -49,7 +49,7 @@ pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
 pub use extra::{Extra, Members};
 pub use glance::{Glance, glance};
 pub use head::{Head, Member};
-pub use image::{ImageRequest, Images, MadeImage};
+pub use image::{ImageRequest, ImageTask, Images, MadeImage};
 pub use moderate::{ModerateRequest, Moderation, Verdict};
 pub use money::{AmountText, MoneyError, PicoUsd};
 pub use op::Op;
@@ -62,8 +62,8 @@ pub use reply_builder::ReplyBuilder;
 pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use spec::{
-    AuthStyle, BatchForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule, ProviderSpec, Quirks,
-    ReplyQuirk, RerankForm, RerankQuirk, UrlForm, glob_matches,
+    AuthStyle, BatchForm, ImageEditForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule,
+    ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};

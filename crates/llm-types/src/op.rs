@@ -39,6 +39,8 @@ pub enum Op {
     Translate,
     /// Images to other images.
     ImageEdit,
+    /// Images to others like them.
+    ImageVariation,
     /// OpenAI's Realtime API: a session of events both ways.
     Realtime,
 }
@@ -62,8 +64,17 @@ impl Op {
             Self::Messages => "messages",
             Self::Translate => "translate",
             Self::ImageEdit => "image_edit",
+            Self::ImageVariation => "image_variation",
             Self::Realtime => "realtime",
         }
+    }
+}
+
+impl Op {
+    /// Whether it brings pictures.
+    #[must_use]
+    pub fn is_picture(self) -> bool {
+        matches!(self, Self::Image | Self::ImageEdit | Self::ImageVariation)
     }
 }
 

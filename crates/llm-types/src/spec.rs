@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use batch::BatchForm;
-pub use quirk::{ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk};
+pub use quirk::{ImageEditForm, ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk};
 
 use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
 
@@ -205,6 +205,8 @@ pub struct Quirks {
     pub reply: Vec<ReplyQuirk>,
     /// The most inputs of one request for vectors: longer lists go out in several.
     pub embed_inputs: Option<usize>,
+    /// The most pictures of one request: more are asked for in several. 0: any number.
+    pub max_images: Option<u32>,
     /// What requests to order documents have to respect.
     pub rerank: Vec<RerankQuirk>,
     /// The form of requests to order documents and of their answers; `None`: Cohere's.
@@ -213,6 +215,8 @@ pub struct Quirks {
     pub transcripts: Option<Vec<TranscriptFormat>>,
     /// How the size of a picture is said; `None`: as OpenAI does.
     pub image_size: Option<ImageSize>,
+    /// How pictures to be changed are sent; `None`: as files of a form, as at OpenAI.
+    pub image_edit: Option<ImageEditForm>,
     /// Text put before the model name, unless it is there already. `{NAME}` stands for a variable, as in a base URL.
     pub model_prefix: Option<String>,
     /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
@@ -307,6 +311,15 @@ impl ProviderSpec {
         self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
     }
 
+    /// The most pictures of one request in one of the row's dialects; `None`: any number.
+    #[must_use]
+    pub fn max_images(&self, dialect: Dialect, model: &str) -> Option<u32> {
+        self.quirks_in(dialect, model, None)
+            .filter_map(|quirks| quirks.max_images)
+            .last()
+            .filter(|most| *most > 0)
+    }
+
     /// Whether the provider offers an operation for this model.
     #[must_use]
     pub fn offers(&self, op: Op, model: &str) -> bool {
@@ -361,7 +374,7 @@ fn shared(op: Op) -> Option<Dialect> {
     match op {
         Op::Transcribe | Op::Translate => Some(Dialect::OpenaiTranscriptions),
         Op::Speech => Some(Dialect::OpenaiSpeech),
-        Op::Image | Op::ImageEdit => Some(Dialect::OpenaiImages),
+        Op::Image | Op::ImageEdit | Op::ImageVariation => Some(Dialect::OpenaiImages),
         Op::Moderate => Some(Dialect::OpenaiModerations),
         Op::Chat
         | Op::CountTokens

@@ -84,3 +84,42 @@ async fn of_a_request_in_parts_what_was_answered_is_paid() {
     let spend = key.spend(&gateway).await;
     assert_eq!((spend.spent, spend.reserved), (cost, PicoUsd::ZERO));
 }
+
+/// The same of pictures, of which one call makes one.
+#[tokio::test]
+async fn pictures_that_were_made_are_paid_though_another_is_refused() {
+    let upstream = Upstream::start().unwrap();
+    let deployment = format!(
+        "{{ model = \"stability/core\", api_base = \"{}\", api_key = \"k\", price = {{ per_image = 0.03 }} }}",
+        upstream.url()
+    );
+    let model = model("many", &[deployment]).replace("deployments", "retries = 0\ndeployments");
+    let till = Till::file();
+    let gateway: Gateway = Options::config(till.config("one", "", &model)).start();
+    let key = Key::make(&gateway, hard("0.10")).await;
+    let ask = async |n: u32| {
+        let body = json!({"model": "many", "prompt": "a", "n": n, "seed": 1}).to_string();
+        gateway
+            .post("/v1/images/generations")
+            .header("authorization", &bearer(&key.secret))
+            .body(body)
+            .send()
+            .await
+    };
+    // All of them together have to be affordable.
+    ask(4).await.error(402).says(&["budget"]);
+    assert!(upstream.requests().is_empty());
+    upstream.on("/v2beta/stable-image/generate/core", |part| {
+        if String::from_utf8_lossy(&part.body).contains("name=\"seed\"\r\n\r\n3\r\n") {
+            return Script::status(400)
+                .json_body(&json!({"name": "bad_request", "errors": ["seed: too odd"]}));
+        }
+        Script::json(&json!({"image": "YQ==", "finish_reason": "SUCCESS"}))
+    });
+    ask(3).await.error(400).says(&["too odd"]);
+    let rows = till.rows(&key, 1).await;
+    let cost: PicoUsd = "0.06".parse().unwrap();
+    assert_eq!((rows[0].cost, rows[0].usage.units.images, rows[0].status), (cost, 2, 400), "{rows:?}");
+    let spend = key.spend(&gateway).await;
+    assert_eq!((spend.spent, spend.reserved), (cost, PicoUsd::ZERO));
+}

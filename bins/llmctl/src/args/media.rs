@@ -99,6 +99,10 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "FILE", requires = "image")]
     pub(crate) mask: Option<PathBuf>,
 
+    /// Make pictures like the one of `--image`, without words.
+    #[arg(long, requires = "image", conflicts_with_all = ["prompt", "mask"])]
+    pub(crate) vary: bool,
+
     /// Width and height, such as 1024x1024.
     #[arg(long, value_name = "SIZE")]
     pub(crate) size: Option<String>,

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use llm_providers::codec::{ReplyCx, ServerCodec};
 use llm_providers::dialect::{openai_images, openai_moderations, openai_transcriptions};
 use llm_types::{
-    Changes, ImageRequest, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
+    Changes, ImageRequest, ImageTask, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
     TranscriptFormat, Upload, Usage,
 };
 
@@ -83,14 +83,23 @@ fn spoken(args: &SpeakArgs, text: String) -> SpeechRequest {
 /// Makes pictures, or changes them.
 pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Failure> {
     let images = args.image.iter().map(|file| upload(file)).collect::<Result<Vec<_>, _>>();
+    let task = match (args.vary, args.image.is_empty()) {
+        (true, _) => ImageTask::Vary,
+        (false, true) => ImageTask::Make,
+        (false, false) => ImageTask::Edit,
+    };
+    let prompt = match task {
+        ImageTask::Vary => String::new(),
+        _ => prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?,
+    };
     let request = ImageRequest {
         size: args.size.clone(),
         quality: args.quality.clone(),
         n: args.n,
-        edit: !args.image.is_empty(),
+        task,
         images: images.map_err(Failure::Usage)?,
         mask: args.mask.as_deref().map(upload).transpose().map_err(Failure::Usage)?,
-        ..ImageRequest::new(prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?)
+        ..ImageRequest::new(prompt)
     };
     let made = Caller::of(&args.via, &args.model)?.image(request).await?;
     let (usage, changes) = (made.output.usage.clone(), made.changes);

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk, RerankForm,
-    RerankQuirk, Secret, TokenSource, TranscriptFormat, UrlForm,
+    AuthStyle, Dialect, ImageEditForm, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk,
+    RerankForm, RerankQuirk, Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,9 @@ pub struct Quirks {
     /// The most inputs of one request for vectors: longer lists go out in several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embed_inputs: Option<usize>,
+    /// The most pictures of one request: more are asked for in several. 0: any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_images: Option<u32>,
     /// What requests to order documents have to respect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rerank: Vec<Word<RerankQuirk>>,
@@ -150,6 +153,9 @@ pub struct Quirks {
     /// How the size of a picture is said; default: as OpenAI does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<Word<ImageSize>>,
+    /// How pictures to be changed are sent; default: as files of a form, as at OpenAI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_edit: Option<Word<ImageEditForm>>,
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
@@ -306,10 +312,12 @@ impl Quirks {
             messages,
             reply,
             embed_inputs,
+            max_images,
             rerank,
             rerank_form,
             transcripts,
             image_size,
+            image_edit,
             model_prefix,
             path,
             set,
@@ -324,10 +332,12 @@ impl Quirks {
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
             embed_inputs,
+            max_images,
             rerank: rerank.iter().map(Word::get).collect(),
             rerank_form: rerank_form.as_ref().map(Word::get),
             transcripts: transcripts.map(|forms| forms.into_iter().map(TranscriptFormat::from).collect()),
             image_size: image_size.as_ref().map(Word::get),
+            image_edit: image_edit.as_ref().map(Word::get),
             model_prefix,
             path,
             set,

@@ -47,6 +47,7 @@ fn is_plain(dispatch: &Dispatch) -> bool {
         | Op::Moderate => !dispatch.peek.stream,
         Op::Image
         | Op::ImageEdit
+        | Op::ImageVariation
         | Op::Speech
         | Op::Transcribe
         | Op::Translate

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
 use llm_router::{Limits, Plan, Step};
-use llm_types::{ApiError, ErrorKind, Op, Result};
+use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::sleep_until;
 
 use super::ready::{Asking, Paid};
@@ -28,7 +28,7 @@ impl Dispatch {
     ) -> Result<Answered, Step> {
         let started = Instant::now();
         // What pictures cost is told as well where nobody pays.
-        let pictures = matches!(self.asked.op, Op::Image | Op::ImageEdit);
+        let pictures = self.asked.op.is_picture();
         let free = journey.ticket.is_free() && !pictures;
         let mut begun = self.paid(index, plan, journey, free).await;
         if begun.as_ref().is_err_and(ApiError::is_about_bytes) && journey.fetched.is_none() {

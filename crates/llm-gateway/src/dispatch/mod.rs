@@ -10,6 +10,7 @@ mod later;
 mod needs;
 mod own;
 mod pay;
+mod pictures;
 mod ready;
 mod refused;
 mod resume;

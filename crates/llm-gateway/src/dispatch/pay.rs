@@ -30,7 +30,7 @@ impl Dispatch {
         plan: &mut Plan<'_, Backend>,
         (ticket, asking): (&mut Ticket, &mut Asking),
     ) -> Result<Attempt> {
-        if matches!(self.asked.op, Op::Image | Op::ImageEdit)
+        if self.asked.op.is_picture()
             && let Some(picture) = self.pictured(asking)
         {
             // Of every attempt the same.

@@ -195,7 +195,11 @@ impl Dispatch {
         asking: &mut Asking,
     ) -> Result<(Way, Changes)> {
         if let Some(most) = self.too_many(target, asking) {
-            return self.write_parts(codec, target, asking, most);
+            let parts = batch::Split::Vectors(self.parts(asking, target.model(), most)?);
+            return self.write_parts(codec, target, parts, self.left_out.clone());
+        }
+        if let Some((parts, changes)) = self.pictures(dialect, target, asking)? {
+            return self.write_parts(codec, target, parts, changes);
         }
         let mut changes = self.left_out.clone();
         let spec = target.spec();
@@ -232,17 +236,38 @@ impl Dispatch {
         batch::most(self.vectors(asking)?.inputs, spec, model)
     }
 
+    /// A request for more pictures than their provider makes at once, in parts, and what is otherwise then.
+    fn pictures(
+        &self,
+        dialect: Dialect,
+        target: &Target,
+        asking: &mut Asking,
+    ) -> Result<Option<(batch::Split, Changes)>> {
+        let (spec, model) = (target.spec(), target.model());
+        let Some(most) = spec.max_images(dialect, model).filter(|_| self.asked.op.is_picture()) else {
+            return Ok(None);
+        };
+        // A form says it to nobody but who reads all of it.
+        let plain = asking.call.is_none() && !asking.head.members().is_empty();
+        if plain && asking.head.read::<u32>("n")?.is_none_or(|n| n <= most) {
+            return Ok(None);
+        }
+        let Call::Image(call) = asking.call(self.codec, &self.asked)? else { return Ok(None) };
+        let Some(mut pictures) = batch::Pictures::of(call, spec, model)? else { return Ok(None) };
+        let mut changes = self.left_out.clone();
+        pictures.tell(&mut changes);
+        Ok(Some((batch::Split::Pictures(pictures), changes)))
+    }
+
     /// Writes the first part of a call, once it is known that all can be written.
     fn write_parts(
         &self,
         codec: &'static dyn ClientCodec,
         target: &Target,
-        asking: &mut Asking,
-        most: usize,
+        mut parts: batch::Split,
+        mut changes: Changes,
     ) -> Result<(Way, Changes)> {
-        let mut changes = self.left_out.clone();
         let (spec, model) = (target.spec(), target.model());
-        let mut parts = self.parts(asking, model, most)?;
         parts
             .try_each(|call| {
                 let mut cx = EncodeCx { spec, model, asked: &self.asked, changes: &mut changes };
@@ -309,6 +334,7 @@ impl Dispatch {
             form: self.peek.form,
             vectors: asks.vectors.map(|asked| asked.encoding).unwrap_or_default(),
             upstream: Some(asks.dialect),
+            op: Some(self.asked.op),
             request: asks.body.clone(),
             mark: asks.mark.clone(),
         }

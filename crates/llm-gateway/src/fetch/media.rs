@@ -14,9 +14,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ACCEPT, LOCATION};
 use http::{StatusCode, Uri};
 use llm_config::Fetch;
+use llm_providers::dialect::openai_images;
 use llm_providers::transport::{Guard, HyperOptions, HyperTransport, Transport as _, collect};
 use llm_types::chat::{Media, Part};
-use llm_types::{ApiError, Call, Result, Segments};
+use llm_types::{ApiError, Call, ImageRequest, Result, Segments, Upload};
 use tokio::time::timeout;
 
 use super::reach::Reach;
@@ -62,7 +63,11 @@ impl MediaFetch {
     /// # Errors
     /// 400 with the reason for the first that cannot be read.
     pub(crate) async fn inline(&self, call: &mut Call, memory: &BodyMemory) -> Result<BodyShare> {
-        let Call::Chat(request) = call else { return Ok(memory.share()) };
+        let request = match call {
+            Call::Chat(request) => request,
+            Call::Image(request) => return self.inline_pictures(request, memory).await,
+            _ => return Ok(memory.share()),
+        };
         let mut places = Vec::new();
         for message in &mut request.messages {
             find(&mut message.parts, &mut places);
@@ -99,6 +104,42 @@ impl MediaFetch {
             *place = Media::Base64 { media_type: media_type.clone(), data: data.clone() };
         }
         Ok(share)
+    }
+
+    /// The same of an edit.
+    async fn inline_pictures(&self, request: &mut ImageRequest, memory: &BodyMemory) -> Result<BodyShare> {
+        let (images, mask) = openai_images::named(request);
+        let masked = usize::from(mask.is_some());
+        let addresses: Vec<String> = images.into_iter().chain(mask).collect();
+        let mut share = memory.share();
+        let mut files = Vec::with_capacity(addresses.len());
+        for (address, read) in addresses.iter().zip(self.pictures(addresses.clone()).await) {
+            let base64 = read.map_err(|why| refused(address, &why))?;
+            share.grow(2 * base64.len())?;
+            let data = STANDARD.decode(base64).map_err(|error| refused(address, &error.to_string()))?;
+            let kind = kind(&data).unwrap_or("image/png").to_owned();
+            files.push(Upload { kind, ..Upload::new("image", data) });
+        }
+        let mask = files.split_off(files.len().saturating_sub(masked)).pop();
+        openai_images::put(request, files, mask);
+        Ok(share)
+    }
+
+    /// What is at the addresses of pictures, in base64 and in their order, or why it is not known.
+    pub(crate) async fn pictures(&self, addresses: Vec<String>) -> Vec<Result<String, String>> {
+        let read = |(place, url): (usize, String)| async move {
+            if let Some((_, data)) = url.strip_prefix("data:").and_then(|held| held.split_once(";base64,")) {
+                return Ok(data.to_owned());
+            }
+            if place >= MOST {
+                return Err(format!("more than {MOST} are not fetched"));
+            }
+            match self.read(&url).await? {
+                Media::Base64 { media_type, data } if media_type.starts_with("image/") => Ok(data),
+                _ => Err("it is no picture".to_owned()),
+            }
+        };
+        stream::iter(addresses.into_iter().enumerate()).map(read).buffered(AT_ONCE).collect().await
     }
 
     /// What is at an address.

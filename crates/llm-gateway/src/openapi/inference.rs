@@ -21,6 +21,7 @@ pub(super) fn write(writer: &mut Writer) {
             Op::Speech => ("Say a text.", "inference"),
             Op::Image => ("Make pictures.", "inference"),
             Op::ImageEdit => ("Change pictures.", "inference"),
+            Op::ImageVariation => ("Make pictures like another.", "inference"),
             Op::Moderate => ("Tell whether content is against a policy.", "inference"),
             _ => ("Call a model.", "inference"),
         };

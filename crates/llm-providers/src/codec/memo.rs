@@ -39,6 +39,8 @@ pub struct MediaMemo {
     pub translated: bool,
     /// The content type of the sound that is asked for.
     pub kind: &'static str,
+    /// The client wants the bytes of pictures and not where they lie.
+    pub bytes: bool,
 }
 
 /// What is done with an order of documents when it comes, because not every provider does it.

@@ -2,11 +2,11 @@
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use llm_types::{ApiError, ErrorKind, RawValue, Result, Segments, Units, Usage, wire_struct};
+use llm_types::{ApiError, ErrorKind, ImageRequest, RawValue, Result, Segments, Units, Usage, wire_struct};
 use serde::Serialize;
 
-use super::openai_chat;
 use super::stated::stated;
+use super::{openai_chat, openai_images};
 use crate::codec::{ClientCodec as _, Memo, Seen, StreamTap, WireRequest};
 
 wire_struct! {
@@ -143,6 +143,29 @@ pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn unwritable(error: serde_json::Error) -> ApiError {
     ApiError::bad_request("the request cannot be written as JSON").with_source(error)
+}
+
+/// Refuses an edit whose pictures are not there, or lie where nobody fetches them.
+///
+/// # Errors
+/// 400 with the member in question.
+pub(in crate::dialect) fn pictures_given(request: &ImageRequest) -> Result<()> {
+    let missing = |param: &'static str, address: Option<&String>| {
+        let far =
+            address.is_some_and(|address| address.starts_with("https://") || address.starts_with("http://"));
+        let message = format!("`{param}` is missing: send the picture itself, as a file or in base64");
+        let error = ApiError::bad_request(message).with_param(param);
+        Err(if far { error.wants_bytes() } else { error })
+    };
+    let ImageRequest { images, mask, extra, .. } = request;
+    let (elsewhere, masked) = openai_images::named(request);
+    if images.is_empty() {
+        return missing("image", elsewhere.first());
+    }
+    if mask.is_none() && extra.get("mask").is_some() {
+        return missing("mask", masked.as_ref());
+    }
+    Ok(())
 }
 
 /// The failure of an answer that holds not what was asked for.

@@ -14,6 +14,7 @@ pub mod deepgram;
 pub mod elevenlabs;
 pub mod gemini;
 mod json;
+mod mask;
 mod media;
 mod name;
 mod offer;

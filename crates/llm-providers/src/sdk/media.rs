@@ -10,6 +10,7 @@ use llm_types::{
 };
 
 use super::client::{Client, REPLY_LIMIT, named};
+use crate::batch::{Pictures, Split};
 use crate::codec::DecodeCx;
 use crate::transport::{collect, was_sent};
 use crate::{batch, dialect, mock};
@@ -67,7 +68,15 @@ impl Client {
     /// As [`Client::transcribe`].
     pub async fn image(&self, model: &str, request: ImageRequest) -> Result<Answered<Images>> {
         let request = ImageRequest { stream: false, ..request };
-        let (output, changes) = self.ask(model, Call::Image(Box::new(request))).await?;
+        let target = self.offering(model, request.task.op())?;
+        let (output, changes) = match Pictures::of(&request, target.spec(), target.model())? {
+            None => self.ask(model, Call::Image(Box::new(request))).await?,
+            Some(mut pictures) => {
+                let mut changes = Changes::default();
+                pictures.tell(&mut changes);
+                self.in_parts(model, Split::Pictures(pictures), changes).await?
+            }
+        };
         match output {
             Output::Images(images) => Ok(Answered { output: *images, changes }),
             _ => Err(other()),
@@ -95,7 +104,21 @@ impl Client {
         let target = self.target(model)?;
         let inputs = request.inputs.len();
         let most = batch::most(inputs, target.spec(), target.model()).unwrap_or(inputs);
-        let mut parts = batch::Parts::new(Box::new(request), most);
+        let parts = Split::Vectors(batch::Parts::new(Box::new(request), most));
+        let (output, changes) = self.in_parts(model, parts, Changes::default()).await?;
+        match output {
+            Output::Embed(embeddings) => Ok(Answered { output: *embeddings, changes }),
+            _ => Err(other()),
+        }
+    }
+
+    /// Asks for the parts of a call, some at a time, and puts their answers together.
+    async fn in_parts(
+        &self,
+        model: &str,
+        mut parts: Split,
+        mut changes: Changes,
+    ) -> Result<(Output, Changes)> {
         let parts = std::iter::from_fn(move || parts.write_next(|call| Ok(call.clone())));
         let asking = parts.map(|part| async move {
             let (call, inputs) = part?;
@@ -104,14 +127,10 @@ impl Client {
         });
         let answers: Vec<(Output, Changes)> =
             stream::iter(asking).buffered(batch::ABREAST).try_collect().await?;
-        let mut changes = Changes::default();
         for (_, lost) in &answers {
             lost.list().iter().for_each(|change| changes.push(change.clone()));
         }
-        match batch::joined(answers.into_iter().map(|(output, _)| output))? {
-            Output::Embed(embeddings) => Ok(Answered { output: *embeddings, changes }),
-            _ => Err(other()),
-        }
+        Ok((batch::joined(answers.into_iter().map(|(output, _)| output))?, changes))
     }
 
     /// Asks for anything, whole.
@@ -119,6 +138,10 @@ impl Client {
     /// # Errors
     /// As [`Client::transcribe`].
     pub async fn call(&self, model: &str, call: Call) -> Result<Answered<Output>> {
+        if let Call::Image(request) = call {
+            let Answered { output, changes } = self.image(model, *request).await?;
+            return Ok(Answered { output: Output::Images(Box::new(output)), changes });
+        }
         if let Call::Embed(request) = call {
             let Answered { output, changes } = self.embed(model, *request).await?;
             return Ok(Answered { output: Output::Embed(Box::new(output)), changes });

@@ -44,8 +44,6 @@ pub enum MessageQuirk {
     JsonObjectOnly,
     /// Sound to be written down goes within JSON and not as a file of a form.
     SoundInJson,
-    /// Pictures to be changed go within JSON, in `image` or `images` with a `url` each, and not as files of a form.
-    PicturesInJson,
 }
 
 /// What requests to order documents have to respect.
@@ -81,6 +79,18 @@ pub enum ImageSize {
     AspectRatio,
     /// As the numbers `width` and `height`.
     WidthHeight,
+}
+
+/// How pictures to be changed are sent where it is not as files of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageEditForm {
+    /// Within JSON, in `image` or `images` with a `url` each (xAI).
+    Json,
+    /// Within the JSON of a request for new ones, in `image_url` or `reference_images` (Together).
+    Reference,
+    /// As a file of a form, by paths that are named after what is done, each picture with a `strength` (Recraft).
+    ImageToImage,
 }
 
 /// How answers of a provider of the `openai_chat` dialect differ.

@@ -1,4 +1,4 @@
-//! A call for more vectors than its provider makes at once: asked in parts, answered as one.
+//! A call for more vectors or pictures than its provider makes at once: asked in parts, answered as one.
 //!
 //! Some parts are asked for at a time, and each is written when its turn comes: a request may be large, and is held
 //! once. What was answered is paid, also when another part fails; so the parts that are on their way by then are
@@ -30,7 +30,7 @@ const UNDER_WAY: u64 = 3 * 1024 * 1024;
 #[derive(Debug)]
 pub(in crate::dispatch) struct Parts {
     codec: &'static dyn ClientCodec,
-    left: batch::Parts,
+    left: batch::Split,
     /// How many inputs the first part holds.
     first: usize,
 }
@@ -55,7 +55,7 @@ struct Heard {
 }
 
 impl Parts {
-    pub(in crate::dispatch) fn new(codec: &'static dyn ClientCodec, left: batch::Parts) -> Self {
+    pub(in crate::dispatch) fn new(codec: &'static dyn ClientCodec, left: batch::Split) -> Self {
         Self { codec, left, first: 0 }
     }
 
@@ -97,7 +97,8 @@ impl Dispatch {
         let (head, body) = first.into_parts();
         let first = Part { head, body, memo: sent.memo.clone(), inputs: parts.first };
         let asking = self.ask_abreast(first, &mut parts, attempt, asks);
-        let (output, rate_limits) = timeout(sent.bound, asking).await.map_err(|_| late(sent.bound))??;
+        let (mut output, rate_limits) = timeout(sent.bound, asking).await.map_err(|_| late(sent.bound))??;
+        self.bytes_of(&mut output, &sent.memo, changes).await;
         let body = self.translated(output, asks, changes).await?;
         Ok((body, rate_limits.filter(|_| self.has_choice())))
     }

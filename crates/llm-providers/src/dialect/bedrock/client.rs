@@ -39,7 +39,7 @@ impl ClientCodec for Client {
         match op {
             Op::Chat => decode::reply(body, cx).map(Output::from),
             Op::CountTokens => decode::count(body).map(Output::Tokens),
-            Op::Image | Op::ImageEdit => image::decode(body, cx),
+            op if op.is_picture() => image::decode(body, cx),
             Op::Embed => vectors::decode(body).map(|vectors| Output::Embed(Box::new(vectors))),
             other => Err(cannot("bedrock", other)),
         }
@@ -59,6 +59,7 @@ impl ClientCodec for Client {
             // Counting uses nothing.
             Op::CountTokens => decode::count(body).map(|_| Tapped::default()),
             Op::Embed => vectors::tapped(body),
+            op if op.is_picture() => image::tapped(body),
             other => Err(cannot("bedrock", other)),
         }
     }

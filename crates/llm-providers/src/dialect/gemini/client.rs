@@ -9,7 +9,7 @@ use llm_types::{
 };
 
 use super::host::{self, Host, Verb};
-use super::{decode, encode, media, predict, server, vectors, wire};
+use super::{decode, encode, media, pictures, predict, server, vectors, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
@@ -42,7 +42,7 @@ impl ClientCodec for Client {
             }
             Call::Speak(request) => media::speak(request, cx),
             Call::Transcribe(request) => media::listen(request, cx),
-            Call::Image(request) => media::draw(request, cx),
+            Call::Image(request) => pictures::draw(request, cx),
             Call::Rerank(_) | Call::Moderate(_) => Err(cannot("gemini", call.op())),
         }
     }
@@ -76,7 +76,7 @@ impl ClientCodec for Client {
             Op::Embed => vectors::reply(body, cx).map(|vectors| Output::Embed(Box::new(vectors))),
             Op::Speech => media::said(body, cx),
             Op::Transcribe | Op::Translate => media::heard(body, cx),
-            Op::Image | Op::ImageEdit => media::drawn(body, cx),
+            Op::Image | Op::ImageEdit => pictures::drawn(body, cx),
             other => Err(cannot("gemini", other)),
         }
     }

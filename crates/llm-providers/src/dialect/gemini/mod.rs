@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod media;
 mod model;
+mod pictures;
 mod predict;
 mod schema;
 mod server;

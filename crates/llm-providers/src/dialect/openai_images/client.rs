@@ -5,14 +5,15 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Dialect, Edits, ErrorKind, Head, ImageRequest, ImageSize, Images, MadeImage,
-    MessageQuirk, Op, Output, Result, Str, Units, Usage,
+    ApiError, Call, Dialect, Edits, ErrorKind, Head, ImageEditForm, ImageRequest, ImageSize, ImageTask,
+    Images, MadeImage, Op, Output, Result, Str, Units, Usage,
 };
 
 use super::{edit, size, wire};
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, MediaMemo, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
+use crate::dialect::mask::{self, Shade};
 use crate::dialect::media::{self, Made, Tap};
 use crate::dialect::openai_chat;
 use crate::form::Form;
@@ -21,6 +22,7 @@ use crate::quirk::{Row, demanded_in};
 const DIALECT: &str = "openai_images";
 const MAKE: &str = "/images/generations";
 const EDIT: &str = "/images/edits";
+const VARY: &str = "/images/variations";
 
 /// The proportions that providers of this dialect take who take proportions (docs.x.ai/docs/guides/image-generations).
 const ASPECTS: [&str; 9] = ["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "2:1", "1:2"];
@@ -37,20 +39,28 @@ impl ClientCodec for Client {
             let message = "this model makes one picture at a time: ask once for each";
             return Err(ApiError::bad_request(message).with_param("n"));
         }
-        let memo = made(request.n, &row);
-        if request.edit && row.has(MessageQuirk::PicturesInJson) {
-            let body = edit::body(request, &body(request, &row, cx))?;
-            return demanded_in(Dialect::OpenaiImages, media::json(EDIT.to_owned(), body, memo), cx);
-        }
-        if request.edit {
-            let (kind, body) = form(request, &row, cx)?.finish()?;
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-            return Ok(WireRequest { method: Method::POST, path: EDIT.to_owned(), headers, body, memo });
-        }
-        let body = media::bytes(&body(request, &row, cx))?;
-        let path = row.path(false).unwrap_or_else(|| MAKE.to_owned());
-        let mut wire = media::json(path, body, memo);
-        if wire.memo.rewrites() {
+        let memo = made(request.n, request.response_format.as_deref().filter(|_| !request.stream), &row);
+        let path = match request.task {
+            ImageTask::Make => row.path(false).unwrap_or_else(|| MAKE.to_owned()),
+            ImageTask::Vary => return posted(VARY, form(request, &row, cx)?, memo),
+            ImageTask::Edit => match row.image_edit() {
+                None => return posted(EDIT, form(request, &row, cx)?, memo),
+                Some(ImageEditForm::ImageToImage) => {
+                    let (path, form) = edit::by_path(request, form(request, &row, cx)?, cx.changes)?;
+                    return posted(path, form, memo);
+                }
+                Some(ImageEditForm::Json) => {
+                    let body = edit::body(request, &body(request, &row, cx))?;
+                    return demanded_in(Dialect::OpenaiImages, media::json(EDIT.to_owned(), body, memo), cx);
+                }
+                Some(ImageEditForm::Reference) => {
+                    let body = edit::referring(request, &body(request, &row, cx))?;
+                    return demanded_in(Dialect::OpenaiImages, media::json(MAKE.to_owned(), body, memo), cx);
+                }
+            },
+        };
+        let mut wire = media::json(path, media::bytes(&body(request, &row, cx))?, memo);
+        if own_form(&row) {
             wire.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         }
         demanded_in(Dialect::OpenaiImages, wire, cx)
@@ -60,7 +70,11 @@ impl ClientCodec for Client {
         let row = Row::of(Dialect::OpenaiImages, cx.spec, cx.model, None);
         let resized = row.image_size().is_some() && head.get("size").is_some();
         let edit = cx.asked.op == Op::ImageEdit;
-        let foreign = edit && row.has(MessageQuirk::PicturesInJson) && edit::is_openai(head)?;
+        let foreign = match row.image_edit().filter(|_| edit) {
+            None => cx.asked.op == Op::ImageVariation,
+            Some(ImageEditForm::Json) => edit::is_openai(head)?,
+            Some(ImageEditForm::Reference | ImageEditForm::ImageToImage) => true,
+        };
         if head.members().is_empty() || resized || foreign || own_form(&row) {
             return Ok(None);
         }
@@ -68,12 +82,14 @@ impl ClientCodec for Client {
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
         let path = if edit { EDIT.to_owned() } else { row.path(false).unwrap_or_else(|| MAKE.to_owned()) };
-        let memo = made(head.read::<u32>("n")?, &row);
+        let streamed = head.read::<bool>("stream")?.unwrap_or_default();
+        let format = head.read::<String>("response_format")?.filter(|_| !streamed);
+        let memo = made(head.read::<u32>("n")?, format.as_deref(), &row);
         Ok(Some(media::json(path, edits.apply(head), memo)))
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
-        if !matches!(op, Op::Image | Op::ImageEdit) {
+        if !op.is_picture() {
             return Err(cannot(DIALECT, op));
         }
         reply(body, cx).map(|images| Output::Images(Box::new(images)))
@@ -111,11 +127,20 @@ impl ClientCodec for Client {
     }
 }
 
-/// What a request tells of its answer: how many pictures are made.
-fn made(n: Option<u32>, row: &Row<'_>) -> Memo {
+/// A form to post.
+fn posted(path: &'static str, form: Form, memo: Memo) -> Result<WireRequest> {
+    let (kind, body) = form.finish()?;
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+    Ok(WireRequest { method: Method::POST, path: path.to_owned(), headers, body, memo })
+}
+
+/// What a request tells of its answer: how many pictures are made, and in which format, where that is said.
+fn made(n: Option<u32>, format: Option<&str>, row: &Row<'_>) -> Memo {
     let units = Units { images: n.unwrap_or(1).into(), ..Units::default() };
     let used = Usage { units, estimated: true, ..Usage::default() };
-    let media = MediaMemo { used, anew: own_form(row), ..MediaMemo::default() };
+    // Not every provider keeps to it: the answer is looked at. Who cannot be asked has one format, which the row knows.
+    let bytes = format == Some("b64_json") && !row.drops("response_format");
+    let media = MediaMemo { used, anew: own_form(row) || bytes, bytes, ..MediaMemo::default() };
     Memo { media: Some(Arc::new(media)), ..Memo::default() }
 }
 
@@ -153,14 +178,14 @@ fn body<'r>(request: &'r ImageRequest, row: &Row<'r>, cx: &mut EncodeCx<'_>) -> 
         stream,
         images: _,
         mask: _,
-        edit: _,
+        task: _,
         origin,
         extra,
     } = request;
     let text = |text: &'r Option<String>| text.as_ref().map(Str::from);
     let mut out = wire::Request {
         model: Some(Str(row.model())),
-        prompt: Some(Str::from(prompt)),
+        prompt: Some(Str::from(prompt)).filter(|prompt| !prompt.as_str().is_empty()),
         n: *n,
         quality: text(quality),
         style: text(style),
@@ -201,14 +226,10 @@ fn sized<'r>(out: &mut wire::Request<'r>, size: Option<&'r str>, row: &Row<'r>, 
     }
 }
 
-/// An edit as a form.
+/// An edit or a variation as a form.
 fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<Form> {
     let ImageRequest { images, mask, .. } = request;
-    if images.is_empty() {
-        return Err(
-            ApiError::bad_request("`image` is missing: send the picture to change").with_param("image")
-        );
-    }
+    media::pictures_given(request)?;
     let mut form = Form::default();
     // The fields are the members of the JSON, each as its text.
     let members = media::bytes(&body(request, row, cx))?;
@@ -224,8 +245,13 @@ fn form(request: &ImageRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<
     row.fields().for_each(|(name, text)| form.text(name, text));
     let name = if images.len() == 1 { "image" } else { "image[]" };
     images.iter().for_each(|image| form.file(name, image));
-    if let Some(mask) = mask {
-        form.file("mask", mask);
+    match mask {
+        // Recraft's are black and white.
+        Some(mask) if row.image_edit() == Some(ImageEditForm::ImageToImage) => {
+            form.file("mask", &mask::painted(mask, Shade::White, cx.changes));
+        }
+        Some(mask) => form.file("mask", mask),
+        None => {}
     }
     Ok(form)
 }

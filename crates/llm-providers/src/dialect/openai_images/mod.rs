@@ -11,7 +11,7 @@ mod tests;
 mod wire;
 
 pub use client::Client;
-pub use server::Server;
+pub use server::{Server, named, put};
 
 pub(in crate::dialect) use client::held_back;
 

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use llm_types::{
-    ApiError, Call, Dialect, Extra, Head, ImageRequest, Images, Op, Output, RawValue, Result, Str, Upload,
-    Usage,
+    ApiError, Call, Dialect, Extra, Head, ImageRequest, ImageTask, Images, Op, Output, RawValue, Result, Str,
+    Upload, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Server;
 
 impl ServerCodec for Server {
     fn is_opaque(&self, asked: &Asked) -> bool {
-        asked.op == Op::ImageEdit && form::is_form(&asked.headers)
+        matches!(asked.op, Op::ImageEdit | Op::ImageVariation) && form::is_form(&asked.headers)
     }
 
     fn peek(&self, head: &Head, asked: &Asked) -> Result<Peek> {
@@ -47,9 +47,13 @@ impl ServerCodec for Server {
 
     fn decode_shared(&self, body: &Bytes, asked: &Asked) -> Result<Call> {
         let request = match asked.op {
-            Op::Image => request(body, false),
-            Op::ImageEdit if self.is_opaque(asked) => edit(form::read(&asked.headers, body)?),
-            Op::ImageEdit => request(body, true),
+            Op::Image => request(body, ImageTask::Make),
+            Op::ImageEdit if self.is_opaque(asked) => {
+                read(form::read(&asked.headers, body)?, ImageTask::Edit)
+            }
+            Op::ImageEdit => request(body, ImageTask::Edit),
+            // Only forms are known of them.
+            Op::ImageVariation => read(form::read(&asked.headers, body)?, ImageTask::Vary),
             other => Err(ApiError::bad_request(format!(
                 "this route cannot carry {other}: use the route of that operation"
             ))),
@@ -68,10 +72,14 @@ impl ServerCodec for Server {
     fn streamed(&self, output: &Output, cx: &ReplyCx) -> Option<Bytes> {
         let Output::Images(images) = output else { return None };
         let usage = images.usage.as_ref().and_then(counted);
+        let kind = match cx.op {
+            Some(Op::ImageEdit) => "image_edit.completed",
+            _ => "image_generation.completed",
+        };
         let mut out = Vec::new();
         for (index, image) in images.data.iter().enumerate() {
             let mut event = Extra::default();
-            set(&mut event, "type", "image_generation.completed");
+            set(&mut event, "type", kind);
             set(&mut event, "created_at", &created(images, cx));
             if let Some(base64) = &image.base64 {
                 set(&mut event, "b64_json", base64);
@@ -83,7 +91,7 @@ impl ServerCodec for Server {
             if let Some(usage) = usage.as_ref().filter(|_| index + 1 == images.data.len()) {
                 event.set("usage", usage.clone());
             }
-            out.extend_from_slice(b"event: image_generation.completed\ndata: ");
+            out.extend_from_slice(format!("event: {kind}\ndata: ").as_bytes());
             out.extend(serde_json::to_vec(&event.members()).unwrap_or_default());
             out.extend_from_slice(b"\n\n");
         }
@@ -111,6 +119,7 @@ fn created(images: &Images, cx: &ReplyCx) -> u64 {
 
 /// Pictures as OpenAI shows them.
 fn shown(images: &Images, cx: &ReplyCx) -> Extra {
+    let own = images.origin == Some(Dialect::OpenaiImages);
     let mut out = Extra::default();
     set(&mut out, "created", &created(images, cx));
     let pictures: Vec<Extra> = images
@@ -127,14 +136,15 @@ fn shown(images: &Images, cx: &ReplyCx) -> Extra {
             if let Some(prompt) = &image.revised_prompt {
                 set(&mut one, "revised_prompt", prompt);
             }
+            for (name, json) in image.extra.iter().filter(|_| own) {
+                one.set(name, json.to_owned());
+            }
             one
         })
         .collect();
     set(&mut out, "data", &pictures.iter().map(Extra::members).collect::<Vec<_>>());
-    if images.origin == Some(Dialect::OpenaiImages) {
-        for (name, json) in images.extra.iter() {
-            out.set(name, json.to_owned());
-        }
+    for (name, json) in images.extra.iter().filter(|_| own) {
+        out.set(name, json.to_owned());
     }
     if let Some(usage) = images.usage.as_ref().and_then(counted) {
         out.set("usage", usage);
@@ -167,7 +177,7 @@ fn counted(usage: &Usage) -> Option<Box<RawValue>> {
     (usage.total_tokens() > 0).then(|| serde_json::value::to_raw_value(&tokens).ok())?
 }
 
-fn request(body: &[u8], edit: bool) -> Result<ImageRequest> {
+fn request(body: &[u8], task: ImageTask) -> Result<ImageRequest> {
     let wrong = |error| ApiError::bad_request(format!("the body is not what OpenAI takes: {error}"));
     let wire: wire::Request<'_> = serde_json::from_slice(body).map_err(wrong)?;
     let wire::Request {
@@ -202,7 +212,10 @@ fn request(body: &[u8], edit: bool) -> Result<ImageRequest> {
             keep(name, serde_json::value::to_raw_value(&number));
         }
     }
-    let images = if edit { given(&mut extra)? } else { Vec::new() };
+    let (images, mask) = match task {
+        ImageTask::Edit => (given(&mut extra)?, masked(&mut extra)?),
+        ImageTask::Make | ImageTask::Vary => (Vec::new(), None),
+    };
     let text = |text: Option<Str<'_>>| text.map(Str::into_string);
     Ok(ImageRequest {
         model: model.ok_or_else(|| missing("model", "name the model"))?.into_string(),
@@ -217,46 +230,88 @@ fn request(body: &[u8], edit: bool) -> Result<ImageRequest> {
         user: text(user),
         stream: stream.unwrap_or_default(),
         images,
-        mask: None,
-        edit,
+        mask,
+        task,
         origin: Some(Dialect::OpenaiImages),
         extra,
     })
 }
 
+/// A picture of an edit in JSON.
+#[derive(Deserialize)]
+struct Given {
+    image_url: String,
+}
+
 /// The pictures of an edit in JSON: `images: [{"image_url": "data:…"}]`. Those at an address are for providers that
 /// fetch them.
 fn given(extra: &mut Extra) -> Result<Vec<Upload>> {
-    #[derive(Deserialize)]
-    struct Given {
-        image_url: String,
-    }
     let Some(json) = extra.get("images") else { return Ok(Vec::new()) };
     let Ok(list) = serde_json::from_str::<Vec<Given>>(json.get()) else { return Ok(Vec::new()) };
     let mut images = Vec::with_capacity(list.len());
     for Given { image_url } in list {
-        let Some((kind, data)) = image_url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"))
-        else {
-            // Nobody fetches it here.
-            return Ok(Vec::new());
-        };
-        let data = STANDARD
-            .decode(data)
-            .map_err(|_| ApiError::bad_request("a picture in `images` is no base64").with_param("images"))?;
-        images.push(Upload { name: String::from("image"), kind: kind.to_owned(), data: data.into() });
+        // Nobody fetches it here.
+        let Some(image) = held(&image_url, "images")? else { return Ok(Vec::new()) };
+        images.push(image);
     }
     extra.remove("images");
     Ok(images)
 }
 
-/// An edit that came as a form.
-fn edit(fields: Vec<Field>) -> Result<ImageRequest> {
-    let mut out = ImageRequest { edit: true, origin: Some(Dialect::OpenaiImages), ..ImageRequest::default() };
+/// The mask of an edit in JSON: `mask: {"image_url": "data:…"}`.
+fn masked(extra: &mut Extra) -> Result<Option<Upload>> {
+    let Some(json) = extra.get("mask") else { return Ok(None) };
+    let Ok(Given { image_url }) = serde_json::from_str(json.get()) else { return Ok(None) };
+    let mask = held(&image_url, "mask")?;
+    if mask.is_some() {
+        extra.remove("mask");
+    }
+    Ok(mask)
+}
+
+/// The addresses of the pictures of an edit and of its mask, where not all of them hold what they name.
+#[must_use]
+pub fn named(request: &ImageRequest) -> (Vec<String>, Option<String>) {
+    let read = |name: &str| request.extra.get(name).map(|json| json.get());
+    let images = read("images").and_then(|json| serde_json::from_str::<Vec<Given>>(json).ok());
+    let mask = read("mask").and_then(|json| serde_json::from_str::<Given>(json).ok());
+    let images = images.filter(|_| request.task == ImageTask::Edit && request.images.is_empty());
+    let images = images.unwrap_or_default().into_iter().map(|given| given.image_url).collect();
+    (images, mask.filter(|_| request.mask.is_none()).map(|given| given.image_url))
+}
+
+/// Puts pictures in the place of their addresses.
+pub fn put(request: &mut ImageRequest, images: Vec<Upload>, mask: Option<Upload>) {
+    if !images.is_empty() {
+        request.extra.remove("images");
+        request.images = images;
+    }
+    if mask.is_some() {
+        request.extra.remove("mask");
+        request.mask = mask;
+    }
+}
+
+/// A picture that an address holds itself; `None`: it lies elsewhere.
+fn held(address: &str, param: &'static str) -> Result<Option<Upload>> {
+    let Some((kind, data)) = address.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"))
+    else {
+        return Ok(None);
+    };
+    let data = STANDARD.decode(data).map_err(|_| {
+        ApiError::bad_request(format!("a picture in `{param}` is no base64")).with_param(param)
+    })?;
+    Ok(Some(Upload { name: String::from("image"), kind: kind.to_owned(), data: data.into() }))
+}
+
+/// An edit, or a variation, that came as a form.
+fn read(fields: Vec<Field>, task: ImageTask) -> Result<ImageRequest> {
+    let mut out = ImageRequest { task, origin: Some(Dialect::OpenaiImages), ..ImageRequest::default() };
     for field in fields {
         if field.is_file {
             match &*field.name {
                 "image" | "image[]" => out.images.push(field.file),
-                "mask" => out.mask = Some(field.file),
+                "mask" if task == ImageTask::Edit => out.mask = Some(field.file),
                 name => {
                     let message = format!("`{name}` is no field for a file: send pictures as `image`");
                     return Err(ApiError::bad_request(message).with_param(name));
@@ -280,14 +335,29 @@ fn edit(fields: Vec<Field>) -> Result<ImageRequest> {
             "response_format" => out.response_format = Some(text),
             "user" => out.user = Some(text),
             "stream" => out.stream = text == "true",
-            name => set(&mut out.extra, name, &text),
+            name => keep(&mut out.extra, name, text),
         }
     }
-    if out.prompt.is_empty() {
+    if out.prompt.is_empty() && task == ImageTask::Edit {
         return Err(missing("prompt", "say what is to be seen"));
     }
     if out.images.is_empty() {
         return Err(missing("image", "send the picture to change"));
     }
     Ok(out)
+}
+
+/// Keeps a field that no member names. Forms know texts alone: what reads as another value of JSON is that, because
+/// providers that take JSON refuse a number in quotes. In a form it is written as the same text again.
+fn keep(extra: &mut Extra, name: &str, text: String) {
+    let is_value = |json: &RawValue| {
+        let json = json.get();
+        json == text
+            && (json.starts_with(['{', '[', '-']) || json.as_bytes().first().is_some_and(u8::is_ascii_digit))
+            || matches!(json, "true" | "false")
+    };
+    match RawValue::from_string(text.clone()) {
+        Ok(json) if is_value(&json) => extra.set(name, json),
+        _ => set(extra, name, &text),
+    }
 }

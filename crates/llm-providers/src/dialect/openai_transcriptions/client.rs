@@ -198,7 +198,7 @@ fn usage(read: &wire::Reply<'_>) -> Option<Usage> {
 }
 
 fn reply(body: &[u8], memo: MediaMemo) -> Result<Transcript> {
-    let MediaMemo { used, format, translated, anew: _, kind: _ } = memo;
+    let MediaMemo { used, format, translated, anew: _, kind: _, bytes: _ } = memo;
     if !is_json(body) {
         let text = String::from_utf8_lossy(body).into_owned();
         return Ok(Transcript {

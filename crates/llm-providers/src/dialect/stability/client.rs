@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Changes, Dialect, Head, ImageRequest, Images, MadeImage, Op, Output, Result, Str, Units,
-    Usage,
+    ApiError, Call, Changes, Dialect, Head, ImageRequest, ImageTask, Images, MadeImage, Op, Output, Result,
+    Str, Units, Usage,
 };
 
+use super::service::{self, Service};
 use super::wire;
 use crate::classify::{self, Said};
 use crate::codec::{
@@ -21,7 +22,8 @@ use crate::quirk::Row;
 
 const DIALECT: &str = "stability";
 /// The proportions that it makes.
-const ASPECTS: [&str; 9] = ["1:1", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3", "5:4", "4:5"];
+pub(in crate::dialect) const ASPECTS: [&str; 9] =
+    ["1:1", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3", "5:4", "4:5"];
 
 /// The client half of the dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,19 +32,19 @@ pub struct Client;
 impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         let Call::Image(request) = call else { return Err(cannot(DIALECT, call.op())) };
-        if request.edit {
+        if request.task == ImageTask::Vary {
             return Err(cannot(DIALECT, call.op()));
         }
         let row = Row::new(cx.spec, cx.model, None);
         let model = row.model();
-        let (service, named) = service(&model);
-        let (kind, body) = form(request, &row, named, cx.changes)?.finish()?;
+        let service = service::of(&model, request)?;
+        let (kind, body) = form(request, &row, &service, cx.changes)?.finish()?;
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind), (ACCEPT, json)]);
         let units = Units { images: 1, ..Units::default() };
         let media = MediaMemo { used: Usage { units, ..Usage::default() }, ..MediaMemo::default() };
         let memo = Memo { media: Some(Arc::new(media)), ..Memo::default() };
-        let path = format!("/v2beta/stable-image/generate/{service}");
+        let path = format!("/v2beta/stable-image/{}", service.path);
         Ok(WireRequest { method: Method::POST, path, headers, body, memo })
     }
 
@@ -52,7 +54,7 @@ impl ClientCodec for Client {
     }
 
     fn decode(&self, op: Op, body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
-        if op != Op::Image {
+        if !matches!(op, Op::Image | Op::ImageEdit) {
             return Err(cannot(DIALECT, op));
         }
         let wire::Reply { image, finish_reason, seed: _, extra: _ } =
@@ -75,6 +77,8 @@ impl ClientCodec for Client {
         let mut error = classify::upstream_error(status, headers, &said, body);
         if kind == "content_moderation" {
             error.kind = llm_types::ErrorKind::ContentPolicy;
+            // Clients know it by the code that all of them share.
+            error.code = None;
         }
         if error.request_id.is_none() {
             error.request_id = id.map(Str::into_string);
@@ -97,17 +101,7 @@ impl ClientCodec for Client {
     }
 }
 
-/// The service that makes a model's pictures, and the model's name where the service has several.
-fn service(model: &str) -> (&'static str, Option<&str>) {
-    match model {
-        "core" | "stable-image-core" => ("core", None),
-        "ultra" | "stable-image-ultra" => ("ultra", None),
-        "sd3" => ("sd3", None),
-        other => ("sd3", Some(other)),
-    }
-}
-
-fn form(request: &ImageRequest, row: &Row<'_>, model: Option<&str>, changes: &mut Changes) -> Result<Form> {
+fn form(request: &ImageRequest, row: &Row<'_>, service: &Service<'_>, changes: &mut Changes) -> Result<Form> {
     let ImageRequest {
         model: _,
         prompt,
@@ -122,7 +116,7 @@ fn form(request: &ImageRequest, row: &Row<'_>, model: Option<&str>, changes: &mu
         stream: _,
         images: _,
         mask: _,
-        edit: _,
+        task: _,
         origin,
         extra,
     } = request;
@@ -131,25 +125,8 @@ fn form(request: &ImageRequest, row: &Row<'_>, model: Option<&str>, changes: &mu
         return Err(ApiError::bad_request(message).with_param("n"));
     }
     let mut form = Form::default();
-    form.text("prompt", prompt);
-    if let Some(model) = model {
-        form.text("model", model);
-    }
-    form.text("output_format", output_format.as_deref().unwrap_or("png"));
-    match size.as_deref().map(|text| (text, size::aspect(text, &ASPECTS))) {
-        Some((text, Some(aspect))) => {
-            form.text("aspect_ratio", aspect);
-            if text != aspect {
-                changes.altered("size", format!("stability takes proportions: {aspect}"));
-            }
-        }
-        Some((_, None)) => changes.dropped("size", row.why()),
-        None => {}
-    }
-    if response_format.as_deref() == Some("url") {
-        changes.altered("response_format", "stability sends pictures, not addresses: `b64_json`");
-    }
     let set = [
+        ("prompt", !prompt.is_empty() && !service.words),
         ("quality", quality.is_some()),
         ("style", style.is_some()),
         ("background", background.is_some()),
@@ -158,10 +135,42 @@ fn form(request: &ImageRequest, row: &Row<'_>, model: Option<&str>, changes: &mu
     for (name, _) in set.into_iter().filter(|(_, set)| *set) {
         changes.dropped(name, row.why());
     }
+    if service.words {
+        form.text("prompt", prompt);
+    }
+    if let Some(model) = service.model {
+        form.text("model", model);
+    }
+    form.text("output_format", output_format.as_deref().unwrap_or("png"));
+    let aspect = size.as_deref().and_then(|text| size::aspect(text, &ASPECTS)).filter(|_| service.sized);
+    match (size.as_deref(), aspect) {
+        (Some(text), Some(aspect)) => {
+            form.text("aspect_ratio", aspect);
+            if text != aspect {
+                changes.altered("size", format!("stability takes proportions: {aspect}"));
+            }
+        }
+        (Some("auto") | None, None) => {}
+        (_, None) => changes.dropped("size", row.why()),
+        (None, Some(_)) => {}
+    }
+    if response_format.as_deref() == Some("url") {
+        changes.altered("response_format", "stability sends pictures, not addresses: `b64_json`");
+    }
     let own = origin.is_none_or(|origin| origin == Dialect::OpenaiImages);
+    service.pictures(request, own, &mut form, changes)?;
     for (name, json) in extra.iter().filter(|_| own) {
+        if foreign(name) {
+            changes.dropped(name.to_owned(), row.why());
+            continue;
+        }
         let text = serde_json::from_str::<Str<'_>>(json.get());
         form.text(name, text.as_ref().map_or(json.get(), Str::as_str));
     }
     Ok(form)
+}
+
+/// Whether a member is OpenAI's alone, and would be refused.
+pub(in crate::dialect) fn foreign(name: &str) -> bool {
+    matches!(name, "moderation" | "output_compression" | "input_fidelity" | "partial_images")
 }
