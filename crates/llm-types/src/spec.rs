@@ -173,6 +173,9 @@ pub enum UrlForm {
     /// Azure AI Foundry: `/models{path}?api-version=…` behind the bare address of a resource, `/v1{path}`
     /// behind that of a serverless endpoint, the path alone behind a base that ends in `/v1`.
     AzureFoundry,
+    /// Anthropic's models at Azure AI Foundry: `/anthropic{path}` behind the address of a resource, whichever of its
+    /// other APIs the configured base names.
+    AzureAnthropic,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
     /// The path behind the base URL, without a `/v1` at the base's end.
@@ -341,6 +344,7 @@ impl ProviderSpec {
                     Some(Dialect::OpenaiCompletions) if self.offers(Op::Completion, model) => {
                         Dialect::OpenaiCompletions
                     }
+                    Some(Dialect::Anthropic) if self.offers(Op::Messages, model) => Dialect::Anthropic,
                     _ => Dialect::OpenaiChat,
                 },
             },
