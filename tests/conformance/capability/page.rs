@@ -25,8 +25,9 @@ impl Mark {
 }
 
 /// Every operation that has features, each with a table.
-const OPERATIONS: [(Op, &str); 9] = [
+const OPERATIONS: [(Op, &str); 10] = [
     (Op::Chat, "Conversations"),
+    (Op::Completion, "Texts that are gone on with"),
     (Op::Embed, "Vectors"),
     (Op::Rerank, "Documents in order"),
     (Op::Transcribe, "Transcripts"),

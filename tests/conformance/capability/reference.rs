@@ -19,7 +19,7 @@ use crate::fixture::{frame, read};
 use crate::lab::{Lab, deployment};
 
 /// The name of the gateway's row in the client's table.
-const GATEWAY: &str = "gateway";
+pub(super) const GATEWAY: &str = "gateway";
 
 /// Asks every provider that has a reference for every feature of a conversation. What is wrong with what came.
 pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
@@ -56,11 +56,20 @@ struct Api<'f> {
 }
 
 /// A client of the gateway, as `llmctl --gateway` has it.
-fn client(lab: &Lab) -> Client {
+pub(super) fn client(lab: &Lab) -> Client {
     let row =
         llm_config::Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Default::default() };
     let mut spec = row.spec(None);
-    spec.operations = vec![Op::Chat];
+    spec.operations = vec![
+        Op::Chat,
+        Op::Completion,
+        Op::Embed,
+        Op::Rerank,
+        Op::Transcribe,
+        Op::Translate,
+        Op::Speech,
+        Op::Moderate,
+    ];
     spec.quirks.messages = vec![MessageQuirk::CacheControl];
     let table = ProviderTable::default().with(vec![spec]);
     let options =
