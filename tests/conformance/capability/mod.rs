@@ -12,6 +12,7 @@ mod page;
 mod recorded;
 mod reference;
 mod scripted;
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -81,7 +82,8 @@ async fn the_page_says_what_was_seen() {
     declared(&mut matrix);
     let problems = reference::run(&lab, &mut matrix).await;
     assert!(problems.is_empty(), "{problems:#?}");
-    let problems = scripted::run(&lab, &mut matrix).await;
+    let mut problems = scripted::run(&lab, &mut matrix).await;
+    problems.extend(wire::run(&lab, &mut matrix).await);
     assert!(problems.is_empty(), "{problems:#?}");
     recorded::run(&lab, &mut matrix).await;
     let unseen: Vec<_> = FEATURES
@@ -102,6 +104,11 @@ fn declared(matrix: &mut Matrix) {
             let known = asked || scripted::asks(&spec.name, feature.op);
             if !known && (feature.op != Op::Chat || is_sent(spec, feature)) {
                 matrix.note(&spec.name, (feature.op, feature.name), Mark::Declared);
+            }
+        }
+        for op in spec.operations.iter().filter(|op| !wire::asks(&spec.name, **op)) {
+            for (feature, _) in wire::features(*op) {
+                matrix.note(&spec.name, (*op, feature), Mark::Declared);
             }
         }
     }

@@ -14,7 +14,7 @@ use llm_testkit::{Received, Script, Upstream};
 use llm_types::{MessageQuirk, Op};
 use serde_json::Value;
 
-use super::{Mark, Matrix};
+use super::{Mark, Matrix, scripted};
 use crate::fixture::{frame, read};
 use crate::lab::{Lab, deployment};
 
@@ -78,17 +78,7 @@ pub(super) fn client(lab: &Lab) -> Client {
 }
 
 fn deploy(lab: &Lab, dialect: &str, model: &str, upstream: &Upstream) {
-    let mut deployment = deployment(model);
-    if model.starts_with("azure/") {
-        deployment.api_base = Some("https://resource.openai.azure.com".to_owned());
-        deployment.api_version = Some("2024-10-21".to_owned());
-    }
-    if model.starts_with("vertex_ai/") {
-        (deployment.project, deployment.location) = (Some("p".to_owned()), Some("global".to_owned()));
-    }
-    if model.starts_with("bedrock/") {
-        deployment.region = Some("us-east-1".to_owned());
-    }
+    let deployment = scripted::placed(deployment(model));
     lab.deploy_in(dialect, deployment, upstream.addr());
 }
 

@@ -8,14 +8,18 @@ mod sound;
 mod text;
 mod vectors;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use llm_config::Deployment;
 use llm_conform::{Feature, Limits, Verdict, ask};
 use llm_providers::Client;
 use llm_providers::table::ProviderTable;
 use llm_testkit::{Received, Script, Upstream};
 use llm_types::Op;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reference::{GATEWAY, client};
 use super::{Mark, Matrix};
@@ -62,7 +66,7 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
         });
         deploy(lab, line.model, &upstream);
         for feature in llm_conform::of(line.op).filter(|feature| !line.without.contains(&feature.name)) {
-            let verdict = played(&client, &upstream, feature).await;
+            let verdict = played(lab, &client, &upstream, feature).await;
             let what = format!("{} {} {}", line.model, line.op, feature.name);
             let faults = std::mem::take(&mut *wrong.lock().unwrap());
             match verdict {
@@ -78,20 +82,44 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
     problems
 }
 
-async fn played(client: &Client, upstream: &Upstream, feature: &Feature) -> Verdict {
+/// Whether a client that wants base64 gets it: ours reads numbers as well.
+async fn packed(lab: &Lab) -> Verdict {
+    let asked = json!({"model": "m", "input": ["a harbour", "a mountain"], "encoding_format": "base64"});
+    let answer = lab.post("/v1/embeddings", &asked).await;
+    let shown: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    match shown.pointer("/data/1/embedding") {
+        Some(Value::String(text)) if STANDARD.decode(text).is_ok_and(|bytes| bytes.len() >= 32) => {
+            Verdict::Passed
+        }
+        _ => Verdict::Failed(format!("no base64: {shown}").into()),
+    }
+}
+
+async fn played(lab: &Lab, client: &Client, upstream: &Upstream, feature: &Feature) -> Verdict {
     let name = format!("{GATEWAY}/m");
     if feature.op == Op::Speech && feature.name == "stream" {
         return sound::held_back(client, &name, upstream).await;
     }
     match ask(client, &name, feature, Limits::default()).await {
+        Ok(finding) if finding.verdict == Verdict::Passed && feature.name == "base64" => packed(lab).await,
         Ok(finding) => finding.verdict,
         Err(error) => Verdict::Failed(error.to_string().into()),
     }
 }
 
-fn deploy(lab: &Lab, model: &str, upstream: &Upstream) {
-    let mut deployment = deployment(model);
-    let (spec, _) = llm_providers::name::resolve(ProviderTable::builtin(), model).unwrap();
+/// Puts a model in place whose calls end at a scripted provider.
+pub(super) fn deploy(lab: &Lab, model: &str, upstream: &Upstream) {
+    deploy_at(lab, model, upstream.addr());
+}
+
+/// The same at an address.
+pub(super) fn deploy_at(lab: &Lab, model: &str, upstream: SocketAddr) {
+    lab.deploy(placed(deployment(model)), upstream);
+}
+
+/// A deployment with what its provider wants to be told of where it is.
+pub(super) fn placed(mut deployment: Deployment) -> Deployment {
+    let (spec, _) = llm_providers::name::resolve(ProviderTable::builtin(), &deployment.model).unwrap();
     let open = |base: &String| !base.contains('{');
     match spec.name.as_str() {
         "azure" => {
@@ -108,7 +136,7 @@ fn deploy(lab: &Lab, model: &str, upstream: &Upstream) {
         }
         _ => {}
     }
-    lab.deploy(deployment, upstream.addr());
+    deployment
 }
 
 /// The word that a member must be.

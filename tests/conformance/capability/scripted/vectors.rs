@@ -24,15 +24,15 @@ fn texts(list: &Value) -> Result<Vec<String>, String> {
         .collect()
 }
 
-/// OpenAI's form, with the word for the length of vectors.
-fn openai_form(request: &Received, length: &str) -> Result<Script, String> {
+/// OpenAI's form, with the words for the length of vectors and for how numbers are written.
+fn openai_form(request: &Received, length: &str, form: &str) -> Result<Script, String> {
     must(request.path().ends_with("/embeddings"), "another path")?;
     let body = request.json();
     must(body["model"].is_string() || request.path().contains("/deployments/"), "no model")?;
     must(length == "dimensions" || body.get("dimensions").is_none(), "it knows no `dimensions`")?;
     let vector = |text: &str| -> Result<Value, String> {
         let numbers = numbers(text, &body[length]);
-        match body["encoding_format"].as_str() {
+        match body[form].as_str() {
             None | Some("float") => Ok(json!(numbers)),
             Some("base64") => {
                 let bytes: Vec<u8> =
@@ -53,18 +53,18 @@ fn openai_form(request: &Received, length: &str) -> Result<Script, String> {
 }
 
 pub(super) fn openai(request: &Received) -> Result<Script, String> {
-    openai_form(request, "dimensions")
+    openai_form(request, "dimensions", "encoding_format")
 }
 
 /// Mistral and Voyage.
 pub(super) fn output_dimension(request: &Received) -> Result<Script, String> {
-    openai_form(request, "output_dimension")
+    openai_form(request, "output_dimension", "encoding_format")
 }
 
 /// Jina names the form of numbers otherwise.
 pub(super) fn jina(request: &Received) -> Result<Script, String> {
     must(request.json().get("encoding_format").is_none(), "it knows no `encoding_format`")?;
-    openai_form(request, "dimensions")
+    openai_form(request, "dimensions", "embedding_type")
 }
 
 /// Signed bytes in base64.
