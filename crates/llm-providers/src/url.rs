@@ -299,12 +299,15 @@ impl Route {
         self.base.join(path, own)
     }
 
-    /// The URL of a call.
+    /// The URL of a call. A path that begins with `..` lies beside the version of the base.
     ///
     /// # Errors
     /// When `path` holds what a URL cannot.
     pub fn uri(&self, path: &str) -> Result<Uri> {
         let query = self.query.as_deref();
+        if let Some(beside) = path.strip_prefix("..") {
+            return self.base.clone().without_version().join(beside, query);
+        }
         match &self.prefix {
             Prefix::None => self.base.join(path, query),
             // What has its version already (`/v1/messages`) gets no other.

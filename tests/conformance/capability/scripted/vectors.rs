@@ -118,6 +118,15 @@ pub(super) fn cohere(request: &Received) -> Result<Script, String> {
         "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 6}}})))
 }
 
+/// HuggingFace's router: a bare list.
+pub(super) fn pipeline(request: &Received) -> Result<Script, String> {
+    must(request.path() == "/hf-inference/models/BAAI/bge-m3/pipeline/feature-extraction", "another path")?;
+    let body = request.json();
+    must(body.get("input").is_none() && body.get("dimensions").is_none(), "it knows neither word")?;
+    let list: Vec<_> = texts(&body["inputs"])?.iter().map(|text| numbers(text, &Value::Null)).collect();
+    Ok(Script::json(&json!(list)))
+}
+
 pub(super) fn ollama(request: &Received) -> Result<Script, String> {
     must(request.path() == "/api/embed", "another path")?;
     let body = request.json();
