@@ -232,28 +232,32 @@ fn silence() -> Verdict {
     Verdict::Unseen("nothing was heard: what was sent is silence".into())
 }
 
-/// The text of a transcript in a form of its own.
-fn written(heard: &Heard, is_so: fn(&str) -> bool, why: &'static str) -> Verdict {
+/// A transcript in a form of its own. Where a provider is asked without a gateway the form may be ours to write: then what
+/// it is written from must be there.
+fn written(heard: &Heard, is_so: fn(&str) -> bool, timed_form: bool, why: &'static str) -> Verdict {
     let Ok(Output::Transcript(transcript)) = &heard.output else { return no_answer() };
     let text = transcript.text.trim();
-    match () {
-        () if text.is_empty() => silence(),
-        () => check(transcript.written && is_so(text), why),
+    if text.is_empty() {
+        return silence();
     }
+    if transcript.written || !timed_form {
+        return check(is_so(text), why);
+    }
+    check(timed(&transcript.segments) || timed(&transcript.words), why)
 }
 
 pub(crate) fn as_text(heard: &Heard) -> Verdict {
-    written(heard, |text| !text.starts_with('{'), "the answer is not the text alone")
+    written(heard, |text| !text.starts_with('{'), false, "the answer is not the text alone")
 }
 
 pub(crate) fn srt(heard: &Heard) -> Verdict {
     let is_so = |text: &str| text.starts_with('1') && text.contains(" --> ") && !text.contains("WEBVTT");
-    written(heard, is_so, "the answer is no SubRip")
+    written(heard, is_so, true, "the answer is no SubRip")
 }
 
 pub(crate) fn vtt(heard: &Heard) -> Verdict {
     let is_so = |text: &str| text == "WEBVTT" || (text.starts_with("WEBVTT") && text.contains(" --> "));
-    written(heard, is_so, "the answer is no WebVTT")
+    written(heard, is_so, true, "the answer is no WebVTT")
 }
 
 /// Whether stretches are in order and have a length.
