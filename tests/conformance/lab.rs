@@ -18,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use llm_config::{Config, Deployment, Model};
 use llm_gateway::{Books, Gateway, ServeOptions, assemble, serve};
 use llm_governance::{Basis, UsageRow};
-use llm_providers::transport::{ByteStream, HyperOptions, HyperTransport, RequestBody, Transport};
+use llm_providers::transport::{ByteStream, Duplex, HyperOptions, HyperTransport, RequestBody, Transport};
 use llm_testkit::Recording;
 use llm_types::{Result, Secret};
 use serde_json::Value;
@@ -102,7 +102,8 @@ impl Lab {
         self.install(Config::default(), deployment, upstream);
     }
 
-    fn install(&self, mut config: Config, deployment: Deployment, upstream: SocketAddr) {
+    /// The same in a configuration of its own.
+    pub(crate) fn install(&self, mut config: Config, deployment: Deployment, upstream: SocketAddr) {
         config.router.retries = 0;
         config.models = vec![Model { deployments: vec![deployment], ..Model::new(MODEL) }];
         self.gateway.replace(assemble::snapshot(&config, |_| None, None).unwrap());
@@ -131,6 +132,11 @@ impl Lab {
     /// `http://127.0.0.1:PORT`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Sends any request.
@@ -199,14 +205,26 @@ struct State {
 #[async_trait]
 impl Transport for Detour {
     async fn send(&self, mut request: Request<RequestBody>) -> Result<http::Response<ByteStream>> {
-        let meant = request.uri().clone();
-        let to = {
-            let mut state = self.state.lock().unwrap();
-            state.meant = Some(meant.clone());
-            state.to.expect("an upstream is set before a call")
-        };
-        let path = meant.path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() = format!("http://{to}{path}").parse().unwrap();
+        *request.uri_mut() = self.elsewhere(request.uri());
         self.transport.send(request).await
+    }
+
+    async fn open(&self, request: &mut Request<RequestBody>) -> Result<Box<dyn Duplex>> {
+        let meant = request.uri().clone();
+        *request.uri_mut() = self.elsewhere(&meant);
+        let opened = self.transport.open(request).await;
+        *request.uri_mut() = meant;
+        opened
+    }
+}
+
+impl Detour {
+    /// Where a call goes that is meant for `meant`, which is noted.
+    fn elsewhere(&self, meant: &Uri) -> Uri {
+        let mut state = self.state.lock().unwrap();
+        state.meant = Some(meant.clone());
+        let to = state.to.expect("an upstream is set before a call");
+        let path = meant.path_and_query().map_or("/", |path| path.as_str());
+        format!("http://{to}{path}").parse().unwrap()
     }
 }

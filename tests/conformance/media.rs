@@ -25,10 +25,10 @@ const OTHERWISE: &[(&str, &str)] = &[
 ];
 
 /// A field of a form: its name, its file's name, what it holds.
-type Field = (String, Option<String>, Vec<u8>);
+pub(crate) type Field = (String, Option<String>, Vec<u8>);
 
 /// The fields of a form.
-fn fields(kind: &str, body: &[u8]) -> Vec<Field> {
+pub(crate) fn fields(kind: &str, body: &[u8]) -> Vec<Field> {
     let boundary = kind.split("boundary=").nth(1).unwrap_or_default().trim_matches('"');
     let line = format!("--{boundary}");
     let mut out = Vec::new();

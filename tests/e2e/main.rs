@@ -30,6 +30,7 @@ mod fetch;
 mod files;
 mod files_inline;
 mod files_shapes;
+mod foundry;
 mod front_faults;
 mod gemini_front;
 mod gemini_front_loop;

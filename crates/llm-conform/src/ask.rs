@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use llm_providers::Client;
-use llm_types::{ApiError, Call, Changes, ErrorKind, Event, EventSink as _, Output, ReplyBuilder, Result};
+use llm_providers::{ChatStream, Client, SpeechStream};
+use llm_types::{
+    ApiError, Call, Changes, ErrorKind, Event, EventSink as _, Op, Output, ReplyBuilder, Result, Speech,
+};
 
 use crate::probe::NOBODY;
 use crate::{Feature, Finding, Heard, Streamed, Verdict};
@@ -35,7 +37,7 @@ pub async fn ask(client: &Client, model: &str, feature: &Feature, limits: Limits
         }
         _ => model.to_owned(),
     };
-    let heard = match tokio::time::timeout(limits.time, heard(client, &name, call)).await {
+    let heard = match tokio::time::timeout(limits.time, heard(client, &name, feature, call)).await {
         Ok(heard) => heard,
         Err(_) => {
             let message = format!("no end within {} s", limits.time.as_secs());
@@ -65,13 +67,28 @@ pub async fn ask(client: &Client, model: &str, feature: &Feature, limits: Limits
     })
 }
 
-async fn heard(client: &Client, model: &str, call: Call) -> Heard {
-    if let Call::Chat(request) = &call
-        && request.delivery.stream
-    {
-        return streamed(client, model, call).await;
-    }
-    let (output, changes) = match whole(client, model, call).await {
+async fn heard(client: &Client, model: &str, feature: &Feature, call: Call) -> Heard {
+    let goes_on = feature.op == Op::Completion;
+    let call = match call {
+        Call::Chat(request) if request.delivery.stream => {
+            let stream = match goes_on {
+                true => client.complete_stream(model, *request).await,
+                false => client.chat_stream(model, *request).await,
+            };
+            return streamed(stream).await;
+        }
+        Call::Speak(request) if feature.name == "stream" => {
+            return spoken(client.speak_stream(model, *request).await).await;
+        }
+        call => call,
+    };
+    let heard = match call {
+        Call::Chat(request) if goes_on => {
+            client.complete(model, *request).await.map(|answer| (answer.reply.into(), answer.changes))
+        }
+        call => whole(client, model, call).await,
+    };
+    let (output, changes) = match heard {
         Ok((output, changes)) => (Ok(output), changes),
         Err(error) => (Err(error), Changes::default()),
     };
@@ -95,14 +112,35 @@ async fn whole(client: &Client, model: &str, call: Call) -> Result<(Output, Chan
     }
 }
 
-async fn streamed(client: &Client, model: &str, call: Call) -> Heard {
-    let Call::Chat(request) = call else {
-        let error = ApiError::new(ErrorKind::Internal, "only conversations are streamed here");
-        return Heard { output: Err(error), streamed: None, changes: Changes::default() };
-    };
-    let mut stream = match client.chat_stream(model, *request).await {
+fn failed(error: ApiError) -> Heard {
+    Heard { output: Err(error), streamed: None, changes: Changes::default() }
+}
+
+/// Sound as it comes.
+async fn spoken(stream: Result<SpeechStream>) -> Heard {
+    let mut stream = match stream {
         Ok(stream) => stream,
-        Err(error) => return Heard { output: Err(error), streamed: None, changes: Changes::default() },
+        Err(error) => return failed(error),
+    };
+    let (mut audio, mut streamed) = (Vec::new(), Streamed::default());
+    while let Some(piece) = stream.next().await {
+        match piece {
+            Ok(piece) => audio.extend_from_slice(&piece),
+            Err(error) => return failed(error),
+        }
+        streamed.pieces += 1;
+    }
+    streamed.finished = true;
+    let speech =
+        Speech { audio: audio.into(), kind: stream.kind().to_owned(), usage: stream.usage().cloned() };
+    let output = Ok(Output::Speech(Box::new(speech)));
+    Heard { output, streamed: Some(streamed), changes: stream.changes().clone() }
+}
+
+async fn streamed(stream: Result<ChatStream>) -> Heard {
+    let mut stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return failed(error),
     };
     let (mut builder, mut streamed) = (ReplyBuilder::default(), Streamed::default());
     let mut failure = None;

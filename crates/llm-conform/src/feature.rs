@@ -79,6 +79,18 @@ const fn other(
     Feature { op, name, about, members, is_basic: members.is_empty(), probe, judge }
 }
 
+const fn beside(
+    op: Op,
+    (name, about): (&'static str, &'static str),
+    members: &'static [&'static str],
+    (probe, judge): (Probe, Judge),
+) -> Feature {
+    Feature { op, name, about, members, is_basic: false, probe, judge }
+}
+
+/// The member that names the form of an answer.
+const FORM: &[&str] = &["response_format"];
+
 /// Every feature, by operation.
 pub static FEATURES: &[Feature] = &[
     basic(chat("text", "a question is answered with text", &[], (probe::text, judge::text))),
@@ -160,7 +172,32 @@ pub static FEATURES: &[Feature] = &[
         &["cache_control"],
         (probe::caching, judge::caching),
     ),
+    other(Op::Completion, ("text", "a text is gone on with"), &[], (probe::completion, judge::text)),
+    beside(
+        Op::Completion,
+        ("stream", "what goes on comes in pieces and ends as it should"),
+        &[],
+        (probe::completion_stream, judge::stream),
+    ),
+    beside(
+        Op::Completion,
+        ("usage", "a whole answer says what it used"),
+        &[],
+        (probe::completion, judge::usage),
+    ),
+    beside(
+        Op::Completion,
+        ("stop", "an answer ends before a stop text"),
+        &["stop"],
+        (probe::completion_stop, judge::stop),
+    ),
     other(Op::Embed, ("vectors", "texts become vectors"), &[], (probe::vectors, judge::vectors)),
+    beside(
+        Op::Embed,
+        ("base64", "vectors are written as base64"),
+        &["encoding_format"],
+        (probe::base64, judge::vectors),
+    ),
     other(
         Op::Embed,
         ("dimensions", "the length of the vectors is chosen"),
@@ -171,6 +208,22 @@ pub static FEATURES: &[Feature] = &[
     other(Op::Rerank, ("order", "documents are ordered by a query"), &[], (probe::order, judge::order)),
     other(Op::Rerank, ("top_n", "only the best are told"), &["top_n"], (probe::top_n, judge::top_n)),
     other(Op::Transcribe, ("text", "sound is written down"), &[], (probe::transcript, judge::transcript)),
+    beside(
+        Op::Transcribe,
+        ("as_text", "the answer is the text alone"),
+        FORM,
+        (probe::as_text, judge::as_text),
+    ),
+    beside(
+        Op::Transcribe,
+        ("verbose_json", "segments are told with their times"),
+        FORM,
+        (probe::verbose, judge::segments),
+    ),
+    beside(Op::Transcribe, ("srt", "the answer is subtitles of SubRip"), FORM, (probe::srt, judge::srt)),
+    beside(Op::Transcribe, ("vtt", "the answer is subtitles of WebVTT"), FORM, (probe::vtt, judge::vtt)),
+    // Some tell them unasked, and are not asked.
+    beside(Op::Transcribe, ("words", "words are told with their times"), &[], (probe::words, judge::words)),
     other(
         Op::Translate,
         ("text", "sound is written down in English"),
@@ -178,6 +231,19 @@ pub static FEATURES: &[Feature] = &[
         (probe::translation, judge::transcript),
     ),
     other(Op::Speech, ("sound", "a text is said"), &[], (probe::speech, judge::sound)),
+    beside(
+        Op::Speech,
+        ("stream", "sound comes while it is made"),
+        &[],
+        (probe::speech, judge::sound_in_pieces),
+    ),
+    beside(Op::Speech, ("mp3", "sound is MP3 where that is asked for"), FORM, (probe::mp3, judge::mp3)),
+    beside(Op::Speech, ("opus", "sound is Opus in Ogg"), FORM, (probe::opus, judge::opus)),
+    beside(Op::Speech, ("aac", "sound is AAC"), FORM, (probe::aac, judge::aac)),
+    beside(Op::Speech, ("flac", "sound is FLAC"), FORM, (probe::flac, judge::flac)),
+    beside(Op::Speech, ("wav", "sound is WAV"), FORM, (probe::wav, judge::wav)),
+    beside(Op::Speech, ("pcm", "sound is bare samples"), FORM, (probe::pcm, judge::pcm)),
+    beside(Op::Speech, ("speed", "how fast is chosen"), &["speed"], (probe::speed, judge::sound)),
     other(Op::Image, ("picture", "a picture is made"), &[], (probe::picture, judge::picture)),
     other(Op::ImageEdit, ("picture", "a picture is changed"), &[], (probe::edit, judge::picture)),
     other(Op::Moderate, ("verdict", "a text is judged by a policy"), &[], (probe::verdict, judge::verdicts)),
@@ -194,7 +260,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), FEATURES.len());
         for feature in FEATURES {
-            assert_eq!(feature.call().op(), feature.op, "{}", feature.name);
+            // A text that is gone on with is a conversation of another form.
+            let op = if feature.op == Op::Completion { Op::Chat } else { feature.op };
+            assert_eq!(feature.call().op(), op, "{}", feature.name);
         }
         assert!(of(Op::Chat).filter(|feature| feature.is_basic).count() >= 5);
     }

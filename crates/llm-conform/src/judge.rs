@@ -3,7 +3,7 @@
 //! Whether a model is clever is not judged: a question is such that every model that does at all what was asked shows it.
 
 use llm_types::chat::Part;
-use llm_types::{ApiError, ErrorKind, FinishKind, Output};
+use llm_types::{ApiError, ErrorKind, FinishKind, Output, Spoken};
 use serde_json::Value;
 
 use crate::probe::{LENGTH, LIMIT, STOP};
@@ -227,9 +227,120 @@ pub(crate) fn transcript(heard: &Heard) -> Verdict {
     if matches!(heard.output, Ok(Output::Transcript(_))) { Verdict::Passed } else { no_answer() }
 }
 
+/// What of the sound can only be judged where something is said.
+fn silence() -> Verdict {
+    Verdict::Unseen("nothing was heard: what was sent is silence".into())
+}
+
+/// A transcript in a form of its own. Where a provider is asked without a gateway the form may be ours to write: then what
+/// it is written from must be there.
+fn written(heard: &Heard, is_so: fn(&str) -> bool, timed_form: bool, why: &'static str) -> Verdict {
+    let Ok(Output::Transcript(transcript)) = &heard.output else { return no_answer() };
+    let text = transcript.text.trim();
+    if text.is_empty() {
+        return silence();
+    }
+    if transcript.written || !timed_form {
+        return check(is_so(text), why);
+    }
+    check(timed(&transcript.segments) || timed(&transcript.words), why)
+}
+
+pub(crate) fn as_text(heard: &Heard) -> Verdict {
+    written(heard, |text| !text.starts_with('{'), false, "the answer is not the text alone")
+}
+
+pub(crate) fn srt(heard: &Heard) -> Verdict {
+    let is_so = |text: &str| text.starts_with('1') && text.contains(" --> ") && !text.contains("WEBVTT");
+    written(heard, is_so, true, "the answer is no SubRip")
+}
+
+pub(crate) fn vtt(heard: &Heard) -> Verdict {
+    let is_so = |text: &str| text == "WEBVTT" || (text.starts_with("WEBVTT") && text.contains(" --> "));
+    written(heard, is_so, true, "the answer is no WebVTT")
+}
+
+/// Whether stretches are in order and have a length.
+fn timed(spoken: &[Spoken]) -> bool {
+    let in_order = spoken.is_sorted_by(|one, next| one.start <= next.start);
+    in_order && spoken.iter().all(|one| one.end >= one.start) && spoken.iter().any(|one| one.end > 0.0)
+}
+
+pub(crate) fn segments(heard: &Heard) -> Verdict {
+    let Ok(Output::Transcript(transcript)) = &heard.output else { return no_answer() };
+    if transcript.text.trim().is_empty() {
+        return silence();
+    }
+    check(timed(&transcript.segments), "no segments are told with their times")
+}
+
+pub(crate) fn words(heard: &Heard) -> Verdict {
+    let Ok(Output::Transcript(transcript)) = &heard.output else { return no_answer() };
+    if transcript.text.trim().is_empty() {
+        return silence();
+    }
+    if transcript.words.is_empty() {
+        return Verdict::Refused("no words are told".into());
+    }
+    check(timed(&transcript.words), "the times of words are in no order")
+}
+
 pub(crate) fn sound(heard: &Heard) -> Verdict {
     let Ok(Output::Speech(speech)) = &heard.output else { return no_answer() };
     check(!speech.audio.is_empty() && speech.kind.starts_with("audio/"), "the answer is no sound")
+}
+
+pub(crate) fn sound_in_pieces(heard: &Heard) -> Verdict {
+    let Some(streamed) = heard.streamed else { return no_answer() };
+    match sound(heard) {
+        Verdict::Passed if streamed.pieces < 2 => Verdict::Unseen("the sound came in one piece".into()),
+        verdict => verdict,
+    }
+}
+
+/// Sound of which the first bytes say what it is.
+fn begins(heard: &Heard, is_so: fn(&[u8]) -> bool, why: &'static str) -> Verdict {
+    let Ok(Output::Speech(speech)) = &heard.output else { return no_answer() };
+    check(is_so(&speech.audio), why)
+}
+
+pub(crate) fn mp3(heard: &Heard) -> Verdict {
+    // A tag, or the sync word of a frame of layer III.
+    let is_so = |sound: &[u8]| {
+        sound.starts_with(b"ID3") || matches!(sound, [0xff, second, ..] if second & 0xe6 == 0xe2)
+    };
+    begins(heard, is_so, "the sound is no MP3")
+}
+
+pub(crate) fn opus(heard: &Heard) -> Verdict {
+    begins(heard, |sound| sound.starts_with(b"OggS"), "the sound is not in Ogg")
+}
+
+pub(crate) fn aac(heard: &Heard) -> Verdict {
+    // ADTS, or within MPEG-4.
+    let is_so = |sound: &[u8]| {
+        matches!(sound, [0xff, second, ..] if second & 0xf6 == 0xf0) || sound.get(4..8) == Some(b"ftyp")
+    };
+    begins(heard, is_so, "the sound is no AAC")
+}
+
+pub(crate) fn flac(heard: &Heard) -> Verdict {
+    begins(heard, |sound| sound.starts_with(b"fLaC"), "the sound is no FLAC")
+}
+
+pub(crate) fn wav(heard: &Heard) -> Verdict {
+    begins(heard, |sound| sound.starts_with(b"RIFF"), "the sound is no WAV")
+}
+
+pub(crate) fn pcm(heard: &Heard) -> Verdict {
+    let heads: [&[u8]; 4] = [b"RIFF", b"OggS", b"fLaC", b"ID3"];
+    match sound(heard) {
+        Verdict::Passed => {
+            let Ok(Output::Speech(speech)) = &heard.output else { return no_answer() };
+            check(!heads.iter().any(|head| speech.audio.starts_with(head)), "the sound has a head")
+        }
+        verdict => verdict,
+    }
 }
 
 pub(crate) fn picture(heard: &Heard) -> Verdict {

@@ -8,7 +8,7 @@ use llm_types::chat::{
 };
 use llm_types::{
     Call, EmbedInput, EmbedRequest, Extra, ImageRequest, ImageTask, ModerateRequest, RawValue, RerankRequest,
-    SpeechRequest, TranscribeRequest, Upload,
+    SpeechRequest, TranscribeRequest, TranscriptFormat, Upload, VectorEncoding,
 };
 
 /// The most tokens of an ordinary answer.
@@ -202,17 +202,33 @@ pub(crate) fn caching() -> Call {
     conversation([Message::new(Role::System, [Part::Text(rules)]), Message::user(HELLO)]).into()
 }
 
-fn embedding(dimensions: Option<u32>) -> Call {
+pub(crate) fn completion() -> Call {
+    saying("A harbour is", |_| {})
+}
+
+pub(crate) fn completion_stream() -> Call {
+    saying("A harbour is", streamed)
+}
+
+pub(crate) fn completion_stop() -> Call {
+    saying("one two three four five one two", |request| request.limits.stop = vec![STOP.to_owned()])
+}
+
+fn embedding(dimensions: Option<u32>, encoding: VectorEncoding) -> Call {
     let inputs = ["a harbour", "a mountain"].map(EmbedInput::text).to_vec();
-    Call::Embed(Box::new(EmbedRequest { inputs, dimensions, ..EmbedRequest::default() }))
+    Call::Embed(Box::new(EmbedRequest { inputs, dimensions, encoding, ..EmbedRequest::default() }))
 }
 
 pub(crate) fn vectors() -> Call {
-    embedding(None)
+    embedding(None, VectorEncoding::Float)
+}
+
+pub(crate) fn base64() -> Call {
+    embedding(None, VectorEncoding::Base64)
 }
 
 pub(crate) fn dimensions() -> Call {
-    embedding(Some(LENGTH))
+    embedding(Some(LENGTH), VectorEncoding::Float)
 }
 
 fn ordering(top_n: Option<u32>) -> Call {
@@ -257,12 +273,71 @@ pub(crate) fn transcript() -> Call {
     Call::Transcribe(Box::new(TranscribeRequest::new(sound())))
 }
 
+fn written(format: TranscriptFormat) -> Call {
+    Call::Transcribe(Box::new(TranscribeRequest { format, ..TranscribeRequest::new(sound()) }))
+}
+
+pub(crate) fn as_text() -> Call {
+    written(TranscriptFormat::Text)
+}
+
+pub(crate) fn verbose() -> Call {
+    written(TranscriptFormat::VerboseJson)
+}
+
+pub(crate) fn srt() -> Call {
+    written(TranscriptFormat::Srt)
+}
+
+pub(crate) fn vtt() -> Call {
+    written(TranscriptFormat::Vtt)
+}
+
+pub(crate) fn words() -> Call {
+    let granularities = vec!["word".to_owned()];
+    let format = TranscriptFormat::VerboseJson;
+    Call::Transcribe(Box::new(TranscribeRequest { format, granularities, ..TranscribeRequest::new(sound()) }))
+}
+
 pub(crate) fn translation() -> Call {
     Call::Transcribe(Box::new(TranscribeRequest { translate: true, ..TranscribeRequest::new(sound()) }))
 }
 
 pub(crate) fn speech() -> Call {
     Call::Speak(Box::new(SpeechRequest::new("Harbour.", "alloy")))
+}
+
+fn coded(format: &str) -> Call {
+    let format = Some(format.to_owned());
+    Call::Speak(Box::new(SpeechRequest { format, ..SpeechRequest::new("Harbour.", "alloy") }))
+}
+
+pub(crate) fn mp3() -> Call {
+    coded("mp3")
+}
+
+pub(crate) fn opus() -> Call {
+    coded("opus")
+}
+
+pub(crate) fn aac() -> Call {
+    coded("aac")
+}
+
+pub(crate) fn flac() -> Call {
+    coded("flac")
+}
+
+pub(crate) fn wav() -> Call {
+    coded("wav")
+}
+
+pub(crate) fn pcm() -> Call {
+    coded("pcm")
+}
+
+pub(crate) fn speed() -> Call {
+    Call::Speak(Box::new(SpeechRequest { speed: Some(1.1), ..SpeechRequest::new("Harbour.", "alloy") }))
 }
 
 pub(crate) fn picture() -> Call {

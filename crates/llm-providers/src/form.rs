@@ -326,7 +326,10 @@ mod tests {
         form.file("file", &file);
         form.text("language", "de");
         let (kind, body) = form.finish().unwrap();
-        assert!(body.pieces().any(|piece| piece.as_ptr() == file.data.as_ptr()), "the file was copied");
+        assert!(
+            body.pieces().any(|piece| piece.held().as_ptr() == file.data.as_ptr()),
+            "the file was copied"
+        );
         let bytes = body.to_bytes();
         let fields = read(&HeaderMap::from_iter([(CONTENT_TYPE, kind)]), &bytes).unwrap();
         let texts: Vec<_> =

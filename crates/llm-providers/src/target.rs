@@ -183,7 +183,7 @@ impl Target {
             signs.or_else(|| tokens.as_ref().map(|tokens| tokens.name().to_owned())).unwrap_or_default();
         let fingerprint = fingerprint(&spec.name, &model, route.as_ref(), (&headers, &identity));
         let values = header::values(options, env).map_err(named)?;
-        let spec = Arc::new(settled(&spec, &model, (&values, &at)));
+        let spec = Arc::new(settled(&spec, &model, &host, (&values, &at)));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
         let model = model.into();
         let in_address =
@@ -430,11 +430,18 @@ pub fn is_configured(spec: &ProviderSpec, env: Env<'_>) -> bool {
     (has_key || (spec.key_optional && has_base)) && base.is_some()
 }
 
-/// The row with the rules that are for this model and no others, so that no call has to match names, and with what it
+/// The row with the rules that are for this model at this host and no others, so that no call has to match names, and with what it
 /// sets filled in.
-fn settled(spec: &ProviderSpec, model: &str, (values, at): (&header::Values<'_>, Env<'_>)) -> ProviderSpec {
+fn settled(
+    spec: &ProviderSpec,
+    model: &str,
+    host: &str,
+    (values, at): (&header::Values<'_>, Env<'_>),
+) -> ProviderSpec {
     let mut spec = spec.clone();
     spec.variants = Vec::new();
+    spec.rules.retain(|rule| rule.is_at(host));
+    spec.rules.iter_mut().for_each(|rule| rule.hosts.clear());
     spec.rules.retain(|rule| rule.is_for(model));
     for rule in &mut spec.rules {
         rule.models = vec!["*".to_owned()];

@@ -50,10 +50,12 @@ pub enum Dialect {
     Elevenlabs,
     /// Stability: pictures.
     Stability,
+    /// Vectors as HuggingFace's inference service has them.
+    FeatureExtraction,
 }
 
 impl Dialect {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -73,6 +75,7 @@ impl Dialect {
         Self::Deepgram,
         Self::Elevenlabs,
         Self::Stability,
+        Self::FeatureExtraction,
     ];
 
     /// The dialect of this name.
@@ -104,6 +107,7 @@ impl Dialect {
             Self::Deepgram => "deepgram",
             Self::Elevenlabs => "elevenlabs",
             Self::Stability => "stability",
+            Self::FeatureExtraction => "feature_extraction",
         }
     }
 }

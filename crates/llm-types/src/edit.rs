@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::Head;
+use crate::{Head, Segments};
 
 /// What is to become of one member.
 #[derive(Debug, Clone)]
@@ -158,72 +158,6 @@ impl Splicer<'_> {
 
     fn finish(mut self) -> Segments {
         self.flush();
-        Segments(self.list)
-    }
-}
-
-/// A body in pieces, so that a large one need not be copied to change a word of it.
-#[derive(Debug, Clone, Default)]
-pub struct Segments(SmallVec<[Bytes; 4]>);
-
-impl FromIterator<Bytes> for Segments {
-    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
-        Self(pieces.into_iter().collect())
-    }
-}
-
-impl Segments {
-    /// Bodies up to this many bytes are joined: one copy is cheaper than several writes.
-    const JOIN: usize = 16 * 1024;
-
-    /// The length in bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    /// Whether there is no body.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Bytes::is_empty)
-    }
-
-    /// The pieces as they lie, in order.
-    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
-        self.0.iter()
-    }
-
-    /// The pieces; a small body in one.
-    #[must_use]
-    pub fn into_pieces(self) -> SmallVec<[Bytes; 4]> {
-        if self.0.len() > 1 && self.len() <= Self::JOIN {
-            return SmallVec::from_iter([self.to_bytes()]);
-        }
-        self.0
-    }
-
-    /// The whole body in one buffer.
-    #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
-        match &*self.0 {
-            [one] => one.clone(),
-            pieces => {
-                let mut out = BytesMut::with_capacity(self.len());
-                pieces.iter().for_each(|piece| out.put_slice(piece));
-                out.freeze()
-            }
-        }
-    }
-}
-
-impl From<Bytes> for Segments {
-    fn from(body: Bytes) -> Self {
-        Self(SmallVec::from_iter([body]))
-    }
-}
-
-impl From<Vec<u8>> for Segments {
-    fn from(body: Vec<u8>) -> Self {
-        Self::from(Bytes::from(body))
+        self.list.into_iter().collect()
     }
 }

@@ -24,6 +24,7 @@ mod reply_builder;
 mod rerank;
 mod scan;
 mod secret;
+mod segments;
 mod spec;
 mod speech;
 mod text;
@@ -42,7 +43,7 @@ pub use call::Call;
 pub use capability::Capabilities;
 pub use change::{Action, Change, Changes};
 pub use dialect::Dialect;
-pub use edit::{Edits, Segments};
+pub use edit::Edits;
 pub use embed::{EmbedContent, EmbedInput, EmbedRequest, Embeddings, VectorEncoding};
 pub use error::{ApiError, ErrorKind, Fault, Origin, Result};
 pub use event::{Delta, Event, EventSink, Flow, PartStart, Start};
@@ -61,6 +62,7 @@ pub use reply::{Choice, Finish, FinishKind, Reply};
 pub use reply_builder::ReplyBuilder;
 pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
+pub use segments::{Piece, Segments};
 pub use spec::{
     AuthStyle, BatchForm, ImageEditForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule,
     ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, UrlForm, glob_matches,

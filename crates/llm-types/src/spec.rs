@@ -173,6 +173,9 @@ pub enum UrlForm {
     /// Azure AI Foundry: `/models{path}?api-version=…` behind the bare address of a resource, `/v1{path}`
     /// behind that of a serverless endpoint, the path alone behind a base that ends in `/v1`.
     AzureFoundry,
+    /// Anthropic's models at Azure AI Foundry: `/anthropic{path}` behind the address of a resource, whichever of its
+    /// other APIs the configured base names.
+    AzureAnthropic,
     /// `/v1` goes before the path unless the base ends in `/v1` or `/openai`.
     AddV1,
     /// The path behind the base URL, without a `/v1` at the base's end.
@@ -241,6 +244,8 @@ pub struct ModelRule {
     pub models: Vec<String>,
     /// Models it is not for.
     pub except: Vec<String>,
+    /// It holds only where calls go to one of these hosts; `*` matches any text. Empty: anywhere.
+    pub hosts: Vec<String>,
     /// It holds only if the request's reasoning effort is one of these (`default`: not given).
     pub efforts: Vec<String>,
     /// The dialect whose bodies it is about; `None`: the row's own. Dialects of one row name the same
@@ -260,10 +265,17 @@ impl ModelRule {
                 || self.efforts.iter().any(|word| word == effort.unwrap_or("default")))
     }
 
+    /// Whether it holds for calls to this host. Until that is known, a rule about some hosts is for nobody.
+    #[must_use]
+    pub fn is_at(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|glob| glob_matches(glob, host))
+    }
+
     /// Whether the rule is for this model, at whatever effort.
     #[must_use]
     pub fn is_for(&self, model: &str) -> bool {
-        self.models.iter().any(|glob| glob_matches(glob, model))
+        self.hosts.is_empty()
+            && self.models.iter().any(|glob| glob_matches(glob, model))
             && !self.except.iter().any(|glob| glob_matches(glob, model))
     }
 }
@@ -354,10 +366,16 @@ impl ProviderSpec {
                     Some(Dialect::OpenaiCompletions) if self.offers(Op::Completion, model) => {
                         Dialect::OpenaiCompletions
                     }
+                    Some(Dialect::Anthropic) if self.offers(Op::Messages, model) => Dialect::Anthropic,
                     _ => Dialect::OpenaiChat,
                 },
             },
-            Op::Embed => Dialect::OpenaiMedia,
+            Op::Embed => {
+                let extracts =
+                    |rule: &ModelRule| rule.dialect == Some(Dialect::FeatureExtraction) && rule.is_for(model);
+                let extracts = self.rules.iter().any(extracts);
+                if extracts { Dialect::FeatureExtraction } else { Dialect::OpenaiMedia }
+            }
             _ => shared(op).unwrap_or(Dialect::OpenaiChat),
         }
     }

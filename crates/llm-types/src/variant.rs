@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::{Dialect, ModelRule, Op, ProviderSpec, Quirks, UrlForm, glob_matches};
+use crate::{AuthStyle, Dialect, ModelRule, Op, ProviderSpec, Quirks, UrlForm, glob_matches};
 
 /// What holds for certain models in place of what their provider's row says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Variant {
     pub base_env: Vec<String>,
     /// How the URL of a call is built; `None`: as the row says.
     pub url: Option<UrlForm>,
+    /// How the key is sent, whatever it is and wherever it goes; `None`: as the row says.
+    pub auth: Option<AuthStyle>,
     /// What is offered for them; empty: what the row says.
     pub operations: Vec<Op>,
     /// What every call has to respect, in place of what the row says.
@@ -55,6 +57,7 @@ impl ProviderSpec {
             api_base,
             base_env,
             url,
+            auth,
             operations,
             quirks,
             like: _,
@@ -64,6 +67,10 @@ impl ProviderSpec {
         spec.variants = Vec::new();
         spec.dialect = dialect.unwrap_or(spec.dialect);
         spec.url = url.unwrap_or(spec.url);
+        if let Some(auth) = *auth {
+            spec.auth = auth;
+            spec.key_rules = Vec::new();
+        }
         if api_base.is_some() {
             spec.api_base.clone_from(api_base);
             spec.base_env.clone_from(base_env);

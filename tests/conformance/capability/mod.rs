@@ -11,6 +11,8 @@
 mod page;
 mod recorded;
 mod reference;
+mod scripted;
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -80,6 +82,9 @@ async fn the_page_says_what_was_seen() {
     declared(&mut matrix);
     let problems = reference::run(&lab, &mut matrix).await;
     assert!(problems.is_empty(), "{problems:#?}");
+    let mut problems = scripted::run(&lab, &mut matrix).await;
+    problems.extend(wire::run(&lab, &mut matrix).await);
+    assert!(problems.is_empty(), "{problems:#?}");
     recorded::run(&lab, &mut matrix).await;
     let unseen: Vec<_> = FEATURES
         .iter()
@@ -95,9 +100,15 @@ async fn the_page_says_what_was_seen() {
 fn declared(matrix: &mut Matrix) {
     for spec in ProviderTable::builtin().iter().filter(|spec| spec.name != "mock") {
         for feature in FEATURES.iter().filter(|feature| spec.operations.contains(&feature.op)) {
-            let known = COMPLETE.contains(&spec.name.as_str()) && feature.op == Op::Chat;
+            let asked = COMPLETE.contains(&spec.name.as_str()) && feature.op == Op::Chat;
+            let known = asked || scripted::asks(&spec.name, feature.op);
             if !known && (feature.op != Op::Chat || is_sent(spec, feature)) {
                 matrix.note(&spec.name, (feature.op, feature.name), Mark::Declared);
+            }
+        }
+        for op in spec.operations.iter().filter(|op| !wire::asks(&spec.name, **op)) {
+            for (feature, _) in wire::features(*op) {
+                matrix.note(&spec.name, (*op, feature), Mark::Declared);
             }
         }
     }

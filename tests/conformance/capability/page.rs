@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use llm_conform::Feature;
 use llm_providers::table::ProviderTable;
 use llm_types::Op;
 
-use super::{Mark, Matrix};
+use super::{Mark, Matrix, wire};
 
 /// Where it is.
 const PAGE: &str = "docs/capabilities.md";
@@ -25,8 +24,10 @@ impl Mark {
 }
 
 /// Every operation that has features, each with a table.
-const OPERATIONS: [(Op, &str); 9] = [
+const OPERATIONS: [(Op, &str); 13] = [
     (Op::Chat, "Conversations"),
+    (Op::Responses, "The Responses API, as it is"),
+    (Op::Completion, "Texts that are gone on with"),
     (Op::Embed, "Vectors"),
     (Op::Rerank, "Documents in order"),
     (Op::Transcribe, "Transcripts"),
@@ -35,6 +36,8 @@ const OPERATIONS: [(Op, &str); 9] = [
     (Op::Image, "Pictures"),
     (Op::ImageEdit, "Changed pictures"),
     (Op::Moderate, "Verdicts"),
+    (Op::Batch, "Files and batches"),
+    (Op::Realtime, "Sessions"),
 ];
 
 /// The page.
@@ -50,18 +53,20 @@ pub(super) fn markdown(matrix: &Matrix) -> String {
          | – | the provider's reference or our code says that it cannot be done or said |\n",
     );
     for (op, title) in OPERATIONS {
-        let features: Vec<&Feature> = llm_conform::of(op).collect();
+        let named = llm_conform::of(op).map(|feature| (feature.name, feature.about));
+        let features: Vec<(&'static str, &'static str)> =
+            named.chain(wire::features(op).iter().copied()).collect();
         _ = write!(page, "\n## {title}\n\n");
-        for feature in &features {
-            _ = writeln!(page, "- `{}`: {}", feature.name, feature.about);
+        for (name, about) in &features {
+            _ = writeln!(page, "- `{name}`: {about}");
         }
-        let names: Vec<_> = features.iter().map(|feature| feature.name).collect();
+        let names: Vec<_> = features.iter().map(|(name, _)| *name).collect();
         _ = write!(page, "\n| provider | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
         for spec in ProviderTable::builtin()
             .iter()
             .filter(|spec| spec.name != "mock" && spec.operations.contains(&op))
         {
-            let marks = features.iter().map(|feature| matrix.mark(&spec.name, op, feature.name).word());
+            let marks = features.iter().map(|(name, _)| matrix.mark(&spec.name, op, name).word());
             _ = writeln!(page, "| {} | {} |", spec.name, marks.collect::<Vec<_>>().join(" | "));
         }
     }

@@ -40,6 +40,11 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) {
             for feature in features(recording) {
                 matrix.note(&provider, (op, feature), Mark::Recorded);
             }
+            if recording.operation == "responses" && recording.response.is_success() {
+                for feature in responses(recording) {
+                    matrix.note(&provider, (Op::Responses, feature), Mark::Recorded);
+                }
+            }
         }
     }
 }
@@ -67,6 +72,18 @@ fn operation(recording: &Recording) -> Op {
         "translation" => Op::Translate,
         _ => Op::Chat,
     }
+}
+
+/// What it shows of the Responses API itself.
+fn responses(recording: &Recording) -> Vec<&'static str> {
+    let facts = llm_testkit::expect::facts(recording).unwrap_or_default();
+    let mut out = vec![if recording.is_stream() { "stream" } else { "text" }];
+    out.extend(facts.usage.is_some_and(|usage| usage.prompt > 0).then_some("usage"));
+    let called = facts.choices.first().is_some_and(|choice| !choice.tool_calls.is_empty());
+    out.extend(called.then_some("tools"));
+    let asked = recording.request.json();
+    out.extend(asked.is_some_and(|body| body["previous_response_id"].is_string()).then_some("state"));
+    out
 }
 
 /// What it shows, by the names of the features.

@@ -14,12 +14,12 @@ use llm_testkit::{Received, Script, Upstream};
 use llm_types::{MessageQuirk, Op};
 use serde_json::Value;
 
-use super::{Mark, Matrix};
+use super::{Mark, Matrix, scripted};
 use crate::fixture::{frame, read};
 use crate::lab::{Lab, deployment};
 
 /// The name of the gateway's row in the client's table.
-const GATEWAY: &str = "gateway";
+pub(super) const GATEWAY: &str = "gateway";
 
 /// Asks every provider that has a reference for every feature of a conversation. What is wrong with what came.
 pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
@@ -56,11 +56,20 @@ struct Api<'f> {
 }
 
 /// A client of the gateway, as `llmctl --gateway` has it.
-fn client(lab: &Lab) -> Client {
+pub(super) fn client(lab: &Lab) -> Client {
     let row =
         llm_config::Provider { name: GATEWAY.to_owned(), key_optional: Some(true), ..Default::default() };
     let mut spec = row.spec(None);
-    spec.operations = vec![Op::Chat];
+    spec.operations = vec![
+        Op::Chat,
+        Op::Completion,
+        Op::Embed,
+        Op::Rerank,
+        Op::Transcribe,
+        Op::Translate,
+        Op::Speech,
+        Op::Moderate,
+    ];
     spec.quirks.messages = vec![MessageQuirk::CacheControl];
     let table = ProviderTable::default().with(vec![spec]);
     let options =
@@ -69,17 +78,7 @@ fn client(lab: &Lab) -> Client {
 }
 
 fn deploy(lab: &Lab, dialect: &str, model: &str, upstream: &Upstream) {
-    let mut deployment = deployment(model);
-    if model.starts_with("azure/") {
-        deployment.api_base = Some("https://resource.openai.azure.com".to_owned());
-        deployment.api_version = Some("2024-10-21".to_owned());
-    }
-    if model.starts_with("vertex_ai/") {
-        (deployment.project, deployment.location) = (Some("p".to_owned()), Some("global".to_owned()));
-    }
-    if model.starts_with("bedrock/") {
-        deployment.region = Some("us-east-1".to_owned());
-    }
+    let deployment = scripted::placed(deployment(model));
     lab.deploy_in(dialect, deployment, upstream.addr());
 }
 

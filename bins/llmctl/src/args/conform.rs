@@ -19,7 +19,7 @@ pub(crate) struct ConformArgs {
     #[command(flatten)]
     pub(crate) via: Via,
 
-    /// The operations to ask for: chat, embed, rerank, transcribe, translate, speech, image, image_edit, moderate.
+    /// The operations to ask for: chat, completion, embed, rerank, transcribe, translate, speech, image, image_edit, moderate.
     #[arg(long, short, value_name = "NAME,…", value_delimiter = ',', default_value = "chat")]
     pub(crate) operation: Vec<String>,
 

@@ -351,6 +351,6 @@ impl Rule {
     fn spec(self) -> ModelRule {
         let Self { models, except, efforts, dialect, quirks } = self;
         let dialect = dialect.as_ref().map(Word::get);
-        ModelRule { models, except, efforts, dialect, quirks: quirks.spec() }
+        ModelRule { models, except, efforts, dialect, quirks: quirks.spec(), ..ModelRule::default() }
     }
 }

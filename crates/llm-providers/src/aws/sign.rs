@@ -139,9 +139,7 @@ impl Signer {
 /// The SHA-256 of a body, in hexadecimal.
 fn digest(body: &Segments) -> String {
     let mut hash = Sha256::new();
-    for piece in body.pieces() {
-        hash.update(piece);
-    }
+    body.chunks().for_each(|chunk| hash.update(chunk));
     hash.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
         // Writing into memory cannot fail.
         let _ = write!(out, "{byte:02x}");

@@ -37,6 +37,8 @@ pub struct MediaMemo {
     pub format: TranscriptFormat,
     /// Whether it is translated.
     pub translated: bool,
+    /// What is spoken, as far as the client said.
+    pub language: Option<String>,
     /// The content type of the sound that is asked for.
     pub kind: &'static str,
     /// The client wants the bytes of pictures and not where they lie.

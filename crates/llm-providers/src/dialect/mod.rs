@@ -12,6 +12,7 @@ mod complete;
 mod custom;
 pub mod deepgram;
 pub mod elevenlabs;
+pub mod feature_extraction;
 pub mod gemini;
 mod json;
 mod mask;
@@ -63,6 +64,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Deepgram => Some(&deepgram::Client),
         Dialect::Elevenlabs => Some(&elevenlabs::Client),
         Dialect::Stability => Some(&stability::Client),
+        Dialect::FeatureExtraction => Some(&feature_extraction::Client),
         Dialect::Mock => None,
     }
 }
@@ -89,6 +91,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         | Dialect::Ollama
         | Dialect::Replicate
         | Dialect::Stability
+        | Dialect::FeatureExtraction
         | Dialect::Mock => None,
     }
 }

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use llm_types::{
-    ImageRequest, Images, MadeImage, ModerateRequest, Moderation, Result, Speech, SpeechRequest, Spoken,
-    TranscribeRequest, Transcript, Units, Usage, Verdict,
+    ApiError, ImageRequest, Images, MadeImage, ModerateRequest, Moderation, Result, Speech, SpeechRequest,
+    Spoken, TranscribeRequest, Transcript, Units, Usage, Verdict,
 };
 
 use crate::sound;
@@ -34,17 +34,26 @@ pub(super) fn transcribe(request: &TranscribeRequest) -> Result<Transcript> {
     })
 }
 
-/// A tenth of a second of silence.
+/// What stands before samples.
+const HEAD: &[u8] =
+    b"RIFF\xe4\x12\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xc0\x5d\0\0\x80\xbb\0\0\x02\0\x10\0data\xc0\x12\0\0";
+
+/// A tenth of a second of silence, as WAV unless bare samples are wanted.
 pub(super) fn speak(request: &SpeechRequest) -> Result<Speech> {
     super::model(&request.model)?;
-    let mut audio =
-        b"RIFF\xe4\x12\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xc0\x5d\0\0\x80\xbb\0\0\x02\0\x10\0data\xc0\x12\0\0"
-            .to_vec();
+    let (mut audio, kind) = match request.format.as_deref() {
+        None | Some("wav") => (HEAD.to_vec(), "audio/wav"),
+        Some("pcm") => (Vec::new(), "audio/pcm"),
+        Some(other) => {
+            let message = format!("the built-in provider makes no `{other}`: ask for wav or pcm");
+            return Err(ApiError::bad_request(message).with_param("response_format"));
+        }
+    };
     audio.extend(std::iter::repeat_n(0, 4800));
     let characters = u64::try_from(request.input.chars().count()).unwrap_or(u64::MAX);
     let units = Units { characters, output_audio_ms: 100, ..Units::default() };
     let usage = Some(Usage { units, ..Usage::default() });
-    Ok(Speech { audio: Bytes::from(audio), kind: "audio/wav".to_owned(), usage })
+    Ok(Speech { audio: Bytes::from(audio), kind: kind.to_owned(), usage })
 }
 
 /// As many dots as are wanted.

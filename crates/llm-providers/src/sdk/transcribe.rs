@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use llm_types::{ApiError, Call, Output, Result, Segments, TranscribeRequest, Transcript, Upload, Usage};
+use llm_types::{
+    ApiError, Call, Output, Piece, Result, Segments, TranscribeRequest, Transcript, Upload, Usage,
+};
 
 use super::client::{Client, REPLY_LIMIT, named};
 use super::media::{Answered, other};
@@ -91,7 +93,8 @@ impl Client {
 
 /// What stands before the file and behind it; `None`: the dialect does not send it as it is.
 fn around(body: &Segments) -> Option<Around> {
-    let mut before: Vec<Bytes> = body.pieces().cloned().collect();
+    let plain = |piece: &Piece| matches!(piece, Piece::Plain(_)).then(|| piece.held().clone());
+    let mut before: Vec<Bytes> = body.pieces().map(plain).collect::<Option<_>>()?;
     let at = before.iter().position(|piece| std::ptr::eq(piece.as_ptr(), MARK.as_ptr()))?;
     let behind = before.split_off(at + 1);
     before.pop();

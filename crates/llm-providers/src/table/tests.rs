@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use llm_types::{Dialect, MessageQuirk, ReplyQuirk};
+use llm_types::{Dialect, MessageQuirk, Op, ReplyQuirk};
 
 use super::*;
 
@@ -67,6 +67,7 @@ fn globs_and_bounds_of_the_built_in_table_are_sane() {
             let words = ["default", "none", "minimal", "low", "medium", "high", "xhigh", "max"];
             assert!(rule.efforts.iter().all(|word| words.contains(&word.as_str())), "{}", row.name);
             // Each pattern must be able to match a name that no exception takes away again.
+            let rule = llm_types::ModelRule { hosts: Vec::new(), ..rule.clone() };
             let reachable = rule.models.iter().any(|glob| rule.is_for(&glob.replace('*', "0")));
             assert!(reachable, "{}: {:?} never applies", row.name, rule.models);
         }
@@ -252,11 +253,51 @@ fn model_rules_may_change_messages() {
 }
 
 #[test]
+fn anthropics_clients_reach_anthropics_api_where_a_row_names_it() {
+    let check = |name: &str, client: Dialect, expect: Dialect| {
+        let (spec, model) = crate::name::resolve(ProviderTable::builtin(), name).unwrap();
+        assert_eq!(spec.dialect_for(Op::Chat, Some(client), &model), expect, "{name} {client}");
+        let own = spec.dialect_for(Op::Chat, Some(Dialect::Anthropic), &model) == Dialect::Anthropic;
+        assert_eq!(spec.offers(Op::Messages, &model), own, "{name}: what the row says must hold");
+    };
+    use Dialect::{Anthropic, Gemini, OpenaiChat};
+    check("openrouter/anthropic/claude-sonnet-4.5", Anthropic, Anthropic);
+    check("openrouter/anthropic/claude-sonnet-4.5", OpenaiChat, OpenaiChat);
+    check("openrouter/openai/gpt-5.2", Anthropic, OpenaiChat);
+    check("litellm_proxy/claude", Anthropic, Anthropic);
+    check("azure_ai/claude-opus-4-5", OpenaiChat, Anthropic);
+    check("azure_ai/Mistral-Large-3", Anthropic, OpenaiChat);
+    check("vertex_ai/claude-sonnet-4-5@20250929", Anthropic, Anthropic);
+    check("vertex_ai/gemini-2.5-flash", Anthropic, Gemini);
+    check("anthropic/claude-sonnet-4-5", Anthropic, Anthropic);
+    check("deepseek/deepseek-chat", Anthropic, OpenaiChat);
+}
+
+#[test]
+fn no_row_declares_what_does_nothing() {
+    for row in ProviderTable::builtin().iter() {
+        let has = |op: Op| row.operations.contains(&op);
+        assert_eq!(has(Op::Batch), row.batch_form().is_some(), "{}: batches", row.name);
+        let speaks =
+            |dialect| row.dialect == dialect || row.variants.iter().any(|one| one.dialect == Some(dialect));
+        assert!(
+            !has(Op::Messages) || speaks(Dialect::Anthropic) || speaks(Dialect::OpenaiChat),
+            "{}",
+            row.name
+        );
+        assert!(!has(Op::Responses) || speaks(Dialect::OpenaiChat), "{}: responses", row.name);
+        let goes_on = speaks(Dialect::OpenaiChat) || speaks(Dialect::Ollama);
+        assert!(!has(Op::Completion) || goes_on, "{}: completions", row.name);
+        assert!(!has(Op::Realtime) || speaks(Dialect::OpenaiChat), "{}: realtime", row.name);
+    }
+}
+
+#[test]
 fn text_completions_go_out_as_such_where_the_model_has_them() {
     use Dialect::{OpenaiChat, OpenaiCompletions};
     let check = |name: &str, client, expect| {
         let (spec, model) = crate::name::resolve(ProviderTable::builtin(), name).unwrap();
-        assert_eq!(spec.dialect_for(llm_types::Op::Chat, Some(client), &model), expect, "{name} {client}");
+        assert_eq!(spec.dialect_for(Op::Chat, Some(client), &model), expect, "{name} {client}");
     };
     // Text models have nothing else.
     for name in [

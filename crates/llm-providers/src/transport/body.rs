@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use llm_types::{ApiError, Segments};
+use llm_types::{ApiError, Piece, Segments};
 use smallvec::SmallVec;
 
 use super::ByteStream;
@@ -19,7 +19,7 @@ pub enum RequestBody {
     /// All of it, in pieces.
     Whole {
         /// The pieces not sent yet, last first.
-        pieces: SmallVec<[Bytes; 4]>,
+        pieces: SmallVec<[Piece; 4]>,
     },
     /// As it comes.
     Stream(ByteStream),
@@ -49,7 +49,7 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole { pieces } => {
-                let left: usize = pieces.iter().map(Bytes::len).sum();
+                let left: usize = pieces.iter().map(Piece::len).sum();
                 write!(f, "RequestBody({left} bytes)")
             }
             Self::Stream(_) => f.write_str("RequestBody(stream)"),
@@ -66,7 +66,13 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ApiError>>> {
         match self.get_mut() {
-            Self::Whole { pieces } => Poll::Ready(pieces.pop().map(|piece| Ok(Frame::data(piece)))),
+            Self::Whole { pieces } => {
+                let next = pieces.last_mut().and_then(Piece::take_next);
+                if pieces.last().is_some_and(Piece::is_empty) {
+                    pieces.pop();
+                }
+                Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+            }
             Self::Stream(stream) => stream.as_mut().poll_next(cx).map_ok(Frame::data),
         }
     }

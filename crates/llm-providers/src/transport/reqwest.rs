@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
-use llm_types::{ApiError, ErrorKind, Result};
+use llm_types::{ApiError, ErrorKind, Piece, Result};
 
 use super::follow::Course;
 use super::{ByteStream, RequestBody, Transport, decoded};
@@ -52,8 +52,8 @@ impl Transport for ReqwestTransport {
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let (head, body) = request.into_parts();
         let body = match body {
-            RequestBody::Whole { mut pieces } if pieces.len() == 1 => {
-                reqwest::Body::from(pieces.pop().unwrap_or_default())
+            RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
+                reqwest::Body::from(pieces.first().map(|piece| piece.held().clone()).unwrap_or_default())
             }
             body => reqwest::Body::wrap_stream(body.into_data_stream()),
         };

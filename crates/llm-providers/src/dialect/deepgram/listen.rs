@@ -83,7 +83,7 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
     })
 }
 
-/// Reads what was heard.
+/// Reads what was heard. Of sound whose channels are written down each for itself (`multichannel`) all are told.
 ///
 /// # Errors
 /// When it is no answer of Deepgram's.
@@ -91,22 +91,42 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
     let heard: wire::Heard<'_> =
         serde_json::from_slice(body).map_err(|error| media::wrong("transcript", error))?;
     let results = heard.results.ok_or_else(|| media::wrong("transcript", "`results` is missing"))?;
-    let channel = results.channels.into_iter().flatten().next();
-    let channel = channel.ok_or_else(|| media::wrong("transcript", "there is no channel"))?;
-    let best = channel.alternatives.into_iter().flatten().next().unwrap_or_default();
-    let words: Vec<Spoken> = best.words.into_iter().flatten().map(word).collect();
-    let told = words.iter().any(|word| word.speaker.is_some());
-    let segments: Vec<Spoken> = results.utterances.into_iter().flatten().map(utterance).collect();
-    let duration = heard.metadata.and_then(|metadata| metadata.duration);
+    let channels = results.channels.unwrap_or_default();
+    if channels.is_empty() {
+        return Err(media::wrong("transcript", "there is no channel"));
+    }
+    let apart = channels.len() > 1;
     let memo = cx.memo.media.as_deref().cloned().unwrap_or_default();
+    let (mut language, mut words, mut lines) = (None, Vec::new(), Vec::new());
+    let mut diarized = false;
+    let paid = u64::try_from(channels.len()).unwrap_or(u64::MAX);
+    for (number, channel) in channels.into_iter().enumerate() {
+        let wire::Channel { alternatives, detected_language, extra: _ } = channel;
+        let best = alternatives.into_iter().flatten().next().unwrap_or_default();
+        let named = best.languages.into_iter().flatten().next();
+        language = language.or_else(|| detected_language.or(named).map(Str::into_string));
+        let mine: Vec<wire::Word<'_>> = best.words.unwrap_or_default();
+        diarized |= mine.iter().any(|word| word.speaker.is_some());
+        words.extend(mine.into_iter().map(|one| word(one, apart.then_some(number))));
+        let text = best.transcript.map(Str::into_string).unwrap_or_default();
+        match apart {
+            true if text.is_empty() => {}
+            true => lines.push(format!("Channel {number}: {text}")),
+            false => lines.push(text),
+        }
+    }
+    if apart {
+        words.sort_by(|one, next| one.start.total_cmp(&next.start));
+    }
+    let segments = results.utterances.into_iter().flatten().map(|one| utterance(one, apart)).collect();
+    let duration = heard.metadata.and_then(|metadata| metadata.duration);
     let usage = duration.map_or(memo.used, |duration| Usage {
-        units: Units { input_audio_ms: media::millis(duration), ..Units::default() },
+        units: Units { input_audio_ms: media::millis(duration).saturating_mul(paid), ..Units::default() },
         ..Usage::default()
     });
-    let text = best.transcript.map(Str::into_string).unwrap_or_default();
     Ok(Transcript {
-        text: if told { by_speaker(&words) } else { text },
-        language: channel.detected_language.map(Str::into_string),
+        text: if diarized && !apart { by_speaker(&words) } else { lines.join("\n") },
+        language: language.or_else(|| asked(memo.language)),
         duration,
         words,
         segments,
@@ -116,24 +136,43 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
     })
 }
 
-fn word(word: wire::Word<'_>) -> Spoken {
+/// What is spoken where the answer does not say: what was asked for, else English, as Deepgram takes it.
+fn asked(language: Option<String>) -> Option<String> {
+    match language {
+        None => Some("en".to_owned()),
+        // Any of several.
+        Some(language) => Some(language).filter(|language| language != "multi"),
+    }
+}
+
+/// Who said it: the channel, where several are apart, and the speaker.
+fn who(channel: Option<usize>, speaker: Option<u64>) -> Option<String> {
+    match (channel, speaker) {
+        (None, speaker) => speaker.map(|speaker| speaker.to_string()),
+        (Some(channel), None) => Some(format!("channel {channel}")),
+        (Some(channel), Some(speaker)) => Some(format!("channel {channel}, speaker {speaker}")),
+    }
+}
+
+fn word(word: wire::Word<'_>, channel: Option<usize>) -> Spoken {
     let wire::Word { word, punctuated_word, start, end, speaker, extra: _ } = word;
     Spoken {
         text: punctuated_word.or(word).map(Str::into_string).unwrap_or_default(),
         start: start.unwrap_or_default(),
         end: end.unwrap_or_default(),
-        speaker: speaker.map(|speaker| speaker.to_string()),
+        speaker: who(channel, speaker),
         extra: Extra::default(),
     }
 }
 
-fn utterance(utterance: wire::Utterance<'_>) -> Spoken {
-    let wire::Utterance { transcript, start, end, speaker, extra: _ } = utterance;
+fn utterance(utterance: wire::Utterance<'_>, apart: bool) -> Spoken {
+    let wire::Utterance { transcript, start, end, speaker, channel, extra: _ } = utterance;
+    let channel = channel.and_then(|channel| usize::try_from(channel).ok()).filter(|_| apart);
     Spoken {
         text: transcript.map(Str::into_string).unwrap_or_default(),
         start: start.unwrap_or_default(),
         end: end.unwrap_or_default(),
-        speaker: speaker.map(|speaker| speaker.to_string()),
+        speaker: who(channel, speaker),
         extra: Extra::default(),
     }
 }

@@ -5,7 +5,7 @@ use llm_types::{ApiError, Result, SpeechRequest, Str};
 use super::wire;
 use crate::codec::{EncodeCx, WireRequest};
 use crate::dialect::media;
-use crate::dialect::openai_speech::{kind_of, spoken};
+use crate::dialect::openai_speech::{kind_of, spoken_by_character};
 use crate::quirk::Row;
 use crate::url::escape;
 
@@ -53,5 +53,5 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
     }
     let body = media::bytes(&wire::Text { text: Some(Str::from(input)), ..wire::Text::default() })?;
     let path = format!("/speak?model={}&{form}", escape(&model));
-    Ok(media::json(path, body, spoken(input, kind_of(Some(format)))))
+    Ok(media::json(path, body, spoken_by_character(input, kind_of(Some(format)))))
 }

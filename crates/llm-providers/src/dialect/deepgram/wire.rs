@@ -39,6 +39,7 @@ wire_struct! {
     pub(super) struct Alternative<'a> {
         transcript: Str<'a>,
         words: Vec<Word<'a>>,
+        languages: Vec<Str<'a>>,
     }
 }
 
@@ -60,6 +61,7 @@ wire_struct! {
         start: f64,
         end: f64,
         speaker: u64,
+        channel: u64,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Text to speech.
 
-use llm_types::{ApiError, Dialect, Extra, Result, SpeechRequest, Str};
+use llm_types::{ApiError, Dialect, Extra, RawValue, Result, SpeechRequest, Str};
 
 use super::wire;
 use crate::codec::{EncodeCx, WireRequest};
 use crate::dialect::media;
-use crate::dialect::openai_speech::{kind_of, spoken};
+use crate::dialect::openai_speech::{kind_of, spoken_by_character};
 use crate::quirk::Row;
 use crate::url::escape;
 
@@ -49,14 +49,16 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
         cx.changes.dropped("instructions", row.why());
     }
     let model = row.model();
-    let own: Extra = if origin.is_none_or(|origin| origin == Dialect::OpenaiSpeech) {
-        extra.clone()
+    let mut own = Extra::default();
+    if origin.is_none_or(|origin| origin == Dialect::OpenaiSpeech) {
+        own = extra.clone();
     } else {
-        Extra::default()
-    };
-    let speed = speed.map(|speed| wire::Settings { speed: Some(speed), ..wire::Settings::default() });
-    // The client's own settings go before the speed alone.
-    let voice_settings = if own.get("voice_settings").is_some() { None } else { speed };
+        for (name, _) in extra.iter() {
+            cx.changes.dropped(name.to_owned(), row.why());
+        }
+    }
+    let given = own.remove("voice_settings");
+    let voice_settings = settings(given.as_deref(), *speed, cx)?;
     let body = media::bytes(&wire::Text {
         text: Some(Str::from(input)),
         model_id: Some(Str::from(&*model)),
@@ -64,5 +66,30 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
         extra: own.members(),
     })?;
     let path = format!("/v1/text-to-speech/{}/stream?output_format={form}", escape(voice));
-    Ok(media::json(path, body, spoken(input, kind_of(Some(format)))))
+    Ok(media::json(path, body, spoken_by_character(input, kind_of(Some(format)))))
+}
+
+/// How it is said: the client's own settings, with the speed among them unless they name one.
+fn settings<'a>(
+    own: Option<&'a RawValue>,
+    speed: Option<f64>,
+    cx: &mut EncodeCx<'_>,
+) -> Result<Option<wire::Settings<'a>>> {
+    let own: Option<wire::Settings<'a>> = match own {
+        None => None,
+        Some(json) => serde_json::from_str(json.get()).map_err(|error| {
+            ApiError::bad_request("`voice_settings` must be an object")
+                .with_param("voice_settings")
+                .with_source(error)
+        })?,
+    };
+    let Some(speed) = speed else { return Ok(own) };
+    let mut settings = own.unwrap_or_default();
+    match settings.speed {
+        Some(named) if (named - speed).abs() > f64::EPSILON => {
+            cx.changes.dropped("speed", format!("`voice_settings` names another: {named}"));
+        }
+        _ => settings.speed = Some(speed),
+    }
+    Ok(Some(settings))
 }

@@ -1,10 +1,12 @@
-//! Failures in the provider's own words.
+//! Failures in the provider's own words, and what is said how.
 
 use http::{HeaderMap, StatusCode};
-use llm_types::ErrorKind;
+use llm_types::{ApiError, Call, Changes, ErrorKind, Op, RawValue, SpeechRequest};
+use serde_json::{Value, json};
 
 use super::Client;
-use crate::codec::ClientCodec as _;
+use crate::codec::{Asked, ClientCodec as _, EncodeCx};
+use crate::table::ProviderTable;
 
 #[test]
 fn failures_are_told_in_its_words() {
@@ -24,4 +26,37 @@ fn failures_are_told_in_its_words() {
         (ErrorKind::Unprocessable, "field required"),
     );
     check(404, r#"{"detail":"Not Found"}"#, (ErrorKind::NotFound, "Not Found"));
+}
+
+/// What is sent for a request to say something, and what of it is lost.
+fn said(speed: Option<f64>, settings: Option<&str>) -> Result<(Value, Vec<String>), ApiError> {
+    let spec = ProviderTable::builtin().get("elevenlabs").unwrap().as_ref().clone();
+    let mut request = SpeechRequest { speed, ..SpeechRequest::new("Hällo!", "alloy") };
+    if let Some(settings) = settings {
+        request.extra.set("voice_settings", RawValue::from_string(settings.to_owned()).unwrap());
+    }
+    let (asked, mut changes) = (Asked::of(Op::Speech), Changes::default());
+    let mut cx = EncodeCx { spec: &spec, model: "eleven_v3", asked: &asked, changes: &mut changes };
+    let wire = Client.encode(&Call::Speak(Box::new(request)), &mut cx)?;
+    let used = wire.memo.used().unwrap();
+    assert_eq!((used.units.characters, used.total_tokens(), used.estimated), (6, 0, false));
+    let body: Value = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
+    let lost = changes.list().iter().map(|change| format!("{} {}", change.path, change.why)).collect();
+    Ok((body["voice_settings"].clone(), lost))
+}
+
+#[test]
+fn the_speed_is_one_of_the_voices_settings() {
+    let check = |speed, settings, expect: Value, lost: &[&str]| {
+        assert_eq!(said(speed, settings).unwrap(), (expect, lost.iter().map(ToString::to_string).collect()));
+    };
+    check(None, None, Value::Null, &[]);
+    check(Some(1.1), None, json!({"speed": 1.1}), &[]);
+    let own = Some(r#"{"stability":0.5,"style":0.1}"#);
+    check(None, own, json!({"stability": 0.5, "style": 0.1}), &[]);
+    check(Some(1.1), own, json!({"speed": 1.1, "stability": 0.5, "style": 0.1}), &[]);
+    let named = Some(r#"{"speed":0.9}"#);
+    check(Some(0.9), named, json!({"speed": 0.9}), &[]);
+    check(Some(1.1), named, json!({"speed": 0.9}), &["speed `voice_settings` names another: 0.9"]);
+    assert_eq!(said(None, Some("7")).unwrap_err().param.as_deref(), Some("voice_settings"));
 }

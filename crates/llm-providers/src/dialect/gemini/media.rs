@@ -10,7 +10,7 @@ use llm_types::{ApiError, Output, Result, Speech, SpeechRequest, TranscribeReque
 
 use super::{client, decode};
 use crate::codec::{DecodeCx, EncodeCx, MediaMemo, WireRequest};
-use crate::dialect::media::{raw, wrong};
+use crate::dialect::media::{raw, with_base64, wrong};
 use crate::dialect::openai_speech::{kind_of, spoken};
 use crate::dialect::openai_transcriptions::heard as listened;
 
@@ -132,14 +132,21 @@ pub(super) fn listen(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
     if let Some(prompt) = prompt {
         asked.push_str(&format!(" For context: {prompt}"));
     }
-    let sound = Part::Audio(Audio {
-        media: Some(Media::Base64 { media_type: kind_by_name(file), data: STANDARD.encode(&file.data) }),
-        ..Audio::default()
-    });
-    let mut chat = ChatRequest::new([Message::new(Role::User, [Part::Text(Text::new(asked)), sound])]);
-    model.clone_into(&mut chat.model);
-    chat.sampling.temperature = *temperature;
-    let mut wire = client::chat(&chat, cx)?;
+    let turn = |data: &str, cx: &mut EncodeCx<'_>| {
+        let media = Media::Base64 { media_type: kind_by_name(file), data: data.to_owned() };
+        let sound = Part::Audio(Audio { media: Some(media), ..Audio::default() });
+        let mut chat = ChatRequest::new([Message::new(Role::User, [Part::Text(Text::new(&*asked)), sound])]);
+        model.clone_into(&mut chat.model);
+        chat.sampling.temperature = *temperature;
+        client::chat(&chat, cx)
+    };
+    let mut head = None;
+    let body = with_base64(&file.data, |data| {
+        let WireRequest { body, .. } = &*head.insert(turn(data, cx)?);
+        Ok(body.clone())
+    })?;
+    let mut wire = head.ok_or_else(|| wrong("sound", "the turn was not written"))?;
+    wire.body = body;
     wire.memo.media = Some(Arc::new(listened(request)));
     Ok(wire)
 }

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 use llm_types::{
-    ApiError, Call, Dialect, Extra, Head, ModerateRequest, Moderation, Op, Output, Result, Str, Verdict,
+    ApiError, Call, Dialect, Extra, Head, ModerateRequest, Moderation, Op, Output, Result, Str, Usage,
+    Verdict,
 };
 use serde::Serialize;
 
@@ -65,20 +66,46 @@ fn request(body: &[u8]) -> Result<ModerateRequest> {
 }
 
 fn reply(moderation: &Moderation, cx: &ReplyCx) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Reply<'a> {
-        id: &'a str,
-        model: &'a str,
-        results: Vec<llm_types::Members<'a>>,
-    }
-    let Moderation { id, model, results, usage: _, origin: _, extra: _ } = moderation;
+    let Moderation { id, model, results, usage, origin, extra } = moderation;
     let shown: Vec<Extra> = results.iter().map(verdict).collect();
-    let out = Reply {
-        id: if id.is_empty() { &cx.id } else { id },
-        model: if model.is_empty() { &cx.model } else { model },
-        results: shown.iter().map(Extra::members).collect(),
+    let mut out = Extra::default();
+    let mut set = |name: &str, json: serde_json::Result<Box<llm_types::RawValue>>| {
+        if let Ok(json) = json {
+            out.set(name, json);
+        }
     };
-    serde_json::to_vec(&out).unwrap_or_default()
+    set("id", serde_json::value::to_raw_value(if id.is_empty() { &cx.id } else { id }));
+    set("model", serde_json::value::to_raw_value(if model.is_empty() { &cx.model } else { model }));
+    let list: Vec<_> = shown.iter().map(Extra::members).collect();
+    set("results", serde_json::value::to_raw_value(&list));
+    // OpenAI counts nothing here; who does is not silenced.
+    if let Some(used) = usage.as_ref().filter(|used| used.total_tokens() > 0) {
+        set("usage", serde_json::value::to_raw_value(&Used::of(used)));
+    }
+    if *origin == Some(Dialect::OpenaiModerations) {
+        for (name, json) in extra.iter() {
+            set(name, Ok(json.to_owned()));
+        }
+    }
+    serde_json::to_vec(&out.members()).unwrap_or_default()
+}
+
+/// What was used, in the words of Mistral, the only one that tells it.
+#[derive(Serialize)]
+struct Used {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+}
+
+impl Used {
+    fn of(used: &Usage) -> Self {
+        Self {
+            prompt_tokens: used.prompt_tokens(),
+            completion_tokens: used.completion_tokens(),
+            total_tokens: used.total_tokens(),
+        }
+    }
 }
 
 fn verdict(verdict: &Verdict) -> Extra {

@@ -31,3 +31,17 @@ fn recorded_exchanges_are_understood() {
     let cx = DecodeCx { spec: &spec, model: "m", memo: &memo };
     assert_eq!(Client.decode(Op::Moderate, b"{}", &cx).unwrap_err().kind, ErrorKind::UpstreamFormat);
 }
+
+#[test]
+fn what_a_provider_tells_beside_the_verdicts_is_told_on() {
+    let spec = ProviderTable::builtin().get("mistral").unwrap().as_ref().clone();
+    let memo = Memo::default();
+    let cx = DecodeCx { spec: &spec, model: "m", memo: &memo };
+    let answer = serde_json::json!({"id": "1", "model": "m", "results": [{"categories": {"pii": true}, "category_scores": {"pii": 0.9}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 7}, "object": "moderation"});
+    let output = Client.decode(Op::Moderate, answer.to_string().as_bytes(), &cx).unwrap();
+    assert_eq!(output.usage().map(llm_types::Usage::total_tokens), Some(7));
+    let written: Value = serde_json::from_slice(&Server.encode(&output, &ReplyCx::default())).unwrap();
+    assert_eq!((&written["usage"], &written["object"]), (&answer["usage"], &answer["object"]));
+    assert_eq!(written["results"][0]["flagged"], true);
+}

@@ -100,6 +100,13 @@ pub(in crate::dialect) fn spoken(input: &str, kind: &'static str) -> Memo {
     Memo { media: Some(Arc::new(MediaMemo { used, kind, ..MediaMemo::default() })), ..Memo::default() }
 }
 
+/// The same at providers that sell speech by the character and count nothing else: what is sent is what is billed.
+pub(in crate::dialect) fn spoken_by_character(input: &str, kind: &'static str) -> Memo {
+    let characters = u64::try_from(input.chars().count()).unwrap_or(u64::MAX);
+    let used = Usage { units: Units { characters, ..Units::default() }, ..Usage::default() };
+    Memo { media: Some(Arc::new(MediaMemo { used, kind, ..MediaMemo::default() })), ..Memo::default() }
+}
+
 /// The content type of sound in this form.
 pub(in crate::dialect) fn kind_of(format: Option<&str>) -> &'static str {
     match format {

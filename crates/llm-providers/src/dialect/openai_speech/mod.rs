@@ -12,4 +12,4 @@ mod wire;
 pub use client::Client;
 pub use server::Server;
 
-pub(in crate::dialect) use client::{kind_of, plain, spoken};
+pub(in crate::dialect) use client::{kind_of, plain, spoken, spoken_by_character};

@@ -153,7 +153,13 @@ pub(in crate::dialect) fn heard(request: &TranscribeRequest) -> MediaMemo {
     let (input_audio_ms, _) = sound::length_ms(&request.file.data);
     let units = Units { input_audio_ms, ..Units::default() };
     let used = Usage { units, estimated: true, ..Usage::default() };
-    MediaMemo { used, format: request.format.clone(), translated: request.translate, ..MediaMemo::default() }
+    MediaMemo {
+        used,
+        format: request.format.clone(),
+        translated: request.translate,
+        language: request.language.clone(),
+        ..MediaMemo::default()
+    }
 }
 
 /// The form that a provider is asked for, and whether another one is then written from it.
@@ -198,7 +204,7 @@ fn usage(read: &wire::Reply<'_>) -> Option<Usage> {
 }
 
 fn reply(body: &[u8], memo: MediaMemo) -> Result<Transcript> {
-    let MediaMemo { used, format, translated, anew: _, kind: _, bytes: _ } = memo;
+    let MediaMemo { used, format, translated, anew: _, language: _, kind: _, bytes: _ } = memo;
     if !is_json(body) {
         let text = String::from_utf8_lossy(body).into_owned();
         return Ok(Transcript {

@@ -1,8 +1,6 @@
 //! A request whose sound goes within JSON, for providers that take no forms (recordings/openrouter/transcription-basic).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use llm_types::{RawValue, Result, Str, Upload, wire_struct};
+use llm_types::{RawValue, Result, Segments, Str, Upload, wire_struct};
 
 use crate::dialect::media;
 
@@ -25,19 +23,18 @@ wire_struct! {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub(super) fn body(fields: &[(String, String)], file: &Upload) -> Result<Vec<u8>> {
+pub(super) fn body(fields: &[(String, String)], file: &Upload) -> Result<Segments> {
     let values = fields.iter().map(|(name, text)| Ok((name.as_str(), value(name, text)?)));
     let values: Vec<(&str, Box<RawValue>)> = values.collect::<Result<_>>()?;
-    let sound = Sound {
-        data: Some(Str::from(STANDARD.encode(&file.data))),
-        format: Some(Str::from(format(file))),
-        ..Sound::default()
-    };
-    let mut body = Body { sound: Some(sound), ..Body::default() };
-    for (name, value) in &values {
-        body.extra.push((*name).into(), value);
-    }
-    media::bytes(&body)
+    media::with_base64(&file.data, |data| {
+        let sound =
+            Sound { data: Some(Str::from(data)), format: Some(Str::from(format(file))), ..Sound::default() };
+        let mut body = Body { sound: Some(sound), ..Body::default() };
+        for (name, value) in &values {
+            body.extra.push((*name).into(), value);
+        }
+        media::bytes(&body).map(Segments::from)
+    })
 }
 
 /// Numbers and switches go as such.

@@ -1,7 +1,7 @@
 //! Where hosts that speak this format differ: addresses, and what stands in the body.
 //!
 //! Bodies are written and edited as Anthropic takes them, and made to fit another host at the end, so that it is done
-//! once for both ways (docs.anthropic.com/en/api/claude-on-vertex-ai).
+//! once for both ways (docs.anthropic.com/en/api/claude-on-vertex-ai, docs.anthropic.com/en/docs/build-with-claude/claude-in-microsoft-foundry).
 
 use http::{HeaderName, HeaderValue};
 use llm_types::{Edits, Head, Op, ProviderSpec, Result, UrlForm, glob_matches};
@@ -25,6 +25,9 @@ const VERTEX_BETAS: &[&str] = &[
 ];
 /// Betas with another name there.
 const VERTEX_NAMES: &[(&str, &str)] = &[("advanced-tool-use-2025-11-20", "tool-search-tool-2025-10-19")];
+/// Betas that Azure AI Foundry refuses.
+const FOUNDRY_LACKS: &[&str] =
+    &["compact-*", "fast-mode-*", "advisor-tool-*", "fine-grained-tool-streaming-*"];
 
 /// Whether the host behind a row fetches pictures from addresses.
 pub(super) fn fetches(spec: &ProviderSpec) -> bool {
@@ -40,6 +43,10 @@ fn is_vertex(spec: &ProviderSpec) -> bool {
 /// # Errors
 /// When its body is no object, or `stream` no boolean.
 pub(super) fn fit(mut wire: WireRequest, op: Op, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    if cx.spec.url == UrlForm::AzureAnthropic {
+        let known = |name: &str| !FOUNDRY_LACKS.iter().any(|glob| glob_matches(glob, name));
+        betas(&mut wire, cx, ("Azure AI Foundry", &known), &[]);
+    }
     if !is_vertex(cx.spec) {
         return Ok(wire);
     }
@@ -61,20 +68,26 @@ pub(super) fn fit(mut wire: WireRequest, op: Op, cx: &mut EncodeCx<'_>) -> Resul
     wire.path = format!("/publishers/anthropic/models/{call}");
     wire.body = edits.apply(&head);
     wire.headers.remove(VERSION);
-    betas(&mut wire, cx);
+    let known = |name: &str| VERTEX_BETAS.iter().any(|glob| glob_matches(glob, name));
+    betas(&mut wire, cx, ("Vertex AI", &known), VERTEX_NAMES);
     Ok(wire)
 }
 
-/// Leaves out the betas that the host does not know.
-fn betas(wire: &mut WireRequest, cx: &mut EncodeCx<'_>) {
+/// Leaves out the betas that the host does not know; `names` are those with another name there.
+fn betas(
+    wire: &mut WireRequest,
+    cx: &mut EncodeCx<'_>,
+    (host, known): (&str, &dyn Fn(&str) -> bool),
+    names: &[(&'static str, &'static str)],
+) {
     let Some(asked) = wire.headers.remove(beta::HEADER) else {
         return;
     };
     let mut kept: Vec<&str> = Vec::new();
     for name in asked.to_str().unwrap_or_default().split(',').map(str::trim) {
-        let name = VERTEX_NAMES.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to);
-        if !VERTEX_BETAS.iter().any(|glob| glob_matches(glob, name)) {
-            cx.changes.dropped("anthropic-beta", format!("Vertex AI does not know {name}"));
+        let name = names.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to);
+        if !known(name) {
+            cx.changes.dropped("anthropic-beta", format!("{host} does not know {name}"));
         } else if !kept.contains(&name) {
             kept.push(name);
         }

@@ -22,12 +22,12 @@ mod tool;
 mod tests;
 
 use http::{HeaderMap, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, RateLimits, Result};
+use llm_types::{ApiError, Call, Dialect, Head, Op, Output, RateLimits, Result};
 
 use super::stream;
 use crate::codec::batch::BatchCodec;
 use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
-use crate::quirk::demanded;
+use crate::quirk::demanded_in;
 use crate::rate_limit;
 
 pub(super) use reply::{citation, keep, opaque, stream_error};
@@ -40,7 +40,8 @@ impl ClientCodec for Client {
     fn encode(&self, call: &Call, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
         match call {
             Call::Chat(request) | Call::CountTokens(request) => {
-                let wire = demanded(encode::conversation(request, call.op(), cx)?, cx)?;
+                let wire =
+                    demanded_in(Dialect::Anthropic, encode::conversation(request, call.op(), cx)?, cx)?;
                 host::fit(wire, call.op(), cx)
             }
             _ => Err(cannot("anthropic", call.op())),
@@ -51,7 +52,7 @@ impl ClientCodec for Client {
         if encode::holds_foreign_thoughts(head) {
             return Ok(None);
         }
-        let wire = demanded(encode::splice(head, cx)?, cx)?;
+        let wire = demanded_in(Dialect::Anthropic, encode::splice(head, cx)?, cx)?;
         host::fit(wire, cx.asked.op, cx).map(Some)
     }
 

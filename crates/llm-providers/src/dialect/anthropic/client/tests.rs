@@ -1,6 +1,7 @@
 //! Tests of the client half: requests, answers, streams, and the recordings of real traffic.
 
 mod batches;
+mod foundry;
 mod golden;
 mod messages;
 mod options;
