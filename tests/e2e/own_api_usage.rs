@@ -100,6 +100,14 @@ async fn binary_streams_tell_what_they_used() {
     stand.upstream.always(told.header("x-amzn-bedrock-output-token-count", "1"));
     let found = stand.row(&path, &json!({"inputText": "Hi"})).await;
     assert_eq!(used(&found), ("claude", 9, 1), "{found}");
+
+    // A body in the model's own words, which are not those of conversations.
+    let told =
+        Script::json(&json!({"type": "message", "usage": {"input_tokens": 900, "output_tokens": 200}}));
+    let told = told.header("x-amzn-bedrock-input-token-count", "900");
+    stand.upstream.always(told.header("x-amzn-bedrock-output-token-count", "200"));
+    let found = stand.row(&path, &json!({"anthropic_version": "bedrock-2023-05-31"})).await;
+    assert_eq!(used(&found), ("claude", 900, 200), "{found}");
 }
 
 #[tokio::test]

@@ -84,6 +84,28 @@ async fn a_stream_may_go_on_for_longer_than_its_first_token() {
 }
 
 #[tokio::test]
+async fn a_stream_that_stalls_ends_with_its_attempt() {
+    let stalls = || {
+        let events = openai_stream(5, IncludeUsage::Yes);
+        Script::sse(events.into_iter().take(3)).then(End::Stall)
+    };
+    // The request may take ten minutes, and an attempt three seconds.
+    let pair = Pair::with("timeout = \"3s\"\nmid_stream = \"error\"\n");
+    pair.heal();
+    pair.bad.push(stalls());
+    let reply = pair.gateway.stream(&streamed("smart")).await.whole().await;
+    assert!(reply.text().contains("did not answer within 3 s"), "{}", reply.text());
+
+    let pair = Pair::with("timeout = \"3s\"\nmid_stream = \"continue\"\n");
+    pair.heal();
+    pair.bad.push(stalls());
+    let reply = pair.gateway.stream(&streamed("smart")).await.whole().await;
+    assert!(!reply.text().contains("\"error\""), "{}", reply.text());
+    assert!(reply.text().ends_with("data: [DONE]\n\n"), "{}", reply.text());
+    assert_eq!(pair.good.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn all_attempts_together_end_with_the_request_timeout() {
     let gate = Gate::new();
     let pair = {

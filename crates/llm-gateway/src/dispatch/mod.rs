@@ -237,7 +237,7 @@ impl Dispatch {
         let attempts = plan.attempt_count();
         let (fallback, entry) = (self.fallback(plan), plan.entry());
         let upstream = journey.upstream;
-        let decision = self.kept_decision(plan, &journey, &reply.changes);
+        let decision = self.kept_decision(plan, &journey, &reply);
         let Reply { body, target, changes, attempt, rate_limits: _ } = reply;
         let Journey { asking, fetched, ticket, .. } = journey;
         let recorded = decision.is_some();
@@ -254,8 +254,9 @@ impl Dispatch {
         &self,
         plan: &mut Plan<'_, Backend>,
         journey: &Journey,
-        changes: &Changes,
+        reply: &Reply,
     ) -> Option<Arc<Decision>> {
+        let changes = &reply.changes;
         let records = &self.snapshot.records;
         if records.wants(plan) {
             let decision = Arc::new(self.decision(plan, journey, Ok(changes)));
@@ -263,7 +264,8 @@ impl Dispatch {
             return Some(decision);
         }
         let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
-        if !records.is_kept() || !self.peek.stream || !continues() {
+        let keeps = matches!(&reply.body, ReplyBody::Stream { relay, .. } if relay.keeps_said());
+        if !records.is_kept() || !keeps || !continues() {
             return None;
         }
         let decision = self.decision(plan, journey, Ok(changes));

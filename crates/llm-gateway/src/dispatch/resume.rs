@@ -20,7 +20,7 @@ use super::fetched::Fetched;
 use super::needs::roughly;
 use super::ready::{Asking, Paid, Ready, Way};
 use super::refused::refused;
-use super::send::{ERROR_LIMIT, is_stream, late};
+use super::send::{ERROR_LIMIT, Until, is_stream, late};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::exchange::read_preamble;
@@ -289,8 +289,10 @@ impl Dispatch {
             return Err(ApiError::new(ErrorKind::Unavailable, "nobody to go on with the answer"));
         };
         let (bound, started) = (limits.first_token, Instant::now());
+        let until = Until::of(limits, self.deadline);
         let head = self.sent(*request, attempt, bound).await?;
-        let (head, mut upstream) = head.into_parts();
+        let (head, upstream) = head.into_parts();
+        let mut upstream = Until::bound(until, upstream);
         let left = bound.saturating_sub(started.elapsed());
         if !head.status.is_success() {
             let body = timeout(left, collect(upstream, ERROR_LIMIT)).await.map_err(|_| late(bound))??;

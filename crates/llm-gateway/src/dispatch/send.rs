@@ -1,6 +1,7 @@
 //! One call at one deployment: sent, and its answer read or begun.
 
 pub(super) mod parts;
+mod until;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use llm_router::Limits;
 use llm_types::{ApiError, Changes, Dialect, ErrorKind, Event, Op, Output, RateLimits, Result, Usage};
 use tokio::time::timeout;
 
+pub(super) use self::until::Until;
 use super::Dispatch;
 use super::later::Later;
 use super::ready::{Asks, Paid, Ready, Way};
@@ -37,6 +39,8 @@ struct Sent {
     pass: bool,
     /// How long it may take.
     bound: Duration,
+    /// Until when a stream may go on, where that is before the request's own deadline.
+    until: Option<Until>,
     /// Somebody pays for what comes of it.
     metered: bool,
 }
@@ -55,7 +59,8 @@ impl Dispatch {
             }
             Way::Wire { codec, request, memo, pass, more } => {
                 let bound = if self.peek.stream { limits.first_token } else { limits.total };
-                let sent = Sent { codec, memo, pass, bound, metered: !attempt.is_free() };
+                let until = Until::of(limits, self.deadline);
+                let sent = Sent { codec, memo, pass, bound, until, metered: !attempt.is_free() };
                 match more {
                     None => self.exchange((request, &attempt), &sent, &asks, &mut changes).await,
                     Some(parts) => {
@@ -85,7 +90,7 @@ impl Dispatch {
         asks: &Asks,
         changes: &mut Changes,
     ) -> Result<(ReplyBody, Option<RateLimits>)> {
-        let Sent { codec, memo: _, pass, bound, metered: _ } = *sent;
+        let Sent { codec, memo: _, pass, bound, until, metered: _ } = *sent;
         let started = Instant::now();
         let head = self.sent(*request, attempt, bound).await?;
         let (head, upstream) = head.into_parts();
@@ -96,6 +101,7 @@ impl Dispatch {
         }
         let rate_limits = if self.has_choice() { codec.rate_limits(&head.headers) } else { None };
         if self.peek.binary && is_stream(&head.headers) {
+            let upstream = Until::bound(until, upstream);
             let relay = Relay::raw(head.headers.get(CONTENT_TYPE).cloned(), sent.memo.used().cloned());
             return Ok((Box::pin(self.open_raw(upstream, relay, left)).await?, rate_limits));
         }
@@ -147,12 +153,13 @@ impl Dispatch {
     /// Waits for the first content of a stream.
     async fn open(
         &self,
-        mut upstream: ByteStream,
+        upstream: ByteStream,
         sent: &Sent,
         asks: &Asks,
         left: Duration,
     ) -> Result<ReplyBody> {
-        let Sent { codec, memo, pass, bound: _, metered } = sent;
+        let Sent { codec, memo, pass, bound: _, until, metered } = sent;
+        let mut upstream = Until::bound(*until, upstream);
         let op = self.asked.op;
         let mut relay = if *pass {
             let usage = if self.peek.include_usage { UsageEvent::Wanted } else { UsageEvent::Withheld };

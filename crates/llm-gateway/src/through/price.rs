@@ -16,7 +16,7 @@ use llm_types::{Call, Op, PicoUsd, ServiceTier};
 
 use super::reading::Reading;
 use super::way::Way;
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
 use crate::snapshot::Snapshot;
 use crate::worst;
@@ -45,7 +45,21 @@ pub(super) fn settled_by(mut attempt: Attempt, snapshot: &Snapshot, way: &Way, r
     if let Some(model) = reading.model.as_deref() {
         attempt.names(Some(model));
     }
-    attempt.of_picture(picture(reading).as_ref())
+    attempt.delivered(delivery(reading)).of_picture(picture(reading).as_ref())
+}
+
+/// How the answer comes: what is asked for whole is written to its end, whoever waits, and what is asked for in the
+/// background is told elsewhere.
+fn delivery(reading: &Reading) -> Delivery {
+    let background = reading
+        .front
+        .zip(reading.head.as_ref())
+        .is_some_and(|((_, codec), head)| codec.extent(head).background);
+    match (background, reading.streams()) {
+        (true, _) => Delivery::Later,
+        (false, true) => Delivery::Stream,
+        (false, false) => Delivery::Whole,
+    }
 }
 
 /// Which pictures are asked for, if any.

@@ -62,6 +62,12 @@ impl Reading {
         Self { front, asked, head, model, acts }
     }
 
+    /// Whether a stream is asked for, as far as path and body tell; of a path that is nobody's it may always be one.
+    pub(super) fn streams(&self) -> bool {
+        let told = || self.head.as_ref()?.read::<bool>("stream").ok().flatten();
+        self.asked.stream.or_else(told).unwrap_or(self.front.is_none())
+    }
+
     /// How many bytes of a prompt there are, for an estimate of what nobody counts.
     pub(super) fn prompt_bytes(&self) -> usize {
         match (&self.front, &self.head) {

@@ -14,8 +14,8 @@ use super::reading::Reading;
 
 /// The largest answer that is kept to be read at its end, in bytes: of a larger one nothing is known.
 const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
-/// The largest event that is read, in bytes.
-const EVENT_LIMIT: usize = 1024 * 1024;
+/// The largest event that is read, in bytes: a picture may be in one, and what it used beside it.
+const EVENT_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Reads an answer on its way.
 #[derive(Debug)]
@@ -48,20 +48,17 @@ impl Watch {
         let own = reading.front.and_then(|(front, _)| Some((dialect::client(front.dialect)?, front.op)));
         let native = || dialect::client(target.dialect()).map(|codec| (codec, Op::Chat));
         let way = match framing {
-            // What only its provider writes is read by that one's dialect.
-            Some(framing) if framing != Framing::Events && reading.acts => {
-                let tap = own.or_else(native).map(|(codec, op)| codec.stream_tap(op));
-                How::Events { framing, tap, tail: BytesMut::new() }
-            }
-            Some(framing @ Framing::Events) => {
-                let tap = own.map(|(codec, op)| codec.stream_tap(op));
+            // What is no front's is read by the dialect of its provider.
+            Some(framing) => {
+                let tap = own.or_else(|| native().filter(|_| reading.acts));
+                let tap = tap.map(|(codec, op)| codec.stream_tap(op));
                 How::Events { framing, tap, tail: BytesMut::new() }
             }
             None if reading.acts => {
                 let dialects = own.or_else(native).into_iter().collect();
                 How::Whole { pieces: Vec::new(), size: 0, dialects }
             }
-            _ => How::Blind,
+            None => How::Blind,
         };
         let implied = || reading.implied(target);
         let usage = own_api::told_by_headers(headers).or_else(implied).filter(|_| reading.acts);
@@ -75,11 +72,11 @@ impl Watch {
 
     /// What the answer used, as far as it said so; zeros say nothing.
     pub(super) fn usage(&self) -> Option<&Usage> {
-        let usage = match &self.way {
-            How::Events { tap: Some(tap), .. } => tap.usage().or(self.usage.as_ref()),
-            _ => self.usage.as_ref(),
+        let tapped = match &self.way {
+            How::Events { tap: Some(tap), .. } => tap.usage(),
+            _ => None,
         };
-        usage.filter(|usage| !usage.is_empty())
+        [tapped, self.usage.as_ref()].into_iter().flatten().find(|usage| !usage.is_empty())
     }
 
     /// The model that the answer names.
@@ -124,6 +121,8 @@ impl Watch {
         }
         let whole = tail.split_to(end).freeze();
         if tail.len() > EVENT_LIMIT {
+            self.usage = self.usage().cloned();
+            self.model = self.model().map(str::to_owned);
             self.way = How::Blind;
         }
         whole
@@ -135,11 +134,14 @@ impl Watch {
         while let Some((event, after)) = framing.split(rest) {
             rest = after;
             let How::Events { tap, .. } = &mut self.way else { return };
-            if let Some(tap) = tap {
-                self.pieces += u64::from(matches!(tap.see(event), Seen::Content));
+            let is_told = tap.as_mut().map(|tap| {
+                let content = matches!(tap.see(event), Seen::Content);
+                (content, tap.usage().is_some())
+            });
+            self.pieces += u64::from(is_told.is_none_or(|(content, _)| content));
+            if framing == Framing::Messages || is_told.is_some_and(|(_, is_told)| is_told) {
                 continue;
             }
-            self.pieces += 1;
             for line in event.split(|byte| *byte == b'\n') {
                 let data = if framing == Framing::Lines { Some(line) } else { line.strip_prefix(b"data:") };
                 if let Some(data) = data {
@@ -150,7 +152,7 @@ impl Watch {
     }
 
     fn take(&mut self, Tapped { usage, model }: Tapped<'_>) {
-        self.usage = usage.or(self.usage.take());
+        self.usage = usage.filter(|usage| !usage.is_empty()).or(self.usage.take());
         self.model = self.model.take().or_else(|| model.map(std::borrow::Cow::into_owned));
     }
 
@@ -181,7 +183,8 @@ impl Watch {
                 });
                 let usual = bodies.iter().map(|body| own_api::told(body));
                 let first = bodies.first().map(|body| own_api::told(body));
-                let told = read.chain(usual).find(|tapped| tapped.usage.is_some()).or(first);
+                let says = |tapped: &Tapped<'_>| tapped.usage.as_ref().is_some_and(|usage| !usage.is_empty());
+                let told = read.chain(usual).find(says).or(first);
                 if let Some(told) = told {
                     self.take(told);
                 }

@@ -83,6 +83,7 @@ impl<T> Attempts<T> {
             if attempt.because == Because::Hedge {
                 self.hedges -= 1;
                 self.budget.give_back(now);
+                self.retrace_choice(None);
             }
         }
         self.tried.clear(index);
