@@ -26,6 +26,9 @@ async fn two_gateways_share_cooldowns_and_recoveries() {
     // Nobody hears himself.
     two.hears_nothing();
     one.hears_nothing();
+    // Who hears may do so before the teller has its answer.
+    one.wait(|status| status.sent >= 1).await;
+    two.wait(|status| status.sent >= 1).await;
     assert_eq!((one.store.status().sent, two.store.status().sent), (1, 1));
     assert_eq!((one.store.status().dropped, one.store.status().ignored), (0, 0));
 }
