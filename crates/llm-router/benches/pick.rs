@@ -49,13 +49,15 @@ fn first(router: &Router<()>, needs: &Arc<Needs>, sampled: bool) -> Option<Lease
 fn picks(c: &mut Criterion) {
     for count in [10, 1000] {
         let mut bench = c.benchmark_group(format!("pick of {count}"));
-        for strategy in Strategy::ALL {
+        let bounded = Strategy::LowestCost(Some(Duration::from_millis(500)));
+        let named = Strategy::ALL.into_iter().map(|strategy| (strategy.name(), strategy));
+        for (name, strategy) in named.chain([("lowest-cost within a bound", bounded)]) {
             let router = router(count, strategy);
             let Some(found) = router.find("g") else { continue };
             let (seats, open) = (found.group.seats(), Mask::all(count));
             let cx = PickCx::new(Instant::now()).needing(&needs());
             let mut random = 1_u64;
-            bench.bench_function(strategy.name(), |bench| {
+            bench.bench_function(name, |bench| {
                 bench.iter(|| {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     found.group.picker.pick(&Pool::new(seats, black_box(&open)), &cx.with_random(random))
