@@ -15,9 +15,18 @@ use llm_router::{
 
 /// A router of one group whose deployments have all been asked and have prices and limits that never bind.
 fn router(deployments: usize, strategy: Strategy) -> Router<()> {
+    priced(deployments, strategy, rising)
+}
+
+fn rising(nth: u64) -> u64 {
+    nth
+}
+
+/// As [`router`], each at its own price.
+fn priced(deployments: usize, strategy: Strategy, price: fn(u64) -> u64) -> Router<()> {
     let allowance = Allowance { rpm: Some(1_000_000), tpm: Some(u32::MAX), max_parallel: Some(1_000_000) };
     let members = (0..deployments).map(|nth| {
-        let input = 1_000_000 + nth as u64;
+        let input = 1_000_000 + price(nth as u64);
         let price = Price { input_pico_usd: input, output_pico_usd: 3 * input, request_pico_usd: 0 };
         let facts =
             Facts { price: Some(price), allowance, context_window: Some(128_000), ..Facts::default() };
@@ -49,10 +58,23 @@ fn first(router: &Router<()>, needs: &Arc<Needs>, sampled: bool) -> Option<Lease
 fn picks(c: &mut Criterion) {
     for count in [10, 1000] {
         let mut bench = c.benchmark_group(format!("pick of {count}"));
-        let bounded = Strategy::LowestCost(Some(Duration::from_millis(500)));
-        let named = Strategy::ALL.into_iter().map(|strategy| (strategy.name(), strategy));
-        for (name, strategy) in named.chain([("lowest-cost within a bound", bounded)]) {
-            let router = router(count, strategy);
+        let named = Strategy::ALL
+            .into_iter()
+            .map(|strategy| (strategy.name().to_owned(), strategy, rising as fn(u64) -> u64));
+        let costs = [None, Some(Duration::from_millis(500)), Some(Duration::from_micros(1))];
+        let bounds = costs.into_iter().flat_map(|within| {
+            let prices: [(&str, fn(u64) -> u64); 3] =
+                [("equal", |_| 0), ("rising", rising), ("falling", |nth| 1000 - nth)];
+            prices.map(|(prices, price)| {
+                (
+                    format!("lowest-cost within {within:?}, {prices} prices"),
+                    Strategy::LowestCost(within),
+                    price,
+                )
+            })
+        });
+        for (name, strategy, price) in named.chain(bounds) {
+            let router = priced(count, strategy, price);
             let Some(found) = router.find("g") else { continue };
             let (seats, open) = (found.group.seats(), Mask::all(count));
             let cx = PickCx::new(Instant::now()).needing(&needs());

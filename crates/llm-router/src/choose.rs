@@ -163,17 +163,22 @@ impl<T> Group<T> {
         seat.is_some_and(|seat| seat.stats.standing(ask.cx.now) == standing && fits(seat))
     }
 
-    /// Takes out whoever is unwell or full; gives one whose probe is due.
+    /// Takes out whoever is unwell or full; gives one whose probe is due. Where no probe may be sent, those that wait
+    /// for theirs stay only if nobody is well.
     fn keep_ready(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<usize> {
         let now = ask.cx.now;
-        let mut probe = None;
+        let (mut probe, mut anybody) = (None, false);
         open.keep(|index| {
             let Some(seat) = self.seats.get(index) else {
                 return false;
             };
             let fits = |seat: &Seat| seat.stats.fits(&seat.allowance, ask.tokens(seat), now).is_ok();
             match seat.stats.standing(now) {
-                Standing::Ready => !seat.bounded || fits(seat),
+                Standing::Ready => {
+                    let fits = !seat.bounded || fits(seat);
+                    anybody |= fits;
+                    fits
+                }
                 Standing::ProbeDue if fits(seat) => {
                     probe = Some(index);
                     true
@@ -181,6 +186,11 @@ impl<T> Group<T> {
                 _ => false,
             }
         });
+        if probe.is_some() && anybody && !ask.may_probe {
+            open.keep(|index| {
+                self.seats.get(index).is_some_and(|seat| seat.stats.standing(now) == Standing::Ready)
+            });
+        }
         probe
     }
 

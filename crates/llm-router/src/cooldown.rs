@@ -96,7 +96,7 @@ pub(crate) fn asked(error: &ApiError) -> Option<Duration> {
     error.retry_after.filter(|wait| !wait.is_zero()).map(|wait| wait.min(RETRY_AFTER_LIMIT))
 }
 
-/// A deployment begins to cool down, or ends.
+/// A deployment begins to cool down, or ends, or rests because its provider's rate limit has nothing left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cooldown<'a> {
     /// Its group.
@@ -107,8 +107,16 @@ pub struct Cooldown<'a> {
     pub fingerprint: u64,
     /// How long from now; zero: it has recovered.
     pub left: Duration,
-    /// How many cooldowns there were in a row, this one included.
+    /// How many cooldowns there were in a row, this one included; zero: it rests.
     pub trips: u32,
+}
+
+impl Cooldown<'_> {
+    /// Whether it is a rest: it ends by itself, and beside it the deployment may cool down.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.trips == 0 && !self.left.is_zero()
+    }
 }
 
 /// Where cooldowns are told to other gateways. What others tell comes in through [`crate::Router::learn`].

@@ -51,11 +51,9 @@ impl<T> Lease<T> {
         self.started
     }
 
-    /// Takes note of what the provider's headers say of its rate limits.
+    /// Takes note of what the provider's headers say of its rate limits; tells other gateways if nothing is left.
     pub fn note_rate_limits(&self, limits: &RateLimits, now: Instant) {
-        if let Some(seat) = self.seat() {
-            seat.stats.note_rate_limits(limits, now);
-        }
+        self.tell(self.seat().and_then(|seat| seat.stats.note_left(limits, now)));
     }
 
     /// The answer is complete and has used this much.

@@ -20,6 +20,8 @@ pub(crate) struct Subject {
     pub(crate) group: Arc<str>,
     pub(crate) id: Arc<str>,
     pub(crate) fingerprint: u64,
+    /// A rest and a cooldown say nothing about each other.
+    rests: bool,
 }
 
 /// A change, as it was when it was told.
@@ -35,12 +37,13 @@ impl News {
     /// Takes note of a change that was told just now.
     pub(crate) fn new(cooldown: &Cooldown<'_>, at: Instant) -> Self {
         let Cooldown { group, id, fingerprint, left, trips } = *cooldown;
-        Self { subject: Subject { group: group.into(), id: id.into(), fingerprint }, left, trips, at }
+        let rests = cooldown.is_rest();
+        Self { subject: Subject { group: group.into(), id: id.into(), fingerprint, rests }, left, trips, at }
     }
 
     /// The change as it is now; `None`: it is over.
     pub(crate) fn now(&self, now: Instant) -> Option<Cooldown<'_>> {
-        let Self { subject: Subject { group, id, fingerprint }, left, trips, at } = self;
+        let Self { subject: Subject { group, id, fingerprint, rests: _ }, left, trips, at } = self;
         let age = now.saturating_duration_since(*at);
         let rest = left.saturating_sub(age);
         let over = if left.is_zero() { age > RECOVERY_LIFE } else { rest.is_zero() };

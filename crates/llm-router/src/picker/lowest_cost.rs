@@ -7,8 +7,13 @@
 use std::time::Duration;
 
 use super::{Estimate, PickCx, Picker};
-use crate::pool::{Pool, Rates, Seat};
+use crate::pool::{Pool, Rates, Seat, below, mix};
 use crate::record::Reason;
+
+/// When so many have been asked how long they take, only one of [`SOME`] of the rest is: that lies elsewhere in
+/// memory, and the price does not.
+const ASKED: usize = 64;
+const SOME: usize = 16;
 
 /// Tokens assumed on either side when a request's size is not known.
 const TYPICAL: u64 = 1000;
@@ -42,42 +47,56 @@ fn price(cx: &PickCx) -> impl Fn(&Seat) -> f64 {
     }
 }
 
-/// The least by score; of equals the one with fewest requests in flight, which is looked up only for them: it
-/// lies elsewhere in memory.
-fn least(pool: &Pool<'_>, score: impl Fn(&Seat) -> f64) -> Option<usize> {
-    let (mut best, mut least, mut equals) = (None, f64::INFINITY, true);
+/// The cheapest; of equals the one with fewest requests in flight, which is looked up only for them.
+fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize, &'a Seat)> {
+    let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
     pool.for_each(|index, seat| {
-        let score = score(seat);
-        if score < least {
-            (best, least, equals) = (Some(index), score, false);
-        } else {
-            equals |= score <= least;
+        let price = price(seat);
+        if price > lowest {
+            return;
+        }
+        let busy = seat.stats.in_flight();
+        if best.is_none() || price < lowest || busy < fewest {
+            (best, lowest, fewest) = (Some((index, seat)), price, busy);
         }
     });
-    if !equals {
-        return best;
-    }
-    let mut idlest: Option<(usize, u32)> = None;
-    for (index, seat) in pool.iter().filter(|(_, seat)| score(seat) <= least) {
-        let busy = seat.stats.in_flight();
-        if idlest.is_none_or(|(_, fewest)| busy < fewest) {
-            idlest = Some((index, busy));
+    best
+}
+
+/// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far.
+fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<usize> {
+    let price = price(cx);
+    let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
+    let (mut fastest, mut least_late, mut asked) = (None, f64::INFINITY, 0);
+    let draw = mix(cx.random);
+    let some = below(draw.rotate_right(32), SOME).unwrap_or_default();
+    pool.for_each_from(draw, |index, seat| {
+        let price = price(seat);
+        if price > lowest || (asked >= ASKED && index % SOME != some) {
+            return;
         }
-    }
-    idlest.map(|(index, _)| index)
+        let busy = seat.stats.in_flight();
+        if best.is_some() && price >= lowest && busy >= fewest {
+            return;
+        }
+        asked += 1;
+        let late = late(seat, cx, within);
+        if late <= 0.0 {
+            (best, lowest, fewest) = (Some(index), price, busy);
+        } else if late < least_late {
+            (fastest, least_late) = (Some(index), late);
+        }
+    });
+    best.or(fastest)
 }
 
 impl Picker for LowestCost {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
-        let price = price(cx);
-        let Some(within) = self.within else {
-            return least(pool, price);
-        };
-        let late = |seat: &Seat| late(seat, cx, within);
-        if pool.iter().any(|(_, seat)| late(seat) <= 0.0) {
-            return least(pool, |seat| if late(seat) > 0.0 { f64::NAN } else { price(seat) });
+        let (index, seat) = cheapest(pool, price(cx))?;
+        match self.within {
+            Some(within) if late(seat, cx, within) > 0.0 => cheapest_in_time(pool, cx, within),
+            _ => Some(index),
         }
-        least(pool, late)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {

@@ -197,6 +197,35 @@ fn the_cheapest_depends_on_the_request() {
 }
 
 #[test]
+fn the_cheapest_of_many_is_found_whatever_their_order() {
+    let now = Instant::now();
+    let mut cx = PickCx::new(now);
+    (cx.input_tokens, cx.output_tokens) = (1_000, 1_000);
+    let many = |price: &dyn Fn(u64) -> u64| {
+        let facts = (0..600).map(|nth| {
+            let price = Price { input_pico_usd: price(nth), output_pico_usd: 0, request_pico_usd: 0 };
+            Facts { price: Some(price), ..Facts::default() }
+        });
+        seats(facts)
+    };
+    let picked = |within, seats: &[Seat]| {
+        let turns = turns(&LowestCost::new(within), seats, cx, 50);
+        turns.iter().enumerate().filter(|(_, turns)| **turns > 0).map(|(nth, _)| nth).collect::<Vec<_>>()
+    };
+    let bound = Some(500 * MS);
+    let falling = many(&|nth| 1_000 - nth);
+    assert_eq!(picked(None, &falling), [599]);
+    assert_eq!(picked(bound, &falling), [599]);
+    let two = many(&|nth| if nth < 300 { 1 } else { 3 });
+    two[..300].iter().for_each(|seat| answer(seat, &cx, 800 * MS, &Used::default()));
+    let nths = picked(bound, &two);
+    assert!(nths.iter().all(|nth| *nth >= 300), "the cheap half is too slow, all of it: {nths:?}");
+    two[300..].iter().for_each(|seat| answer(seat, &cx, 700 * MS, &Used::default()));
+    let nths = picked(bound, &two);
+    assert!(nths.iter().all(|nth| *nth >= 300), "of those that are all too slow the faster half: {nths:?}");
+}
+
+#[test]
 fn headroom_is_what_we_counted_and_what_the_provider_says() {
     let allow = |rpm| Facts { allowance: Allowance { rpm, ..Allowance::default() }, ..Facts::default() };
     let seats = seats([allow(Some(10)), allow(Some(100)), allow(None)]);

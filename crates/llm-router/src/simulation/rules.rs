@@ -28,6 +28,8 @@ struct Case<'a> {
     because: Because,
     /// Those that this request may ask here, was not asked before, and are well and have room; the chosen one too.
     open: Mask,
+    /// Of those, who is not waiting for a probe, where this attempt must not be one.
+    fit: Mask,
     /// The chosen one was cooling down, resting, or just being probed by another request.
     unwell: bool,
 }
@@ -66,7 +68,10 @@ pub(super) fn check(
         Standing::Probing => choice.before[at][index] == Standing::Probing && choice.failed != Some(place),
         Standing::Ready | Standing::ProbeDue | Standing::Drained => false,
     };
-    let case = Case { group, place, because: attempt.because, open, unwell };
+    let may_probe = earlier.is_empty() && world.scene.teams[at].retries > 0;
+    let mut fit = open.clone();
+    fit.keep(|other| may_probe || choice.before[at][other] == Standing::Ready);
+    let case = Case { group, place, because: attempt.because, open, fit, unwell };
     case.is_the_best(world, request, now)?;
     case.is_where_it_belongs(world, request)
 }
@@ -94,6 +99,9 @@ impl Case<'_> {
             prop_assert!(tier <= lower, "{index} was asked before {other}, which is of a lower tier");
         }
         prop_assert!(tried || !self.unwell, "{index} was chosen though unwell: {:?}", self.because);
+        let mut peers = self.fit.clone();
+        peers.keep(|other| scripts[other].tier() == scripts[index].tier());
+        prop_assert!(peers.is_empty() || peers.has(index), "{index} waits for a probe, and this is none");
         if !self.unwell {
             return Ok(());
         }
@@ -122,8 +130,12 @@ impl Case<'_> {
         }
         let (at, index) = self.place;
         let scripts = &world.scene.teams[at].scripts;
-        let mut ready = self.open.clone();
+        let mut ready = self.fit.clone();
         ready.keep(|other| scripts[other].tier() == scripts[index].tier());
+        if ready.is_empty() {
+            ready = self.open.clone();
+            ready.keep(|other| scripts[other].tier() == scripts[index].tier());
+        }
         let pool = Pool::new(self.group.seats(), &ready);
         if let Some(session) = request.needs.session {
             prop_assert_eq!(self.because, Because::Session);

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::clock::Clock;
+use super::tally::Tally;
 use crate::cooldown::{CooldownPolicy, Effect};
 
+/// Rests that differ by less are the same.
+const MOMENT: Duration = Duration::from_millis(500);
 /// The first cooldown for what takes long to change.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -60,11 +63,12 @@ pub(crate) enum Pass {
     LastResort,
 }
 
-/// What changed, for those who want to know.
+/// What changed, for those who want to know; as a [`crate::Cooldown`] has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct News {
     /// Zero: recovered.
     pub(crate) left: Duration,
+    /// Zero: a rate limit has nothing left, and that is no failure.
     pub(crate) trips: u32,
 }
 
@@ -208,11 +212,12 @@ impl Health {
         };
         let asked = blow.retry_after.and_then(|wait| now.checked_add(wait));
         if !opens {
-            let longer = breaker.open_until.filter(|until| asked.is_some_and(|asked| asked > *until));
-            if longer.is_some() {
-                (breaker.open_until, breaker.asked_until) = (asked, asked);
+            let longer = asked.zip(breaker.open_until).is_some_and(|(asked, until)| asked > until);
+            if !longer {
+                return None;
             }
-            return None;
+            (breaker.open_until, breaker.asked_until) = (asked, asked);
+            return blow.retry_after.map(|left| News { left, trips: breaker.trips });
         }
         if breaker.open_until.is_none() {
             let quiet = breaker.closed_at.is_none_or(|at| now.saturating_duration_since(at) >= policy.window);
@@ -237,11 +242,14 @@ impl Health {
         }
     }
 
-    /// Leaves the deployment alone because its rate limit has nothing left.
-    pub(crate) fn rest(&self, length: Duration, now: Instant) {
+    /// Leaves the deployment alone because its rate limit has nothing left. News if it had not been for as long, give
+    /// or take a moment: many answers say the same.
+    pub(crate) fn rest(&self, left: Duration, now: Instant) -> Option<News> {
         let mut breaker = self.breaker.lock();
-        breaker.rest_until = breaker.rest_until.max(now.checked_add(length));
+        let known = breaker.rest_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        breaker.rest_until = breaker.rest_until.max(now.checked_add(left));
         self.publish(&breaker);
+        (left > known.saturating_add(MOMENT)).then_some(News { left, trips: 0 })
     }
 
     /// Takes the deployment out of service, or puts it back.
@@ -251,10 +259,12 @@ impl Health {
         self.publish(&breaker);
     }
 
-    /// Takes over what another gateway found out. Only ever makes a cooldown longer, or ends it.
+    /// Takes over what another gateway found out. Only ever makes a cooldown or a rest longer, or ends a cooldown.
     pub(crate) fn learn(&self, left: Duration, trips: u32, now: Instant) {
         let mut breaker = self.breaker.lock();
-        if left.is_zero() {
+        if !left.is_zero() && trips == 0 {
+            breaker.rest_until = breaker.rest_until.max(now.checked_add(left));
+        } else if left.is_zero() {
             if breaker.open_until.take().is_some() {
                 breaker.closed_at = Some(now);
             }
@@ -294,43 +304,6 @@ impl Breaker {
             (Some(_), None) => Standing::ProbeDue,
             (None, None) => Standing::Ready,
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Tally {
-    half: u64,
-    failures: u64,
-    answers: u64,
-}
-
-impl Tally {
-    const HALVES: u64 = (1 << 24) - 1;
-    const MOST: u64 = (1 << 20) - 1;
-
-    fn from_word(word: u64) -> Self {
-        Self { half: word >> 40, failures: (word >> 20) & Self::MOST, answers: word & Self::MOST }
-    }
-
-    fn word(self) -> u64 {
-        (self.half << 40) | (self.failures << 20) | self.answers
-    }
-
-    fn at(self, half: u64) -> Self {
-        let passed = u32::try_from(half.saturating_sub(self.half)).unwrap_or(u32::MAX);
-        let fade = |count: u64| count.checked_shr(passed).unwrap_or_default();
-        Self { half: half.max(self.half), failures: fade(self.failures), answers: fade(self.answers) }
-    }
-
-    fn with(self, bad: bool) -> Self {
-        let full = self.answers >= Self::MOST;
-        let (failures, answers) =
-            if full { (self.failures / 2, self.answers / 2) } else { (self.failures, self.answers) };
-        Self { failures: failures + u64::from(bad), answers: answers + 1, ..self }
-    }
-
-    fn is_bad(self, least: u32) -> bool {
-        self.failures >= u64::from(least) && self.failures * 2 >= self.answers
     }
 }
 
@@ -470,8 +443,9 @@ mod tests {
     #[test]
     fn rests_and_drains_stand_beside_the_breaker() {
         let bench = Bench::new();
-        bench.health.rest(10 * SECOND, bench.start);
-        bench.health.rest(3 * SECOND, bench.start);
+        let rest = |seconds: u64| bench.health.rest(Duration::from_secs(seconds), bench.start);
+        assert_eq!(rest(10), Some(News { left: 10 * SECOND, trips: 0 }));
+        assert_eq!((rest(3), rest(10)), (None, None), "that is known");
         assert_eq!(bench.standing(9), Standing::Resting(bench.at(10)));
         assert_eq!(bench.standing(10), Standing::Ready);
         assert_eq!(bench.health.admit(bench.at(10), false), Some(Pass::Normal));
@@ -492,7 +466,10 @@ mod tests {
         assert_eq!(bench.standing(9), Standing::Cooling(bench.at(10)), "only ever longer");
         assert_eq!(bench.health.admit(bench.at(10), false), Some(Pass::Probe));
         assert_eq!(bench.fails(10, Pass::Probe, Effect::Counts).unwrap().trips, 3);
+        bench.health.learn(5 * SECOND, 0, bench.at(11));
+        assert_eq!(bench.standing(21), Standing::Cooling(bench.at(30)), "a rest makes no cooldown longer");
         bench.health.learn(Duration::ZERO, 0, bench.at(11));
-        assert_eq!(bench.standing(11), Standing::Ready);
+        assert_eq!(bench.standing(11), Standing::Resting(bench.at(16)), "nor does a recovery end it");
+        assert_eq!(bench.standing(16), Standing::Ready, "nobody needs to find out");
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod latency;
 mod learned;
 mod minute;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -184,7 +185,8 @@ impl Stats {
         self.health.drain(drained);
     }
 
-    /// Takes over a cooldown that another gateway found out about; zero: it has recovered.
+    /// Takes over a cooldown that another gateway found out about; zero: it has recovered. Without trips it is a rest:
+    /// a rate limit has nothing left.
     pub fn learn_cooldown(&self, left: Duration, trips: u32, now: Instant) {
         self.health.learn(left, trips, now);
     }
@@ -213,11 +215,15 @@ impl Stats {
     }
 
     /// Takes note of what a provider's headers say of its rate limits.
+    ///
+    /// [`crate::Lease::note_rate_limits`] also tells other gateways.
     pub fn note_rate_limits(&self, limits: &RateLimits, now: Instant) {
+        self.note_left(limits, now);
+    }
+
+    pub(crate) fn note_left(&self, limits: &RateLimits, now: Instant) -> Option<News> {
         self.headroom.note(limits, self.clock, now);
-        if let Some(rest) = headroom::exhausted(limits) {
-            self.health.rest(rest, now);
-        }
+        self.health.rest(headroom::exhausted(limits)?, now)
     }
 
     /// Estimated times.

@@ -117,7 +117,9 @@ impl Link {
     pub(super) async fn tell(&mut self, cooldown: &Cooldown<'_>) -> Result<bool, Trouble> {
         let Some(message) = wire::write(self.from, cooldown) else { return Ok(false) };
         let Cooldown { group, id, fingerprint, left, trips: _ } = *cooldown;
-        let field = format!("{fingerprint:016x}:{}:{group}:{id}", group.len());
+        // A rest lies beside a cooldown, which it says nothing about.
+        let kind = if cooldown.is_rest() { "rest:" } else { "" };
+        let field = format!("{kind}{fingerprint:016x}:{}:{group}:{id}", group.len());
         let mut command = redis::cmd("EVAL");
         command.arg(PUBLISH).arg(1).arg(&self.name).arg(field).arg(wire::millis(left)).arg(message);
         command.exec_async(&mut self.connection).await?;

@@ -82,9 +82,14 @@ fn a_request_that_cannot_move_on_is_no_probe() {
     let group = group(2, 2);
     tried(&group, now, &[failure(ErrorKind::Auth)]);
     let later = now + 6 * SECOND;
-    let mut single = begin(&group, later, MINUTE).at_most(0);
-    play(&mut single, later, &[]);
-    assert_ne!(single.record().attempts[0].because, Because::Probe);
+    for _ in 0..10 {
+        let mut single = begin(&group, later, MINUTE).at_most(0);
+        play(&mut single, later, &[]);
+        let [first] = &single.record().attempts[..] else { panic!("one attempt") };
+        assert_eq!((first.index, first.because), (1, Because::Strategy), "somebody is well");
+    }
+    let standing = group.deployments[0].stats.standing(later);
+    assert_eq!(standing, Standing::ProbeDue, "it waits for one that can move on");
 }
 
 #[test]
