@@ -421,3 +421,25 @@ async fn several_accounts_are_told_apart() {
     let all = gateway.get("/v1/files").await.json();
     assert_eq!(all["data"].as_array().unwrap().len(), 3, "{all}");
 }
+
+#[tokio::test]
+async fn of_a_models_accounts_one_in_service_keeps_what_is_new() {
+    let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    let (first, second) = (shelf(&one), shelf(&two));
+    let other = at(&two, "openai/gpt-4o").replace(PROVIDER_KEY, "sk-of-another-account");
+    let gateway = Gateway::start(&model("smart", &[at(&one, "openai/gpt-4o"), other]));
+    let upload = async || {
+        let call = gateway.call(Method::POST, "/v1/files?model=smart");
+        let call = call.header("content-type", "multipart/form-data; boundary=x");
+        let reply = call.body(form("a.txt", "hello").replace("batch", "user_data")).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        (first.lock().unwrap().files.len(), second.lock().unwrap().files.len())
+    };
+    assert_eq!(upload().await, (1, 0));
+    let drained = gateway.post("/admin/v1/deployments/smart%2F1/drain").body("").send().await;
+    assert_eq!(drained.status, 200, "{}", drained.text());
+    assert_eq!(upload().await, (1, 1));
+    // What is kept there is still read there.
+    let all = gateway.get("/v1/files").await.json();
+    assert_eq!(all["data"].as_array().unwrap().len(), 2, "{all}");
+}

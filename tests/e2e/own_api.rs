@@ -103,6 +103,37 @@ async fn a_call_goes_through_as_it_is_with_our_key() {
 }
 
 #[tokio::test]
+async fn a_model_is_called_where_it_is_well_and_nothing_where_it_is_drained() {
+    let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    for upstream in [&one, &two] {
+        upstream.always(Script::json(&canned::openai_completion(10)));
+    }
+    let auth = format!("[auth]\nmaster_key = \"{MASTER}\"\n");
+    let gateway = Gateway::start(&format!("{auth}{}", model("smart", &[openai(&one), openai(&two)])));
+    let call = async |method: Method, path: &str, body: String| {
+        let call = gateway.call(method, path).header("authorization", &format!("Bearer {MASTER}"));
+        let reply = call.header("content-type", "application/json").body(body).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        (one.requests().len(), two.requests().len())
+    };
+    let chat = async || call(Method::POST, "/v1/openai/chat/completions", ask("gpt-4o").to_string()).await;
+    let list = async || call(Method::GET, "/v1/openai/files", String::new()).await;
+    assert_eq!((chat().await, list().await), ((1, 0), (2, 0)));
+    // It fails where nobody chooses, and cools down: what is kept there is there all the same.
+    one.push(Script::status(401).json_body(&json!({"error": {"message": "no"}})));
+    while one.queued() > 0 {
+        let asked = gateway.post("/v1/chat/completions").header("authorization", &format!("Bearer {MASTER}"));
+        assert_eq!(asked.body(crate::harness::chat("smart").to_string()).send().await.status, 200);
+    }
+    let (ones, twos) = (one.requests().len(), two.requests().len());
+    assert_eq!(chat().await, (ones, twos + 1));
+    assert_eq!(list().await, (ones + 1, twos + 1));
+    call(Method::POST, "/admin/v1/deployments/smart%2F1/drain", String::new()).await;
+    assert_eq!(list().await, (ones + 1, twos + 2));
+    assert_eq!(chat().await, (ones + 1, twos + 3));
+}
+
+#[tokio::test]
 async fn streams_and_large_uploads_go_through_as_they_come() {
     let stand = Stand::start("[server]\nmax_body = \"64KiB\"\n[pass_through]\nmax_body = \"2MiB\"\n");
     let events = canned::openai_stream(5, IncludeUsage::Yes);

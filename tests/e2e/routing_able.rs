@@ -142,3 +142,19 @@ async fn another_model_takes_what_nobody_of_a_model_can() {
         assert_eq!(unable.requests().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn the_fallback_of_a_fallback_takes_what_nobody_before_it_can() {
+    let (unable, able) = (able(), able());
+    let models = [
+        model_with("smart", "fallbacks = [\"next\"]", &[of(&unable, HANDLESS)]),
+        model_with("next", "fallbacks = [\"last\"]", &[of(&unable, HANDLESS)]),
+        model("last", &[openai(&able)]),
+    ];
+    let gateway = Gateway::start(&models.join(""));
+    for (path, body) in &requests("tools") {
+        let reply = post(&gateway, path, body).await;
+        assert_eq!((reply.served(), reply.header("x-gateway-attempts")), ("last/1", "1"), "{path}");
+    }
+    assert_eq!(unable.requests().len(), 0);
+}

@@ -87,6 +87,26 @@ async fn what_one_gateway_finds_out_the_others_know() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_with_nothing_left_is_told_and_is_no_failure() {
+    let redis = Redis::start().unwrap();
+    let pair = Pair::new(&redis);
+    let answer = Script::json(&canned::openai_completion(10));
+    let empty = answer
+        .header("x-ratelimit-limit-requests", "60")
+        .header("x-ratelimit-remaining-requests", "0")
+        .header("x-ratelimit-reset-requests", "5m");
+    pair.limited.always(empty);
+    let mut told = redis.subscribe("gateway:cooldowns:v1").unwrap();
+    pair.one_finds_out().await;
+    let message = tokio::task::spawn_blocking(move || told.message().unwrap()).await.unwrap();
+    assert!(message.contains("\"id\":\"smart/1\"") && message.contains("\"trips\":0"), "{message}");
+    pair.two_knows().await;
+    let shown = pair.two.get("/admin/v1/deployments").await.json();
+    let shown = shown["data"].as_array().unwrap().iter().find(|one| one["id"] == "smart/1").unwrap();
+    assert_eq!(shown["state"], "resting", "{shown:#}");
+}
+
+#[tokio::test]
 async fn a_reload_keeps_the_connection() {
     let redis = Redis::start().unwrap();
     let pair = Pair::new(&redis);

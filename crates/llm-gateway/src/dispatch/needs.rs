@@ -25,6 +25,9 @@ static SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
 /// The longest request, in bytes, of which it is known beforehand what an entry of its own list changes.
 const LONG: usize = 1 << 20;
 
+/// How many groups are looked at for what a request needs.
+const MOST: usize = 16;
+
 /// Entries of a request's own list of fallbacks that change it, and what it needs then.
 type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
 
@@ -130,7 +133,7 @@ impl Dispatch {
         })
     }
 
-    /// The groups that the request may go to from its own, as far as that is known before anything has failed.
+    /// The groups that the request may go to from its own, by whatever failure, and from those.
     fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
         if self.fallbacks.is_none() && self.group.fallbacks.names().next().is_none() && !router.has_defaults()
@@ -141,7 +144,27 @@ impl Dispatch {
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
         let usual = usual.into_iter().flatten().map(|name| (None, name));
-        own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?.group))).collect()
+        let all = own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?.group)));
+        let mut all: Others<'_> = all.collect();
+        if self.fallbacks.is_none() {
+            self.follow(&mut all);
+        }
+        all
+    }
+
+    /// Adds where these groups lead in turn.
+    fn follow<'s>(&'s self, all: &mut Others<'s>) {
+        let mut at = 0;
+        while let Some((_, group)) = all.get(at).copied() {
+            let found = group.fallbacks.names().filter_map(|name| self.snapshot.router.find(name));
+            for next in found.map(|found| found.group) {
+                let known = || all.iter().map(|(_, known)| *known).chain([&self.group]);
+                if all.len() < MOST && !known().any(|known| Arc::ptr_eq(known, next)) {
+                    all.push((None, next));
+                }
+            }
+            at += 1;
+        }
     }
 
     /// What a header of ours says.

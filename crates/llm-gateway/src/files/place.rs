@@ -5,6 +5,7 @@
 //! first line of a batch names leads there, else there must be one account alone.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use llm_providers::bulk;
@@ -166,6 +167,9 @@ impl Desk {
                     || backend.target(Some("*")).is_ok_and(|target| target.spec().is_named(name))
             })
         };
+        let now = Instant::now();
+        // What is kept somewhere stays there: of several, one that is well.
+        let health = |owner: &&Owner| owner.deployment.stats.standing(now).rank();
         let named = hints.models.iter().map(String::as_str);
         let models: Vec<&str> =
             if hints.models.is_empty() { first_line.into_iter().collect() } else { named.collect() };
@@ -175,7 +179,8 @@ impl Desk {
             let found = found.ok_or_else(|| crate::models::unknown(&self.snapshot, model))?;
             let own =
                 |owner: &&Owner| found.group.deployments.iter().any(|one| one.id == owner.deployment.id);
-            let owner = keepers.iter().find(|owner| own(owner) && is_there(owner)).ok_or_else(|| {
+            let owner = keepers.iter().filter(|owner| own(owner) && is_there(owner)).min_by_key(health);
+            let owner = owner.ok_or_else(|| {
                 let message = match found.group.deployments.iter().any(|one| self.lacks_folder(one)) {
                     true => NO_FOLDER.to_owned(),
                     false => {
@@ -193,7 +198,7 @@ impl Desk {
         }
         let owner = match (chosen, provider) {
             (Some(owner), _) => Some(owner),
-            (None, Some(_)) => keepers.iter().find(|owner| is_there(owner)),
+            (None, Some(_)) => keepers.iter().filter(|owner| is_there(owner)).min_by_key(health),
             // What says nothing is for the one that keeps files of any sort.
             (None, None) => keepers.only().or_else(|| keepers.only_shelf()),
         };

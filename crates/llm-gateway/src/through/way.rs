@@ -1,14 +1,16 @@
 //! Which deployment lends its credentials to a call, and under which name access lists know what is asked.
 //!
 //! A model that can be read and that a deployment of the provider serves is called through that deployment, by the name
-//! of its group. Everything else goes to the account of the provider's first deployment, and is known as
+//! of its group; of several through the first that is well. Everything else goes to the account of the provider's first
+//! deployment that is in service, well or not, because what was made there is there; it is known as
 //! `{provider}/{model}`, or `{provider}/*` where no model can be read.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use llm_governance::Principal as Who;
 use llm_providers::target::Target;
-use llm_router::Deployment;
+use llm_router::{Deployment, Standing};
 use llm_types::{ApiError, ErrorKind, Result};
 
 use super::reading::Reading;
@@ -29,6 +31,12 @@ struct Candidate<'s> {
     deployment: &'s Arc<Deployment<Backend>>,
     /// For any model, where it is a wildcard.
     target: Arc<Target>,
+}
+
+impl Candidate<'_> {
+    fn standing(&self, now: Instant) -> Standing {
+        self.deployment.stats.standing(now)
+    }
 }
 
 /// Through whom a call goes.
@@ -82,9 +90,12 @@ pub(super) fn at<'s>(snapshot: &'s Snapshot, provider: &str) -> Result<There<'s>
 /// When its deployment cannot be called with this model.
 pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<Way> {
     let There { name: provider, signs: _, deployments } = there;
+    let now = Instant::now();
     if let Some(model) = reading.model.as_deref() {
         let mut refused = None;
-        for candidate in &deployments {
+        let mut by_health: Vec<&Candidate<'_>> = deployments.iter().collect();
+        by_health.sort_by_key(|candidate| candidate.standing(now).rank());
+        for candidate in by_health {
             let Some(star) = star(candidate, model) else { continue };
             let name = star
                 .map_or_else(|| candidate.group.to_owned(), |star| candidate.group.replacen('*', star, 1));
@@ -104,7 +115,8 @@ pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<W
             return Ok(refused);
         }
     }
-    let Some(first) = deployments.into_iter().next() else {
+    let is_drained = |candidate: &Candidate<'_>| candidate.standing(now) == Standing::Drained;
+    let Some(first) = deployments.into_iter().min_by_key(is_drained) else {
         return Err(ApiError::new(ErrorKind::Internal, "no deployment at this provider"));
     };
     let model = reading.model.as_deref().unwrap_or("*");

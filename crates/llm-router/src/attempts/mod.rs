@@ -95,7 +95,7 @@ enum State {
         since: Instant,
         until: Instant,
     },
-    /// Nobody elsewhere is better off: one of those that were tried is asked again.
+    /// Nobody elsewhere is better off, or is left: whoever is well by now, or one of those that were tried again.
     Insisting,
     Done,
 }
@@ -225,7 +225,7 @@ impl<T> Attempts<T> {
             State::Fresh => self.first(now),
             State::Trying => self.after_attempt(now, last),
             State::Waiting { since, until } => self.after_wait(now, since, until),
-            State::Insisting => self.again(now),
+            State::Insisting => self.insisting(now),
             State::Done => Err(End::Abandoned),
         };
         step.unwrap_or_else(|end| self.give_up(end, now))
@@ -318,6 +318,18 @@ impl<T> Attempts<T> {
             return Ok(self.start(choice, now, Duration::ZERO));
         }
         self.again(now)
+    }
+
+    /// Goes on though everybody here was unwell. Some time may have passed elsewhere.
+    fn insisting(&mut self, now: Instant) -> Result<Step, End> {
+        if now >= self.deadline {
+            return Err(End::Deadline);
+        }
+        let Some(choice) = self.choose(now) else {
+            return self.again(now);
+        };
+        let waited = self.paused.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        Ok(self.start(choice, now, waited))
     }
 
     /// How many calls there were, hedges aside: what we ourselves would not send is none.

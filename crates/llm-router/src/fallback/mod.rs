@@ -1,8 +1,9 @@
 //! Where a request goes when its group does not answer.
 //!
 //! A plan is the attempts at one group after the other: the same steps, so a caller does the same with both.
-//! Every target is asked once, however the chains refer to each other, and at most sixteen of them. A group that
-//! was passed by because everybody there was unwell is asked when all else has failed: it may be well by now.
+//! Every target is asked once, however the chains refer to each other, and at most sixteen of them. A group that was
+//! left because everybody there was unwell, or its provider wanted a pause, is gone back to when all else has failed:
+//! it may be well by now.
 
 mod chain;
 #[cfg(test)]
@@ -41,11 +42,8 @@ pub struct Plan<'r, T> {
     current: Target,
     /// To be asked next, last one first.
     queue: Vec<Target>,
-    seen: Vec<Target>,
-    /// Left without an attempt because everybody there was unwell.
-    passed_by: Vec<Target>,
-    /// How many of those were gone back to.
-    returns: usize,
+    /// Given up on, or left for a while.
+    past: Vec<(Target, Attempts<T>)>,
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
     defaults_used: bool,
@@ -57,9 +55,6 @@ pub struct Plan<'r, T> {
     most: Option<u32>,
     rng: Option<Box<SmallRng>>,
     objection: Option<Box<Objection<T>>>,
-    past: Vec<(Arc<Group<T>>, Record)>,
-    /// What the groups that nobody could be asked of said.
-    refusals: Vec<(Target, ApiError)>,
 }
 
 /// A group, and under which name it was found.
@@ -93,9 +88,7 @@ impl<'r, T> Plan<'r, T> {
             attempts: router.attempts(found.group, now, deadline),
             current,
             queue: Vec::new(),
-            seen: Vec::new(),
-            passed_by: Vec::new(),
-            returns: 0,
+            past: Vec::new(),
             own: None,
             defaults_used: false,
             instead: false,
@@ -104,8 +97,6 @@ impl<'r, T> Plan<'r, T> {
             most: None,
             rng: None,
             objection: None,
-            past: Vec::new(),
-            refusals: Vec::new(),
         };
         plan.prepare();
         plan
@@ -209,18 +200,18 @@ impl<'r, T> Plan<'r, T> {
         self.past.len()
     }
 
-    /// What was done, group by group.
+    /// What was done, group by group; one that was gone back to is the last.
     pub fn records(&self) -> impl Iterator<Item = (&Arc<Group<T>>, &Record)> {
-        let past = self.past.iter().map(|(group, record)| (group, record));
-        past.chain([(self.attempts.group(), self.attempts.record())])
+        let all = self.past.iter().map(|(_, attempts)| attempts).chain([&self.attempts]);
+        all.map(|attempts| (attempts.group(), attempts.record()))
     }
 
     /// What was done, group by group; nothing more will be. What is under way is given up.
     #[must_use]
     pub fn take_records(&mut self) -> SmallVec<[(Arc<Group<T>>, Record); 1]> {
-        let mut records: SmallVec<_> = self.past.drain(..).collect();
-        let group = Arc::clone(self.attempts.group());
-        records.push((group, self.attempts.take_record()));
+        let all = self.past.iter_mut().map(|(_, attempts)| attempts).chain([&mut self.attempts]);
+        let records = all.map(|attempts| (Arc::clone(attempts.group()), attempts.take_record())).collect();
+        self.past.clear();
         records
     }
 
@@ -244,12 +235,12 @@ impl<'r, T> Plan<'r, T> {
         for (group, record) in self.records() {
             record.causes(group, &mut text);
         }
-        let refused = self.attempts.record().attempts.is_empty().then_some(&own);
-        for refusal in self.refusals.iter().map(|(_, refusal)| refusal).chain(refused) {
+        let all = self.past.iter().map(|(_, attempts)| attempts).chain([&self.attempts]);
+        for refused in all.filter(|attempts| attempts.record().attempts.is_empty()) {
             // Writing to a `String` cannot fail.
-            let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "; " }, refusal.message);
+            let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "; " }, refused.failure().message);
         }
-        let (groups, attempts) = (self.past.len() + 1 - self.returns, self.attempt_count());
+        let (groups, attempts) = (self.past.len() + 1, self.attempt_count());
         error.message = format!("{attempts} attempts at {groups} models failed: {text}");
         error.provider = None;
         error
@@ -302,20 +293,21 @@ impl<'r, T> Plan<'r, T> {
         self.may_fall_back(now) && self.find_targets(well_at) && self.move_on()
     }
 
-    /// Begins with a group that was passed by; nobody else is left.
+    /// Goes on at the group that was left first without having said no; nobody else is left.
     fn go_back(&mut self) -> bool {
-        if self.passed_by.is_empty() {
+        let left = |(_, attempts): &(_, Attempts<T>)| attempts.record().end == Some(End::AllCooling);
+        let Some(at) = self.past.iter().position(left) else {
             return false;
-        }
-        let target = self.passed_by.remove(0);
-        self.refusals.retain(|(refused, _)| *refused != target);
-        self.queue.push(target);
-        if !self.move_on() {
-            return false;
-        }
-        self.returns += 1;
+        };
+        let (target, attempts) = self.past.remove(at);
+        self.leave_for(target, attempts);
         self.attempts.insist();
         true
+    }
+
+    fn leave_for(&mut self, target: Target, attempts: Attempts<T>) {
+        let target = std::mem::replace(&mut self.current, target);
+        self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {
@@ -323,7 +315,7 @@ impl<'r, T> Plan<'r, T> {
         let record = self.attempts.record();
         let ended = matches!(record.end, Some(End::Answered | End::Abandoned | End::Deadline) | None);
         let once = self.most == Some(0) && !record.attempts.is_empty();
-        if ended || once || now >= self.deadline || self.seen.len() + 1 >= MOST {
+        if ended || once || now >= self.deadline || self.past.len() + 1 >= MOST {
             return false;
         }
         match self.attempts.failure_kind() {
@@ -346,7 +338,7 @@ impl<'r, T> Plan<'r, T> {
         }
         let found = match &self.own {
             // Its own list is used up once it was begun.
-            Some(_) if !self.seen.is_empty() || !self.queue.is_empty() => Vec::new(),
+            Some(_) if !self.past.is_empty() || !self.queue.is_empty() => Vec::new(),
             Some(own) => {
                 let own = own.iter().enumerate();
                 self.fresh(
@@ -394,7 +386,8 @@ impl<'r, T> Plan<'r, T> {
     fn fresh(&self, targets: impl Iterator<Item = Option<Target>>) -> Vec<Target> {
         let mut fresh: Vec<Target> = Vec::new();
         for target in targets.flatten() {
-            let heard_of = self.seen.iter().chain(&self.queue).chain([&self.current]);
+            let past = self.past.iter().map(|(target, _)| target);
+            let heard_of = past.chain(&self.queue).chain([&self.current]);
             if !heard_of.chain(&fresh).any(|known| known.is_same(&target)) {
                 fresh.push(target);
             }
@@ -418,13 +411,6 @@ impl<'r, T> Plan<'r, T> {
         let Some(group) = self.router.groups().nth(target.group) else {
             return false;
         };
-        if self.attempts.record().attempts.is_empty() {
-            self.refusals.push((self.current.clone(), self.attempts.failure()));
-        }
-        let Record { end, attempts, .. } = self.attempts.record();
-        if *end == Some(End::AllCooling) && attempts.is_empty() {
-            self.passed_by.push(self.current.clone());
-        }
         let sampled = self.attempts.record().trace.is_some();
         let mut next = self.router.more_attempts(group, self.deadline);
         if let Some(needs) = self.needs_of(&target) {
@@ -440,10 +426,7 @@ impl<'r, T> Plan<'r, T> {
             next.trace();
         }
         next.set_elsewhere(true);
-        let mut before = std::mem::replace(&mut self.attempts, next);
-        let group = Arc::clone(before.group());
-        self.past.push((group, before.take_record()));
-        self.seen.push(std::mem::replace(&mut self.current, target));
+        self.leave_for(target, next);
         self.object();
         true
     }

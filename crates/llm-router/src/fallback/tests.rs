@@ -345,6 +345,48 @@ fn a_provider_that_wants_a_pause_is_not_waited_for_while_another_model_is_well()
 }
 
 #[test]
+fn a_provider_that_wanted_a_pause_is_gone_back_to_before_the_request_fails() {
+    let second = Duration::from_secs(1);
+    let mut busy = ApiError::upstream(ErrorKind::RateLimit, "slow down");
+    busy.retry_after = Some(2 * second);
+    let down = ApiError::upstream(ErrorKind::Internal, "down");
+    let policy = |retries| RetryPolicy { retries, ..RetryPolicy::default() };
+    let check = |elsewhere: Duration, retries: u32, expect: Step| {
+        let one = |name: &str| Deployment::new(format!("{name}/1"), 0, ());
+        let a = Group::new("a", policy(retries), [one("a")]).with_fallbacks(Fallbacks::to(["b"]));
+        let router = fresh([a, Group::new("b", policy(0), [one("b")])], &[]);
+        let mut now = Instant::now();
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + MINUTE);
+        assert_eq!((plan.next(now, None), &*plan.group().name), (Step::Try(0), "a"));
+        assert_eq!((plan.next(now, Some(&busy)), &*plan.group().name), (Step::Try(0), "b"));
+        now += elsewhere;
+        let step = plan.next(now, Some(&down));
+        assert_eq!(step, expect);
+        if step == Step::Fail {
+            return plan.failure().message.clone();
+        }
+        assert_eq!((&*plan.group().name, plan.depth()), ("a", 1));
+        if let Step::Wait(pause) = step {
+            now += pause;
+            assert_eq!(plan.next(now, None), Step::Try(0), "the pause is over");
+        }
+        // Both attempts there are of one record, and count as one model's.
+        let names: Vec<_> =
+            plan.records().map(|(group, record)| (&*group.name, record.attempts.len())).collect();
+        assert_eq!(names, [("b", 1), ("a", 2)]);
+        assert_eq!(plan.next(now, Some(&down)), Step::Fail, "it has been asked as often as it may");
+        plan.failure().message.clone()
+    };
+    let twice = "3 attempts at 2 models failed: b/1: 500 server_error: down; a/1: 429 rate_limit_exceeded: slow down; \
+                 a/1: 500 server_error: down";
+    assert_eq!(check(second, 1, Step::Wait(second)), twice);
+    assert_eq!(check(5 * second, 1, Step::Try(0)), twice, "it took longer elsewhere than the pause");
+    let never =
+        "2 attempts at 2 models failed: a/1: 429 rate_limit_exceeded: slow down; b/1: 500 server_error: down";
+    assert_eq!(check(second, 0, Step::Fail), never, "it may not be asked again");
+}
+
+#[test]
 fn a_model_that_is_well_by_now_goes_before_whoever_is_unwell_here() {
     let now = Instant::now();
     let second = Duration::from_secs(1);

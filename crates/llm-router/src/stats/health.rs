@@ -42,6 +42,17 @@ impl Standing {
         matches!(self, Self::Ready | Self::ProbeDue)
     }
 
+    /// Whom to prefer where no strategy chooses: the less, the better it is. Ready, to be found out, unwell, drained.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Ready => 0,
+            Self::ProbeDue | Self::Probing => 1,
+            Self::Cooling(_) | Self::Resting(_) => 2,
+            Self::Drained => 3,
+        }
+    }
+
     /// When it may be asked again, as far as that is known.
     #[must_use]
     pub fn until(self) -> Option<Instant> {
