@@ -24,6 +24,10 @@ pub(super) enum Who {
     Plain,
     /// The gateway with ten deployments, chosen by latency, with cooldowns and records.
     Routed,
+    /// The gateway with ten deployments and no records.
+    Unrecorded,
+    /// The same with a record of every request, its candidates included.
+    Recorded,
     /// The gateway where nothing is metered.
     Unmetered,
     /// The gateway with a key, limits, three budgets, prices and usage rows in SQLite.
@@ -50,17 +54,20 @@ impl Who {
     pub(super) fn takes_part(self, request: Request) -> bool {
         match self {
             Self::Plain | Self::Routed => request == Request::Routed,
+            Self::Unrecorded | Self::Recorded => request == Request::Recorded,
             Self::Unmetered | Self::Metered => request == Request::Metered,
             Self::Few | Self::Many => request == Request::ManyKeys,
-            _ => !matches!(request, Request::Routed | Request::Metered | Request::ManyKeys),
+            _ => {
+                !matches!(request, Request::Routed | Request::Recorded | Request::Metered | Request::ManyKeys)
+            }
         }
     }
 
     /// The column of the table that its figures stand in.
     pub(super) fn column(self) -> Self {
         match self {
-            Self::Plain | Self::Unmetered | Self::Few => Self::Bare,
-            Self::Routed | Self::Metered | Self::Many => Self::Gateway,
+            Self::Plain | Self::Unrecorded | Self::Unmetered | Self::Few => Self::Bare,
+            Self::Routed | Self::Recorded | Self::Metered | Self::Many => Self::Gateway,
             other => other,
         }
     }
@@ -82,8 +89,8 @@ impl Who {
                     scratch.write(&format!("gateway-{}.toml", listen.port()), &config(listen, upstream))?;
                 one_thread(&binaries.gateway).args(["--config".into(), config])
             }
-            Self::Plain | Self::Routed => {
-                let text = routed(listen, upstream, self == Self::Routed);
+            Self::Plain | Self::Routed | Self::Unrecorded | Self::Recorded => {
+                let text = self.routed(listen, upstream);
                 let config = scratch.write(&format!("gateway-{}.toml", listen.port()), &text)?;
                 one_thread(&binaries.gateway).args(["--config".into(), config])
             }
@@ -104,6 +111,25 @@ impl Who {
         })
     }
 
+    /// One model with ten deployments and what the router does, or with one and none of it.
+    fn routed(self, listen: SocketAddr, upstream: SocketAddr) -> String {
+        let (deployments, router) = match self {
+            Self::Routed => (10, "strategy = \"lowest-latency\"\n"),
+            Self::Unrecorded => (10, "strategy = \"lowest-latency\"\nrecords = { keep = 0 }\n"),
+            Self::Recorded => {
+                (10, "strategy = \"lowest-latency\"\nrecords = { keep = 1000, per_second = 1_000_000 }\n")
+            }
+            _ => (1, "cooldown = false\nrecords = { keep = 0 }\n"),
+        };
+        let deployment = format!(
+            "[[models.deployments]]\nmodel = \"openai/m\"\napi_base = \"http://{upstream}/v1\"\napi_key = \"x\"\n"
+        );
+        format!(
+            "[server]\nlisten = \"{listen}\"\n[router]\n{router}[[models]]\nname = \"m\"\n{}",
+            deployment.repeat(deployments)
+        )
+    }
+
     pub(super) fn path(self, request: Request) -> &'static str {
         match (request, self) {
             (Request::Messages, _) | (Request::MessagesOnOpenai, Self::Gateway) => "/v1/messages",
@@ -121,7 +147,10 @@ impl Who {
             {"role": "user", "content": canned::text(800)}
         ]);
         match (request, self) {
-            (Request::Chat | Request::Routed | Request::Metered | Request::ManyKeys, _) => {
+            (
+                Request::Chat | Request::Routed | Request::Recorded | Request::Metered | Request::ManyKeys,
+                _,
+            ) => {
                 json!({"model": "m", "messages": question, "temperature": 0.7})
             }
             (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
@@ -211,21 +240,6 @@ fn config(listen: SocketAddr, upstream: SocketAddr) -> String {
         model("m", "openai/m", "/v1"),
         model("a", "anthropic/claude-sonnet-4-5", ""),
         model("paced", "openai/paced", "/paced/v1"),
-    )
-}
-
-/// One model with ten deployments and all that the router does, or with one and none of it.
-fn routed(listen: SocketAddr, upstream: SocketAddr, all: bool) -> String {
-    let (deployments, router) = match all {
-        true => (10, "strategy = \"lowest-latency\"\n"),
-        false => (1, "cooldown = false\nrecords = { keep = 0 }\n"),
-    };
-    let deployment = format!(
-        "[[models.deployments]]\nmodel = \"openai/m\"\napi_base = \"http://{upstream}/v1\"\napi_key = \"x\"\n"
-    );
-    format!(
-        "[server]\nlisten = \"{listen}\"\n[router]\n{router}[[models]]\nname = \"m\"\n{}",
-        deployment.repeat(deployments)
     )
 }
 

@@ -115,7 +115,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 
 fn contenders(args: &Args) -> Vec<Who> {
     let gateway = if args.self_test { Who::SelfTest } else { Who::Gateway };
-    let mut all = vec![Who::Bare, gateway, Who::Plain, Who::Routed, Who::Unmetered, Who::Metered];
+    let mut all = vec![Who::Bare, gateway, Who::Plain, Who::Routed, Who::Unrecorded, Who::Recorded];
+    all.extend([Who::Unmetered, Who::Metered]);
     if !args.no_nginx && proc::in_path("nginx") {
         all.insert(1, Who::Nginx);
     }

@@ -63,8 +63,9 @@ impl Line {
             Target::AtMost(_) => self.values(Who::is_gateway).map(median),
             Target::AddedMicros(_) => {
                 let gateway = self.values(Who::is_gateway)?;
-                let direct = self.values(|who| who == Who::Direct)?;
-                let added = gateway.iter().zip(direct).map(|(gateway, direct)| gateway - direct);
+                let without = self.values(|who| who == Who::Direct);
+                let without = without.or_else(|| self.values(|who| who == Who::Bare))?;
+                let added = gateway.iter().zip(without).map(|(gateway, without)| gateway - without);
                 Some(median(&added.collect::<Vec<_>>()))
             }
             Target::None => None,
