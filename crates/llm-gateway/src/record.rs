@@ -180,7 +180,7 @@ impl Records {
     /// Whether a request that was answered is kept: it was sampled, or did not go straight.
     pub(crate) fn wants(&self, plan: &Plan<'_, Backend>) -> bool {
         let sampled = || plan.records().any(|(_, record)| record.trace.is_some());
-        self.is_kept() && (plan.attempt_count() > 1 || sampled())
+        self.is_kept() && (plan.attempt_count() > 1 || plan.depth() > 0 || sampled())
     }
 
     /// Keeps the decision on a request that was not answered.

@@ -14,7 +14,7 @@ use crate::needs::Needs;
 use crate::picker::PickCx;
 use crate::pool::{Pool, Seat, below, mix};
 use crate::record::{Because, Reason};
-use crate::stats::{Grant, Refused, Standing};
+use crate::stats::{Grant, Refused, Standing, Stats};
 
 /// Of more candidates than this, only the one that is picked is looked at.
 const MANY: usize = 64;
@@ -164,7 +164,7 @@ impl<T> Group<T> {
     }
 
     /// Takes out whoever is unwell or full; gives one whose probe is due. Where no probe may be sent, those that wait
-    /// for theirs stay only if nobody is well.
+    /// for theirs stay only if nobody is well, or they have waited for long.
     fn keep_ready(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<usize> {
         let now = ask.cx.now;
         let (mut probe, mut anybody) = (None, false);
@@ -187,9 +187,8 @@ impl<T> Group<T> {
             }
         });
         if probe.is_some() && anybody && !ask.may_probe {
-            open.keep(|index| {
-                self.seats.get(index).is_some_and(|seat| seat.stats.standing(now) == Standing::Ready)
-            });
+            let stays = |stats: &Stats| stats.standing(now) == Standing::Ready || stats.is_overdue(now);
+            open.keep(|index| self.seats.get(index).is_some_and(|seat| stays(&seat.stats)));
         }
         probe
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use llm_types::{ApiError, Origin};
+use llm_types::{ApiError, ErrorKind, Origin};
 
 use crate::deployment::Deployment;
 use crate::group::Group;
@@ -25,12 +25,23 @@ pub struct Lease<T> {
     shape: Shape,
     alone: bool,
     answered: bool,
+    /// Whatever fails from now on is not the deployment's fault.
+    excused: bool,
 }
 
 impl<T> Lease<T> {
     pub(crate) fn new(choice: Granted, group: &Arc<Group<T>>, started: Instant) -> Self {
         let Granted { index, grant, shape, alone } = choice;
-        Self { group: Arc::clone(group), index, grant, started, shape, alone, answered: false }
+        Self {
+            group: Arc::clone(group),
+            index,
+            grant,
+            started,
+            shape,
+            alone,
+            answered: false,
+            excused: false,
+        }
     }
 
     /// The deployment's position in its group.
@@ -75,6 +86,11 @@ impl<T> Lease<T> {
         }
     }
 
+    /// A failure will say nothing about the deployment.
+    pub(crate) fn excuse(&mut self) {
+        self.excused = true;
+    }
+
     /// What came before the request is sent has taken until now.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.started = now;
@@ -93,7 +109,10 @@ impl<T> Lease<T> {
     pub(crate) fn note_failure(&mut self, error: &ApiError, now: Instant) {
         // What a first content has said is said: the probe is over.
         let pass = if self.answered { Pass::Normal } else { self.grant.pass };
-        let failure = Failure { error, seen: self.seen(now), alone: self.alone };
+        // What a `*` stands for is the caller's own word.
+        let unknown = error.kind == ErrorKind::NotFound && self.group.name.contains('*');
+        let excused = self.excused || unknown;
+        let failure = Failure { error, seen: self.seen(now), alone: self.alone, excused };
         // What we ourselves refused was never sent: its tokens are for others.
         if let Some(seat) = self.seat().filter(|_| !self.answered && error.origin == Origin::Gateway) {
             seat.stats.unbook(&self.grant, now);

@@ -138,22 +138,7 @@ impl<'a> Pool<'a> {
     /// Looks at each that may be picked, with its position in the group, ascending: faster than [`Pool::iter`].
     #[inline]
     pub fn for_each(&self, mut look: impl FnMut(usize, &'a Seat)) {
-        self.look_at(0, usize::MAX, &mut look);
-    }
-
-    /// As [`Pool::for_each`], beginning near a place drawn by chance, and round.
-    #[inline]
-    pub fn for_each_from(&self, random: u64, mut look: impl FnMut(usize, &'a Seat)) {
-        let start = below(random, self.open.words().len()).unwrap_or_default();
-        self.look_at(start, usize::MAX, &mut look);
-        self.look_at(0, start, &mut look);
-    }
-
-    /// Looks at those in these words of the mask.
-    #[inline]
-    fn look_at(&self, from: usize, to: usize, look: &mut impl FnMut(usize, &'a Seat)) {
-        let words = self.open.words().iter().zip(self.seats.chunks(64)).enumerate();
-        for (at, (word, seats)) in words.take(to).skip(from) {
+        for (at, (word, seats)) in self.open.words().iter().zip(self.seats.chunks(64)).enumerate() {
             let base = at * 64;
             if *word == u64::MAX {
                 seats.iter().enumerate().for_each(|(bit, seat)| look(base + bit, seat));
@@ -234,10 +219,6 @@ mod tests {
             }
             let all = pool.least(100, random, |index, _| -(index as f64));
             prop_assert_eq!(all, open.iter().last().copied());
-            let mut round = Vec::new();
-            pool.for_each_from(random, |index, _| round.push(index));
-            round.sort_unstable();
-            prop_assert_eq!(round, open.iter().copied().collect::<Vec<_>>(), "each once");
             let some = pool.least(3, random, |_, _| 0.0);
             prop_assert!(some.map_or(open.is_empty(), |index| open.contains(&index)));
         }

@@ -51,6 +51,8 @@ pub enum Reason {
     Resting(Duration),
     /// Another request is finding out whether it is well again.
     Probing,
+    /// Its cooldown is over, and a request that can be sent elsewhere has to find out first.
+    Waiting,
     /// It was taken out of service.
     Drained,
     /// It has as many requests under way as it may.
@@ -105,6 +107,9 @@ impl fmt::Display for Reason {
                 write!(f, "its rate limit is used up for another {:.1} s", left.as_secs_f64())
             }
             Self::Probing => f.write_str("is being tried after a cooldown"),
+            Self::Waiting => {
+                f.write_str("waits to be tried after a cooldown, by a request that could go elsewhere")
+            }
             Self::Drained => f.write_str("was taken out of service"),
             Self::Parallel => f.write_str("has as many requests under way as it may"),
             Self::Minute(Some(left)) => {

@@ -82,7 +82,7 @@ async fn round(gateway: &Gateway, snapshot: &Snapshot, answered: &mut Answered) 
 fn may_be_asked<T>(deployment: &Deployment<T>) -> bool {
     let now = Instant::now().into_std();
     let stats = &deployment.stats;
-    stats.standing(now) != Standing::Drained
+    !matches!(stats.standing(now), Standing::Drained | Standing::Resting(_))
         && !stats.is_left_alone(now)
         && stats.headroom(&deployment.facts.allowance, now) > 0.0
 }
@@ -126,6 +126,9 @@ mod tests {
         drop(busy);
         deployment.stats.drain(true);
         assert!(!may_be_asked(&deployment));
+        deployment.stats.drain(false);
+        deployment.stats.learn_cooldown(Duration::from_secs(60), 0, Instant::now().into_std());
+        assert!(!may_be_asked(&deployment), "another gateway was told that nothing is left");
     }
 
     #[test]

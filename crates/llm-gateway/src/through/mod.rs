@@ -30,6 +30,7 @@ use llm_providers::frame::Framing;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, own_api};
+use llm_router::Outcome;
 use llm_types::{ApiError, Changes, ErrorKind, Origin, Result, Segments, glob_matches};
 use tokio::time::timeout_at;
 
@@ -217,10 +218,12 @@ impl Visit {
             Ok(answer) => answer,
             Err(error) => {
                 attempt.fail(&error);
+                self.tell_health(&way, Err(&error));
                 return Err(failed(error));
             }
         };
         let (head, upstream) = answer.into_parts();
+        self.tell_limits(&way, &head.headers);
         let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = own_api::answer_headers(&head.headers, &way.target);
@@ -250,12 +253,35 @@ impl Visit {
                 self.refusal(upstream, (head.status, &head.headers), &way.target).await.map_err(failed)?;
             response.headers_mut().remove(CONTENT_LENGTH);
             let (error, body) = body;
+            self.tell_health(&way, Err(&error));
             return Ok((response, Box::new(Through::refused(parts, &error, body))));
         }
+        self.tell_health(&way, Ok(()));
         let left = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let framing = head.headers.get(CONTENT_TYPE).and_then(|kind| Framing::of(kind.as_bytes()));
         let watch = Watch::of(reading, &way.target, &head.headers, framing);
         Ok((response, Box::new(Through::new(upstream, watch, left, parts))))
+    }
+
+    /// Takes note of how the deployment is whose model was called. What is not there may be the caller's own path.
+    fn tell_health(&self, way: &Way, result: Result<(), &ApiError>) {
+        let is_path = result.is_err_and(|error| error.kind == ErrorKind::NotFound);
+        let place = self.snapshot.router.deployment(&way.deployment.id).filter(|_| way.known && !is_path);
+        if let Some((group, index)) = place {
+            let now = Instant::now();
+            way.deployment
+                .stats
+                .note(result.map_or_else(|error| Outcome::Failure(error.kind), |()| Outcome::Success), now);
+            group.checked(index, result, now);
+        }
+    }
+
+    /// Takes note of what the provider's headers say of its rate limits.
+    fn tell_limits(&self, way: &Way, headers: &HeaderMap) {
+        let limits = || dialect::client(way.target.dialect())?.rate_limits(headers);
+        if let Some(limits) = way.known.then(limits).flatten() {
+            way.deployment.stats.note_rate_limits(&limits, Instant::now());
+        }
     }
 
     async fn exchange(

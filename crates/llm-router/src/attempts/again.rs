@@ -139,7 +139,7 @@ impl<T> Attempts<T> {
 
     /// Of those that may be asked again by now, the one that rested longest; a strategy knows nothing of this
     /// request's own failures.
-    fn rested(&self, now: Instant, well: bool) -> Option<usize> {
+    pub(super) fn rested(&self, now: Instant, well: bool) -> Option<usize> {
         let last = |index| self.record.attempts.iter().rposition(|attempt| attempt.index == index);
         let ready = self.returns.iter().filter(|(_, state)| state.time().is_some_and(|time| time <= now));
         let ready = ready.map(|(index, _)| *index).filter(|index| !well || self.is_well(*index, now));

@@ -11,8 +11,9 @@ use super::Attempts;
 use crate::choose::{Ask, Ranks};
 use crate::mask::Mask;
 use crate::picker::{Estimate, PickCx};
-use crate::pool::Pool;
+use crate::pool::{Pool, Seat};
 use crate::record::{Because, Decision, Reason, Verdict};
+use crate::stats::Standing;
 
 /// The most deployments that an error names.
 const NAMED: usize = 10;
@@ -135,7 +136,12 @@ impl<T> Attempts<T> {
     pub(super) fn weigh(&self, open: &Mask, ask: &Ask<'_>) -> Option<Weighed> {
         self.record.trace.as_ref()?;
         let Ranks { compared, later } = self.group.ranks(open, ask);
-        Some(self.weigh_all(compared, later, &ask.cx))
+        let mut waiting = open.clone();
+        waiting.remove(&compared);
+        waiting.remove(&later);
+        let is_due = |seat: &Seat| seat.stats.standing(ask.cx.now) == Standing::ProbeDue;
+        waiting.keep(|index| self.group.seats.get(index).is_some_and(is_due));
+        Some(Weighed { waiting, ..self.weigh_all(compared, later, &ask.cx) })
     }
 
     /// As [`Attempts::weigh`], where the strategy is not asked.
@@ -153,12 +159,12 @@ impl<T> Attempts<T> {
         };
         let mut estimates: Vec<_> = self.group.seats.iter().enumerate().map(score).collect();
         picker.compare(&Pool::new(&self.group.seats, &compared), cx, &mut estimates);
-        Weighed { at: cx.now, later, estimates }
+        Weighed { at: cx.now, later, waiting: Mask::none(self.group.seats.len()), estimates }
     }
 
     /// Keeps a decision of a sampled request.
     pub(super) fn trace_choice(&mut self, weighed: Option<Weighed>, chosen: Option<(usize, Because)>) {
-        let Some(Weighed { at, later, estimates }) = weighed else {
+        let Some(Weighed { at, later, waiting, estimates }) = weighed else {
             return;
         };
         let by_strategy = matches!(chosen, Some((_, Because::Strategy)));
@@ -170,6 +176,7 @@ impl<T> Attempts<T> {
             };
             let against = estimate.against.filter(|_| by_strategy);
             let reason = against.or_else(|| later.has(index).then_some(Reason::Later));
+            let reason = reason.or_else(|| waiting.has(index).then_some(Reason::Waiting));
             match (verdict, reason) {
                 (Verdict::NotPicked, Some(reason)) => (Verdict::PassedOver(reason), estimate),
                 (verdict, _) => (verdict, estimate),
@@ -196,5 +203,7 @@ pub(super) struct Weighed {
     at: Instant,
     /// Those whose turn comes after that of whoever was compared.
     later: Mask,
+    /// Those whose probe is due, where this request must not be one.
+    waiting: Mask,
     estimates: Vec<Estimate>,
 }

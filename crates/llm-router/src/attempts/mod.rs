@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_types::{ApiError, Origin};
+use llm_types::{ApiError, ErrorKind, Origin};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore};
 use smallvec::SmallVec;
@@ -33,6 +33,9 @@ use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::picker::PickCx;
 use crate::record::{Attempt, End, Record, Trace};
+
+/// How far timers may be off.
+const TICK: Duration = Duration::from_millis(5);
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +200,14 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
+    /// Whether somebody here could be asked at once, after [`End::AllCooling`].
+    pub(crate) fn could_go_on(&self, now: Instant) -> bool {
+        let mut untried = self.able.clone();
+        untried.remove(&self.tried);
+        let rested = self.rested(now, true).is_some();
+        rested || untried.iter().any(|index| self.obstacle(index, now).is_none())
+    }
+
     /// Takes the next step here also when everybody is unwell: everywhere else is no better now. Goes on after
     /// [`End::AllCooling`].
     pub(crate) fn insist(&mut self) {
@@ -340,7 +351,9 @@ impl<T> Attempts<T> {
 
     /// Chooses among the untried that are well.
     fn choose(&mut self, now: Instant) -> Option<Choice> {
-        let may_probe = self.record.attempts.is_empty() && self.most.min(self.group.policy.retries) > 0;
+        // Where nobody is asked again whoever fails, nobody else would find out.
+        let may_move_on = self.most > 0 || self.group.policy.retries == 0;
+        let may_probe = self.record.attempts.is_empty() && may_move_on;
         let cx = self.pick_cx(now);
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
         let mut open = self.able.clone();
@@ -392,13 +405,27 @@ impl<T> Attempts<T> {
     /// Ends the attempt under way on this deployment.
     fn close(&mut self, index: usize, now: Instant, error: &ApiError) {
         if let Some(at) = self.flights.iter().position(|flight| flight.index() == index) {
-            self.flights.remove(at).note_failure(error, now);
+            let mut flight = self.flights.remove(at);
+            if self.is_hurried(&flight, now, error) {
+                flight.excuse();
+            }
+            flight.note_failure(error, now);
         }
         self.note_return(index, error, now);
         if let Some(attempt) = self.running(index) {
             attempt.took = Some(now.saturating_duration_since(attempt.started));
             attempt.error = Some(error.clone());
         }
+    }
+
+    /// Whether the request's time ran out in less than half of what the deployment has for an attempt: others used up
+    /// the rest, and nothing is known of this one.
+    fn is_hurried(&self, flight: &Lease<T>, now: Instant, error: &ApiError) -> bool {
+        let timed_out = matches!(error.kind, ErrorKind::Timeout | ErrorKind::GatewayTimeout);
+        let own = flight.deployment().and_then(|deployment| deployment.timeout);
+        let half = own.unwrap_or(self.group.policy.timeout) / 2;
+        let late = now.checked_add(TICK).is_none_or(|now| now >= self.deadline);
+        timed_out && late && self.deadline.saturating_duration_since(flight.started()) < half
     }
 
     fn running(&mut self, index: usize) -> Option<&mut Attempt> {

@@ -267,7 +267,7 @@ impl<'r, T> Plan<'r, T> {
     fn go_on(&mut self, mut step: Step, now: Instant) -> Step {
         while step == Step::Fail {
             let unwell = self.attempts.record().end == Some(End::AllCooling);
-            let mut moved = self.advance(now, unwell.then_some(now));
+            let mut moved = self.advance(now, unwell.then_some(now)) || (unwell && self.go_back(now, true));
             if !moved && unwell {
                 // Nobody elsewhere is better off.
                 self.attempts.insist();
@@ -278,7 +278,7 @@ impl<'r, T> Plan<'r, T> {
                 moved = self.advance(now, None);
             }
             if !moved {
-                moved = self.may_fall_back(now) && self.go_back();
+                moved = self.go_back(now, false);
             }
             if !moved {
                 return Step::Fail;
@@ -293,10 +293,13 @@ impl<'r, T> Plan<'r, T> {
         self.may_fall_back(now) && self.find_targets(well_at) && self.move_on()
     }
 
-    /// Goes on at the group that was left first without having said no; nobody else is left.
-    fn go_back(&mut self) -> bool {
-        let left = |(_, attempts): &(_, Attempts<T>)| attempts.record().end == Some(End::AllCooling);
-        let Some(at) = self.past.iter().position(left) else {
+    /// Goes on at the group that was left first without having said no: only if anybody there is well by now, or because
+    /// nobody else is left.
+    fn go_back(&mut self, now: Instant, well: bool) -> bool {
+        let left = |attempts: &Attempts<T>| attempts.record().end == Some(End::AllCooling);
+        let may_go_on = |attempts: &Attempts<T>| left(attempts) && (!well || attempts.could_go_on(now));
+        let at = self.past.iter().position(|(_, attempts)| may_go_on(attempts));
+        let Some(at) = at.filter(|_| self.may_fall_back(now)) else {
             return false;
         };
         let (target, attempts) = self.past.remove(at);
@@ -313,7 +316,8 @@ impl<'r, T> Plan<'r, T> {
     fn may_fall_back(&self, now: Instant) -> bool {
         use ErrorKind as K;
         let record = self.attempts.record();
-        let ended = matches!(record.end, Some(End::Answered | End::Abandoned | End::Deadline) | None);
+        // A pause that would take too long here is not the end of the request's time.
+        let ended = matches!(record.end, Some(End::Answered | End::Abandoned) | None);
         let once = self.most == Some(0) && !record.attempts.is_empty();
         if ended || once || now >= self.deadline || self.past.len() + 1 >= MOST {
             return false;

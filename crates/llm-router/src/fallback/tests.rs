@@ -387,6 +387,30 @@ fn a_provider_that_wanted_a_pause_is_gone_back_to_before_the_request_fails() {
 }
 
 #[test]
+fn whoever_is_well_again_goes_before_a_long_pause() {
+    let second = Duration::from_secs(1);
+    let one = |name: &str| Deployment::new(format!("{name}/1"), 0, ());
+    let a = Group::new("a", RetryPolicy::default(), [one("a")]).with_fallbacks(Fallbacks::to(["b"]));
+    let router = fresh([a, Group::new("b", RetryPolicy::default(), [one("b")])], &[]);
+    let now = Instant::now();
+    let unwell = router.find("a").unwrap().group;
+    unwell.deployments[0].stats.learn_cooldown(second, 1, now);
+    let mut busy = ApiError::upstream(ErrorKind::RateLimit, "slow down");
+    let mut begin = |now: Instant, left: Duration, after: Duration| {
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + left);
+        assert_eq!((plan.next(now, None), &*plan.group().name), (Step::Try(0), "b"));
+        busy.retry_after = Some(30 * second);
+        (plan.next(now + after, Some(&busy)), plan.group().name.to_string())
+    };
+    // One has become well while the other one was asked, which wants a pause.
+    assert_eq!(begin(now, MINUTE, 3 * second), (Step::Try(0), "a".to_owned()));
+    let now = now + 3 * second;
+    unwell.deployments[0].stats.learn_cooldown(MINUTE, 1, now);
+    // There is no time for the pause, but for somebody who is unwell.
+    assert_eq!(begin(now, 20 * second, second), (Step::Try(0), "a".to_owned()));
+}
+
+#[test]
 fn a_model_that_is_well_by_now_goes_before_whoever_is_unwell_here() {
     let now = Instant::now();
     let second = Duration::from_secs(1);

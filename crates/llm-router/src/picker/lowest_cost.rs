@@ -10,13 +10,15 @@ use super::{Estimate, PickCx, Picker};
 use crate::pool::{Pool, Rates, Seat, below, mix};
 use crate::record::Reason;
 
-/// When so many have been asked how long they take, only one of [`SOME`] of the rest is: that lies elsewhere in
-/// memory, and the price does not.
-const ASKED: usize = 64;
-const SOME: usize = 16;
-
 /// Tokens assumed on either side when a request's size is not known.
 const TYPICAL: u64 = 1000;
+/// In a larger group not everybody is asked how long it takes: that lies elsewhere in memory, and the price does not.
+const MANY: usize = 192;
+const ASKED: usize = 96;
+/// Of this many of the others one is asked.
+const SOME: usize = 16;
+/// How late somebody unknown counts for each request under way there, in seconds: less than anybody who is known to be.
+const MOMENT: f64 = 1e-9;
 
 /// The lowest price; of equals the one with fewest requests in flight. An unknown price is the highest.
 #[derive(Debug)]
@@ -32,9 +34,19 @@ impl LowestCost {
     }
 }
 
-/// Seconds past the bound; 0 within it, and for those nobody knows yet.
+/// Seconds past the bound; 0 within it. What fades is given a chance by one request at a time, and so is whoever nobody
+/// knows yet: it may be slow still.
 fn late(seat: &Seat, cx: &PickCx, within: Duration) -> f64 {
-    cx.expected(seat).map_or(0.0, |expected| (expected - within.as_secs_f64()).max(0.0))
+    let bound = within.as_secs_f64();
+    let busy = seat.stats.in_flight();
+    let Some(expected) = cx.expected_at_worst(seat) else {
+        return f64::from(busy) * MOMENT;
+    };
+    if expected <= bound {
+        return 0.0;
+    }
+    let faded = if busy == 0 { cx.expected(seat).unwrap_or(expected) } else { expected };
+    (faded - bound).max(0.0)
 }
 
 /// What the request costs, in pico-dollars; infinite if that is not known.
@@ -63,16 +75,18 @@ fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize,
     best
 }
 
-/// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far.
+/// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far. In a
+/// group of more than [`MANY`] that are nearly all too slow it finds one of the few by chance, if not for this request
+/// then for another one: it asks from a place drawn by chance, and after [`ASKED`] only some.
 fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<usize> {
     let price = price(cx);
     let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
-    let (mut fastest, mut least_late, mut asked) = (None, f64::INFINITY, 0);
-    let draw = mix(cx.random);
-    let some = below(draw.rotate_right(32), SOME).unwrap_or_default();
-    pool.for_each_from(draw, |index, seat| {
+    let (mut fastest, mut least_late) = (None, f64::INFINITY);
+    let is_large = pool.len() > MANY;
+    let (mut asked, some) = (0, below(mix(cx.random), SOME).unwrap_or_default());
+    let mut look = |index: usize, seat: &Seat| {
         let price = price(seat);
-        if price > lowest || (asked >= ASKED && index % SOME != some) {
+        if price > lowest || (is_large && asked >= ASKED && index % SOME != some) {
             return;
         }
         let busy = seat.stats.in_flight();
@@ -86,7 +100,20 @@ fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<us
         } else if late < least_late {
             (fastest, least_late) = (Some(index), late);
         }
+    };
+    let start = below(cx.random, pool.seats()).filter(|_| is_large).unwrap_or_default();
+    pool.for_each(|index, seat| {
+        if index >= start {
+            look(index, seat)
+        }
     });
+    if start > 0 {
+        pool.for_each(|index, seat| {
+            if index < start {
+                look(index, seat)
+            }
+        });
+    }
     best.or(fastest)
 }
 

@@ -84,6 +84,12 @@ impl PickCx {
         Shape::new(self.stream, self.input_tokens, self.hour)
     }
 
+    /// As [`PickCx::expected`], as if nothing had been forgotten since: never less.
+    pub(crate) fn expected_at_worst(&self, seat: &Seat) -> Option<f64> {
+        let tokens = u32::try_from(self.output_tokens).unwrap_or(u32::MAX);
+        seat.stats.expected_at_worst(self.stream, tokens)
+    }
+
     /// How long a deployment is expected to take, in seconds: to a stream's first content, or to the end.
     #[must_use]
     pub fn expected(&self, seat: &Seat) -> Option<f64> {

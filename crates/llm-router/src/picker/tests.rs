@@ -41,7 +41,8 @@ fn answer(seat: &Seat, cx: &PickCx, took: Duration, used: &Used) {
 fn fail(seat: &Seat, cx: &PickCx) {
     let policy = CooldownPolicy { duration: Duration::ZERO, ..CooldownPolicy::default() };
     let error = ApiError::upstream(ErrorKind::Internal, "x");
-    let failure = Failure { error: &error, seen: Seen { shape: cx.shape(), took: MS }, alone: false };
+    let failure =
+        Failure { error: &error, seen: Seen { shape: cx.shape(), took: MS }, alone: false, excused: false };
     let grant = seat.stats.acquire(&seat.allowance, 0, false, cx.now).unwrap();
     seat.stats.failed(grant.pass, failure, &policy, cx.now);
     seat.stats.leave();
@@ -223,6 +224,37 @@ fn the_cheapest_of_many_is_found_whatever_their_order() {
     two[300..].iter().for_each(|seat| answer(seat, &cx, 700 * MS, &Used::default()));
     let nths = picked(bound, &two);
     assert!(nths.iter().all(|nth| *nth >= 300), "of those that are all too slow the faster half: {nths:?}");
+}
+
+#[test]
+fn the_few_that_are_in_time_are_found() {
+    let mut cx = PickCx::new(Instant::now());
+    (cx.input_tokens, cx.output_tokens) = (1_000, 1_000);
+    let price = |nth| Price { input_pico_usd: nth, output_pico_usd: 0, request_pico_usd: 0 };
+    let facts = |count: u64| (0..count).map(move |nth| Facts { price: Some(price(nth)), ..Facts::default() });
+    let picker = LowestCost::new(Some(500 * MS));
+    let in_time = |count: u64, slow: usize| {
+        let seats = seats(facts(count));
+        let (cheap, dear) = seats.split_at(slow);
+        cheap.iter().for_each(|seat| answer(seat, &cx, 800 * MS, &Used::default()));
+        dear.iter().for_each(|seat| answer(seat, &cx, 300 * MS, &Used::default()));
+        let turns = turns(&picker, &seats, cx, 200);
+        (turns[slow], turns[slow..].iter().sum::<usize>())
+    };
+    assert_eq!(in_time(70, 64), (200, 200), "always, and the cheapest of them");
+    let (_, found) = in_time(1_000, 990);
+    assert!(found > 20, "of a thousand some of the time: {found}");
+
+    // Whoever was too slow is tried by one request at a time once that is nearly forgotten; so is who is unknown.
+    let seats = seats(facts(3));
+    answer(&seats[0], &cx, 5_000 * MS, &Used::default());
+    answer(&seats[2], &cx, 300 * MS, &Used::default());
+    cx.now += Duration::from_secs(120);
+    assert_eq!(turns(&picker, &seats, cx, 5), [5, 0, 0]);
+    let _first = busy(&seats[0], 1);
+    assert_eq!(turns(&picker, &seats, cx, 5), [0, 5, 0]);
+    let _second = busy(&seats[1], 1);
+    assert_eq!(turns(&picker, &seats, cx, 5), [0, 0, 5], "known to be in time");
 }
 
 #[test]

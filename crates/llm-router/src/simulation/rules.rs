@@ -68,9 +68,13 @@ pub(super) fn check(
         Standing::Probing => choice.before[at][index] == Standing::Probing && choice.failed != Some(place),
         Standing::Ready | Standing::ProbeDue | Standing::Drained => false,
     };
-    let may_probe = earlier.is_empty() && world.scene.teams[at].retries > 0;
     let mut fit = open.clone();
-    fit.keep(|other| may_probe || choice.before[at][other] == Standing::Ready);
+    let is_ready = |other: usize| choice.before[at][other] == Standing::Ready;
+    let tier = |other: usize| world.scene.teams[at].scripts[other].tier();
+    let somebody = open.iter().any(|other| tier(other) == tier(index) && is_ready(other));
+    if !earlier.is_empty() && somebody {
+        fit.keep(|other| is_ready(other) || group.seats()[other].stats.is_overdue(now));
+    }
     let case = Case { group, place, because: attempt.because, open, fit, unwell };
     case.is_the_best(world, request, now)?;
     case.is_where_it_belongs(world, request)
@@ -101,7 +105,11 @@ impl Case<'_> {
         prop_assert!(tried || !self.unwell, "{index} was chosen though unwell: {:?}", self.because);
         let mut peers = self.fit.clone();
         peers.keep(|other| scripts[other].tier() == scripts[index].tier());
-        prop_assert!(peers.is_empty() || peers.has(index), "{index} waits for a probe, and this is none");
+        prop_assert!(
+            peers.is_empty() || peers.has(index),
+            "{index} waits for a probe, and this is none: {:?}",
+            self.because
+        );
         if !self.unwell {
             return Ok(());
         }

@@ -13,7 +13,9 @@ impl Clock {
 
     /// Never 0, which is left to mean "not".
     pub(crate) fn tick(self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.0).as_micros()).unwrap_or(u64::MAX).saturating_add(1)
+        // Without 128 bits, which take longer.
+        let since = now.saturating_duration_since(self.0);
+        since.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(since.subsec_micros()) + 1)
     }
 
     /// `None` for 0.

@@ -10,58 +10,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::clock::Clock;
+use super::standing::Standing;
 use super::tally::Tally;
 use crate::cooldown::{CooldownPolicy, Effect};
 
+/// So long after its cooldown anybody may be the probe.
+const OVERDUE: Duration = Duration::from_secs(10);
 /// Rests that differ by less are the same.
 const MOMENT: Duration = Duration::from_millis(500);
 /// The first cooldown for what takes long to change.
 const LONG: Duration = Duration::from_secs(60);
-
-/// Whether a deployment may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing stands against it.
-    Ready,
-    /// Its cooldown is over, and nobody has tried it since.
-    ProbeDue,
-    /// One request is finding out whether it is well again.
-    Probing,
-    /// It failed and is left alone until then.
-    Cooling(Instant),
-    /// Its provider's rate limit has nothing left until then.
-    Resting(Instant),
-    /// It was taken out of service.
-    Drained,
-}
-
-impl Standing {
-    /// Whether a request may go there without being the last resort.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Ready | Self::ProbeDue)
-    }
-
-    /// Whom to prefer where no strategy chooses: the less, the better it is. Ready, to be found out, unwell, drained.
-    #[must_use]
-    pub fn rank(self) -> u8 {
-        match self {
-            Self::Ready => 0,
-            Self::ProbeDue | Self::Probing => 1,
-            Self::Cooling(_) | Self::Resting(_) => 2,
-            Self::Drained => 3,
-        }
-    }
-
-    /// When it may be asked again, as far as that is known.
-    #[must_use]
-    pub fn until(self) -> Option<Instant> {
-        match self {
-            Self::Cooling(until) | Self::Resting(until) => Some(until),
-            Self::Ready | Self::ProbeDue | Self::Probing | Self::Drained => None,
-        }
-    }
-}
 
 /// On what terms a request was let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +69,8 @@ struct Breaker {
     /// Until when its provider has asked to be left alone.
     asked_until: Option<Instant>,
     rest_until: Option<Instant>,
+    /// Until when others have been told that it rests.
+    rest_told: Option<Instant>,
     probing: bool,
     drained: bool,
     /// Cooldowns in a row.
@@ -138,6 +98,12 @@ impl Health {
         }
         let breaker = self.breaker.lock();
         breaker.open_until.is_some() && breaker.asked_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether its probe has been due for so long that nobody seems to come by who may be one.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        let until = self.breaker.lock().open_until;
+        until.is_some_and(|until| now.saturating_duration_since(until) >= OVERDUE)
     }
 
     /// Lets a request through, which must be given back with `success`, `failure` or `release`. The last resort
@@ -257,10 +223,14 @@ impl Health {
     /// or take a moment: many answers say the same.
     pub(crate) fn rest(&self, left: Duration, now: Instant) -> Option<News> {
         let mut breaker = self.breaker.lock();
-        let known = breaker.rest_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let told = breaker.rest_told.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         breaker.rest_until = breaker.rest_until.max(now.checked_add(left));
         self.publish(&breaker);
-        (left > known.saturating_add(MOMENT)).then_some(News { left, trips: 0 })
+        if left <= told.saturating_add(MOMENT) {
+            return None;
+        }
+        breaker.rest_told = now.checked_add(left);
+        Some(News { left, trips: 0 })
     }
 
     /// Takes the deployment out of service, or puts it back.
@@ -275,6 +245,7 @@ impl Health {
         let mut breaker = self.breaker.lock();
         if !left.is_zero() && trips == 0 {
             breaker.rest_until = breaker.rest_until.max(now.checked_add(left));
+            breaker.rest_told = breaker.rest_told.max(now.checked_add(left));
         } else if left.is_zero() {
             if breaker.open_until.take().is_some() {
                 breaker.closed_at = Some(now);
@@ -282,6 +253,8 @@ impl Health {
             breaker.probing = false;
         } else {
             breaker.open_until = breaker.open_until.max(now.checked_add(left));
+            // Whoever told it knows whether its provider asked for that; nobody else needs to look sooner.
+            breaker.asked_until = breaker.asked_until.max(now.checked_add(left));
             breaker.trips = breaker.trips.max(trips);
         }
         self.publish(&breaker);

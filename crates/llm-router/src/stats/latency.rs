@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 
-/// The time in which an estimate loses two thirds of its weight.
-const FADE: Duration = Duration::from_secs(30);
+/// The time in which an estimate loses two thirds of its weight, in milliseconds.
+const FADE_MS: f32 = 30_000.0;
+/// An exponential to this power is as good as one here, and several times as fast. After so many times nothing is left.
+const STEPS: f32 = 16.0;
 
 /// Milliseconds in which nothing fades that anybody could tell: a thousandth.
 const NOTHING: u32 = 30;
@@ -40,6 +42,11 @@ impl PeakEwma {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
     }
 
+    /// As it was when it was last heard of, in seconds.
+    pub(crate) fn last(&self) -> Option<f64> {
+        value(self.0.load(Ordering::Relaxed)).map(f64::from)
+    }
+
     /// In seconds; `None` until something was seen.
     pub(crate) fn estimate(&self, clock: Clock, now: Instant) -> Option<f64> {
         let (value, weight) = faded(self.0.load(Ordering::Relaxed), millis(clock, now))?;
@@ -47,19 +54,22 @@ impl PeakEwma {
     }
 }
 
+/// The value as it was; `None` for no sample.
+fn value(word: u64) -> Option<f32> {
+    (word != 0).then(|| f32::from_bits(u32::try_from(word >> 32).unwrap_or_default()))
+}
+
 /// The value as it was, and the weight it has left.
 fn faded(word: u64, at: u32) -> Option<(f32, f32)> {
-    if word == 0 {
-        return None;
-    }
-    let value = f32::from_bits(u32::try_from(word >> 32).unwrap_or_default());
+    let value = value(word)?;
     let then = u32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
     let passed = at.saturating_sub(then);
     if passed < NOTHING {
         return Some((value, 1.0));
     }
-    let passed = Duration::from_millis(u64::from(passed));
-    Some((value, (-passed.as_secs_f32() / FADE.as_secs_f32()).exp()))
+    #[expect(clippy::cast_precision_loss, reason = "a weight, good to a thousandth")]
+    let times = passed as f32 / FADE_MS;
+    Some((value, (1.0 - times / STEPS).max(0.0).powi(16)))
 }
 
 fn pack(value: f32, at: u32) -> u64 {
@@ -80,6 +90,22 @@ pub(crate) struct Latency {
     pub(crate) whole: PeakEwma,
     /// To the end, per token of the answer.
     pub(crate) per_token: PeakEwma,
+}
+
+impl Latency {
+    /// Seconds to a stream's first content, or to the end of an answer of so many tokens (0: unknown).
+    pub(crate) fn expected(
+        &self,
+        stream: bool,
+        tokens: u32,
+        estimate: impl Fn(&PeakEwma) -> Option<f64>,
+    ) -> Option<f64> {
+        if stream {
+            return estimate(&self.first_token);
+        }
+        let each = if tokens > 0 { estimate(&self.per_token) } else { None };
+        each.map(|each| each * f64::from(tokens)).or_else(|| estimate(&self.whole))
+    }
 }
 
 /// Estimated times of a deployment at one moment; what was never seen is `None`.

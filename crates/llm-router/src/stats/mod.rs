@@ -9,6 +9,8 @@ mod health;
 mod latency;
 mod learned;
 mod minute;
+mod outcome;
+mod standing;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -21,31 +23,22 @@ use llm_types::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 
 pub use headroom::{RateLimit, RateLimits, RateLimitsLeft};
-pub use health::Standing;
 pub(crate) use health::{Blow, News, Pass};
 pub use latency::Latencies;
 pub use learned::{Lesson, Shape};
 pub use minute::Load;
+pub(crate) use outcome::{Failure, Seen};
+pub use outcome::{Outcome, Used};
+pub use standing::Standing;
 
 use self::clock::Clock;
 use self::headroom::Headroom;
 use self::health::Health;
-use self::latency::Latency;
+use self::latency::{Latency, PeakEwma};
 use self::learned::Learned;
 use self::minute::{Booked, Minute};
 use crate::cooldown::{CooldownPolicy, Effect, asked};
 use crate::facts::Allowance;
-
-/// How an attempt ended, as far as the deployment's health is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It answered to the end.
-    Success,
-    /// It failed, or the call could not be made.
-    Failure(ErrorKind),
-    /// The client went away: says nothing about the deployment.
-    Cancelled,
-}
 
 /// The counters of one deployment.
 #[derive(Debug)]
@@ -77,7 +70,7 @@ pub struct Counts {
     pub successes: u64,
     /// Attempts failed by the deployment or on the way to it.
     pub failures: u64,
-    /// Requests that the deployment refused for a fault of their own.
+    /// Requests that the deployment refused for a fault of their own, or had no time for.
     pub refusals: u64,
 }
 
@@ -180,6 +173,11 @@ impl Stats {
         self.health.is_left_alone(now)
     }
 
+    /// Whether its probe has been due for long.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.health.is_overdue(now)
+    }
+
     /// Takes the deployment out of service, or puts it back. Requests under way go on.
     pub fn drain(&self, drained: bool) {
         self.health.drain(drained);
@@ -239,12 +237,12 @@ impl Stats {
     /// How long a deployment is expected to take, in seconds: to a stream's first content, or to the end of an
     /// answer of so many tokens (0: unknown).
     pub(crate) fn expected(&self, stream: bool, tokens: u32, now: Instant) -> Option<f64> {
-        let Latency { first_token, whole, per_token } = &self.latency;
-        if stream {
-            return first_token.estimate(self.clock, now);
-        }
-        let each = if tokens > 0 { per_token.estimate(self.clock, now) } else { None };
-        each.map(|each| each * f64::from(tokens)).or_else(|| whole.estimate(self.clock, now))
+        self.latency.expected(stream, tokens, |ewma| ewma.estimate(self.clock, now))
+    }
+
+    /// As `expected`, as if nothing had faded.
+    pub(crate) fn expected_at_worst(&self, stream: bool, tokens: u32) -> Option<f64> {
+        self.latency.expected(stream, tokens, PeakEwma::last)
     }
 
     /// Requests and tokens of the last minute, as far as they are bounded.
@@ -392,7 +390,12 @@ impl Stats {
         policy: &CooldownPolicy,
         now: Instant,
     ) -> Option<News> {
-        let Failure { error, seen: Seen { shape, took }, alone } = failure;
+        let Failure { error, seen: Seen { shape, took }, alone, excused } = failure;
+        if excused {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+            self.release(pass);
+            return None;
+        }
         self.note(Outcome::Failure(error.kind), now);
         let effect = Effect::of(error);
         if effect != Effect::Nothing {
@@ -447,39 +450,6 @@ fn left(used: u64, most: Option<u32>) -> f64 {
     };
     let used = u32::try_from(used).unwrap_or(u32::MAX).min(most);
     f64::from(most - used) / f64::from(most.max(1))
-}
-
-/// What kind of request it was, and how long it took.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) shape: Shape,
-    pub(crate) took: Duration,
-}
-
-/// A failure and what belongs to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Failure<'a> {
-    pub(crate) error: &'a ApiError,
-    pub(crate) seen: Seen,
-    /// Nobody else could have taken the request.
-    pub(crate) alone: bool,
-}
-
-/// What an answer used.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Used {
-    /// Tokens of the prompt.
-    pub input_tokens: u64,
-    /// Tokens of the answer.
-    pub output_tokens: u64,
-    /// What it cost, in USD, where that is known.
-    pub usd: Option<f32>,
-}
-
-impl Used {
-    fn tokens(&self) -> u64 {
-        self.input_tokens.saturating_add(self.output_tokens)
-    }
 }
 
 /// An attempt in flight. Owned by whatever holds the upstream exchange, so that a dropped exchange

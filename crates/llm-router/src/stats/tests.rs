@@ -94,7 +94,7 @@ fn a_timeout_is_a_time_and_a_fast_failure_is_not() {
         let stats = Stats::new(now);
         let seen = Seen { shape: Shape::new(true, 0, 0), took: Duration::from_secs(4) };
         let error = ApiError::upstream(kind, "x");
-        let failure = Failure { error: &error, seen, alone: false };
+        let failure = Failure { error: &error, seen, alone: false, excused: false };
         stats.failed(Pass::Normal, failure, &CooldownPolicy::default(), now);
         assert_eq!(stats.latencies(now).first_token, expect, "{kind:?}");
     };

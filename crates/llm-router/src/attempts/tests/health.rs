@@ -93,6 +93,54 @@ fn a_request_that_cannot_move_on_is_no_probe() {
 }
 
 #[test]
+fn where_nobody_is_asked_twice_somebody_finds_out_all_the_same() {
+    let now = Instant::now();
+    let group = group(2, 0);
+    tried(&group, now, &[failure(ErrorKind::Auth)]);
+    let later = now + 6 * SECOND;
+    assert_eq!(ask(&group, later, &[]), [(0, Because::Probe)]);
+
+    // A request that cannot be sent twice leaves it to the others, but not for ever.
+    let group = super::group(2, 2);
+    tried(&group, now, &[failure(ErrorKind::Auth)]);
+    let single = |at: Instant| {
+        let mut single = begin(&group, at, MINUTE).at_most(0);
+        play(&mut single, at, &[]);
+        single.record().attempts[0].index
+    };
+    assert!((0..10).all(|_| single(now + 6 * SECOND) == 1));
+    assert!((0..10).any(|_| single(now + 16 * SECOND) == 0), "nobody else has come by");
+}
+
+#[test]
+fn what_had_no_time_left_is_not_to_blame() {
+    let now = Instant::now();
+    let policy = RetryPolicy { timeout: 15 * SECOND, ..RetryPolicy::default() };
+    let deployments = [Deployment::new("a", 0, ()), Deployment::new("b", 0, ())];
+    let group = Arc::new(Group::new("g", policy, deployments));
+    let mut request = begin(&group, now, 20 * SECOND);
+    let Step::Try(first) = request.next(now, None) else { panic!("nobody") };
+    let step = request.next(now + 15 * SECOND, Some(&failure(ErrorKind::Timeout)));
+    assert_eq!(step, Step::Try(1 - first));
+    assert_eq!(request.next(now + 20 * SECOND, Some(&failure(ErrorKind::Timeout))), Step::Fail);
+    let failures = |index: usize| group.deployments[index].stats.counts().failures;
+    assert_eq!((failures(first), failures(1 - first)), (1, 0), "it had five of fifteen seconds");
+}
+
+#[test]
+fn a_name_that_callers_make_up_spoils_nobody() {
+    let now = Instant::now();
+    let ask = |name: &str| {
+        let deployments = [Deployment::new("a", 0, ()), Deployment::new("b", 0, ())];
+        let group = Arc::new(Group::new(name, RetryPolicy::default(), deployments));
+        tried(&group, now, &[failure(ErrorKind::NotFound), failure(ErrorKind::NotFound)]);
+        group.deployments.iter().filter(|one| one.stats.standing(now) == Standing::Ready).count()
+    };
+    assert_eq!(ask("openai/*"), 2);
+    assert!(ask("smart") < 2, "a model that we configured, and that is not there");
+}
+
+#[test]
 fn of_many_the_unwell_are_left_alone_and_probed_in_time() {
     for strategy in crate::picker::Strategy::ALL {
         let deployments = (0..200).map(|nth| Deployment::new(format!("d{nth}"), 0, ()));
