@@ -77,14 +77,14 @@ fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize,
 
 /// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far. In a
 /// group of more than [`MANY`] that are nearly all too slow it finds one of the few by chance, if not for this request
-/// then for another one: it asks from a place drawn by chance, and after [`ASKED`] only some.
+/// then for another one: after [`ASKED`] it asks only some, drawn by chance.
 fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<usize> {
     let price = price(cx);
     let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
     let (mut fastest, mut least_late) = (None, f64::INFINITY);
     let is_large = pool.len() > MANY;
     let (mut asked, some) = (0, below(mix(cx.random), SOME).unwrap_or_default());
-    let mut look = |index: usize, seat: &Seat| {
+    pool.for_each(|index, seat| {
         let price = price(seat);
         if price > lowest || (is_large && asked >= ASKED && index % SOME != some) {
             return;
@@ -100,20 +100,7 @@ fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<us
         } else if late < least_late {
             (fastest, least_late) = (Some(index), late);
         }
-    };
-    let start = below(cx.random, pool.seats()).filter(|_| is_large).unwrap_or_default();
-    pool.for_each(|index, seat| {
-        if index >= start {
-            look(index, seat)
-        }
     });
-    if start > 0 {
-        pool.for_each(|index, seat| {
-            if index < start {
-                look(index, seat)
-            }
-        });
-    }
     best.or(fastest)
 }
 
