@@ -134,6 +134,39 @@ async fn a_model_is_called_where_it_is_well_and_nothing_where_it_is_drained() {
 }
 
 #[tokio::test]
+async fn what_a_call_of_a_model_meets_there_the_router_knows() {
+    let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    for upstream in [&one, &two] {
+        upstream.always(Script::json(&canned::openai_completion(10)));
+    }
+    let auth = format!("[auth]\nmaster_key = \"{MASTER}\"\n");
+    let gateway = Gateway::start(&format!("{auth}{}", model("smart", &[openai(&one), openai(&two)])));
+    let call = async |method: Method, path: &str, body: String| {
+        let call = gateway.call(method, path).header("authorization", &format!("Bearer {MASTER}"));
+        call.header("content-type", "application/json").body(body).send().await
+    };
+    let own = async |path: &str| call(Method::POST, path, ask("gpt-4o").to_string()).await.status;
+    let standing = async || {
+        let all = call(Method::GET, "/admin/v1/deployments", String::new()).await.json();
+        all["data"][0]["state"].as_str().unwrap().to_owned()
+    };
+    // A path that is not there is the caller's own word.
+    one.push(Script::status(404).json_body(&json!({"error": {"message": "no such path"}})));
+    assert_eq!((own("/v1/openai/chat/competions").await, standing().await), (404, "closed".to_owned()));
+    let limited = json!({"error": {"message": "slow down", "type": "requests"}});
+    one.push(Script::status(429).header("retry-after", "600").json_body(&limited));
+    assert_eq!(own("/v1/openai/chat/completions").await, 429);
+    assert_eq!(standing().await, "open");
+    let before = one.requests().len();
+    for _ in 0..4 {
+        let reply =
+            call(Method::POST, "/v1/chat/completions", crate::harness::chat("smart").to_string()).await;
+        assert_eq!((reply.status, own("/v1/openai/chat/completions").await), (200, 200));
+    }
+    assert_eq!(one.requests().len(), before, "it is left alone, however it is asked");
+}
+
+#[tokio::test]
 async fn streams_and_large_uploads_go_through_as_they_come() {
     let stand = Stand::start("[server]\nmax_body = \"64KiB\"\n[pass_through]\nmax_body = \"2MiB\"\n");
     let events = canned::openai_stream(5, IncludeUsage::Yes);
