@@ -36,6 +36,7 @@ mod provider;
 mod recording;
 mod round;
 mod rule;
+mod runner;
 mod seal;
 mod stream;
 mod tally;
