@@ -13,6 +13,7 @@ mod client;
 mod compact;
 mod completion;
 mod cost;
+mod endpoint;
 mod fact;
 mod fixture;
 mod front;

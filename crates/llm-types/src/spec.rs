@@ -309,7 +309,7 @@ impl ProviderSpec {
         if self.dialect == Dialect::Cohere {
             return shared(op).unwrap_or(self.dialect);
         }
-        if self.dialect != Dialect::OpenaiChat {
+        if !matches!((self.dialect, op), (Dialect::OpenaiChat, _) | (Dialect::Tgi, Op::Embed)) {
             return self.dialect;
         }
         match op {
