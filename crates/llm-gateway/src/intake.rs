@@ -19,7 +19,7 @@ const LARGE: usize = 1024 * 1024;
 /// The most room that it gets at once, in bytes.
 const ROOM: usize = 256 * 1024 * 1024;
 /// What all bodies being worked on may hold together, in bytes.
-const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
+pub(crate) const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
 
 /// What the bodies of all running requests hold together.
 #[derive(Debug, Clone, Default)]

@@ -279,6 +279,23 @@ fn refused(url: &str, why: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::TOTAL_LIMIT;
+
+    #[tokio::test]
+    async fn pictures_need_room_for_them_twice() {
+        let fetch = MediaFetch::of(&Fetch { enabled: true, ..Fetch::default() }, None).unwrap().unwrap();
+        let (memory, picture) = (BodyMemory::default(), || vec!["data:image/png;base64,QUJD".to_owned()]);
+        let others = memory.share();
+        others.grow(TOTAL_LIMIT - 7).unwrap();
+        let share = memory.share();
+        let none = fetch.pictures(picture(), &share).await;
+        assert!(none[0].as_ref().unwrap_err().contains("try again"), "{none:?}");
+        assert_eq!(share.check().unwrap_err().kind, llm_types::ErrorKind::Unavailable);
+        drop((share, others));
+        let share = memory.share();
+        assert_eq!(fetch.pictures(picture(), &share).await, [Ok("QUJD".to_owned())]);
+        assert!(share.check().is_ok());
+    }
 
     #[test]
     fn an_address_leads_on_within_its_scheme_or_to_a_safer_one() {
