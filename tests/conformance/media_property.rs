@@ -41,6 +41,8 @@ const CALLED: &[(Op, Dialect, &str)] = &[
     (Op::Moderate, Dialect::OpenaiModerations, "mistral"),
     (Op::Chat, Dialect::Replicate, "replicate"),
     (Op::Chat, Dialect::Ollama, "ollama"),
+    (Op::Chat, Dialect::Tgi, "sagemaker"),
+    (Op::Embed, Dialect::FeatureExtraction, "sagemaker"),
 ];
 
 fn row(name: &str) -> ProviderSpec {
@@ -48,7 +50,7 @@ fn row(name: &str) -> ProviderSpec {
 }
 
 /// Names that answers of these providers are made of, in any order and of any type.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 35] = [
     "data",
     "embedding",
     "embeddings",
@@ -81,6 +83,9 @@ const NAMES: [&str; 32] = [
     "output",
     "status",
     "predictions",
+    "generated_text",
+    "token",
+    "details",
 ];
 
 fn answer() -> impl Strategy<Value = Value> {

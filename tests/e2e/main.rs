@@ -60,6 +60,8 @@ mod models;
 mod money;
 mod openapi;
 mod own_api;
+mod own_api_kept;
+mod own_api_sound;
 mod own_api_usage;
 mod pass;
 mod pass_stream;

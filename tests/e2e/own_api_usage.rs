@@ -8,16 +8,16 @@ use crate::harness::{Gateway, PROVIDER_KEY, deployment, model};
 
 const MASTER: &str = "sk-master-of-the-tests";
 
-struct Stand {
-    gateway: Gateway,
-    upstream: Upstream,
-    /// The id of a key that may call everything, and the key.
+/// A gateway with models at several providers, and a key that may call everything.
+pub(crate) struct Stand {
+    pub(crate) gateway: Gateway,
+    pub(crate) upstream: Upstream,
     id: String,
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Stand {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let upstream = Upstream::start().unwrap();
         let at = |id: &str, more: &str| {
             let url = upstream.url();
@@ -30,6 +30,13 @@ impl Stand {
             model("voice", &[at("openai/tts-1", "")]),
             model("flash", &[at("gemini/gemini-2.5-flash", "")]),
             model("painter", &[at("openai/gpt-image-1.5", "")]),
+            model("ears", &[at("deepgram/nova-3", "")]),
+            model("mouth", &[at("deepgram/aura-2-thalia-en", ", price = { per_character = 0.00003 }")]),
+            model("teller", &[at("elevenlabs/eleven_multilingual_v2", "")]),
+            model("scribe", &[at("elevenlabs/scribe_v1", "")]),
+            model("command", &[at("cohere/command-a-03-2025", "")]),
+            model("thinker", &[at("openai/gpt-5.2", "")]),
+            model("foundry", &[at("azure_ai/claude-sonnet-4-5", "")]),
         ];
         let models = models.join("");
         let gateway = Gateway::start(&format!(
@@ -46,23 +53,33 @@ impl Stand {
     }
 
     /// Calls, and gives the row of the call.
-    async fn row(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn row(&self, path: &str, body: &Value) -> Value {
+        self.row_of(path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// The same with a body of any kind.
+    pub(crate) async fn row_of(&self, path: &str, kind: &str, body: Vec<u8>) -> Value {
         let call = self.gateway.post(path).header("authorization", &format!("Bearer {}", self.key));
-        let reply = call.header("content-type", "application/json").body(body.to_string()).send().await;
+        let reply = call.header("content-type", kind).body(body).send().await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        self.rows().await[0].clone()
+    }
+
+    /// The rows of the key, the latest first.
+    pub(crate) async fn rows(&self) -> Vec<Value> {
         let rows = self.gateway.call(Method::GET, &format!("/admin/v1/requests?key_id={}", self.id));
         let rows = rows.header("authorization", &format!("Bearer {MASTER}")).send().await.json();
-        rows["data"][0].clone()
+        rows["data"].as_array().unwrap().clone()
     }
 }
 
 /// Model, tokens in, tokens out.
-fn used(row: &Value) -> (&str, u64, u64) {
+pub(crate) fn used(row: &Value) -> (&str, u64, u64) {
     let count = |name: &str| row[name].as_u64().unwrap_or_default();
     (row["model"].as_str().unwrap_or_default(), count("prompt_tokens"), count("completion_tokens"))
 }
 
-fn dollars(row: &Value) -> f64 {
+pub(crate) fn dollars(row: &Value) -> f64 {
     row["cost_usd"].as_str().unwrap().parse().unwrap()
 }
 

@@ -230,3 +230,37 @@ async fn pictures_of_an_edit_are_fetched_for_who_takes_bytes() {
     edit(&start("timeout = \"5s\""), &far, &far).await.error(400).says(&["not public"]);
     assert_eq!(upstream.requests().len(), asked);
 }
+
+#[tokio::test]
+async fn each_request_of_an_edit_is_reserved_with_its_pictures() {
+    let upstream = Upstream::start().unwrap();
+    let part = json!({"inlineData": {"mimeType": "image/png", "data": "Yg=="}});
+    let turn = json!({"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]});
+    upstream.always(Script::json(&turn));
+    // A picture that is given has at most 8,192 tokens: about 8 dollars.
+    let priced = at("gemini/gemini-2.5-flash-image", &upstream.url())
+        .replace(" }", ", price = { input = 1000.0, output = 0.001 } }");
+    let gateway =
+        Gateway::start(&format!("[auth]\nmaster_key = \"sk-master\"\n{}", model("painter", &[priced])));
+    let budgets = json!([{"limit_usd": "15", "window": "total", "hard": true}]);
+    let made = gateway.post("/admin/v1/keys").header("authorization", "Bearer sk-master");
+    let made = made.body(json!({"name": "k", "budgets": budgets}).to_string()).send().await;
+    let key = format!("Bearer {}", made.json()["key"].as_str().unwrap());
+    let edit = async |n: u32| {
+        let file = "name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png";
+        let mut body = format!("--frame\r\nContent-Disposition: form-data; {file}\r\n\r\nPNG\r\n");
+        for (name, text) in
+            [("model", "painter".to_owned()), ("prompt", "green".to_owned()), ("n", n.to_string())]
+        {
+            body += &format!("--frame\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+        }
+        let call = gateway.post("/v1/images/edits").header("authorization", &key);
+        let call = call.header("content-type", "multipart/form-data; boundary=frame");
+        call.body(body + "--frame--\r\n").send().await
+    };
+    // Three requests, each with the picture.
+    edit(3).await.error(402);
+    assert!(upstream.requests().is_empty());
+    let reply = edit(1).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}

@@ -19,7 +19,7 @@ const LARGE: usize = 1024 * 1024;
 /// The most room that it gets at once, in bytes.
 const ROOM: usize = 256 * 1024 * 1024;
 /// What all bodies being worked on may hold together, in bytes.
-const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
+pub(crate) const TOTAL_LIMIT: usize = 1024 * 1024 * 1024;
 
 /// What the bodies of all running requests hold together.
 #[derive(Debug, Clone, Default)]
@@ -31,20 +31,25 @@ pub(crate) struct BodyMemory {
 #[derive(Debug)]
 pub(crate) struct BodyShare {
     memory: BodyMemory,
-    size: usize,
+    size: AtomicUsize,
 }
 
 impl BodyMemory {
     pub(crate) fn share(&self) -> BodyShare {
-        BodyShare { memory: self.clone(), size: 0 }
+        BodyShare { memory: self.clone(), size: AtomicUsize::new(0) }
     }
 }
 
 impl BodyShare {
-    pub(crate) fn grow(&mut self, more: usize) -> Result<()> {
-        let before = self.memory.used.fetch_add(more, Ordering::AcqRel);
-        self.size += more;
-        if before.saturating_add(more) > TOTAL_LIMIT {
+    pub(crate) fn grow(&self, more: usize) -> Result<()> {
+        self.memory.used.fetch_add(more, Ordering::AcqRel);
+        self.size.fetch_add(more, Ordering::Relaxed);
+        self.check()
+    }
+
+    /// Whether there is room for what all hold together.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.memory.used.load(Ordering::Acquire) > TOTAL_LIMIT {
             return Err(ApiError::new(
                 ErrorKind::Unavailable,
                 "the gateway holds as many request bodies as it may: try again in a moment",
@@ -56,7 +61,7 @@ impl BodyShare {
 
 impl Drop for BodyShare {
     fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.size, Ordering::AcqRel);
+        self.memory.used.fetch_sub(*self.size.get_mut(), Ordering::AcqRel);
     }
 }
 
@@ -91,7 +96,7 @@ where
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }
-    let mut share = memory.share();
+    let share = memory.share();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
@@ -104,7 +109,7 @@ where
             .map_err(|error| ApiError::bad_request("the request's body broke off").with_source(error))?;
         let Ok(data) = frame.into_data() else { continue };
         share.grow(data.len())?;
-        if share.size > limit {
+        if share.size.load(Ordering::Relaxed) > limit {
             return Err(too_large(limit));
         }
         if first.is_empty() {

@@ -8,6 +8,7 @@ pub mod batch;
 mod content;
 mod follow;
 mod memo;
+mod own;
 mod tap;
 mod vectors;
 
@@ -24,6 +25,7 @@ use llm_types::{
 pub use content::is_content;
 pub use follow::{Follow, Next};
 pub use memo::{MediaMemo, Memo, Ordering};
+pub use own::OwnCall;
 pub(crate) use tap::named;
 pub use tap::{Seen, StreamTap, Tapped};
 pub use vectors::{Unread, VectorsAsked};
@@ -163,6 +165,12 @@ pub trait ClientCodec: Debug + Send + Sync {
 
     /// Watches a streamed answer that is passed through.
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
+
+    /// What a call of the provider's own API is, where no front of ours has its path. `body`: the JSON, where there is one.
+    fn own(&self, path: &str, body: Option<&[u8]>) -> Option<OwnCall> {
+        let _ = (path, body);
+        None
+    }
 
     /// Batches whose requests are in the call that makes one; `None`: the dialect has no such.
     fn batches(&self) -> Option<&'static dyn batch::BatchCodec> {

@@ -40,7 +40,9 @@ impl<'a> Row<'a> {
             Some(prefix) if !model.starts_with(prefix) => Cow::Owned(format!("{prefix}{model}")),
             _ => Cow::Borrowed(model),
         };
-        let quirks = spec.quirks_in(dialect, model, effort).collect();
+        let quirks: Vec<&Quirks> = spec.quirks_in(dialect, model, effort).collect();
+        let runner = quirks.iter().rev().find_map(|quirks| quirks.runner);
+        let name = runner.and_then(|form| form.name(&name)).map_or(name, Cow::Owned);
         Self { provider: &spec.name, model: name, quirks }
     }
 

@@ -252,6 +252,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         image_size,
         image_edit,
         model_prefix,
+        runner,
         path,
         set,
         only,
@@ -277,6 +278,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     option(&mut known.image_size, image_size);
     option(&mut known.image_edit, image_edit);
     option(&mut known.model_prefix, model_prefix);
+    option(&mut known.runner, runner);
     option(&mut known.path, path);
     if !set.is_empty() {
         known.set = set;

@@ -52,10 +52,12 @@ pub enum Dialect {
     Stability,
     /// Vectors as HuggingFace's inference service has them.
     FeatureExtraction,
+    /// A prompt and its parameters, as HuggingFace's text generation servers have them.
+    Tgi,
 }
 
 impl Dialect {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiCompletions,
@@ -76,6 +78,7 @@ impl Dialect {
         Self::Elevenlabs,
         Self::Stability,
         Self::FeatureExtraction,
+        Self::Tgi,
     ];
 
     /// The dialect of this name.
@@ -108,6 +111,7 @@ impl Dialect {
             Self::Elevenlabs => "elevenlabs",
             Self::Stability => "stability",
             Self::FeatureExtraction => "feature_extraction",
+            Self::Tgi => "tgi",
         }
     }
 }

@@ -65,7 +65,7 @@ pub use secret::Secret;
 pub use segments::{Piece, Segments};
 pub use spec::{
     AuthStyle, BatchForm, ImageEditForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule,
-    ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, UrlForm, glob_matches,
+    ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use batch::BatchForm;
-pub use quirk::{ImageEditForm, ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk};
+pub use quirk::{ImageEditForm, ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm};
 pub use rule::ModelRule;
 
 use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
@@ -224,6 +224,8 @@ pub struct Quirks {
     pub image_edit: Option<ImageEditForm>,
     /// Text put before the model name, unless it is there already. `{NAME}` stands for a variable, as in a base URL.
     pub model_prefix: Option<String>,
+    /// How a model is named there whose name begins with who runs it; `None`: as it stands.
+    pub runner: Option<RunnerForm>,
     /// The path of a call behind the base URL, where it is not the dialect's own. `{model}` stands for the
     /// model as one segment, `{model_path}` for it with its slashes, `{chat|chat_stream}` for the first word where the answer is whole, for the second where it is
     /// a stream.
@@ -307,7 +309,7 @@ impl ProviderSpec {
         if self.dialect == Dialect::Cohere {
             return shared(op).unwrap_or(self.dialect);
         }
-        if self.dialect != Dialect::OpenaiChat {
+        if !matches!((self.dialect, op), (Dialect::OpenaiChat, _) | (Dialect::Tgi, Op::Embed)) {
             return self.dialect;
         }
         match op {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use llm_providers::table::ProviderTable;
-use llm_types::Op;
+use llm_types::{Op, ProviderSpec};
 
 use super::{Mark, Matrix, wire};
 
@@ -24,9 +24,11 @@ impl Mark {
 }
 
 /// Every operation that has features, each with a table.
-const OPERATIONS: [(Op, &str); 13] = [
+const OPERATIONS: [(Op, &str); 16] = [
     (Op::Chat, "Conversations"),
     (Op::Responses, "The Responses API, as it is"),
+    (Op::Messages, "Anthropic's Messages API, as it is"),
+    (Op::CountTokens, "Tokens of a prompt"),
     (Op::Completion, "Texts that are gone on with"),
     (Op::Embed, "Vectors"),
     (Op::Rerank, "Documents in order"),
@@ -35,6 +37,7 @@ const OPERATIONS: [(Op, &str); 13] = [
     (Op::Speech, "Speech"),
     (Op::Image, "Pictures"),
     (Op::ImageEdit, "Changed pictures"),
+    (Op::ImageVariation, "Pictures like another"),
     (Op::Moderate, "Verdicts"),
     (Op::Batch, "Files and batches"),
     (Op::Realtime, "Sessions"),
@@ -62,15 +65,17 @@ pub(super) fn markdown(matrix: &Matrix) -> String {
         }
         let names: Vec<_> = features.iter().map(|(name, _)| *name).collect();
         _ = write!(page, "\n| provider | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
-        for spec in ProviderTable::builtin()
-            .iter()
-            .filter(|spec| spec.name != "mock" && spec.operations.contains(&op))
-        {
+        for spec in ProviderTable::builtin().iter().filter(|spec| spec.name != "mock" && offers(spec, op)) {
             let marks = features.iter().map(|(name, _)| matrix.mark(&spec.name, op, name).word());
             _ = writeln!(page, "| {} | {} |", spec.name, marks.collect::<Vec<_>>().join(" | "));
         }
     }
     page
+}
+
+/// Whether a provider has it for any of its models.
+fn offers(spec: &ProviderSpec, op: Op) -> bool {
+    spec.operations.contains(&op) || spec.variants.iter().any(|variant| variant.operations.contains(&op))
 }
 
 /// Holds the page against the run, or writes it.

@@ -92,6 +92,9 @@ fn features(recording: &Recording) -> Vec<&'static str> {
         return vec!["errors"];
     }
     let op = operation(recording);
+    if op == Op::CountTokens {
+        return vec!["prompt"];
+    }
     if op != Op::Chat {
         // The first is the operation itself; what it used is told or not.
         let used = recording

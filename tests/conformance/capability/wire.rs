@@ -1,9 +1,12 @@
-//! What no neutral form carries: OpenAI's Responses API, files and batches, and sessions, each asked of the gateway on the
-//! wire, before providers that are scripted after their references.
+//! What no neutral form carries, or a client of one wire API alone has: the Responses API, Anthropic's Messages API and its
+//! count of tokens, files and batches, sessions, pictures like another; each asked of the gateway on the wire, before providers that are scripted after their references.
 
 mod bulk;
+mod count;
+mod messages;
 mod realtime;
 mod responses;
+mod variation;
 
 use llm_types::Op;
 
@@ -14,8 +17,11 @@ use crate::lab::Lab;
 type Features = &'static [(&'static str, &'static str)];
 
 /// The operations, each with its features and who is asked for it.
-const ASKED: [(Op, Features, &[&str]); 3] = [
+const ASKED: [(Op, Features, &[&str]); 6] = [
     (Op::Responses, responses::FEATURES, responses::MODELS),
+    (Op::Messages, messages::FEATURES, messages::MODELS),
+    (Op::CountTokens, count::FEATURES, count::MODELS),
+    (Op::ImageVariation, variation::FEATURES, variation::MODELS),
     (Op::Batch, bulk::FEATURES, bulk::MODELS),
     (Op::Realtime, realtime::FEATURES, realtime::MODELS),
 ];
@@ -34,6 +40,9 @@ pub(super) fn asks(provider: &str, op: Op) -> bool {
 /// Asks everybody. What is wrong with what came.
 pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
     let mut problems = responses::run(lab, matrix).await;
+    problems.extend(messages::run(lab, matrix).await);
+    problems.extend(count::run(lab, matrix).await);
+    problems.extend(variation::run(lab, matrix).await);
     problems.extend(bulk::run(lab, matrix).await);
     problems.extend(realtime::run(lab, matrix).await);
     problems

@@ -22,6 +22,9 @@ pub(super) fn markdown(_: &Workspace) -> anyhow::Result<String> {
          deployment's `api_key`, or a token is got in its place ([credentials.md](credentials.md)). All\n\
          operations are served here but `batch` of rows whose dialect is neither `openai_chat` nor `anthropic` (Gemini's\n\
          own batches: [own-api.md](own-api.md)); for files and batches of the others see [files.md](files.md).\n\n\
+         `huggingface/RUNNER/ORG/NAME` (`huggingface/together/deepseek-ai/DeepSeek-R1`) has HuggingFace's router send the\n\
+         call to that provider of its own, as `huggingface/ORG/NAME:RUNNER` does; without one the router chooses. Of\n\
+         vectors only `hf-inference` is such a one. At an `api_base` of one's own names go as they are.\n\n\
          | prefix | dialect | base URL | key | operations |\n|---|---|---|---|---|\n",
     );
     for spec in table.iter() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use llm_types::{
     AuthStyle, Dialect, ImageEditForm, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk,
-    RerankForm, RerankQuirk, Secret, TokenSource, TranscriptFormat, UrlForm,
+    RerankForm, RerankQuirk, RunnerForm, Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,10 @@ pub struct Quirks {
     /// Text put before the model name, unless it is there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_prefix: Option<String>,
+    /// How a model is named there whose name begins with who runs it (`RUNNER/ORG/NAME`): `behind` (`ORG/NAME:RUNNER`)
+    /// or `unsaid` (`ORG/NAME`); default: as it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner: Option<Word<RunnerForm>>,
     /// The path of a call behind the base URL, where it is not the wire format's own. `{model}` stands for
     /// the model, `{chat|chat_stream}` for the first word where the answer is whole, else for the second.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -319,6 +323,7 @@ impl Quirks {
             image_size,
             image_edit,
             model_prefix,
+            runner,
             path,
             set,
             only,
@@ -339,6 +344,7 @@ impl Quirks {
             image_size: image_size.as_ref().map(Word::get),
             image_edit: image_edit.as_ref().map(Word::get),
             model_prefix,
+            runner: runner.as_ref().map(Word::get),
             path,
             set,
             only: only.as_ref().map(Word::get),

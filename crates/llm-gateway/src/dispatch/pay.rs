@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use llm_cost::{Asked, Bound, Picture, Worst};
 use llm_governance::{PriceBound, Refusal};
+use llm_providers::batch::Pictures;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts, Plan};
 use llm_types::{ApiError, Call, ErrorKind, Op, Result};
@@ -92,6 +93,13 @@ impl Dispatch {
         let (provider, model) = (&*deployment.target.provider, target.model());
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
+        let worst = if self.asked.op.is_picture()
+            && let Ok(Call::Image(request)) = asking.call(self.codec, &self.asked)
+        {
+            media::in_requests(&worst, Pictures::requests(request, target.spec(), model))
+        } else {
+            worst
+        };
         let picture = self.picture.get();
         let asked = Asked { deployment: &deployment.id, provider, model, served: None, picture };
         let Bound { fixed, per_output_token, output_tokens } = price::bound(&self.snapshot, &asked, &worst)?;

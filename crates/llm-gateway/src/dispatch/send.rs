@@ -126,7 +126,7 @@ impl Dispatch {
         if let Some(asked) = asks.vectors {
             output = batch::counted(output, asked.inputs)?;
         }
-        Box::pin(self.bytes_of(&mut output, &sent.memo, changes)).await;
+        let _share = Box::pin(self.bytes_of(&mut output, &sent.memo, changes)).await;
         Ok((Box::pin(self.translated(output, asks, changes)).await?, rate_limits))
     }
 

@@ -86,7 +86,7 @@ impl MediaFetch {
         };
         let found: HashMap<String, Media> =
             stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut share = memory.share();
+        let share = memory.share();
         let mut left = self.settings.max_bytes.saturating_mul(TOGETHER);
         for place in places {
             let Some(Media::Base64 { media_type, data }) = address(place).and_then(|url| found.get(&url))
@@ -111,11 +111,11 @@ impl MediaFetch {
         let (images, mask) = openai_images::named(request);
         let masked = usize::from(mask.is_some());
         let addresses: Vec<String> = images.into_iter().chain(mask).collect();
-        let mut share = memory.share();
+        let share = memory.share();
         let mut files = Vec::with_capacity(addresses.len());
-        for (address, read) in addresses.iter().zip(self.pictures(addresses.clone()).await) {
-            let base64 = read.map_err(|why| refused(address, &why))?;
-            share.grow(2 * base64.len())?;
+        for (address, read) in addresses.iter().zip(self.pictures(addresses.clone(), &share).await) {
+            // That there is no room for them is no fault of the address.
+            let base64 = read.map_err(|why| share.check().err().unwrap_or_else(|| refused(address, &why)))?;
             let data = STANDARD.decode(base64).map_err(|error| refused(address, &error.to_string()))?;
             let kind = kind(&data).unwrap_or("image/png").to_owned();
             files.push(Upload { kind, ..Upload::new("image", data) });
@@ -125,17 +125,26 @@ impl MediaFetch {
         Ok(share)
     }
 
-    /// What is at the addresses of pictures, in base64 and in their order, or why it is not known.
-    pub(crate) async fn pictures(&self, addresses: Vec<String>) -> Vec<Result<String, String>> {
+    /// What is at the addresses of pictures, in base64 and in their order, or why it is not known. The share has room for
+    /// it twice: here, and in what is made of it.
+    pub(crate) async fn pictures(
+        &self,
+        addresses: Vec<String>,
+        share: &BodyShare,
+    ) -> Vec<Result<String, String>> {
+        let room = |data: String| match share.grow(2 * data.len()) {
+            Ok(()) => Ok(data),
+            Err(error) => Err(error.message.clone()),
+        };
         let read = |(place, url): (usize, String)| async move {
             if let Some((_, data)) = url.strip_prefix("data:").and_then(|held| held.split_once(";base64,")) {
-                return Ok(data.to_owned());
+                return room(data.to_owned());
             }
             if place >= MOST {
                 return Err(format!("more than {MOST} are not fetched"));
             }
             match self.read(&url).await? {
-                Media::Base64 { media_type, data } if media_type.starts_with("image/") => Ok(data),
+                Media::Base64 { media_type, data } if media_type.starts_with("image/") => room(data),
                 _ => Err("it is no picture".to_owned()),
             }
         };
@@ -270,6 +279,23 @@ fn refused(url: &str, why: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::TOTAL_LIMIT;
+
+    #[tokio::test]
+    async fn pictures_need_room_for_them_twice() {
+        let fetch = MediaFetch::of(&Fetch { enabled: true, ..Fetch::default() }, None).unwrap().unwrap();
+        let (memory, picture) = (BodyMemory::default(), || vec!["data:image/png;base64,QUJD".to_owned()]);
+        let others = memory.share();
+        others.grow(TOTAL_LIMIT - 7).unwrap();
+        let share = memory.share();
+        let none = fetch.pictures(picture(), &share).await;
+        assert!(none[0].as_ref().unwrap_err().contains("try again"), "{none:?}");
+        assert_eq!(share.check().unwrap_err().kind, llm_types::ErrorKind::Unavailable);
+        drop((share, others));
+        let share = memory.share();
+        assert_eq!(fetch.pictures(picture(), &share).await, [Ok("QUJD".to_owned())]);
+        assert!(share.check().is_ok());
+    }
 
     #[test]
     fn an_address_leads_on_within_its_scheme_or_to_a_safer_one() {

@@ -37,7 +37,7 @@ impl Visit {
                 "compressed request bodies are not accepted: send the form without content-encoding";
             return Err(ApiError::bad_request(message).into());
         }
-        let (Upload::Stream(source, _), Some(kind)) = (body, headers.get(CONTENT_TYPE)) else {
+        let (Upload::Stream(source, ..), Some(kind)) = (body, headers.get(CONTENT_TYPE)) else {
             return Err(no_form().into());
         };
         let begun = Begun::read(Parts::of(&headers)?, source, &mut hints).await?;

@@ -110,6 +110,7 @@ impl Visit {
         let (headers, upload) = upload::take(request, whole, bounds, self.gateway.memory()).await?;
         let query = path.split_once('?').map(|(_, query)| query);
         let reading = Reading::of(&method, (&self.path, query), &headers, upload.whole());
+        let reading = reading.at(there.dialect, &self.path);
         let way = way::choose(there, &reading, &principal.who)?;
         self.check_route(&principal, &reading, &way)?;
         let mut ticket = self.admit(&principal, &reading, &way, &headers).await?;
@@ -204,7 +205,7 @@ impl Visit {
         upload: Upload,
         reading: &Reading,
     ) -> Result<(Response<()>, Box<Through>), Failed> {
-        let Paid { way, ticket, attempt } = paid;
+        let Paid { way, ticket, mut attempt } = paid;
         let failed = |mut error: ApiError| {
             way.target.conceal(&mut error);
             if error.origin == Origin::Upstream && error.provider.is_none() {
@@ -214,6 +215,7 @@ impl Visit {
         };
         let place = Place::Counted { _in_flight: way.deployment.stats.begin() };
         let asked = Instant::now();
+        let named = upload.named();
         let answer = match self.exchange(&way.target, wire, (upload, length), &attempt).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -222,6 +224,8 @@ impl Visit {
                 return Err(failed(error));
             }
         };
+        // A form has gone by when its answer comes.
+        attempt.names(named.and_then(|named| named.model()).as_deref());
         let (head, upstream) = answer.into_parts();
         self.tell_limits(&way, &head.headers);
         let mut response = Response::new(());

@@ -64,7 +64,7 @@ fn delivery(reading: &Reading) -> Delivery {
 
 /// Which pictures are asked for, if any.
 fn picture(reading: &Reading) -> Option<Picture> {
-    if !matches!(reading.asked.op, Op::Image | Op::ImageEdit) {
+    if !reading.asked.op.is_picture() {
         return None;
     }
     let Call::Image(request) = reading.call()? else { return None };
@@ -101,11 +101,12 @@ fn of_model(
         ..Facts::default()
     };
     let size = head.body().len();
-    let (_, codec) = reading.front?;
-    let worst = if codec.is_plain(head) {
-        worst::of_text(size, reading.limit(), &facts).ok()?
-    } else {
-        worst::of_call(&reading.call()?, codec.extent(head), size, &facts)?
+    let worst = match reading.front {
+        Some((_, codec)) if codec.is_plain(head) => worst::of_text(size, reading.limit(), &facts).ok()?,
+        front => {
+            let extent = front.map(|(_, codec)| codec.extent(head)).unwrap_or_default();
+            worst::of_call(&reading.call()?, extent, size, &facts)?
+        }
     };
     let worst = Worst { services: services.unwrap_or(worst.services), ..worst };
     let picture = picture(reading);

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
-use llm_providers::codec::{Asked, EncodeCx, ServerCodec};
+use llm_providers::codec::{Asked, EncodeCx, OwnCall, ServerCodec};
 use llm_providers::target::Target;
 use llm_providers::{dialect, own_api};
-use llm_types::{Call, Changes, Head, Op, Usage};
+use llm_types::{Call, Changes, Dialect, Head, Op, Usage};
 
 use crate::front::{self, Front};
 
@@ -22,6 +22,8 @@ pub(super) struct Reading {
     pub(super) model: Option<String>,
     /// Whether it changes or makes anything.
     pub(super) acts: bool,
+    /// What its provider's dialect knows of it, where it is no front's.
+    own: Option<(Dialect, OwnCall)>,
 }
 
 /// Whether a body is read whole: JSON is, so that what it asks for is known. Everything else goes on as it comes.
@@ -59,7 +61,19 @@ impl Reading {
         let in_path = || if acts && front.is_none() { own_api::model(path, query) } else { None };
         let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
         let model = asked.model.clone().or_else(in_path).or_else(in_body).filter(|model| !model.is_empty());
-        Self { front, asked, head, model, acts }
+        Self { front, asked, head, model, acts, own: None }
+    }
+
+    /// The same at a provider that speaks this dialect.
+    pub(super) fn at(mut self, spoken: Dialect, path: &str) -> Self {
+        let body = self.head.as_ref().map(|head| head.body().as_ref());
+        let codec = dialect::client(spoken).filter(|_| self.acts && self.front.is_none());
+        if let Some(own) = codec.and_then(|codec| codec.own(path, body)) {
+            self.asked.op = own.op;
+            self.model = own.model.clone().or(self.model);
+            self.own = Some((spoken, own));
+        }
+        self
     }
 
     /// Whether a stream is asked for, as far as path and body tell; of a path that is nobody's it may always be one.
@@ -93,6 +107,9 @@ impl Reading {
 
     /// The call in the neutral form, where its dialect is known.
     pub(super) fn call(&self) -> Option<Call> {
+        if let Some((_, own)) = &self.own {
+            return own.call.clone();
+        }
         let ((_, codec), head) = (self.front.as_ref()?, self.head.as_ref()?);
         codec.decode(head.body(), &self.asked).ok()
     }
@@ -100,11 +117,11 @@ impl Reading {
     /// What an answer uses of which its provider says nothing, as far as the request tells: the characters of speech,
     /// the number of pictures.
     pub(super) fn implied(&self, target: &Target) -> Option<Usage> {
-        let (front, _) = self.front?;
-        if !matches!(front.op, Op::Speech | Op::Image | Op::ImageEdit) {
+        let spoken = self.front.map(|(front, _)| front.dialect).or_else(|| Some(self.own.as_ref()?.0))?;
+        if !(self.asked.op == Op::Speech || self.asked.op.is_picture()) {
             return None;
         }
-        let (call, codec) = (self.call()?, dialect::client(front.dialect)?);
+        let (call, codec) = (self.call()?, dialect::client(spoken)?);
         let mut changes = Changes::default();
         let model = self.model.as_deref().unwrap_or_else(|| target.model());
         let mut cx = EncodeCx { spec: target.spec(), model, asked: &self.asked, changes: &mut changes };

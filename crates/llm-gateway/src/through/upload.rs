@@ -11,6 +11,7 @@ use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use llm_providers::codec::WireRequest;
+use llm_providers::own_api::FormModel;
 use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Result, Segments};
 use parking_lot::Mutex;
@@ -46,12 +47,22 @@ impl Fault {
     }
 }
 
+/// The model that a form names, as far as it has gone on.
+#[derive(Debug, Clone)]
+pub(crate) struct Named(Arc<Mutex<FormModel>>);
+
+impl Named {
+    pub(super) fn model(&self) -> Option<String> {
+        self.0.lock().model().map(str::to_owned)
+    }
+}
+
 /// A client's body.
 pub(crate) enum Upload {
     /// All of it.
     Whole(Bytes, BodyShare),
     /// As it comes.
-    Stream(ByteStream, Fault),
+    Stream(ByteStream, Fault, Option<Named>),
 }
 
 impl Upload {
@@ -63,13 +74,21 @@ impl Upload {
         }
     }
 
+    /// What its form says of the model while it goes on.
+    pub(super) fn named(&self) -> Option<Named> {
+        match self {
+            Self::Whole(..) => None,
+            Self::Stream(.., named) => named.clone(),
+        }
+    }
+
     /// The call with what is whole in it, and what comes behind it.
     pub(crate) fn into_parts(self, wire: WireRequest) -> (WireRequest, Option<ByteStream>, Fault) {
         match self {
             Self::Whole(body, _share) => {
                 (WireRequest { body: Segments::from(body), ..wire }, None, Fault::default())
             }
-            Self::Stream(stream, fault) => (wire, Some(stream), fault),
+            Self::Stream(stream, fault, _) => (wire, Some(stream), fault),
         }
     }
 }
@@ -100,7 +119,8 @@ where
         return Err(too_large(bounds.stream));
     }
     let fault = Fault::default();
-    let state = Some(Coming { body, size: 0, bounds, fault: fault.clone() });
+    let named = FormModel::of(&head.headers).map(|form| Named(Arc::new(Mutex::new(form))));
+    let state = Some(Coming { body, size: 0, bounds, fault: fault.clone(), named: named.clone() });
     let stream: Pin<Box<dyn futures_util::Stream<Item = Result<Bytes>> + Send>> =
         Box::pin(stream::unfold(state, |state| async move {
             let mut coming = state?;
@@ -112,7 +132,7 @@ where
                 }
             }
         }));
-    Ok((head.headers, Upload::Stream(stream, fault)))
+    Ok((head.headers, Upload::Stream(stream, fault, named)))
 }
 
 /// A body that goes on as it comes.
@@ -121,6 +141,7 @@ struct Coming<B> {
     size: usize,
     bounds: Bounds,
     fault: Fault,
+    named: Option<Named>,
 }
 
 impl<B> Coming<B>
@@ -151,6 +172,9 @@ where
                 return Some(Err(too_large(self.bounds.stream)));
             }
             if !data.is_empty() {
+                if let Some(named) = &self.named {
+                    named.0.lock().see(&data);
+                }
                 return Some(Ok(data));
             }
         }

@@ -46,7 +46,7 @@ impl Watch {
         framing: Option<Framing>,
     ) -> Self {
         let own = reading.front.and_then(|(front, _)| Some((dialect::client(front.dialect)?, front.op)));
-        let native = || dialect::client(target.dialect()).map(|codec| (codec, Op::Chat));
+        let native = || dialect::client(target.dialect()).map(|codec| (codec, reading.asked.op));
         let way = match framing {
             // What is no front's is read by the dialect of its provider.
             Some(framing) => {

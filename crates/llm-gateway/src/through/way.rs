@@ -11,7 +11,7 @@ use std::time::Instant;
 use llm_governance::Principal as Who;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Standing};
-use llm_types::{ApiError, ErrorKind, Result};
+use llm_types::{ApiError, Dialect, ErrorKind, Result};
 
 use super::reading::Reading;
 use crate::backend::Backend;
@@ -23,6 +23,8 @@ pub(super) struct There<'s> {
     pub(super) name: String,
     /// Whether calls are signed, so that bodies have to be whole.
     pub(super) signs: bool,
+    /// What is spoken there.
+    pub(super) dialect: Dialect,
     deployments: Vec<Candidate<'s>>,
 }
 
@@ -81,7 +83,8 @@ pub(super) fn at<'s>(snapshot: &'s Snapshot, provider: &str) -> Result<There<'s>
     };
     let name = first.deployment.target.provider.to_string();
     let signs = deployments.iter().any(|one| one.target.signs());
-    Ok(There { name, signs, deployments })
+    let dialect = first.target.dialect();
+    Ok(There { name, signs, dialect, deployments })
 }
 
 /// Through whom a call goes that was read so far.
@@ -89,7 +92,7 @@ pub(super) fn at<'s>(snapshot: &'s Snapshot, provider: &str) -> Result<There<'s>
 /// # Errors
 /// When its deployment cannot be called with this model.
 pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<Way> {
-    let There { name: provider, signs: _, deployments } = there;
+    let There { name: provider, signs: _, dialect: _, deployments } = there;
     let now = Instant::now();
     if let Some(model) = reading.model.as_deref() {
         let mut refused = None;

@@ -110,6 +110,13 @@ pub(crate) fn of_images(request: &ImageRequest) -> Worst {
     worst(input, n.saturating_mul(each), units)
 }
 
+/// The same where it takes so many requests: each is sent the prompt and the pictures that are to be changed.
+pub(crate) fn in_requests(worst: &Worst, requests: u64) -> Worst {
+    let input_images = worst.units.input_images.saturating_mul(requests);
+    let units = Units { input_images, ..worst.units };
+    Worst { input_tokens: worst.input_tokens.saturating_mul(requests), units, ..*worst }
+}
+
 #[cfg(test)]
 mod tests {
     use llm_types::Upload;
@@ -127,6 +134,17 @@ mod tests {
         assert_eq!(of_speech(&SpeechRequest::new("ab", "alloy")).units.characters, 2);
         let images = of_images(&ImageRequest { n: Some(3), ..ImageRequest::new("a") });
         assert_eq!((images.units.images, images.output_tokens), (3, 3 * PICTURE));
+        let edit = ImageRequest {
+            n: Some(3),
+            images: vec![Upload::new("a.png", vec![0])],
+            ..ImageRequest::new("a")
+        };
+        let (once, thrice) = (of_images(&edit), in_requests(&of_images(&edit), 3));
+        assert_eq!((once.units.input_images, thrice.units.input_images), (1, 3));
+        assert_eq!(
+            (thrice.input_tokens, thrice.output_tokens, thrice.units.images),
+            (3 * once.input_tokens, once.output_tokens, 3)
+        );
         let check = |quality: &str, size: &str, pixels: u64, tokens: u64| {
             let (quality, size) = (Some(quality.to_owned()), Some(size.to_owned()));
             let images = of_images(&ImageRequest { quality, size, ..ImageRequest::new("a") });

@@ -43,6 +43,14 @@ impl Pictures {
         Ok(Some(Self { call, counts, before: 0 }))
     }
 
+    /// How many requests a call takes.
+    #[must_use]
+    pub fn requests(call: &ImageRequest, spec: &ProviderSpec, model: &str) -> u64 {
+        let most = spec.max_images(spec.dialect_for(call.task.op(), None, model), model);
+        let (Some(most), Some(n)) = (most, call.n) else { return 1 };
+        u64::from(n.div_ceil(most)).max(1)
+    }
+
     /// Tells what is otherwise than in one call, and leaves it so.
     pub fn tell(&mut self, changes: &mut Changes) {
         if self.seed().is_some() {
@@ -176,6 +184,8 @@ mod tests {
         check(9, 4, &[(Some(4), "7"), (Some(4), "11"), (None, "15")]);
         assert!(Pictures::of(&asked(4), &spec(4), "m").unwrap().is_none());
         assert!(Pictures::of(&asked(4), &spec(0), "m").unwrap().is_none());
+        let requests = |n: u32, most: u32| Pictures::requests(&asked(n), &spec(most), "m");
+        assert_eq!((requests(9, 4), requests(4, 4), requests(4, 0)), (3, 1, 1));
         let many = Pictures::of(&asked(101), &spec(4), "m").unwrap_err();
         assert_eq!(many.param.as_deref(), Some("n"));
     }

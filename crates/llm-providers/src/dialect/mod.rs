@@ -30,6 +30,7 @@ pub mod openai_responses;
 pub mod openai_speech;
 pub mod openai_transcriptions;
 mod path;
+mod payload;
 pub mod replicate;
 pub mod rerank;
 mod scalar;
@@ -37,6 +38,7 @@ pub mod stability;
 mod stated;
 #[cfg(test)]
 mod tests;
+pub mod tgi;
 
 use llm_types::Dialect;
 
@@ -65,6 +67,7 @@ pub fn client(dialect: Dialect) -> Option<&'static dyn ClientCodec> {
         Dialect::Elevenlabs => Some(&elevenlabs::Client),
         Dialect::Stability => Some(&stability::Client),
         Dialect::FeatureExtraction => Some(&feature_extraction::Client),
+        Dialect::Tgi => Some(&tgi::Client),
         Dialect::Mock => None,
     }
 }
@@ -92,6 +95,7 @@ pub fn server(dialect: Dialect) -> Option<&'static dyn ServerCodec> {
         | Dialect::Replicate
         | Dialect::Stability
         | Dialect::FeatureExtraction
+        | Dialect::Tgi
         | Dialect::Mock => None,
     }
 }

@@ -10,23 +10,46 @@ use crate::codec::Tapped;
 
 /// What most APIs say of a model and of tokens, in an answer or in an event.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Told {
-    #[serde(alias = "modelVersion")]
     model: Option<String>,
-    #[serde(alias = "usageMetadata")]
+    model_version: Option<String>,
     usage: Option<Tokens>,
+    usage_metadata: Option<Tokens>,
 }
 
-/// Tokens by their usual names.
+/// Tokens by their usual names. An answer may have several of them for the same (a proxy that speaks for clients of two
+/// APIs): the first that is there counts.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Tokens {
-    #[serde(alias = "prompt_tokens", alias = "promptTokenCount", alias = "inputTokens")]
+    #[serde(rename = "input_tokens")]
+    input: Option<u64>,
+    #[serde(rename = "prompt_tokens")]
+    prompt: Option<u64>,
+    prompt_token_count: Option<u64>,
     input_tokens: Option<u64>,
-    #[serde(alias = "completion_tokens", alias = "candidatesTokenCount", alias = "outputTokens")]
+    #[serde(rename = "output_tokens")]
+    output: Option<u64>,
+    #[serde(rename = "completion_tokens")]
+    completion: Option<u64>,
+    candidates_token_count: Option<u64>,
     output_tokens: Option<u64>,
-    #[serde(alias = "totalTokens", alias = "totalTokenCount")]
+    #[serde(rename = "total_tokens")]
+    total: Option<u64>,
     total_tokens: Option<u64>,
+    total_token_count: Option<u64>,
+}
+
+impl Tokens {
+    fn usage(self) -> Option<Usage> {
+        let input = self.input.or(self.prompt).or(self.prompt_token_count).or(self.input_tokens);
+        let output = self.output.or(self.completion).or(self.candidates_token_count).or(self.output_tokens);
+        let total = self.total.or(self.total_tokens).or(self.total_token_count);
+        let output = output.unwrap_or_default();
+        let input = input.or_else(|| Some(total?.saturating_sub(output)))?;
+        Some(Usage { input, output, ..Usage::default() })
+    }
 }
 
 /// The headers in which Amazon tells the tokens of a model whose body is the model's own
@@ -36,12 +59,10 @@ const COUNTS: [&str; 2] = ["x-amzn-bedrock-input-token-count", "x-amzn-bedrock-o
 /// What an answer says of itself. Without such: nothing.
 #[must_use]
 pub fn told(json: &[u8]) -> Tapped<'static> {
-    let Ok(Told { model, usage }) = serde_json::from_slice::<Told>(json) else { return Tapped::default() };
-    let usage = usage.and_then(|Tokens { input_tokens, output_tokens, total_tokens }| {
-        let input =
-            input_tokens.or_else(|| Some(total_tokens?.saturating_sub(output_tokens.unwrap_or_default())))?;
-        Some(Usage { input, output: output_tokens.unwrap_or_default(), ..Usage::default() })
-    });
+    let Ok(told) = serde_json::from_slice::<Told>(json) else { return Tapped::default() };
+    let Told { model, model_version, usage, usage_metadata } = told;
+    let usage = usage.or(usage_metadata).and_then(Tokens::usage);
+    let model = model.or(model_version);
     Tapped { usage, model: model.filter(|model| !model.is_empty()).map(Cow::Owned) }
 }
 
@@ -76,6 +97,9 @@ mod tests {
         check(r#"{"usage":{"input_tokens":3,"output_tokens":2}}"#, Some((3, 2)));
         check(r#"{"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#, Some((3, 0)));
         check(r#"{"usage":{"total_tokens":7}}"#, Some((7, 0)));
+        // One that speaks for clients of two APIs.
+        let both = r#"{"prompt_tokens":3,"input_tokens":3,"completion_tokens":2,"output_tokens":2,"total_tokens":5}"#;
+        check(&format!(r#"{{"usage":{both},"usageMetadata":{{"promptTokenCount":9}}}}"#), Some((3, 2)));
         check(r#"{"usage":{"images":1}}"#, None);
         check(r#"{"usage":"none"}"#, None);
         check("[1]", None);

@@ -93,6 +93,28 @@ pub enum ImageEditForm {
     ImageToImage,
 }
 
+/// How a model is named where calls go whose name here begins with who runs it: `RUNNER/ORG/NAME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerForm {
+    /// Who runs it stands behind the name: `ORG/NAME:RUNNER`.
+    Behind,
+    /// Who runs it is left out: `ORG/NAME`.
+    Unsaid,
+}
+
+impl RunnerForm {
+    /// The model as it is named there; `None`: it names nobody who runs it.
+    #[must_use]
+    pub fn name(self, model: &str) -> Option<String> {
+        let (runner, name) = model.split_once('/').filter(|(_, name)| name.contains('/'))?;
+        Some(match self {
+            Self::Behind => format!("{name}:{runner}"),
+            Self::Unsaid => name.to_owned(),
+        })
+    }
+}
+
 /// How answers of a provider of the `openai_chat` dialect differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -50,6 +50,8 @@ pub(super) static LINES: &[Line] = &[
     line("gemini/gemini-embedding-001", Embed, vectors::gemini, &["usage"]),
     line("vertex_ai/text-embedding-005", Embed, vectors::vertex, &[]),
     line("huggingface/BAAI/bge-m3", Embed, vectors::pipeline, &["usage"]),
+    // Nobody counts its tokens there.
+    line("sagemaker/m", Embed, vectors::endpoint, &["usage"]),
     line("cohere/embed-v4.0", Embed, vectors::cohere, &[]),
     line("ollama/m", Embed, vectors::ollama, &[]),
     line("bedrock/amazon.titan-embed-text-v2:0", Embed, vectors::titan, &[]),

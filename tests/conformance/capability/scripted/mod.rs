@@ -130,7 +130,7 @@ pub(super) fn placed(mut deployment: Deployment) -> Deployment {
         "vertex_ai" => {
             (deployment.project, deployment.location) = (Some("p".to_owned()), Some("global".to_owned()));
         }
-        "bedrock" => deployment.region = Some("us-east-1".to_owned()),
+        "bedrock" | "sagemaker" => deployment.region = Some("us-east-1".to_owned()),
         name if !spec.api_base.as_ref().is_some_and(open) => {
             deployment.api_base = Some(format!("https://{}.example/v1", name.replace('_', "-")));
         }

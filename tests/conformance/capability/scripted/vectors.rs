@@ -127,6 +127,15 @@ pub(super) fn pipeline(request: &Received) -> Result<Script, String> {
     Ok(Script::json(&json!(list)))
 }
 
+/// An endpoint of SageMaker that runs such a pipeline.
+pub(super) fn endpoint(request: &Received) -> Result<Script, String> {
+    must(request.path() == "/endpoints/m/invocations", "another path")?;
+    let body = request.json();
+    must(body.get("input").is_none() && body.get("model").is_none(), "it knows neither word")?;
+    let list: Vec<_> = texts(&body["inputs"])?.iter().map(|text| numbers(text, &Value::Null)).collect();
+    Ok(Script::json(&json!({"embedding": list})))
+}
+
 pub(super) fn ollama(request: &Received) -> Result<Script, String> {
     must(request.path() == "/api/embed", "another path")?;
     let body = request.json();

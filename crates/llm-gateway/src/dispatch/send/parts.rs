@@ -98,7 +98,7 @@ impl Dispatch {
         let first = Part { head, body, memo: sent.memo.clone(), inputs: parts.first };
         let asking = self.ask_abreast(first, &mut parts, attempt, asks);
         let (mut output, rate_limits) = timeout(sent.bound, asking).await.map_err(|_| late(sent.bound))??;
-        self.bytes_of(&mut output, &sent.memo, changes).await;
+        let _share = self.bytes_of(&mut output, &sent.memo, changes).await;
         let body = self.translated(output, asks, changes).await?;
         Ok((body, rate_limits.filter(|_| self.has_choice())))
     }

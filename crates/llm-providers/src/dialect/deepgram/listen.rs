@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use llm_types::{Extra, Result, Segments, Spoken, Str, TranscribeRequest, Transcript, Units, Usage};
 
 use super::wire;
-use crate::codec::{DecodeCx, EncodeCx, Memo, WireRequest};
+use crate::codec::{DecodeCx, EncodeCx, Memo, Tapped, WireRequest};
 use crate::dialect::media;
 use crate::dialect::openai_transcriptions::{OPENAI_FIELDS, heard};
 use crate::quirk::Row;
@@ -120,10 +120,7 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
     }
     let segments = results.utterances.into_iter().flatten().map(|one| utterance(one, apart)).collect();
     let duration = heard.metadata.and_then(|metadata| metadata.duration);
-    let usage = duration.map_or(memo.used, |duration| Usage {
-        units: Units { input_audio_ms: media::millis(duration).saturating_mul(paid), ..Units::default() },
-        ..Usage::default()
-    });
+    let usage = duration.map_or(memo.used, |duration| used(duration, paid));
     Ok(Transcript {
         text: if diarized && !apart { by_speaker(&words) } else { lines.join("\n") },
         language: language.or_else(|| asked(memo.language)),
@@ -134,6 +131,26 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
         format: memo.format,
         ..Transcript::default()
     })
+}
+
+/// What is paid: every channel that is written down for itself.
+fn used(duration: f64, channels: u64) -> Usage {
+    let units =
+        Units { input_audio_ms: media::millis(duration).saturating_mul(channels), ..Units::default() };
+    Usage { units, ..Usage::default() }
+}
+
+/// Reads what was used.
+///
+/// # Errors
+/// When it is no answer of Deepgram's.
+pub(super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
+    let heard: wire::Heard<'_> =
+        serde_json::from_slice(body).map_err(|error| media::wrong("transcript", error))?;
+    let channels = heard.results.and_then(|results| results.channels).map_or(1, |list| list.len().max(1));
+    let duration = heard.metadata.and_then(|metadata| metadata.duration);
+    let channels = u64::try_from(channels).unwrap_or(u64::MAX);
+    Ok(Tapped { usage: duration.map(|duration| used(duration, channels)), model: None })
 }
 
 /// What is spoken where the answer does not say: what was asked for, else English, as Deepgram takes it.

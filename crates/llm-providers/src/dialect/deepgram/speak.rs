@@ -1,6 +1,6 @@
 //! Text to speech.
 
-use llm_types::{ApiError, Result, SpeechRequest, Str};
+use llm_types::{ApiError, Call, Result, SpeechRequest, Str};
 
 use super::wire;
 use crate::codec::{EncodeCx, WireRequest};
@@ -54,4 +54,11 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
     let body = media::bytes(&wire::Text { text: Some(Str::from(input)), ..wire::Text::default() })?;
     let path = format!("/speak?model={}&{form}", escape(&model));
     Ok(media::json(path, body, spoken_by_character(input, kind_of(Some(format)))))
+}
+
+/// What a call in Deepgram's own words asks for; `None`: it says no text.
+pub(super) fn asked(body: &[u8]) -> Option<Call> {
+    let wire::Text { text, extra: _ } = serde_json::from_slice(body).ok()?;
+    let request = SpeechRequest { input: text?.into_string(), ..SpeechRequest::default() };
+    Some(Call::Speak(Box::new(request)))
 }

@@ -5,7 +5,9 @@ use llm_types::{ApiError, Call, Head, Op, Output, Result, Str};
 
 use super::{listen, speak, wire};
 use crate::classify::{self, Said};
-use crate::codec::{ClientCodec, DecodeCx, EncodeCx, StreamDecoder, StreamTap, Tapped, WireRequest, cannot};
+use crate::codec::{
+    ClientCodec, DecodeCx, EncodeCx, OwnCall, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
+};
 use crate::dialect::{openai_chat, openai_speech};
 
 const DIALECT: &str = "elevenlabs";
@@ -56,8 +58,21 @@ impl ClientCodec for Client {
         openai_chat::Client.decoder(op, cx)
     }
 
-    fn tap<'b>(&self, _op: Op, _body: &'b [u8]) -> Result<Tapped<'b>> {
-        Ok(Tapped::default())
+    fn tap<'b>(&self, op: Op, body: &'b [u8]) -> Result<Tapped<'b>> {
+        match op {
+            Op::Transcribe => listen::tapped(body),
+            _ => Ok(Tapped::default()),
+        }
+    }
+
+    fn own(&self, path: &str, body: Option<&[u8]>) -> Option<OwnCall> {
+        let mut segments =
+            path.split('/').skip_while(|one| !matches!(*one, "text-to-speech" | "speech-to-text"));
+        match (segments.next()?, segments.next()) {
+            ("speech-to-text", None) => Some(OwnCall { op: Op::Transcribe, model: None, call: None }),
+            ("text-to-speech", Some(voice)) => speak::asked(voice, body?),
+            _ => None,
+        }
     }
 
     /// Nothing of this dialect is read as a stream.

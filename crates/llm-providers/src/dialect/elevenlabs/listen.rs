@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use llm_types::{Extra, Result, Spoken, Str, TranscribeRequest, Transcript, Units, Usage};
 
 use super::wire;
-use crate::codec::{DecodeCx, EncodeCx, Memo, WireRequest};
+use crate::codec::{DecodeCx, EncodeCx, Memo, Tapped, WireRequest};
 use crate::dialect::media;
 use crate::dialect::openai_transcriptions::{OPENAI_FIELDS, heard};
 use crate::form::Form;
@@ -74,10 +74,7 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
     let duration = audio_duration_secs.or_else(|| words.last().map(|word| word.end));
     let memo = cx.memo.media.as_deref().cloned().unwrap_or_default();
     let usage = match audio_duration_secs {
-        Some(duration) => {
-            let units = Units { input_audio_ms: media::millis(duration), ..Units::default() };
-            Usage { units, ..Usage::default() }
-        }
+        Some(duration) => used(duration),
         // Behind the last word there may be silence, which is paid too.
         None => memo.used,
     };
@@ -90,6 +87,26 @@ pub(super) fn decode(body: &[u8], cx: &DecodeCx<'_>) -> Result<Transcript> {
         format: memo.format,
         ..Transcript::default()
     })
+}
+
+fn used(duration: f64) -> Usage {
+    let units = Units { input_audio_ms: media::millis(duration), ..Units::default() };
+    Usage { units, ..Usage::default() }
+}
+
+/// Reads what was used. Where it is not said the last word's end stands for the end of the sound.
+///
+/// # Errors
+/// When it is no answer of `ElevenLabs`.
+pub(super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
+    let heard: wire::Heard<'_> =
+        serde_json::from_slice(body).map_err(|error| media::wrong("transcript", error))?;
+    let last = || heard.words.as_ref()?.iter().rev().find_map(|word| word.end);
+    let usage = match heard.audio_duration_secs {
+        Some(duration) => Some(used(duration)),
+        None => last().map(|end| Usage { estimated: true, ..used(end) }),
+    };
+    Ok(Tapped { usage, model: None })
 }
 
 fn word(word: wire::Word<'_>) -> Spoken {

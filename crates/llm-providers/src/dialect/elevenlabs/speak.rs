@@ -1,9 +1,9 @@
 //! Text to speech.
 
-use llm_types::{ApiError, Dialect, Extra, RawValue, Result, SpeechRequest, Str};
+use llm_types::{ApiError, Call, Dialect, Extra, Op, RawValue, Result, SpeechRequest, Str};
 
 use super::wire;
-use crate::codec::{EncodeCx, WireRequest};
+use crate::codec::{EncodeCx, OwnCall, WireRequest};
 use crate::dialect::media;
 use crate::dialect::openai_speech::{kind_of, spoken_by_character};
 use crate::quirk::Row;
@@ -26,6 +26,17 @@ const VOICES: [(&str, &str); 10] = [
 /// How each form of sound is asked for. `pcm` is what OpenAI's is: 24 kHz.
 const FORMS: [(&str, &str); 4] =
     [("mp3", "mp3_44100_128"), ("opus", "opus_48000_128"), ("pcm", "pcm_24000"), ("wav", "wav_24000")];
+
+/// Who speaks where nobody is named (elevenlabs.io/docs/api-reference/text-to-speech/convert).
+const USUAL: &str = "eleven_multilingual_v2";
+
+/// What a call in the words of ElevenLabs asks for; `None`: it says no text.
+pub(super) fn asked(voice: &str, body: &[u8]) -> Option<OwnCall> {
+    let wire::Text { text, model_id, voice_settings: _, extra: _ } = serde_json::from_slice(body).ok()?;
+    let model = model_id.map_or_else(|| USUAL.to_owned(), Str::into_string);
+    let call = Call::Speak(Box::new(SpeechRequest::new(text?.into_string(), voice)));
+    Some(OwnCall { op: Op::Speech, model: Some(model), call: Some(call) })
+}
 
 /// Writes a request: what is no option of OpenAI's goes along as it is.
 ///

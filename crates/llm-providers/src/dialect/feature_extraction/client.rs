@@ -24,6 +24,13 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// How endpoints of SageMaker put it.
+    struct Wrapped<'a> {
+        embedding or "embeddings": &'a RawValue,
+    }
+}
+
 /// The client half of the dialect.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Client;
@@ -101,6 +108,16 @@ fn body(request: &EmbedRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<
 /// One vector for each text. A model without a pooling of its own gives one for each token: their mean is the text's.
 fn vectors(body: &[u8]) -> Result<Vec<Vec<f32>>> {
     let wrong = |error: serde_json::Error| media::wrong("vectors", error);
+    if body.trim_ascii_start().starts_with(b"{") {
+        let Wrapped { embedding, extra: _ } = serde_json::from_slice(body).map_err(wrong)?;
+        let list = embedding.ok_or_else(|| media::wrong("vectors", "there is no `embedding`"))?;
+        // A list: it does not come back here.
+        return if list.get().starts_with('[') {
+            vectors(list.get().as_bytes())
+        } else {
+            Err(media::wrong("vectors", "`embedding` is no list"))
+        };
+    }
     let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(wrong)?;
     if items.first().is_some_and(|first| !first.get().starts_with('[')) {
         // A text alone.

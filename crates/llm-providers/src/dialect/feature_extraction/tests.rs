@@ -56,6 +56,8 @@ fn vectors_are_those_of_texts() {
     };
     assert_eq!(read(json!([[1.0, 2.0], [3.0, 4.0]])), Some(vec![vec![1.0, 2.0], vec![3.0, 4.0]]));
     assert_eq!(read(json!([1.0, 2.0])), Some(vec![vec![1.0, 2.0]]));
+    assert_eq!(read(json!({"embedding": [[1.0], [3.0]]})), Some(vec![vec![1.0], vec![3.0]]));
+    assert_eq!(read(json!({"embedding": {"embedding": [1.0]}})), None);
     // One vector for each token.
     assert_eq!(
         read(json!([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]])),

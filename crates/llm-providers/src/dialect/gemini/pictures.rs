@@ -9,14 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llm_types::chat::{ChatRequest, Image, Media, Message, Part, Role, Text};
 use llm_types::{
-    ApiError, Changes, Edits, Extra, Head, ImageRequest, ImageTask, Images, MadeImage, Output, RawValue,
-    Result, Segments, Str, Units, Usage, glob_matches,
+    ApiError, Changes, Choice, Edits, Extra, FinishKind, Head, ImageRequest, ImageTask, Images, MadeImage,
+    Output, RawValue, Result, Segments, Str, Units, Usage, glob_matches,
 };
 
 use super::{client, decode};
 use crate::codec::{DecodeCx, EncodeCx, MediaMemo, WireRequest};
 use crate::dialect::media::{self, raw, wrong};
-use crate::dialect::openai_images::size;
+use crate::dialect::openai_images::{held_back, size};
 
 /// The proportions of pictures (ai.google.dev/gemini-api/docs/image-generation).
 const ASPECTS: [&str; 10] = ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"];
@@ -228,6 +228,12 @@ pub(super) fn drawn(body: &[u8], cx: &DecodeCx<'_>) -> Result<Output> {
         let made = |base64| MadeImage { base64: Some(base64), ..MadeImage::default() };
         let data: Vec<MadeImage> = pictures.map(made).collect();
         if data.is_empty() {
+            let held = |choice: &Choice| {
+                choice.finish.as_ref().is_some_and(|finish| finish.kind == FinishKind::ContentFilter)
+            };
+            if reply.choices.iter().any(held) {
+                return Err(held_back());
+            }
             let said = reply.text();
             return Err(wrong("picture", if said.is_empty() { "the turn has none" } else { &said }));
         }

@@ -13,7 +13,6 @@ mod foreign;
 mod message;
 mod option;
 mod part;
-mod payload;
 mod shape;
 mod splice;
 mod stream;
@@ -29,7 +28,7 @@ use llm_types::{ApiError, Call, Edits, Head, Op, Output, RawValue, ReplyQuirk, R
 use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
-use crate::dialect::openai_error as error;
+use crate::dialect::{openai_error as error, payload};
 use crate::quirk::path_of;
 
 /// The half that calls a provider.
@@ -63,7 +62,7 @@ impl ClientCodec for Client {
     fn decoder(&self, _op: Op, cx: &DecodeCx<'_>) -> Box<dyn StreamDecoder> {
         let events = stream::Decoder::new(cx);
         if cx.spec.has_reply_quirk(cx.model, ReplyQuirk::PayloadParts) {
-            return Box::new(payload::Decoder::new(events));
+            return Box::new(payload::Decoder::new(Box::new(events)));
         }
         Box::new(events)
     }

@@ -130,6 +130,19 @@ fn imagen_is_told_all_that_it_takes() {
 }
 
 #[test]
+fn pictures_that_gemini_holds_back_are_against_its_policy() {
+    let model = "gemini/gemini-2.5-flash-image";
+    let sent = edit(model, &[("prompt", "p"), ("image", "I")]).unwrap();
+    let check = |body: Value, kind: ErrorKind| {
+        assert_eq!(read(model, &sent, &body).unwrap_err().kind, kind, "{body}");
+    };
+    check(json!({"candidates": [{"finishReason": "IMAGE_SAFETY", "index": 0}]}), ErrorKind::ContentPolicy);
+    check(json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), ErrorKind::ContentPolicy);
+    let said = json!({"role": "model", "parts": [{"text": "I would rather not."}]});
+    check(json!({"candidates": [{"content": said, "finishReason": "STOP"}]}), ErrorKind::UpstreamFormat);
+}
+
+#[test]
 fn together_changes_pictures_that_it_is_referred_to() {
     let model = "together_ai/black-forest-labs/FLUX.1-kontext-pro";
     let one = "data:image/png;base64,SQ==";

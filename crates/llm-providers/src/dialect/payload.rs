@@ -1,4 +1,4 @@
-//! A stream of this dialect in pieces, each in one of Amazon's binary messages.
+//! A stream in pieces, each in one of Amazon's binary messages.
 //!
 //! Where a message ends means nothing: the pieces are put together again and read as what they are. What the service
 //! itself has to say comes between them, as an exception.
@@ -6,22 +6,21 @@
 use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Result};
 
-use super::stream;
+use super::openai_error as error;
 use crate::codec::StreamDecoder;
-use crate::dialect::openai_error as error;
 use crate::frame::{EventMessage, EventStreamFrames, MessageKind};
 
 /// Reads such a stream.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(in crate::dialect) struct Decoder {
     frames: EventStreamFrames,
-    inner: stream::Decoder,
+    inner: Box<dyn StreamDecoder>,
     failed: bool,
 }
 
 impl Decoder {
     /// A decoder around one of the pieces put together.
-    pub(super) fn new(inner: stream::Decoder) -> Self {
+    pub(in crate::dialect) fn new(inner: Box<dyn StreamDecoder>) -> Self {
         Self { frames: EventStreamFrames::default(), inner, failed: false }
     }
 }
