@@ -6,7 +6,7 @@ use llm_testkit::canned::{self, IncludeUsage, openai_stream};
 use llm_testkit::{End, Gate, Script, Upstream};
 
 use crate::failover::Pair;
-use crate::harness::{Gateway, PATIENCE, chat, model, openai, streamed};
+use crate::harness::{Gateway, Options, PATIENCE, chat, model, openai, streamed};
 
 /// A script that answers only when the test says so.
 fn never(gate: &Gate) -> Script {
@@ -103,6 +103,24 @@ async fn a_stream_that_stalls_ends_with_its_attempt() {
     assert!(!reply.text().contains("\"error\""), "{}", reply.text());
     assert!(reply.text().ends_with("data: [DONE]\n\n"), "{}", reply.text());
     assert_eq!(pair.good.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_uses_up_the_requests_time_counts_if_it_had_enough() {
+    for (timeout, state) in [("600s", "closed"), ("1500ms", "open")] {
+        let upstream = Upstream::start().unwrap();
+        let config = format!(
+            "[server]\nrequest_timeout = \"1500ms\"\n[router]\ntimeout = \"{timeout}\"\ncooldown = {{ failures = 1 }}\n{}",
+            model("smart", &[openai(&upstream)])
+        );
+        let gateway = Options::config(config).start();
+        let begun = openai_stream(5, IncludeUsage::Yes).into_iter().take(3);
+        upstream.push(Script::sse(begun).then(End::Stall));
+        let reply = gateway.stream(&streamed("smart")).await.whole().await;
+        assert!(reply.text().contains("timeout_error"), "{}", reply.text());
+        let shown = gateway.get("/admin/v1/deployments").await.json();
+        assert_eq!(shown["data"][0]["state"], state, "{timeout}: {shown:#}");
+    }
 }
 
 #[tokio::test]

@@ -15,15 +15,16 @@ use llm_router::{
 
 /// A router of one group whose deployments have all been asked and have prices and limits that never bind.
 fn router(deployments: usize, strategy: Strategy) -> Router<()> {
-    priced(deployments, strategy, rising)
+    priced(deployments, strategy, PRICES[1].1)
 }
 
-fn rising(nth: u64) -> u64 {
-    nth
-}
+/// What each costs.
+type Prices = fn(u64) -> u64;
+
+const PRICES: [(&str, Prices); 3] = [("equal", |_| 0), ("rising", |nth| nth), ("falling", |nth| 1000 - nth)];
 
 /// As [`router`], each at its own price.
-fn priced(deployments: usize, strategy: Strategy, price: fn(u64) -> u64) -> Router<()> {
+fn priced(deployments: usize, strategy: Strategy, price: Prices) -> Router<()> {
     let allowance = Allowance { rpm: Some(1_000_000), tpm: Some(u32::MAX), max_parallel: Some(1_000_000) };
     let members = (0..deployments).map(|nth| {
         let input = 1_000_000 + price(nth as u64);
@@ -58,19 +59,13 @@ fn first(router: &Router<()>, needs: &Arc<Needs>, sampled: bool) -> Option<Lease
 fn picks(c: &mut Criterion) {
     for count in [10, 1000] {
         let mut bench = c.benchmark_group(format!("pick of {count}"));
-        let named = Strategy::ALL
-            .into_iter()
-            .map(|strategy| (strategy.name().to_owned(), strategy, rising as fn(u64) -> u64));
+        let named =
+            Strategy::ALL.into_iter().map(|strategy| (strategy.name().to_owned(), strategy, PRICES[1].1));
         let costs = [None, Some(Duration::from_millis(500)), Some(Duration::from_micros(1))];
         let bounds = costs.into_iter().flat_map(|within| {
-            let prices: [(&str, fn(u64) -> u64); 3] =
-                [("equal", |_| 0), ("rising", rising), ("falling", |nth| 1000 - nth)];
-            prices.map(|(prices, price)| {
-                (
-                    format!("lowest-cost within {within:?}, {prices} prices"),
-                    Strategy::LowestCost(within),
-                    price,
-                )
+            let cheapest = Strategy::LowestCost(within);
+            PRICES.map(|(prices, price)| {
+                (format!("lowest-cost within {within:?}, {prices} prices"), cheapest, price)
             })
         });
         for (name, strategy, price) in named.chain(bounds) {

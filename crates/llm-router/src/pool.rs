@@ -169,11 +169,23 @@ impl<'a> Pool<'a> {
         if self.count <= most {
             self.for_each(|index, seat| look((index, seat)));
         } else {
-            let from = below(mix(random), self.seats.len()).unwrap_or_default();
-            let some = self.open.from(from).take(most);
+            let some = self.some(most, random);
             some.filter_map(|index| Some((index, self.seats.get(index)?))).for_each(&mut look);
         }
         best.map(|(index, _)| index)
+    }
+
+    /// Whom [`Pool::least`] looks at; `None`: at everybody.
+    #[must_use]
+    pub fn drawn(&self, most: usize, random: u64) -> Option<Mask> {
+        let mut drawn = (self.count > most).then(|| Mask::none(self.seats.len()))?;
+        self.some(most, random).for_each(|index| drawn.set(index));
+        Some(drawn)
+    }
+
+    fn some(&self, most: usize, random: u64) -> impl Iterator<Item = usize> + 'a {
+        let from = below(mix(random), self.seats.len()).unwrap_or_default();
+        self.open.from(from).take(most)
     }
 }
 

@@ -68,7 +68,7 @@ pub enum Reason {
         /// The bound.
         within: Duration,
     },
-    /// The strategy compares two drawn by chance, and it was not one of them.
+    /// The strategy compares some that are drawn by chance, and it was not one of them.
     NotDrawn,
     /// The request goes to whoever the strategy knows least.
     Explored,
@@ -121,7 +121,7 @@ impl fmt::Display for Reason {
                 let (expected, within) = (expected.as_secs_f64(), within.as_secs_f64());
                 write!(f, "is expected to take {expected:.3} s, the bound is {within:.3} s")
             }
-            Self::NotDrawn => f.write_str("was not one of the two that were drawn to be compared"),
+            Self::NotDrawn => f.write_str("was not one of those that were drawn to be compared"),
             Self::Explored => {
                 f.write_str("is known better than another one, which this request finds out about")
             }

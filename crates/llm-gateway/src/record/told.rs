@@ -277,12 +277,14 @@ fn ended(end: End) -> &'static str {
     match end {
         End::Answered => "answered",
         End::NoCandidate => "every deployment was passed over",
-        End::AllCooling => "every deployment was unwell, and another model was not",
+        End::AllCooling => {
+            "every deployment was unwell or its provider wanted a pause, and another model could be asked"
+        }
         End::NotRetryable => "the failure would have been the same everywhere",
         End::NobodyLeft => "every deployment was tried and none may be asked again",
         End::RetriesSpent => "no further retry is allowed",
         End::BudgetSpent => "the retry budget over all requests is spent",
-        End::Deadline => "the request's time was up",
+        End::Deadline => "the request's time was up, or a pause would have outlasted it",
         End::Abandoned => "it was abandoned",
         _ => "ended",
     }

@@ -31,6 +31,7 @@ pub mod openai_speech;
 pub mod openai_transcriptions;
 mod path;
 mod payload;
+mod prompt;
 pub mod replicate;
 pub mod rerank;
 mod scalar;

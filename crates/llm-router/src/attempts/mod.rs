@@ -55,6 +55,8 @@ pub struct Limits {
     pub total: Duration,
     /// A stream up to its first content.
     pub first_token: Duration,
+    /// The request's time ends it before half of what the deployment has: being late then says nothing about that.
+    pub hurried: bool,
 }
 
 /// The attempts of one request. Dropping it ends the ones under way.
@@ -253,8 +255,15 @@ impl<T> Attempts<T> {
     #[must_use]
     pub fn limits(&self, deployment: &Deployment<T>, now: Instant) -> Limits {
         let left = self.deadline.saturating_duration_since(now);
-        let total = deployment.timeout.unwrap_or(self.group.policy.timeout).min(left);
-        Limits { total, first_token: self.group.policy.first_token_timeout.min(total) }
+        let own = self.own_time(deployment);
+        let total = own.min(left);
+        let first_token = self.group.policy.first_token_timeout.min(total);
+        Limits { total, first_token, hurried: left < own / 2 }
+    }
+
+    /// How long an attempt may take where the request has time for it.
+    fn own_time(&self, deployment: &Deployment<T>) -> Duration {
+        deployment.timeout.unwrap_or(self.group.policy.timeout)
     }
 
     /// The group.
@@ -422,8 +431,7 @@ impl<T> Attempts<T> {
     /// the rest, and nothing is known of this one.
     fn is_hurried(&self, flight: &Lease<T>, now: Instant, error: &ApiError) -> bool {
         let timed_out = matches!(error.kind, ErrorKind::Timeout | ErrorKind::GatewayTimeout);
-        let own = flight.deployment().and_then(|deployment| deployment.timeout);
-        let half = own.unwrap_or(self.group.policy.timeout) / 2;
+        let half = flight.deployment().map_or(Duration::ZERO, |deployment| self.own_time(deployment) / 2);
         let late = now.checked_add(TICK).is_none_or(|now| now >= self.deadline);
         timed_out && late && self.deadline.saturating_duration_since(flight.started()) < half
     }

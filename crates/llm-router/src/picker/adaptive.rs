@@ -5,7 +5,7 @@
 //! costs times how likely it is, plus what money is worth in seconds. The lowest is asked; a small part of the
 //! requests goes to whoever is known least, so that the picture stays true.
 
-use super::{COMPARED, Estimate, PickCx, Picker};
+use super::{COMPARED, Estimate, PickCx, Picker, leave_undrawn};
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
 
@@ -94,13 +94,14 @@ impl Picker for Adaptive {
     }
 
     fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
-        if self.explores(cx) {
-            pool.for_each(|index, _| {
-                if let Some(estimate) = estimates.get_mut(index) {
-                    estimate.against = Some(Reason::Explored);
-                }
-            });
+        if !self.explores(cx) {
+            return leave_undrawn(pool, mix(cx.random), estimates);
         }
+        pool.for_each(|index, _| {
+            if let Some(estimate) = estimates.get_mut(index) {
+                estimate.against = Some(Reason::Explored);
+            }
+        });
     }
 
     fn learns(&self) -> bool {

@@ -144,6 +144,16 @@ pub trait Picker: Debug + Send + Sync {
     }
 }
 
+/// Takes the score of those that [`Pool::least`] does not look at in a large group.
+fn leave_undrawn(pool: &Pool<'_>, random: u64, estimates: &mut [Estimate]) {
+    let Some(drawn) = pool.drawn(COMPARED, random) else { return };
+    for (index, _) in pool.iter().filter(|(index, _)| !drawn.has(*index)) {
+        if let Some(estimate) = estimates.get_mut(index) {
+            (estimate.score, estimate.against) = (None, Some(Reason::NotDrawn));
+        }
+    }
+}
+
 /// The strategies by name.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]

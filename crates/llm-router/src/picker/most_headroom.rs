@@ -4,7 +4,7 @@
 //! provider's headers, which knows about everybody else who uses the key. The smaller one counts. Shares and
 //! not absolute numbers, so that limits of different size are used up together.
 
-use super::{COMPARED, Estimate, PickCx, Picker};
+use super::{COMPARED, Estimate, PickCx, Picker, leave_undrawn};
 use crate::pool::{Pool, Seat};
 
 /// The largest share left; of equals the one with fewest requests in flight. Unknown limits are whole.
@@ -24,5 +24,9 @@ impl Picker for MostHeadroom {
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         Estimate::of(score(seat, cx))
+    }
+
+    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+        leave_undrawn(pool, cx.random, estimates);
     }
 }

@@ -279,6 +279,27 @@ fn headroom_is_what_we_counted_and_what_the_provider_says() {
     assert_eq!(turns(&MostHeadroom, &seats, later, 1), [1, 0, 0], "all are whole: the idle one");
 }
 
+#[test]
+fn of_many_the_record_scores_those_that_were_compared() {
+    let seats = plain(100);
+    let open = Mask::all(100);
+    let pool = Pool::new(&seats, &open);
+    for (nth, picker) in
+        [&MostHeadroom as &dyn Picker, &Adaptive::new(Weighing { explore: 0.0, ..Weighing::DEFAULT })]
+            .into_iter()
+            .enumerate()
+    {
+        let cx = PickCx::new(Instant::now()).with_random(mix(7));
+        let mut estimates: Vec<_> = seats.iter().map(|seat| picker.estimate(seat, &cx)).collect();
+        picker.compare(&pool, &cx, &mut estimates);
+        let scored = estimates.iter().filter(|estimate| estimate.score.is_some()).count();
+        let left = estimates.iter().filter(|estimate| estimate.against == Some(Reason::NotDrawn)).count();
+        assert_eq!((scored, left), (COMPARED, 100 - COMPARED), "{nth}");
+        let picked = picker.pick(&pool, &cx).unwrap();
+        assert!(estimates[picked].score.is_some(), "{nth}");
+    }
+}
+
 fn learning(count: usize) -> Vec<Seat> {
     let seats = plain(count);
     seats.iter().for_each(|seat| seat.stats.start_learning());

@@ -11,6 +11,9 @@ use tokio::time::sleep_until;
 
 use super::late;
 
+/// How long before the end of the request's time the attempt ends that used it up.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// When an attempt has to be over, and how long it may take.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::dispatch) struct Until {
@@ -19,10 +22,11 @@ pub(in crate::dispatch) struct Until {
 }
 
 impl Until {
-    /// Of an attempt that begins now; `None` where the request's own deadline comes first.
+    /// Of an attempt that begins now. Where the request's own time ends with it, the attempt is over a moment before, so
+    /// that it counts; `None` where that leaves too little for it to count.
     pub(in crate::dispatch) fn of(limits: Limits, deadline: Instant) -> Option<Self> {
-        let at = Instant::now().checked_add(limits.total)?;
-        (at < deadline).then_some(Self { at, bound: limits.total })
+        let at = Instant::now().checked_add(limits.total)?.min(deadline.checked_sub(MOMENT)?);
+        (!limits.hurried).then_some(Self { at, bound: limits.total })
     }
 
     /// The stream up to then: what has not come by then is a failure of its deployment, as it is of a whole answer.

@@ -2,16 +2,13 @@
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
-use llm_types::chat::{
-    CacheOptions, ChatRequest, Delivery, Format, Identity, Limits, Message, OutputOptions, ReasoningOptions,
-    Role, Sampling, Tooling,
-};
+use llm_types::chat::{ChatRequest, Format, Limits, Message, OutputOptions, Role, Sampling};
 use llm_types::{ApiError, Changes, Dialect, ErrorKind, Result, Segments, Str};
 
 use super::follow::{Streamed, Whole};
 use super::wire::{Input, Request};
 use crate::codec::{EncodeCx, Memo, WireRequest};
-use crate::dialect::openai_completions;
+use crate::dialect::{openai_completions, prompt};
 use crate::url::escape;
 
 const NO_COUNTERPART: &str = "replicate has no counterpart";
@@ -34,19 +31,20 @@ const WAIT: &str = "wait=10";
 /// When it cannot be expressed: several answers, tools in the conversation, pictures.
 pub(super) fn call(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
     let ChatRequest {
-        model: _,
         messages,
-        tooling,
         sampling,
         output,
-        reasoning,
         limits,
         delivery,
-        cache,
-        identity,
-        web_search,
         origin,
         extra,
+        model: _,
+        // Left out below.
+        tooling: _,
+        reasoning: _,
+        cache: _,
+        identity: _,
+        web_search: _,
     } = request;
     let called = Called::of(cx.model);
     let (system, said) = apart(messages);
@@ -58,34 +56,7 @@ pub(super) fn call(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
     self::sampling(sampling, &mut input, cx.changes);
     self::output(output, cx.changes)?;
     self::limits(limits, &called, cx.model, &mut input, cx.changes);
-    let Tooling { tools, choice, parallel, legacy: _ } = tooling;
-    let ReasoningOptions { effort, thinking, summary } = reasoning;
-    let CacheOptions { key, retention, options, control } = cache;
-    let Identity { user, safety_identifier, metadata } = identity;
-    let Delivery { stream, include_usage: _, include_obfuscation, service_tier, store } = delivery;
-    let usual = |tier: &String| matches!(tier.as_str(), "auto" | "default");
-    let lost = [
-        ("tools", !tools.is_empty()),
-        ("tool_choice", choice.is_some()),
-        ("parallel_tool_calls", parallel.is_some()),
-        ("reasoning_effort", effort.is_some()),
-        ("thinking", thinking.is_some()),
-        ("reasoning.summary", summary.is_some()),
-        ("prompt_cache_key", key.is_some()),
-        ("prompt_cache_retention", retention.is_some()),
-        ("prompt_cache_options", options.is_some()),
-        ("cache_control", control.is_some()),
-        ("user", user.is_some()),
-        ("safety_identifier", safety_identifier.is_some()),
-        ("metadata", metadata.is_some()),
-        ("web_search_options", web_search.is_some()),
-        ("stream_options.include_obfuscation", include_obfuscation.is_some()),
-        ("service_tier", service_tier.as_ref().is_some_and(|tier| !usual(tier))),
-        ("store", *store == Some(true)),
-    ];
-    for (name, _) in lost.into_iter().filter(|(_, set)| *set) {
-        cx.changes.dropped(name, NO_COUNTERPART);
-    }
+    prompt::leave_out(request, NO_COUNTERPART, cx.changes);
     let own = origin.is_none_or(|origin| origin == Dialect::Replicate);
     for (name, value) in extra.iter() {
         if own || TERMS.contains(&name) {
@@ -97,17 +68,17 @@ pub(super) fn call(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
     let body = Request {
         version: called.version.map(Str::from),
         input: Some(input),
-        stream: stream.then_some(true),
+        stream: delivery.stream.then_some(true),
         ..Request::default()
     };
     let body = serde_json::to_vec(&body).map_err(|error| {
         ApiError::new(ErrorKind::Internal, "the request cannot be written as JSON").with_source(error)
     })?;
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    if !stream {
+    if !delivery.stream {
         headers.insert(HeaderName::from_static("prefer"), HeaderValue::from_static(WAIT));
     }
-    let memo = Memo { follow: Some(if *stream { &Streamed } else { &Whole }), ..Memo::default() };
+    let memo = Memo { follow: Some(if delivery.stream { &Streamed } else { &Whole }), ..Memo::default() };
     Ok(WireRequest { method: Method::POST, path: called.path, headers, body: Segments::from(body), memo })
 }
 

@@ -1,14 +1,11 @@
 //! A call in this dialect.
 
-use llm_types::chat::{
-    CacheOptions, ChatRequest, Delivery, Format, Identity, Limits, OutputOptions, ReasoningOptions, Sampling,
-    Tooling,
-};
+use llm_types::chat::{ChatRequest, Format, Limits, OutputOptions, Sampling};
 use llm_types::{ApiError, Changes, Dialect, ErrorKind, Result, Str};
 
 use super::wire::{Parameters, Request};
 use crate::codec::EncodeCx;
-use crate::dialect::{media, openai_completions};
+use crate::dialect::{media, openai_completions, prompt};
 use crate::quirk::Row;
 
 const NO_COUNTERPART: &str = "a text generation server has no counterpart";
@@ -37,53 +34,27 @@ const TERMS: [&str; 13] = [
 /// When it cannot be expressed: several answers, tools in the conversation, pictures.
 pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
     let ChatRequest {
-        model: _,
         messages,
-        tooling,
         sampling,
         output,
-        reasoning,
         limits,
         delivery,
-        cache,
-        identity,
-        web_search,
         origin,
         extra,
+        model: _,
+        // Left out below.
+        tooling: _,
+        reasoning: _,
+        cache: _,
+        identity: _,
+        web_search: _,
     } = request;
     let prompt = openai_completions::prompt(messages, cx.changes)?;
     let mut parameters = Parameters::default();
     self::sampling(sampling, &mut parameters, cx.changes);
     self::limits(limits, &mut parameters, cx.changes);
     self::output(output, cx.changes)?;
-    let Tooling { tools, choice, parallel, legacy: _ } = tooling;
-    let ReasoningOptions { effort, thinking, summary } = reasoning;
-    let CacheOptions { key, retention, options, control } = cache;
-    let Identity { user, safety_identifier, metadata } = identity;
-    let Delivery { stream, include_usage: _, include_obfuscation, service_tier, store } = delivery;
-    let usual = |tier: &String| matches!(tier.as_str(), "auto" | "default");
-    let lost = [
-        ("tools", !tools.is_empty()),
-        ("tool_choice", choice.is_some()),
-        ("parallel_tool_calls", parallel.is_some()),
-        ("reasoning_effort", effort.is_some()),
-        ("thinking", thinking.is_some()),
-        ("reasoning.summary", summary.is_some()),
-        ("prompt_cache_key", key.is_some()),
-        ("prompt_cache_retention", retention.is_some()),
-        ("prompt_cache_options", options.is_some()),
-        ("cache_control", control.is_some()),
-        ("user", user.is_some()),
-        ("safety_identifier", safety_identifier.is_some()),
-        ("metadata", metadata.is_some()),
-        ("web_search_options", web_search.is_some()),
-        ("stream_options.include_obfuscation", include_obfuscation.is_some()),
-        ("service_tier", service_tier.as_ref().is_some_and(|tier| !usual(tier))),
-        ("store", *store == Some(true)),
-    ];
-    for (name, _) in lost.into_iter().filter(|(_, set)| *set) {
-        cx.changes.dropped(name, NO_COUNTERPART);
-    }
+    prompt::leave_out(request, NO_COUNTERPART, cx.changes);
     let row = Row::new(cx.spec, cx.model, None);
     let own = origin.is_none_or(|origin| origin == Dialect::Tgi);
     for (name, value) in extra.iter() {
@@ -98,7 +69,7 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u
     media::bytes(&Request {
         inputs: Some(prompt.into()),
         parameters: Some(parameters),
-        stream: stream.then_some(true),
+        stream: delivery.stream.then_some(true),
         ..Request::default()
     })
 }

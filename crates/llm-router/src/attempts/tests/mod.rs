@@ -201,17 +201,18 @@ fn attempts_are_as_long_as_the_deadline_leaves() {
     let group = group(1, 0);
     let mut short = Deployment::new("x", 0, ());
     short.timeout = Some(Duration::from_secs(3));
-    let check = |deployment: &Deployment<()>, deadline, total, first_token| {
+    let check = |deployment: &Deployment<()>, deadline, total, first_token, hurried| {
         let attempts = begin(&group, now, Duration::from_secs(deadline));
-        let expect =
-            Limits { total: Duration::from_secs(total), first_token: Duration::from_secs(first_token) };
+        let [total, first_token] = [total, first_token].map(Duration::from_secs);
+        let expect = Limits { total, first_token, hurried };
         assert_eq!(attempts.limits(deployment, now), expect);
     };
     let plain = Arc::clone(&group.deployments[0]);
-    check(&plain, 600, 30, 5);
-    check(&plain, 10, 10, 5);
-    check(&plain, 2, 2, 2);
-    check(&short, 600, 3, 3);
+    check(&plain, 600, 30, 5, false);
+    check(&plain, 20, 20, 5, false);
+    check(&plain, 10, 10, 5, true);
+    check(&plain, 2, 2, 2, true);
+    check(&short, 600, 3, 3, false);
 }
 
 #[test]
