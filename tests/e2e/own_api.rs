@@ -102,14 +102,20 @@ async fn a_call_goes_through_as_it_is_with_our_key() {
     }
 }
 
-#[tokio::test]
-async fn a_model_is_called_where_it_is_well_and_nothing_where_it_is_drained() {
+/// A gateway with a model of two deployments that answer.
+fn two_of_a_model() -> (Gateway, Upstream, Upstream) {
     let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
     for upstream in [&one, &two] {
         upstream.always(Script::json(&canned::openai_completion(10)));
     }
     let auth = format!("[auth]\nmaster_key = \"{MASTER}\"\n");
     let gateway = Gateway::start(&format!("{auth}{}", model("smart", &[openai(&one), openai(&two)])));
+    (gateway, one, two)
+}
+
+#[tokio::test]
+async fn a_model_is_called_where_it_is_well_and_nothing_where_it_is_drained() {
+    let (gateway, one, two) = two_of_a_model();
     let call = async |method: Method, path: &str, body: String| {
         let call = gateway.call(method, path).header("authorization", &format!("Bearer {MASTER}"));
         let reply = call.header("content-type", "application/json").body(body).send().await;
@@ -135,12 +141,7 @@ async fn a_model_is_called_where_it_is_well_and_nothing_where_it_is_drained() {
 
 #[tokio::test]
 async fn what_a_call_of_a_model_meets_there_the_router_knows() {
-    let (one, two) = (Upstream::start().unwrap(), Upstream::start().unwrap());
-    for upstream in [&one, &two] {
-        upstream.always(Script::json(&canned::openai_completion(10)));
-    }
-    let auth = format!("[auth]\nmaster_key = \"{MASTER}\"\n");
-    let gateway = Gateway::start(&format!("{auth}{}", model("smart", &[openai(&one), openai(&two)])));
+    let (gateway, one, _two) = two_of_a_model();
     let call = async |method: Method, path: &str, body: String| {
         let call = gateway.call(method, path).header("authorization", &format!("Bearer {MASTER}"));
         call.header("content-type", "application/json").body(body).send().await

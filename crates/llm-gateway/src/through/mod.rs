@@ -30,7 +30,7 @@ use llm_providers::frame::Framing;
 use llm_providers::target::Target;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{dialect, own_api};
-use llm_router::Outcome;
+use llm_router::{Outcome, Standing};
 use llm_types::{ApiError, Changes, ErrorKind, Origin, Result, Segments, glob_matches};
 use tokio::time::timeout_at;
 
@@ -269,10 +269,13 @@ impl Visit {
 
     /// Takes note of how the deployment is whose model was called. What is not there may be the caller's own path.
     fn tell_health(&self, way: &Way, result: Result<(), &ApiError>) {
+        let now = Instant::now();
         let is_path = result.is_err_and(|error| error.kind == ErrorKind::NotFound);
-        let place = self.snapshot.router.deployment(&way.deployment.id).filter(|_| way.known && !is_path);
-        if let Some((group, index)) = place {
-            let now = Instant::now();
+        // Asked before it failed, an answer says nothing about the time after that.
+        let is_well = |standing| standing == Standing::Ready;
+        let is_old = result.is_ok() && is_well(way.stood) && !is_well(way.deployment.stats.standing(now));
+        let place = self.snapshot.router.deployment(&way.deployment.id);
+        if let Some((group, index)) = place.filter(|_| way.known && !is_path && !is_old) {
             way.deployment
                 .stats
                 .note(result.map_or_else(|error| Outcome::Failure(error.kind), |()| Outcome::Success), now);

@@ -80,7 +80,8 @@ pub(crate) fn bound_of_line(
 ) -> Option<PicoUsd> {
     let reading = Reading::of(&Method::POST, (path, None), &HeaderMap::new(), Some(body));
     let (deployment, target) = (Arc::clone(deployment), Arc::clone(target));
-    let way = Way { deployment, target, name: String::new(), known: true };
+    let stood = llm_router::Standing::Ready;
+    let way = Way { deployment, target, name: String::new(), known: true, stood };
     of_model(snapshot, &way, &reading, Some(Services::one(ServiceTier::Batch))).map(|bound| bound.total())
 }
 

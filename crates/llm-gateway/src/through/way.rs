@@ -50,6 +50,8 @@ pub(super) struct Way {
     pub(super) name: String,
     /// A configured model leads there.
     pub(super) known: bool,
+    /// How the deployment was when it was chosen.
+    pub(super) stood: Standing,
 }
 
 /// Who can be called at a provider.
@@ -107,6 +109,7 @@ pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<W
                 target: candidate.deployment.target.target(Some(star.unwrap_or("*")))?,
                 name,
                 known: true,
+                stood: candidate.standing(now),
             };
             if who.may_call(&way.name) {
                 return Ok(way);
@@ -124,6 +127,7 @@ pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<W
     };
     let model = reading.model.as_deref().unwrap_or("*");
     Ok(Way {
+        stood: first.standing(now),
         target: first.deployment.target.target(Some(model))?,
         deployment: Arc::clone(first.deployment),
         name: format!("{provider}/{model}"),
