@@ -31,7 +31,7 @@ pub(crate) use told::{Summary, Told};
 pub(crate) struct Decision {
     pub(crate) request_id: Arc<str>,
     /// The model, as the client named it.
-    pub(crate) model: String,
+    pub(crate) model: Box<str>,
     /// What is asked for, in a word.
     pub(crate) operation: &'static str,
     /// What the client speaks.
@@ -50,7 +50,7 @@ pub(crate) struct Decision {
     /// What the client was told instead of an answer.
     pub(crate) error: Option<ApiError>,
     /// What was lost or altered for the deployment that answered.
-    pub(crate) changes: String,
+    pub(crate) changes: Box<str>,
     /// How the answer ended.
     pub(crate) end: OnceLock<Ended>,
     /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is kept anyway.
@@ -63,10 +63,23 @@ pub(crate) struct Decision {
 #[derive(Debug)]
 pub(crate) struct Ended {
     took: Duration,
-    usage: Option<Usage>,
+    tokens: Option<Tokens>,
     /// Why it broke off; `None`: it is complete.
-    broke_off: Option<String>,
-    after: Afterwards,
+    broke_off: Option<Box<str>>,
+    after: Option<Box<Afterwards>>,
+}
+
+/// The tokens of an answer, in all.
+#[derive(Debug, Clone, Copy)]
+struct Tokens {
+    prompt: u64,
+    completion: u64,
+}
+
+impl From<&Usage> for Tokens {
+    fn from(usage: &Usage) -> Self {
+        Self { prompt: usage.prompt_tokens(), completion: usage.completion_tokens() }
+    }
 }
 
 /// Who went on with an answer that broke off, and how that came about.
@@ -93,9 +106,10 @@ impl Decision {
             records.keep(Arc::clone(self));
         }
         let took = self.started.elapsed();
-        let broke_off = broke_off.map(|error| error.message.clone());
+        let broke_off = broke_off.map(|error| error.message.as_str().into());
+        let after = (!after.by.is_empty() || !after.groups.is_empty()).then(|| Box::new(after));
         // Told once; a second end says nothing new.
-        if self.end.set(Ended { took, usage: usage.cloned(), broke_off, after }).is_ok() {
+        if self.end.set(Ended { took, tokens: usage.map(Tokens::from), broke_off, after }).is_ok() {
             self.hand_over();
         }
     }
@@ -223,7 +237,7 @@ mod tests {
     fn decision(id: &str) -> Decision {
         Decision {
             request_id: id.into(),
-            model: "m".to_owned(),
+            model: "m".into(),
             operation: "chat",
             front: None,
             stream: false,
@@ -233,7 +247,7 @@ mod tests {
             upstream: Duration::ZERO,
             groups: SmallVec::new(),
             error: None,
-            changes: String::new(),
+            changes: Box::default(),
             end: OnceLock::new(),
             only_if: None,
             sink: None,

@@ -36,13 +36,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) may_probe: bool,
 }
 
-/// How a choice looks at those that may be chosen.
-#[derive(Debug)]
-pub(crate) struct Ranks {
-    /// The lowest tier in which anybody is well and has room: those whom the strategy compares.
-    pub(crate) compared: Mask,
-    /// The tiers behind it.
-    pub(crate) later: Mask,
+/// Whom a choice compares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compared<'a> {
+    /// The tier whose turn it is.
+    pub(crate) tier: &'a Mask,
+    /// Those of it that may be asked.
+    pub(crate) open: &'a Mask,
+    /// Nobody unwell or full is among them: each was looked at.
+    pub(crate) looked: bool,
 }
 
 impl Ask<'_> {
@@ -53,19 +55,29 @@ impl Ask<'_> {
 }
 
 impl<T> Group<T> {
-    /// Chooses among these who is well; takes out those that turn out to be full.
-    pub(crate) fn choose(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<Choice> {
+    /// Chooses among these who is well; takes out those that turn out to be full. Whom it compares it shows before it
+    /// picks, the last time those among whom it found the choice; nobody (`None`) if there is none.
+    pub(crate) fn choose(
+        &self,
+        open: &mut Mask,
+        ask: &Ask<'_>,
+        mut show: impl FnMut(Option<Compared<'_>>),
+    ) -> Option<Choice> {
         'again: loop {
             for tier in &self.tiers {
                 let mut ready = open.clone();
                 ready.retain(tier);
-                if let Some(choice) = self.choose_unseen(&ready, ask) {
-                    return Some(choice);
+                if self.seats.len() > MANY && ready.count() > MANY {
+                    show(Some(Compared { tier, open: &ready, looked: false }));
+                    if let Some(choice) = self.choose_unseen(&ready, ask) {
+                        return Some(choice);
+                    }
                 }
                 let probe = self.keep_ready(&mut ready, ask);
                 if ready.is_empty() {
                     continue;
                 }
+                show(Some(Compared { tier, open: &ready, looked: true }));
                 let (index, because) = match probe.filter(|_| ask.may_probe) {
                     Some(index) => (index, Because::Probe),
                     None => self.pick(&ready, ask)?,
@@ -77,23 +89,9 @@ impl<T> Group<T> {
                 }
                 continue 'again;
             }
+            show(None);
             return None;
         }
-    }
-
-    /// Whom a choice among these would compare; for its record.
-    pub(crate) fn ranks(&self, open: &Mask, ask: &Ask<'_>) -> Ranks {
-        let mut later = open.clone();
-        for tier in &self.tiers {
-            let mut compared = later.clone();
-            compared.retain(tier);
-            later.remove(tier);
-            self.keep_ready(&mut compared, ask);
-            if !compared.is_empty() {
-                return Ranks { compared, later };
-            }
-        }
-        Ranks { compared: Mask::none(self.seats.len()), later }
     }
 
     /// Chooses among these whoever will be well first, though nobody is. Limits hold all the same.
@@ -144,9 +142,6 @@ impl<T> Group<T> {
     /// Chooses among so many that looking at the health of each takes longer than choosing: pick first, look
     /// then. Whoever is unwell is noticed when it is picked, or by the look at one more.
     fn choose_unseen(&self, open: &Mask, ask: &Ask<'_>) -> Option<Choice> {
-        if self.seats.len() <= MANY || open.count() <= MANY {
-            return None;
-        }
         let other = below(mix(ask.cx.random), self.seats.len()).filter(|index| open.has(*index));
         let is = |index: usize, standing| self.is(index, standing, ask);
         let (index, because) = match other.filter(|index| ask.may_probe && is(*index, Standing::ProbeDue)) {

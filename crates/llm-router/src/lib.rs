@@ -3,6 +3,7 @@
 mod affinity;
 mod attempts;
 mod budget;
+mod candidates;
 mod choose;
 mod cooldown;
 mod deployment;
@@ -25,6 +26,7 @@ mod stats;
 pub use affinity::{PrefixMap, Prefixes, hash};
 pub use attempts::{Attempts, Limits, Step};
 pub use budget::RetryBudget;
+pub use candidates::{Candidate, Candidates};
 pub use cooldown::{Cooldown, CooldownPolicy, CooldownStore, Effect};
 pub use deployment::Deployment;
 pub use error::BuildError;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use llm_types::ApiError;
 use smallvec::SmallVec;
 
+use crate::candidates::Candidates;
 use crate::facts::Capabilities;
 use crate::group::Group;
-use crate::picker::Estimate;
 
 /// The most of one attempt's message that is repeated.
 const MESSAGE_LIMIT: usize = 300;
@@ -63,10 +63,10 @@ pub enum Reason {
     Later,
     /// It is expected to take longer than the strategy's bound, and somebody else is not.
     Slow {
-        /// The time it is expected to take.
-        expected: Duration,
-        /// The bound.
-        within: Duration,
+        /// The time it is expected to take, in milliseconds.
+        expected_ms: u32,
+        /// The bound, in milliseconds.
+        within_ms: u32,
     },
     /// The strategy compares some that are drawn by chance, and it was not one of them.
     NotDrawn,
@@ -78,6 +78,11 @@ impl Reason {
     /// Whether it is about the deployment's health, not about what the request asks for.
     pub(crate) fn is_health(&self) -> bool {
         self.passes() || matches!(self, Self::Drained)
+    }
+
+    /// Whether it is the strategy's own, about one that nothing else stands against.
+    pub(crate) fn is_strategys(&self) -> bool {
+        matches!(self, Self::Slow { .. } | Self::NotDrawn | Self::Explored)
     }
 
     /// Whether it may be otherwise in a while.
@@ -117,8 +122,8 @@ impl fmt::Display for Reason {
             }
             Self::Minute(None) => f.write_str("is at its limit per minute"),
             Self::Later => f.write_str("comes after the others: its order is higher, or its weight is 0"),
-            Self::Slow { expected, within } => {
-                let (expected, within) = (expected.as_secs_f64(), within.as_secs_f64());
+            Self::Slow { expected_ms, within_ms } => {
+                let (expected, within) = (f64::from(*expected_ms) / 1e3, f64::from(*within_ms) / 1e3);
                 write!(f, "is expected to take {expected:.3} s, the bound is {within:.3} s")
             }
             Self::NotDrawn => f.write_str("was not one of those that were drawn to be compared"),
@@ -231,7 +236,7 @@ pub struct Decision {
     /// When.
     pub at: Instant,
     /// One for each deployment, in the group's order.
-    pub candidates: Vec<(Verdict, Estimate)>,
+    pub candidates: Candidates,
     /// Who was asked, and why.
     pub chosen: Option<(usize, Because)>,
 }

@@ -125,3 +125,21 @@ fn a_failure_costs_its_own_copy_and_no_more() {
     let copy = allocations(|| error.clone());
     assert_eq!(allocations(run), copy);
 }
+
+#[test]
+fn a_sampled_request_allocates_its_record() {
+    for strategy in Strategy::ALL {
+        let router = router(10, strategy).unwrap();
+        let group = router.find("g").unwrap().group;
+        let run = || {
+            let now = Instant::now();
+            let mut attempts = router.attempts(group, now, now + Duration::from_secs(60)).sampled();
+            assert!(matches!(attempts.next(now, None), Step::Try(_)));
+            drop(attempts.answered(now));
+            attempts.take_record()
+        };
+        run();
+        let most = if strategy == Strategy::LowestLatency { 1 } else { 2 };
+        assert!(allocations(run) <= most, "{strategy:?}: the record, and what is thought of more than two");
+    }
+}

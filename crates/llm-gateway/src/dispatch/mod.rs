@@ -280,7 +280,7 @@ impl Dispatch {
     ) -> Decision {
         Decision {
             request_id: Arc::clone(&self.request_id),
-            model: self.peek.model.clone(),
+            model: self.peek.model.as_str().into(),
             operation: self.asked.op.name(),
             front: self.asked.dialect,
             stream: self.peek.stream,
@@ -290,7 +290,7 @@ impl Dispatch {
             upstream: journey.upstream,
             groups: plan.take_records(),
             error: outcome.err().cloned(),
-            changes: outcome.map(Changes::header).unwrap_or_default(),
+            changes: outcome.map(Changes::header).unwrap_or_default().into(),
             end: OnceLock::new(),
             only_if: None,
             sink: self.gateway.governance().sink().cloned(),

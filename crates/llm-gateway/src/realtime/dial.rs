@@ -193,7 +193,7 @@ impl Wish<'_> {
         let Visit { gateway, request_id, started, .. } = self.visit;
         Decision {
             request_id: Arc::clone(request_id),
-            model: self.model.to_owned(),
+            model: self.model.into(),
             operation: "realtime",
             front: None,
             stream: true,
@@ -203,7 +203,7 @@ impl Wish<'_> {
             upstream,
             groups: plan.take_records(),
             error,
-            changes: String::new(),
+            changes: Box::default(),
             end: OnceLock::new(),
             only_if: None,
             sink: gateway.governance().sink().cloned(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_router::{Because, End, Group, Verdict, WaitedFor};
-use llm_types::{ApiError, Usage};
+use llm_router::{Because, Candidate, End, Group, Verdict, WaitedFor};
+use llm_types::ApiError;
 use serde::Serialize;
 
 use super::Decision;
@@ -16,7 +16,7 @@ pub(crate) struct Summary {
     id: Arc<str>,
     /// When it came, RFC 3339.
     time: String,
-    model: String,
+    model: Box<str>,
     operation: &'static str,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,8 +38,8 @@ pub(crate) struct Told {
     upstream_ms: f64,
     /// Of `took_ms`, what the gateway itself took, pauses between attempts included.
     overhead_ms: f64,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    changes: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    changes: Box<str>,
     groups: Vec<ToldGroup>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ToldError>,
@@ -98,13 +98,13 @@ struct ToldCandidate {
     reason: Option<String>,
     /// What the strategy compares; less is better.
     #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<f64>,
+    score: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expected_errors: Option<f64>,
+    expected_errors: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expected_usd: Option<f64>,
+    expected_usd: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<u32>,
 }
@@ -126,7 +126,7 @@ struct ToldEnd {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    broke_off: Option<String>,
+    broke_off: Option<Box<str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     continued_by: Vec<Arc<str>>,
     /// What was done so that somebody goes on.
@@ -176,11 +176,15 @@ impl From<&Decision> for Told {
             error: decision.error.as_ref().map(told_error),
             end: decision.end.get().map(|end| ToldEnd {
                 took_ms: ms(end.took),
-                input_tokens: end.usage.as_ref().map(Usage::prompt_tokens),
-                output_tokens: end.usage.as_ref().map(Usage::completion_tokens),
+                input_tokens: end.tokens.map(|tokens| tokens.prompt),
+                output_tokens: end.tokens.map(|tokens| tokens.completion),
                 broke_off: end.broke_off.clone(),
-                continued_by: end.after.by.clone(),
-                groups: told_groups(&end.after.groups, decision.started),
+                continued_by: end.after.as_deref().map(|after| after.by.clone()).unwrap_or_default(),
+                groups: end
+                    .after
+                    .as_deref()
+                    .map(|after| told_groups(&after.groups, decision.started))
+                    .unwrap_or_default(),
             }),
         }
     }
@@ -210,7 +214,7 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
             .candidates
             .iter()
             .enumerate()
-            .map(|(index, (verdict, estimate))| {
+            .map(|(index, Candidate { verdict, estimate })| {
                 let reason = match verdict {
                     Verdict::PassedOver(reason) => Some(reason.to_string()),
                     Verdict::NotPicked | Verdict::Tried => None,
@@ -225,7 +229,7 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
                     },
                     reason,
                     score: estimate.score,
-                    expected_ms: estimate.seconds.map(|seconds| seconds * 1000.0),
+                    expected_ms: estimate.seconds.map(|seconds| (f64::from(seconds) * 1e6).round() / 1e3),
                     expected_errors: estimate.errors,
                     expected_usd: estimate.usd,
                     samples: estimate.samples,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use llm_types::{ApiError, ErrorKind, Origin};
 
+use super::explain::Seen;
 use super::{Attempts, State, Step, is_for_others};
 use crate::choose::{Ask, Choice};
 use crate::record::{Because, End, Reason, Waited, WaitedFor};
@@ -124,13 +125,14 @@ impl<T> Attempts<T> {
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
                 // Somebody else may have become its probe since we looked: that is no reason to give up.
-                let weighed = self.weigh_none(&cx);
+                let mut seen = Seen::new();
+                self.look(&mut seen, None, &cx);
                 let Ok(grant) = self.group.admit(index, &ask, true) else {
                     // It is full, and not worth another pause.
                     self.set_return(index, Return::Never);
                     continue;
                 };
-                self.trace_choice(weighed, Some((index, Because::Again)));
+                self.trace_choice(seen, now, Some((index, Because::Again)));
                 return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
             }
         }

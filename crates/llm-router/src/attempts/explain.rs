@@ -6,17 +6,21 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use llm_types::{ApiError, ErrorKind, Origin};
+use smallvec::SmallVec;
 
 use super::Attempts;
-use crate::choose::{Ask, Ranks};
-use crate::mask::Mask;
-use crate::picker::{Estimate, PickCx};
-use crate::pool::{Pool, Seat};
+use crate::candidates::{Candidate, Candidates};
+use crate::choose::Compared;
+use crate::picker::PickCx;
+use crate::pool::Pool;
 use crate::record::{Because, Decision, Reason, Verdict};
 use crate::stats::Standing;
 
 /// The most deployments that an error names.
 const NAMED: usize = 10;
+
+/// Everybody, as they are seen while a choice is made.
+pub(super) type Seen = SmallVec<[Candidate; 16]>;
 
 impl<T> Attempts<T> {
     /// What becomes of each deployment, in the group's order, as things are at this time.
@@ -131,61 +135,57 @@ impl<T> Attempts<T> {
         self.group.obstacle(index, self.needs.as_deref(), now)
     }
 
-    /// What is thought of everybody, for the record of a sampled request: before one of them has it, or what it is
-    /// chosen by would count the request itself.
-    pub(super) fn weigh(&self, open: &Mask, ask: &Ask<'_>) -> Option<Weighed> {
-        self.record.trace.as_ref()?;
-        let Ranks { compared, later } = self.group.ranks(open, ask);
-        let mut waiting = open.clone();
-        waiting.remove(&compared);
-        waiting.remove(&later);
-        let is_due = |seat: &Seat| seat.stats.standing(ask.cx.now) == Standing::ProbeDue;
-        waiting.keep(|index| self.group.seats.get(index).is_some_and(is_due));
-        Some(Weighed { waiting, ..self.weigh_all(compared, later, &ask.cx) })
+    /// Sees what becomes of everybody and what is thought of those that are compared: before one of them has the request,
+    /// or what it is chosen by would count the request itself. `None`: the strategy is not asked.
+    pub(super) fn look(&self, seen: &mut Seen, compared: Option<Compared<'_>>, cx: &PickCx) {
+        if self.record.trace.is_none() {
+            return;
+        }
+        seen.clear();
+        seen.resize(self.group.seats.len(), Candidate::new(Verdict::NotPicked));
+        // Mostly nothing stands against anybody.
+        if !compared.is_some_and(|compared| compared.looked && compared.open.count() == seen.len()) {
+            for (index, candidate) in seen.iter_mut().enumerate() {
+                candidate.verdict = self.verdict_among(compared, index, cx.now);
+            }
+        }
+        if let Some(Compared { open, .. }) = compared {
+            self.group.picker.weigh(&Pool::new(&self.group.seats, open), cx, seen);
+        }
     }
 
-    /// As [`Attempts::weigh`], where the strategy is not asked.
-    pub(super) fn weigh_none(&self, cx: &PickCx) -> Option<Weighed> {
-        self.record.trace.as_ref()?;
-        let none = Mask::none(self.group.seats.len());
-        Some(self.weigh_all(none.clone(), none, cx))
-    }
-
-    fn weigh_all(&self, compared: Mask, later: Mask, cx: &PickCx) -> Weighed {
-        let picker = &self.group.picker;
-        let score = |(index, seat)| {
-            let estimate = picker.estimate(seat, cx);
-            if compared.has(index) { estimate } else { Estimate { score: None, ..estimate } }
+    /// As [`Attempts::verdict`] while a choice is made: also who has to wait for the next one.
+    fn verdict_among(&self, compared: Option<Compared<'_>>, index: usize, now: Instant) -> Verdict {
+        let Some(Compared { tier, open, looked }) = compared else {
+            return self.verdict(index, now);
         };
-        let mut estimates: Vec<_> = self.group.seats.iter().enumerate().map(score).collect();
-        picker.compare(&Pool::new(&self.group.seats, &compared), cx, &mut estimates);
-        Weighed { at: cx.now, later, waiting: Mask::none(self.group.seats.len()), estimates }
+        if looked && open.has(index) {
+            return Verdict::NotPicked;
+        }
+        let seat = || self.group.seats.get(index);
+        let is_due = || seat().is_some_and(|seat| seat.stats.standing(now) == Standing::ProbeDue);
+        match self.verdict(index, now) {
+            Verdict::NotPicked if !tier.has(index) => Verdict::PassedOver(Reason::Later),
+            Verdict::NotPicked if !open.has(index) && is_due() => Verdict::PassedOver(Reason::Waiting),
+            verdict => verdict,
+        }
     }
 
     /// Keeps a decision of a sampled request.
-    pub(super) fn trace_choice(&mut self, weighed: Option<Weighed>, chosen: Option<(usize, Because)>) {
-        let Some(Weighed { at, later, waiting, estimates }) = weighed else {
+    pub(super) fn trace_choice(&mut self, mut seen: Seen, at: Instant, chosen: Option<(usize, Because)>) {
+        let Some(trace) = &mut self.record.trace else {
             return;
         };
-        let by_strategy = matches!(chosen, Some((_, Because::Strategy)));
-        let candidates = estimates.into_iter().enumerate().map(|(index, estimate)| {
-            // The one that was chosen has its place already and may be full with it.
-            let verdict = match chosen {
-                Some((chosen, _)) if chosen == index => return (Verdict::NotPicked, estimate),
-                _ => self.verdict(index, at),
-            };
-            let against = estimate.against.filter(|_| by_strategy);
-            let reason = against.or_else(|| later.has(index).then_some(Reason::Later));
-            let reason = reason.or_else(|| waiting.has(index).then_some(Reason::Waiting));
-            match (verdict, reason) {
-                (Verdict::NotPicked, Some(reason)) => (Verdict::PassedOver(reason), estimate),
-                (verdict, _) => (verdict, estimate),
+        if !matches!(chosen, Some((_, Because::Strategy))) {
+            let left_out = |verdict| matches!(verdict, Verdict::PassedOver(reason) if reason.is_strategys());
+            for candidate in seen.iter_mut().filter(|candidate| left_out(candidate.verdict)) {
+                candidate.verdict = Verdict::NotPicked;
             }
-        });
-        let decision = Decision { at, candidates: candidates.collect(), chosen };
-        if let Some(trace) = &mut self.record.trace {
-            trace.decisions.push(decision);
         }
+        if let Some(candidate) = chosen.and_then(|(index, _)| seen.get_mut(index)) {
+            candidate.verdict = Verdict::NotPicked;
+        }
+        trace.decisions.push(Decision { at, candidates: Candidates::from(&*seen), chosen });
     }
 
     /// Corrects what came of the last decision of a sampled request.
@@ -195,15 +195,4 @@ impl<T> Attempts<T> {
             decision.chosen = chosen;
         }
     }
-}
-
-/// What was thought of everybody before a choice.
-#[derive(Debug)]
-pub(super) struct Weighed {
-    at: Instant,
-    /// Those whose turn comes after that of whoever was compared.
-    later: Mask,
-    /// Those whose probe is due, where this request must not be one.
-    waiting: Mask,
-    estimates: Vec<Estimate>,
 }

@@ -24,6 +24,7 @@ use rand::{Rng, RngCore};
 use smallvec::SmallVec;
 
 use self::again::Return;
+use self::explain::Seen;
 use crate::budget::RetryBudget;
 use crate::choose::{Ask, Choice};
 use crate::deployment::Deployment;
@@ -367,9 +368,9 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
         let mut open = self.able.clone();
         open.remove(&self.tried);
-        let weighed = self.weigh(&open, &ask);
-        let choice = self.group.choose(&mut open, &ask);
-        self.trace_choice(weighed, choice.map(|choice| (choice.index, choice.because)));
+        let mut seen = Seen::new();
+        let choice = self.group.choose(&mut open, &ask, |compared| self.look(&mut seen, compared, &cx));
+        self.trace_choice(seen, now, choice.map(|choice| (choice.index, choice.because)));
         choice
     }
 
@@ -379,9 +380,10 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
         let mut open = self.able.clone();
         open.remove(&self.tried);
-        let weighed = self.weigh_none(&cx);
+        let mut seen = Seen::new();
+        self.look(&mut seen, None, &cx);
         let choice = self.group.choose_unwell(&mut open, &ask)?;
-        self.trace_choice(weighed, Some((choice.index, choice.because)));
+        self.trace_choice(seen, now, Some((choice.index, choice.because)));
         Some(self.start(choice, now, waited))
     }
 

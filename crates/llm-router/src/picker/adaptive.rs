@@ -5,7 +5,8 @@
 //! costs times how likely it is, plus what money is worth in seconds. The lowest is asked; a small part of the
 //! requests goes to whoever is known least, so that the picture stays true.
 
-use super::{COMPARED, Estimate, PickCx, Picker, leave_undrawn};
+use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn, weigh_each};
+use crate::candidates::Candidate;
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
 
@@ -50,7 +51,8 @@ impl Adaptive {
         Self { weighing }
     }
 
-    fn weigh(&self, seat: &Seat, cx: &PickCx) -> Estimate {
+    /// The expected loss in seconds, and what it is made of.
+    fn weigh(&self, seat: &Seat, cx: &PickCx) -> (f64, Estimate) {
         let lesson = seat.stats.lesson(cx.shape());
         let samples = lesson.map_or(0, |lesson| lesson.all_samples);
         let known = lesson.filter(|_| samples >= LEARNING);
@@ -66,7 +68,8 @@ impl Adaptive {
             + errors.unwrap_or_default() * self.weighing.error_seconds
             + usd.unwrap_or_default() * self.weighing.usd_seconds;
         let samples = lesson.map(|lesson| lesson.samples);
-        Estimate { score: Some(score), seconds, errors, usd, samples, against: None }
+        let [seconds, errors, usd] = [seconds, errors, usd].map(|figure| figure.map(told));
+        (score, Estimate { score: Some(told(score)), seconds, errors, usd, samples })
     }
 
     /// Never on a retry: that request has waited enough.
@@ -86,20 +89,21 @@ impl Picker for Adaptive {
             let chance = |seat: &Seat| f64::from(mix(draw ^ seat.key).to_le_bytes()[0]) / 256.0;
             return pool.least(COMPARED, mix(draw), |_, seat| f64::from(samples(seat)) + chance(seat));
         }
-        pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).score.unwrap_or(f64::MAX))
+        pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).0)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
-        self.weigh(seat, cx)
+        self.weigh(seat, cx).1
     }
 
-    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
         if !self.explores(cx) {
-            return leave_undrawn(pool, mix(cx.random), estimates);
+            return weigh_drawn(self, pool, mix(cx.random), cx, candidates);
         }
+        weigh_each(self, pool, cx, candidates);
         pool.for_each(|index, _| {
-            if let Some(estimate) = estimates.get_mut(index) {
-                estimate.against = Some(Reason::Explored);
+            if let Some(candidate) = candidates.get_mut(index) {
+                candidate.pass_over(Reason::Explored);
             }
         });
     }

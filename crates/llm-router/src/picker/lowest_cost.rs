@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::{Estimate, PickCx, Picker};
+use super::{Estimate, PickCx, Picker, told, weigh_each};
+use crate::candidates::Candidate;
 use crate::pool::{Pool, Rates, Seat, below, mix};
 use crate::record::Reason;
 
@@ -115,29 +116,35 @@ impl Picker for LowestCost {
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         let usd = Some(price(cx)(seat) / 1e12).filter(|usd| usd.is_finite());
-        Estimate { score: usd, usd, seconds: cx.expected(seat), ..Estimate::default() }
+        let usd = usd.map(told);
+        Estimate { score: usd, usd, seconds: cx.expected(seat).map(told), ..Estimate::default() }
     }
 
     /// Those beyond the bound are not considered while anybody is within it; if nobody is, the score is by how
     /// many seconds each is late.
-    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+        weigh_each(self, pool, cx, candidates);
         let Some(within) = self.within else {
             return;
         };
+        let within_ms = millis(within);
         let anybody = pool.iter().any(|(_, seat)| late(seat, cx, within) <= 0.0);
         pool.for_each(|index, seat| {
             let late = late(seat, cx, within);
-            let Some(estimate) = estimates.get_mut(index) else {
+            let Some(candidate) = candidates.get_mut(index) else {
                 return;
             };
             if !anybody {
-                estimate.score = Some(late);
+                candidate.estimate.score = Some(told(late));
             } else if late > 0.0 {
-                let expected = estimate.seconds.unwrap_or_default();
-                let expected = Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX);
-                estimate.score = None;
-                estimate.against = Some(Reason::Slow { expected, within });
+                let expected = f64::from(candidate.estimate.seconds.unwrap_or_default());
+                let expected_ms = Duration::try_from_secs_f64(expected).map_or(u32::MAX, millis);
+                candidate.leave_out(Reason::Slow { expected_ms, within_ms });
             }
         });
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

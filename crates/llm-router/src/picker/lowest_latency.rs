@@ -5,7 +5,8 @@
 //! streams and to the end for whole answers, per token of the answer where its length is known, times one more
 //! than what is already under way there.
 
-use super::{Estimate, PickCx, Picker};
+use super::{Estimate, PickCx, Picker, told, weigh_each};
+use crate::candidates::Candidate;
 use crate::pool::{Pool, Seat};
 use crate::record::Reason;
 
@@ -35,22 +36,25 @@ impl Picker for LowestLatency {
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         let seconds = cx.expected(seat);
         let busy = f64::from(seat.stats.in_flight()) + 1.0;
-        Estimate { score: seconds.map(|seconds| seconds * busy), seconds, ..Estimate::default() }
+        let score = seconds.map(|seconds| told(seconds * busy));
+        Estimate { score, seconds: seconds.map(told), ..Estimate::default() }
     }
 
     /// Of more than two only those that this chance draws are compared.
-    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
         let Some([(one, first), (two, second)]) =
             pool.two(cx.random).filter(|[(one, _), (two, _)]| one != two)
         else {
-            return;
+            return weigh_each(self, pool, cx, candidates);
         };
-        let drawn = [one, two].into_iter().zip(costs([first, second], cx));
-        pool.for_each(|index, _| {
-            let score = drawn.clone().find(|(drawn, _)| *drawn == index).map(|(_, cost)| cost);
-            if let Some(estimate) = estimates.get_mut(index) {
-                estimate.score = score;
-                estimate.against = score.is_none().then_some(Reason::NotDrawn);
+        let [cost, other] = costs([first, second], cx).map(told);
+        let compared = |seat: &Seat, cost| Estimate { score: Some(cost), ..self.estimate(seat, cx) };
+        pool.for_each(|index, seat| {
+            let Some(candidate) = candidates.get_mut(index) else { return };
+            match index {
+                index if index == one => candidate.estimate = compared(seat, cost),
+                index if index == two => candidate.estimate = compared(seat, other),
+                _ => candidate.leave_out(Reason::NotDrawn),
             }
         });
     }

@@ -25,6 +25,7 @@ pub use most_headroom::MostHeadroom;
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;
 
+use crate::candidates::Candidate;
 use crate::needs::Needs;
 use crate::pool::{Pool, Seat};
 use crate::record::Reason;
@@ -102,25 +103,34 @@ impl PickCx {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Estimate {
     /// What candidates are compared by; less is better. `None`: not compared.
-    pub score: Option<f64>,
+    pub score: Option<f32>,
     /// Expected time, in seconds.
-    pub seconds: Option<f64>,
+    pub seconds: Option<f32>,
     /// Expected share of failures.
-    pub errors: Option<f64>,
+    pub errors: Option<f32>,
     /// Expected cost, in USD.
-    pub usd: Option<f64>,
+    pub usd: Option<f32>,
     /// Answers behind the estimate.
     pub samples: Option<u32>,
-    /// Why this strategy did not consider it, though it could have been asked.
-    pub against: Option<Reason>,
 }
 
 impl Estimate {
+    /// Whether nothing was thought of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// A score and nothing else.
     #[must_use]
     pub fn of(score: f64) -> Self {
-        Self { score: Some(score), ..Self::default() }
+        Self { score: Some(told(score)), ..Self::default() }
     }
+}
+
+/// A figure as precise as people need it: a thousand records of many candidates lie in memory.
+#[expect(clippy::cast_possible_truncation, reason = "rounded; what is too large is infinite")]
+fn told(figure: f64) -> f32 {
+    figure as f32
 }
 
 /// A strategy, with what it remembers about one group.
@@ -134,9 +144,11 @@ pub trait Picker: Debug + Send + Sync {
         Estimate::default()
     }
 
-    /// Corrects the estimates, by position in the group, where they depend on who else may be picked: what
-    /// [`Picker::pick`] would go by now. Changes nothing else.
-    fn compare(&self, _pool: &Pool<'_>, _cx: &PickCx, _estimates: &mut [Estimate]) {}
+    /// Tells of each that may be picked, by position in the group, what [`Picker::pick`] would go by now, or why it would
+    /// leave it out. Changes nothing else.
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+        weigh_each(self, pool, cx, candidates);
+    }
 
     /// Whether what is learned by size and hour is used.
     fn learns(&self) -> bool {
@@ -144,14 +156,32 @@ pub trait Picker: Debug + Send + Sync {
     }
 }
 
-/// Takes the score of those that [`Pool::least`] does not look at in a large group.
-fn leave_undrawn(pool: &Pool<'_>, random: u64, estimates: &mut [Estimate]) {
-    let Some(drawn) = pool.drawn(COMPARED, random) else { return };
-    for (index, _) in pool.iter().filter(|(index, _)| !drawn.has(*index)) {
-        if let Some(estimate) = estimates.get_mut(index) {
-            (estimate.score, estimate.against) = (None, Some(Reason::NotDrawn));
+/// What is thought of each, whoever else may be picked.
+fn weigh_each(picker: &(impl Picker + ?Sized), pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    pool.for_each(|index, seat| {
+        if let Some(candidate) = candidates.get_mut(index) {
+            candidate.estimate = picker.estimate(seat, cx);
         }
-    }
+    });
+}
+
+/// As [`weigh_each`], where [`Pool::least`] does not look at everybody in a large group.
+fn weigh_drawn(
+    picker: &impl Picker,
+    pool: &Pool<'_>,
+    random: u64,
+    cx: &PickCx,
+    candidates: &mut [Candidate],
+) {
+    let drawn = pool.drawn(COMPARED, random);
+    pool.for_each(|index, seat| {
+        let Some(candidate) = candidates.get_mut(index) else { return };
+        if drawn.as_ref().is_none_or(|drawn| drawn.has(index)) {
+            candidate.estimate = picker.estimate(seat, cx);
+        } else {
+            candidate.leave_out(Reason::NotDrawn);
+        }
+    });
 }
 
 /// The strategies by name.

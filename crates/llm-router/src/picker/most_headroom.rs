@@ -4,7 +4,8 @@
 //! provider's headers, which knows about everybody else who uses the key. The smaller one counts. Shares and
 //! not absolute numbers, so that limits of different size are used up together.
 
-use super::{COMPARED, Estimate, PickCx, Picker, leave_undrawn};
+use super::{COMPARED, Estimate, PickCx, Picker, weigh_drawn};
+use crate::candidates::Candidate;
 use crate::pool::{Pool, Seat};
 
 /// The largest share left; of equals the one with fewest requests in flight. Unknown limits are whole.
@@ -26,7 +27,7 @@ impl Picker for MostHeadroom {
         Estimate::of(score(seat, cx))
     }
 
-    fn compare(&self, pool: &Pool<'_>, cx: &PickCx, estimates: &mut [Estimate]) {
-        leave_undrawn(pool, cx.random, estimates);
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+        weigh_drawn(self, pool, cx.random, cx, candidates);
     }
 }

@@ -7,7 +7,8 @@
 
 use parking_lot::Mutex;
 
-use super::{Estimate, PickCx, Picker};
+use super::{PickCx, Picker, told};
+use crate::candidates::Candidate;
 use crate::pool::Pool;
 
 /// Smooth weighted round robin over one group.
@@ -59,7 +60,7 @@ impl Picker for Weighted {
     }
 
     /// How many turns each is ahead of its share, this pick's part of it included: less is better.
-    fn compare(&self, pool: &Pool<'_>, _: &PickCx, estimates: &mut [Estimate]) {
+    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut [Candidate]) {
         if pool.len() <= 1 {
             return;
         }
@@ -69,8 +70,8 @@ impl Picker for Weighted {
         let ahead = |credit: i64| -(credit as f64) / sum as f64;
         pool.for_each(|index, seat| {
             let credit = credits.get(index).copied().unwrap_or_default() + i64::from(seat.weight);
-            if let Some(estimate) = estimates.get_mut(index).filter(|_| seat.weight > 0) {
-                estimate.score = Some(ahead(credit));
+            if let Some(candidate) = candidates.get_mut(index).filter(|_| seat.weight > 0) {
+                candidate.estimate.score = Some(told(ahead(credit)));
             }
         });
     }

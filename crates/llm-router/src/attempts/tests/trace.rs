@@ -1,9 +1,10 @@
 //! What the record of a sampled request says.
 
 use super::*;
+use crate::candidates::Candidate;
 use crate::facts::Price;
 use crate::needs::Needs;
-use crate::picker::{Estimate, Strategy as Routing};
+use crate::picker::Strategy as Routing;
 use crate::record::{Because, Decision, WaitedFor};
 use crate::stats::{InFlight, Used};
 
@@ -18,16 +19,16 @@ fn decided(group: &Arc<Group<()>>, needs: Needs, now: Instant) -> Decision {
     attempts.take_record().trace.unwrap().decisions.remove(0)
 }
 
-fn scores(decision: &Decision) -> Vec<Option<f64>> {
-    decision.candidates.iter().map(|(_, Estimate { score, .. })| *score).collect()
+fn scores(decision: &Decision) -> Vec<Option<f32>> {
+    decision.candidates.iter().map(|candidate| candidate.estimate.score).collect()
 }
 
 fn reasons(decision: &Decision) -> Vec<String> {
-    let reason = |(verdict, _): &(Verdict, Estimate)| match verdict {
+    let reason = |candidate: &Candidate| match candidate.verdict {
         Verdict::PassedOver(reason) => reason.to_string(),
         Verdict::NotPicked | Verdict::Tried => String::new(),
     };
-    decision.candidates.iter().map(reason).collect()
+    decision.candidates.iter().map(|candidate| reason(&candidate)).collect()
 }
 
 /// One answer of each deployment that took so many seconds.
@@ -61,9 +62,9 @@ fn a_sampled_request_tells_what_was_considered() {
     assert_eq!(order, [0, 1, 0], "its own pause is shorter than the one asked for");
     let trace = attempts.take_record().trace.unwrap();
     assert_eq!(trace.decisions[0].chosen, Some((0, Because::Strategy)));
-    let verdicts: Vec<_> = trace.decisions[1].candidates.iter().map(|(verdict, _)| *verdict).collect();
+    let verdicts: Vec<_> = trace.decisions[1].candidates.iter().map(|candidate| candidate.verdict).collect();
     assert_eq!(verdicts, [Verdict::Tried, Verdict::NotPicked, Verdict::PassedOver(Reason::Drained)]);
-    assert!(trace.decisions[0].candidates[0].1.score.is_some());
+    assert!(trace.decisions[0].candidates.get(0).unwrap().estimate.score.is_some());
     assert_eq!(trace.waits.len(), 1);
     assert_eq!(trace.waits[0].why, WaitedFor::Backoff(0));
     assert_eq!(trace.decisions.last().unwrap().chosen, Some((0, Because::Again)));
@@ -94,7 +95,7 @@ fn weighted_tells_how_far_each_is_ahead_of_its_share() {
             (decision.chosen.unwrap().0, scores(&decision))
         })
         .collect();
-    let turn = |index, scores: [f64; 2]| (index, scores.map(Some).to_vec());
+    let turn = |index, scores: [f32; 2]| (index, scores.map(Some).to_vec());
     assert_eq!(
         told,
         [turn(0, [-0.75, -0.25]), turn(0, [-0.5, -0.5]), turn(1, [-0.25, -0.75]), turn(0, [-1.0, 0.0])]
@@ -110,7 +111,7 @@ fn those_beyond_the_bound_are_told_why() {
     assert_eq!(decision.chosen, Some((1, Because::Strategy)));
     let slow = "is expected to take 3.000 s, the bound is 1.000 s";
     assert_eq!(reasons(&decision), [slow, "", ""]);
-    let (_, cheapest) = &decision.candidates[0];
+    let Candidate { estimate: cheapest, .. } = decision.candidates.get(0).unwrap();
     assert!(cheapest.score.is_none() && cheapest.usd.is_some(), "{cheapest:?}");
 
     // When nobody is within it they are compared by how late they are.
@@ -197,9 +198,9 @@ proptest! {
             attempts.answered(now);
             let decision = attempts.take_record().trace.unwrap().decisions.remove(0);
             let chosen = decision.chosen.unwrap().0;
-            let score = decision.candidates[chosen].1.score;
-            for (index, (verdict, estimate)) in decision.candidates.iter().enumerate() {
-                if index == chosen || *verdict != Verdict::NotPicked {
+            let score = decision.candidates.get(chosen).unwrap().estimate.score;
+            for (index, Candidate { verdict, estimate }) in decision.candidates.iter().enumerate() {
+                if index == chosen || verdict != Verdict::NotPicked {
                     continue;
                 }
                 let worse = estimate.score.zip(score).is_none_or(|(other, score)| other >= score - 1e-9);
