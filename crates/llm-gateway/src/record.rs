@@ -199,18 +199,44 @@ impl Records {
 
     /// Keeps the decision on a request that was not answered.
     pub(crate) fn put(&self, decision: Decision) {
-        let decision = Arc::new(decision);
-        decision.hand_over();
-        self.keep(decision);
+        self.keep_new(decision).hand_over();
     }
 
-    pub(crate) fn keep(&self, decision: Arc<Decision>) {
-        let Some(at) = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.slots.len()) else {
-            return;
+    /// Keeps a decision that somebody has already.
+    fn keep(&self, decision: Arc<Decision>) {
+        if let Some(slot) = self.turn() {
+            let before = slot.lock().replace(decision);
+            // Dropped outside of the lock.
+            drop(before);
+        }
+    }
+
+    /// Keeps a decision in place of the oldest one, in its memory unless somebody has that one still: to free what is
+    /// cold, and to get what is colder, takes longer than all the rest.
+    pub(crate) fn keep_new(&self, decision: Decision) -> Arc<Decision> {
+        let Some(slot) = self.turn() else {
+            return Arc::new(decision);
         };
-        let before = self.slots.get(at).and_then(|slot| slot.lock().replace(decision));
-        // Dropped outside of the lock.
+        let oldest = slot.lock().take();
+        let kept = match oldest {
+            Some(mut oldest) => match Arc::get_mut(&mut oldest) {
+                Some(place) => {
+                    *place = decision;
+                    oldest
+                }
+                None => Arc::new(decision),
+            },
+            None => Arc::new(decision),
+        };
+        let before = slot.lock().replace(Arc::clone(&kept));
         drop(before);
+        kept
+    }
+
+    /// Whose turn it is to go.
+    fn turn(&self) -> Option<&Mutex<Option<Arc<Decision>>>> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.slots.len())?;
+        self.slots.get(at)
     }
 
     /// The decision on this request.
@@ -264,6 +290,19 @@ mod tests {
         assert_eq!(ids, ["d", "c", "b"]);
         assert_eq!(records.latest(1).len(), 1);
         assert!(records.find("a").is_none() && records.find("c").is_some());
+    }
+
+    #[test]
+    fn what_somebody_reads_is_not_written_over() {
+        let records = Records::new(1, 1.0, 1);
+        let read = records.keep_new(decision("a"));
+        let kept = records.keep_new(decision("b"));
+        assert_eq!((&*read.request_id, &*kept.request_id), ("a", "b"));
+        let place = Arc::as_ptr(&kept);
+        drop(kept);
+        let next = records.keep_new(decision("c"));
+        assert!(std::ptr::eq(Arc::as_ptr(&next), place), "in the same place");
+        assert!(records.find("b").is_none() && records.find("c").is_some());
     }
 
     #[test]

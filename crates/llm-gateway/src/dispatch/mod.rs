@@ -259,9 +259,7 @@ impl Dispatch {
         let changes = &reply.changes;
         let records = &self.snapshot.records;
         if records.wants(plan) {
-            let decision = Arc::new(self.decision(plan, journey, Ok(changes)));
-            records.keep(Arc::clone(&decision));
-            return Some(decision);
+            return Some(records.keep_new(self.decision(plan, journey, Ok(changes))));
         }
         let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
         let keeps = matches!(&reply.body, ReplyBody::Stream { relay, .. } if relay.keeps_said());

@@ -119,11 +119,8 @@ impl Wish<'_> {
                     let (plan, took) = (&mut dialling.plan, dialling.took);
                     let place = Place::from(plan.answered(Instant::now()));
                     let (fallback, attempts) = (self.fallback(plan), plan.attempt_count());
-                    let decision = records.wants(plan).then(|| {
-                        let decision = Arc::new(self.decision(plan, took, None));
-                        records.keep(Arc::clone(&decision));
-                        decision
-                    });
+                    let wanted = records.wants(plan);
+                    let decision = wanted.then(|| records.keep_new(self.decision(plan, took, None)));
                     let dialled = Dialled { deployment, target, place, decision, fallback, attempts, took };
                     return Ok((far, dialled));
                 }
