@@ -158,10 +158,10 @@ fn assembled(
 /// Room for the latest decisions; those there are stay, unless there is to be another number of them.
 fn records(settings: RecordsConfig, previous: Option<&Snapshot>) -> Arc<Records> {
     let records = Records::new(settings.keep, settings.sample, settings.per_second);
-    match previous {
-        Some(previous) if previous.records.is_like(&records) => Arc::clone(&previous.records),
-        _ => Arc::new(records),
-    }
+    Arc::new(match previous {
+        Some(previous) => records.going_on(&previous.records),
+        None => records,
+    })
 }
 
 fn table(config: &Config) -> ProviderTable {

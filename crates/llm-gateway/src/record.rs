@@ -9,7 +9,7 @@ mod sink;
 mod told;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use llm_router::{Group, Plan};
@@ -54,7 +54,7 @@ pub(crate) struct Decision {
     /// How the answer ended.
     pub(crate) end: OnceLock<Ended>,
     /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is kept anyway.
-    pub(crate) only_if: Option<Arc<Records>>,
+    pub(crate) only_if: Option<Weak<Ring>>,
     /// Who keeps it for longer, once it has ended.
     pub(crate) sink: Option<Sink>,
 }
@@ -99,11 +99,13 @@ impl Decision {
         broke_off: Option<&ApiError>,
         after: Afterwards,
     ) {
-        if let Some(records) = &self.only_if {
+        if let Some(ring) = &self.only_if {
             if broke_off.is_none() && after.groups.is_empty() {
                 return;
             }
-            records.keep(Arc::clone(self));
+            if let Some(ring) = ring.upgrade() {
+                ring.keep(Arc::clone(self));
+            }
         }
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.as_str().into());
@@ -122,14 +124,20 @@ impl Decision {
     }
 }
 
-/// The latest decisions.
+/// The latest decisions, and of which requests there are some.
 #[derive(Debug)]
 pub(crate) struct Records {
-    slots: Box<[Mutex<Option<Arc<Decision>>>]>,
-    next: AtomicUsize,
+    ring: Arc<Ring>,
     /// Of 2³².
     sample: u64,
     rate: Rate,
+}
+
+/// The latest decisions.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    slots: Box<[Mutex<Option<Arc<Decision>>>]>,
+    next: AtomicUsize,
 }
 
 /// How many a second, as a generic cell rate: every one moves a mark on, which may be ahead of now by so much.
@@ -165,20 +173,26 @@ impl Records {
     /// Room for so many; candidates are kept of this share, of so many a second at most.
     pub(crate) fn new(keep: usize, sample: f64, per_second: u32) -> Self {
         let slots = (0..keep).map(|_| Mutex::new(None)).collect();
+        let ring = Arc::new(Ring { slots, next: AtomicUsize::new(0) });
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
         let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
-        Self { slots, next: AtomicUsize::new(0), sample, rate: Rate::new(per_second) }
+        Self { ring, sample, rate: Rate::new(per_second) }
     }
 
-    /// Whether there is the same room, for the same share.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let like = |records: &Self| (records.slots.len(), records.sample, records.rate.per_second);
-        like(self) == like(other)
+    /// Goes on with the decisions that these hold, where there is the same room for them.
+    pub(crate) fn going_on(self, other: &Self) -> Self {
+        let fits = self.ring.slots.len() == other.ring.slots.len();
+        if fits { Self { ring: Arc::clone(&other.ring), ..self } } else { self }
+    }
+
+    /// Where they are, for a decision that may be put there later.
+    pub(crate) fn ring(&self) -> Weak<Ring> {
+        Arc::downgrade(&self.ring)
     }
 
     /// Whether any are kept.
     pub(crate) fn is_kept(&self) -> bool {
-        !self.slots.is_empty()
+        !self.ring.slots.is_empty()
     }
 
     /// Whether the candidates of the next request, which begins now, are to be kept.
@@ -202,6 +216,30 @@ impl Records {
         self.keep_new(decision).hand_over();
     }
 
+    /// Keeps a decision, for whoever has to tell how its answer ends.
+    pub(crate) fn keep_new(&self, decision: Decision) -> Arc<Decision> {
+        self.ring.keep_new(decision)
+    }
+
+    /// The decision on this request.
+    pub(crate) fn find(&self, request_id: &str) -> Option<Arc<Decision>> {
+        let held = |slot: &Mutex<Option<Arc<Decision>>>| slot.lock().clone();
+        self.ring.slots.iter().filter_map(held).find(|decision| *decision.request_id == *request_id)
+    }
+
+    /// The latest, newest first.
+    pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
+        let Ring { slots, next } = &*self.ring;
+        let next = next.load(Ordering::Relaxed);
+        let back = (1..=slots.len()).filter_map(|back| {
+            let at = next.checked_sub(back)?.checked_rem(slots.len())?;
+            slots.get(at)?.lock().clone()
+        });
+        back.take(most).collect()
+    }
+}
+
+impl Ring {
     /// Keeps a decision that somebody has already.
     fn keep(&self, decision: Arc<Decision>) {
         if let Some(slot) = self.turn() {
@@ -213,7 +251,7 @@ impl Records {
 
     /// Keeps a decision in place of the oldest one, in its memory unless somebody has that one still: to free what is
     /// cold, and to get what is colder, takes longer than all the rest.
-    pub(crate) fn keep_new(&self, decision: Decision) -> Arc<Decision> {
+    fn keep_new(&self, decision: Decision) -> Arc<Decision> {
         let Some(slot) = self.turn() else {
             return Arc::new(decision);
         };
@@ -238,29 +276,13 @@ impl Records {
         let at = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.slots.len())?;
         self.slots.get(at)
     }
-
-    /// The decision on this request.
-    pub(crate) fn find(&self, request_id: &str) -> Option<Arc<Decision>> {
-        let held = |slot: &Mutex<Option<Arc<Decision>>>| slot.lock().clone();
-        self.slots.iter().filter_map(held).find(|decision| *decision.request_id == *request_id)
-    }
-
-    /// The latest, newest first.
-    pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
-        let next = self.next.load(Ordering::Relaxed);
-        let back = (1..=self.slots.len()).filter_map(|back| {
-            let at = next.checked_sub(back)?.checked_rem(self.slots.len())?;
-            self.slots.get(at)?.lock().clone()
-        });
-        back.take(most).collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decision(id: &str) -> Decision {
+    pub(super) fn decision(id: &str) -> Decision {
         Decision {
             request_id: id.into(),
             model: "m".into(),
@@ -303,6 +325,17 @@ mod tests {
         let next = records.keep_new(decision("c"));
         assert!(std::ptr::eq(Arc::as_ptr(&next), place), "in the same place");
         assert!(records.find("b").is_none() && records.find("c").is_some());
+    }
+
+    #[test]
+    fn other_shares_go_on_with_the_same_decisions() {
+        let records = Records::new(2, 1.0, 1);
+        records.put(decision("a"));
+        let others = Records::new(2, 0.5, 7).going_on(&records);
+        assert!(others.find("a").is_some());
+        others.put(decision("b"));
+        assert!(records.find("b").is_some(), "requests under way find what comes after");
+        assert!(Records::new(3, 1.0, 1).going_on(&records).find("a").is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 use crate::picker::Estimate;
-use crate::record::{Reason, Verdict};
+use crate::record::{Because, Reason, Verdict};
 
 /// One deployment of the group at one choice.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,8 +52,11 @@ enum Brief {
     NotPicked,
     Tried,
     Later,
+    Waiting,
+    Unpriced,
     NotDrawn,
     Explored,
+    Instead(Because),
     /// It is among the reasons.
     Reasoned,
 }
@@ -64,8 +67,11 @@ impl Brief {
             Verdict::NotPicked => Self::NotPicked,
             Verdict::Tried => Self::Tried,
             Verdict::PassedOver(Reason::Later) => Self::Later,
+            Verdict::PassedOver(Reason::Waiting) => Self::Waiting,
+            Verdict::PassedOver(Reason::Unpriced) => Self::Unpriced,
             Verdict::PassedOver(Reason::NotDrawn) => Self::NotDrawn,
             Verdict::PassedOver(Reason::Explored) => Self::Explored,
+            Verdict::PassedOver(Reason::Instead(because)) => Self::Instead(because),
             Verdict::PassedOver(_) => Self::Reasoned,
         }
     }
@@ -91,8 +97,11 @@ impl Candidates {
             Brief::NotPicked => Verdict::NotPicked,
             Brief::Tried => Verdict::Tried,
             Brief::Later => Verdict::PassedOver(Reason::Later),
+            Brief::Waiting => Verdict::PassedOver(Reason::Waiting),
+            Brief::Unpriced => Verdict::PassedOver(Reason::Unpriced),
             Brief::NotDrawn => Verdict::PassedOver(Reason::NotDrawn),
             Brief::Explored => Verdict::PassedOver(Reason::Explored),
+            Brief::Instead(because) => Verdict::PassedOver(Reason::Instead(*because)),
             Brief::Reasoned => Verdict::PassedOver(*at(&self.reasons, index)?),
         };
         Some(Candidate { verdict, estimate: at(&self.estimates, index).copied().unwrap_or_default() })
@@ -148,6 +157,9 @@ mod tests {
             Reason::NotDrawn,
             Reason::Explored,
             Reason::Waiting,
+            Reason::Unpriced,
+            Reason::Untested,
+            Reason::Instead(Because::Session),
             Reason::Caller("not today"),
             Reason::Cooling(Duration::from_secs(3)),
             Reason::Slow { expected_ms: 3, within_ms: 2 },

@@ -68,10 +68,16 @@ pub enum Reason {
         /// The bound, in milliseconds.
         within_ms: u32,
     },
+    /// It is over the strategy's bound as long as nobody knows how fast it is, and a request is finding out.
+    Untested,
+    /// Its price is not known, and that of somebody else is.
+    Unpriced,
     /// The strategy compares some that are drawn by chance, and it was not one of them.
     NotDrawn,
     /// The request goes to whoever the strategy knows least.
     Explored,
+    /// The strategy had no say: another one was asked for this.
+    Instead(Because),
 }
 
 impl Reason {
@@ -82,7 +88,8 @@ impl Reason {
 
     /// Whether it is the strategy's own, about one that nothing else stands against.
     pub(crate) fn is_strategys(&self) -> bool {
-        matches!(self, Self::Slow { .. } | Self::NotDrawn | Self::Explored)
+        use Reason as R;
+        matches!(self, R::Slow { .. } | R::Untested | R::Unpriced | R::NotDrawn | R::Explored)
     }
 
     /// Whether it may be otherwise in a while.
@@ -126,10 +133,15 @@ impl fmt::Display for Reason {
                 let (expected, within) = (f64::from(*expected_ms) / 1e3, f64::from(*within_ms) / 1e3);
                 write!(f, "is expected to take {expected:.3} s, the bound is {within:.3} s")
             }
+            Self::Untested => {
+                f.write_str("is being tried by another request, and nothing is known of it yet")
+            }
+            Self::Unpriced => f.write_str("has no price, and another one has"),
             Self::NotDrawn => f.write_str("was not one of those that were drawn to be compared"),
             Self::Explored => {
                 f.write_str("is known better than another one, which this request finds out about")
             }
+            Self::Instead(because) => f.write_str(because.of_another()),
         }
     }
 }
@@ -165,6 +177,21 @@ pub enum Because {
     LastResort,
     /// The one asked before took long to begin.
     Hedge,
+}
+
+impl Because {
+    /// Why it was not one of the others.
+    fn of_another(self) -> &'static str {
+        match self {
+            Self::Strategy | Self::Hedge => "was not chosen",
+            Self::Pinned => "the request belongs to another one",
+            Self::Session => "the session's requests go to another one",
+            Self::Prefix => "another one answered the same beginning last",
+            Self::Probe => "the request finds out whether another one is well again",
+            Self::Again => "another one is asked again",
+            Self::LastResort => "another one will be ready first",
+        }
+    }
 }
 
 /// One call of one deployment.
@@ -219,6 +246,8 @@ pub struct Record {
     pub end: Option<End>,
     /// What was considered, if the request is sampled.
     pub trace: Option<Box<Trace>>,
+    /// Each time nobody could be asked at once.
+    pub waits: Vec<Waited>,
 }
 
 /// What was considered for one request.
@@ -226,8 +255,6 @@ pub struct Record {
 pub struct Trace {
     /// Each time somebody was to be asked.
     pub decisions: SmallVec<[Decision; 1]>,
-    /// Each time nobody could be asked at once.
-    pub waits: Vec<Waited>,
 }
 
 /// One choice among the deployments of a group.

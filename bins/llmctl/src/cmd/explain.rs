@@ -31,6 +31,9 @@ struct Request {
     groups: Vec<Group>,
     error: Option<Failed>,
     end: Option<End>,
+    /// Only those that were chosen are among the candidates.
+    #[serde(default)]
+    shortened: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,6 +137,9 @@ fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
     for group in &request.groups {
         told(group, out)?;
     }
+    if request.shortened {
+        writeln!(out.out, "\nthere were too many candidates to keep those that were not chosen")?;
+    }
     if let Some(Failed { status, kind, message }) = &request.error {
         writeln!(out.out, "\nthe client was told: {status} {kind}: {message}")?;
     }
@@ -201,13 +207,19 @@ fn row(candidate: &Candidate) -> [String; 9] {
         " ".to_owned(),
         deployment.clone(),
         verdict.clone(),
-        score.map(|score| format!("{score:.4}")).unwrap_or_default(),
+        score.map(figure).unwrap_or_default(),
         expected_ms.map(ms).unwrap_or_default(),
         expected_errors.map(|share| format!("{:.1} %", share * 100.0)).unwrap_or_default(),
-        expected_usd.map(|usd| format!("{usd:.6}")).unwrap_or_default(),
+        expected_usd.map(figure).unwrap_or_default(),
         samples.map(|samples| samples.to_string()).unwrap_or_default(),
         reason.clone().unwrap_or_default(),
     ]
+}
+
+/// To four digits, however small.
+fn figure(figure: f64) -> String {
+    let is_tiny = figure.abs() < 1e-3 && figure.abs() > 0.0;
+    if is_tiny { format!("{figure:.3e}") } else { format!("{figure:.4}") }
 }
 
 fn ms(time: f64) -> String {
@@ -222,6 +234,11 @@ fn ms(time: f64) -> String {
 mod tests {
     use super::*;
     use crate::output::testing::output;
+
+    #[test]
+    fn small_figures_are_told_apart() {
+        assert_eq!([2.4e-6, 3e-6, 0.0, 1.25].map(figure), ["2.400e-6", "3.000e-6", "0.0000", "1.2500"]);
+    }
 
     #[test]
     fn a_failure_is_told_with_its_attempts() {
@@ -272,7 +289,7 @@ mod tests {
         };
         let head = ["DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "ERRORS", "USD", "SAMPLES", "WHY"];
         assert_eq!(words("DEPLOYMENT"), head);
-        let row = ["smart/1", "chosen", "1.2500", "812", "ms", "6.2", "%", "0.012500", "32"];
+        let row = ["smart/1", "chosen", "1.2500", "812", "ms", "6.2", "%", "0.0125", "32"];
         assert_eq!(words("smart/1"), row);
     }
 }

@@ -267,7 +267,7 @@ impl Dispatch {
             return None;
         }
         let decision = self.decision(plan, journey, Ok(changes));
-        Some(Arc::new(Decision { only_if: Some(Arc::clone(records)), ..decision }))
+        Some(Arc::new(Decision { only_if: Some(records.ring()), ..decision }))
     }
 
     fn decision(

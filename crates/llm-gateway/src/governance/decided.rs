@@ -81,7 +81,16 @@ fn texts(batch: Vec<Decided>) -> (Vec<KeptDecision>, Option<oneshot::Sender<()>>
 }
 
 fn text(decision: &Arc<Decision>) -> Option<KeptDecision> {
-    let body = serde_json::to_string(&Told::from(&**decision)).ok().filter(|body| body.len() <= LONGEST)?;
+    let mut told = Told::from(&**decision);
+    let mut body = serde_json::to_string(&told).ok()?;
+    if body.len() > LONGEST {
+        told.shorten();
+        body = serde_json::to_string(&told).ok()?;
+    }
+    if body.len() > LONGEST {
+        tracing::warn!(request = %decision.request_id, bytes = body.len(), "a decision record is too long to be kept");
+        return None;
+    }
     let time = jiff::Timestamp::try_from(decision.at).unwrap_or_default();
     Some(KeptDecision { request: decision.request_id.to_string(), time, body })
 }

@@ -45,7 +45,24 @@ pub(crate) struct Told {
     error: Option<ToldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<ToldEnd>,
+    /// There were too many candidates to keep what became of each.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shortened: bool,
 }
+
+impl Told {
+    /// Leaves out the candidates that were not chosen: in a group of a thousand they fill a book.
+    pub(crate) fn shorten(&mut self) {
+        self.shortened = true;
+        let after = self.end.iter_mut().flat_map(|end| &mut end.groups);
+        let groups = self.groups.iter_mut().chain(after);
+        for decision in groups.flat_map(|group| &mut group.decisions) {
+            decision.candidates.retain(|candidate| candidate.verdict == CHOSEN);
+        }
+    }
+}
+
+const CHOSEN: &str = "chosen";
 
 #[derive(Debug, Serialize)]
 struct ToldGroup {
@@ -174,6 +191,7 @@ impl From<&Decision> for Told {
             changes: decision.changes.clone(),
             groups: told_groups(&decision.groups, decision.started),
             error: decision.error.as_ref().map(told_error),
+            shortened: false,
             end: decision.end.get().map(|end| ToldEnd {
                 took_ms: ms(end.took),
                 input_tokens: end.tokens.map(|tokens| tokens.prompt),
@@ -222,7 +240,7 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
                 ToldCandidate {
                     deployment: id(index).unwrap_or_default(),
                     verdict: match verdict {
-                        _ if decision.chosen.is_some_and(|(chosen, _)| chosen == index) => "chosen",
+                        _ if decision.chosen.is_some_and(|(chosen, _)| chosen == index) => CHOSEN,
                         Verdict::NotPicked => "not needed",
                         Verdict::Tried => "tried before",
                         Verdict::PassedOver(_) => "passed over",
@@ -237,7 +255,7 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
             })
             .collect(),
     });
-    let waits = trace.into_iter().flat_map(|trace| &trace.waits).map(|wait| {
+    let waits = record.waits.iter().map(|wait| {
         let (why, index) = match wait.why {
             WaitedFor::Backoff(index) => ("backoff", index),
             WaitedFor::RetryAfter(index) => ("the provider asked for it", index),
@@ -299,4 +317,39 @@ fn ms(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a time for people")]
     let micros = time.as_micros() as f64;
     micros / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shortened_says_so_and_keeps_the_chosen() {
+        let candidate = |nth: usize, verdict| ToldCandidate {
+            deployment: format!("m/{nth}").into(),
+            verdict,
+            reason: None,
+            score: None,
+            expected_ms: None,
+            expected_errors: None,
+            expected_usd: None,
+            samples: None,
+        };
+        let candidates = vec![candidate(1, "not needed"), candidate(2, CHOSEN), candidate(3, "passed over")];
+        let mut told = Told::from(&crate::record::tests::decision("a"));
+        told.groups.push(ToldGroup {
+            model: "m".into(),
+            strategy: "weighted",
+            attempts: Vec::new(),
+            decisions: vec![ToldDecision { at_ms: 0.0, chosen: Some("m/2".into()), candidates }],
+            waits: Vec::new(),
+            ended: None,
+        });
+        assert!(serde_json::to_value(&told).unwrap().get("shortened").is_none());
+        told.shorten();
+        let told = serde_json::to_value(&told).unwrap();
+        let left = &told["groups"][0]["decisions"][0]["candidates"];
+        assert_eq!((&told["shortened"], left.as_array().unwrap().len()), (&true.into(), 1));
+        assert_eq!(left[0]["deployment"], "m/2");
+    }
 }

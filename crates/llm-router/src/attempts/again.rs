@@ -90,13 +90,11 @@ impl<T> Attempts<T> {
         if until == now {
             return self.after_wait(now, paused.unwrap_or(now), now);
         }
-        if let Some(trace) = &mut self.record.trace {
-            let why = match whose {
-                Whose::Ours => WaitedFor::Backoff(index),
-                Whose::Providers => WaitedFor::RetryAfter(index),
-            };
-            trace.waits.push(Waited { at: now, pause: until - now, why });
-        }
+        let why = match whose {
+            Whose::Ours => WaitedFor::Backoff(index),
+            Whose::Providers => WaitedFor::RetryAfter(index),
+        };
+        self.record.waits.push(Waited { at: now, pause: until - now, why });
         self.state = State::Waiting { since: now, until };
         self.insists = false;
         Ok(Step::Wait(until - now))

@@ -176,10 +176,11 @@ impl<T> Attempts<T> {
         let Some(trace) = &mut self.record.trace else {
             return;
         };
-        if !matches!(chosen, Some((_, Because::Strategy))) {
+        if let Some((_, because)) = chosen.filter(|(_, because)| *because != Because::Strategy) {
             let left_out = |verdict| matches!(verdict, Verdict::PassedOver(reason) if reason.is_strategys());
-            for candidate in seen.iter_mut().filter(|candidate| left_out(candidate.verdict)) {
-                candidate.verdict = Verdict::NotPicked;
+            let free = |verdict| verdict == Verdict::NotPicked || left_out(verdict);
+            for candidate in seen.iter_mut().filter(|candidate| free(candidate.verdict)) {
+                *candidate = Candidate::new(Verdict::PassedOver(Reason::Instead(because)));
             }
         }
         if let Some(candidate) = chosen.and_then(|(index, _)| seen.get_mut(index)) {

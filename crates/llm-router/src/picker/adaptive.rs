@@ -5,7 +5,7 @@
 //! costs times how likely it is, plus what money is worth in seconds. The lowest is asked; a small part of the
 //! requests goes to whoever is known least, so that the picture stays true.
 
-use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn, weigh_each};
+use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn};
 use crate::candidates::Candidate;
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
@@ -100,7 +100,7 @@ impl Picker for Adaptive {
         if !self.explores(cx) {
             return weigh_drawn(self, pool, mix(cx.random), cx, candidates);
         }
-        weigh_each(self, pool, cx, candidates);
+        weigh_drawn(self, pool, mix(mix(cx.random)), cx, candidates);
         pool.for_each(|index, _| {
             if let Some(candidate) = candidates.get_mut(index) {
                 candidate.pass_over(Reason::Explored);

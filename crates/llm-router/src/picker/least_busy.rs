@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Estimate, PickCx, Picker};
+use super::{Estimate, PickCx, Picker, leave_out, weigh_each};
+use crate::candidates::Candidate;
+use crate::mask::Mask;
 use crate::pool::{Pool, Seat};
 
 /// The most that are looked at for one pick.
@@ -33,6 +35,16 @@ impl Picker for LeastBusy {
             }
         }
         best.map(|(index, ..)| index)
+    }
+
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+        weigh_each(self, pool, cx, candidates);
+        if pool.len() > MOST {
+            let mut looked = Mask::none(pool.seats());
+            let from = self.turn.load(Ordering::Relaxed) % pool.len();
+            pool.from(from).take(MOST).for_each(|(index, _)| looked.set(index));
+            leave_out(pool, |index| !looked.has(index), candidates);
+        }
     }
 
     fn estimate(&self, seat: &Seat, _: &PickCx) -> Estimate {

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use super::{Estimate, PickCx, Picker, told, weigh_each};
+use super::{Estimate, PickCx, Picker, leave_out, told, weigh_each};
 use crate::candidates::Candidate;
+use crate::mask::Mask;
 use crate::pool::{Pool, Rates, Seat, below, mix};
-use crate::record::Reason;
+use crate::record::{Reason, Verdict};
 
 /// Tokens assumed on either side when a request's size is not known.
 const TYPICAL: u64 = 1000;
@@ -79,7 +80,12 @@ fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize,
 /// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far. In a
 /// group of more than [`MANY`] that are nearly all too slow it finds one of the few by chance, if not for this request
 /// then for another one: after [`ASKED`] it asks only some, drawn by chance.
-fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<usize> {
+fn cheapest_in_time(
+    pool: &Pool<'_>,
+    cx: &PickCx,
+    within: Duration,
+    mut skip: impl FnMut(usize),
+) -> Option<usize> {
     let price = price(cx);
     let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
     let (mut fastest, mut least_late) = (None, f64::INFINITY);
@@ -87,8 +93,11 @@ fn cheapest_in_time(pool: &Pool<'_>, cx: &PickCx, within: Duration) -> Option<us
     let (mut asked, some) = (0, below(mix(cx.random), SOME).unwrap_or_default());
     pool.for_each(|index, seat| {
         let price = price(seat);
-        if price > lowest || (is_large && asked >= ASKED && index % SOME != some) {
+        if price > lowest {
             return;
+        }
+        if is_large && asked >= ASKED && index % SOME != some {
+            return skip(index);
         }
         let busy = seat.stats.in_flight();
         if best.is_some() && price >= lowest && busy >= fewest {
@@ -109,7 +118,7 @@ impl Picker for LowestCost {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
         let (index, seat) = cheapest(pool, price(cx))?;
         match self.within {
-            Some(within) if late(seat, cx, within) > 0.0 => cheapest_in_time(pool, cx, within),
+            Some(within) if late(seat, cx, within) > 0.0 => cheapest_in_time(pool, cx, within, |_| ()),
             _ => Some(index),
         }
     }
@@ -124,24 +133,49 @@ impl Picker for LowestCost {
     /// many seconds each is late.
     fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
         weigh_each(self, pool, cx, candidates);
-        let Some(within) = self.within else {
-            return;
+        let (Some(within), Some((_, cheapest))) = (self.within, cheapest(pool, price(cx))) else {
+            return leave_unpriced(pool, candidates);
         };
+        let mut skipped = Mask::none(pool.seats());
+        if late(cheapest, cx, within) > 0.0 {
+            let _ = cheapest_in_time(pool, cx, within, |index| skipped.set(index));
+        }
+        leave_out(pool, |index| skipped.has(index), candidates);
         let within_ms = millis(within);
-        let anybody = pool.iter().any(|(_, seat)| late(seat, cx, within) <= 0.0);
+        let mut asked = pool.iter().filter(|(index, _)| !skipped.has(*index));
+        let anybody = asked.any(|(_, seat)| late(seat, cx, within) <= 0.0);
         pool.for_each(|index, seat| {
             let late = late(seat, cx, within);
-            let Some(candidate) = candidates.get_mut(index) else {
+            let Some(candidate) = candidates.get_mut(index).filter(|_| !skipped.has(index)) else {
                 return;
             };
             if !anybody {
                 candidate.estimate.score = Some(told(late));
+            } else if late > 0.0 && cx.expected_at_worst(seat).is_none() {
+                candidate.leave_out(Reason::Untested);
             } else if late > 0.0 {
-                let expected = f64::from(candidate.estimate.seconds.unwrap_or_default());
-                let expected_ms = Duration::try_from_secs_f64(expected).map_or(u32::MAX, millis);
+                let expected = Duration::try_from_secs_f64(within.as_secs_f64() + late);
+                let expected_ms = expected.map_or(u32::MAX, millis);
                 candidate.leave_out(Reason::Slow { expected_ms, within_ms });
             }
         });
+        if anybody {
+            leave_unpriced(pool, candidates);
+        }
+    }
+}
+
+/// Says of those without a price that others have one; where nobody has, requests in flight are compared.
+fn leave_unpriced(pool: &Pool<'_>, candidates: &mut [Candidate]) {
+    let is_priced = pool.iter().any(|(_, seat)| seat.price.is_some());
+    for (index, seat) in pool.iter().filter(|(_, seat)| seat.price.is_none()) {
+        match candidates.get_mut(index) {
+            Some(candidate) if is_priced => candidate.leave_out(Reason::Unpriced),
+            Some(candidate) if candidate.verdict == Verdict::NotPicked => {
+                candidate.estimate.score = Some(told(seat.stats.in_flight().into()));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -173,12 +173,17 @@ fn weigh_drawn(
     cx: &PickCx,
     candidates: &mut [Candidate],
 ) {
-    let drawn = pool.drawn(COMPARED, random);
-    pool.for_each(|index, seat| {
-        let Some(candidate) = candidates.get_mut(index) else { return };
-        if drawn.as_ref().is_none_or(|drawn| drawn.has(index)) {
-            candidate.estimate = picker.estimate(seat, cx);
-        } else {
+    weigh_each(picker, pool, cx, candidates);
+    if let Some(drawn) = pool.drawn(COMPARED, random) {
+        leave_out(pool, |index| !drawn.has(index), candidates);
+    }
+}
+
+/// Takes the score of those that were not drawn.
+fn leave_out(pool: &Pool<'_>, undrawn: impl Fn(usize) -> bool, candidates: &mut [Candidate]) {
+    pool.for_each(|index, _| {
+        if let Some(candidate) = candidates.get_mut(index).filter(|_| undrawn(index)) {
+            candidate.estimate = Estimate::default();
             candidate.leave_out(Reason::NotDrawn);
         }
     });

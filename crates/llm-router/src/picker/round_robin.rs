@@ -5,7 +5,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{PickCx, Picker};
+use super::{Estimate, PickCx, Picker};
+use crate::candidates::Candidate;
 use crate::pool::Pool;
 
 /// Round robin over one group; weights do not matter, save that 0 comes last.
@@ -21,5 +22,18 @@ impl Picker for RoundRobin {
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         pool.nth(turn % pool.len()).map(|(index, _)| index)
+    }
+
+    /// In how many picks it will be its turn.
+    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut [Candidate]) {
+        let Some(turn) = self.turn.load(Ordering::Relaxed).checked_rem(pool.len()) else {
+            return;
+        };
+        for (nth, (index, _)) in pool.iter().enumerate() {
+            if let Some(candidate) = candidates.get_mut(index) {
+                let left = (nth + pool.len() - turn) % pool.len();
+                candidate.estimate = Estimate::of(u32::try_from(left).unwrap_or(u32::MAX).into());
+            }
+        }
     }
 }

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::{PickCx, Picker, told};
 use crate::candidates::Candidate;
-use crate::pool::Pool;
+use crate::pool::{Pool, Seat};
 
 /// Smooth weighted round robin over one group.
 ///
-/// A deployment of weight 0 is picked only when no other candidate is left.
+/// Deployments of weight 0 are picked only when no other candidate is left, then in turn.
 #[derive(Debug)]
 pub struct Weighted {
     /// By position in the group.
@@ -37,26 +37,7 @@ impl Picker for Weighted {
         if credits.len() < pool.seats() {
             credits.resize(pool.seats(), 0);
         }
-        let mut sum = 0;
-        let (mut best, mut highest) = (None, i64::MIN);
-        pool.for_each(|index, seat| {
-            let weight = i64::from(seat.weight);
-            let Some(credit) = credits.get_mut(index).filter(|_| weight > 0) else {
-                return;
-            };
-            *credit += weight;
-            sum += weight;
-            if *credit > highest {
-                (best, highest) = (Some(index), *credit);
-            }
-        });
-        let Some(index) = best else {
-            return pool.nth(0).map(|(index, _)| index);
-        };
-        if let Some(credit) = credits.get_mut(index) {
-            *credit -= sum;
-        }
-        Some(index)
+        turn(pool, &mut credits, |seat| i64::from(seat.weight)).or_else(|| turn(pool, &mut credits, |_| 1))
     }
 
     /// How many turns each is ahead of its share, this pick's part of it included: less is better.
@@ -65,16 +46,40 @@ impl Picker for Weighted {
             return;
         }
         let credits = self.credits.lock();
-        let sum: i64 = pool.iter().map(|(_, seat)| i64::from(seat.weight)).sum();
+        let is_idle = pool.iter().all(|(_, seat)| seat.weight == 0);
+        let weight = |seat: &Seat| if is_idle { 1 } else { i64::from(seat.weight) };
+        let sum: i64 = pool.iter().map(|(_, seat)| weight(seat)).sum();
         #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
         let ahead = |credit: i64| -(credit as f64) / sum as f64;
         pool.for_each(|index, seat| {
-            let credit = credits.get(index).copied().unwrap_or_default() + i64::from(seat.weight);
-            if let Some(candidate) = candidates.get_mut(index).filter(|_| seat.weight > 0) {
+            let credit = credits.get(index).copied().unwrap_or_default() + weight(seat);
+            if let Some(candidate) = candidates.get_mut(index).filter(|_| weight(seat) > 0) {
                 candidate.estimate.score = Some(told(ahead(credit)));
             }
         });
     }
+}
+
+/// Raises every credit by its weight and lets the highest pay the sum; `None` if nobody has any weight.
+fn turn(pool: &Pool<'_>, credits: &mut [i64], weight: impl Fn(&Seat) -> i64) -> Option<usize> {
+    let mut sum = 0;
+    let (mut best, mut highest) = (None, i64::MIN);
+    pool.for_each(|index, seat| {
+        let weight = weight(seat);
+        let Some(credit) = credits.get_mut(index).filter(|_| weight > 0) else {
+            return;
+        };
+        *credit += weight;
+        sum += weight;
+        if *credit > highest {
+            (best, highest) = (Some(index), *credit);
+        }
+    });
+    let index = best?;
+    if let Some(credit) = credits.get_mut(index) {
+        *credit -= sum;
+    }
+    Some(index)
 }
 
 #[cfg(test)]
@@ -87,7 +92,6 @@ mod tests {
     use super::*;
     use crate::deployment::Deployment;
     use crate::mask::Mask;
-    use crate::pool::Seat;
 
     fn seats(weights: &[u32]) -> Vec<Seat> {
         let deployments = weights.iter().map(|weight| Deployment::new("d", 0, ()).weighing(*weight));
@@ -110,7 +114,7 @@ mod tests {
         check(&[1, 1, 1], &[0, 1, 2, 0, 1, 2]);
         check(&[1], &[0, 0]);
         check(&[0, 2, 1], &[1, 2, 1, 1, 2, 1]);
-        check(&[0, 0], &[0, 0]);
+        check(&[0, 0], &[0, 1, 0, 1]);
         check(&[u32::MAX, u32::MAX], &[0, 1, 0, 1]);
     }
 
