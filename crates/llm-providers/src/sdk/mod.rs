@@ -3,6 +3,7 @@
 //! It is a thin shell over the same targets, codecs and transports that the gateway uses; choosing among
 //! deployments and retrying are `llm-router`'s.
 
+mod batches;
 mod client;
 mod complete;
 mod files;
@@ -14,6 +15,7 @@ mod stream;
 mod tests;
 mod transcribe;
 
+pub use batches::MadeBatch;
 pub use client::{ChatReply, Client, ClientBuilder};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;
