@@ -8,6 +8,7 @@ mod client;
 mod complete;
 mod files;
 mod media;
+mod pictures;
 mod rerank;
 mod speech;
 mod stream;
