@@ -53,7 +53,8 @@ impl Client {
             return Ok(data.to_owned());
         }
         // A server of one's own may be without TLS; nobody else's is asked so.
-        if !url.starts_with("https://") && !(url.starts_with("http://") && target.is_plain()) {
+        let may = url.starts_with("https://") || (target.is_plain() && url.starts_with("http://"));
+        if !may {
             return Err("it is no https address".to_owned());
         }
         let request =

@@ -138,7 +138,7 @@ fn form(request: &ImageRequest, row: &Row<'_>, service: &Service<'_>, changes: &
     for (name, _) in set.into_iter().filter(|(_, set)| *set) {
         changes.dropped(name, row.why());
     }
-    if service.words && !(prompt.is_empty() && !service.needs_words()) {
+    if service.words && !prompt.is_empty() {
         form.text("prompt", prompt);
     }
     if let Some(model) = service.model {
