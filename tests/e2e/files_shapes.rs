@@ -80,3 +80,60 @@ async fn jobs_are_shown_as_batches_on_the_command_line_too() {
         llmctl(&["files", "list", "--provider", "anthropic"]).env("ANTHROPIC_API_KEY", PROVIDER_KEY).run();
     assert!(ran.code != Some(0) && ran.err.contains("keeps no files"), "{}", ran.err);
 }
+
+#[tokio::test]
+async fn a_batch_is_made_of_lines_at_hand_wherever_its_files_are_kept() {
+    let (gateway, upstream) = stand();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.jsonl");
+    fs::write(&path, format!("{LINE}\n")).unwrap();
+    let args = |more: &[&str]| -> Vec<String> {
+        let own = ["--json", "batches", "create", "--input", path.to_str().unwrap()];
+        own.iter().chain(more).map(|word| (*word).to_owned()).collect()
+    };
+    let run = |args: Vec<String>| llmctl(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let json = |out: &str| serde_json::from_str::<Value>(out).unwrap();
+    let ran = run(args(&["--gateway", &gateway.url()])).run();
+    assert_eq!(json(ran.good())["id"], "j-1");
+
+    // Straight at Anthropic, which keeps none, they go out in the call, and the answers are read by the batch's id.
+    let standing = |status: &str, url: Value| {
+        json!({"id": "msgbatch_1", "type": "message_batch", "processing_status": status, "results_url": url,
+            "request_counts": {"processing": 0, "succeeded": 1}, "created_at": "2026-01-01T00:00:00Z"})
+    };
+    let (begun, over) = (standing("in_progress", Value::Null), standing("ended", json!("https://elsewhere")));
+    let base = "/v1/messages/batches";
+    upstream.on(base, move |_| Script::json(&begun));
+    upstream.on(&format!("{base}/msgbatch_1"), move |_| Script::json(&over));
+    upstream.on(&format!("{base}/msgbatch_1/results"), |_| {
+        let message = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5",
+            "content": [{"type": "text", "text": "Hi."}], "stop_reason": "end_turn",
+            "usage": {"input_tokens": 1, "output_tokens": 1}});
+        let line = json!({"custom_id": "a", "result": {"type": "succeeded", "message": message}});
+        Script::status(200).header("content-type", "application/x-jsonl").body(format!("{line}\n"))
+    });
+    let direct = |args: Vec<String>| {
+        run(args).env("ANTHROPIC_API_KEY", PROVIDER_KEY).env("ANTHROPIC_API_BASE", &upstream.url()).run()
+    };
+    let keeper = ["--provider", "anthropic"];
+    let function = json!({"type": "function", "function": {"name": "a.b", "parameters": {"type": "object"}}});
+    let body = json!({"seed": 1, "tools": [function], "messages": [{"role": "user", "content": "Hi"}]});
+    fs::write(&path, json!({"custom_id": "a", "body": body}).to_string()).unwrap();
+    let ran = direct(args(&[&keeper[..], &["--model", "claude-haiku-4-5"]].concat()));
+    assert_eq!(json(ran.good())["id"], "msgbatch_1");
+    assert!(ran.err.contains("dropped seed") && ran.err.contains("need these requests"), "{}", ran.err);
+    let sent = upstream.last_request().unwrap();
+    assert_eq!((sent.method.as_str(), sent.path()), ("POST", base));
+    assert_eq!(sent.json()["requests"][0]["params"]["model"], "claude-haiku-4-5");
+    let ran = direct(
+        ["--json", "batches", "get", "msgbatch_1"]
+            .iter()
+            .chain(&keeper)
+            .map(|word| (*word).to_owned())
+            .collect(),
+    );
+    assert_eq!(json(ran.good())["output_file_id"], "msgbatch_1-output");
+    let content = ["files", "content", "msgbatch_1-output"];
+    let ran = direct(content.iter().chain(&keeper).map(|word| (*word).to_owned()).collect());
+    assert_eq!(json(ran.good())["response"]["body"]["choices"][0]["message"]["content"], "Hi.");
+}

@@ -247,7 +247,11 @@ fn written(heard: &Heard, is_so: fn(&str) -> bool, timed_form: bool, why: &'stat
 }
 
 pub(crate) fn as_text(heard: &Heard) -> Verdict {
-    written(heard, |text| !text.starts_with('{'), false, "the answer is not the text alone")
+    // Neither JSON nor subtitles.
+    let is_so = |text: &str| {
+        !text.starts_with(['{', '[', '"']) && !text.starts_with("WEBVTT") && !text.contains(" --> ")
+    };
+    written(heard, is_so, false, "the answer is not the text alone")
 }
 
 pub(crate) fn srt(heard: &Heard) -> Verdict {

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use llm_cost::PriceBook;
-use llm_governance::{Basis, Grant, Now, PriceBound, Refusal, RowCache, RowOwner, RowServed, UsageRow};
+use llm_governance::{
+    Basis, Grant, Now, PriceBound, Refusal, Reservation, RowCache, RowOwner, RowServed, UsageRow,
+};
 use llm_providers::target::Target;
 use llm_providers::transport::Progress;
 use llm_router::Deployment;
@@ -116,25 +118,20 @@ impl Ticket {
         }
     }
 
-    /// What was used so far counts in the limits now, and `enter` takes a new place in them for what comes.
+    /// Takes the places of a request within this one, which is about the same model.
     ///
     /// # Errors
-    /// Why there is no place: then nothing more can be attempted.
-    pub(crate) async fn renew(
-        &mut self,
-        used: &Usage,
+    /// Why there is no place.
+    pub(crate) async fn within(
+        &self,
         enter: impl Future<Output = Result<Option<Grant>, Refusal>>,
-    ) -> Result<(), Box<Refusal>> {
-        let Some(open) = &mut self.0 else { return Ok(()) };
-        let Some(grant) = open.grant.take() else { return Ok(()) };
-        let models = grant.turned_to().to_vec();
-        grant.finish(tokens(used), Now::read());
-        let mut renewed = enter.await.map_err(Box::new)?;
-        if let Some(grant) = renewed.as_mut().filter(|_| !models.is_empty()) {
-            grant.turn_to(&models).await.map_err(Box::new)?;
+    ) -> Result<Option<Grant>, Box<Refusal>> {
+        let mut grant = enter.await.map_err(Box::new)?;
+        let own = self.0.as_ref().and_then(|open| open.grant.as_ref());
+        if let (Some(grant), Some(own)) = (&mut grant, own) {
+            grant.turn_to(own.turned_to()).await.map_err(Box::new)?;
         }
-        open.grant = renewed;
-        Ok(())
+        Ok(grant)
     }
 
     /// Pays for an attempt: the most that it can cost is reserved.
@@ -148,33 +145,51 @@ impl Ticket {
         bound: Option<PriceBound>,
     ) -> Result<Attempt, Box<Refusal>> {
         let Some(open) = &mut self.0 else { return Ok(Attempt::free()) };
-        let provider = &deployment.target.provider;
-        let reservation = match &mut open.grant {
-            Some(grant) => Some(grant.attempt(provider, bound.as_ref()).await.map_err(Box::new)?),
-            None => None,
-        };
-        open.attempts += 1;
-        Ok(Attempt::begin(Begun {
-            account: Arc::clone(&open.account),
-            number: open.attempts,
-            reservation,
-            deployment: Arc::clone(&deployment.id),
-            provider: Arc::clone(provider),
-            target: Arc::clone(target),
-            served: None,
-            began: Instant::now(),
-            time: Timestamp::now(),
-            first: None,
-            progress: Progress::default(),
-            in_part: None,
-            unanswered: 0,
-            delivery: Delivery::Stream,
-            most: bound.map_or(0, |bound| bound.output_tokens),
-            flat: None,
-            exact: None,
-            incomplete: false,
-            picture: None,
-        }))
+        let reservation = reserve(open.grant.as_mut(), deployment, bound).await?;
+        Ok(open.begin((deployment, target), bound, reservation))
+    }
+
+    /// Pays for an attempt of a request within this one, by the grant that this one has.
+    ///
+    /// # Errors
+    /// As [`attempt`](Self::attempt).
+    pub(crate) async fn attempt_within(
+        &mut self,
+        grant: Option<&mut Grant>,
+        (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
+        bound: Option<PriceBound>,
+    ) -> Result<Attempt, Box<Refusal>> {
+        let Some(open) = &mut self.0 else { return Ok(Attempt::free()) };
+        let reservation = reserve(grant, deployment, bound).await?;
+        Ok(open.begin((deployment, target), bound, reservation))
+    }
+
+    /// For what the provider has begun though nobody let it in: what it costs is booked nevertheless.
+    pub(crate) fn attempt_begun(
+        &mut self,
+        deployment: &Arc<Deployment<Backend>>,
+        target: &Arc<Target>,
+        bound: Option<PriceBound>,
+    ) -> Attempt {
+        let Some(open) = &mut self.0 else { return Attempt::free() };
+        let reservation = open.grant.as_mut().map(|grant| grant.attempt_begun(&deployment.target.provider));
+        open.begin((deployment, target), bound, reservation)
+    }
+
+    /// Whether an attempt could be paid now; nothing stays reserved.
+    ///
+    /// # Errors
+    /// As [`attempt`](Self::attempt).
+    pub(crate) async fn check(
+        &mut self,
+        deployment: &Deployment<Backend>,
+        bound: Option<PriceBound>,
+    ) -> Result<(), Box<Refusal>> {
+        let grant = self.0.as_mut().and_then(|open| open.grant.as_mut());
+        if let Some(reservation) = reserve(grant, deployment, bound).await? {
+            reservation.release();
+        }
+        Ok(())
     }
 
     /// What is left of the caller's tightest limits.
@@ -192,7 +207,54 @@ impl Ticket {
     }
 }
 
+impl Open {
+    fn begin(
+        &mut self,
+        (deployment, target): (&Arc<Deployment<Backend>>, &Arc<Target>),
+        bound: Option<PriceBound>,
+        reservation: Option<Reservation>,
+    ) -> Attempt {
+        self.attempts += 1;
+        Attempt::begin(Begun {
+            account: Arc::clone(&self.account),
+            number: self.attempts,
+            reservation,
+            deployment: Arc::clone(&deployment.id),
+            provider: Arc::clone(&deployment.target.provider),
+            target: Arc::clone(target),
+            served: None,
+            began: Instant::now(),
+            time: Timestamp::now(),
+            first: None,
+            progress: Progress::default(),
+            in_part: None,
+            unanswered: 0,
+            delivery: Delivery::Stream,
+            most: bound.map_or(0, |bound| bound.output_tokens),
+            flat: None,
+            exact: None,
+            incomplete: false,
+            picture: None,
+        })
+    }
+}
+
+/// The money of an attempt, where there is somebody to pay it.
+async fn reserve(
+    grant: Option<&mut Grant>,
+    deployment: &Deployment<Backend>,
+    bound: Option<PriceBound>,
+) -> Result<Option<Reservation>, Box<Refusal>> {
+    match grant {
+        Some(grant) => {
+            let reserved = grant.attempt(&deployment.target.provider, bound.as_ref()).await;
+            reserved.map(Some).map_err(Box::new)
+        }
+        None => Ok(None),
+    }
+}
+
 /// The tokens that limits count.
-fn tokens(usage: &Usage) -> u64 {
+pub(crate) fn tokens(usage: &Usage) -> u64 {
     usage.prompt_tokens().saturating_add(usage.completion_tokens())
 }

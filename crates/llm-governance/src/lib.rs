@@ -30,7 +30,7 @@ pub use directory::{Change, Directory, KeyStore, Replacement, Revision};
 pub use error::Error;
 pub use key::{Hint, KeyHash, KeyId, LONGEST, NewKey, PREFIX};
 pub use lease::{Ledger, MemoryLedger};
-pub use limit::{LimitStore, Limits, ModelLimits};
+pub use limit::{LimitStore, Limits, ModelLimits, Seating};
 pub use now::Now;
 pub use owner::{Group, Key, KeyMore};
 pub use principal::{Bearer, Identity, Principal};

@@ -89,6 +89,44 @@ impl Directory {
         Ok(principal)
     }
 
+    /// Whoever asked before, under the terms of today.
+    ///
+    /// # Errors
+    /// 401 for a key that is gone, replaced or has expired, 403 for whoever is blocked, or not to come from there.
+    pub fn again(&self, who: &Principal, address: Option<IpAddr>, now: Now) -> Result<Principal> {
+        let snapshot = self.snapshot();
+        let entry = match &who.key {
+            Some(before) => {
+                let entry = Arc::clone(snapshot.key_by_id(before.of.id).ok_or_else(unknown)?);
+                let hash = &before.of.hash;
+                let is_old = || entry.of.previous().is_some_and(|(previous, _)| previous == *hash);
+                if entry.of.hash != *hash && !is_old() {
+                    return Err(unknown());
+                }
+                good(&entry.of, hash, now)?;
+                Some(entry)
+            }
+            None => None,
+        };
+        let identity = match &entry {
+            Some(entry) => {
+                let Key { team, organisation, user, .. } = &entry.of;
+                let (team, organisation, user) = (team.clone(), organisation.clone(), user.clone());
+                Identity { team, organisation, user, bearer: None }
+            }
+            None => Identity {
+                team: who.team().cloned(),
+                organisation: who.organisation().cloned(),
+                user: who.user().cloned(),
+                bearer: who.bearer.clone(),
+            },
+        };
+        let mut principal = Principal::new(snapshot, identity)?;
+        principal.key = entry;
+        principal.check_address(address)?;
+        Ok(principal)
+    }
+
     /// Whoever needs no key: under the terms of everything and no others.
     #[must_use]
     pub fn anyone(&self) -> Principal {

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use llm_types::{ApiError, Result, Usage};
+use bytes::Bytes;
+use llm_types::{ApiError, Edits, Head, Result, Usage};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +19,63 @@ const BETA_PROTOCOL: &str = "openai-beta.";
 
 /// The event by which a client cancels the response that runs.
 pub const CANCEL: &str = r#"{"type":"response.cancel"}"#;
+
+/// As [`CANCEL`], for one of several that run.
+#[must_use]
+pub fn cancel(response: &str) -> String {
+    json!({"type": "response.cancel", "response_id": response}).to_string()
+}
+
+/// An event by which a client asks for a response.
+#[derive(Debug)]
+pub struct Ask {
+    head: Head,
+    /// What the client calls the event.
+    pub event_id: Option<String>,
+}
+
+/// Reads an event of the client; `None`: it asks for no response.
+///
+/// # Errors
+/// 400 for one that may ask for a response, and cannot be read.
+pub fn asks(event: &Bytes) -> Result<Option<Ask>> {
+    let mentions = |word: &str| memchr::memmem::find(event, word.as_bytes()).is_some();
+    // The word may also stand there in escapes. Sound has none, and is not read.
+    if !mentions("response.create") && !mentions("\\u") {
+        return Ok(None);
+    }
+    let head = Head::scan(event.clone())?;
+    if head.read::<Cow<'_, str>>("type")?.as_deref() != Some("response.create") {
+        return Ok(None);
+    }
+    let event_id = head.read("event_id").ok().flatten();
+    Ok(Some(Ask { head, event_id }))
+}
+
+impl Ask {
+    /// The event under another name, by which the provider's errors call it.
+    #[must_use]
+    pub fn named(&self, event_id: &str) -> Bytes {
+        with(&self.head, "event_id", json!(event_id).to_string())
+    }
+}
+
+/// An error of the provider about an event that the client calls otherwise.
+#[must_use]
+pub fn renamed(error: &Bytes, event_id: Option<&str>) -> Bytes {
+    let renamed = || {
+        let head = Head::scan(error.clone()).ok()?;
+        let inner = with(&head.nested("error").ok()??, "event_id", json!(event_id).to_string());
+        Some(with(&head, "error", inner))
+    };
+    renamed().unwrap_or_else(|| error.clone())
+}
+
+fn with(head: &Head, name: &str, json: impl Into<Bytes>) -> Bytes {
+    let mut edits = Edits::default();
+    edits.set(head, name, json);
+    edits.apply(head).to_bytes()
+}
 
 /// The path of a session with this model, and what else the client's query says.
 #[must_use]
@@ -89,6 +147,11 @@ pub enum Told {
         /// What it used, where that is said.
         usage: Option<Box<Usage>>,
     },
+    /// An event of the client was refused.
+    Refused {
+        /// Which.
+        event_id: String,
+    },
     /// Anything else.
     Other,
 }
@@ -99,6 +162,14 @@ struct Event<'a> {
     kind: Cow<'a, str>,
     #[serde(default)]
     response: Option<Response>,
+    #[serde(default)]
+    error: Option<About>,
+}
+
+#[derive(Deserialize)]
+struct About {
+    #[serde(default)]
+    event_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,16 +210,18 @@ struct Cached {
 pub fn told(event: &[u8]) -> Told {
     // Most events are sound, which is not read.
     let mentions = |word: &str| memchr::memmem::find(event, word.as_bytes()).is_some();
-    if !mentions("response.created") && !mentions("response.done") {
+    if !mentions("response.created") && !mentions("response.done") && !mentions("\"error\"") {
         return Told::Other;
     }
-    let Ok(Event { kind, response: Some(Response { id, usage }) }) = serde_json::from_slice(event) else {
+    let Ok(Event { kind, response, error }) = serde_json::from_slice(event) else {
         return Told::Other;
     };
-    let id = id.unwrap_or_default();
-    match &*kind {
-        "response.created" => Told::Begun { id },
-        "response.done" => Told::Done { id, usage: usage.map(|counts| Box::new(counts.into())) },
+    match (&*kind, response, error) {
+        ("response.created", Some(Response { id, .. }), _) => Told::Begun { id: id.unwrap_or_default() },
+        ("response.done", Some(Response { id, usage }), _) => {
+            Told::Done { id: id.unwrap_or_default(), usage: usage.map(|counts| Box::new(counts.into())) }
+        }
+        ("error", _, Some(About { event_id: Some(event_id) })) => Told::Refused { event_id },
         _ => Told::Other,
     }
 }
@@ -177,18 +250,20 @@ impl From<Counts> for Usage {
     }
 }
 
-/// An error as an event of the server.
+/// An error as an event of the server, about an event of the client where there is one with a name.
 #[must_use]
-pub fn error_event(error: &ApiError) -> String {
+pub fn error_event(error: &ApiError, about: Option<&str>) -> String {
     let code = error.public_code().unwrap_or("gateway_error");
     let kind = if error.status().is_server_error() { "server_error" } else { "invalid_request_error" };
     json!({"type": "error", "event_id": "event_gateway",
-        "error": {"type": kind, "code": code, "message": error.message, "param": null}})
+        "error": {"type": kind, "code": code, "message": error.message, "param": null, "event_id": about}})
     .to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -258,6 +333,39 @@ mod tests {
         let words = json!({"type": "response.text.delta", "delta": "response.done"});
         assert_eq!(told(words.to_string().as_bytes()), Told::Other);
         assert_eq!(told(b"response.done"), Told::Other);
+        let refused = json!({"type": "error", "error": {"message": "no", "event_id": "event_1"}});
+        assert_eq!(told(refused.to_string().as_bytes()), Told::Refused { event_id: "event_1".to_owned() });
+        let other = json!({"type": "error", "error": {"message": "no", "event_id": null}});
+        assert_eq!(told(other.to_string().as_bytes()), Told::Other);
+    }
+
+    #[test]
+    fn who_asks_for_a_response_is_told_from_everybody_else() {
+        let check = |event: &'static str, expect: Option<Option<&str>>| {
+            let ask = asks(&Bytes::from(event)).unwrap();
+            assert_eq!(ask.as_ref().map(|ask| ask.event_id.as_deref()), expect, "{event}");
+        };
+        check(r#"{"type":"response.create"}"#, Some(None));
+        check(r#"{"event_id":"e1","type":"response\u002ecreate","response":{}}"#, Some(Some("e1")));
+        check(r#"{"type":"input_audio_buffer.append","audio":"AAAA"}"#, None);
+        check(r#"{"type":"conversation.item.create","item":{"text":"response.create \u00e9"}}"#, None);
+        for unread in [r#"{"type":"x","type":"response.create"}"#, r#"{"type":"response.create""#] {
+            assert_eq!(asks(&Bytes::from(unread)).unwrap_err().status(), 400, "{unread}");
+        }
+    }
+
+    #[test]
+    fn an_event_goes_under_a_name_of_ours_and_its_error_comes_back_under_the_clients() {
+        let event: Value = json!({"type": "response.create", "event_id": "mine", "response": {"x": 1}});
+        let ask = asks(&event.to_string().into()).unwrap().unwrap();
+        let sent: Value = serde_json::from_slice(&ask.named("ours")).unwrap();
+        assert_eq!(sent, json!({"type": "response.create", "event_id": "ours", "response": {"x": 1}}));
+        let error =
+            Bytes::from(json!({"type": "error", "error": {"code": "c", "event_id": "ours"}}).to_string());
+        for own in [Some("mine"), None] {
+            let told: Value = serde_json::from_slice(&renamed(&error, own)).unwrap();
+            assert_eq!(told, json!({"type": "error", "error": {"code": "c", "event_id": own}}));
+        }
     }
 
     #[test]

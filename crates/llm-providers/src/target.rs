@@ -233,6 +233,11 @@ impl Target {
         self.route.as_ref().map(|route| route.base().host())
     }
 
+    /// Whether calls go out without TLS.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.base().to_string().starts_with("http://"))
+    }
+
     /// Whether answers in this dialect need no mending for clients that speak it too. What a row says of
     /// its answers is about its own dialect.
     #[must_use]

@@ -71,7 +71,7 @@ pub use speech::{Speech, SpeechRequest};
 pub use text::{Str, SurrogateCarry, Wtf8};
 pub use tokens::TokenSource;
 pub use transcript::{Spoken, TranscribeRequest, Transcript, TranscriptFormat};
-pub use upload::Upload;
+pub use upload::{Upload, media_type};
 pub use usage::{Billed, ServiceTier, Units, Usage};
 pub use variant::Variant;
 

@@ -20,3 +20,17 @@ impl Upload {
         Self { name: name.into(), kind: String::new(), data: data.into() }
     }
 }
+
+/// What a picture or a PDF is, by its first bytes; `None`: it is none that is known.
+#[must_use]
+pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    let riff = |bytes: &[u8]| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    Some(match bytes {
+        _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
+        _ if bytes.starts_with(b"\xff\xd8\xff") => "image/jpeg",
+        _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => "image/gif",
+        _ if riff(bytes) => "image/webp",
+        _ if bytes.starts_with(b"%PDF-") => "application/pdf",
+        _ => return None,
+    })
+}

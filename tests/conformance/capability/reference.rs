@@ -10,6 +10,7 @@ use llm_conform::{Feature, Heard, Limits, Verdict, ask};
 use llm_providers::Client;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
+use llm_testkit::event_stream::message;
 use llm_testkit::{Received, Script, Upstream};
 use llm_types::{MessageQuirk, Op};
 use serde_json::Value;
@@ -29,7 +30,8 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
     let mut problems = Vec::new();
     for (provider, about) in files["providers"].as_object().unwrap() {
         let dialect = about["dialect"].as_str().unwrap();
-        let api = Api { name: dialect, file: &files[dialect] };
+        let wrapped = about["framing"] == "payload_parts";
+        let api = Api { name: dialect, file: &files[dialect], wrapped };
         for model in about["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()) {
             deploy(lab, dialect, model, &upstream);
             for feature in llm_conform::of(Op::Chat) {
@@ -53,6 +55,8 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
 struct Api<'f> {
     name: &'f str,
     file: &'f Value,
+    /// Its streams come in Amazon's binary messages.
+    wrapped: bool,
 }
 
 /// A client of the gateway, as `llmctl --gateway` has it.
@@ -69,6 +73,8 @@ pub(super) fn client(lab: &Lab) -> Client {
         Op::Translate,
         Op::Speech,
         Op::Moderate,
+        Op::Image,
+        Op::ImageEdit,
     ];
     spec.quirks.messages = vec![MessageQuirk::CacheControl];
     let table = ProviderTable::default().with(vec![spec]);
@@ -150,12 +156,17 @@ fn script(api: &Api<'_>, feature: &Feature) -> Script {
 
 fn stream(api: &Api<'_>, name: &str) -> Script {
     let kind = match api.name {
+        _ if api.wrapped => "application/vnd.amazon.eventstream",
         "converse" => "application/vnd.amazon.eventstream",
         "ollama_chat" => "application/x-ndjson",
         _ => "text/event-stream",
     };
-    let events = api.file["streams"][name].as_array().unwrap();
+    let streams = &api.file["streams"];
+    let events = streams.get(name).unwrap_or(&streams["text"]).as_array().unwrap();
     let script = Script::status(200).header("content-type", kind);
-    let script = events.iter().fold(script, |script, event| script.chunk(frame(api.name, event)));
-    if api.name == "chat" { script.chunk("data: [DONE]\n\n") } else { script }
+    let done = (api.name == "chat").then(|| b"data: [DONE]\n\n".to_vec());
+    let framed = events.iter().map(|event| frame(api.name, event)).chain(done);
+    framed.fold(script, |script, bytes| {
+        script.chunk(if api.wrapped { message("event", "PayloadPart", &bytes) } else { bytes })
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
 use super::Via;
 
@@ -48,8 +48,15 @@ pub(crate) enum FilesCommand {
     List(KeeperArgs),
     /// Show a file.
     Get(IdArgs),
-    /// Print what a file holds.
-    Content(IdArgs),
+    /// Print what a file holds, also one of a batch's answers.
+    Content {
+        #[command(flatten)]
+        args: IdArgs,
+
+        /// The requests of the batch, where making it said that its answers need them (Anthropic, without a gateway).
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+    },
     /// Delete a file.
     Delete(IdArgs),
 }
@@ -58,16 +65,22 @@ pub(crate) enum FilesCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BatchesCommand {
     /// Have the requests of a file answered.
+    #[command(group(ArgGroup::new("requests").required(true).args(["file", "input"])))]
     Create {
         /// The file of requests: the id of one that was sent before.
         #[arg(value_name = "FILE_ID")]
-        file: String,
+        file: Option<String>,
+
+        /// The requests themselves, a line each: sent as a file first, or with the batch where no files are kept.
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
 
         /// What the requests are.
         #[arg(long, value_name = "PATH", default_value = "/v1/chat/completions")]
         endpoint: String,
 
-        /// The model, where the provider wants to know it beside the lines (Mistral, without a gateway).
+        /// The model, where the provider wants to know it beside the lines (Mistral, without a gateway), or no line
+        /// names it.
         #[arg(long, value_name = "MODEL", default_value = "")]
         model: String,
 

@@ -87,7 +87,7 @@ pub(crate) struct ImageArgs {
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
 
-    /// What is to be seen. None: standard input.
+    /// What is to be seen. None: standard input. `""`: no words, for edits that take none.
     #[arg(value_name = "PROMPT")]
     pub(crate) prompt: Option<String>,
 
@@ -114,6 +114,10 @@ pub(crate) struct ImageArgs {
     /// How many.
     #[arg(long, short, value_name = "COUNT")]
     pub(crate) n: Option<u32>,
+
+    /// Ask for the pictures themselves, also of models that say where they lie.
+    #[arg(long)]
+    pub(crate) bytes: bool,
 
     /// The file to write it to; of several the second goes to `FILE-2`, and so on.
     #[arg(long, short, value_name = "FILE")]

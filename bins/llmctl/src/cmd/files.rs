@@ -1,13 +1,17 @@
 //! `llmctl files`, `llmctl batches`: what a provider keeps, straight or through a gateway.
 
+use std::path::Path;
+
 use futures_util::StreamExt as _;
-use llm_providers::{NewBatch, RequestCounts, StoredBatch, StoredFile};
+use llm_providers::{MadeBatch, NewBatch, RequestCounts, StoredBatch, StoredFile};
+use llm_types::Upload;
 
 use crate::args::{BatchesCommand, FilesCommand, KeeperArgs};
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::output::Output;
+use crate::print::remarks;
 
 /// Does something with files.
 pub(crate) async fn files(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure> {
@@ -30,14 +34,16 @@ pub(crate) async fn files(command: &FilesCommand, out: &mut Output) -> Result<Ex
 
 /// Does something with one file.
 async fn file(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure> {
-    let (FilesCommand::Get(args) | FilesCommand::Content(args) | FilesCommand::Delete(args)) = command else {
+    let (FilesCommand::Get(args) | FilesCommand::Content { args, .. } | FilesCommand::Delete(args)) = command
+    else {
         return Ok(Exit::Ok);
     };
     let caller = caller(&args.keeper)?;
     let (client, provider) = caller.keeper();
     match command {
-        FilesCommand::Content(_) => {
-            let mut content = client.file_content(provider, &args.id).await?;
+        FilesCommand::Content { input, .. } => {
+            let requests = input.as_deref().map(requests).transpose()?;
+            let mut content = client.batch_answers(provider, &args.id, requests.as_ref()).await?;
             while let Some(chunk) = content.next().await {
                 out.out.write_all(&chunk?)?;
             }
@@ -57,9 +63,15 @@ pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Resul
     let caller = caller(keeper)?;
     let (client, provider) = caller.keeper();
     let found = match command {
-        BatchesCommand::Create { file, endpoint, model, keeper: _ } => {
-            let batch = NewBatch { model: model.clone(), ..NewBatch::new(file.as_str(), endpoint.as_str()) };
-            client.create_batch(provider, &batch).await?
+        BatchesCommand::Create { file, input, endpoint, model, keeper: _ } => {
+            let id = file.as_deref().unwrap_or_default();
+            let batch = NewBatch { model: model.clone(), ..NewBatch::new(id, endpoint.as_str()) };
+            match input {
+                Some(path) => {
+                    made(client.create_batch_of(provider, &requests(path)?, &batch).await?, path, out)?
+                }
+                None => client.create_batch(provider, &batch).await?,
+            }
         }
         BatchesCommand::Get(args) => client.batch(provider, &args.id).await?,
         BatchesCommand::Cancel(args) => client.cancel_batch(provider, &args.id).await?,
@@ -71,6 +83,28 @@ pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Resul
     };
     show_batches(&[found], true, out)?;
     Ok(Exit::Ok)
+}
+
+/// The requests of a batch.
+fn requests(path: &Path) -> Result<Upload, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Upload::new(name, input::media(path).map_err(Failure::Usage)?))
+}
+
+/// Says what is to know of a batch that was made of requests at hand.
+fn made(made: MadeBatch, path: &Path, out: &mut Output) -> Result<StoredBatch, Failure> {
+    let MadeBatch { batch, changes, needs_requests } = made;
+    for remark in remarks(None, None, &changes) {
+        writeln!(out.err, "{remark}")?;
+    }
+    if needs_requests {
+        let shown = path.display();
+        writeln!(
+            out.err,
+            "its answers need these requests: keep them for `files content ID --input {shown}`"
+        )?;
+    }
+    Ok(batch)
 }
 
 fn caller(keeper: &KeeperArgs) -> Result<Caller, Failure> {

@@ -95,6 +95,7 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
     let request = ImageRequest {
         size: args.size.clone(),
         quality: args.quality.clone(),
+        response_format: args.bytes.then(|| "b64_json".to_owned()),
         n: args.n,
         task,
         images: images.map_err(Failure::Usage)?,
@@ -112,7 +113,7 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
                     write(&file, &bytes)?;
                     writeln!(out.out, "{}", file.display())?;
                 }
-                // It is not fetched: whoever wants it knows from where.
+                // It is fetched for whoever asks for bytes.
                 (None, Some(url)) => writeln!(out.out, "{url}")?,
                 (None, None) => {}
             }

@@ -17,7 +17,7 @@ use llm_config::Fetch;
 use llm_providers::dialect::openai_images;
 use llm_providers::transport::{Guard, HyperOptions, HyperTransport, Transport as _, collect};
 use llm_types::chat::{Media, Part};
-use llm_types::{ApiError, Call, ImageRequest, Result, Segments, Upload};
+use llm_types::{ApiError, Call, ImageRequest, Result, Segments, Upload, media_type};
 use tokio::time::timeout;
 
 use super::reach::Reach;
@@ -117,7 +117,7 @@ impl MediaFetch {
             // That there is no room for them is no fault of the address.
             let base64 = read.map_err(|why| share.check().err().unwrap_or_else(|| refused(address, &why)))?;
             let data = STANDARD.decode(base64).map_err(|error| refused(address, &error.to_string()))?;
-            let kind = kind(&data).unwrap_or("image/png").to_owned();
+            let kind = media_type(&data).unwrap_or("image/png").to_owned();
             files.push(Upload { kind, ..Upload::new("image", data) });
         }
         let mask = files.split_off(files.len().saturating_sub(masked)).pop();
@@ -178,8 +178,8 @@ impl MediaFetch {
             }
             let bytes =
                 collect(body, self.settings.max_bytes).await.map_err(|error| error.message.clone())?;
-            let media_type = kind(&bytes).ok_or("it is no PNG, JPEG, GIF, WebP or PDF")?;
-            return Ok(Media::Base64 { media_type: media_type.to_owned(), data: STANDARD.encode(&bytes) });
+            let kind = media_type(&bytes).ok_or("it is no PNG, JPEG, GIF, WebP or PDF")?;
+            return Ok(Media::Base64 { media_type: kind.to_owned(), data: STANDARD.encode(&bytes) });
         }
         Err(format!("it leads on more than {HOPS} times"))
     }
@@ -257,19 +257,6 @@ fn led_on(from: &Uri, location: &str) -> Result<Uri, String> {
     }
 }
 
-/// What something is, by its first bytes.
-fn kind(bytes: &[u8]) -> Option<&'static str> {
-    let riff = |bytes: &[u8]| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
-    Some(match bytes {
-        _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
-        _ if bytes.starts_with(b"\xff\xd8\xff") => "image/jpeg",
-        _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => "image/gif",
-        _ if riff(bytes) => "image/webp",
-        _ if bytes.starts_with(b"%PDF-") => "application/pdf",
-        _ => return None,
-    })
-}
-
 /// Only where it is, not what its query says: that may be a key.
 fn refused(url: &str, why: &str) -> ApiError {
     let shown: String = url.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect();
@@ -310,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_it_is_is_told_by_its_first_bytes() {
-        let check = |bytes: &[u8], expect: Option<&str>| assert_eq!(kind(bytes), expect);
+        let check = |bytes: &[u8], expect: Option<&str>| assert_eq!(media_type(bytes), expect);
         check(b"\x89PNG\r\n\x1a\nrest", Some("image/png"));
         check(b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp"));
         check(b"RIFF\0\0\0\0WAVE", None);

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use llm_admin::Registry;
 use llm_governance::{
-    Directory, Facts, Gate, Grant, Identity, KeyHash, Now, Principal as Who, Refusal, Reports, UsageRow,
+    Directory, Facts, Gate, Grant, Identity, KeyHash, Now, Principal as Who, Refusal, Reports, Seating,
+    UsageRow,
 };
 use llm_types::Result;
 
@@ -112,6 +113,14 @@ impl Governance {
         self.directory().identify(identity, address)
     }
 
+    /// Whoever asked before, as of now.
+    ///
+    /// # Errors
+    /// 401 and 403 for who may not ask any more.
+    pub(crate) fn again(&self, who: &Who, address: Option<IpAddr>) -> Result<Who> {
+        self.directory().again(who, address, Now::read())
+    }
+
     /// Whether there is such a key, good or not.
     pub(crate) fn knows(&self, key: &str) -> bool {
         self.directory().key_count() > 0 && self.directory().key_by_hash(&KeyHash::of(key)).is_some()
@@ -195,6 +204,22 @@ impl Governance {
             return Ok(None);
         }
         self.gate().enter(who, facts).await.map(Some)
+    }
+
+    /// As [`enter`](Self::enter), for what may be no request of its own.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub(crate) async fn enter_as(
+        &self,
+        who: &Who,
+        facts: &Facts<'_>,
+        seating: Seating,
+    ) -> Result<Option<Grant>, Refusal> {
+        if self.directory().is_empty() {
+            return Ok(None);
+        }
+        self.gate().enter_as(who, facts, seating).await.map(Some)
     }
 
     /// Lets the gateway's own call in.

@@ -1,22 +1,26 @@
-//! The money of a session: each response is an attempt with a reservation and a row of its own.
+//! The money of a session: each response is a request in the limits, and an attempt with a reservation and a row of
+//! its own.
 //!
-//! A response may begin without a word of the client (the provider hears that somebody has stopped to speak), so money
-//! for one is always reserved ahead while none runs. Where it cannot be, the session is over.
+//! A client that asks for a response is let in, and pays, before the provider hears of it. A response that the provider
+//! begins by itself (it hears that somebody has stopped to speak) is let in when it says so. What has begun and is not
+//! let in is cancelled, and what it used until then is booked and counted all the same.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use llm_cost::{Asked, Bound, Classes, Services, Worst};
-use llm_governance::PriceBound;
+use http::StatusCode;
+use llm_cost::{Asked as Priced, Bound, Classes, Services, Worst};
+use llm_governance::{Grant, Now, PriceBound, Seating};
 use llm_providers::target::Target;
 use llm_router::Deployment;
-use llm_types::{ApiError, Result, Units, Usage};
+use llm_types::{ApiError, ErrorKind, Result, Units, Usage};
 
 use super::dial::Dialled;
 use super::entry::Entry;
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::snapshot::Snapshot;
-use crate::ticket::Ticket;
+use crate::ticket::{Ticket, tokens};
 
 /// The most responses that may run at once.
 const MOST: usize = 16;
@@ -28,15 +32,36 @@ pub(super) struct Meter {
     ticket: Option<Ticket>,
     /// How it was let in; `None`: nothing is counted.
     entry: Option<Entry>,
-    /// What was used since then.
-    since: Usage,
     deployment: Arc<Deployment<Backend>>,
     target: Arc<Target>,
     bound: Option<PriceBound>,
-    /// Paid for and not begun.
-    ahead: Option<Attempt>,
-    running: Vec<(String, Attempt)>,
+    /// As what the next response is let in.
+    seating: Seating,
+    /// Those that the client asked for and that have not begun, in their order.
+    asked: VecDeque<Asked>,
+    running: Vec<(String, Response)>,
+    /// What was used by responses that nobody let in, and is not counted yet.
+    uncounted: Usage,
     total: Usage,
+}
+
+/// A response that the client asked for.
+#[derive(Debug)]
+struct Asked {
+    /// What the provider calls the event, and what the client does.
+    event_id: String,
+    own: Option<String>,
+    response: Response,
+}
+
+/// A response.
+#[derive(Debug)]
+struct Response {
+    attempt: Attempt,
+    /// Its places in the limits.
+    grant: Option<Grant>,
+    /// It was not let in.
+    stray: bool,
 }
 
 impl Meter {
@@ -47,102 +72,150 @@ impl Meter {
         dialled: &Dialled,
     ) -> Self {
         let Dialled { deployment, target, .. } = dialled;
-        let pays = ticket.pays(&deployment.target.provider);
-        let bound = if pays { bound(snapshot, deployment, target) } else { None };
         Self {
             ticket: Some(ticket),
+            bound: entry.as_ref().and_then(|_| bound(snapshot, deployment, target)),
             entry,
-            since: Usage::default(),
             deployment: Arc::clone(deployment),
             target: Arc::clone(target),
-            bound,
-            ahead: None,
+            seating: Seating::First,
+            asked: VecDeque::new(),
             running: Vec::new(),
+            uncounted: Usage::default(),
             total: Usage::default(),
         }
     }
 
-    /// Sees to it that the next response is within the limits and paid for.
+    /// Whether a response could be paid now.
     ///
     /// # Errors
-    /// 429 for limits, 402 where it is not affordable, 503 where the money is elsewhere.
-    pub(super) async fn reserve(&mut self) -> Result<()> {
-        self.enter_again().await?;
-        if self.ahead.is_none()
-            && let Some(ticket) = &mut self.ticket
-        {
-            let attempt = ticket.attempt(&self.deployment, &self.target, self.bound).await;
-            self.ahead = Some(attempt.map_err(|refusal| refusal.error)?);
-        }
-        Ok(())
+    /// 402 where it is not affordable, 503 where the money is elsewhere.
+    pub(super) async fn check(&mut self) -> Result<()> {
+        let Some(ticket) = &mut self.ticket else { return Ok(()) };
+        ticket.check(&self.deployment, self.bound).await.map_err(|refusal| refusal.error)
     }
 
-    /// What was used so far counts now, and the next response as a request of its own.
-    async fn enter_again(&mut self) -> Result<()> {
-        if self.since.is_empty() {
-            return Ok(());
-        }
-        let since = std::mem::take(&mut self.since);
-        let (Some(ticket), Some(entry)) = (&mut self.ticket, &self.entry) else { return Ok(()) };
-        let renewed = ticket.renew(&since, entry.enter()).await;
-        // Nothing goes on that nobody let in.
-        renewed.map_err(|refusal| {
-            self.ticket = None;
-            refusal.error
-        })
-    }
-
-    /// A response begins.
+    /// The client asks for a response. Tells under which name the event goes on.
     ///
     /// # Errors
-    /// Where it is one more than are paid for, and not affordable.
+    /// 429 for limits, 402 where it is not affordable, 503 where the money is elsewhere; 401 and 403 for who may not ask
+    /// any more.
+    pub(super) async fn ask(&mut self, own: Option<String>) -> Result<String> {
+        let response = self.let_in().await?;
+        // From here on it may be billed.
+        response.attempt.sent();
+        let event_id = format!("event_{:032x}", rand::random::<u128>());
+        self.asked.push_back(Asked { event_id: event_id.clone(), own, response });
+        Ok(event_id)
+    }
+
+    /// The provider refuses an event. Tells what the client calls it, where it asked for a response.
+    pub(super) fn refused(&mut self, event_id: &str) -> Option<Option<String>> {
+        let place = self.asked.iter().position(|asked| asked.event_id == event_id)?;
+        let Asked { own, response, .. } = self.asked.remove(place)?;
+        let mut error = ApiError::upstream(ErrorKind::BadRequest, "the upstream refused the response");
+        error.upstream_status = Some(StatusCode::BAD_REQUEST);
+        response.attempt.fail(&error);
+        Some(own)
+    }
+
+    /// A response begins: the first that the client asked for, or one that the provider begins by itself.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask): then it is to be cancelled.
     pub(super) async fn begun(&mut self, id: String) -> Result<()> {
-        if self.running.len() >= MOST {
+        let (mut response, result) = match self.asked.pop_front() {
+            Some(asked) => (asked.response, Ok(())),
+            None => match self.let_in().await {
+                Ok(response) => (response, Ok(())),
+                Err(error) if self.is_full() => return Err(error),
+                Err(error) => (self.stray(), Err(error)),
+            },
+        };
+        response.attempt.sent();
+        response.attempt.begun();
+        self.running.push((id, response));
+        result
+    }
+
+    /// Finds a place in the limits and the money for one more response.
+    async fn let_in(&mut self) -> Result<Response> {
+        if self.is_full() {
             return Err(ApiError::bad_request("the session runs as many responses at once as it may"));
         }
-        self.reserve().await?;
-        if let Some(mut attempt) = self.ahead.take() {
-            attempt.sent();
-            attempt.begun();
-            self.running.push((id, attempt));
-        }
-        Ok(())
+        let Some(ticket) = &mut self.ticket else { return Err(super::session::gone()) };
+        let mut grant = match &mut self.entry {
+            Some(entry) => {
+                let entered = ticket.within(entry.enter_within(self.seating)).await;
+                entered.map_err(|refusal| refusal.error)?
+            }
+            None => None,
+        };
+        let (called, bound) = ((&self.deployment, &self.target), self.bound);
+        let attempt = ticket.attempt_within(grant.as_mut(), called, bound).await;
+        let attempt = attempt.map_err(|refusal| refusal.error)?;
+        self.seating = Seating::Within;
+        Ok(Response { attempt, grant, stray: false })
+    }
+
+    fn is_full(&self) -> bool {
+        self.running.len() + self.asked.len() >= MOST
+    }
+
+    /// A response that nobody let in.
+    fn stray(&mut self) -> Response {
+        let attempt = match &mut self.ticket {
+            Some(ticket) => ticket.attempt_begun(&self.deployment, &self.target, self.bound),
+            None => Attempt::free(),
+        };
+        Response { attempt, grant: None, stray: true }
     }
 
     /// A response is over: what it cost is written down.
     pub(super) async fn ended(&mut self, id: &str, usage: Option<&Usage>) {
-        let place = self.running.iter().position(|(running, _)| running == id);
-        let attempt = match place {
-            Some(place) => Some(self.running.swap_remove(place).1),
-            None => self.ahead.take().inspect(Attempt::sent),
-        };
         // One that failed or was cancelled before it said anything used nothing.
         let none = Usage::default();
         let usage = usage.unwrap_or(&none);
+        let place = self.running.iter().position(|(running, _)| running == id);
+        let response = match place {
+            Some(place) => self.running.swap_remove(place).1,
+            None => match self.asked.pop_front() {
+                Some(asked) => asked.response,
+                None if usage.is_empty() => return,
+                None => self.stray(),
+            },
+        };
         self.total = self.total.clone().and(usage);
-        self.since = self.since.clone().and(usage);
-        if let Some(attempt) = attempt {
-            attempt.settle(Some(usage), 0).1.await;
+        let Response { attempt, grant, .. } = response;
+        let counted = std::mem::take(&mut self.uncounted).and(usage);
+        match grant {
+            Some(grant) => grant.finish(tokens(&counted), Now::read()),
+            None => self.uncounted = counted,
         }
+        attempt.settle(Some(usage), 0).1.await;
     }
 
-    /// Whether a response runs.
+    /// Whether a response runs, or will.
     pub(super) fn is_busy(&self) -> bool {
-        !self.running.is_empty()
+        !self.running.is_empty() || !self.asked.is_empty()
     }
 
-    /// The session is over. Of what still ran nobody will say what it used: what was reserved for it is paid. Tells
-    /// what was used in all.
+    /// The responses that run.
+    pub(super) fn running(&self) -> impl Iterator<Item = &str> {
+        self.running.iter().map(|(id, _)| &**id)
+    }
+
+    /// The session is over. Of what still ran nobody will say what it used: what a hard budget reserved for it is paid.
+    /// Tells what was used in all.
     pub(super) fn finish(&mut self) -> Usage {
-        // What was never begun was not sent: its money goes back.
-        self.ahead = None;
-        for (_, mut attempt) in self.running.drain(..) {
-            if let Some(bound) = &self.bound {
-                attempt.pays_flat(bound.total());
+        let asked = self.asked.drain(..).map(|asked| asked.response);
+        for mut response in asked.chain(self.running.drain(..).map(|(_, response)| response)) {
+            if let Some(bound) = self.bound.filter(|_| !response.stray && response.attempt.is_hard()) {
+                response.attempt.pays_flat(bound.total());
             }
         }
         if let Some(ticket) = self.ticket.take() {
-            ticket.finish(Some(&self.since));
+            ticket.finish(Some(&self.uncounted));
         }
         std::mem::take(&mut self.total)
     }
@@ -161,7 +234,7 @@ fn bound(snapshot: &Snapshot, deployment: &Deployment<Backend>, target: &Target)
         classes: Classes::TOKENS,
         services: Services::STANDARD,
     };
-    let asked = Asked { deployment: &deployment.id, provider, model, served: None, picture: None };
+    let asked = Priced { deployment: &deployment.id, provider, model, served: None, picture: None };
     let Bound { fixed, per_output_token, output_tokens } = snapshot.prices.bound(&asked, &worst)?;
     Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
 }

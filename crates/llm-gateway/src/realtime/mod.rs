@@ -2,8 +2,8 @@
 //!
 //! The way in is that of every request: who calls, the model's group, access, limits. The provider is reached before
 //! the client is told that it may switch protocols, so that what goes wrong until then is an ordinary error. From then
-//! on [`session`] carries events both ways, and each response is an attempt with money and a row of its own
-//! ([`meter`]).
+//! on [`session`] carries events both ways, and each response is a request in the limits, and an attempt with
+//! money and a row of its own ([`meter`]).
 
 mod dial;
 mod entry;
@@ -71,7 +71,8 @@ impl Visit {
         let mut meter = Meter::new(&self.snapshot, (ticket, entry), &dialled);
         let Dialled { deployment, target: _, place, decision, fallback, attempts, took } = dialled;
         let held = Held::new(place, decision);
-        if let Err(error) = meter.reserve().await {
+        // Whoever cannot pay for one response is told so while there is an ordinary answer for it.
+        if let Err(error) = meter.check().await {
             held.finish(&meter.finish(), Some(&error));
             return Err(error.into());
         }
@@ -120,6 +121,7 @@ impl Visit {
         let entry = Entry {
             governance: Arc::clone(governance),
             who: who.clone(),
+            address: self.address,
             model: model.into(),
             // Nobody leaves a model's limits and budgets by another of its names.
             alias_of: Some(own).filter(|own| *own != model && !own.contains('*')).map(Arc::from),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -13,9 +14,9 @@ use llm_providers::realtime::{self, Told};
 use llm_types::{ApiError, ErrorKind, Origin, Result, Usage};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::dial::{Far, bounds};
 use super::meter::Meter;
@@ -133,7 +134,7 @@ impl Session {
             }
             End::Error(error, code) => {
                 tracing::info!(request_id = &*self.request_id, kind = ?error.kind, %error, "realtime session ended");
-                let event = Message::text(realtime::error_event(&error));
+                let event = Message::text(realtime::error_event(&error, None));
                 let _ = timeout(FAREWELL, near.send(event)).await;
                 Some(CloseFrame { code, reason: reason(&error).into() })
             }
@@ -170,7 +171,7 @@ impl Session {
                             if message.is_text() || message.is_binary() {
                                 event = heard;
                             }
-                            self.onward(message).await
+                            self.onward(near, message).await
                         }
                         Some(Err(_)) | None => Err(End::Broken),
                     }
@@ -184,7 +185,7 @@ impl Session {
                 },
                 () = sleep_until(look) => {
                     asked = Instant::now();
-                    write(near, Message::Ping(bytes::Bytes::new())).await
+                    write(near, Message::Ping(Bytes::new())).await
                 }
                 () = &mut closing, if !self.closing.is_told() => Ok(()),
                 () = &mut stopping => Ok(()),
@@ -197,58 +198,101 @@ impl Session {
 
     /// Cancels what runs, and reads until it has ended.
     async fn hear_out(&mut self) {
-        if self.far.send(Message::text(realtime::CANCEL)).await.is_err() {
-            return;
+        let running: Vec<String> = self.meter.running().map(realtime::cancel).collect();
+        for cancel in running.iter().map(String::as_str).chain([realtime::CANCEL]) {
+            if self.far.send(Message::text(cancel)).await.is_err() {
+                return;
+            }
         }
         while self.meter.is_busy()
             && let Some(Ok(message)) = self.far.next().await
         {
-            if let Message::Text(text) = &message
-                && let Told::Done { id, usage } = realtime::told(text.as_bytes())
-            {
-                self.meter.ended(&id, usage.as_deref()).await;
+            match realtime::told(&content(&message)) {
+                Told::Done { id, usage } => self.meter.ended(&id, usage.as_deref()).await,
+                Told::Refused { event_id } => drop(self.meter.refused(&event_id)),
+                Told::Begun { id } => {
+                    let cancel = realtime::cancel(&id);
+                    let _ = self.meter.begun(id).await;
+                    if self.far.send(Message::text(cancel)).await.is_err() {
+                        return;
+                    }
+                }
+                Told::Other => {}
             }
         }
     }
 
     /// A message of the client.
-    async fn onward(&mut self, message: Message) -> Result<(), End> {
+    async fn onward(&mut self, near: &mut Near, message: Message) -> Result<(), End> {
         match message {
-            Message::Text(_) | Message::Binary(_) => timeout(WRITE, self.far.send(message))
-                .await
-                .ok()
-                .and_then(Result::ok)
-                .ok_or_else(|| End::Error(lost(), CloseCode::Error)),
+            Message::Text(_) | Message::Binary(_) => match realtime::asks(&content(&message)) {
+                Ok(None) => self.tell(message).await,
+                Ok(Some(ask)) => match self.meter.ask(ask.event_id.clone()).await {
+                    Ok(name) => self.tell(text(ask.named(&name))).await,
+                    Err(error) => refuse(near, error, ask.event_id.as_deref()).await,
+                },
+                Err(error) => refuse(near, error, None).await,
+            },
             Message::Close(frame) => Err(End::Closed(frame)),
             // Answered by the other end's own hands.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
         }
     }
 
+    /// Tells the provider.
+    async fn tell(&mut self, message: Message) -> Result<(), End> {
+        let sent = timeout(WRITE, self.far.send(message)).await.ok().and_then(Result::ok);
+        sent.ok_or_else(|| End::Error(lost(), CloseCode::Error))
+    }
+
     /// A message of the provider.
     async fn back(&mut self, near: &mut Near, message: Message) -> Result<(), End> {
-        let told = match &message {
-            Message::Text(text) => realtime::told(text.as_bytes()),
-            Message::Binary(_) => Told::Other,
+        let event = match &message {
+            Message::Text(_) | Message::Binary(_) => content(&message),
             Message::Close(frame) => return Err(closed(frame.as_ref())),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
-        let refused = |error: ApiError| End::Error(error, CloseCode::Policy);
-        match told {
+        match realtime::told(&event) {
             Told::Other => write(near, message).await,
             Told::Begun { id } => {
-                let begun = self.meter.begun(id).await;
+                let cancel = realtime::cancel(&id);
+                let Err(error) = self.meter.begun(id).await else { return write(near, message).await };
+                self.tell(Message::text(cancel)).await?;
                 write(near, message).await?;
-                begun.map_err(refused)
+                refuse(near, error, None).await
             }
             Told::Done { id, usage } => {
                 self.meter.ended(&id, usage.as_deref()).await;
-                let next = self.meter.reserve().await;
-                write(near, message).await?;
-                next.map_err(refused)
+                write(near, message).await
             }
+            Told::Refused { event_id } => match self.meter.refused(&event_id) {
+                Some(own) => write(near, text(realtime::renamed(&event, own.as_deref()))).await,
+                None => write(near, message).await,
+            },
         }
     }
+}
+
+/// What a message says.
+fn content(message: &Message) -> Bytes {
+    match message {
+        Message::Text(text) => AsRef::<Bytes>::as_ref(text).clone(),
+        Message::Binary(bytes) => bytes.clone(),
+        _ => Bytes::new(),
+    }
+}
+
+/// A message that says this, which is JSON.
+fn text(json: Bytes) -> Message {
+    Utf8Bytes::try_from(json.clone()).map_or_else(|_| Message::Binary(json), Message::Text)
+}
+
+/// The client is told that there is no response, and may go on; who may not ask at all any more, may not.
+async fn refuse(near: &mut Near, error: ApiError, about: Option<&str>) -> Result<(), End> {
+    if matches!(error.kind, ErrorKind::Auth | ErrorKind::Permission) {
+        return Err(End::Error(error, CloseCode::Policy));
+    }
+    write(near, Message::text(realtime::error_event(&error, about))).await
 }
 
 /// How a session ends that the provider closes. That something went wrong there counts against the deployment; its words

@@ -19,7 +19,7 @@ use crate::budget::{
 use crate::directory::{Directory, Kind, Meters};
 use crate::error::Error;
 use crate::lease::Funding;
-use crate::limit::{LimitStore, Limiter, Limiters};
+use crate::limit::{LimitStore, Limiter, Limiters, Seating};
 use crate::now::Now;
 use crate::principal::{Member, Principal};
 use crate::scope::Scope;
@@ -154,7 +154,7 @@ impl Gate {
     /// 403 for what is not allowed, 429 for limits, 402 for budgets, 503 where money has to be leased first.
     pub fn try_admit(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
         let under = self.under(who, facts, now)?;
-        let seated = here(under.limiters, facts.tokens, now.steady)?;
+        let seated = here(under.limiters, (facts.tokens, Seating::Request), now.steady)?;
         let grant = self.grant(who, (under.accounts, under.by_model), seated, facts.tokens);
         grant.pay(facts.bound.as_ref(), now)
     }
@@ -166,7 +166,7 @@ impl Gate {
     pub async fn admit(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let now = (self.inner.clock)();
         let under = self.under(who, facts, now)?;
-        let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;
+        let seated = self.inner.seat(under.limiters, (facts.tokens, Seating::Request), now).await?;
         let mut grant = self.grant(who, (under.accounts, under.by_model), seated, facts.tokens);
         let accounts = grant.accounts.clone();
         match self.inner.funded(accounts, facts.bound.as_ref(), &mut grant.hold).await {
@@ -187,8 +187,22 @@ impl Gate {
     /// # Errors
     /// 403 for what is not allowed, 429 for limits, 503 where the shared limits do not answer.
     pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
-        let now = (self.inner.clock)();
-        self.seated(who, facts, now).await.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
+        let seated = self.seated(who, facts, Seating::Request).await;
+        seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
+    }
+
+    /// As [`enter`](Self::enter), for what is no request of its own.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub async fn enter_as(
+        &self,
+        who: &Principal,
+        facts: &Facts<'_>,
+        seating: Seating,
+    ) -> Result<Grant, Refusal> {
+        let seated = self.seated(who, facts, seating).await;
+        seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
     }
 
     /// Lets the gateway's own call in: nobody asks, so no limits hold. What it costs falls under the budgets of
@@ -199,14 +213,15 @@ impl Gate {
     pub fn enter_unasked(&self, facts: &Facts<'_>) -> Result<Grant, Refusal> {
         let (who, now) = (self.inner.directory.anyone(), (self.inner.clock)());
         let under = self.under(&who, facts, now)?;
-        let seated = here(Limiters::new(), 0, now.steady)?;
+        let seated = here(Limiters::new(), (0, Seating::Request), now.steady)?;
         Ok(self.grant(&who, (under.accounts, ByModel::new()), seated, 0))
     }
 
-    async fn seated(&self, who: &Principal, facts: &Facts<'_>, now: Now) -> Result<Grant, Refusal> {
+    async fn seated(&self, who: &Principal, facts: &Facts<'_>, seating: Seating) -> Result<Grant, Refusal> {
+        let now = (self.inner.clock)();
         let under = self.under(who, facts, now)?;
-        let seated = self.inner.seat(under.limiters, facts.tokens, now).await?;
-        Ok(self.grant(who, (under.accounts, under.by_model), seated, facts.tokens))
+        let seated = self.inner.seat(under.limiters, (facts.tokens, seating), now).await?;
+        Ok(self.grant(who, (under.accounts, under.by_model), seated, facts.tokens).seated_as(seating))
     }
 
     /// How many were refused since the start.
@@ -331,12 +346,12 @@ impl Inner {
     pub(super) async fn seat(
         &self,
         limiters: Limiters,
-        tokens: u64,
+        counted: (u64, Seating),
         now: Now,
     ) -> Result<(Seat, RateLimits), Refusal> {
         match self.shared.load_full() {
-            Some(shared) => shared.take(limiters, tokens, now.steady).await,
-            None => here(limiters, tokens, now.steady),
+            Some(shared) => shared.take(limiters, counted, now.steady).await,
+            None => here(limiters, counted, now.steady),
         }
     }
 

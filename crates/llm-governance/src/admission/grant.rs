@@ -8,9 +8,9 @@ use super::Refusal;
 use super::gate::{ByModel, Inner, of_models};
 use super::refusal::denied;
 use super::seat::Seat;
-use crate::budget::{Accounts, Hold, PriceBound, Reservation, by_order, reserve};
+use crate::budget::{Accounts, Hold, PriceBound, Reservation, attach, by_order, reserve};
 use crate::directory::{Kind, Snapshot};
-use crate::limit::Limiters;
+use crate::limit::{Limiters, Seating};
 use crate::now::Now;
 
 /// A request that was let in.
@@ -31,6 +31,7 @@ pub struct Grant {
     /// Owners that limit single models, and the tokens that limits count until the true number is known.
     by_model: ByModel,
     tokens: u64,
+    seating: Seating,
     /// Another model that it turned to.
     turned: Option<Box<Turned>>,
 }
@@ -64,6 +65,7 @@ impl Grant {
             attempted: false,
             by_model,
             tokens: 0,
+            seating: Seating::Request,
             turned: None,
         }
     }
@@ -71,6 +73,12 @@ impl Grant {
     /// With what limits of other models need to know.
     pub(super) fn limited(mut self, by_model: ByModel, tokens: u64) -> Self {
         (self.by_model, self.tokens) = (by_model, tokens);
+        self
+    }
+
+    /// As what it has its places.
+    pub(super) fn seated_as(mut self, seating: Seating) -> Self {
+        self.seating = seating;
         self
     }
 
@@ -139,7 +147,7 @@ impl Grant {
         let seat = match limiters.is_empty() {
             true => None,
             false => {
-                let seated = self.inner.seat(limiters, self.tokens, now).await;
+                let seated = self.inner.seat(limiters, (self.tokens, self.seating), now).await;
                 Some(seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))?.0)
             }
         };
@@ -189,6 +197,14 @@ impl Grant {
         let accounts = self.accounts_of(provider, (self.inner.clock)());
         let hold = self.inner.funded(accounts, bound, &mut self.hold).await?;
         Ok(self.attempt_with(hold))
+    }
+
+    /// For what a provider has begun before anybody could be asked: it reserves nothing, is refused by nobody, and
+    /// what it costs is booked as an overrun.
+    pub fn attempt_begun(&mut self, provider: &str) -> Reservation {
+        let now = (self.inner.clock)();
+        let hold = attach(self.accounts_of(provider, now), now, &*self.inner.observer);
+        self.attempt_with(hold)
     }
 
     fn accounts_of(&self, provider: &str, now: Now) -> Accounts {

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 
 use super::Refusal;
 use super::refusal::{limited, limits_unavailable};
-use crate::limit::{self, LimitAsk, LimitDecision, LimitKind, LimitStore, Limiters, Limits, Place, Which};
+use crate::limit::{
+    self, LimitAsk, LimitDecision, LimitKind, LimitStore, Limiters, Limits, Place, Seating, Which,
+};
 use crate::scope::Scope;
 
 /// What to do when the shared limits do not answer.
@@ -48,8 +50,12 @@ pub(super) struct Far {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Takes a place here.
-pub(super) fn here(limiters: Limiters, tokens: u64, now: Instant) -> Result<(Seat, RateLimits), Refusal> {
-    match limit::take(limiters, tokens, now) {
+pub(super) fn here(
+    limiters: Limiters,
+    counted: (u64, Seating),
+    now: Instant,
+) -> Result<(Seat, RateLimits), Refusal> {
+    match limit::take(limiters, counted, now) {
         Ok((place, left)) => Ok((Seat::Here(place), left)),
         Err(refused) => Err(limited((&refused.scope, refused.model.as_deref()), refused.which, refused.left)),
     }
@@ -60,17 +66,17 @@ impl Shared {
     pub(super) async fn take(
         &self,
         mut limiters: Limiters,
-        tokens: u64,
+        (tokens, seating): (u64, Seating),
         now: Instant,
     ) -> Result<(Seat, RateLimits), Refusal> {
         limit::once(&mut limiters);
         if limiters.is_empty() {
-            return here(limiters, tokens, now);
+            return here(limiters, (tokens, seating), now);
         }
         let ask = |limiter: &Arc<limit::Limiter>| LimitAsk {
             scope: limiter.scope.clone(),
             model: limiter.model.clone(),
-            limits: limiter.limits(),
+            limits: limiter.limits().of_seating(seating),
         };
         let asks: SmallVec<[LimitAsk; 4]> = limiters.iter().map(ask).collect();
         let request = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +96,7 @@ impl Shared {
                 let which = Which { kind, limit: limit.unwrap_or_default(), wait };
                 Err(limited((&scope, model.as_deref()), which, left))
             }
-            Err(_) if self.on_failure == OnFailure::Local => here(limiters, tokens, now),
+            Err(_) if self.on_failure == OnFailure::Local => here(limiters, (tokens, seating), now),
             Err(error) => Err(limits_unavailable(error)),
         }
     }

@@ -24,7 +24,7 @@ pub use event::{Event, Observer, Quiet, THRESHOLDS};
 pub(crate) use fund::{Dry, Funds, Need, Shortage};
 pub use price::PriceBound;
 pub use reservation::{Basis, Charge, Reservation, Settled};
-pub(crate) use reserve::{Denied, Hold, reserve};
+pub(crate) use reserve::{Denied, Hold, attach, reserve};
 pub use slot::BudgetView;
 
 use crate::error::Error;

@@ -87,6 +87,21 @@ pub(crate) fn reserve(
     }
 }
 
+/// Holds nothing in every window of every account, whatever is left there: for what costs without having been let in.
+pub(crate) fn attach(accounts: Accounts, now: Now, observer: &dyn Observer) -> Hold {
+    let mut events = Events::new();
+    let mut guards: Guards<'_> = accounts.iter().map(|account| account.lock()).collect();
+    for slot in guards.iter_mut().flat_map(|state| &mut state.slots) {
+        slot.roll(now, &mut events);
+    }
+    let amount = PicoUsd::ZERO;
+    let lines = take(&mut guards, amount);
+    let hard = guards.iter().flat_map(|state| &state.slots).any(Slot::is_hard);
+    drop(guards);
+    tell(&events, observer);
+    Hold { accounts, lines, amount, hard, clamped: None }
+}
+
 /// The amount to reserve and the shortened answer limit.
 fn decide(
     accounts: &Accounts,

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::bucket::Bucket;
-use super::{LimitKind, Limits};
+use super::{LimitKind, Limits, Seating};
 use crate::scope::Scope;
 
 /// Limiters of a request that need no allocation.
@@ -104,12 +104,20 @@ impl Counted {
         if limits.tpm.is_some() {
             self.tokens.put(tokens);
         }
+    }
+
+    /// One more is under way.
+    pub(super) fn begin(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
+    }
+
+    /// One of those under way is over.
+    pub(super) fn leave(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// A request has ended for which `reserved` tokens were taken.
     pub(super) fn end(&mut self, reserved: u64, end: End, limits: &Limits, now_ms: u64) {
-        self.under_way = self.under_way.saturating_sub(1);
         if let Some(limit) = limits.rpm.filter(|_| end == End::Undone) {
             self.requests.drain(limit, now_ms);
             self.requests.take_back(1);
@@ -179,6 +187,7 @@ pub(crate) struct Refused {
 pub(crate) struct Place {
     limiters: Limiters,
     tokens: u64,
+    seating: Seating,
 }
 
 /// Each once, in the one order that locks are taken in.
@@ -196,7 +205,7 @@ pub(super) fn longest(all: impl IntoIterator<Item = Result<(), Which>>) -> Optio
 /// Takes a place in every limit, or in none. Of several that refuse, the one to wait longest for is told.
 pub(crate) fn take(
     mut limiters: Limiters,
-    tokens: u64,
+    (tokens, seating): (u64, Seating),
     now: Instant,
 ) -> Result<(Place, RateLimits), Box<Refused>> {
     once(&mut limiters);
@@ -204,20 +213,23 @@ pub(crate) fn take(
     let mut guards: Guards<'_> = limiters.iter().map(|limiter| limiter.state.lock()).collect();
     let worst = longest(guards.iter_mut().map(|state| {
         let State { limits, counted, .. } = &mut **state;
-        counted.fits(limits, tokens, now_ms)
+        counted.fits(&limits.of_seating(seating), tokens, now_ms)
     }));
     let fits = worst.is_none();
     let mut left = RateLimits::default();
     for state in &mut guards {
         let State { limits, counted, .. } = &mut **state;
         if fits {
-            counted.take(limits, tokens);
+            counted.take(&limits.of_seating(seating), tokens);
+            if seating == Seating::Request {
+                counted.begin();
+            }
         }
         left = tighter(left, counted.view(limits));
     }
     drop(guards);
     let Some((nth, which)) = worst else {
-        return Ok((Place { limiters, tokens }, left));
+        return Ok((Place { limiters, tokens, seating }, left));
     };
     let of = |limiter: &Arc<Limiter>| (limiter.scope.clone(), limiter.model.clone());
     let (scope, model) = limiters.get(nth).map_or((Scope::Global, None), of);
@@ -258,7 +270,10 @@ impl Place {
         for limiter in std::mem::take(&mut self.limiters) {
             let mut state = limiter.state.lock();
             let State { limits, counted, .. } = &mut *state;
-            counted.end(self.tokens, end, limits, now_ms);
+            counted.end(self.tokens, end, &limits.of_seating(self.seating), now_ms);
+            if self.seating == Seating::Request {
+                counted.leave();
+            }
         }
     }
 }
@@ -271,6 +286,31 @@ mod tests {
         let limiter = Limiter::new(Scope::Team("t".into()), None);
         limiter.configure(Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel) }, 1);
         Arc::new(limiter)
+    }
+
+    /// Takes a place for a request of its own.
+    fn take(limiters: Limiters, tokens: u64, now: Instant) -> Result<(Place, RateLimits), Box<Refused>> {
+        super::take(limiters, (tokens, Seating::Request), now)
+    }
+
+    #[test]
+    fn what_is_within_a_request_has_its_place_among_those_under_way() {
+        let limiter = limiter(2, 1_000, 1);
+        let all = || Limiters::from_iter([Arc::clone(&limiter)]);
+        let now = Instant::now();
+        let (mut session, _) = take(all(), 0, now).unwrap();
+        let within = |seating| super::take(all(), (0, seating), now).map(|(place, _)| place);
+        within(Seating::First).unwrap().end(Some(400), now);
+        let mut second = within(Seating::Within).unwrap();
+        assert_eq!(within(Seating::Within).unwrap_err().which.kind, LimitKind::Requests);
+        assert!(within(Seating::First).is_ok(), "it was counted before");
+        second.end(Some(700), now);
+        assert_eq!(within(Seating::First).unwrap_err().which.kind, LimitKind::Tokens);
+        // The session alone is under way, until it ends.
+        let later = now + Duration::from_secs(60);
+        assert_eq!(take(all(), 0, later).unwrap_err().which.kind, LimitKind::Parallel);
+        session.end(Some(0), later);
+        assert!(take(all(), 0, later).is_ok());
     }
 
     #[test]

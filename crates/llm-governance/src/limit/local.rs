@@ -40,6 +40,9 @@ impl LocalLimits {
             if let Some(counted) = owners.get_mut(&name(ask)) {
                 if worst.is_none() {
                     counted.take(&ask.limits, tokens);
+                    if ask.limits.parallel.is_some() {
+                        counted.begin();
+                    }
                 }
                 left = tighter(left, counted.view(&ask.limits));
             }
@@ -59,6 +62,9 @@ impl LocalLimits {
         for ask in asks {
             if let Some(counted) = owners.get_mut(&name(ask)) {
                 counted.end(reserved, used.map_or(End::Undone, End::Used), &ask.limits, now_ms);
+                if ask.limits.parallel.is_some() {
+                    counted.leave();
+                }
             }
         }
     }

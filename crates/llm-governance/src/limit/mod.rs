@@ -29,6 +29,29 @@ pub struct Limits {
     pub parallel: Option<u32>,
 }
 
+/// As what a place in limits is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Seating {
+    /// A request of its own.
+    #[default]
+    Request,
+    /// One more within a request that has its place among those under way, as a session's responses are.
+    Within,
+    /// The first of these: it was counted when that request was let in.
+    First,
+}
+
+impl Limits {
+    /// Those that hold for what is seated so.
+    pub(crate) fn of_seating(self, seating: Seating) -> Self {
+        match seating {
+            Seating::Request => self,
+            Seating::Within => Self { parallel: None, ..self },
+            Seating::First => Self { rpm: None, parallel: None, ..self },
+        }
+    }
+}
+
 /// Limits of one model, or of several whose names match, together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ModelLimits {

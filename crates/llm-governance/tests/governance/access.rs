@@ -172,3 +172,27 @@ fn changes_are_made_together_or_not_at_all() {
     terms.dedup();
     assert_eq!((directory.key_count(), terms.len()), (100, 1));
 }
+
+#[test]
+fn whoever_asked_before_is_looked_up_again() {
+    let now = at(NOON);
+    let plain = || key("sk-1", Terms::default());
+    let (gate, _) = gate([put_key(plain())]);
+    let directory = gate.directory();
+    let asks = directory.authenticate("sk-1", None, now).unwrap();
+    let check = |change: Change, expect: Result<(), u16>| {
+        directory.replace([change]).unwrap();
+        let again = directory.again(&asks, None, now).map(|_| ());
+        assert_eq!(again.map_err(|error| error.status().as_u16()), expect);
+    };
+    let second = |text: &str| Some(text.parse().unwrap());
+    let next = |until: &str| plain().rotated(KeyHash::of("sk-2"), Hint::of("sk-2"), until.parse().unwrap());
+    check(put_key(plain()), Ok(()));
+    check(put_key(Key { blocked: true, ..plain() }), Err(403));
+    check(put_key(Key { expires_at: second(NOON), ..plain() }), Err(401));
+    check(put_key(next("2026-03-01T12:00:01Z")), Ok(()));
+    check(put_key(next(NOON)), Err(401));
+    check(put_key(key("sk-2", Terms::default())), Err(401));
+    check(put_key(Key { terms: Arc::new(only(&[], &[], &["10.0.0.0/8"])), ..plain() }), Err(403));
+    assert!(directory.again(&directory.anyone(), None, now).is_ok());
+}

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use llm_governance::{Budget, Charge, Facts, Grant, Limits, ModelLimits, Period, PriceBound, Terms};
+use llm_governance::{
+    Budget, Charge, Facts, Grant, Limits, ModelLimits, Period, PriceBound, Scope, Seating, Terms,
+};
 use llm_types::ErrorKind;
 
 use crate::harness::{at, costing, gate, key, pico, put, put_key, stand, who, with_budgets};
@@ -49,4 +51,27 @@ fn a_model_that_a_request_turns_to_has_its_budgets_and_limits() {
     assert_eq!(settled.bookings.len(), 3);
     drop(first);
     turn(&mut second, &["dear"]).unwrap();
+}
+
+#[test]
+fn what_is_within_a_request_pays_for_itself_and_what_nobody_let_in_is_booked() {
+    let limits = Limits { rpm: Some(2), parallel: Some(1), ..Limits::default() };
+    let (gate, _) = gate([put_key(key("sk-1", Terms { limits, ..terms(100) }))]);
+    let now = at(NOON);
+    let asks = who(&gate, "sk-1", now);
+    let facts = costing(0);
+    let mut session = gate.enter(&asks, &facts).now_or_never().unwrap().unwrap();
+    let within = |seating| gate.enter_as(&asks, &facts, seating).now_or_never().unwrap();
+    let bound = PriceBound::fixed(pico(60));
+    let mut first = within(Seating::First).unwrap();
+    let running = first.try_attempt("p", Some(&bound), now).unwrap();
+    let mut second = within(Seating::Within).unwrap();
+    assert_eq!(second.try_attempt("p", Some(&bound), now).unwrap_err().error.kind, ErrorKind::Budget);
+    assert_eq!(within(Seating::Within).unwrap_err().error.kind, ErrorKind::RateLimit);
+    let stray = session.attempt_begun("p").settle(Charge::reported(pico(70)));
+    assert!(stray.overrun && stray.bookings.len() == 1, "{stray:?}");
+    let settled = running.settle(Charge::reported(pico(50)));
+    assert!(!settled.overrun, "{settled:?}");
+    let scope = Scope::Key(asks.key_id().unwrap()).to_string();
+    assert_eq!(stand(&gate, &scope, now), (120, 0));
 }

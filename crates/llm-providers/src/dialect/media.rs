@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, ErrorKind, ImageRequest, Piece, RawValue, Result, Segments, Units, Usage, wire_struct,
+    ApiError, ErrorKind, ImageRequest, ImageTask, Piece, RawValue, Result, Segments, Units, Usage,
+    wire_struct,
 };
 use memchr::memmem;
 use serde::Serialize;
@@ -174,6 +175,18 @@ pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn unwritable(error: serde_json::Error) -> ApiError {
     ApiError::bad_request("the request cannot be written as JSON").with_source(error)
+}
+
+/// Whether there are words, for whoever changes no picture without.
+///
+/// # Errors
+/// 400.
+pub(in crate::dialect) fn words_given(request: &ImageRequest) -> Result<()> {
+    if request.prompt.is_empty() && request.task == ImageTask::Edit {
+        let message = "`prompt` is missing: this model changes pictures as words say";
+        return Err(ApiError::bad_request(message).with_param("prompt"));
+    }
+    Ok(())
 }
 
 /// Refuses an edit whose pictures are not there, or lie where nobody fetches them.

@@ -276,6 +276,10 @@ impl Client {
         Err(ApiError::bad_request(message).with_param("model"))
     }
 
+    pub(super) fn is_strict(&self) -> bool {
+        self.shared.strict
+    }
+
     pub(super) fn transport(&self) -> &dyn Transport {
         &*self.shared.transport
     }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use llm_types::{ApiError, BatchForm, ErrorKind, Head, Result, Segments, Upload};
 use serde::{Deserialize, Serialize};
 
+use super::batches::no_files;
 use super::client::{Client, REPLY_LIMIT, named};
 use crate::codec::{Memo, WireRequest};
 use crate::form::{self, FileStream, Form};
@@ -15,6 +16,8 @@ use crate::target::Target;
 use crate::transport::{ByteStream, RequestBody, collect};
 use crate::{bulk, dialect};
 
+/// The type of what is sent in JSON.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The most that is read of an error's body, in bytes.
 const ERROR_LIMIT: usize = 1024 * 1024;
 
@@ -145,11 +148,14 @@ impl Client {
         self.told(&target, (Method::GET, &format!("/files/{}", segment(id)?)), nothing(), "file").await
     }
 
-    /// What a file holds, as it comes.
+    /// What a file holds, as it comes; also the answers of a batch where no files are kept.
     ///
     /// # Errors
     /// As [`Client::upload`].
     pub async fn file_content(&self, provider: &str, id: &str) -> Result<ByteStream> {
+        if !self.form(provider)?.1.keeps_files() {
+            return self.shelfless_answers(provider, id, None).await;
+        }
         let (target, _) = self.keeper(provider)?;
         let path = format!("/files/{}/content", segment(id)?);
         self.answered(&target, (Method::GET, &path), nothing()).await
@@ -178,7 +184,7 @@ impl Client {
         let metadata = serde_json::to_vec(metadata).map_err(unwritten)?;
         let given = (!batch.metadata.is_empty()).then_some(&*metadata);
         let body = bulk::create(&head, form, (file, model), given)?;
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
         let path = bulk::batch_path(form);
         let made = self.whole(&target, (Method::POST, path), (headers, Segments::from(body))).await?;
         read(&bulk::shown_batch(made, form)?, "batch")
@@ -189,7 +195,10 @@ impl Client {
     /// # Errors
     /// As [`Client::upload`].
     pub async fn batches(&self, provider: &str) -> Result<Vec<StoredBatch>> {
-        let (target, form) = self.keeper(provider)?;
+        let (target, form) = self.form(provider)?;
+        if !form.keeps_files() {
+            return self.shelfless_batches(provider).await;
+        }
         let body = self.whole(&target, (Method::GET, bulk::batch_path(form)), nothing()).await?;
         let shown = |item| read(&bulk::shown_batch(item, form)?, "batch");
         bulk::page(&body)?.0.into_iter().map(shown).collect()
@@ -216,7 +225,10 @@ impl Client {
         provider: &str,
         (method, id, deed): (Method, &str, &str),
     ) -> Result<StoredBatch> {
-        let (target, form) = self.keeper(provider)?;
+        let (target, form) = self.form(provider)?;
+        if !form.keeps_files() {
+            return self.shelfless_batch(provider, method, id).await;
+        }
         let path = format!("{}/{}{deed}", bulk::batch_path(form), segment(id)?);
         let body = self.whole(&target, (method, &path), nothing()).await?;
         read(&bulk::shown_batch(body, form)?, "batch")
@@ -224,11 +236,8 @@ impl Client {
 
     /// Where a provider keeps files.
     fn keeper(&self, provider: &str) -> Result<(Target, BatchForm)> {
-        let target = self.target(&format!("{provider}/*"))?;
-        let form = target.spec().batch_form().filter(|form| form.keeps_files()).ok_or_else(|| {
-            ApiError::bad_request(format!("{provider} keeps no files and batches that are spoken here"))
-        })?;
-        Ok((target, form))
+        let found = self.form(provider)?;
+        if found.1.keeps_files() { Ok(found) } else { Err(no_files(provider)) }
     }
 
     async fn told<T: serde::de::DeserializeOwned>(
@@ -241,7 +250,7 @@ impl Client {
         read(&self.whole(target, call, body).await?, what)
     }
 
-    async fn whole(
+    pub(super) async fn whole(
         &self,
         target: &Target,
         call: (Method, &str),
@@ -250,7 +259,7 @@ impl Client {
         collect(self.answered(target, call, body).await?, REPLY_LIMIT).await
     }
 
-    async fn answered(
+    pub(super) async fn answered(
         &self,
         target: &Target,
         call: (Method, &str),
@@ -288,7 +297,7 @@ fn nothing() -> (HeaderMap, Segments) {
     (HeaderMap::new(), Segments::default())
 }
 
-fn read<T: serde::de::DeserializeOwned>(json: &[u8], what: &str) -> Result<T> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(json: &[u8], what: &str) -> Result<T> {
     serde_json::from_slice(json).map_err(|error| {
         let message = format!("the provider's answer is no {what}");
         ApiError::upstream(ErrorKind::UpstreamFormat, message).with_source(error)
@@ -296,7 +305,7 @@ fn read<T: serde::de::DeserializeOwned>(json: &[u8], what: &str) -> Result<T> {
 }
 
 /// An id as a segment of a path.
-fn segment(id: &str) -> Result<String> {
+pub(super) fn segment(id: &str) -> Result<String> {
     if id.is_empty() || id.starts_with('.') {
         return Err(ApiError::bad_request("the id is none"));
     }

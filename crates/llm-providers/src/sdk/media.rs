@@ -62,7 +62,8 @@ impl Client {
         }
     }
 
-    /// Makes pictures, or changes them, e.g. with `openai/gpt-image-1`.
+    /// Makes pictures, or changes them, e.g. with `openai/gpt-image-1`. Whoever asks for their bytes
+    /// (`response_format: b64_json`) gets them, also of a provider that says where they lie: they are read there.
     ///
     /// # Errors
     /// As [`Client::transcribe`].
@@ -172,8 +173,10 @@ impl Client {
         let sent = self.send(codec, &target, &call).await?;
         let body: Bytes = collect(sent.body, REPLY_LIMIT).await?;
         let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
-        let output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
-        Ok((output, sent.changes))
+        let mut output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
+        let mut changes = sent.changes;
+        self.bytes_of(&mut output, &sent.memo, (&target, &mut changes)).await;
+        Ok((output, changes))
     }
 }
 

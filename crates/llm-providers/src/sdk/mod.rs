@@ -3,10 +3,12 @@
 //! It is a thin shell over the same targets, codecs and transports that the gateway uses; choosing among
 //! deployments and retrying are `llm-router`'s.
 
+mod batches;
 mod client;
 mod complete;
 mod files;
 mod media;
+mod pictures;
 mod rerank;
 mod speech;
 mod stream;
@@ -14,6 +16,7 @@ mod stream;
 mod tests;
 mod transcribe;
 
+pub use batches::MadeBatch;
 pub use client::{ChatReply, Client, ClientBuilder};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;

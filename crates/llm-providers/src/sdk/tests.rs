@@ -8,7 +8,7 @@ use futures_util::stream;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use llm_types::chat::{ChatRequest, Message};
-use llm_types::{ApiError, Delta, ErrorKind, Event, FinishKind, Result};
+use llm_types::{ApiError, Delta, ErrorKind, Event, FinishKind, ImageRequest, Result};
 
 use crate::Client;
 use crate::transport::{ByteStream, RequestBody, Transport};
@@ -197,4 +197,61 @@ async fn a_streamed_text_is_gone_on_with() {
     let stream = client.complete_stream("openai/gpt-3.5-turbo-instruct", request).await.unwrap();
     assert_eq!(stream.collect().await.unwrap().text(), "Hello");
     assert_eq!(transport.sent.lock().unwrap().first().unwrap().1["stream"], true);
+}
+
+/// A provider that says where its pictures lie, and the place where they do.
+#[derive(Debug, Default)]
+struct Gallery(Mutex<Vec<(String, bool)>>);
+
+#[async_trait]
+impl Transport for Gallery {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let keyed = request.headers().contains_key(AUTHORIZATION);
+        self.0.lock().unwrap().push((request.uri().to_string(), keyed));
+        let status = if request.uri().path() == "/gone" { 404 } else { 200_u16 };
+        let body = match request.uri().path() {
+            "/one.png" => Bytes::from_static(b"\x89PNG\r\n\x1a\n1"),
+            "/two.jpg" => Bytes::from_static(b"<html>"),
+            path if path.ends_with("/images/generations") => {
+                let urls = [
+                    "https://cdn.example/one.png",
+                    "https://cdn.example/two.jpg",
+                    "https://cdn.example/gone",
+                    "http://cdn.example/one.png",
+                ];
+                let data: Vec<_> = urls.iter().map(|url| serde_json::json!({"url": url})).collect();
+                serde_json::json!({"created": 1, "data": data}).to_string().into()
+            }
+            _ => Bytes::new(),
+        };
+        let mut answer = http::Response::new(Box::pin(stream::iter([Ok(body)])) as ByteStream);
+        *answer.status_mut() = status.try_into().unwrap();
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_the_bytes_of_pictures_gets_them() {
+    for (format, read) in [(None, 0), (Some("b64_json"), 1)] {
+        let gallery = Arc::new(Gallery::default());
+        let client = Client::builder()
+            .transport(Arc::<Gallery>::clone(&gallery) as Arc<dyn Transport>)
+            .env(|name| (name == "OPENAI_API_KEY").then(|| "sk-test".to_owned()))
+            .build()
+            .unwrap();
+        let request =
+            ImageRequest { response_format: format.map(str::to_owned), ..ImageRequest::new("a lighthouse") };
+        let made = client.image("openai/dall-e-2", request).await.unwrap();
+        let bytes: Vec<&str> = made.output.data.iter().filter_map(|image| image.base64.as_deref()).collect();
+        let addresses = made.output.data.iter().filter(|image| image.url.is_some()).count();
+        assert_eq!((bytes.len(), addresses), (read, 4 - read));
+        let asked = gallery.0.lock().unwrap().clone();
+        assert!(asked.iter().skip(1).all(|(_, keyed)| !keyed), "{asked:?}");
+        if read > 0 {
+            assert_eq!(bytes, ["iVBORw0KGgox"]);
+            let told = made.changes.header();
+            assert!(told.contains("404") && told.contains("no PNG") && told.contains("no https"), "{told}");
+            assert_eq!(asked.len(), 4, "{asked:?}");
+        }
+    }
 }

@@ -290,3 +290,24 @@ async fn a_server_that_was_never_there_is_waited_for() {
     drop(store);
     timeout(PATIENCE, task).await.expect("it ends in time").unwrap();
 }
+
+#[tokio::test]
+async fn a_request_within_another_leaves_what_that_is_counted_in() {
+    let redis = Redis::start().unwrap();
+    let one = Gate::connected(&patient(redis.url())).await;
+    let session = ask("team:a", Some(9), None, Some(1));
+    let held = one.takes(&session, 0).await;
+    // Its parts are not among those under way; the first is not counted as a request either.
+    let (first, other) = (ask("team:a", None, Some(100), None), ask("team:a", Some(9), Some(100), None));
+    for asks in [&first, &other] {
+        let part = one.takes(asks, 0).await;
+        one.store.end(part, asks, 0, Some(7));
+    }
+    one.takes(&other, 0).await;
+    let lasts = redis.command(&[b"PTTL", b"gateway:{limits}:v1:all:team:a"]).unwrap();
+    let lasts: u64 = lasts.trim_start_matches(':').parse().unwrap();
+    assert!(lasts > 3_600_000, "the session's place is forgotten in {lasts} ms");
+    one.is_full(&session).await;
+    one.store.end(held, &session, 0, Some(0));
+    one.takes(&session, 0).await;
+}

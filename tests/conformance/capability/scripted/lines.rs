@@ -1,9 +1,11 @@
 //! Who is asked, and what the references do not have (embeddings-rerank.md, deepgram-elevenlabs-audio.md, cohere-v2.md,
-//! ollama.md, bedrock-converse.md and the pages that the rows name).
+//! ollama.md, bedrock-converse.md, images.md and the pages that the rows name).
 
-use llm_types::Op::{self, Completion, Embed, Moderate, Rerank, Speech, Transcribe, Translate};
+use llm_types::Op::{
+    self, Completion, Embed, Image, ImageEdit, Moderate, Rerank, Speech, Transcribe, Translate,
+};
 
-use super::{Form, Line, sound, text, vectors};
+use super::{Form, Line, pictures, ranked, sound, text, vectors};
 
 const fn line(model: &'static str, op: Op, form: Form, without: &'static [&'static str]) -> Line {
     Line { model, op, form, without }
@@ -55,6 +57,8 @@ pub(super) static LINES: &[Line] = &[
     line("cohere/embed-v4.0", Embed, vectors::cohere, &[]),
     line("ollama/m", Embed, vectors::ollama, &[]),
     line("bedrock/amazon.titan-embed-text-v2:0", Embed, vectors::titan, &[]),
+    line("volcengine/doubao-embedding", Embed, vectors::openai, &[]),
+    line("tei/m", Embed, vectors::openai, &[]),
     line("cohere/rerank-v3.5", Rerank, vectors::rerank, &[]),
     line("azure_ai/Cohere-rerank-v4.0", Rerank, vectors::rerank, &[]),
     line("openrouter/cohere/rerank-v3.5", Rerank, vectors::rerank, &[]),
@@ -68,6 +72,11 @@ pub(super) static LINES: &[Line] = &[
     line("voyage/rerank-2.5", Rerank, vectors::top_k, &[]),
     line("huggingface/m", Rerank, vectors::texts_ranked, &[]),
     line("tei/m", Rerank, vectors::texts_ranked, &[]),
+    line("nvidia_nim/nvidia/llama-3.2-nv-rerankqa-1b-v2", Rerank, ranked::passages, &[]),
+    line("deepinfra/Qwen/Qwen3-Reranker-8B", Rerank, ranked::queries, &[]),
+    line("watsonx/cross-encoder/ms-marco-minilm-l-12-v2", Rerank, ranked::inputs, &[]),
+    line("bedrock/cohere.rerank-v3-5:0", Rerank, ranked::sources, &[]),
+    line("vertex_ai/semantic-ranker-default-004", Rerank, ranked::records, &[]),
     line("openai/whisper-1", Transcribe, sound::openai_heard, &[]),
     line("azure/whisper", Transcribe, sound::openai_heard, &[]),
     line("groq/whisper-large-v3", Transcribe, sound::groq_heard, &[]),
@@ -107,4 +116,27 @@ pub(super) static LINES: &[Line] = &[
     line("openai/omni-moderation-latest", Moderate, text::moderations, &[]),
     line("mistral/mistral-moderation-latest", Moderate, text::moderations, &[]),
     line("litellm_proxy/m", Moderate, text::moderations, &[]),
+    line("azure/gpt-image-1", Image, pictures::openai_made, &[]),
+    line("volcengine/doubao-seedream-4-0", Image, pictures::openai_named, &[]),
+    line("together_ai/black-forest-labs/FLUX.1-schnell", Image, pictures::openai_named, &[]),
+    line("nscale/m", Image, pictures::openai_made, &[]),
+    line("modelscope/m", Image, pictures::openai_named, &[]),
+    line("vercel_ai_gateway/google/imagen-4.0-generate-001", Image, pictures::openai_made, &[]),
+    line("recraft/recraftv3", Image, pictures::openai_named, &[]),
+    line("litellm_proxy/m", Image, pictures::openai_made, &[]),
+    line("fireworks_ai/flux-1-schnell-fp8", Image, pictures::fireworks_made, &[]),
+    line("stability/core", Image, pictures::stability_made, &[]),
+    line("gemini/gemini-2.5-flash-image", Image, pictures::gemini_made, &[]),
+    line("vertex_ai/imagen-4.0-generate-001", Image, pictures::imagen_made, &[]),
+    line("bedrock/amazon.nova-canvas-v1:0", Image, pictures::canvas_made, &[]),
+    line("openai/gpt-image-1", ImageEdit, pictures::openai_changed, &[]),
+    line("azure/gpt-image-1", ImageEdit, pictures::openai_changed, &[]),
+    line("litellm_proxy/m", ImageEdit, pictures::openai_changed, &[]),
+    line("xai/grok-2-image", ImageEdit, pictures::xai_changed, &[]),
+    line("together_ai/black-forest-labs/FLUX.1-kontext-pro", ImageEdit, pictures::together_changed, &[]),
+    line("recraft/recraftv3", ImageEdit, pictures::recraft_changed, &[]),
+    line("stability/structure", ImageEdit, pictures::stability_changed, &[]),
+    line("gemini/gemini-2.5-flash-image", ImageEdit, pictures::gemini_changed, &[]),
+    line("vertex_ai/gemini-2.5-flash-image", ImageEdit, pictures::gemini_changed, &[]),
+    line("bedrock/amazon.nova-canvas-v1:0", ImageEdit, pictures::canvas_changed, &[]),
 ];

@@ -4,6 +4,8 @@
 //! in the documented form. Which provider has which form is a line of [`lines::LINES`].
 
 mod lines;
+mod pictures;
+mod ranked;
 mod sound;
 mod text;
 mod vectors;
@@ -18,12 +20,12 @@ use llm_conform::{Feature, Limits, Verdict, ask};
 use llm_providers::Client;
 use llm_providers::table::ProviderTable;
 use llm_testkit::{Received, Script, Upstream};
-use llm_types::Op;
+use llm_types::{Op, Secret};
 use serde_json::{Value, json};
 
 use super::reference::{GATEWAY, client};
 use super::{Mark, Matrix};
-use crate::lab::{Lab, deployment};
+use crate::lab::{KEY, Lab, deployment};
 
 /// What a provider answers, or what of the request it does not know.
 pub(super) type Form = fn(&Received) -> Result<Script, String>;
@@ -64,7 +66,12 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
                 Script::status(500).json_body(&json!({"error": {"message": why}}))
             })
         });
-        deploy(lab, line.model, &upstream);
+        let mut deployment = placed(deployment(line.model));
+        if line.provider() == "huggingface" && line.op == Op::Rerank {
+            // An endpoint of one's own: its router orders nothing.
+            deployment.api_base = Some("https://endpoint.example".to_owned());
+        }
+        lab.deploy(deployment, upstream.addr());
         for feature in llm_conform::of(line.op).filter(|feature| !line.without.contains(&feature.name)) {
             let verdict = played(lab, &client, &upstream, feature).await;
             let what = format!("{} {} {}", line.model, line.op, feature.name);
@@ -102,6 +109,11 @@ async fn played(lab: &Lab, client: &Client, upstream: &Upstream, feature: &Featu
     }
     match ask(client, &name, feature, Limits::default()).await {
         Ok(finding) if finding.verdict == Verdict::Passed && feature.name == "base64" => packed(lab).await,
+        Ok(finding)
+            if finding.verdict == Verdict::Passed && matches!(feature.name, "as_text" | "srt" | "vtt") =>
+        {
+            sound::in_form(client, &name, feature).await
+        }
         Ok(finding) => finding.verdict,
         Err(error) => Verdict::Failed(error.to_string().into()),
     }
@@ -130,7 +142,13 @@ pub(super) fn placed(mut deployment: Deployment) -> Deployment {
         "vertex_ai" => {
             (deployment.project, deployment.location) = (Some("p".to_owned()), Some("global".to_owned()));
         }
-        "bedrock" | "sagemaker" => deployment.region = Some("us-east-1".to_owned()),
+        "watsonx" => {
+            // What is a token already is not exchanged for one.
+            deployment.api_key = Some(Secret::new(format!("eyJ.{KEY}")));
+            deployment.api_base = Some("https://us-south.ml.cloud.ibm.com".to_owned());
+            deployment.project = Some("p".to_owned());
+        }
+        "bedrock" | "sagemaker" | "sagemaker_chat" => deployment.region = Some("us-east-1".to_owned()),
         name if !spec.api_base.as_ref().is_some_and(open) => {
             deployment.api_base = Some(format!("https://{}.example/v1", name.replace('_', "-")));
         }

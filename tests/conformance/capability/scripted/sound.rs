@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llm_conform::Verdict;
+use llm_conform::{Feature, Verdict};
 use llm_providers::Client;
 use llm_testkit::{Gate, Received, Script, Upstream};
 use llm_types::{Call, Op};
@@ -275,5 +275,21 @@ pub(super) async fn held_back(client: &Client, model: &str, upstream: &Upstream)
         Ok(Ok(())) => Verdict::Passed,
         Ok(Err(why)) => Verdict::Failed(why.into()),
         Err(_) => Verdict::Failed("nothing came before all was there".into()),
+    }
+}
+
+/// Whether a client gets the form of a transcript itself: a gateway writes what its provider does not, so that what the
+/// form could be written from is not enough.
+pub(super) async fn in_form(client: &Client, model: &str, feature: &Feature) -> Verdict {
+    let Call::Transcribe(request) = feature.call() else {
+        return Verdict::Failed("no transcript is asked for".into());
+    };
+    match client.transcribe(model, *request).await {
+        Ok(heard) if !heard.output.written => Verdict::Failed("it came in another form".into()),
+        Ok(heard) if feature.name == "as_text" && heard.output.text.trim_end() != HEARD => {
+            Verdict::Failed(format!("not the text alone: {:?}", heard.output.text).into())
+        }
+        Ok(_) => Verdict::Passed,
+        Err(error) => Verdict::Failed(error.to_string().into()),
     }
 }

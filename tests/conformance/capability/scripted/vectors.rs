@@ -152,7 +152,7 @@ pub(super) fn titan(request: &Received) -> Result<Script, String> {
 }
 
 /// What a server says of an order: places and scores, the best first.
-fn ordered(documents: &Value, most: &Value) -> Result<Vec<(usize, f64)>, String> {
+pub(super) fn ordered(documents: &Value, most: &Value) -> Result<Vec<(usize, f64)>, String> {
     let count = documents.as_array().ok_or("no documents")?.len();
     let most = most.as_u64().map_or(count, |most| usize::try_from(most).unwrap());
     Ok([(1, 0.9), (0, 0.2), (2, 0.1)].into_iter().filter(|(index, _)| *index < count).take(most).collect())

@@ -30,9 +30,16 @@ pub(super) const MODELS: &[&str] = &[
     "fireworks_ai/m",
     "hosted_vllm/m",
     "litellm_proxy/m",
+    "volcengine/doubao-seed-2-1-pro-260915",
+    "meta/muse-spark-1.3",
+    "cortecs/m",
+    "ollama_openai/m",
 ];
 /// Who keeps no answers (their pages): what is said of one goes along all the same.
-const STATELESS: [&str; 5] = ["groq", "openrouter", "deepseek", "perplexity", "bedrock_mantle"];
+const STATELESS: [&str; 6] =
+    ["groq", "openrouter", "deepseek", "perplexity", "bedrock_mantle", "ollama_openai"];
+/// Of whom that is not known: what is said of a kept answer goes along.
+const UNTOLD: [&str; 2] = ["meta", "cortecs"];
 
 fn response(status: &str, output: &Value) -> Value {
     let mut out = json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "m", "output": output});
@@ -105,9 +112,12 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
         let upstream = Upstream::start().unwrap();
         upstream.on("/*", answer);
         deploy(lab, model, &upstream);
-        for (feature, _) in
-            FEATURES.iter().filter(|(name, _)| *name != "state" || !STATELESS.contains(&provider))
-        {
+        if UNTOLD.contains(&provider) {
+            matrix.note(provider, (Op::Responses, "state"), Mark::Declared);
+        }
+        for (feature, _) in FEATURES.iter().filter(|(name, _)| {
+            *name != "state" || !(STATELESS.contains(&provider) || UNTOLD.contains(&provider))
+        }) {
             match asked(lab, feature, &upstream).await {
                 Ok(()) => matrix.note(provider, (Op::Responses, feature), Mark::Reference),
                 Err(why) => problems.push(format!("{model}: responses {feature}: {why}")),

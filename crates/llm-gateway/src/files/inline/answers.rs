@@ -1,10 +1,7 @@
 //! What files hold: lines of the folder, or answers, written as they come.
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use http::Method;
-use llm_providers::bulk::Lines;
-use llm_providers::bulk::inline::{Answers, Inline, output_of};
+use llm_providers::bulk::inline::{Inline, output_of};
 use llm_providers::codec::batch::BatchPath;
 use llm_providers::transport::ByteStream;
 use llm_types::Result;
@@ -36,39 +33,6 @@ impl Visit {
         };
         let path = inline.path(BatchPath::Answers(batch));
         let (_, upstream) = self.call(place, (Method::GET, &path), nothing(), None).await?;
-        Ok((written(upstream, inline.answers(which, recalls, standing.created)), None))
+        Ok((inline.answers(which, recalls, standing.created).of(upstream), None))
     }
-}
-
-/// Lines of a provider, written anew as they come.
-fn written(upstream: ByteStream, answers: Answers) -> ByteStream {
-    let state = Some((upstream, Lines::default(), answers));
-    Box::pin(stream::unfold(state, |state| async move {
-        let (mut upstream, mut lines, mut answers) = state?;
-        loop {
-            let over = match upstream.next().await {
-                Some(Ok(chunk)) => {
-                    lines.feed(&chunk);
-                    false
-                }
-                Some(Err(error)) => return Some((Err(error), None)),
-                None => true,
-            };
-            match rewritten(&mut lines, &mut answers, over) {
-                Ok(out) if out.is_empty() && !over => {}
-                Ok(out) => return Some((Ok(out.into()), (!over).then_some((upstream, lines, answers)))),
-                Err(error) => return Some((Err(error), None)),
-            }
-        }
-    }))
-}
-
-fn rewritten(lines: &mut Lines, answers: &mut Answers, over: bool) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    while let Some((_, line)) = lines.next_line()?.or_else(|| if over { lines.last_line() } else { None }) {
-        if let Some(line) = answers.line(&line)? {
-            out.extend_from_slice(&line);
-        }
-    }
-    Ok(out)
 }

@@ -1,14 +1,17 @@
 //! Lines of a provider's answers, as lines of OpenAI's files.
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use llm_types::{ApiError, ErrorKind, Output, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Inline;
 use super::recall::{Recall, Recalls};
+use crate::bulk::Lines;
 use crate::codec::batch::BatchAnswer;
 use crate::codec::{DecodeCx, ReplyCx};
+use crate::transport::ByteStream;
 
 /// One of the two files of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +72,41 @@ impl Inline {
 }
 
 impl Answers {
+    /// The file, from the provider's as it comes.
+    #[must_use]
+    pub fn of(self, upstream: ByteStream) -> ByteStream {
+        let state = Some((upstream, Lines::default(), self));
+        Box::pin(stream::unfold(state, |state| async move {
+            let (mut upstream, mut lines, mut answers) = state?;
+            loop {
+                let over = match upstream.next().await {
+                    Some(Ok(chunk)) => {
+                        lines.feed(&chunk);
+                        false
+                    }
+                    Some(Err(error)) => return Some((Err(error), None)),
+                    None => true,
+                };
+                match answers.rewritten(&mut lines, over) {
+                    Ok(out) if out.is_empty() && !over => {}
+                    Ok(out) => return Some((Ok(out.into()), (!over).then_some((upstream, lines, answers)))),
+                    Err(error) => return Some((Err(error), None)),
+                }
+            }
+        }))
+    }
+
+    fn rewritten(&mut self, lines: &mut Lines, over: bool) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        while let Some((_, line)) = lines.next_line()?.or_else(|| if over { lines.last_line() } else { None })
+        {
+            if let Some(line) = self.line(&line)? {
+                out.extend_from_slice(&line);
+            }
+        }
+        Ok(out)
+    }
+
     /// The line of the file for one of the provider's; `None`: it is of the other file.
     ///
     /// # Errors

@@ -71,6 +71,7 @@ pub(super) fn draw(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<Wire
     if is_imagen(cx.model) {
         return imagen::ask(request, cx);
     }
+    media::words_given(request)?;
     if n.is_some_and(|n| n > 1) {
         let message = "this model makes one picture at a time: ask once for each";
         return Err(ApiError::bad_request(message).with_param("n"));

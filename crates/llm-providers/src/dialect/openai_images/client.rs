@@ -39,6 +39,10 @@ impl ClientCodec for Client {
             let message = "this model makes one picture at a time: ask once for each";
             return Err(ApiError::bad_request(message).with_param("n"));
         }
+        // Whoever is asked in OpenAI's own form may need none, and says so otherwise.
+        if row.image_edit().is_some() {
+            media::words_given(request)?;
+        }
         let memo = made(request.n, request.response_format.as_deref().filter(|_| !request.stream), &row);
         let path = match request.task {
             ImageTask::Make => row.path(false).unwrap_or_else(|| MAKE.to_owned()),

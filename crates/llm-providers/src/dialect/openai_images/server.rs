@@ -219,7 +219,12 @@ fn request(body: &[u8], task: ImageTask) -> Result<ImageRequest> {
     let text = |text: Option<Str<'_>>| text.map(Str::into_string);
     Ok(ImageRequest {
         model: model.ok_or_else(|| missing("model", "name the model"))?.into_string(),
-        prompt: prompt.ok_or_else(|| missing("prompt", "say what is to be seen"))?.into_string(),
+        prompt: match (prompt, task) {
+            (Some(prompt), _) => prompt.into_string(),
+            // Backgrounds are removed and pictures enlarged without words: whoever needs some says so.
+            (None, ImageTask::Edit | ImageTask::Vary) => String::new(),
+            (None, ImageTask::Make) => return Err(missing("prompt", "say what is to be seen")),
+        },
         n,
         size: text(size),
         quality: text(quality),
@@ -337,9 +342,6 @@ fn read(fields: Vec<Field>, task: ImageTask) -> Result<ImageRequest> {
             "stream" => out.stream = text == "true",
             name => keep(&mut out.extra, name, text),
         }
-    }
-    if out.prompt.is_empty() && task == ImageTask::Edit {
-        return Err(missing("prompt", "say what is to be seen"));
     }
     if out.images.is_empty() {
         return Err(missing("image", "send the picture to change"));

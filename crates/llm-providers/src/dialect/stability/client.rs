@@ -38,6 +38,9 @@ impl ClientCodec for Client {
         let row = Row::new(cx.spec, cx.model, None);
         let model = row.model();
         let service = service::of(&model, request)?;
+        if service.needs_words() {
+            media::words_given(request)?;
+        }
         let (kind, body) = form(request, &row, &service, cx.changes)?.finish()?;
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind), (ACCEPT, json)]);
@@ -135,7 +138,7 @@ fn form(request: &ImageRequest, row: &Row<'_>, service: &Service<'_>, changes: &
     for (name, _) in set.into_iter().filter(|(_, set)| *set) {
         changes.dropped(name, row.why());
     }
-    if service.words {
+    if service.words && !prompt.is_empty() {
         form.text("prompt", prompt);
     }
     if let Some(model) = service.model {

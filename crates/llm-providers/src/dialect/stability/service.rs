@@ -91,7 +91,15 @@ pub(super) fn of<'m>(model: &'m str, request: &ImageRequest) -> Result<Service<'
     })
 }
 
+/// Services that take words and do without.
+const WITHOUT: [&str; 2] = ["edit/outpaint", "control/style-transfer"];
+
 impl Service<'_> {
+    /// Whether it does nothing without words.
+    pub(super) fn needs_words(&self) -> bool {
+        self.words && !WITHOUT.contains(&self.path)
+    }
+
     /// Puts the pictures of a request into its form. `own`: whether what the client adds goes along.
     ///
     /// # Errors

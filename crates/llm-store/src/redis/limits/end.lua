@@ -36,6 +36,7 @@ for nth = 1, #KEYS do
     end
     if redis.call('HLEN', key) > (r and 1 or 0) + (t and 1 or 0) then last = math.max(last, DAY) end
   end
-  expire(key, last)
+  local known = (rpm >= 0 and r and 1 or 0) + (tpm >= 0 and t and 1 or 0)
+  expire(key, last, most < 0 and known)
 end
 return 1

@@ -73,7 +73,8 @@ for nth = 2, #KEYS do
       redis.call('HSET', key, 'p:' .. life, string.format('%.0f', owner.mine + 1))
       last = math.max(last, DAY)
     end
-    expire(key, last)
+    local known = (owner.rpm >= 0 and 1 or 0) + (owner.tpm >= 0 and 1 or 0)
+    expire(key, last, owner.most < 0 and known)
   end
   answer[#answer + 1] = math.min(owner.r, 9e16)
   answer[#answer + 1] = math.min(owner.t, 9e16)

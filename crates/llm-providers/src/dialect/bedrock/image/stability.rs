@@ -5,7 +5,7 @@ use llm_types::{ApiError, Changes, Extra, ImageRequest, ImageTask, Members, Resu
 
 use super::{Asked, NO_COUNTERPART, encoded};
 use crate::dialect::mask::{self, Shade};
-use crate::dialect::media::{bytes, raw};
+use crate::dialect::media::{bytes, raw, words_given};
 use crate::dialect::openai_images::size;
 use crate::dialect::stability::{ASPECTS, STRENGTH, foreign};
 
@@ -41,6 +41,13 @@ enum Kind {
     Transfer,
 }
 
+impl Kind {
+    /// Whether it does nothing without words.
+    fn needs_words(self, model: &str) -> bool {
+        !matches!(self, Self::Silent | Self::Transfer) && !model.contains("outpaint")
+    }
+}
+
 fn kind(model: &str) -> Kind {
     let has = |name: &str| model.contains(name);
     match () {
@@ -69,6 +76,9 @@ pub(super) fn body(asked: &Asked<'_>, changes: &mut Changes) -> Result<Vec<u8>> 
     }
     let kind = kind(asked.model);
     let mut body = Extra::default();
+    if kind.needs_words(asked.model) {
+        words_given(asked.request)?;
+    }
     if kind == Kind::Silent {
         asked.drop_all(&[("prompt", !prompt.is_empty())], changes);
     } else if !prompt.is_empty() {

@@ -259,3 +259,45 @@ fn an_answer_is_looked_at_where_its_format_is_in_question() {
     check("openai/gpt-image-1", asked, false);
     check("openai/dall-e-2", json!({"response_format": "b64_json", "stream": true}), false);
 }
+
+#[test]
+fn words_are_asked_for_where_nothing_is_done_without() {
+    let silent = [("image", "I")];
+    for model in [
+        "stability/remove-background",
+        "stability/erase",
+        "stability/fast",
+        "stability/outpaint",
+        "bedrock/stability.stable-image-remove-background-v1:0",
+        "bedrock/stability.stable-outpaint-v1:0",
+        "bedrock/amazon.nova-canvas-v1:0",
+        // Whoever is behind says so: it may be one of these.
+        "openai/gpt-image-1",
+    ] {
+        let sent = edit(model, &silent).unwrap();
+        assert!(!sent.body.to_string().contains("prompt"), "{model}: {}", sent.body);
+    }
+    for model in [
+        "stability/inpaint",
+        "stability/ultra",
+        "stability/conservative",
+        "bedrock/stability.stable-image-inpaint-v1:0",
+        "gemini/gemini-2.5-flash-image",
+        "xai/grok-2-image",
+        "recraft/recraftv3",
+        "together_ai/black-forest-labs/FLUX.1-kontext-pro",
+    ] {
+        assert_eq!(param(edit(model, &silent)).as_deref(), Some("prompt"), "{model}");
+    }
+    // The same where the edit is JSON; new pictures are made of words alone.
+    let json = |op: Op| {
+        let body = json!({"model": "m", "images": [{"image_url": "data:image/png;base64,SQ=="}]}).to_string();
+        let asked = Asked { dialect: Some(Dialect::OpenaiImages), ..Asked::of(op) };
+        go("stability/remove-background", body.as_bytes(), &asked)
+    };
+    assert_eq!(json(Op::ImageEdit).unwrap().body, json!({"output_format": "png", "image": "I"}));
+    assert_eq!(
+        param(openai_images::Server.decode(br#"{"model":"m"}"#, &Asked::of(Op::Image))).as_deref(),
+        Some("prompt")
+    );
+}

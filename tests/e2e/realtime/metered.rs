@@ -1,0 +1,206 @@
+//! What a session's responses count, what they cost, and what becomes of one that there is no room for.
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{MASTER, Provider, Socket, admin, config, hear, key, kinds, refusal, rows, say, session};
+use crate::harness::{Gateway, PATIENCE};
+
+const WHOLE: [&str; 3] = ["response.created", "response.text.delta", "response.done"];
+
+fn create(how: &str) -> Value {
+    json!({"type": "response.create", "event_id": "mine", "response": {"instructions": how}})
+}
+
+/// A hard budget. A response may cost 1.29 dollars, and costs 0.32.
+fn budget(limit: &str) -> Value {
+    json!([{"limit_usd": limit, "window": "total", "hard": true}])
+}
+
+/// Asks for a response, and hears it to its end.
+async fn answered(socket: &mut Socket) {
+    say(socket, create("")).await;
+    assert_eq!(kinds(socket, 3).await, WHOLE);
+}
+
+/// The next event is an error about that of the client, and the session goes on.
+async fn refused(socket: &mut Socket, code: &str) {
+    let event = hear(socket).await.unwrap();
+    let error = &event["error"];
+    let told =
+        [&event["type"], &error["code"], &error["event_id"]].map(|text| text.as_str().unwrap_or_default());
+    assert_eq!(told, ["error", code, "mine"], "{event}");
+    let other = json!({"type": "session.update", "session": {}});
+    say(socket, other.clone()).await;
+    assert_eq!(hear(socket).await.unwrap(), other);
+}
+
+async fn patch(gateway: &Gateway, id: &str, body: Value) {
+    let changed = admin(gateway, Method::PATCH, &format!("/admin/v1/keys/{id}"), &body.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+}
+
+#[tokio::test]
+async fn each_response_is_a_request_and_the_session_outlasts_a_refusal() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "limits": {"rpm": 2, "parallel": 1}})).await;
+    let mut socket = session(&gateway, &own).await;
+    answered(&mut socket).await;
+    // One that uses nothing is a request as well.
+    say(&mut socket, create("nothing")).await;
+    assert_eq!(kinds(&mut socket, 2).await, ["response.created", "response.done"]);
+    say(&mut socket, create("")).await;
+    refused(&mut socket, "rate_limit_exceeded").await;
+    assert_eq!(provider.count("response.create").await, 2, "the third goes no further");
+    assert_eq!(rows(&gateway, &id, 2).await.len(), 2);
+    // What holds is what holds today; the session has its place among those under way as before.
+    patch(&gateway, &id, json!({"limits": {"rpm": 600, "parallel": 1}})).await;
+    answered(&mut socket).await;
+    let bearer = format!("Bearer {own}");
+    let (code, body) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert!(code == 429 && body.contains("at once"), "{code} {body}");
+}
+
+#[tokio::test]
+async fn tokens_of_a_response_count_when_it_ends() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    // Each response has 10,100 tokens: after the first there is no room until they have flowed off.
+    let (_, own) = key(&gateway, json!({"name": "one", "limits": {"tpm": 5_000, "parallel": 1}})).await;
+    let mut socket = session(&gateway, &own).await;
+    answered(&mut socket).await;
+    say(&mut socket, create("")).await;
+    refused(&mut socket, "rate_limit_exceeded").await;
+    // Its place among those under way is free when it is over.
+    socket.close(None).await.unwrap();
+    provider.wait_closed().await;
+    let bearer = format!("Bearer {own}");
+    let (code, body) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert!(code == 429 && body.contains("tokens a minute"), "{code} {body}");
+}
+
+#[tokio::test]
+async fn money_is_there_before_a_response_is_asked_for() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("1.50")})).await;
+    let mut socket = session(&gateway, &own).await;
+    answered(&mut socket).await;
+    // What it cost is gone from the budget, which has no room for another one now.
+    say(&mut socket, create("")).await;
+    refused(&mut socket, "budget_exceeded").await;
+    assert_eq!(provider.count("response.create").await, 1);
+    let bearer = format!("Bearer {own}");
+    let (code, _) = refusal(&gateway, "/v1/realtime?model=voice", &[("authorization", &bearer)]).await;
+    assert_eq!(code, 402);
+    patch(&gateway, &id, json!({"budgets": budget("3.00")})).await;
+    // Two at once need the money for both, and one that is refused costs nothing.
+    say(&mut socket, create("hold")).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+    say(&mut socket, create("hold")).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+    say(&mut socket, create("hold")).await;
+    refused(&mut socket, "budget_exceeded").await;
+    for running in ["resp_3", "resp_2"] {
+        say(&mut socket, json!({"type": "response.finish", "response_id": running})).await;
+        assert_eq!(hear(&mut socket).await.unwrap()["response"]["id"], running);
+    }
+    let rows = rows(&gateway, &id, 3).await;
+    let costs: Vec<_> = rows.iter().map(|row| (row["cost_usd"].as_str().unwrap(), &row["overrun"])).collect();
+    assert_eq!(costs, [("0.3216", &json!(false)); 3], "{rows:?}");
+    answered(&mut socket).await;
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_of_a_response_pays_for_it() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "two", "budgets": budget("5.00")})).await;
+    let mut socket = session(&gateway, &own).await;
+    say(&mut socket, create("hold")).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+    drop(socket);
+    let rows = rows(&gateway, &id, 1).await;
+    assert_eq!(rows[0]["cost_usd"], "0.3216", "{rows:?}");
+    assert!(provider.count("response.cancel").await > 0);
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_gives_back_its_money() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("1.50")})).await;
+    let mut socket = session(&gateway, &own).await;
+    say(&mut socket, create("refuse")).await;
+    refused(&mut socket, "refused").await;
+    // An event without a name has none in its error either.
+    say(&mut socket, json!({"type": "response.create", "response": {"instructions": "refuse"}})).await;
+    assert_eq!(hear(&mut socket).await.unwrap()["error"]["event_id"], Value::Null);
+    answered(&mut socket).await;
+    let rows = rows(&gateway, &id, 3).await;
+    let mut told: Vec<_> =
+        rows.iter().map(|row| (row["status"].as_u64(), row["cost_usd"].as_str().unwrap())).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(Some(200), "0.3216"), (Some(400), "0.00"), (Some(400), "0.00")], "{rows:?}");
+    // What cannot be told from one that asks is not passed on.
+    say(&mut socket, json!({"type": "session.update"})).await;
+    hear(&mut socket).await.unwrap();
+    let twice = r#"{"type":"session.update","type":"response.create"}"#;
+    super::send(&mut socket, twice).await;
+    assert_eq!(hear(&mut socket).await.unwrap()["type"], "error");
+    assert_eq!(provider.count("response.create").await, 3);
+}
+
+#[tokio::test]
+async fn a_response_that_the_provider_begins_is_let_in_or_cancelled_and_booked() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    for terms in [json!({"limits": {"rpm": 2}}), json!({"budgets": budget("1.65")})] {
+        let (id, own) = key(&gateway, terms.clone()).await;
+        let mut socket = session(&gateway, &own).await;
+        say(&mut socket, json!({"type": "response.begin"})).await;
+        assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+        say(&mut socket, json!({"type": "response.finish"})).await;
+        assert_eq!(kinds(&mut socket, 1).await, WHOLE[2..]);
+        answered(&mut socket).await;
+        // There is no room for a third, which begins nevertheless.
+        let cancelled = provider.count("response.cancel").await;
+        say(&mut socket, json!({"type": "response.begin"})).await;
+        assert_eq!(kinds(&mut socket, 3).await, ["response.created", "error", "response.done"], "{terms}");
+        assert_eq!(provider.count("response.cancel").await, cancelled + 1);
+        let rows = rows(&gateway, &id, 3).await;
+        let costs: Vec<_> = rows.iter().map(|row| row["cost_usd"].as_str().unwrap()).collect();
+        assert_eq!(costs, ["0.3216"; 3], "{terms}: {rows:?}");
+        say(&mut socket, create("")).await;
+        assert_eq!(hear(&mut socket).await.unwrap()["type"], "error", "{terms}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_good_any_more_ends_the_session() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    for how in ["block", "delete"] {
+        let (id, own) = key(&gateway, json!({"name": how})).await;
+        let mut socket = session(&gateway, &own).await;
+        answered(&mut socket).await;
+        let path = format!("/admin/v1/keys/{id}");
+        let done = match how {
+            "block" => admin(&gateway, Method::POST, &format!("{path}/block"), "").await,
+            _ => admin(&gateway, Method::DELETE, &path, "").await,
+        };
+        assert_eq!(done.status, 200, "{}", done.text());
+        say(&mut socket, create("")).await;
+        assert_eq!(hear(&mut socket).await.unwrap()["type"], "error", "{how}");
+        assert_eq!(hear(&mut socket).await, Err(CloseCode::Policy), "{how}");
+        timeout(PATIENCE, provider.wait_closed()).await.unwrap();
+    }
+    assert_eq!(provider.count("response.create").await, 2);
+    // The master key is nobody's, and has no end.
+    let mut socket = session(&gateway, MASTER).await;
+    answered(&mut socket).await;
+    answered(&mut socket).await;
+}
