@@ -34,6 +34,6 @@ pub(crate) async fn settle<B>(
 /// What an answer says of the token that its call was made with.
 pub(crate) fn judge(settled: Option<(Arc<Tokens>, Arc<Held>)>, status: StatusCode) {
     if let (Some((tokens, held)), StatusCode::UNAUTHORIZED) = (settled, status) {
-        tokens.doubt(&held);
+        tokens.doubt(&held, Instant::now());
     }
 }
