@@ -253,7 +253,7 @@ impl Client {
             return Ok(ChatStream::replayed(&reply, dialect).with_changes(sent.changes));
         }
         let decoder = codec.decoder(Op::Chat, &cx);
-        Ok(ChatStream::new(sent.body, decoder, dialect).with_changes(sent.changes))
+        Ok(ChatStream::new(sent.body, decoder, dialect, target).with_changes(sent.changes))
     }
 
     /// Where calls to a model go: worked out, and the environment read, when it is first named.
