@@ -41,7 +41,8 @@ impl ClientCodec for Client {
         row.apply(head, &mut edits, cx.changes);
         let mut wire = wire(path(cx), edits.apply(head));
         // Bytes are what a client gets who asks for them by the provider's own word; OpenAI has none for them.
-        wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire::asked(head).is_some();
+        wire.memo.vectors = wire::asked(head);
+        wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire.memo.vectors.is_some();
         Ok(Some(wire))
     }
 

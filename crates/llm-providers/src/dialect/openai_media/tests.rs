@@ -258,3 +258,22 @@ fn inputs_are_counted_without_being_read() {
     let body = br#"{"model": "m", "encoding_format": "base64"}"#;
     assert_eq!(Server.vectors_asked(&Head::scan(Bytes::from_static(body)).unwrap()), None);
 }
+
+#[test]
+fn the_first_vector_tells_in_which_form_all_are() {
+    let check = |body: &str, expect: Option<VectorEncoding>| {
+        assert_eq!(super::wire::written(body.as_bytes()), expect, "{body}");
+        for wanted in [VectorEncoding::Float, VectorEncoding::Base64] {
+            let memo = Memo { vectors: Some(wanted), ..Memo::default() };
+            assert_eq!(memo.differs(body.as_bytes()), expect.is_some_and(|form| form != wanted), "{body}");
+        }
+        assert!(!Memo::default().differs(body.as_bytes()), "nobody asked");
+    };
+    let (float, base64) = (Some(VectorEncoding::Float), Some(VectorEncoding::Base64));
+    check(r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}]}"#, float);
+    check(r#"{ "data" : [ { "embedding" : "AAAA", "object" : "embedding" } ] }"#, base64);
+    check(r#"{"usage":{"embedding":3},"data":[{"embedding":[]}]}"#, float);
+    check(r#"{"error":{"message":"no \"embedding\": [1] here"}}"#, None);
+    check(r#"{"embedding":"#, None);
+    check("", None);
+}

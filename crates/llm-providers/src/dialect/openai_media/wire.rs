@@ -94,6 +94,21 @@ pub(super) fn encoding(word: Option<&str>) -> Option<VectorEncoding> {
     }
 }
 
+/// How the first vector of an answer is written; `None`: there is none to be seen.
+pub(crate) fn written(body: &[u8]) -> Option<VectorEncoding> {
+    const MEMBER: &[u8] = b"\"embedding\"";
+    // The same word is also a value (`"object": "embedding"`).
+    let value = |start: usize| {
+        let rest = body.get(start + MEMBER.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+        match rest.trim_ascii_start().first()? {
+            b'[' => Some(VectorEncoding::Float),
+            b'"' => Some(VectorEncoding::Base64),
+            _ => None,
+        }
+    };
+    memchr::memmem::find_iter(body, MEMBER).find_map(value)
+}
+
 /// How many inputs stand in `input`; `None`: it cannot be told.
 pub(super) fn count(json: &[u8]) -> Option<usize> {
     if json.first() != Some(&b'[') {
