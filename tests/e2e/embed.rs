@@ -159,6 +159,34 @@ async fn an_openai_client_gets_its_form_also_of_who_knows_only_one() {
 }
 
 #[tokio::test]
+async fn tokens_find_a_deployment_that_takes_them_or_are_refused() {
+    let upstream = Upstream::start().unwrap();
+    let at = |name: &str, order: u32| {
+        let base = format!("api_base = \"{}/v1\", api_key = \"k-of-provider\"", upstream.url());
+        format!("{{ model = \"{name}\", order = {order}, {base} }}")
+    };
+    let both = model("both", &[at("together_ai/m", 1), at("hosted_vllm/m", 2)]);
+    let gateway = Gateway::start(&format!("{}{both}", model("texts", &[at("together_ai/m", 1)])));
+    let ask = async |name: &str, input: Value| {
+        let body = json!({"model": name, "input": input, "user": "u"});
+        gateway.post("/v1/embeddings").body(body.to_string()).send().await
+    };
+    let refused = ask("texts", json!([[1, 2], [3]])).await.error(400);
+    assert_eq!(refused.param, "input[0]");
+    refused.says(&["together_ai", "texts", "token_inputs"]);
+    assert!(upstream.requests().is_empty());
+    upstream.on("/v1/embeddings", |_| Script::json(&openai_answer()));
+    let reply = ask("both", json!([[1, 2], [3]])).await;
+    assert_eq!((reply.status, reply.header("x-gateway-provider")), (200, "hosted_vllm"), "{}", reply.text());
+    assert_eq!(upstream.last_request().unwrap().json()["input"], json!([[1, 2], [3]]));
+    // What is not taken is left out, and said.
+    let reply = ask("texts", json!(["a", "b"])).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.header("x-gateway-changes").contains("dropped user"), "{:?}", reply.headers);
+    assert!(upstream.last_request().unwrap().json().get("user").is_none());
+}
+
+#[tokio::test]
 async fn a_vector_of_bytes_reaches_a_client_as_it_wants_it() {
     let upstream = Upstream::start().unwrap();
     let deployment = format!(

@@ -14,7 +14,7 @@ use crate::codec::{
 };
 use crate::dialect::openai_chat;
 use crate::dialect::stated::stated;
-use crate::quirk::{Row, demanded};
+use crate::quirk::{Row, demanded_by};
 
 const DIALECT: &str = "openai_media";
 const PATH: &str = "/embeddings";
@@ -28,14 +28,19 @@ impl ClientCodec for Client {
         let Call::Embed(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let body = body(request, cx)?;
         let path = path(cx);
-        demanded(wire(path, Segments::from(body)), cx)
+        let row = Row::embedding(cx.spec, cx.model);
+        demanded_by(&row, wire(path, Segments::from(body)), cx)
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
         if cx.asked.op != Op::Embed {
             return Err(cannot(DIALECT, cx.asked.op));
         }
-        let row = Row::new(cx.spec, cx.model, None);
+        if !cx.spec.takes_tokens(cx.model) && head.get("input").is_some_and(wire::holds_tokens) {
+            // Whoever writes it says what is wrong with which input.
+            return Ok(None);
+        }
+        let row = Row::embedding(cx.spec, cx.model);
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
@@ -93,7 +98,7 @@ fn wire(path: String, body: Segments) -> WireRequest {
 fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
     let EmbedRequest { model: _, inputs, dimensions, encoding, task, truncate, user, origin, extra } =
         request;
-    let row = Row::new(cx.spec, cx.model, None);
+    let row = Row::embedding(cx.spec, cx.model);
     let model = row.model();
     for (path, set) in [("task", task.is_some()), ("truncate", truncate.is_some())] {
         if set {
@@ -105,7 +110,11 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
         if title.is_some() {
             cx.changes.dropped(format!("input[{index}].title"), row.why());
         }
-        list.push(input(content).map_err(|error| error.with_param(format!("input[{index}]")))?);
+        let content = match content {
+            EmbedContent::Tokens(_) if !cx.spec.takes_tokens(cx.model) => Err(tokens(row.provider())),
+            content => input(content),
+        };
+        list.push(content.map_err(|error| error.with_param(format!("input[{index}]")))?);
     }
     let mut out = wire::Request {
         model: Some(Str::from(&*model)),
@@ -123,6 +132,15 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
         }
     }
     serde_json::to_vec(&out).map_err(unwritable)
+}
+
+/// What a text as tokens is answered where they mean nothing, or something else.
+fn tokens(provider: &str) -> ApiError {
+    let message = format!(
+        "{provider} takes texts and no tokens: send the text of each input, or set `token_inputs` among the provider's \
+         quirks where its server takes them"
+    );
+    ApiError::bad_request(message)
 }
 
 fn input(content: &EmbedContent) -> Result<Raw<'_>> {

@@ -277,3 +277,61 @@ fn the_first_vector_tells_in_which_form_all_are() {
     check(r#"{"embedding":"#, None);
     check("", None);
 }
+
+#[test]
+fn tokens_go_only_where_they_are_understood() {
+    let mut own = ProviderSpec { name: "corp".to_owned(), ..ProviderSpec::default() };
+    let check = |spec: &ProviderSpec, input: Value, refused: Option<&str>| {
+        let body = json!({"model": "m", "input": input});
+        let head = Head::scan(Bytes::from(body.to_string())).unwrap();
+        let (mut changes, asked) = (Changes::default(), asked());
+        let mut cx = EncodeCx { spec, model: "m", asked: &asked, changes: &mut changes };
+        // What cannot go as it is, is written, and then it is said why.
+        assert_eq!(
+            Client.splice(&head, &mut cx).unwrap().is_none(),
+            refused.is_some(),
+            "{} {body}",
+            spec.name
+        );
+        let written = Client.encode(&Call::Embed(Box::new(decode(&body).unwrap())), &mut cx);
+        let param = written.err().map(|error| {
+            assert!(error.kind == ErrorKind::BadRequest && error.message.contains("texts"), "{error}");
+            error.param.clone().unwrap()
+        });
+        assert_eq!(param.as_deref(), refused, "{} {body}", spec.name);
+    };
+    for name in ["openai", "azure", "hosted_vllm", "nebius", "litellm_proxy"] {
+        check(&row(name), json!([1, 2, 3]), None);
+        check(&row(name), json!([[1], [2, 3]]), None);
+    }
+    for name in ["mistral", "together_ai", "voyage", "jina_ai", "dashscope", "openrouter", "tei"] {
+        check(&row(name), json!([1, 2, 3]), Some("input[0]"));
+        check(&row(name), json!([[1], [2, 3]]), Some("input[0]"));
+        check(&row(name), json!(["a [1]", [2, 3]]), Some("input[1]"));
+        check(&row(name), json!(["[1]", "2"]), None);
+        check(&row(name), json!("[1]"), None);
+    }
+    check(&own, json!([1]), Some("input[0]"));
+    own.quirks.token_inputs = Some(true);
+    check(&own, json!([1]), None);
+}
+
+#[test]
+fn who_asks_is_told_only_where_it_is_taken() {
+    let check = |name: &str, taken: bool| {
+        let body = json!({"model": "m", "input": ["a"], "user": "u"});
+        let (written, lost) = encode(decode(&body).unwrap(), &row(name), "m").unwrap();
+        let (spliced, lost_too) = splice(&body.to_string(), &row(name), "m");
+        let spliced: Value = serde_json::from_str(&spliced).unwrap();
+        for (sent, lost) in [(written, lost), (spliced, lost_too)] {
+            assert_eq!(sent.get("user").is_some(), taken, "{name} {sent}");
+            assert_eq!(lost.contains("dropped user"), !taken, "{name} {lost}");
+        }
+    };
+    for name in ["openai", "azure", "hosted_vllm", "openrouter", "litellm_proxy"] {
+        check(name, true);
+    }
+    for name in ["mistral", "together_ai", "fireworks_ai", "deepinfra", "github", "perplexity", "lm_studio"] {
+        check(name, false);
+    }
+}
