@@ -1,5 +1,7 @@
 //! Us calling a provider.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
@@ -100,9 +102,10 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
         request;
     let row = Row::embedding(cx.spec, cx.model);
     let model = row.model();
-    for (path, set) in [("task", task.is_some()), ("truncate", truncate.is_some())] {
-        if set {
-            cx.changes.dropped(path, row.why());
+    let said = [("task", purpose(task.as_deref(), &row)?), ("truncate", cut(*truncate, &row)?)];
+    for ((name, said), asked) in said.iter().zip([task.is_some(), truncate.is_some()]) {
+        if asked && said.is_none() {
+            cx.changes.dropped(*name, row.why());
         }
     }
     let mut list = Vec::with_capacity(inputs.len());
@@ -131,7 +134,29 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
             cx.changes.dropped(name.to_owned(), row.why());
         }
     }
+    for (name, value) in &said {
+        // The client's own word for it stays.
+        if let Some(value) = value.as_deref().filter(|_| out.extra.get(name).is_none()) {
+            out.extra.push(Cow::Borrowed(name), value);
+        }
+    }
     serde_json::to_vec(&out).map_err(unwritable)
+}
+
+/// What the vectors are for, where the row has a word for it.
+fn purpose(task: Option<&str>, row: &Row<'_>) -> Result<Option<Box<RawValue>>> {
+    let word = task.filter(|_| row.takes("task")).and_then(|task| row.word_for("task", task));
+    word.map(|word| raw(&word)).transpose()
+}
+
+/// Whether what is too long is cut, where the row knows such a member: in its words, or as it is.
+fn cut(truncate: Option<bool>, row: &Row<'_>) -> Result<Option<Box<RawValue>>> {
+    let Some(truncate) = truncate.filter(|_| row.takes("truncate")) else { return Ok(None) };
+    match row.word_for("truncate", if truncate { "true" } else { "false" }) {
+        Some(word) => raw(&word),
+        None => raw(&truncate),
+    }
+    .map(Some)
 }
 
 /// What a text as tokens is answered where they mean nothing, or something else.

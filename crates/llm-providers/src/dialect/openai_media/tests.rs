@@ -335,3 +335,51 @@ fn who_asks_is_told_only_where_it_is_taken() {
         check(name, false);
     }
 }
+
+#[test]
+fn what_vectors_are_for_is_said_in_each_provider_s_words() {
+    let check = |name: &str, model: &str, task: &str, expect: (&str, Value), lost: &[&str]| {
+        for (cut, shorter) in [(true, "truncate"), (false, "truncate")] {
+            let request = EmbedRequest {
+                inputs: vec![EmbedInput::text("a")],
+                task: Some(task.to_owned()),
+                truncate: Some(cut),
+                ..EmbedRequest::default()
+            };
+            let (body, changes) = encode(request, &row(name), model).unwrap();
+            let (member, word) = &expect;
+            assert_eq!(body.get(*member), Some(word).filter(|word| !word.is_null()), "{name} {body}");
+            let sent = match name {
+                "voyage" => body["truncation"] == cut,
+                "jina_ai" => body[shorter] == cut,
+                "nvidia_nim" => body[shorter] == if cut { "END" } else { "NONE" },
+                _ => body.get(shorter).is_none(),
+            };
+            assert!(sent, "{name} {cut} {body}");
+            let told: Vec<&str> =
+                ["task", "truncate"].into_iter().filter(|lost| changes.contains(lost)).collect();
+            assert_eq!(told, lost, "{name} {changes}");
+        }
+    };
+    check("voyage", "voyage-4", "RETRIEVAL_QUERY", ("input_type", json!("query")), &[]);
+    check("voyage", "voyage-4", "RETRIEVAL_DOCUMENT", ("input_type", json!("document")), &[]);
+    check("voyage", "voyage-4", "CLUSTERING", ("input_type", Value::Null), &["task"]);
+    check("jina_ai", "jina-embeddings-v4", "RETRIEVAL_DOCUMENT", ("task", json!("retrieval.passage")), &[]);
+    check("jina_ai", "jina-embeddings-v4", "CODE_RETRIEVAL_QUERY", ("task", json!("code.query")), &[]);
+    check("jina_ai", "jina-embeddings-v4", "CLUSTERING", ("task", Value::Null), &["task"]);
+    check("jina_ai", "jina-embeddings-v3", "CLUSTERING", ("task", json!("separation")), &[]);
+    check(
+        "nvidia_nim",
+        "nvidia/nv-embedqa-e5-v5",
+        "RETRIEVAL_DOCUMENT",
+        ("input_type", json!("passage")),
+        &[],
+    );
+    check(
+        "openai",
+        "text-embedding-3-small",
+        "RETRIEVAL_QUERY",
+        ("task", Value::Null),
+        &["task", "truncate"],
+    );
+}
