@@ -81,6 +81,11 @@ impl<'a> Row<'a> {
         self.quirks.iter().any(|quirks| quirks.rename.contains_key(name)) && !self.drops(name)
     }
 
+    /// The provider's name of a member, where it has another.
+    pub(crate) fn name_of(&self, name: &str) -> Option<&'a str> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name)).map(String::as_str)
+    }
+
     /// The model as the body names it.
     pub(crate) fn model(&self) -> Cow<'a, str> {
         self.model.clone()

@@ -48,7 +48,9 @@ impl ClientCodec for Client {
         row.apply(head, &mut edits, cx.changes);
         let mut wire = wire(path(cx), edits.apply(head));
         // Bytes are what a client gets who asks for them by the provider's own word; OpenAI has none for them.
-        wire.memo.vectors = wire::asked(head);
+        // Who asks by the provider's own name of it gets what the provider makes of that.
+        let own = row.name_of("encoding_format").is_some_and(|name| head.get(name).is_some());
+        wire.memo.vectors = wire::asked(head).filter(|_| !own);
         wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire.memo.vectors.is_some();
         Ok(Some(wire))
     }

@@ -383,3 +383,23 @@ fn what_vectors_are_for_is_said_in_each_provider_s_words() {
         &["task", "truncate"],
     );
 }
+
+#[test]
+fn whose_form_it_is_counts() {
+    let check = |name: &str, members: &str, expect: Option<VectorEncoding>| {
+        let body = format!(r#"{{"model":"m","input":"a"{members}}}"#);
+        let head = Head::scan(Bytes::from(body)).unwrap();
+        let (mut changes, asked) = (Changes::default(), asked());
+        let spec = row(name);
+        let mut cx = EncodeCx { spec: &spec, model: "m", asked: &asked, changes: &mut changes };
+        let wire = Client.splice(&head, &mut cx).unwrap().unwrap();
+        assert_eq!(wire.memo.vectors, expect, "{name} {members}");
+    };
+    check("jina_ai", "", Some(VectorEncoding::Float));
+    check("jina_ai", r#","encoding_format":"base64""#, Some(VectorEncoding::Base64));
+    // Jina's own word.
+    check("jina_ai", r#","embedding_type":"base64""#, None);
+    check("openai", r#","encoding_format":"base64""#, Some(VectorEncoding::Base64));
+    // A form that is not OpenAI's.
+    check("github", r#","encoding_format":"int8""#, None);
+}
