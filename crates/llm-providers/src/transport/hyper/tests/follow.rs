@@ -9,7 +9,7 @@ use crate::codec::{Asked, ClientCodec as _, EncodeCx};
 use crate::dialect::replicate::Client;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
-use crate::transport::{ByteStream, RequestBody, Transport as _, collect};
+use crate::transport::{ByteStream, RequestBody, collect};
 
 const MODEL: &str = "replicate/meta/llama";
 const CREATE: &str = "/models/meta/llama/predictions";
