@@ -192,5 +192,10 @@ fn the_row_of_the_matrix_is_printed() {
         assert_eq!(row.matches(" |").count(), head.matches(" |").count(), "{row}");
     }
     assert!(tables[0][2].contains("| unseen |") || tables[0][2].contains("| – |"), "{:?}", tables[0]);
+    // Beside what is for people to read it comes last.
+    let both = llmctl(&["conform", "mock/echo", "--gateway", &url, "-o", "chat,embed"]).run();
+    let (read, table) = both.good().split_once("\n\n").unwrap();
+    assert!(read.starts_with("OPERATION") && !read.contains('|'), "{read}");
+    assert_eq!(table.trim_end(), ran.good().trim_end());
     llmctl(&["conform", "mock/echo", "--row", "--json"]).run().failed(2, &["--json"]);
 }

@@ -106,6 +106,86 @@ async fn an_openai_client_gets_geminis_vectors_as_it_wants_them() {
     error.says(&["texts", "tokens"]);
 }
 
+/// Whatever a provider of OpenAI's kind makes of the word for it, vectors come in the form that was asked for.
+#[tokio::test]
+async fn an_openai_client_gets_its_form_also_of_who_knows_only_one() {
+    const PACKED: &str = "AAAAPwAAAEA=";
+    let upstream = Upstream::start().unwrap();
+    let numbers = json!([0.5, 2.0]);
+    let check = async |name: &str, asked: Option<&str>, answered: Value, sent: Option<&str>| {
+        let deployment = format!(
+            "{{ model = \"{name}\", api_base = \"{}/v1\", api_key = \"k-of-provider\" }}",
+            upstream.url()
+        );
+        let gateway = Gateway::start(&model("vectors", &[deployment]));
+        let data: Vec<Value> =
+            [0, 1].map(|index| json!({"object": "embedding", "index": index, "embedding": answered})).into();
+        upstream.push(Script::json(&json!({"object": "list", "data": data, "model": "served", "odd": 1,
+            "usage": {"prompt_tokens": 7, "total_tokens": 7}})));
+        let mut body = json!({"model": "vectors", "input": ["a", "b"]});
+        if let Some(asked) = asked {
+            body["encoding_format"] = asked.into();
+        }
+        let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+        let told = upstream.last_request().unwrap().json();
+        assert_eq!(told.get("encoding_format").and_then(Value::as_str), sent, "{name}");
+        let expect = if asked == Some("base64") { json!(PACKED) } else { numbers.clone() };
+        let body = reply.json();
+        for index in 0..2 {
+            let vector = json!({"object": "embedding", "index": index, "embedding": expect});
+            assert_eq!(body["data"][index], vector, "{name} {asked:?}");
+        }
+        assert_eq!((&body["model"], &body["odd"]), (&json!("served"), &json!(1)), "{name}");
+        assert_eq!(body["usage"], json!({"prompt_tokens": 7, "total_tokens": 7}), "{name}");
+        assert!(
+            !reply.header("x-gateway-changes").contains("encoding_format"),
+            "{name}: {:?}",
+            reply.headers
+        );
+    };
+    // Asked, and not heeded.
+    for name in ["openai/text-embedding-3-small", "mistral/mistral-embed", "hosted_vllm/m", "openrouter/x/m"]
+    {
+        check(name, Some("base64"), numbers.clone(), Some("base64")).await;
+    }
+    // Not asked: it would be refused.
+    for name in ["dashscope/text-embedding-v4", "together_ai/m", "fireworks_ai/m", "lm_studio/m"] {
+        check(name, Some("base64"), numbers.clone(), None).await;
+    }
+    // Numbers were wanted.
+    check("openai/text-embedding-3-small", None, json!(PACKED), None).await;
+    check("hosted_vllm/m", Some("float"), json!(PACKED), Some("float")).await;
+}
+
+#[tokio::test]
+async fn tokens_find_a_deployment_that_takes_them_or_are_refused() {
+    let upstream = Upstream::start().unwrap();
+    let at = |name: &str, order: u32| {
+        let base = format!("api_base = \"{}/v1\", api_key = \"k-of-provider\"", upstream.url());
+        format!("{{ model = \"{name}\", order = {order}, {base} }}")
+    };
+    let both = model("both", &[at("together_ai/m", 1), at("hosted_vllm/m", 2)]);
+    let gateway = Gateway::start(&format!("{}{both}", model("texts", &[at("together_ai/m", 1)])));
+    let ask = async |name: &str, input: Value| {
+        let body = json!({"model": name, "input": input, "user": "u"});
+        gateway.post("/v1/embeddings").body(body.to_string()).send().await
+    };
+    let refused = ask("texts", json!([[1, 2], [3]])).await.error(400);
+    assert_eq!(refused.param, "input[0]");
+    refused.says(&["together_ai", "texts", "token_inputs"]);
+    assert!(upstream.requests().is_empty());
+    upstream.on("/v1/embeddings", |_| Script::json(&openai_answer()));
+    let reply = ask("both", json!([[1, 2], [3]])).await;
+    assert_eq!((reply.status, reply.header("x-gateway-provider")), (200, "hosted_vllm"), "{}", reply.text());
+    assert_eq!(upstream.last_request().unwrap().json()["input"], json!([[1, 2], [3]]));
+    // What is not taken is left out, and said.
+    let reply = ask("texts", json!(["a", "b"])).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.header("x-gateway-changes").contains("dropped user"), "{:?}", reply.headers);
+    assert!(upstream.last_request().unwrap().json().get("user").is_none());
+}
+
 #[tokio::test]
 async fn a_vector_of_bytes_reaches_a_client_as_it_wants_it() {
     let upstream = Upstream::start().unwrap();

@@ -137,3 +137,27 @@ async fn a_batch_is_made_of_lines_at_hand_wherever_its_files_are_kept() {
     let ran = direct(content.iter().chain(&keeper).map(|word| (*word).to_owned()).collect());
     assert_eq!(json(ran.good())["response"]["body"]["choices"][0]["message"]["content"], "Hi.");
 }
+
+#[tokio::test]
+async fn lines_are_asked_as_their_provider_takes_them_and_the_upload_says_what_is_lost() {
+    let (gateway, upstream) = stand();
+    let asked = json!({"model": "fast", "messages": [{"role": "user", "content": "Hi"}], "seed": 1,
+        "max_completion_tokens": 7, "logit_bias": {}});
+    let line = |id: &str| {
+        json!({"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": asked}).to_string()
+    };
+    let file = format!("{}\n{}\n", line("a"), line("b"));
+    let form = format!(
+        "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+         --b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{file}\r\n--b--\r\n"
+    );
+    let post = gateway.post("/v1/files").header("content-type", "multipart/form-data; boundary=b");
+    let reply = post.body(form).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.header("x-gateway-changes").contains("dropped logit_bias"), "{:?}", reply.headers);
+    let sent = upstream.last_request().unwrap();
+    let lines: Vec<Value> = sent.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let body = json!({"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hi"}],
+        "random_seed": 1, "max_tokens": 7});
+    assert_eq!(lines, ["a", "b"].map(|id| json!({"custom_id": id, "body": body})));
+}

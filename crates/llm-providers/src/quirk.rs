@@ -46,6 +46,15 @@ impl<'a> Row<'a> {
         Self { provider: &spec.name, model: name, quirks }
     }
 
+    /// The quirks for vectors in OpenAI's form: those in the row's own dialect, and those that are about vectors alone.
+    pub(crate) fn embedding(spec: &'a ProviderSpec, model: &'a str) -> Self {
+        let mut row = Self::new(spec, model, None);
+        if spec.dialect != Dialect::OpenaiMedia {
+            row.quirks.extend(spec.quirks_in(Dialect::OpenaiMedia, model, None));
+        }
+        row
+    }
+
     /// Whether messages have to respect this.
     pub(crate) fn has(&self, quirk: MessageQuirk) -> bool {
         self.quirks.iter().any(|quirks| quirks.messages.contains(&quirk))
@@ -70,6 +79,11 @@ impl<'a> Row<'a> {
     /// takes a member that OpenAI does not know (`thinking`) renames it to itself.
     pub(crate) fn takes(&self, name: &str) -> bool {
         self.quirks.iter().any(|quirks| quirks.rename.contains_key(name)) && !self.drops(name)
+    }
+
+    /// The provider's name of a member, where it has another.
+    pub(crate) fn name_of(&self, name: &str) -> Option<&'a str> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name)).map(String::as_str)
     }
 
     /// The model as the body names it.
@@ -271,12 +285,20 @@ pub(crate) fn demanded(wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<WireR
 ///
 /// # Errors
 /// As [`demanded`].
-pub(crate) fn demanded_in(
-    dialect: Dialect,
+pub(crate) fn demanded_in(dialect: Dialect, wire: WireRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
+    let row = Row::of(dialect, cx.spec, cx.model, None);
+    demanded_by(&row, wire, cx)
+}
+
+/// The same for a body that has to respect these quirks.
+///
+/// # Errors
+/// As [`demanded`].
+pub(crate) fn demanded_by(
+    row: &Row<'_>,
     mut wire: WireRequest,
     cx: &mut EncodeCx<'_>,
 ) -> Result<WireRequest> {
-    let row = Row::of(dialect, cx.spec, cx.model, None);
     let model = row.model();
     if row.is_plain() && model == cx.model {
         return Ok(wire);

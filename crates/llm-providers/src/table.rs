@@ -245,6 +245,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         messages,
         reply,
         embed_inputs,
+        token_inputs,
         max_images,
         rerank,
         rerank_form,
@@ -271,6 +272,7 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     list(&mut known.messages, messages);
     list(&mut known.reply, reply);
     option(&mut known.embed_inputs, embed_inputs);
+    option(&mut known.token_inputs, token_inputs);
     option(&mut known.max_images, max_images);
     list(&mut known.rerank, rerank);
     option(&mut known.rerank_form, rerank_form);

@@ -210,6 +210,8 @@ pub struct Quirks {
     pub reply: Vec<ReplyQuirk>,
     /// The most inputs of one request for vectors: longer lists go out in several.
     pub embed_inputs: Option<usize>,
+    /// Whether inputs may be tokens (`[1, 2, 3]`) in place of texts.
+    pub token_inputs: Option<bool>,
     /// The most pictures of one request: more are asked for in several. 0: any number.
     pub max_images: Option<u32>,
     /// What requests to order documents have to respect.
@@ -281,6 +283,12 @@ impl ProviderSpec {
     #[must_use]
     pub fn embed_inputs(&self, model: &str) -> Option<usize> {
         self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
+    }
+
+    /// Whether inputs of requests for vectors may be tokens.
+    #[must_use]
+    pub fn takes_tokens(&self, model: &str) -> bool {
+        self.quirks_for(model, None).filter_map(|quirks| quirks.token_inputs).last().unwrap_or_default()
     }
 
     /// The most pictures of one request in one of the row's dialects; `None`: any number.

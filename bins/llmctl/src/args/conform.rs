@@ -35,7 +35,8 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 
-    /// Print the row that belongs into a table such as docs/capabilities.md, in Markdown: a table for each operation.
+    /// Print nothing but the row that belongs into a table such as docs/capabilities.md, in Markdown: a table for each
+    /// operation. Otherwise it comes last.
     #[arg(long, conflicts_with_all = ["json", "dry_run"])]
     pub(crate) row: bool,
 

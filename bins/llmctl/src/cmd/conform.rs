@@ -60,10 +60,11 @@ pub(crate) async fn run(args: &ConformArgs, out: &mut Output) -> Result<Exit, Fa
         let report = Report { model: &args.model, plan: &plan, findings: &findings, conforms: wrong == 0 };
         out.json(&report)?;
     } else {
-        match args.row {
-            true => write!(out.out, "{}", row::markdown(&args.model, &findings))?,
-            false => table(&findings, out)?,
+        if !args.row {
+            table(&findings, out)?;
+            writeln!(out.out)?;
         }
+        write!(out.out, "{}", row::markdown(&args.model, &findings))?;
         let passed = findings.iter().filter(|one| one.verdict == Verdict::Passed).count();
         writeln!(out.err, "{passed} of {} passed, {wrong} do not hold", findings.len())?;
     }

@@ -137,6 +137,9 @@ pub struct Quirks {
     /// The most inputs of one request for vectors: longer lists go out in several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embed_inputs: Option<usize>,
+    /// Whether inputs of a request for vectors may be tokens (`[1, 2, 3]`) in place of texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_inputs: Option<bool>,
     /// The most pictures of one request: more are asked for in several. 0: any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_images: Option<u32>,
@@ -316,6 +319,7 @@ impl Quirks {
             messages,
             reply,
             embed_inputs,
+            token_inputs,
             max_images,
             rerank,
             rerank_form,
@@ -337,6 +341,7 @@ impl Quirks {
             messages: messages.iter().map(Word::get).collect(),
             reply: reply.iter().map(Word::get).collect(),
             embed_inputs,
+            token_inputs,
             max_images,
             rerank: rerank.iter().map(Word::get).collect(),
             rerank_form: rerank_form.as_ref().map(Word::get),

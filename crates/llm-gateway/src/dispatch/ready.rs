@@ -94,6 +94,7 @@ pub(super) enum Way {
 }
 
 /// Whom it asks, and what the answer's form depends on.
+#[derive(Clone)]
 pub(super) struct Asks {
     pub(super) target: Arc<Target>,
     /// What is spoken there.
@@ -173,6 +174,13 @@ impl Dispatch {
         let (target, dialect, mark) = who;
         let legacy = matches!(&asking.call, Some(Call::Chat(request)) if request.tooling.legacy);
         Asks { target, dialect, mark, legacy, vectors: None, body: asking.head.body().clone() }
+    }
+
+    /// The same of a call whose answer was to be passed on, and turns out to be in another form than was asked for.
+    pub(super) fn anew(&self, asks: &Asks) -> Asks {
+        let head = Head::scan(asks.body.clone()).ok();
+        let vectors = head.and_then(|head| self.codec.vectors_asked(&head));
+        Asks { vectors, ..asks.clone() }
     }
 
     /// What a request for vectors asks for.

@@ -109,7 +109,8 @@ impl Dispatch {
             return Ok((Box::pin(self.open(upstream, sent, asks, left)).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
-        if pass && !self.peek.stream {
+        let other = sent.memo.differs(&body);
+        if pass && !self.peek.stream && !other {
             let tapped = codec.tap(self.asked.op, &body)?;
             let marked = asks.mark.as_ref().and_then(|mark| self.codec.mark(&body, mark));
             let served = tapped.model.and_then(|name| asks.served(&name));
@@ -120,6 +121,8 @@ impl Dispatch {
             let body = marked.unwrap_or(body);
             return Ok((ReplyBody::Whole(Whole { body, usage, served, kind, later }), rate_limits));
         }
+        let anew = (pass && other).then(|| self.anew(asks));
+        let asks = anew.as_ref().unwrap_or(asks);
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
         let mut output = codec.decode(self.asked.op, &body, &cx)?;
         drop(body);

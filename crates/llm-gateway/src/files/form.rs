@@ -4,13 +4,15 @@
 //! query, or as a header); whether it is a batch is seen in its first line where `purpose` comes behind it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use llm_providers::bulk::{self, Line, Lines};
 use llm_providers::form::{FieldHead, Parts, Piece};
 use llm_providers::transport::ByteStream;
-use llm_types::{ApiError, Result};
+use llm_types::{ApiError, Changes, ErrorKind, Result};
+use parking_lot::Mutex;
 
 use super::place::{Desk, Hints, Place};
 use crate::through::Fault;
@@ -153,12 +155,18 @@ impl Begun {
     /// 400 for a file that is none of a batch.
     pub(super) fn bare(self, desk: Desk, place: Place) -> Result<Bare> {
         let file = self.file.file.clone().unwrap_or_default();
-        Ok(Bare { writer: self.writer(desk, place, true)?, file })
+        Ok(Bare { writer: self.writer((desk, place), Lost::default(), true)?, file })
     }
 
-    /// The form for its provider. What is wrong with it is in `fault` when the stream fails.
-    pub(super) fn written(self, desk: Desk, place: Place, fault: Fault) -> Result<ByteStream> {
-        let state = Some((self.writer(desk, place, false)?, fault));
+    /// The form for its provider. What is wrong with it is in `fault` when the stream fails, and what is lost of its lines
+    /// in `lost` when it ends.
+    pub(super) fn written(
+        self,
+        (desk, place): (Desk, Place),
+        fault: Fault,
+        lost: Lost,
+    ) -> Result<ByteStream> {
+        let state = Some((self.writer((desk, place), lost, false)?, fault));
         Ok(Box::pin(stream::unfold(state, |state| async move {
             let (mut writer, fault) = state?;
             match writer.next().await {
@@ -171,7 +179,7 @@ impl Begun {
         })))
     }
 
-    fn writer(self, desk: Desk, place: Place, bare: bool) -> Result<Writer> {
+    fn writer(self, (desk, place): (Desk, Place), lost: Lost, bare: bool) -> Result<Writer> {
         let Self { coming, fields, file, purpose, now, ahead, ended, model: _ } = self;
         let mut writer = Writer {
             bare,
@@ -183,6 +191,7 @@ impl Begun {
             purpose,
             now,
             model: None,
+            lost,
             is_lines: false,
             over: false,
         };
@@ -220,6 +229,22 @@ fn add(text: &mut BytesMut, data: &[u8], name: &str) -> Result<()> {
         return Err(error.with_param(name.to_owned()));
     }
     Ok(())
+}
+
+/// What of a file's lines does not reach its provider as it came.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lost(Arc<Mutex<Changes>>);
+
+impl Lost {
+    /// All of it, once nothing follows.
+    pub(super) fn take(&self) -> Changes {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    fn note(&self, changes: Changes) {
+        let mut lost = self.0.lock();
+        changes.list().iter().cloned().for_each(|change| lost.push(change));
+    }
 }
 
 /// The file of a form, and what the form says of it.
@@ -275,6 +300,8 @@ struct Writer {
     now: Now,
     /// What the lines ask, by its name at the provider.
     model: Option<String>,
+    /// What of the lines is lost.
+    lost: Lost,
     is_lines: bool,
     over: bool,
 }
@@ -369,7 +396,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A line with the provider's name of its model.
+    /// A line as its provider takes it, with its name of the model.
     fn line(&mut self, number: u64, line: &Bytes) -> Result<Bytes> {
         if line.trim_ascii().is_empty() {
             return Ok(line.clone());
@@ -384,12 +411,18 @@ impl Writer {
             request.ok_or_else(|| fault("no request of a batch, which has `custom_id` and `body`"))?;
         let asked = request.model.as_deref().filter(|model| !model.is_empty());
         let asked = asked.ok_or_else(|| fault("its body names no model"))?;
-        let model = self.desk.native(&self.place.owner, asked).map_err(at)?;
-        if self.model.as_ref().is_some_and(|other| *other != model) {
+        let target = self.desk.native(&self.place.owner, asked).map_err(at)?;
+        if self.model.as_ref().is_some_and(|other| other != target.model()) {
             return Err(fault("another model than the lines before: make one file for each model"));
         }
-        let written = request.written(&model, self.place.form)?;
-        self.model = Some(model);
+        let mut changes = Changes::default();
+        let written = request.written_for(&target, self.place.form, &mut changes).map_err(at)?;
+        if self.desk.snapshot.strict && changes.any_dropped() {
+            let message = format!("strict mode refuses what would be lost: {}", changes.header());
+            return Err(at(ApiError::new(ErrorKind::UnsupportedParam, message)));
+        }
+        self.lost.note(changes);
+        self.model = Some(target.model().to_owned());
         Ok(written)
     }
 

@@ -283,14 +283,14 @@ impl Desk {
     ///
     /// # Errors
     /// 400 for one that leads elsewhere, 403 for one that the caller may not call.
-    pub(super) fn native(&self, owner: &Owner, model: &str) -> Result<String> {
+    pub(super) fn native(&self, owner: &Owner, model: &str) -> Result<Arc<Target>> {
         if let Some(found) = self.snapshot.router.find(model)
             && let Some(deployment) = found.group.deployments.iter().find(|one| owner.shares_with(one))
         {
             self.check_model(model)?;
-            return Ok(deployment.target.target(found.star)?.model().to_owned());
+            return deployment.target.target(found.star);
         }
-        Ok(self.serving(owner, model)?.target.model().to_owned())
+        Ok(self.serving(owner, model)?.target)
     }
 
     /// Who serves a model of an account, by its name there.

@@ -10,7 +10,7 @@ use llm_providers::bulk;
 use llm_providers::form::Parts;
 use llm_types::{ApiError, Result};
 
-use super::form::Begun;
+use super::form::{Begun, Lost};
 use super::place::{Desk, Hints};
 use super::{Sending, Visit};
 use crate::body::ClientBody;
@@ -45,8 +45,8 @@ impl Visit {
         if !place.form.keeps_files() {
             return self.keep(desk, &place, begun).await;
         }
-        let fault = Fault::default();
-        let stream = begun.written(desk.clone(), place.clone(), fault.clone())?;
+        let (fault, lost) = (Fault::default(), Lost::default());
+        let stream = begun.written((desk.clone(), place.clone()), fault.clone(), lost.clone())?;
         let sending = Sending::Stream(HeaderMap::from_iter([(CONTENT_TYPE, kind.clone())]), stream);
         let made = self.object(&place, (Method::POST, "/files"), sending, None).await;
         // The client's own fault goes before what it made of the call.
@@ -56,6 +56,6 @@ impl Visit {
         let made = made.map_err(|error| place.failed(error))?;
         let mark = place.mark.as_ref().map(Arc::as_ref);
         let shown = bulk::file(made, mark).map_err(|error| place.failed(error))?;
-        Ok(self.answer(&place, shown))
+        Ok(self.changed(&place, shown, &lost.take()))
     }
 }

@@ -49,6 +49,8 @@ enum Known {
 pub(super) struct Chain {
     name: String,
     known: RwLock<Known>,
+    /// Whom calls were signed as before: a call may outlast its credentials.
+    before: RwLock<Option<Identity>>,
 }
 
 impl Chain {
@@ -60,7 +62,7 @@ impl Chain {
             return chain;
         }
         chains.retain(|_, chain| chain.strong_count() > 0);
-        let chain = Arc::new(Self { name: name.clone(), known: RwLock::new(Known::Nothing) });
+        let chain = Arc::new(Self::new(name.clone()));
         chains.insert(name, Arc::downgrade(&chain));
         let asked = Arc::downgrade(&chain);
         let thread = std::thread::Builder::new().name("aws-credentials".to_owned());
@@ -70,6 +72,20 @@ impl Chain {
             )));
         }
         chain
+    }
+
+    fn new(name: String) -> Self {
+        Self { name, known: RwLock::new(Known::Nothing), before: RwLock::default() }
+    }
+
+    /// Whom calls in flight may be signed as, whether that still holds or not.
+    pub(super) fn signed_as(&self) -> impl Iterator<Item = Identity> {
+        let now = match &*self.known.read().unwrap_or_else(PoisonError::into_inner) {
+            Known::Credentials { identity, until: _ } => Some(identity.clone()),
+            Known::Nothing | Known::Failed(_) => None,
+        };
+        let before = self.before.read().unwrap_or_else(PoisonError::into_inner).clone();
+        now.into_iter().chain(before)
     }
 
     /// Tells one chain from another, without a secret.
@@ -119,7 +135,11 @@ impl Chain {
             Known::Nothing | Known::Failed(_) => false,
         };
         if !(holds && matches!(new, Known::Failed(_))) {
-            *known = new;
+            let old = std::mem::replace(&mut *known, new);
+            drop(known);
+            if let Known::Credentials { identity, until: _ } = old {
+                *self.before.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+            }
         }
     }
 }
@@ -187,4 +207,34 @@ async fn found(wanted: &Wanted) -> std::result::Result<Credentials, String> {
     }
     let provider = config.credentials_provider().ok_or("there is no chain of credentials")?;
     provider.provide_credentials().await.map_err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Signer;
+    use crate::aws::sign::Source;
+
+    #[test]
+    fn credentials_that_were_renewed_or_expired_are_still_known_to_have_been_sent() {
+        let chain = Arc::new(Chain::new("chain".to_owned()));
+        let past = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let known = |token: &str| Known::Credentials {
+            identity: Credentials::new("id", "key", Some(token.to_owned()), None, "test").into(),
+            until: Some(past),
+        };
+        let signer = Signer::new(Source::Chain(Arc::clone(&chain)), "r".to_owned(), "s".to_owned());
+        let check = |expect: &[&str]| {
+            let mut seen = Vec::new();
+            signer.sent(&mut |token| seen.push(token.to_owned()));
+            assert_eq!(seen, expect);
+        };
+        check(&[]);
+        chain.learn(known("first"));
+        check(&["first"]);
+        chain.learn(known("second"));
+        check(&["second", "first"]);
+        chain.learn(Known::Failed("no answer".to_owned()));
+        check(&["second"]);
+    }
 }

@@ -77,14 +77,16 @@ impl Signer {
 
     /// Shows what is sent beside the signature and is secret: what goes with a temporary key. The key itself is not sent.
     pub(crate) fn sent(&self, see: &mut dyn FnMut(&str)) {
-        let identity = match &self.source {
-            Source::Fixed { account: _, identity } => Some(identity.clone()),
-            #[cfg(feature = "aws-chain")]
-            Source::Chain(chain) => chain.identity(SystemTime::now()).ok(),
+        let mut of = |identity: &Identity| {
+            let credentials = identity.data::<Credentials>();
+            if let Some(token) = credentials.and_then(Credentials::session_token) {
+                see(token);
+            }
         };
-        let credentials = identity.as_ref().and_then(|identity| identity.data::<Credentials>());
-        if let Some(token) = credentials.and_then(Credentials::session_token) {
-            see(token);
+        match &self.source {
+            Source::Fixed { account: _, identity } => of(identity),
+            #[cfg(feature = "aws-chain")]
+            Source::Chain(chain) => chain.signed_as().for_each(|identity| of(&identity)),
         }
     }
 

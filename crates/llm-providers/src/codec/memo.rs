@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use llm_types::chat::ToolCallKind;
-use llm_types::{RerankDocument, TranscriptFormat, Usage};
+use llm_types::{RerankDocument, TranscriptFormat, Usage, VectorEncoding};
 
 use super::Follow;
+use crate::dialect::openai_media;
 
 /// What an encoder leaves for the decoder of the same call.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,9 @@ pub struct Memo {
     pub media: Option<Arc<MediaMemo>>,
     /// The answer has to be read and written anew, whatever else is in here.
     pub anew: bool,
+    /// How the client wants the numbers of vectors that are passed on as they come; `None`: that is between it and the
+    /// provider.
+    pub vectors: Option<VectorEncoding>,
     /// How to go on where the first answer is not the last.
     pub follow: Option<&'static dyn Follow>,
 }
@@ -65,6 +69,14 @@ impl Memo {
             || !self.tool_names.is_empty()
             || self.ordering.is_some()
             || self.media.as_ref().is_some_and(|media| media.anew)
+    }
+
+    /// Whether an answer has its vectors in another form than the client wants: not every provider heeds, or takes, a
+    /// word about it. Its first vector tells.
+    #[must_use]
+    pub fn differs(&self, body: &[u8]) -> bool {
+        let written = || openai_media::written(body);
+        self.vectors.is_some_and(|wanted| written().is_some_and(|written| written != wanted))
     }
 
     /// What the request itself tells of what it uses.

@@ -1,8 +1,9 @@
 //! One client for every provider.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -21,6 +22,10 @@ use crate::{dialect, mock, name};
 pub(super) const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
 const ERROR_LIMIT: usize = 1024 * 1024;
+/// How many models a client remembers the way to; further ones are worked out each time.
+const REMEMBERED: usize = 1024;
+/// The longest name of a model that is remembered, in bytes.
+const REMEMBERED_NAME: usize = 256;
 /// Where a gateway says what of a request was lost behind it.
 const GATEWAY_CHANGES: &str = "x-gateway-changes";
 
@@ -58,6 +63,8 @@ struct Shared {
     env: Arc<OwnEnv>,
     connections: Vec<(String, TargetOptions)>,
     strict: bool,
+    /// Tokens and AWS credentials are kept as long as a target wants them: here, from one call to the next.
+    known: RwLock<HashMap<Box<str>, Target>>,
 }
 
 /// Settings of a [`Client`].
@@ -122,7 +129,8 @@ impl ClientBuilder {
             None => default_transport()?,
         };
         let Self { table, env, connections, strict, .. } = self;
-        Ok(Client { shared: Arc::new(Shared { table, transport, env, connections, strict }) })
+        let known = RwLock::default();
+        Ok(Client { shared: Arc::new(Shared { table, transport, env, connections, strict, known }) })
     }
 }
 
@@ -245,20 +253,28 @@ impl Client {
             return Ok(ChatStream::replayed(&reply, dialect).with_changes(sent.changes));
         }
         let decoder = codec.decoder(Op::Chat, &cx);
-        Ok(ChatStream::new(sent.body, decoder, dialect).with_changes(sent.changes))
+        Ok(ChatStream::new(sent.body, decoder, dialect, target).with_changes(sent.changes))
     }
 
-    /// Where calls to a model go.
+    /// Where calls to a model go: worked out, and the environment read, when it is first named.
     ///
     /// # Errors
     /// When the model is unknown or its key is missing.
     pub fn target(&self, model: &str) -> Result<Target> {
         let shared = &*self.shared;
+        if let Some(target) = shared.known.read().unwrap_or_else(PoisonError::into_inner).get(model) {
+            return Ok(target.clone());
+        }
         let (spec, _) = name::resolve(&shared.table, model)?;
         let known = shared.connections.iter().find(|(provider, _)| spec.is_named(provider));
         let options = known.map(|(_, options)| options.clone()).unwrap_or_default();
         let options = TargetOptions { model: model.to_owned(), ..options };
-        Target::new(&options, &shared.table, &|name| (shared.env)(name))
+        let target = Target::new(&options, &shared.table, &|name| (shared.env)(name))?;
+        let mut known = shared.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < REMEMBERED && model.len() <= REMEMBERED_NAME {
+            known.insert(model.into(), target.clone());
+        }
+        Ok(target)
     }
 
     /// The same for an operation that its provider must offer.

@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::{Stream, StreamExt, stream};
-use llm_types::{Changes, Dialect, Event, EventSink, Flow, Reply, ReplyBuilder, Result};
+use llm_types::{ApiError, Changes, Dialect, Event, EventSink, Flow, Reply, ReplyBuilder, Result};
 
+use super::client::named;
 use crate::codec::StreamDecoder;
 use crate::replay::replay;
+use crate::target::Target;
 use crate::transport::ByteStream;
 
 /// The events of an answer as they come. Dropping it cancels the call.
@@ -20,6 +22,8 @@ pub struct ChatStream {
     changes: Changes,
     /// Whose signatures it holds.
     dialect: Dialect,
+    /// Whose failures may repeat its key; `None`: nobody's.
+    target: Option<Box<Target>>,
 }
 
 impl std::fmt::Debug for ChatStream {
@@ -29,8 +33,14 @@ impl std::fmt::Debug for ChatStream {
 }
 
 impl ChatStream {
-    pub(crate) fn new(body: ByteStream, decoder: Box<dyn StreamDecoder>, dialect: Dialect) -> Self {
-        Self { body, decoder: Some(decoder), events: VecDeque::new(), changes: Changes::default(), dialect }
+    pub(crate) fn new(
+        body: ByteStream,
+        decoder: Box<dyn StreamDecoder>,
+        dialect: Dialect,
+        target: Target,
+    ) -> Self {
+        let (decoder, target) = (Some(decoder), Some(Box::new(target)));
+        Self { body, decoder, events: VecDeque::new(), changes: Changes::default(), dialect, target }
     }
 
     /// The events of an answer that is whole already.
@@ -40,7 +50,8 @@ impl ChatStream {
             events.push_back(event.into_owned());
             Flow::Continue(())
         });
-        Self { body: Box::pin(stream::empty()), decoder: None, events, changes: Changes::default(), dialect }
+        let (body, changes) = (Box::pin(stream::empty()), Changes::default());
+        Self { body, decoder: None, events, changes, dialect, target: None }
     }
 
     pub(crate) fn with_changes(mut self, changes: Changes) -> Self {
@@ -86,9 +97,16 @@ impl Stream for ChatStream {
             let Some(decoder) = &mut this.decoder else {
                 return Poll::Ready(None);
             };
-            let events = &mut this.events;
+            let (events, target) = (&mut this.events, this.target.as_deref());
+            let told = |error: ApiError| match target {
+                Some(target) => named(error, target),
+                None => error,
+            };
             let mut sink = |event: Event<'_>| {
-                events.push_back(event.into_owned());
+                events.push_back(match event.into_owned() {
+                    Event::Error(error) => Event::Error(told(error)),
+                    event => event,
+                });
                 Flow::Continue(())
             };
             let result = match this.body.poll_next_unpin(cx) {
@@ -104,6 +122,7 @@ impl Stream for ChatStream {
                 Ok(false) => {}
                 Ok(true) => this.decoder = None,
                 Err(error) => {
+                    let error = told(error);
                     this.decoder = None;
                     // What was complete before the failure still comes first.
                     if this.events.is_empty() {

@@ -255,3 +255,53 @@ async fn who_asks_for_the_bytes_of_pictures_gets_them() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_stream_fails_with_does_not_repeat_the_key() {
+    const SAID: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    const REPEATED: &str = "data: {\"error\":{\"message\":\"bad key sk-planted-key\",\"type\":\"x\"}}\n\n";
+    let failures = |chunks: Vec<Result<Bytes>>| async {
+        let client = Client::builder()
+            .transport(Arc::new(Broken(Mutex::new(chunks))))
+            .env(|name| (name == "OPENAI_API_KEY").then(|| "sk-planted-key".to_owned()))
+            .build()
+            .unwrap();
+        let request = ChatRequest::new([Message::user("Hello!")]);
+        let mut stream = client.chat_stream("openai/gpt-4o", request).await.unwrap();
+        let mut failures = Vec::new();
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(Event::Error(error)) | Err(error) => failures.push(format!("{error} {error:?}")),
+                Ok(_) => {}
+            }
+        }
+        failures
+    };
+    let cut = || Err(ApiError::upstream(ErrorKind::Connection, "cut after sk-planted-key"));
+    for chunks in [
+        vec![Ok(SAID.into()), Ok(REPEATED.into())],
+        vec![Ok(REPEATED.into())],
+        vec![Ok(SAID.into()), cut()],
+        vec![cut()],
+    ] {
+        let failures = failures(chunks).await;
+        assert!(!failures.is_empty());
+        for failure in failures {
+            assert!(failure.contains("[redacted]") && !failure.contains("planted"), "{failure}");
+        }
+    }
+}
+
+/// Answers one call with a stream that fails.
+#[derive(Debug)]
+struct Broken(Mutex<Vec<Result<Bytes>>>);
+
+#[async_trait]
+impl Transport for Broken {
+    async fn send(&self, _: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        let chunks = std::mem::take(&mut *self.0.lock().unwrap());
+        let mut answer = http::Response::new(Box::pin(stream::iter(chunks)) as ByteStream);
+        answer.headers_mut().insert(CONTENT_TYPE, "text/event-stream".parse().unwrap());
+        Ok(answer)
+    }
+}

@@ -19,7 +19,7 @@ fn drops(table: &ProviderTable, provider: &str, model: &str, effort: Option<&str
 fn the_built_in_table_is_sound() {
     let table = ProviderTable::builtin();
     assert_eq!(table.error(), None);
-    assert!(table.len() >= 60, "{}", table.len());
+    assert!(table.len() >= 75, "{}", table.len());
     let mut names = HashSet::new();
     for row in table.iter() {
         for name in std::iter::once(&row.name).chain(&row.aliases) {
@@ -76,7 +76,7 @@ fn globs_and_bounds_of_the_built_in_table_are_sane() {
             assert!(quirks.clamp.values().all(|[low, high]| low <= high), "{}", row.name);
             for (from, to) in &quirks.rename {
                 // To itself goes what OpenAI does not know and this provider takes.
-                let known = from != to || from == "thinking";
+                let known = from != to || ["thinking", "task", "truncate"].contains(&from.as_str());
                 assert!(known && !quirks.drop.contains(to), "{}: {from} to {to}", row.name);
             }
         }
@@ -349,6 +349,10 @@ fn rows_of_vectors_say_how_many_inputs_they_take() {
     check("vertex_ai", "text-multilingual-embedding-002", Some(250));
     check("huggingface", "m", Some(32));
     check("dashscope", "text-embedding-v4", Some(10));
+    check("cloudflare", "@cf/baai/bge-m3", Some(100));
+    check("perplexity", "pplx-embed-v1-0.6b", Some(512));
+    check("sagemaker", "my-endpoint", Some(32));
+    check("sagemaker", "my-voyage-endpoint", None);
     check("hosted_vllm", "m", None);
     // Whose vectors are bytes.
     let bytes =

@@ -5,7 +5,6 @@
 //! ([`Screen`]).
 
 use std::fmt;
-use std::time::Instant;
 
 use bytes::Bytes;
 use llm_types::ApiError;
@@ -89,9 +88,8 @@ impl Target {
         if let Some(signer) = &self.signer {
             signer.sent(&mut see);
         }
-        let token = self.tokens.as_ref().and_then(|tokens| tokens.current(Instant::now()));
-        if let Some(held) = &token {
-            see(held.token());
+        if let Some(tokens) = &self.tokens {
+            tokens.sent(&mut see);
         }
     }
 }

@@ -33,8 +33,8 @@ impl Tokens {
         match self.0 {}
     }
 
-    /// The token.
-    pub(crate) fn token(&self) -> &str {
+    /// Shows the tokens that a provider may repeat.
+    pub(crate) fn sent(&self, _see: &mut dyn FnMut(&str)) {
         match self.0 {}
     }
 

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{Result, Secret};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::document::Document;
@@ -70,8 +70,13 @@ pub(super) struct Impersonated {
     /// Those in between.
     #[serde(default)]
     pub(super) delegates: Vec<String>,
-    /// Who acts.
-    pub(super) source_credentials: Box<RawValue>,
+    /// Who acts: a document of its own, private key and all.
+    #[serde(deserialize_with = "secret_document")]
+    pub(super) source_credentials: Secret,
+}
+
+fn secret_document<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Secret, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(|document| Secret::new(document.get()))
 }
 
 fn sts() -> String {

@@ -220,7 +220,7 @@ fn of_text(text: &str, acts: bool) -> Result<Kind> {
         }
         "impersonated_service_account" if acts => {
             let acted: Impersonated = serde_json::from_str(text).map_err(wrong)?;
-            let who = of_text(acted.source_credentials.get(), false)?;
+            let who = of_text(acted.source_credentials.expose(), false)?;
             Ok(Kind::Impersonated(Box::new(who), acted))
         }
         other => {
@@ -230,6 +230,33 @@ fn of_text(text: &str, acts: bool) -> Result<Kind> {
                  (`service_account`), of a user (`authorized_user`), `external_account` or \
                  `impersonated_service_account`, or run where there is a metadata server"
             )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_kind_of_credentials_shows_its_secrets() {
+        let account =
+            json!({"type": "service_account", "client_email": "sa@p", "private_key": "planted-key"});
+        let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "planted-secret",
+            "refresh_token": "planted-refresh"});
+        let source = json!({"url": "http://h/token", "headers": {"Authorization": "planted-header"}});
+        let external = json!({"type": "external_account", "audience": "a", "subject_token_type": "t",
+            "credential_source": source});
+        let acts = |who: &serde_json::Value| {
+            json!({"type": "impersonated_service_account", "source_credentials": who,
+                "service_account_impersonation_url": "https://h/act"})
+        };
+        for text in [acts(&account), acts(&user), acts(&external), account, user, external] {
+            let kind = of_text(&text.to_string(), true).unwrap();
+            let shown = format!("{kind:?} {kind:#?}");
+            assert!(!shown.contains("planted"), "{shown}");
         }
     }
 }

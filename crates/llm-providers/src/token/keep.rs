@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode};
 use llm_types::{ApiError, ErrorKind, Result, Secret};
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -34,6 +35,8 @@ const REFUSED: Duration = Duration::from_secs(10);
 const FAILED: Duration = Duration::from_secs(1);
 /// A token that is younger is not thrown away because a provider answers 401.
 const YOUNG: Duration = Duration::from_secs(10);
+/// How many of the tokens that calls were made with are known, to be kept out of what providers say.
+const SENT: usize = 3;
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
 
@@ -76,6 +79,8 @@ struct State {
     fault: Option<Fault>,
     /// Whether somebody keeps the token.
     kept: bool,
+    /// The latest that calls may have been made with, newest first: a call may outlast its token.
+    sent: SmallVec<[Arc<Held>; SENT]>,
 }
 
 /// A token that is there.
@@ -165,6 +170,12 @@ impl Tokens {
         held
     }
 
+    /// Shows the tokens that a provider may repeat: also the one that it has just refused, and the one before.
+    pub(crate) fn sent(&self, see: &mut dyn FnMut(&str)) {
+        let sent = self.state().sent.clone();
+        sent.iter().for_each(|held| see(held.token()));
+    }
+
     /// Waits for a token; `transport` asks for it where nobody does yet.
     ///
     /// # Errors
@@ -219,9 +230,10 @@ impl Tokens {
     }
 
     /// A provider refused a call with this token: unless it is new, it is not sent again.
-    pub(super) fn doubt(&self, held: &Arc<Held>) {
+    pub(super) fn doubt(&self, held: &Arc<Held>, now: Instant) {
         let mut state = self.state();
-        if held.got.elapsed() >= YOUNG && state.held.as_ref().is_some_and(|there| Arc::ptr_eq(there, held)) {
+        let old = now.saturating_duration_since(held.got) >= YOUNG;
+        if old && state.held.as_ref().is_some_and(|there| Arc::ptr_eq(there, held)) {
             state.held = None;
         }
     }
@@ -232,7 +244,11 @@ impl Tokens {
         let pause = match outcome.and_then(|given| Held::of(given, now)) {
             Ok(held) => {
                 let pause = held.early.saturating_duration_since(now);
-                *state = State { held: Some(held), fault: None, kept: true };
+                state.sent.truncate(SENT - 1);
+                state.sent.insert(0, Arc::clone(&held));
+                state.held = Some(held);
+                state.fault = None;
+                state.kept = true;
                 pause
             }
             Err(error) => {

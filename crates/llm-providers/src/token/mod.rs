@@ -38,7 +38,7 @@ pub(crate) use grant::Grant;
 #[cfg(feature = "tokens")]
 pub(crate) use keep::Tokens;
 #[cfg(feature = "tokens")]
-pub(crate) use settle::{judge, settle};
+pub(crate) use settle::{MadeWith, judge, settle};
 
 use crate::credential::{Env, Key, set_one_of};
 use crate::url::Base;

@@ -11,22 +11,35 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, stream};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, response};
 use llm_types::{ApiError, ErrorKind, Result, Segments};
 
-use super::{ByteStream, RequestBody, Transport, collect};
+use super::{ByteStream, Progress, RequestBody, Transport, collect};
 use crate::codec::{Follow, Next};
 
 /// The largest answer on the way, in bytes.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 /// How often in a row asking again may fail.
 const FAILURES: u32 = 3;
+/// How long an answer that nobody waits for any more may take to say what is to be canceled.
+const LAST_WORD: Duration = Duration::from_secs(30);
 /// How long a cancellation may take.
 const CANCEL_TIME: Duration = Duration::from_secs(5);
 /// As much of a stream's last bytes is looked at as a chunk may have cut off.
 const TAIL: usize = 32;
+
+/// A call that is being sent.
+pub(super) struct Sending<'p> {
+    /// Gives its answer.
+    pub(super) call: BoxFuture<'static, Result<Response<ByteStream>>>,
+    /// Whether something of it went out; `None`: it may have.
+    pub(super) sent: Option<Arc<Progress>>,
+    /// Who is told that.
+    pub(super) told: Option<&'p Progress>,
+}
 
 /// What of a call is needed to go on.
 pub(super) struct Course {
@@ -47,21 +60,35 @@ impl Course {
         Some(Self { follow, origin: request.uri().clone(), headers })
     }
 
-    /// Goes on from the first answer until there is a last one.
+    /// Sends a call, and goes on from its first answer until there is a last one.
     ///
     /// # Errors
     /// As the transport; when an answer points where it may not.
     pub(super) async fn take(
         self,
-        first: Response<ByteStream>,
+        sending: Sending<'_>,
         transport: Arc<dyn Transport>,
     ) -> Result<Response<ByteStream>> {
-        let (mut head, body) = first.into_parts();
-        if !head.status.is_success() {
-            return Ok(Response::from_parts(head, body));
-        }
-        let mut body = collect(body, BODY_LIMIT).await?;
         let course = Arc::new(self);
+        let Sending { call, sent, told } = sending;
+        let first = Box::pin(async move {
+            let (head, body) = call.await?.into_parts();
+            if !head.status.is_success() {
+                return Ok(First::Refused(Response::from_parts(head, body)));
+            }
+            Ok(First::Begun(head, collect(body, BODY_LIMIT).await?))
+        });
+        let begun = Begun {
+            first: Some(first),
+            course: Arc::clone(&course),
+            transport: Arc::clone(&transport),
+            sent,
+            told,
+        };
+        let (mut head, mut body) = match begun.await? {
+            First::Refused(answer) => return Ok(answer),
+            First::Begun(head, body) => (head, body),
+        };
         let mut under_way = UnderWay { course: Arc::clone(&course), transport, cancel: None };
         let (mut asked, mut failures) = (0_u32, 0);
         loop {
@@ -133,6 +160,56 @@ fn is_kin(origin: &Uri, uri: &Uri) -> bool {
     let within =
         |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     uri.scheme_str() == Some("https") && named && domain.is_some_and(within)
+}
+
+/// The first answer.
+enum First {
+    Refused(Response<ByteStream>),
+    Begun(response::Parts, Bytes),
+}
+
+/// A call whose first answer is awaited. Only that says what is to be canceled: where nobody waits for it any more, it is
+/// awaited beside, and then canceled.
+struct Begun<'p> {
+    /// `None` once it is there.
+    first: Option<BoxFuture<'static, Result<First>>>,
+    course: Arc<Course>,
+    transport: Arc<dyn Transport>,
+    sent: Option<Arc<Progress>>,
+    told: Option<&'p Progress>,
+}
+
+impl Future for Begun<'_> {
+    type Output = Result<First>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(first) = &mut this.first else { return Poll::Pending };
+        let polled = first.as_mut().poll(cx);
+        if let (Some(sent), Some(told)) = (&this.sent, this.told) {
+            told.set(sent.is_sent());
+        }
+        if polled.is_ready() {
+            this.first = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        // What never went out is not to be sent now.
+        let may_have = self.sent.as_ref().is_none_or(|sent| sent.is_sent());
+        let Some(first) = self.first.take().filter(|_| may_have) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (course, transport) = (Arc::clone(&self.course), Arc::clone(&self.transport));
+        runtime.spawn(async move {
+            if let Ok(Ok(First::Begun(_, body))) = tokio::time::timeout(LAST_WORD, first).await {
+                let cancel = course.follow.cancel(&body);
+                drop(UnderWay { course, transport, cancel });
+            }
+        });
+    }
 }
 
 /// What is under way at the provider: canceled where nobody waits for it any more.

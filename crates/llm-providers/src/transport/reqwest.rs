@@ -11,9 +11,9 @@ use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use llm_types::{ApiError, ErrorKind, Piece, Result};
 
-use super::follow::Course;
+use super::follow::{Course, Sending};
 use super::{ByteStream, RequestBody, Transport, decoded};
-use crate::token::{judge, settle};
+use crate::token::{MadeWith, judge, settle};
 
 /// A pooled HTTP client on reqwest.
 #[derive(Debug, Clone)]
@@ -50,34 +50,42 @@ impl Transport for ReqwestTransport {
     async fn send(&self, mut request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
         let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
-        let (head, body) = request.into_parts();
-        let body = match body {
-            RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
-                reqwest::Body::from(pieces.first().map(|piece| piece.held().clone()).unwrap_or_default())
-            }
-            body => reqwest::Body::wrap_stream(body.into_data_stream()),
-        };
-        let answer = self
-            .client
-            .request(head.method, head.uri.to_string())
-            .headers(head.headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(failed)?;
-        judge(made_with, answer.status());
-        let mut out = http::Response::new(());
-        *out.status_mut() = answer.status();
-        *out.headers_mut() = answer.headers().clone();
-        let body = answer.bytes_stream().map(|chunk| chunk.map_err(failed));
-        let (mut head, ()) = out.into_parts();
-        let body: ByteStream = decoded(&mut head.headers, Box::pin(body))?;
-        let answer = http::Response::from_parts(head, body);
-        match course {
-            Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
-            None => Ok(answer),
-        }
+        let Some(course) = course else { return answered(&self.client, request, made_with).await };
+        let client = self.client.clone();
+        let call = Box::pin(async move { answered(&client, request, made_with).await });
+        let sending = Sending { call, sent: None, told: None };
+        Box::pin(course.take(sending, Arc::new(self.clone()))).await
     }
+}
+
+/// Sends a request, and gives its answer as it is read.
+async fn answered(
+    client: &reqwest::Client,
+    request: http::Request<RequestBody>,
+    made_with: MadeWith,
+) -> Result<http::Response<ByteStream>> {
+    let (head, body) = request.into_parts();
+    let body = match body {
+        RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
+            reqwest::Body::from(pieces.first().map(|piece| piece.held().clone()).unwrap_or_default())
+        }
+        body => reqwest::Body::wrap_stream(body.into_data_stream()),
+    };
+    let answer = client
+        .request(head.method, head.uri.to_string())
+        .headers(head.headers)
+        .body(body)
+        .send()
+        .await
+        .map_err(failed)?;
+    judge(made_with, answer.status());
+    let mut out = http::Response::new(());
+    *out.status_mut() = answer.status();
+    *out.headers_mut() = answer.headers().clone();
+    let body = answer.bytes_stream().map(|chunk| chunk.map_err(failed));
+    let (mut head, ()) = out.into_parts();
+    let body: ByteStream = decoded(&mut head.headers, Box::pin(body))?;
+    Ok(http::Response::from_parts(head, body))
 }
 
 /// The failure in words; reqwest's own text may hold the URL, which is left out.

@@ -29,7 +29,16 @@ pub(super) struct Recall {
 
 impl Recall {
     pub(super) fn of(memo: &Memo, legacy: bool) -> Self {
-        let Memo { tool_names, json_tool, custom_tools, ordering: _, media: _, anew: _, follow: _ } = memo;
+        let Memo {
+            tool_names,
+            json_tool,
+            custom_tools,
+            ordering: _,
+            media: _,
+            anew: _,
+            vectors: _,
+            follow: _,
+        } = memo;
         Self {
             legacy,
             structured: json_tool.is_some(),

@@ -1,5 +1,7 @@
 //! Us calling a provider.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
@@ -14,7 +16,7 @@ use crate::codec::{
 };
 use crate::dialect::openai_chat;
 use crate::dialect::stated::stated;
-use crate::quirk::{Row, demanded};
+use crate::quirk::{Row, demanded_by};
 
 const DIALECT: &str = "openai_media";
 const PATH: &str = "/embeddings";
@@ -28,20 +30,28 @@ impl ClientCodec for Client {
         let Call::Embed(request) = call else { return Err(cannot(DIALECT, call.op())) };
         let body = body(request, cx)?;
         let path = path(cx);
-        demanded(wire(path, Segments::from(body)), cx)
+        let row = Row::embedding(cx.spec, cx.model);
+        demanded_by(&row, wire(path, Segments::from(body)), cx)
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
         if cx.asked.op != Op::Embed {
             return Err(cannot(DIALECT, cx.asked.op));
         }
-        let row = Row::new(cx.spec, cx.model, None);
+        if !cx.spec.takes_tokens(cx.model) && head.get("input").is_some_and(wire::holds_tokens) {
+            // Whoever writes it says what is wrong with which input.
+            return Ok(None);
+        }
+        let row = Row::embedding(cx.spec, cx.model);
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
         let mut wire = wire(path(cx), edits.apply(head));
         // Bytes are what a client gets who asks for them by the provider's own word; OpenAI has none for them.
-        wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire::asked(head).is_some();
+        // Who asks by the provider's own name of it gets what the provider makes of that.
+        let own = row.name_of("encoding_format").is_some_and(|name| head.get(name).is_some());
+        wire.memo.vectors = wire::asked(head).filter(|_| !own);
+        wire.memo.anew = packs_bytes(cx.spec, cx.model) && wire.memo.vectors.is_some();
         Ok(Some(wire))
     }
 
@@ -92,11 +102,12 @@ fn wire(path: String, body: Segments) -> WireRequest {
 fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
     let EmbedRequest { model: _, inputs, dimensions, encoding, task, truncate, user, origin, extra } =
         request;
-    let row = Row::new(cx.spec, cx.model, None);
+    let row = Row::embedding(cx.spec, cx.model);
     let model = row.model();
-    for (path, set) in [("task", task.is_some()), ("truncate", truncate.is_some())] {
-        if set {
-            cx.changes.dropped(path, row.why());
+    let said = [("task", purpose(task.as_deref(), &row)?), ("truncate", cut(*truncate, &row)?)];
+    for ((name, said), asked) in said.iter().zip([task.is_some(), truncate.is_some()]) {
+        if asked && said.is_none() {
+            cx.changes.dropped(*name, row.why());
         }
     }
     let mut list = Vec::with_capacity(inputs.len());
@@ -104,7 +115,11 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
         if title.is_some() {
             cx.changes.dropped(format!("input[{index}].title"), row.why());
         }
-        list.push(input(content).map_err(|error| error.with_param(format!("input[{index}]")))?);
+        let content = match content {
+            EmbedContent::Tokens(_) if !cx.spec.takes_tokens(cx.model) => Err(tokens(row.provider())),
+            content => input(content),
+        };
+        list.push(content.map_err(|error| error.with_param(format!("input[{index}]")))?);
     }
     let mut out = wire::Request {
         model: Some(Str::from(&*model)),
@@ -121,7 +136,38 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
             cx.changes.dropped(name.to_owned(), row.why());
         }
     }
+    for (name, value) in &said {
+        // The client's own word for it stays.
+        if let Some(value) = value.as_deref().filter(|_| out.extra.get(name).is_none()) {
+            out.extra.push(Cow::Borrowed(name), value);
+        }
+    }
     serde_json::to_vec(&out).map_err(unwritable)
+}
+
+/// What the vectors are for, where the row has a word for it.
+fn purpose(task: Option<&str>, row: &Row<'_>) -> Result<Option<Box<RawValue>>> {
+    let word = task.filter(|_| row.takes("task")).and_then(|task| row.word_for("task", task));
+    word.map(|word| raw(&word)).transpose()
+}
+
+/// Whether what is too long is cut, where the row knows such a member: in its words, or as it is.
+fn cut(truncate: Option<bool>, row: &Row<'_>) -> Result<Option<Box<RawValue>>> {
+    let Some(truncate) = truncate.filter(|_| row.takes("truncate")) else { return Ok(None) };
+    match row.word_for("truncate", if truncate { "true" } else { "false" }) {
+        Some(word) => raw(&word),
+        None => raw(&truncate),
+    }
+    .map(Some)
+}
+
+/// What a text as tokens is answered where they mean nothing, or something else.
+fn tokens(provider: &str) -> ApiError {
+    let message = format!(
+        "{provider} takes texts and no tokens: send the text of each input, or set `token_inputs` among the provider's \
+         quirks where its server takes them"
+    );
+    ApiError::bad_request(message)
 }
 
 fn input(content: &EmbedContent) -> Result<Raw<'_>> {

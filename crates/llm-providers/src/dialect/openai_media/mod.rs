@@ -12,4 +12,5 @@ mod tests;
 
 pub use client::Client;
 pub use server::Server;
+pub(crate) use wire::written;
 pub(in crate::dialect) use wire::{Count, unpacked};

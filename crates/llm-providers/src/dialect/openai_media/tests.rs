@@ -258,3 +258,148 @@ fn inputs_are_counted_without_being_read() {
     let body = br#"{"model": "m", "encoding_format": "base64"}"#;
     assert_eq!(Server.vectors_asked(&Head::scan(Bytes::from_static(body)).unwrap()), None);
 }
+
+#[test]
+fn the_first_vector_tells_in_which_form_all_are() {
+    let check = |body: &str, expect: Option<VectorEncoding>| {
+        assert_eq!(super::wire::written(body.as_bytes()), expect, "{body}");
+        for wanted in [VectorEncoding::Float, VectorEncoding::Base64] {
+            let memo = Memo { vectors: Some(wanted), ..Memo::default() };
+            assert_eq!(memo.differs(body.as_bytes()), expect.is_some_and(|form| form != wanted), "{body}");
+        }
+        assert!(!Memo::default().differs(body.as_bytes()), "nobody asked");
+    };
+    let (float, base64) = (Some(VectorEncoding::Float), Some(VectorEncoding::Base64));
+    check(r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}]}"#, float);
+    check(r#"{ "data" : [ { "embedding" : "AAAA", "object" : "embedding" } ] }"#, base64);
+    check(r#"{"usage":{"embedding":3},"data":[{"embedding":[]}]}"#, float);
+    check(r#"{"error":{"message":"no \"embedding\": [1] here"}}"#, None);
+    check(r#"{"embedding":"#, None);
+    check("", None);
+}
+
+#[test]
+fn tokens_go_only_where_they_are_understood() {
+    let mut own = ProviderSpec { name: "corp".to_owned(), ..ProviderSpec::default() };
+    let check = |spec: &ProviderSpec, input: Value, refused: Option<&str>| {
+        let body = json!({"model": "m", "input": input});
+        let head = Head::scan(Bytes::from(body.to_string())).unwrap();
+        let (mut changes, asked) = (Changes::default(), asked());
+        let mut cx = EncodeCx { spec, model: "m", asked: &asked, changes: &mut changes };
+        // What cannot go as it is, is written, and then it is said why.
+        assert_eq!(
+            Client.splice(&head, &mut cx).unwrap().is_none(),
+            refused.is_some(),
+            "{} {body}",
+            spec.name
+        );
+        let written = Client.encode(&Call::Embed(Box::new(decode(&body).unwrap())), &mut cx);
+        let param = written.err().map(|error| {
+            assert!(error.kind == ErrorKind::BadRequest && error.message.contains("texts"), "{error}");
+            error.param.clone().unwrap()
+        });
+        assert_eq!(param.as_deref(), refused, "{} {body}", spec.name);
+    };
+    for name in ["openai", "azure", "hosted_vllm", "nebius", "litellm_proxy"] {
+        check(&row(name), json!([1, 2, 3]), None);
+        check(&row(name), json!([[1], [2, 3]]), None);
+    }
+    for name in ["mistral", "together_ai", "voyage", "jina_ai", "dashscope", "openrouter", "tei"] {
+        check(&row(name), json!([1, 2, 3]), Some("input[0]"));
+        check(&row(name), json!([[1], [2, 3]]), Some("input[0]"));
+        check(&row(name), json!(["a [1]", [2, 3]]), Some("input[1]"));
+        check(&row(name), json!(["[1]", "2"]), None);
+        check(&row(name), json!("[1]"), None);
+    }
+    check(&own, json!([1]), Some("input[0]"));
+    own.quirks.token_inputs = Some(true);
+    check(&own, json!([1]), None);
+}
+
+#[test]
+fn who_asks_is_told_only_where_it_is_taken() {
+    let check = |name: &str, taken: bool| {
+        let body = json!({"model": "m", "input": ["a"], "user": "u"});
+        let (written, lost) = encode(decode(&body).unwrap(), &row(name), "m").unwrap();
+        let (spliced, lost_too) = splice(&body.to_string(), &row(name), "m");
+        let spliced: Value = serde_json::from_str(&spliced).unwrap();
+        for (sent, lost) in [(written, lost), (spliced, lost_too)] {
+            assert_eq!(sent.get("user").is_some(), taken, "{name} {sent}");
+            assert_eq!(lost.contains("dropped user"), !taken, "{name} {lost}");
+        }
+    };
+    for name in ["openai", "azure", "hosted_vllm", "openrouter", "litellm_proxy"] {
+        check(name, true);
+    }
+    for name in ["mistral", "together_ai", "fireworks_ai", "deepinfra", "github", "perplexity", "lm_studio"] {
+        check(name, false);
+    }
+}
+
+#[test]
+fn what_vectors_are_for_is_said_in_each_provider_s_words() {
+    let check = |name: &str, model: &str, task: &str, expect: (&str, Value), lost: &[&str]| {
+        for (cut, shorter) in [(true, "truncate"), (false, "truncate")] {
+            let request = EmbedRequest {
+                inputs: vec![EmbedInput::text("a")],
+                task: Some(task.to_owned()),
+                truncate: Some(cut),
+                ..EmbedRequest::default()
+            };
+            let (body, changes) = encode(request, &row(name), model).unwrap();
+            let (member, word) = &expect;
+            assert_eq!(body.get(*member), Some(word).filter(|word| !word.is_null()), "{name} {body}");
+            let sent = match name {
+                "voyage" => body["truncation"] == cut,
+                "jina_ai" => body[shorter] == cut,
+                "nvidia_nim" => body[shorter] == if cut { "END" } else { "NONE" },
+                _ => body.get(shorter).is_none(),
+            };
+            assert!(sent, "{name} {cut} {body}");
+            let told: Vec<&str> =
+                ["task", "truncate"].into_iter().filter(|lost| changes.contains(lost)).collect();
+            assert_eq!(told, lost, "{name} {changes}");
+        }
+    };
+    check("voyage", "voyage-4", "RETRIEVAL_QUERY", ("input_type", json!("query")), &[]);
+    check("voyage", "voyage-4", "RETRIEVAL_DOCUMENT", ("input_type", json!("document")), &[]);
+    check("voyage", "voyage-4", "CLUSTERING", ("input_type", Value::Null), &["task"]);
+    check("jina_ai", "jina-embeddings-v4", "RETRIEVAL_DOCUMENT", ("task", json!("retrieval.passage")), &[]);
+    check("jina_ai", "jina-embeddings-v4", "CODE_RETRIEVAL_QUERY", ("task", json!("code.query")), &[]);
+    check("jina_ai", "jina-embeddings-v4", "CLUSTERING", ("task", Value::Null), &["task"]);
+    check("jina_ai", "jina-embeddings-v3", "CLUSTERING", ("task", json!("separation")), &[]);
+    check(
+        "nvidia_nim",
+        "nvidia/nv-embedqa-e5-v5",
+        "RETRIEVAL_DOCUMENT",
+        ("input_type", json!("passage")),
+        &[],
+    );
+    check(
+        "openai",
+        "text-embedding-3-small",
+        "RETRIEVAL_QUERY",
+        ("task", Value::Null),
+        &["task", "truncate"],
+    );
+}
+
+#[test]
+fn whose_form_it_is_counts() {
+    let check = |name: &str, members: &str, expect: Option<VectorEncoding>| {
+        let body = format!(r#"{{"model":"m","input":"a"{members}}}"#);
+        let head = Head::scan(Bytes::from(body)).unwrap();
+        let (mut changes, asked) = (Changes::default(), asked());
+        let spec = row(name);
+        let mut cx = EncodeCx { spec: &spec, model: "m", asked: &asked, changes: &mut changes };
+        let wire = Client.splice(&head, &mut cx).unwrap().unwrap();
+        assert_eq!(wire.memo.vectors, expect, "{name} {members}");
+    };
+    check("jina_ai", "", Some(VectorEncoding::Float));
+    check("jina_ai", r#","encoding_format":"base64""#, Some(VectorEncoding::Base64));
+    // Jina's own word.
+    check("jina_ai", r#","embedding_type":"base64""#, None);
+    check("openai", r#","encoding_format":"base64""#, Some(VectorEncoding::Base64));
+    // A form that is not OpenAI's.
+    check("github", r#","encoding_format":"int8""#, None);
+}

@@ -94,6 +94,32 @@ pub(super) fn encoding(word: Option<&str>) -> Option<VectorEncoding> {
     }
 }
 
+/// How the first vector of an answer is written; `None`: there is none to be seen.
+pub(crate) fn written(body: &[u8]) -> Option<VectorEncoding> {
+    const MEMBER: &[u8] = b"\"embedding\"";
+    // The same word is also a value (`"object": "embedding"`).
+    let value = |start: usize| {
+        let rest = body.get(start + MEMBER.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+        match rest.trim_ascii_start().first()? {
+            b'[' => Some(VectorEncoding::Float),
+            b'"' => Some(VectorEncoding::Base64),
+            _ => None,
+        }
+    };
+    memchr::memmem::find_iter(body, MEMBER).find_map(value)
+}
+
+/// Whether tokens stand in `input`, or among them.
+pub(super) fn holds_tokens(json: &[u8]) -> bool {
+    let Some(list) = json.strip_prefix(b"[").map(<[u8]>::trim_ascii_start) else { return false };
+    match list.first() {
+        Some(first) if first.is_ascii_digit() => true,
+        // Outside of texts, which are what is not: a list within the list.
+        Some(_) => serde_json::from_slice(json).is_ok_and(|Lists(any)| any),
+        None => false,
+    }
+}
+
 /// How many inputs stand in `input`; `None`: it cannot be told.
 pub(super) fn count(json: &[u8]) -> Option<usize> {
     if json.first() != Some(&b'[') {
@@ -123,6 +149,29 @@ impl<'de> Deserialize<'de> for Count {
                     count += 1;
                 }
                 Ok(Count(count))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
+}
+
+/// Whether an item of a list is a list.
+struct Lists(bool);
+
+impl<'de> Deserialize<'de> for Lists {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = Lists;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Lists, A::Error> {
+                let mut any = false;
+                while let Some(item) = items.next_element::<&RawValue>()? {
+                    any |= item.get().starts_with('[');
+                }
+                Ok(Lists(any))
             }
         }
         deserializer.deserialize_seq(Items)

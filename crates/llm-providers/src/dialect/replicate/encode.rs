@@ -22,8 +22,9 @@ const TERMS: [&str; 7] = [
     "min_p",
     "log_performance_metrics",
 ];
-/// How long the first answer may wait for the whole: the rest is asked for, so that a call can be given up.
-const WAIT: &str = "wait=10";
+/// How long the first answer may wait for the whole, at least: only it says where the call can be given up, and the rest
+/// is asked for.
+const WAIT: &str = "wait=1";
 
 /// The call.
 ///

@@ -133,7 +133,7 @@ fn who_waits_asks_again_and_who_streams_goes_elsewhere() {
     let unstreamed = json!({"status": "starting", "urls": {"get": "https://g"}}).to_string();
     assert_eq!(Streamed.next(unstreamed.as_bytes(), 0), again(250));
     let (wire, _) = try_send(&json!({}), OFFICIAL).unwrap();
-    assert_eq!(wire.headers["prefer"], "wait=10");
+    assert_eq!(wire.headers["prefer"], "wait=1");
     assert!(format!("{:?}", wire.memo.follow).contains("Whole"));
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use llm_testkit::script::Gate;
 
 use super::*;
+use crate::target::Screen;
 use crate::token::Tokens;
 use crate::token::answer::Given;
 use crate::token::{Grant, google};
@@ -164,14 +165,55 @@ async fn a_token_that_a_provider_refuses_is_got_anew_unless_it_is_new() {
     let now = Instant::now();
     tokens.learn(Ok(given()), now);
     let young = tokens.current(now).unwrap();
-    tokens.doubt(&young);
+    tokens.doubt(&young, now);
     assert!(tokens.current(now).is_some());
-    let Some(before) = now.checked_sub(Duration::from_secs(60)) else { return };
-    tokens.learn(Ok(given()), before);
+    tokens.learn(Ok(given()), now);
+    let later = now + Duration::from_secs(60);
     // Another call's answer about the one before says nothing about this one.
-    tokens.doubt(&young);
-    let old = tokens.current(now).unwrap();
-    tokens.doubt(&old);
-    assert!(tokens.current(now).is_none());
+    tokens.doubt(&young, later);
+    let old = tokens.current(later).unwrap();
+    tokens.doubt(&old, later);
+    assert!(tokens.current(later).is_none());
     assert!(!format!("{tokens:?}").contains("t-1"));
+}
+
+#[tokio::test]
+async fn tokens_that_calls_were_made_with_are_concealed_when_they_are_gone() {
+    let world = World::new();
+    world.gives("planted-first", 3600);
+    let target = world.vertex("gone");
+    assert_eq!(world.call(&target).await.unwrap(), "Bearer planted-first");
+    let grant = Grant::Google(
+        google::find(Some(&Secret::new(account(&world.upstream.url(), "gone").to_string())), &|_| None)
+            .unwrap(),
+    );
+    let tokens = Tokens::of(grant).unwrap();
+    let now = Instant::now();
+    let check = |held: &[&str]| {
+        for token in held {
+            let mut error = ApiError::new(ErrorKind::Auth, format!("bad token {token}"));
+            error.body = Some(format!("bad token {token}").into());
+            target.conceal(&mut error);
+            assert_eq!(error.message, "bad token [redacted]");
+            assert_eq!(error.body.as_deref(), Some(&b"bad token [redacted]"[..]));
+            assert!(target.repeats_secret(format!("x {token} y").as_bytes()), "{token}");
+            let (mut screen, (start, rest)) = (Screen::default(), token.split_at(4));
+            assert_eq!(screen.pass(&target, start.to_owned().into()).as_deref(), Some(&b""[..]));
+            assert!(screen.pass(&target, rest.to_owned().into()).is_none(), "{token}");
+        }
+    };
+    // A provider refuses it, and says it.
+    let held = tokens.current(now).unwrap();
+    tokens.doubt(&held, now + Duration::from_secs(60));
+    assert!(tokens.current(now).is_none());
+    check(&["planted-first"]);
+    // Another is got while a call with the first goes on.
+    let given = |token| Given { token: Secret::new(token), lifetime: Duration::from_secs(3600) };
+    tokens.learn(Ok(given("planted-second")), now);
+    tokens.learn(Ok(given("planted-third")), now);
+    check(&["planted-first", "planted-second", "planted-third"]);
+    // What is remembered is bounded.
+    tokens.learn(Ok(given("planted-fourth")), now);
+    check(&["planted-second", "planted-third", "planted-fourth"]);
+    assert!(!target.repeats_secret(b"planted-first"));
 }

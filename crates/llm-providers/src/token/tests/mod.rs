@@ -1,5 +1,6 @@
 //! Tokens from scripted givers on loopback: got once, renewed in time, refused, broken, slow.
 
+mod client;
 mod elsewhere;
 mod givers;
 mod keep;

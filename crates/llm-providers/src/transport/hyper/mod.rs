@@ -25,9 +25,9 @@ use rustls_pki_types::pem::PemObject;
 pub use self::names::Guard;
 use self::names::Names;
 use self::pool::Pool;
-use super::follow::Course;
+use super::follow::{Course, Sending};
 use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
-use crate::token::{judge, settle};
+use crate::token::{MadeWith, judge, settle};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -127,20 +127,33 @@ impl Transport for HyperTransport {
     ) -> Result<http::Response<ByteStream>> {
         let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
-        let (mut head, body) = self.pool.send(request, progress).await?.into_parts();
-        judge(made_with, head.status);
-        let body = decoded(&mut head.headers, Box::pin(body))?;
-        let answer = http::Response::from_parts(head, body);
-        match course {
-            Some(course) => Box::pin(course.take(answer, Arc::new(self.clone()))).await,
-            None => Ok(answer),
-        }
+        let Some(course) = course else {
+            return answered(&self.pool, request, made_with, progress).await;
+        };
+        let (pool, sent) = (Arc::clone(&self.pool), Arc::new(Progress::default()));
+        let going = Arc::clone(&sent);
+        let call = Box::pin(async move { answered(&pool, request, made_with, Some(&going)).await });
+        let sending = Sending { call, sent: Some(sent), told: progress };
+        Box::pin(course.take(sending, Arc::new(self.clone()))).await
     }
 
     async fn open(&self, request: &mut http::Request<RequestBody>) -> Result<Box<dyn Duplex>> {
         settle(request, &|| Arc::new(self.clone())).await?;
         self.pool.open_to(request.uri()).await
     }
+}
+
+/// Sends a request, and gives its answer as it is read.
+async fn answered(
+    pool: &Arc<Pool>,
+    request: http::Request<RequestBody>,
+    made_with: MadeWith,
+    progress: Option<&Progress>,
+) -> Result<http::Response<ByteStream>> {
+    let (mut head, body) = pool.send(request, progress).await?.into_parts();
+    judge(made_with, head.status);
+    let body = decoded(&mut head.headers, Box::pin(body))?;
+    Ok(http::Response::from_parts(head, body))
 }
 
 /// There was no connection, or it took nothing: nothing can have been sent.

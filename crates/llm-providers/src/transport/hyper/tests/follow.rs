@@ -9,7 +9,7 @@ use crate::codec::{Asked, ClientCodec as _, EncodeCx};
 use crate::dialect::replicate::Client;
 use crate::table::ProviderTable;
 use crate::target::{Target, TargetOptions};
-use crate::transport::{ByteStream, RequestBody, Transport as _, collect};
+use crate::transport::{ByteStream, RequestBody, collect};
 
 const MODEL: &str = "replicate/meta/llama";
 const CREATE: &str = "/models/meta/llama/predictions";
@@ -20,6 +20,14 @@ fn prediction(at: &str, status: &str, output: Value) -> Value {
 }
 
 async fn call(upstream: &Upstream, stream: bool) -> Result<http::Response<ByteStream>> {
+    call_by(&HyperTransport::new(&HyperOptions::default()).unwrap(), upstream, stream).await
+}
+
+async fn call_by(
+    transport: &dyn Transport,
+    upstream: &Upstream,
+    stream: bool,
+) -> Result<http::Response<ByteStream>> {
     let options = TargetOptions {
         model: MODEL.to_owned(),
         api_base: Some(upstream.url()),
@@ -34,7 +42,7 @@ async fn call(upstream: &Upstream, stream: bool) -> Result<http::Response<ByteSt
         EncodeCx { spec: target.spec(), model: target.model(), asked: &asked, changes: &mut changes };
     let wire = Client.encode(&llm_types::Call::from(request), &mut cx).unwrap();
     let request = target.request(wire).unwrap().map(RequestBody::from);
-    HyperTransport::new(&HyperOptions::default()).unwrap().send(request).await
+    transport.send(request).await
 }
 
 /// The lines of what was asked for, in order.
@@ -76,20 +84,48 @@ async fn a_stream_is_read_where_the_answer_points() {
     assert_eq!(asked(&upstream), [format!("POST {CREATE}"), "GET /stream".to_owned()]);
 }
 
+/// Waits until something is canceled.
+async fn cancelled(upstream: &Upstream) {
+    for _ in 0..800 {
+        if asked(upstream).iter().any(|line| line == "POST /cancel") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("nothing was canceled: {:?}", asked(upstream));
+}
+
+#[tokio::test]
+async fn whoever_goes_away_before_the_first_answer_cancels_too() {
+    let hyper: Box<dyn Transport> = Box::new(HyperTransport::new(&HyperOptions::default()).unwrap());
+    let all = [
+        hyper,
+        #[cfg(feature = "reqwest")]
+        Box::new(crate::transport::ReqwestTransport::new().unwrap()),
+    ];
+    for transport in all {
+        let upstream = Upstream::start().unwrap();
+        let gate = Gate::new();
+        let begun = Script::status(201).json_body(&prediction(&upstream.url(), "starting", Value::Null));
+        upstream.push_for(CREATE, begun.gate_head(&gate));
+        upstream.push_for("/cancel", Script::json(&json!({})));
+        let asking = call_by(&*transport, &upstream, false);
+        let left = upstream.wait_requests(1, std::time::Duration::from_secs(20));
+        tokio::select! {
+            answer = asking => panic!("{:?}", answer.map(|answer| answer.status())),
+            there = left => assert!(there),
+        }
+        gate.open();
+        cancelled(&upstream).await;
+        assert_eq!(asked(&upstream), [format!("POST {CREATE}"), "POST /cancel".to_owned()]);
+        assert_eq!(upstream.last_request().unwrap().header("authorization"), Some("Bearer the-key"));
+    }
+}
+
 #[tokio::test]
 async fn whoever_goes_away_cancels() {
     let upstream = Upstream::start().unwrap();
     let at = upstream.url();
-    let cancelled = async |upstream: &Upstream| {
-        let there = || asked(upstream).iter().any(|line| line == "POST /cancel");
-        for _ in 0..200 {
-            if there() {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-        }
-        panic!("nothing was canceled: {:?}", asked(upstream));
-    };
     // While it waits.
     upstream.push_for(CREATE, Script::status(201).json_body(&prediction(&at, "starting", Value::Null)));
     upstream.on("/get", {
