@@ -189,7 +189,12 @@ impl Client {
             any = true;
             let line = match line.model {
                 Some(_) => line,
-                None => asking(line.number(), &line.written(own, BatchForm::Openai)?)?,
+                // Whoever keeps no files is asked in words of its own: nothing is lost here yet.
+                None => {
+                    let written =
+                        line.written_for(&keeper.target, BatchForm::Openai, &mut Changes::default())?;
+                    asking(line.number(), &written)?
+                }
             };
             requests.add(&line).map(&mut written)
         })?;
