@@ -6,14 +6,14 @@
 //! Of an attempt that was sent and not answered nobody says what it cost. A provider writes an answer to its end, and
 //! bills it, when it was asked for it whole or in the background, whoever waits: such an attempt costs all that was
 //! reserved for it on hard budgets, which may be too much and is never too little. A stream ends when it is closed, so
-//! it costs its prompt and as much as can have been written until then. Soft budgets stop nobody; they are told what
-//! is sure, the prompt.
+//! it costs its prompt and as much as can have been written until then. A model that thinks may have done so unseen before
+//! it spoke. Soft budgets stop nobody; they are told what is sure, the prompt.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use llm_cost::{Asked, Charge as Price, Picture};
+use llm_cost::{Asked, Capabilities, Catalogue, Charge as Price, Picture};
 use llm_governance::{Basis, Charge, Reservation, RowItem, RowServed, UsageRow};
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, was_sent};
@@ -98,6 +98,12 @@ pub(crate) fn estimate(body: usize) -> Usage {
 /// How the usage of an answer that is complete is known.
 fn basis(usage: Option<&Usage>) -> Basis {
     if usage.is_some_and(|usage| usage.estimated) { Basis::Estimated } else { Basis::Reported }
+}
+
+/// Whether somebody refused to answer. Whoever stands before a provider and lost patience with it did not: the provider
+/// may write on, and bill it.
+fn is_refused(error: &ApiError) -> bool {
+    error.upstream_status.is_some_and(|status| !matches!(status.as_u16(), 408 | 504 | 524))
 }
 
 impl Attempt {
@@ -258,7 +264,7 @@ impl Attempt {
     pub(crate) fn fail(mut self, error: &ApiError) {
         let Some(open) = self.0.take() else { return };
         // Whoever refuses does not bill; whoever was never reached neither.
-        let unbilled = error.upstream_status.is_some() || !was_sent(error) || !open.progress.is_sent();
+        let unbilled = is_refused(error) || !was_sent(error) || !open.progress.is_sent();
         let _ = open.fail(error, unbilled);
     }
 
@@ -335,24 +341,40 @@ impl Open {
     fn is_unknown(&self, end: &End<'_>) -> bool {
         let hard = || self.reservation.as_ref().is_some_and(Reservation::is_hard);
         let broke_off = end.error.is_some();
+        let silent = !broke_off && end.usage.is_none();
         !end.unbilled
             && match self.delivery {
                 Delivery::Whole => broke_off && end.usage.is_none() && hard(),
                 // Of one that goes on in the background, what came is a beginning.
                 Delivery::Later => (broke_off || end.usage.is_none()) && hard(),
-                Delivery::Stream => false,
+                // Words are counted as they come, thoughts that are kept back are not.
+                Delivery::Stream => silent && hard() && self.thinks(),
             }
     }
 
-    /// How much of an answer a stream that said nothing can have written, where that has to be paid.
+    /// Whether the model may think before it answers.
+    fn thinks(&self) -> bool {
+        let found = Catalogue::builtin().find(&self.provider, self.target.model());
+        let able = found.and_then(|found| found.entry.capabilities);
+        able.is_some_and(|able| able.has(Capabilities::REASONING))
+    }
+
+    /// How much of an answer a stream can have written that nobody saw, where that has to be paid: all of it if it said
+    /// nothing, what it thought before if it did.
     fn unseen(&self, end: &End<'_>) -> u64 {
-        let silent = end.error.is_some() && end.usage.is_none() && end.received == 0;
         let hard = self.reservation.as_ref().filter(|reservation| reservation.is_hard());
-        let Some(reservation) = hard.filter(|_| self.delivery == Delivery::Stream && silent) else {
+        let broke_off = end.error.is_some() && end.usage.is_none() && self.delivery == Delivery::Stream;
+        let Some(reservation) = hard.filter(|_| broke_off) else {
             return 0;
         };
-        let written = self.began.elapsed().as_millis().saturating_mul(PACE) / 1000;
-        u64::try_from(written).unwrap_or(u64::MAX).min(reservation.output_limit().unwrap_or(self.most))
+        let unseen = match self.first {
+            _ if end.received == 0 => self.began.elapsed(),
+            Some(first) if self.thinks() => first.saturating_duration_since(self.began),
+            _ => return 0,
+        };
+        let written = unseen.as_millis().saturating_mul(PACE) / 1000;
+        let most = reservation.output_limit().unwrap_or(self.most).saturating_sub(end.received);
+        u64::try_from(written).unwrap_or(u64::MAX).min(most)
     }
 
     /// What was used, and how that is known.
@@ -372,7 +394,7 @@ impl Open {
             }
             (None, basis) => {
                 let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
-                let output = end.received.max(self.unseen(end));
+                let output = end.received.saturating_add(self.unseen(end));
                 (Usage { output, ..estimate(self.account.body) }, basis)
             }
         }

@@ -21,6 +21,7 @@ mod outage;
 mod rush;
 mod served;
 mod terms;
+mod unseen;
 mod unsent;
 
 use std::sync::Arc;

@@ -94,6 +94,9 @@ fn of_model(
 ) -> Option<PriceBound> {
     let (head, model) = (reading.head.as_ref()?, reading.model.as_deref()?);
     let provider = &*way.deployment.target.provider;
+    if worst::price::searches_unasked(provider, model) {
+        return None;
+    }
     let entry = snapshot.prices.entry(provider, model);
     let own = (way.target.model() == model).then_some(&way.deployment.facts);
     let facts = Facts {
