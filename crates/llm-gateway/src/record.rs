@@ -31,7 +31,7 @@ pub(crate) use told::{Summary, Told};
 pub(crate) struct Decision {
     pub(crate) request_id: Arc<str>,
     /// The model, as the client named it.
-    pub(crate) model: Box<str>,
+    pub(crate) model: Arc<str>,
     /// What is asked for, in a word.
     pub(crate) operation: &'static str,
     /// What the client speaks.

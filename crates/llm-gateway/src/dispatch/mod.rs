@@ -270,6 +270,12 @@ impl Dispatch {
         Some(Arc::new(Decision { only_if: Some(records.ring()), ..decision }))
     }
 
+    /// The model, as the client named it.
+    fn named(&self) -> Arc<str> {
+        let (own, named) = (&self.group.name, self.peek.model.as_str());
+        if **own == *named { Arc::clone(own) } else { named.into() }
+    }
+
     fn decision(
         &self,
         plan: &mut Plan<'_, Backend>,
@@ -278,7 +284,7 @@ impl Dispatch {
     ) -> Decision {
         Decision {
             request_id: Arc::clone(&self.request_id),
-            model: self.peek.model.as_str().into(),
+            model: self.named(),
             operation: self.asked.op.name(),
             front: self.asked.dialect,
             stream: self.peek.stream,

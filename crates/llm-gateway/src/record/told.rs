@@ -16,7 +16,7 @@ pub(crate) struct Summary {
     id: Arc<str>,
     /// When it came, RFC 3339.
     time: String,
-    model: Box<str>,
+    model: Arc<str>,
     operation: &'static str,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,7 +170,7 @@ impl From<&Decision> for Summary {
         Self {
             id: Arc::clone(&decision.request_id),
             time,
-            model: decision.model.clone(),
+            model: Arc::clone(&decision.model),
             operation: decision.operation,
             stream: decision.stream,
             deployment: decision.groups.iter().rev().find_map(answered).filter(|_| decision.error.is_none()),

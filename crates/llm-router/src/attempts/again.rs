@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use llm_types::{ApiError, ErrorKind, Origin};
 
-use super::explain::Seen;
 use super::{Attempts, State, Step, is_for_others};
+use crate::candidates::Candidates;
 use crate::choose::{Ask, Choice};
 use crate::record::{Because, End, Reason, Waited, WaitedFor};
 
@@ -123,7 +123,7 @@ impl<T> Attempts<T> {
             while let Some(index) = self.rested(now, well) {
                 let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
                 // Somebody else may have become its probe since we looked: that is no reason to give up.
-                let mut seen = Seen::new();
+                let mut seen = Candidates::default();
                 self.look(&mut seen, None, &cx);
                 let Ok(grant) = self.group.admit(index, &ask, true) else {
                     // It is full, and not worth another pause.

@@ -6,10 +6,9 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use llm_types::{ApiError, ErrorKind, Origin};
-use smallvec::SmallVec;
 
 use super::Attempts;
-use crate::candidates::{Candidate, Candidates};
+use crate::candidates::Candidates;
 use crate::choose::Compared;
 use crate::picker::PickCx;
 use crate::pool::Pool;
@@ -18,9 +17,6 @@ use crate::stats::Standing;
 
 /// The most deployments that an error names.
 const NAMED: usize = 10;
-
-/// Everybody, as they are seen while a choice is made.
-pub(super) type Seen = SmallVec<[Candidate; 16]>;
 
 impl<T> Attempts<T> {
     /// What becomes of each deployment, in the group's order, as things are at this time.
@@ -137,16 +133,15 @@ impl<T> Attempts<T> {
 
     /// Sees what becomes of everybody and what is thought of those that are compared: before one of them has the request,
     /// or what it is chosen by would count the request itself. `None`: the strategy is not asked.
-    pub(super) fn look(&self, seen: &mut Seen, compared: Option<Compared<'_>>, cx: &PickCx) {
+    pub(super) fn look(&self, seen: &mut Candidates, compared: Option<Compared<'_>>, cx: &PickCx) {
         if self.record.trace.is_none() {
             return;
         }
-        seen.clear();
-        seen.resize(self.group.seats.len(), Candidate::new(Verdict::NotPicked));
+        seen.begin(self.group.seats.len());
         // Mostly nothing stands against anybody.
         if !compared.is_some_and(|compared| compared.looked && compared.open.count() == seen.len()) {
-            for (index, candidate) in seen.iter_mut().enumerate() {
-                candidate.verdict = self.verdict_among(compared, index, cx.now);
+            for index in 0..seen.len() {
+                seen.judge(index, self.verdict_among(compared, index, cx.now));
             }
         }
         if let Some(Compared { open, .. }) = compared {
@@ -172,21 +167,22 @@ impl<T> Attempts<T> {
     }
 
     /// Keeps a decision of a sampled request.
-    pub(super) fn trace_choice(&mut self, mut seen: Seen, at: Instant, chosen: Option<(usize, Because)>) {
+    pub(super) fn trace_choice(
+        &mut self,
+        mut seen: Candidates,
+        at: Instant,
+        chosen: Option<(usize, Because)>,
+    ) {
         let Some(trace) = &mut self.record.trace else {
             return;
         };
-        if let Some((_, because)) = chosen.filter(|(_, because)| *because != Because::Strategy) {
-            let left_out = |verdict| matches!(verdict, Verdict::PassedOver(reason) if reason.is_strategys());
-            let free = |verdict| verdict == Verdict::NotPicked || left_out(verdict);
-            for candidate in seen.iter_mut().filter(|candidate| free(candidate.verdict)) {
-                *candidate = Candidate::new(Verdict::PassedOver(Reason::Instead(because)));
+        if let Some((index, because)) = chosen {
+            if because != Because::Strategy {
+                seen.instead(because);
             }
+            seen.judge(index, Verdict::NotPicked);
         }
-        if let Some(candidate) = chosen.and_then(|(index, _)| seen.get_mut(index)) {
-            candidate.verdict = Verdict::NotPicked;
-        }
-        trace.decisions.push(Decision { at, candidates: Candidates::from(&*seen), chosen });
+        trace.decisions.push(Decision { at, candidates: seen, chosen });
     }
 
     /// Corrects what came of the last decision of a sampled request.

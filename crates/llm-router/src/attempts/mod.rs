@@ -24,8 +24,8 @@ use rand::{Rng, RngCore};
 use smallvec::SmallVec;
 
 use self::again::Return;
-use self::explain::Seen;
 use crate::budget::RetryBudget;
+use crate::candidates::Candidates;
 use crate::choose::{Ask, Choice};
 use crate::deployment::Deployment;
 use crate::group::Group;
@@ -368,7 +368,7 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe };
         let mut open = self.able.clone();
         open.remove(&self.tried);
-        let mut seen = Seen::new();
+        let mut seen = Candidates::default();
         let choice = self.group.choose(&mut open, &ask, |compared| self.look(&mut seen, compared, &cx));
         self.trace_choice(seen, now, choice.map(|choice| (choice.index, choice.because)));
         choice
@@ -380,7 +380,7 @@ impl<T> Attempts<T> {
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
         let mut open = self.able.clone();
         open.remove(&self.tried);
-        let mut seen = Seen::new();
+        let mut seen = Candidates::default();
         self.look(&mut seen, None, &cx);
         let choice = self.group.choose_unwell(&mut open, &ask)?;
         self.trace_choice(seen, now, Some((choice.index, choice.because)));

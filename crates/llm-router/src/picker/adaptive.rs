@@ -6,7 +6,7 @@
 //! requests goes to whoever is known least, so that the picture stays true.
 
 use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
 
@@ -96,16 +96,12 @@ impl Picker for Adaptive {
         self.weigh(seat, cx).1
     }
 
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         if !self.explores(cx) {
             return weigh_drawn(self, pool, mix(cx.random), cx, candidates);
         }
         weigh_drawn(self, pool, mix(mix(cx.random)), cx, candidates);
-        pool.for_each(|index, _| {
-            if let Some(candidate) = candidates.get_mut(index) {
-                candidate.pass_over(Reason::Explored);
-            }
-        });
+        pool.for_each(|index, _| candidates.pass_over(index, Reason::Explored));
     }
 
     fn learns(&self) -> bool {

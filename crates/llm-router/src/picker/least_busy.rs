@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Estimate, PickCx, Picker, leave_out, weigh_each};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::mask::Mask;
 use crate::pool::{Pool, Seat};
 
@@ -37,7 +37,7 @@ impl Picker for LeastBusy {
         best.map(|(index, ..)| index)
     }
 
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         weigh_each(self, pool, cx, candidates);
         if pool.len() > MOST {
             let mut looked = Mask::none(pool.seats());

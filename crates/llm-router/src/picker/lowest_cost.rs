@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Estimate, PickCx, Picker, leave_out, told, weigh_each};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::mask::Mask;
 use crate::pool::{Pool, Rates, Seat, below, mix};
 use crate::record::{Reason, Verdict};
@@ -131,7 +131,7 @@ impl Picker for LowestCost {
 
     /// Those beyond the bound are not considered while anybody is within it; if nobody is, the score is by how
     /// many seconds each is late.
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         weigh_each(self, pool, cx, candidates);
         let (Some(within), Some((_, cheapest))) = (self.within, cheapest(pool, price(cx))) else {
             return leave_unpriced(pool, candidates);
@@ -146,17 +146,18 @@ impl Picker for LowestCost {
         let anybody = asked.any(|(_, seat)| late(seat, cx, within) <= 0.0);
         pool.for_each(|index, seat| {
             let late = late(seat, cx, within);
-            let Some(candidate) = candidates.get_mut(index).filter(|_| !skipped.has(index)) else {
+            if skipped.has(index) {
                 return;
-            };
+            }
             if !anybody {
-                candidate.estimate.score = Some(told(late));
+                let score = Some(told(late));
+                candidates.think(index, Estimate { score, ..candidates.estimate(index) });
             } else if late > 0.0 && cx.expected_at_worst(seat).is_none() {
-                candidate.leave_out(Reason::Untested);
+                candidates.leave_out(index, Reason::Untested);
             } else if late > 0.0 {
                 let expected = Duration::try_from_secs_f64(within.as_secs_f64() + late);
                 let expected_ms = expected.map_or(u32::MAX, millis);
-                candidate.leave_out(Reason::Slow { expected_ms, within_ms });
+                candidates.leave_out(index, Reason::Slow { expected_ms, within_ms });
             }
         });
         if anybody {
@@ -166,15 +167,14 @@ impl Picker for LowestCost {
 }
 
 /// Says of those without a price that others have one; where nobody has, requests in flight are compared.
-fn leave_unpriced(pool: &Pool<'_>, candidates: &mut [Candidate]) {
+fn leave_unpriced(pool: &Pool<'_>, candidates: &mut Candidates) {
     let is_priced = pool.iter().any(|(_, seat)| seat.price.is_some());
     for (index, seat) in pool.iter().filter(|(_, seat)| seat.price.is_none()) {
-        match candidates.get_mut(index) {
-            Some(candidate) if is_priced => candidate.leave_out(Reason::Unpriced),
-            Some(candidate) if candidate.verdict == Verdict::NotPicked => {
-                candidate.estimate.score = Some(told(seat.stats.in_flight().into()));
-            }
-            _ => {}
+        if is_priced {
+            candidates.leave_out(index, Reason::Unpriced);
+        } else if candidates.verdict(index) == Some(Verdict::NotPicked) {
+            let score = Some(told(seat.stats.in_flight().into()));
+            candidates.think(index, Estimate { score, ..candidates.estimate(index) });
         }
     }
 }

@@ -6,7 +6,7 @@
 //! than what is already under way there.
 
 use super::{Estimate, PickCx, Picker, told, weigh_each};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat};
 use crate::record::Reason;
 
@@ -41,7 +41,7 @@ impl Picker for LowestLatency {
     }
 
     /// Of more than two only those that this chance draws are compared.
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         let Some([(one, first), (two, second)]) =
             pool.two(cx.random).filter(|[(one, _), (two, _)]| one != two)
         else {
@@ -49,13 +49,10 @@ impl Picker for LowestLatency {
         };
         let [cost, other] = costs([first, second], cx).map(told);
         let compared = |seat: &Seat, cost| Estimate { score: Some(cost), ..self.estimate(seat, cx) };
-        pool.for_each(|index, seat| {
-            let Some(candidate) = candidates.get_mut(index) else { return };
-            match index {
-                index if index == one => candidate.estimate = compared(seat, cost),
-                index if index == two => candidate.estimate = compared(seat, other),
-                _ => candidate.leave_out(Reason::NotDrawn),
-            }
+        pool.for_each(|index, seat| match index {
+            index if index == one => candidates.think(index, compared(seat, cost)),
+            index if index == two => candidates.think(index, compared(seat, other)),
+            _ => candidates.pass_over(index, Reason::NotDrawn),
         });
     }
 }

@@ -25,7 +25,7 @@ pub use most_headroom::MostHeadroom;
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;
 
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::needs::Needs;
 use crate::pool::{Pool, Seat};
 use crate::record::Reason;
@@ -115,11 +115,6 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Whether nothing was thought of it.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// A score and nothing else.
     #[must_use]
     pub fn of(score: f64) -> Self {
@@ -146,7 +141,7 @@ pub trait Picker: Debug + Send + Sync {
 
     /// Tells of each that may be picked, by position in the group, what [`Picker::pick`] would go by now, or why it would
     /// leave it out. Changes nothing else.
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         weigh_each(self, pool, cx, candidates);
     }
 
@@ -157,22 +152,13 @@ pub trait Picker: Debug + Send + Sync {
 }
 
 /// What is thought of each, whoever else may be picked.
-fn weigh_each(picker: &(impl Picker + ?Sized), pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
-    pool.for_each(|index, seat| {
-        if let Some(candidate) = candidates.get_mut(index) {
-            candidate.estimate = picker.estimate(seat, cx);
-        }
-    });
+fn weigh_each(picker: &(impl Picker + ?Sized), pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
+    candidates.expect(pool.len());
+    pool.for_each(|index, seat| candidates.think(index, picker.estimate(seat, cx)));
 }
 
 /// As [`weigh_each`], where [`Pool::least`] does not look at everybody in a large group.
-fn weigh_drawn(
-    picker: &impl Picker,
-    pool: &Pool<'_>,
-    random: u64,
-    cx: &PickCx,
-    candidates: &mut [Candidate],
-) {
+fn weigh_drawn(picker: &impl Picker, pool: &Pool<'_>, random: u64, cx: &PickCx, candidates: &mut Candidates) {
     weigh_each(picker, pool, cx, candidates);
     if let Some(drawn) = pool.drawn(COMPARED, random) {
         leave_out(pool, |index| !drawn.has(index), candidates);
@@ -180,11 +166,11 @@ fn weigh_drawn(
 }
 
 /// Takes the score of those that were not drawn.
-fn leave_out(pool: &Pool<'_>, undrawn: impl Fn(usize) -> bool, candidates: &mut [Candidate]) {
+fn leave_out(pool: &Pool<'_>, undrawn: impl Fn(usize) -> bool, candidates: &mut Candidates) {
     pool.for_each(|index, _| {
-        if let Some(candidate) = candidates.get_mut(index).filter(|_| undrawn(index)) {
-            candidate.estimate = Estimate::default();
-            candidate.leave_out(Reason::NotDrawn);
+        if undrawn(index) {
+            candidates.think(index, Estimate::default());
+            candidates.leave_out(index, Reason::NotDrawn);
         }
     });
 }

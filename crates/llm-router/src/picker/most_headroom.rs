@@ -5,7 +5,7 @@
 //! not absolute numbers, so that limits of different size are used up together.
 
 use super::{COMPARED, Estimate, PickCx, Picker, weigh_drawn};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat};
 
 /// The largest share left; of equals the one with fewest requests in flight. Unknown limits are whole.
@@ -27,7 +27,7 @@ impl Picker for MostHeadroom {
         Estimate::of(score(seat, cx))
     }
 
-    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         weigh_drawn(self, pool, cx.random, cx, candidates);
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Estimate, PickCx, Picker};
-use crate::candidates::Candidate;
+use crate::candidates::Candidates;
 use crate::pool::Pool;
 
 /// Round robin over one group; weights do not matter, save that 0 comes last.
@@ -25,15 +25,14 @@ impl Picker for RoundRobin {
     }
 
     /// In how many picks it will be its turn.
-    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut Candidates) {
         let Some(turn) = self.turn.load(Ordering::Relaxed).checked_rem(pool.len()) else {
             return;
         };
+        candidates.expect(pool.len());
         for (nth, (index, _)) in pool.iter().enumerate() {
-            if let Some(candidate) = candidates.get_mut(index) {
-                let left = (nth + pool.len() - turn) % pool.len();
-                candidate.estimate = Estimate::of(u32::try_from(left).unwrap_or(u32::MAX).into());
-            }
+            let left = (nth + pool.len() - turn) % pool.len();
+            candidates.think(index, Estimate::of(u32::try_from(left).unwrap_or(u32::MAX).into()));
         }
     }
 }

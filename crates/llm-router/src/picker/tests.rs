@@ -4,6 +4,7 @@ use llm_types::{ApiError, ErrorKind};
 use proptest::prelude::*;
 
 use super::{Strategy, *};
+use crate::candidates::Candidate;
 use crate::cooldown::CooldownPolicy;
 use crate::deployment::Deployment;
 use crate::facts::{Allowance, Facts, Price};
@@ -291,16 +292,14 @@ fn of_many_the_record_scores_those_that_were_compared() {
             .enumerate()
     {
         let cx = PickCx::new(Instant::now()).with_random(mix(7));
-        let candidate =
-            |seat| Candidate { verdict: Verdict::NotPicked, estimate: picker.estimate(seat, &cx) };
-        let mut candidates: Vec<_> = seats.iter().map(candidate).collect();
+        let mut candidates = Candidates::new(100);
         picker.weigh(&pool, &cx, &mut candidates);
         let scored = candidates.iter().filter(|candidate| candidate.estimate.score.is_some()).count();
-        let undrawn = |candidate: &&Candidate| candidate.verdict == Verdict::PassedOver(Reason::NotDrawn);
+        let undrawn = |candidate: &Candidate| candidate.verdict == Verdict::PassedOver(Reason::NotDrawn);
         let left = candidates.iter().filter(undrawn).count();
         assert_eq!((scored, left), (COMPARED, 100 - COMPARED), "{nth}");
         let picked = picker.pick(&pool, &cx).unwrap();
-        assert!(candidates[picked].estimate.score.is_some(), "{nth}");
+        assert!(candidates.estimate(picked).score.is_some(), "{nth}");
     }
 }
 

@@ -7,8 +7,8 @@
 
 use parking_lot::Mutex;
 
-use super::{PickCx, Picker, told};
-use crate::candidates::Candidate;
+use super::{Estimate, PickCx, Picker};
+use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat};
 
 /// Smooth weighted round robin over one group.
@@ -41,7 +41,7 @@ impl Picker for Weighted {
     }
 
     /// How many turns each is ahead of its share, this pick's part of it included: less is better.
-    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut [Candidate]) {
+    fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut Candidates) {
         if pool.len() <= 1 {
             return;
         }
@@ -51,10 +51,11 @@ impl Picker for Weighted {
         let sum: i64 = pool.iter().map(|(_, seat)| weight(seat)).sum();
         #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
         let ahead = |credit: i64| -(credit as f64) / sum as f64;
+        candidates.expect(pool.len());
         pool.for_each(|index, seat| {
             let credit = credits.get(index).copied().unwrap_or_default() + weight(seat);
-            if let Some(candidate) = candidates.get_mut(index).filter(|_| weight(seat) > 0) {
-                candidate.estimate.score = Some(told(ahead(credit)));
+            if weight(seat) > 0 {
+                candidates.think(index, Estimate::of(ahead(credit)));
             }
         });
     }
