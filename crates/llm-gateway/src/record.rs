@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_router::{Group, Plan};
+use llm_router::{Group, Plan, Trace};
 use llm_types::{ApiError, Dialect, Usage};
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -138,6 +138,8 @@ pub(crate) struct Records {
 pub(crate) struct Ring {
     slots: Box<[Mutex<Option<Arc<Decision>>>]>,
     next: AtomicUsize,
+    /// The candidates of a decision that is gone: a place for the next ones.
+    spare: Mutex<Option<Box<Trace>>>,
 }
 
 /// How many a second, as a generic cell rate: every one moves a mark on, which may be ahead of now by so much.
@@ -173,7 +175,7 @@ impl Records {
     /// Room for so many; candidates are kept of this share, of so many a second at most.
     pub(crate) fn new(keep: usize, sample: f64, per_second: u32) -> Self {
         let slots = (0..keep).map(|_| Mutex::new(None)).collect();
-        let ring = Arc::new(Ring { slots, next: AtomicUsize::new(0) });
+        let ring = Arc::new(Ring { slots, next: AtomicUsize::new(0), spare: Mutex::new(None) });
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
         let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
         Self { ring, sample, rate: Rate::new(per_second) }
@@ -205,6 +207,11 @@ impl Records {
         self.is_kept() && drawn() && self.rate.take(now)
     }
 
+    /// A place for the candidates of a request that is sampled.
+    pub(crate) fn place(&self) -> Box<Trace> {
+        self.ring.spare.lock().take().unwrap_or_default()
+    }
+
     /// Whether a request that was answered is kept: it was sampled, or did not go straight.
     pub(crate) fn wants(&self, plan: &Plan<'_, Backend>) -> bool {
         let sampled = || plan.records().any(|(_, record)| record.trace.is_some());
@@ -229,7 +236,7 @@ impl Records {
 
     /// The latest, newest first.
     pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
-        let Ring { slots, next } = &*self.ring;
+        let Ring { slots, next, .. } = &*self.ring;
         let next = next.load(Ordering::Relaxed);
         let back = (1..=slots.len()).filter_map(|back| {
             let at = next.checked_sub(back)?.checked_rem(slots.len())?;
@@ -259,7 +266,10 @@ impl Ring {
         let kept = match oldest {
             Some(mut oldest) => match Arc::get_mut(&mut oldest) {
                 Some(place) => {
-                    *place = decision;
+                    let mut gone = std::mem::replace(place, decision);
+                    if let Some(trace) = gone.groups.first_mut().and_then(|(_, record)| record.trace.take()) {
+                        *self.spare.lock() = Some(trace);
+                    }
                     oldest
                 }
                 None => Arc::new(decision),

@@ -197,7 +197,7 @@ impl Dispatch {
         }
         let records = &self.snapshot.records;
         if records.samples(now) || (records.is_kept() && self.told(&EXPLAIN).is_some()) {
-            plan.trace();
+            plan.trace_in(self.snapshot.records.place());
         }
         Ok(())
     }

@@ -187,7 +187,13 @@ impl<T> Attempts<T> {
 
     /// As [`Attempts::sampled`], where they lie.
     pub(crate) fn trace(&mut self) {
-        self.record.trace = Some(Box::<Trace>::default());
+        self.trace_in(Box::<Trace>::default());
+    }
+
+    /// As [`Attempts::trace`], in this place.
+    pub(crate) fn trace_in(&mut self, mut place: Box<Trace>) {
+        place.decisions.clear();
+        self.record.trace = Some(place);
     }
 
     /// Gives up at once, with [`End::AllCooling`], when everybody is unwell or a provider wants a pause: another group

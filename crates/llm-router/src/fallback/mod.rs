@@ -25,7 +25,7 @@ use crate::group::Group;
 use crate::lease::Lease;
 use crate::mask::Mask;
 use crate::needs::Needs;
-use crate::record::{End, Record};
+use crate::record::{End, Record, Trace};
 use crate::router::{Found, Router};
 
 /// The most targets of one request.
@@ -146,6 +146,11 @@ impl<'r, T> Plan<'r, T> {
     /// Keeps what is considered, for the decision's record.
     pub fn trace(&mut self) {
         self.attempts.trace();
+    }
+
+    /// As [`Plan::trace`], in the place of one that nobody needs any more.
+    pub fn trace_in(&mut self, place: Box<Trace>) {
+        self.attempts.trace_in(place);
     }
 
     /// Draws all chance from this generator, not from the thread's.
