@@ -8,7 +8,9 @@ use bytes::Bytes;
 use llm_types::{ApiError, Edits, Head, Result, Usage};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::url::escape;
 
@@ -146,6 +148,8 @@ pub enum Told {
         id: String,
         /// What it used, where that is said.
         usage: Option<Box<Usage>>,
+        /// Whether it said anything.
+        said: bool,
     },
     /// An event of the client was refused.
     Refused {
@@ -161,7 +165,8 @@ struct Event<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(default)]
-    response: Option<Response>,
+    #[serde(borrow)]
+    response: Option<Response<'a>>,
     #[serde(default)]
     error: Option<About>,
 }
@@ -173,36 +178,37 @@ struct About {
 }
 
 #[derive(Deserialize)]
-struct Response {
+struct Response<'a> {
     #[serde(default)]
     id: Option<String>,
+    /// Whatever it is, the response is over.
+    #[serde(default, borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(default)]
-    usage: Option<Counts>,
+    output: Option<Vec<IgnoredAny>>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+// Some say `null` for what they do not count.
+#[derive(Deserialize)]
 struct Counts {
-    input_tokens: u64,
-    output_tokens: u64,
-    input_token_details: Details,
-    output_token_details: Details,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    input_token_details: Option<Details>,
+    output_token_details: Option<Details>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 struct Details {
-    cached_tokens: u64,
-    audio_tokens: u64,
-    image_tokens: u64,
-    cached_tokens_details: Cached,
+    cached_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+    cached_tokens_details: Option<Cached>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 struct Cached {
-    audio_tokens: u64,
-    image_tokens: u64,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// Reads an event of the server.
@@ -218,8 +224,13 @@ pub fn told(event: &[u8]) -> Told {
     };
     match (&*kind, response, error) {
         ("response.created", Some(Response { id, .. }), _) => Told::Begun { id: id.unwrap_or_default() },
-        ("response.done", Some(Response { id, usage }), _) => {
-            Told::Done { id: id.unwrap_or_default(), usage: usage.map(|counts| Box::new(counts.into())) }
+        ("response.done", Some(Response { id, usage, output }), _) => {
+            let counts = usage.and_then(|usage| serde_json::from_str::<Option<Counts>>(usage.get()).ok()?);
+            Told::Done {
+                id: id.unwrap_or_default(),
+                usage: counts.map(|counts| Box::new(counts.into())),
+                said: output.is_some_and(|output| !output.is_empty()),
+            }
         }
         ("error", _, Some(About { event_id: Some(event_id) })) => Told::Refused { event_id },
         _ => Told::Other,
@@ -229,11 +240,19 @@ pub fn told(event: &[u8]) -> Told {
 impl From<Counts> for Usage {
     /// Cached tokens are part of the others of their kind.
     fn from(counts: Counts) -> Self {
-        let Counts { input_tokens, output_tokens, input_token_details: input, output_token_details: output } =
-            counts;
+        let [input_tokens, output_tokens] =
+            [counts.input_tokens, counts.output_tokens].map(Option::unwrap_or_default);
+        let input = counts.input_token_details.unwrap_or_default();
+        let output = counts.output_token_details.unwrap_or_default();
         let Details { cached_tokens, audio_tokens, image_tokens, cached_tokens_details: cached } = input;
-        let input_audio = audio_tokens.saturating_sub(cached.audio_tokens);
-        let input_image = image_tokens.saturating_sub(cached.image_tokens);
+        let cached = cached.unwrap_or_default();
+        let rest = |all: Option<u64>, cached: Option<u64>| {
+            all.unwrap_or_default().saturating_sub(cached.unwrap_or_default())
+        };
+        let (cached_tokens, spoken) =
+            (cached_tokens.unwrap_or_default(), output.audio_tokens.unwrap_or_default());
+        let input_audio = rest(audio_tokens, cached.audio_tokens);
+        let input_image = rest(image_tokens, cached.image_tokens);
         let cache_read = cached_tokens.min(input_tokens);
         Self {
             input: input_tokens
@@ -243,8 +262,8 @@ impl From<Counts> for Usage {
             cache_read,
             input_audio,
             input_image,
-            output: output_tokens.saturating_sub(output.audio_tokens),
-            output_audio: output.audio_tokens,
+            output: output_tokens.saturating_sub(spoken),
+            output_audio: spoken,
             ..Self::default()
         }
     }
@@ -323,13 +342,33 @@ mod tests {
             output_audio: 35,
             ..Usage::default()
         };
-        let expect = Told::Done { id: "resp_1".to_owned(), usage: Some(Box::new(usage)) };
+        let expect = Told::Done { id: "resp_1".to_owned(), usage: Some(Box::new(usage)), said: false };
         assert_eq!(told(done.to_string().as_bytes()), expect);
         let begun = json!({"type": "response.created", "response": {"id": "resp_1", "usage": null}});
         assert_eq!(told(begun.to_string().as_bytes()), Told::Begun { id: "resp_1".to_owned() });
         let failed =
             json!({"type": "response.done", "response": {"id": "r", "status": "failed", "usage": null}});
-        assert_eq!(told(failed.to_string().as_bytes()), Told::Done { id: "r".to_owned(), usage: None });
+        assert_eq!(
+            told(failed.to_string().as_bytes()),
+            Told::Done { id: "r".to_owned(), usage: None, said: false }
+        );
+        for (usage, expect) in [
+            (json!({"input_tokens": 7, "output_tokens": 5, "input_token_details": null}), Some((7, 5))),
+            (
+                json!({"input_tokens": 7, "output_tokens": null,
+                "input_token_details": {"cached_tokens": null, "cached_tokens_details": null}}),
+                Some((7, 0)),
+            ),
+            (json!("much"), None),
+            (json!(null), None),
+        ] {
+            let done =
+                json!({"type": "response.done", "response": {"id": "r", "usage": usage, "output": [{}]}});
+            let Told::Done { usage, said: true, .. } = told(done.to_string().as_bytes()) else {
+                panic!("it is over: {done}");
+            };
+            assert_eq!(usage.map(|usage| (usage.input, usage.output)), expect, "{done}");
+        }
         let words = json!({"type": "response.text.delta", "delta": "response.done"});
         assert_eq!(told(words.to_string().as_bytes()), Told::Other);
         assert_eq!(told(b"response.done"), Told::Other);

@@ -172,27 +172,31 @@ impl Meter {
     }
 
     /// A response is over: what it cost is written down.
-    pub(super) async fn ended(&mut self, id: &str, usage: Option<&Usage>) {
+    pub(super) async fn ended(&mut self, id: &str, usage: Option<&Usage>, said: bool) {
         // One that failed or was cancelled before it said anything used nothing.
         let none = Usage::default();
+        let is_unknown = usage.is_none() && said;
         let usage = usage.unwrap_or(&none);
         let place = self.running.iter().position(|(running, _)| running == id);
         let response = match place {
             Some(place) => self.running.swap_remove(place).1,
             None => match self.asked.pop_front() {
                 Some(asked) => asked.response,
-                None if usage.is_empty() => return,
+                None if usage.is_empty() && !said => return,
                 None => self.stray(),
             },
         };
         self.total = self.total.clone().and(usage);
-        let Response { attempt, grant, .. } = response;
+        let Response { mut attempt, grant, stray } = response;
         let counted = std::mem::take(&mut self.uncounted).and(usage);
         match grant {
             Some(grant) => grant.finish(tokens(&counted), Now::read()),
             None => self.uncounted = counted,
         }
-        attempt.settle(Some(usage), 0).1.await;
+        if let Some(bound) = self.bound.filter(|_| is_unknown && !stray && attempt.is_hard()) {
+            attempt.pays_flat(bound.total());
+        }
+        attempt.settle(Some(usage).filter(|_| !is_unknown), 0).1.await;
     }
 
     /// Whether a response runs, or will.

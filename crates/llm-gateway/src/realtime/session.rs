@@ -208,7 +208,7 @@ impl Session {
             && let Some(Ok(message)) = self.far.next().await
         {
             match realtime::told(&content(&message)) {
-                Told::Done { id, usage } => self.meter.ended(&id, usage.as_deref()).await,
+                Told::Done { id, usage, said } => self.meter.ended(&id, usage.as_deref(), said).await,
                 Told::Refused { event_id } => drop(self.meter.refused(&event_id)),
                 Told::Begun { id } => {
                     let cancel = realtime::cancel(&id);
@@ -261,8 +261,8 @@ impl Session {
                 write(near, message).await?;
                 refuse(near, error, None).await
             }
-            Told::Done { id, usage } => {
-                self.meter.ended(&id, usage.as_deref()).await;
+            Told::Done { id, usage, said } => {
+                self.meter.ended(&id, usage.as_deref(), said).await;
                 write(near, message).await
             }
             Told::Refused { event_id } => match self.meter.refused(&event_id) {

@@ -59,10 +59,13 @@ impl Client {
         lines: &Upload,
         batch: &NewBatch,
     ) -> Result<MadeBatch> {
-        if self.form(provider)?.1.keeps_files() {
-            let file = self.upload(provider, lines, "batch").await?.id;
+        let form = self.form(provider)?.1;
+        if form.keeps_files() {
+            let (data, changes) = self.in_words(provider, form, (&lines.data, &batch.model))?;
+            let lines = Upload { data, ..lines.clone() };
+            let file = self.upload(provider, &lines, "batch").await?.id;
             let batch = self.create_batch(provider, &NewBatch { file, ..batch.clone() }).await?;
-            return Ok(MadeBatch { batch, changes: Changes::default(), needs_requests: false });
+            return Ok(MadeBatch { batch, changes, needs_requests: false });
         }
         let NewBatch { file: _, endpoint, model, metadata } = batch;
         if endpoint != ENDPOINT {
@@ -166,6 +169,36 @@ impl Client {
     async fn asked(&self, keeper: &Shelfless, (method, what): (Method, BatchPath<'_>)) -> Result<Bytes> {
         let path = keeper.inline.path(what);
         self.whole(&keeper.target, (method, &path), (keeper.inline.headers(), Segments::default())).await
+    }
+
+    /// Every line in the words of a provider that keeps files, each as if it were asked alone.
+    fn in_words(
+        &self,
+        provider: &str,
+        form: BatchForm,
+        (lines, model): (&Bytes, &str),
+    ) -> Result<(Bytes, Changes)> {
+        let (mut words, mut changes) = (Vec::with_capacity(lines.len()), Changes::default());
+        each(lines, |line| {
+            let number = line.number();
+            let at = |mut error: ApiError| {
+                error.message = format!("line {number} of the file: {}", error.message);
+                error
+            };
+            let named = line.model.as_deref().filter(|named| !named.is_empty()).unwrap_or(model);
+            if named.is_empty() {
+                return Err(at(ApiError::bad_request("its body names no model").with_param("file")));
+            }
+            let target = self.target(&format!("{provider}/{}", bare(named, provider))).map_err(at)?;
+            words.extend_from_slice(&line.written_for(&target, form, &mut changes).map_err(at)?);
+            words.push(b'\n');
+            if self.is_strict() && changes.any_dropped() {
+                let message = format!("strict mode refuses what would be lost: {}", changes.header());
+                return Err(at(ApiError::new(ErrorKind::UnsupportedParam, message)));
+            }
+            Ok(())
+        })?;
+        Ok((words.into(), changes))
     }
 
     /// Every line as a request, one after the other.

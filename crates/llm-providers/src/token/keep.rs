@@ -244,6 +244,8 @@ impl Tokens {
         let pause = match outcome.and_then(|given| Held::of(given, now)) {
             Ok(held) => {
                 let pause = held.early.saturating_duration_since(now);
+                // One that is given again pushes no other out.
+                state.sent.retain(|sent| sent.token != held.token);
                 state.sent.truncate(SENT - 1);
                 state.sent.insert(0, Arc::clone(&held));
                 state.held = Some(held);

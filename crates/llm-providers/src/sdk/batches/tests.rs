@@ -209,3 +209,22 @@ async fn where_files_are_kept_the_requests_are_sent_as_one_first() {
     assert_eq!(calls, ["POST /v1/files", "POST /v1/batches"]);
     assert!(heard[0].1.contains("gpt-4o-mini"), "{heard:?}");
 }
+
+#[tokio::test]
+async fn requests_are_sent_in_the_words_of_whoever_keeps_files() {
+    let (client, keeper) = client();
+    let asked = json!({"model": "openai/gpt-4o-mini", "max_tokens": 7});
+    let unnamed = json!({"model": ""});
+    let requests = lines(&[line("a", &asked), line("b", &unnamed)]);
+    let batch = NewBatch { model: "gpt-4o-mini".to_owned(), ..NewBatch::new("", CHAT) };
+    client.create_batch_of("openai", &requests, &batch).await.unwrap();
+    let sent = keeper.heard.lock().unwrap()[0].1.clone();
+    assert_eq!(sent.matches(r#""model":"gpt-4o-mini""#).count(), 2, "{sent}");
+    let reasons = lines(&[line("a", &json!({"model": "o3", "max_tokens": 7}))]);
+    client.create_batch_of("openai", &reasons, &NewBatch::new("", CHAT)).await.unwrap();
+    let sent = keeper.heard.lock().unwrap()[2].1.clone();
+    assert!(sent.contains(r#""max_completion_tokens":7"#), "{sent}");
+    let error =
+        client.create_batch_of("openai", &lines(&[line("a", &unnamed)]), &NewBatch::new("", CHAT)).await;
+    assert!(error.unwrap_err().message.starts_with("line 1 of the file: its body names no model"));
+}
