@@ -1,10 +1,7 @@
 //! Pictures as the caller wants them: their bytes, where a provider only says where they lie.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::ACCEPT;
 use llm_types::{Changes, MadeImage, Output, Segments, media_type};
@@ -19,8 +16,6 @@ const ASKED: &str = "response_format";
 /// The largest picture, in bytes, and how many are read at once.
 const LIMIT: usize = 64 * 1024 * 1024;
 const AT_ONCE: usize = 4;
-/// How long one may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Client {
     /// Puts the bytes of pictures in the place of their addresses, where the caller asked for bytes. What cannot be read
@@ -65,20 +60,15 @@ impl Client {
         let request =
             http::Request::get(url).header(ACCEPT, "image/*").body(RequestBody::from(Segments::default()));
         let request = request.map_err(|error| error.to_string())?;
-        let read = tokio::time::timeout(PATIENCE, self.read(request)).await;
-        let bytes = read.map_err(|_| format!("it took longer than {} s", PATIENCE.as_secs()))??;
-        match media_type(&bytes) {
-            Some(kind) if kind.starts_with("image/") => Ok(STANDARD.encode(&bytes)),
-            _ => Err("it is no PNG, JPEG, GIF or WebP".to_owned()),
-        }
-    }
-
-    async fn read(&self, request: http::Request<RequestBody>) -> Result<Bytes, String> {
         let answer = self.transport().send(request).await.map_err(|error| error.message.clone())?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
             return Err(format!("it was answered with {}", head.status));
         }
-        collect(body, LIMIT).await.map_err(|error| error.message.clone())
+        let bytes = collect(body, LIMIT).await.map_err(|error| error.message.clone())?;
+        match media_type(&bytes) {
+            Some(kind) if kind.starts_with("image/") => Ok(STANDARD.encode(&bytes)),
+            _ => Err("it is no PNG, JPEG, GIF or WebP".to_owned()),
+        }
     }
 }
