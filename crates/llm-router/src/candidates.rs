@@ -154,8 +154,12 @@ impl Candidates {
 
     /// Says why the strategy does not ask the one at this position, unless something else already stands against it.
     pub fn pass_over(&mut self, index: usize, why: Reason) {
-        if self.verdicts.get(index) == Some(&Brief::NotPicked) {
-            self.judge(index, Verdict::PassedOver(why));
+        let Some(brief @ Brief::NotPicked) = self.verdicts.get_mut(index) else {
+            return;
+        };
+        *brief = Brief::of(Verdict::PassedOver(why));
+        if *brief == Brief::Reasoned {
+            put(&mut self.reasons, index, why);
         }
     }
 

@@ -14,13 +14,28 @@ use crate::record::Reason;
 #[derive(Debug)]
 pub struct LowestLatency;
 
-/// Two candidates' expected times, each times one more than what is under way there.
-fn costs([first, second]: [&Seat; 2], cx: &PickCx) -> [f64; 2] {
+/// What one of two candidates is compared by.
+struct Cost {
+    /// The expected time.
+    seconds: Option<f64>,
+    /// It, or what is taken for it, times one more than what is under way there.
+    score: f64,
+}
+
+fn costs([first, second]: [&Seat; 2], cx: &PickCx) -> [Cost; 2] {
     // Who was never asked is taken to be as fast as the other: it gets its share and no flood.
     let (known, other) = (cx.expected(first), cx.expected(second));
-    let cost =
-        |seat: &Seat, time: Option<f64>| time.unwrap_or(1.0) * (f64::from(seat.stats.in_flight()) + 1.0);
-    [cost(first, known.or(other)), cost(second, other.or(known))]
+    let cost = |seat: &Seat, seconds: Option<f64>, instead: Option<f64>| {
+        let busy = f64::from(seat.stats.in_flight()) + 1.0;
+        Cost { seconds, score: seconds.or(instead).unwrap_or(1.0) * busy }
+    };
+    [cost(first, known, other), cost(second, other, known)]
+}
+
+impl Cost {
+    fn estimate(&self) -> Estimate {
+        Estimate { score: Some(told(self.score)), seconds: self.seconds.map(told), ..Estimate::default() }
+    }
 }
 
 impl Picker for LowestLatency {
@@ -30,7 +45,7 @@ impl Picker for LowestLatency {
             return Some(one);
         }
         let [cost, other] = costs([first, second], cx);
-        Some(if other < cost { two } else { one })
+        Some(if other.score < cost.score { two } else { one })
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
@@ -47,11 +62,10 @@ impl Picker for LowestLatency {
         else {
             return weigh_each(self, pool, cx, candidates);
         };
-        let [cost, other] = costs([first, second], cx).map(told);
-        let compared = |seat: &Seat, cost| Estimate { score: Some(cost), ..self.estimate(seat, cx) };
-        pool.for_each(|index, seat| match index {
-            index if index == one => candidates.think(index, compared(seat, cost)),
-            index if index == two => candidates.think(index, compared(seat, other)),
+        let [cost, other] = costs([first, second], cx);
+        pool.for_each(|index, _| match index {
+            index if index == one => candidates.think(index, cost.estimate()),
+            index if index == two => candidates.think(index, other.estimate()),
             _ => candidates.pass_over(index, Reason::NotDrawn),
         });
     }
