@@ -6,8 +6,8 @@ use llm_testkit::{Gate, Script, Upstream, canned};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Gateway, Options, PATIENCE, anthropic, chat, failing, llmctl, model, openai, picture, streamed, well,
-    with,
+    Gateway, Options, PATIENCE, Reply, anthropic, chat, failing, llmctl, model, openai, picture, streamed,
+    well, with,
 };
 
 #[tokio::test]
@@ -318,4 +318,32 @@ async fn a_picture_does_not_look_long_to_another_model() {
     let gateway = Options::config(config).start();
     let reply = gateway.chat(&picture("smart", 400_000)).await;
     assert_eq!((reply.status, reply.header("x-gateway-deployment")), (200, "other/1"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn requests_that_went_straight_push_no_other_record_out() {
+    let (bad, good) = (Upstream::start().unwrap(), well());
+    bad.always(failing(500, "x"));
+    let router = "[router]\ncooldown = false\nbackoff = { base = \"1ms\", max = \"5ms\" }\n\
+                  records = { keep = 8, per_second = 1_000_000 }\n";
+    let models = model("fails", &[openai(&bad)]) + &model("smart", &[openai(&good)]);
+    let gateway = Options::config(format!("{router}{models}")).start();
+    let failed = gateway.chat(&chat("fails")).await;
+    let body = chat("smart").to_string();
+    let path = "/v1/chat/completions";
+    let asked = gateway.post(path).header("x-gateway-explain", "1").body(body).send().await;
+    let mut straight = Vec::new();
+    for _ in 0..10 {
+        straight.push(gateway.chat(&chat("smart")).await);
+    }
+    assert_eq!(gateway.explained(&failed).await["groups"][0]["model"], "fails");
+    assert_eq!(gateway.explained(&asked).await["groups"][0]["model"], "smart");
+    let of = |reply: &Reply| format!("/admin/v1/requests/{}", reply.header("x-gateway-request-id"));
+    let mut found = Vec::new();
+    for reply in &straight {
+        found.push(gateway.get(&of(reply)).await.status == 200);
+    }
+    assert_eq!(found, [&[false; 8][..], &[true; 2]].concat(), "a quarter of the room");
+    let list = gateway.get("/admin/v1/requests").await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 4, "{list:#}");
 }

@@ -5,22 +5,23 @@
 //! neither. What is kept is cold by the time it is dropped, and the memory that others get then is cold as well: so of
 //! requests that went straight only some are kept a second.
 
+mod ring;
 mod sink;
 mod told;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use llm_router::{Group, Plan, Trace};
 use llm_types::{ApiError, Dialect, Usage};
-use parking_lot::Mutex;
 use rand::Rng as _;
 use smallvec::SmallVec;
 
 use crate::backend::Backend;
 use crate::dispatch::Groups;
 
+use ring::Ring;
 #[cfg(feature = "sql")]
 pub(crate) use sink::Decided;
 pub(crate) use sink::Sink;
@@ -53,8 +54,10 @@ pub(crate) struct Decision {
     pub(crate) changes: Box<str>,
     /// How the answer ended.
     pub(crate) end: OnceLock<Ended>,
-    /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is kept anyway.
-    pub(crate) only_if: Option<Weak<Ring>>,
+    /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is there already.
+    pub(crate) otherwise: Option<Weak<Ring>>,
+    /// Whether it is kept also if it ends as it should.
+    pub(crate) kept: bool,
     /// Who keeps it for longer, once it has ended.
     pub(crate) sink: Option<Sink>,
 }
@@ -99,13 +102,12 @@ impl Decision {
         broke_off: Option<&ApiError>,
         after: Afterwards,
     ) {
-        if let Some(ring) = &self.only_if {
-            if broke_off.is_none() && after.groups.is_empty() {
-                return;
-            }
-            if let Some(ring) = ring.upgrade() {
+        if broke_off.is_some() || !after.groups.is_empty() {
+            if let Some(ring) = self.otherwise.as_ref().and_then(Weak::upgrade) {
                 ring.keep(Arc::clone(self));
             }
+        } else if !self.kept {
+            return;
         }
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.as_str().into());
@@ -125,22 +127,23 @@ impl Decision {
 }
 
 /// The latest decisions, and of which requests there are some.
+///
+/// Those on requests that went straight come by the thousand and say little: they have a place of their own, where they
+/// push nothing else out. It is small, for a request that is recorded touches all of it in turn: were it large, each
+/// would find it, and whatever it pushed out, outside of the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Records {
-    ring: Arc<Ring>,
+    /// Of requests that failed, took several attempts, or whose client asks why.
+    telling: Arc<Ring>,
+    /// Of requests that went straight.
+    straight: Arc<Ring>,
     /// Of 2³².
     sample: u64,
     rate: Rate,
 }
 
-/// The latest decisions.
-#[derive(Debug)]
-pub(crate) struct Ring {
-    slots: Box<[Mutex<Option<Arc<Decision>>>]>,
-    next: AtomicUsize,
-    /// The candidates of a decision that is gone: a place for the next ones.
-    spare: Mutex<Option<Box<Trace>>>,
-}
+/// The part of the room that is for requests that went straight: one in so many.
+const STRAIGHT: usize = 4;
 
 /// How many a second, as a generic cell rate: every one moves a mark on, which may be ahead of now by so much.
 #[derive(Debug)]
@@ -174,27 +177,29 @@ impl Rate {
 impl Records {
     /// Room for so many; candidates are kept of this share, of so many a second at most.
     pub(crate) fn new(keep: usize, sample: f64, per_second: u32) -> Self {
-        let slots = (0..keep).map(|_| Mutex::new(None)).collect();
-        let ring = Arc::new(Ring { slots, next: AtomicUsize::new(0), spare: Mutex::new(None) });
+        let straight = keep.div_ceil(STRAIGHT);
+        // One of each at least, where any are kept.
+        let telling = (keep - straight).max(straight.min(1));
+        let (telling, straight) = (Arc::new(Ring::new(telling)), Arc::new(Ring::new(straight)));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
         let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
-        Self { ring, sample, rate: Rate::new(per_second) }
+        Self { telling, straight, sample, rate: Rate::new(per_second) }
     }
 
     /// Goes on with the decisions that these hold, where there is the same room for them.
     pub(crate) fn going_on(self, other: &Self) -> Self {
-        let fits = self.ring.slots.len() == other.ring.slots.len();
-        if fits { Self { ring: Arc::clone(&other.ring), ..self } } else { self }
-    }
-
-    /// Where they are, for a decision that may be put there later.
-    pub(crate) fn ring(&self) -> Weak<Ring> {
-        Arc::downgrade(&self.ring)
+        let fits = [(&self.telling, &other.telling), (&self.straight, &other.straight)]
+            .iter()
+            .all(|(ring, other)| ring.len() == other.len());
+        if !fits {
+            return self;
+        }
+        Self { telling: Arc::clone(&other.telling), straight: Arc::clone(&other.straight), ..self }
     }
 
     /// Whether any are kept.
     pub(crate) fn is_kept(&self) -> bool {
-        !self.ring.slots.is_empty()
+        self.straight.len() > 0
     }
 
     /// Whether the candidates of the next request, which begins now, are to be kept.
@@ -209,83 +214,65 @@ impl Records {
 
     /// A place for the candidates of a request that is sampled.
     pub(crate) fn place(&self) -> Box<Trace> {
-        self.ring.spare.lock().take().unwrap_or_default()
+        self.straight.spare()
     }
 
     /// Whether a request that was answered is kept: it was sampled, or did not go straight.
     pub(crate) fn wants(&self, plan: &Plan<'_, Backend>) -> bool {
         let sampled = || plan.records().any(|(_, record)| record.trace.is_some());
-        self.is_kept() && (plan.attempt_count() > 1 || plan.depth() > 0 || sampled())
+        self.is_kept() && (!is_straight(plan) || sampled())
     }
 
     /// Keeps the decision on a request that was not answered.
     pub(crate) fn put(&self, decision: Decision) {
-        self.keep_new(decision).hand_over();
+        self.telling.keep_new(decision).hand_over();
     }
 
-    /// Keeps a decision, for whoever has to tell how its answer ends.
-    pub(crate) fn keep_new(&self, decision: Decision) -> Arc<Decision> {
-        self.ring.keep_new(decision)
+    /// Keeps a decision on a request that was answered, for whoever has to tell how its answer ends.
+    pub(crate) fn keep(&self, decision: Decision, straight: bool) -> Arc<Decision> {
+        if straight {
+            let otherwise = Some(Arc::downgrade(&self.telling));
+            self.straight.keep_new(Decision { otherwise, ..decision })
+        } else {
+            self.telling.keep_new(decision)
+        }
+    }
+
+    /// A decision that is kept only if there is something to tell of it later.
+    pub(crate) fn keep_if(&self, decision: Decision) -> Arc<Decision> {
+        Arc::new(Decision { otherwise: Some(Arc::downgrade(&self.telling)), kept: false, ..decision })
     }
 
     /// The decision on this request.
     pub(crate) fn find(&self, request_id: &str) -> Option<Arc<Decision>> {
-        let held = |slot: &Mutex<Option<Arc<Decision>>>| slot.lock().clone();
-        self.ring.slots.iter().filter_map(held).find(|decision| *decision.request_id == *request_id)
+        let is_it = |decision: &Arc<Decision>| *decision.request_id == *request_id;
+        self.telling.latest().chain(self.straight.latest()).find(is_it)
     }
 
     /// The latest, newest first.
     pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
-        let Ring { slots, next, .. } = &*self.ring;
-        let next = next.load(Ordering::Relaxed);
-        let back = (1..=slots.len()).filter_map(|back| {
-            let at = next.checked_sub(back)?.checked_rem(slots.len())?;
-            slots.get(at)?.lock().clone()
-        });
-        back.take(most).collect()
+        let mut straight = self.straight.latest().peekable();
+        let mut telling = self.telling.latest().peekable();
+        let mut latest: Vec<Arc<Decision>> = Vec::new();
+        while latest.len() < most {
+            let next = match (straight.peek(), telling.peek()) {
+                (Some(one), Some(other)) if one.at > other.at => straight.next(),
+                (_, Some(_)) => telling.next(),
+                _ => straight.next(),
+            };
+            let Some(next) = next else { break };
+            // One that went straight and broke off is in both.
+            if !latest.iter().any(|known| Arc::ptr_eq(known, &next)) {
+                latest.push(next);
+            }
+        }
+        latest
     }
 }
 
-impl Ring {
-    /// Keeps a decision that somebody has already.
-    fn keep(&self, decision: Arc<Decision>) {
-        if let Some(slot) = self.turn() {
-            let before = slot.lock().replace(decision);
-            // Dropped outside of the lock.
-            drop(before);
-        }
-    }
-
-    /// Keeps a decision in place of the oldest one, in its memory unless somebody has that one still: to free what is
-    /// cold, and to get what is colder, takes longer than all the rest.
-    fn keep_new(&self, decision: Decision) -> Arc<Decision> {
-        let Some(slot) = self.turn() else {
-            return Arc::new(decision);
-        };
-        let oldest = slot.lock().take();
-        let kept = match oldest {
-            Some(mut oldest) => match Arc::get_mut(&mut oldest) {
-                Some(place) => {
-                    let mut gone = std::mem::replace(place, decision);
-                    if let Some(trace) = gone.groups.first_mut().and_then(|(_, record)| record.trace.take()) {
-                        *self.spare.lock() = Some(trace);
-                    }
-                    oldest
-                }
-                None => Arc::new(decision),
-            },
-            None => Arc::new(decision),
-        };
-        let before = slot.lock().replace(Arc::clone(&kept));
-        drop(before);
-        kept
-    }
-
-    /// Whose turn it is to go.
-    fn turn(&self) -> Option<&Mutex<Option<Arc<Decision>>>> {
-        let at = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.slots.len())?;
-        self.slots.get(at)
-    }
+/// Whether the first that was asked answered, where the request belongs.
+pub(crate) fn is_straight(plan: &Plan<'_, Backend>) -> bool {
+    plan.attempt_count() <= 1 && plan.depth() == 0
 }
 
 #[cfg(test)]
@@ -307,45 +294,65 @@ mod tests {
             error: None,
             changes: Box::default(),
             end: OnceLock::new(),
-            only_if: None,
+            otherwise: None,
+            kept: true,
             sink: None,
         }
     }
 
     #[test]
     fn the_latest_are_kept() {
-        let records = Records::new(3, 1.0, 1);
+        let records = Records::new(4, 1.0, 1);
         for id in ["a", "b", "c", "d"] {
             records.put(decision(id));
         }
-        let ids: Vec<_> = records.latest(10).iter().map(|kept| kept.request_id.to_string()).collect();
-        assert_eq!(ids, ["d", "c", "b"]);
-        assert_eq!(records.latest(1).len(), 1);
+        let ids = |most| -> Vec<String> {
+            records.latest(most).iter().map(|kept| kept.request_id.to_string()).collect()
+        };
+        assert_eq!(ids(10), ["d", "c", "b"]);
+        assert_eq!(ids(1), ["d"]);
         assert!(records.find("a").is_none() && records.find("c").is_some());
     }
 
     #[test]
-    fn what_somebody_reads_is_not_written_over() {
-        let records = Records::new(1, 1.0, 1);
-        let read = records.keep_new(decision("a"));
-        let kept = records.keep_new(decision("b"));
-        assert_eq!((&*read.request_id, &*kept.request_id), ("a", "b"));
-        let place = Arc::as_ptr(&kept);
-        drop(kept);
-        let next = records.keep_new(decision("c"));
-        assert!(std::ptr::eq(Arc::as_ptr(&next), place), "in the same place");
-        assert!(records.find("b").is_none() && records.find("c").is_some());
+    fn those_that_went_straight_push_nothing_else_out() {
+        let records = Records::new(4, 1.0, 1);
+        records.put(decision("failed"));
+        for id in ["a", "b", "c", "d", "e"] {
+            records.keep(decision(id), true);
+        }
+        let last = records.keep(decision("retried"), false);
+        let ids: Vec<_> = records.latest(10).iter().map(|kept| kept.request_id.to_string()).collect();
+        assert_eq!(ids, ["retried", "e", "failed"]);
+        assert!(Arc::ptr_eq(&last, &records.find("retried").unwrap()));
+    }
+
+    #[test]
+    fn one_that_broke_off_stays() {
+        let records = Records::new(4, 1.0, 1);
+        let broken = records.keep(decision("broken"), true);
+        let whole = records.keep_if(decision("whole"));
+        let other = records.keep_if(decision("other"));
+        whole.end(None, None, Afterwards::default());
+        let error = ApiError::new(llm_types::ErrorKind::Unavailable, "gone");
+        for decision in [&broken, &other] {
+            decision.end(None, Some(&error), Afterwards::default());
+        }
+        assert_eq!(records.latest(10).len(), 2, "once each");
+        records.keep(decision("next"), true);
+        assert!(records.find("broken").is_some() && records.find("other").is_some());
+        assert!(records.find("whole").is_none());
     }
 
     #[test]
     fn other_shares_go_on_with_the_same_decisions() {
-        let records = Records::new(2, 1.0, 1);
+        let records = Records::new(4, 1.0, 1);
         records.put(decision("a"));
-        let others = Records::new(2, 0.5, 7).going_on(&records);
+        let others = Records::new(4, 0.5, 7).going_on(&records);
         assert!(others.find("a").is_some());
         others.put(decision("b"));
         assert!(records.find("b").is_some(), "requests under way find what comes after");
-        assert!(Records::new(3, 1.0, 1).going_on(&records).find("a").is_none());
+        assert!(Records::new(8, 1.0, 1).going_on(&records).find("a").is_none());
     }
 
     #[test]

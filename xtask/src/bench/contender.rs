@@ -116,9 +116,7 @@ impl Who {
         let (deployments, router) = match self {
             Self::Routed => (10, "strategy = \"lowest-latency\"\n"),
             Self::Unrecorded => (10, "strategy = \"lowest-latency\"\nrecords = { keep = 0 }\n"),
-            Self::Recorded => {
-                (10, "strategy = \"lowest-latency\"\nrecords = { keep = 1000, per_second = 1_000_000 }\n")
-            }
+            Self::Recorded => (10, "strategy = \"lowest-latency\"\nrecords = { per_second = 1_000_000 }\n"),
             _ => (1, "cooldown = false\nrecords = { keep = 0 }\n"),
         };
         let deployment = format!(

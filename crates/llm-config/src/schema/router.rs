@@ -251,7 +251,7 @@ impl Default for Affinity {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Records {
-    /// How many of the latest are kept in memory; 0: none.
+    /// How many of the latest are kept in memory; 0: none. A quarter is for requests that went straight.
     #[schemars(range(max = 1_000_000))]
     pub keep: usize,
     /// The share of requests that are kept with their candidates and scores, from 0 to 1; one with the header

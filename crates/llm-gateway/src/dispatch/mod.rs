@@ -37,7 +37,7 @@ use crate::governance::Kept;
 use crate::owner::Limit;
 use crate::place::Place;
 use crate::principal::Principal;
-use crate::record::{Afterwards, Decision};
+use crate::record::{Afterwards, Decision, is_straight};
 use crate::relay::Relay;
 use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
@@ -259,15 +259,16 @@ impl Dispatch {
         let changes = &reply.changes;
         let records = &self.snapshot.records;
         if records.wants(plan) {
-            return Some(records.keep_new(self.decision(plan, journey, Ok(changes))));
+            // Whoever asks why comes to read it.
+            let straight = is_straight(plan) && self.told(&EXPLAIN).is_none();
+            return Some(records.keep(self.decision(plan, journey, Ok(changes)), straight));
         }
         let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
         let keeps = matches!(&reply.body, ReplyBody::Stream { relay, .. } if relay.keeps_said());
         if !records.is_kept() || !keeps || !continues() {
             return None;
         }
-        let decision = self.decision(plan, journey, Ok(changes));
-        Some(Arc::new(Decision { only_if: Some(records.ring()), ..decision }))
+        Some(records.keep_if(self.decision(plan, journey, Ok(changes))))
     }
 
     /// The model, as the client named it.
@@ -296,7 +297,8 @@ impl Dispatch {
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default().into(),
             end: OnceLock::new(),
-            only_if: None,
+            otherwise: None,
+            kept: true,
             sink: self.gateway.governance().sink().cloned(),
         }
     }

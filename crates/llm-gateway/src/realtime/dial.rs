@@ -25,7 +25,7 @@ use crate::backend::Backend;
 use crate::dispatch::{EXPLAIN, hour, told_needs};
 use crate::gateway::Gateway;
 use crate::place::Place;
-use crate::record::Decision;
+use crate::record::{Decision, is_straight};
 use crate::respond::Failed;
 use crate::ticket::Ticket;
 
@@ -120,7 +120,8 @@ impl Wish<'_> {
                     let place = Place::from(plan.answered(Instant::now()));
                     let (fallback, attempts) = (self.fallback(plan), plan.attempt_count());
                     let wanted = records.wants(plan);
-                    let decision = wanted.then(|| records.keep_new(self.decision(plan, took, None)));
+                    let straight = is_straight(plan) && !self.headers.contains_key(&EXPLAIN);
+                    let decision = wanted.then(|| records.keep(self.decision(plan, took, None), straight));
                     let dialled = Dialled { deployment, target, place, decision, fallback, attempts, took };
                     return Ok((far, dialled));
                 }
@@ -202,7 +203,8 @@ impl Wish<'_> {
             error,
             changes: Box::default(),
             end: OnceLock::new(),
-            only_if: None,
+            otherwise: None,
+            kept: true,
             sink: gateway.governance().sink().cloned(),
         }
     }
