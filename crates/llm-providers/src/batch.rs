@@ -20,6 +20,8 @@ pub use pictures::{MOST_PICTURES, Pictures, Split};
 
 use crate::codec::Unread;
 
+/// How many calls a request for vectors may come to.
+const MOST_CALLS: usize = 1_000;
 /// How many parts of one call are asked for at a time.
 pub const ABREAST: usize = 8;
 /// How long a part waits before it is asked for again, where its provider does not say it.
@@ -56,9 +58,20 @@ impl Inputs {
 }
 
 /// The most inputs that a provider takes, where so many are too many for it; `None`: it takes them as they are.
-#[must_use]
-pub fn most(inputs: usize, spec: &ProviderSpec, model: &str) -> Option<usize> {
-    spec.embed_inputs(model).filter(|most| inputs > *most)
+///
+/// # Errors
+/// 400 for what would take more calls than are made for one request.
+pub fn most(inputs: usize, spec: &ProviderSpec, model: &str) -> Result<Option<usize>> {
+    let Some(most) = spec.embed_inputs(model).filter(|most| inputs > *most) else { return Ok(None) };
+    let calls = inputs.div_ceil(most.max(1));
+    if calls <= MOST_CALLS {
+        return Ok(Some(most));
+    }
+    let message = format!(
+        "the provider takes {most} inputs at once, and {inputs} would take {calls} calls: send at most {}",
+        most.saturating_mul(MOST_CALLS)
+    );
+    Err(ApiError::bad_request(message).with_param("input"))
 }
 
 impl Parts {
@@ -230,9 +243,13 @@ mod tests {
     #[test]
     fn a_row_says_how_many_inputs_are_too_many() {
         let mut spec = ProviderSpec::default();
-        assert_eq!(most(7, &spec, "m"), None);
+        let most = |inputs: usize, spec: &ProviderSpec| most(inputs, spec, "m");
+        assert_eq!(most(7, &spec).unwrap(), None);
         spec.quirks.embed_inputs = Some(7);
-        assert_eq!((most(7, &spec, "m"), most(8, &spec, "m")), (None, Some(7)));
+        let found = [7, 8, 7_000].map(|inputs| most(inputs, &spec).unwrap());
+        assert_eq!(found, [None, Some(7), Some(7)]);
+        let refused = most(7_001, &spec).unwrap_err();
+        assert!(refused.message.contains("send at most 7000"), "{refused}");
     }
 
     #[test]

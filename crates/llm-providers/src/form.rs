@@ -11,13 +11,14 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use llm_types::{ApiError, Result, Segments, Upload};
 use memchr::memmem;
+use uuid::Uuid;
 
 mod part;
 mod sent;
 
 pub use part::{FieldHead, Parts, Piece};
 pub use sent::FileStream;
-pub(crate) use sent::{Sent, guarded, sent};
+pub(crate) use sent::{Sent, sent};
 
 /// The most fields that a form may have.
 const FIELD_LIMIT: usize = 128;
@@ -183,26 +184,55 @@ fn boundary(kind: &str) -> Option<String> {
 }
 
 /// A form that is being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Form {
+    boundary: String,
     pieces: Vec<Bytes>,
     text: String,
+    /// The names of the fields that decide what is asked: nobody else may say them.
+    own: Vec<String>,
 }
 
-/// Stands between fields. Long and odd enough that no file holds it by chance; one that was made to is found by
-/// [`Form::finish`].
-const BOUNDARY: &str = "gatewayform-6f1d0b7c52e94a38";
+/// What stands between fields. Drawn anew for each form: what is not known yet cannot be written into a text or a file,
+/// by whoever would like to say more fields than it may.
+fn boundary_anew() -> String {
+    format!("gatewayform-{}", Uuid::new_v4().simple())
+}
+
+/// The content type of a form.
+fn kind_of(boundary: &str) -> Result<HeaderValue> {
+    HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
+        .map_err(|error| ApiError::bad_request("the form cannot be named").with_source(error))
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self { boundary: boundary_anew(), pieces: Vec::new(), text: String::new(), own: Vec::new() }
+    }
+}
 
 impl Form {
     /// Adds a text.
     pub fn text(&mut self, name: &str, value: &str) {
-        text_field(&mut self.text, BOUNDARY, (name, value));
+        self.own.push(name.to_owned());
+        text_field(&mut self.text, &self.boundary, (name, value));
+    }
+
+    /// Adds a text that the client wants to go along, behind those that decide what is asked. False: one of them has
+    /// this name already.
+    #[must_use]
+    pub fn extra(&mut self, name: &str, value: &str) -> bool {
+        let is_free = !self.own.iter().any(|own| own == name);
+        if is_free {
+            text_field(&mut self.text, &self.boundary, (name, value));
+        }
+        is_free
     }
 
     /// Adds a file, without copying it.
     pub fn file(&mut self, name: &str, file: &Upload) {
         let Upload { name: file_name, kind, data } = file;
-        file_head(&mut self.text, BOUNDARY, name, (file_name, kind));
+        file_head(&mut self.text, &self.boundary, name, (file_name, kind));
         self.pieces.push(Bytes::from(std::mem::take(&mut self.text)));
         self.pieces.push(data.clone());
         self.text.push_str("\r\n");
@@ -211,19 +241,11 @@ impl Form {
     /// The form and its content type.
     ///
     /// # Errors
-    /// When a field holds the boundary.
+    /// None that a field could bring about.
     pub fn finish(mut self) -> Result<(HeaderValue, Segments)> {
-        let _ = write!(self.text, "--{BOUNDARY}--\r\n");
+        let _ = write!(self.text, "--{}--\r\n", self.boundary);
         self.pieces.push(Bytes::from(self.text));
-        let close = format!("\r\n--{BOUNDARY}");
-        let finder = memmem::Finder::new(close.as_bytes());
-        // Files are the pieces between ours.
-        let holds = |piece: &Bytes| finder.find(piece).is_some();
-        if self.pieces.iter().skip(1).step_by(2).any(holds) {
-            return Err(ApiError::bad_request("a file holds the boundary that forms are written with"));
-        }
-        let kind = HeaderValue::from_static("multipart/form-data; boundary=gatewayform-6f1d0b7c52e94a38");
-        Ok((kind, self.pieces.into_iter().collect()))
+        Ok((kind_of(&self.boundary)?, self.pieces.into_iter().collect()))
     }
 }
 
@@ -337,8 +359,27 @@ mod tests {
         assert_eq!(texts, ["m", "de"]);
         let read = &fields[1].file;
         assert_eq!((&*read.name, &*read.kind, &read.data), ("a%22b%0D%0A.wav", "audio/wav", &file.data));
-        let mut hostile = Form::default();
-        hostile.file("file", &Upload::new("a", format!("x\r\n--{BOUNDARY}--")));
-        assert!(hostile.finish().is_err());
+    }
+    #[test]
+    fn nobody_can_write_a_field_into_another_one() {
+        let seen = {
+            let mut form = Form::default();
+            form.text("model", "m");
+            let (kind, _) = form.finish().unwrap();
+            kind.to_str().unwrap().split_once("boundary=").unwrap().1.to_owned()
+        };
+        let more = format!("--{seen}\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\ndear\r\n");
+        let mut form = Form::default();
+        form.text("model", "m");
+        form.text("prompt", &format!("x\r\n{more}"));
+        assert!(
+            form.extra("x", &format!("x\r\n{more}")) && form.extra("list", "1") && form.extra("list", "2")
+        );
+        assert!(!form.extra("model", "dear"));
+        form.file("file", &Upload::new("a", more));
+        let (kind, body) = form.finish().unwrap();
+        let fields = read(&HeaderMap::from_iter([(CONTENT_TYPE, kind)]), &body.to_bytes()).unwrap();
+        let names: Vec<_> = fields.iter().map(|field| &*field.name).collect();
+        assert_eq!(names, ["model", "prompt", "x", "list", "list", "file"]);
     }
 }

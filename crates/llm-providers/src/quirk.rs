@@ -13,6 +13,9 @@ use llm_types::{
 use crate::codec::{EncodeCx, WireRequest};
 use crate::url::escape;
 
+/// What decides who is asked for what, and what is paid.
+const DECIDED: [&str; 7] = ["model", "messages", "input", "prompt", "query", "documents", "n"];
+
 /// The quirks that hold for one call.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
@@ -167,7 +170,11 @@ impl<'a> Row<'a> {
             changes.dropped(name.to_owned(), self.why());
             return None;
         }
-        let renamed = self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name));
+        if let Some(own) = self.decided_by(name) {
+            changes.dropped(name.to_owned(), format!("it is what `{own}` is called there"));
+            return None;
+        }
+        let renamed = self.renamed(name);
         let word = self.word_for(name, text);
         if word.is_some_and(str::is_empty) {
             return None;
@@ -198,7 +205,24 @@ impl<'a> Row<'a> {
         self.quirks.iter().rev().find_map(|quirks| quirks.image_edit)
     }
 
+    /// What decides who is asked for what, and what is paid, where the provider has this name for it: the client says
+    /// that under the name that the gateway reads.
+    fn decided_by(&self, name: &str) -> Option<&'a str> {
+        let mut renamed = self.quirks.iter().flat_map(|quirks| &quirks.rename);
+        let found = renamed.find(|(own, to)| *to == name && *own != name && DECIDED.contains(&own.as_str()));
+        found.map(|(own, _)| own.as_str())
+    }
+
+    fn renamed(&self, name: &str) -> Option<&'a String> {
+        self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name))
+    }
+
     fn member(&self, head: &Head, name: &str, edits: &mut Edits, changes: &mut Changes) {
+        if let Some(own) = self.decided_by(name) {
+            edits.remove(head, name);
+            changes.dropped(name.to_owned(), format!("it is what `{own}` is called there"));
+            return;
+        }
         let value = head.get(name).unwrap_or_default();
         if self.drops(name) {
             edits.remove(head, name);
@@ -208,8 +232,8 @@ impl<'a> Row<'a> {
             }
             return;
         }
-        if let Some(to) = self.quirks.iter().rev().find_map(|quirks| quirks.rename.get(name)) {
-            if to != name && head.get(to).is_some() && !self.drops(to) {
+        if let Some(to) = self.renamed(name) {
+            if to != name && self.decided_by(to).is_none() && head.get(to).is_some() && !self.drops(to) {
                 if name != "max_completion_tokens" {
                     edits.remove(head, name);
                     changes.dropped(name.to_owned(), format!("`{to}` is given too"));
@@ -358,5 +382,32 @@ mod tests {
         check(Dialect::OpenaiChat, "stop", &["stop"]);
         check(Dialect::Anthropic, "stop_sequences", &["stop_sequences"]);
         check(Dialect::Gemini, "generationConfig", &["generationConfig", "temperature"]);
+    }
+    #[test]
+    fn what_is_decided_here_is_said_under_one_name() {
+        let mut quirks = Quirks::default();
+        for (own, to) in [("model", "model_id"), ("n", "samples"), ("seed", "random_seed")] {
+            quirks.rename.insert(own.to_owned(), to.to_owned());
+        }
+        let spec = ProviderSpec { name: "corp".to_owned(), quirks, ..ProviderSpec::default() };
+        let row = Row::new(&spec, "m", None);
+        let sent = |body: &'static str| {
+            let head = Head::scan(body.into()).unwrap();
+            let (mut edits, mut changes) = (Edits::default(), Changes::default());
+            row.apply(&head, &mut edits, &mut changes);
+            let lost: Vec<String> = changes.list().iter().map(|change| change.path.to_string()).collect();
+            (serde_json::from_slice::<serde_json::Value>(&edits.apply(&head).to_bytes()).unwrap(), lost)
+        };
+        let check = |body, expect: serde_json::Value, lost: &[&str]| {
+            assert_eq!(sent(body), (expect, lost.iter().map(ToString::to_string).collect()), "{body}");
+        };
+        check(r#"{"model":"m","model_id":"dear"}"#, serde_json::json!({"model_id": "m"}), &["model_id"]);
+        check(r#"{"samples":9,"n":1}"#, serde_json::json!({"samples": 1}), &["samples"]);
+        check(r#"{"samples":9}"#, serde_json::json!({}), &["samples"]);
+        check(r#"{"random_seed":9}"#, serde_json::json!({"random_seed": 9}), &[]);
+        check(r#"{"seed":1,"random_seed":9}"#, serde_json::json!({"random_seed": 9}), &["seed"]);
+        let mut changes = Changes::default();
+        assert_eq!(row.field("model", "m", &mut changes), Some(("model_id", "m")));
+        assert_eq!(row.field("model_id", "dear", &mut changes), None);
     }
 }

@@ -34,6 +34,8 @@ mod upload;
 mod usage;
 mod variant;
 #[doc(hidden)]
+pub use wire::Fields;
+#[doc(hidden)]
 pub use wire::private as __private;
 mod wire;
 

@@ -9,7 +9,8 @@
 /// Every field is an `Option`: `null` and absent both read as `None`, and `None` is not written.
 /// `field as "name"` gives the member another name; with `or "other"` behind it the member is also read
 /// under that one. Unknown members land in `extra` in order and are
-/// written last. A member that occurs twice is an error.
+/// written last, but for those with the name of a field that is written: nothing is said twice. A member that occurs
+/// twice is an error.
 ///
 /// ```
 /// use llm_types::{Str, wire_struct};
@@ -90,9 +91,24 @@ macro_rules! wire_struct {
                         }
                     )*
                     for (name, value) in self.extra.iter() {
-                        map.serialize_entry(name, value)?;
+                        if !$crate::Fields::is_set(self, name) {
+                            map.serialize_entry(name, value)?;
+                        }
                     }
                     map.end()
+                }
+            }
+
+            impl<$lt> $crate::Fields for $name<$lt> {
+                fn is_set(&self, name: &str) -> bool {
+                    match name {
+                        $( $crate::__wire_name!($field $($wire)?) => self.$field.is_some(), )*
+                        _ => false,
+                    }
+                }
+
+                fn given_twice(&self) -> Vec<&str> {
+                    self.extra.iter().map(|(name, _)| name).filter(|name| self.is_set(name)).collect()
                 }
             }
         };
@@ -111,6 +127,15 @@ macro_rules! __wire_name {
     };
 }
 
+/// A struct that [`wire_struct!`](crate::wire_struct) declares.
+pub trait Fields {
+    /// Whether there is a field that is written as a member of this name.
+    fn is_set(&self, name: &str) -> bool;
+
+    /// Members among the unknown ones that a field is written as: they are left out.
+    fn given_twice(&self) -> Vec<&str>;
+}
+
 /// What the macro's output names.
 #[doc(hidden)]
 pub mod private {
@@ -120,7 +145,7 @@ pub mod private {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Str, Wtf8};
+    use crate::{Fields as _, Str, Wtf8};
 
     wire_struct! {
         /// A sample.
@@ -149,6 +174,22 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&sample).unwrap(),
             r#"{"name":"n","list":[1,2],"z":{"a": 1},"b":"x"}"#
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let theirs = serde_json::value::to_raw_value("theirs").unwrap();
+        let input = r#"{"name":"a","b":1}"#;
+        let mut sample: Sample<'_> = serde_json::from_str(input).unwrap();
+        for name in ["name", "type", "list"] {
+            sample.extra.push(name.into(), &theirs);
+        }
+        sample.list = Some(vec![1]);
+        assert_eq!(sample.given_twice(), ["name", "list"]);
+        assert_eq!(
+            serde_json::to_string(&sample).unwrap(),
+            r#"{"name":"a","list":[1],"b":1,"type":"theirs"}"#
         );
     }
 

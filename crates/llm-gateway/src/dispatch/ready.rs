@@ -202,7 +202,7 @@ impl Dispatch {
         target: &Target,
         asking: &mut Asking,
     ) -> Result<(Way, Changes)> {
-        if let Some(most) = self.too_many(target, asking) {
+        if let Some(most) = self.too_many(target, asking)? {
             let parts = batch::Split::Vectors(self.parts(asking, target.model(), most)?);
             return self.write_parts(codec, target, parts, self.left_out.clone());
         }
@@ -235,13 +235,14 @@ impl Dispatch {
     }
 
     /// The most inputs that a provider takes of a request for vectors that holds more.
-    fn too_many(&self, target: &Target, asking: &Asking) -> Option<usize> {
+    fn too_many(&self, target: &Target, asking: &Asking) -> Result<Option<usize>> {
         let (spec, model) = (target.spec(), target.model());
         // What is shorter than its commas cannot hold so many, and nobody has to count.
-        if self.asked.op != Op::Embed || asking.head.body().len() / 2 <= spec.embed_inputs(model)? {
-            return None;
+        let most = spec.embed_inputs(model).filter(|most| asking.head.body().len() / 2 > *most);
+        if self.asked.op != Op::Embed || most.is_none() {
+            return Ok(None);
         }
-        batch::most(self.vectors(asking)?.inputs, spec, model)
+        self.vectors(asking).map_or(Ok(None), |vectors| batch::most(vectors.inputs, spec, model))
     }
 
     /// A request for more pictures than their provider makes at once, in parts, and what is otherwise then.

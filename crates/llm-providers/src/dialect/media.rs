@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, ErrorKind, ImageRequest, ImageTask, Piece, RawValue, Result, Segments, Units, Usage,
-    wire_struct,
+    ApiError, Changes, ErrorKind, Fields, ImageRequest, ImageTask, Piece, RawValue, Result, Segments, Units,
+    Usage, wire_struct,
 };
 use memchr::memmem;
 use serde::Serialize;
@@ -171,6 +171,40 @@ pub(in crate::dialect) fn raw(value: &(impl Serialize + ?Sized)) -> Result<Box<R
 /// When it cannot be written.
 pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(unwritable)
+}
+
+/// Refuses what would have the provider send its answer elsewhere: nobody would see what was heard, and what it cost.
+///
+/// # Errors
+/// 400.
+pub(in crate::dialect) fn answered_here(fields: &[(String, String)]) -> Result<()> {
+    const ELSEWHERE: [&str; 5] = ["callback", "callback_method", "webhook", "webhook_id", "webhook_metadata"];
+    match fields.iter().find(|(name, _)| ELSEWHERE.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("`{name}` sends the answer elsewhere: leave it out, and read it here");
+            Err(ApiError::bad_request(message).with_param(name.clone()))
+        }
+    }
+}
+
+/// A body as JSON that may hold members of the client's own: what they say of what is decided elsewhere is left out.
+///
+/// # Errors
+/// As [`bytes`].
+pub(in crate::dialect) fn beside(
+    value: &(impl Serialize + Fields),
+    changes: &mut Changes,
+) -> Result<Vec<u8>> {
+    said_twice(value, changes);
+    bytes(value)
+}
+
+/// Takes note of the members that are left out.
+pub(in crate::dialect) fn said_twice(value: &impl Fields, changes: &mut Changes) {
+    for name in value.given_twice() {
+        changes.dropped(name.to_owned(), "another field of the request says it already");
+    }
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {

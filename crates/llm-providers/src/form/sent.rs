@@ -3,11 +3,9 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::HeaderValue;
-use llm_types::{ApiError, Result};
-use memchr::memmem;
-use uuid::Uuid;
+use llm_types::Result;
 
-use super::{BOUNDARY, file_head, text_field};
+use super::{boundary_anew, file_head, kind_of, text_field};
 use crate::transport::ByteStream;
 
 /// A file that is read while it is sent.
@@ -42,8 +40,7 @@ pub(crate) struct Sent {
 /// # Errors
 /// None that a name of a field could bring about.
 pub(crate) fn sent(texts: &[(&str, &str)], (name, file): (&str, FileStream)) -> Result<Sent> {
-    // Drawn anew for each form: what is not known yet cannot be written into a file.
-    let boundary = format!("gatewayform-{}", Uuid::new_v4().simple());
+    let boundary = boundary_anew();
     let FileStream { name: file_name, length, data } = file;
     let mut head = String::new();
     for (field, text) in texts {
@@ -51,8 +48,7 @@ pub(crate) fn sent(texts: &[(&str, &str)], (name, file): (&str, FileStream)) -> 
     }
     file_head(&mut head, &boundary, name, (&file_name, ""));
     let tail = format!("\r\n--{boundary}--\r\n");
-    let kind = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
-        .map_err(|error| ApiError::bad_request("the form cannot be named").with_source(error))?;
+    let kind = kind_of(&boundary)?;
     let own = u64::try_from(head.len() + tail.len()).unwrap_or_default();
     let once = |text: String| stream::once(std::future::ready(Ok(Bytes::from(text))));
     Ok(Sent {
@@ -60,21 +56,6 @@ pub(crate) fn sent(texts: &[(&str, &str)], (name, file): (&str, FileStream)) -> 
         length: own.saturating_add(length),
         body: Box::pin(once(head).chain(data).chain(once(tail))),
     })
-}
-
-/// A file on its way into a form that [`super::Form`] wrote: it breaks off where it holds what stands between fields.
-pub(crate) fn guarded(data: ByteStream) -> ByteStream {
-    let mark = format!("\r\n--{BOUNDARY}").into_bytes();
-    let (finder, keep) = (memmem::Finder::new(&mark).into_owned(), mark.len() - 1);
-    Box::pin(stream::try_unfold((data, Vec::new(), finder), move |(mut data, mut seen, finder)| async move {
-        let Some(chunk) = data.next().await.transpose()? else { return Ok(None) };
-        seen.extend_from_slice(&chunk);
-        if finder.find(&seen).is_some() {
-            return Err(ApiError::bad_request("a file holds the boundary that forms are written with"));
-        }
-        seen.drain(..seen.len().saturating_sub(keep));
-        Ok(Some((chunk, (data, seen, finder))))
-    }))
 }
 
 #[cfg(test)]
@@ -97,21 +78,5 @@ mod tests {
         let shown: Vec<_> =
             fields.iter().map(|field| (&*field.name, &*field.file.name, &*field.file.data)).collect();
         assert_eq!(shown, [("purpose", "", &b"batch"[..]), ("file", "a%22b.jsonl", b"one\ntwo\n")]);
-    }
-
-    #[tokio::test]
-    async fn a_file_with_the_boundary_breaks_off_wherever_it_is_cut() {
-        let hostile = format!("x\r\n--{BOUNDARY}\r\nname=model").into_bytes();
-        for size in 1..=hostile.len() {
-            let chunks: Vec<_> =
-                hostile.chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-            let data: ByteStream = Box::pin(stream::iter(chunks));
-            assert!(
-                collect(guarded(data), 1 << 20).await.unwrap_err().message.contains("boundary"),
-                "{size}"
-            );
-        }
-        let data: ByteStream = Box::pin(stream::iter([Ok(Bytes::from_static(b"\r\n--gatewayform"))]));
-        assert_eq!(collect(guarded(data), 1 << 20).await.unwrap(), &b"\r\n--gatewayform"[..]);
     }
 }

@@ -104,7 +104,7 @@ impl Client {
     pub async fn embed(&self, model: &str, request: EmbedRequest) -> Result<Answered<Embeddings>> {
         let target = self.target(model)?;
         let inputs = request.inputs.len();
-        let most = batch::most(inputs, target.spec(), target.model()).unwrap_or(inputs);
+        let most = batch::most(inputs, target.spec(), target.model())?.unwrap_or(inputs);
         let parts = Split::Vectors(batch::Parts::new(Box::new(request), most));
         let (output, changes) = self.in_parts(model, parts, Changes::default()).await?;
         match output {

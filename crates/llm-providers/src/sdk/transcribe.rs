@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
 use llm_types::{
     ApiError, Call, Output, Piece, Result, Segments, TranscribeRequest, Transcript, Upload, Usage,
 };
@@ -13,7 +13,7 @@ use super::client::{Client, REPLY_LIMIT, named};
 use super::media::{Answered, other};
 use crate::codec::{DecodeCx, MediaMemo, Memo};
 use crate::dialect;
-use crate::form::{self, FileStream};
+use crate::form::FileStream;
 use crate::transport::{ByteStream, RequestBody, collect};
 
 /// The most of a file that is held where it has to be.
@@ -57,9 +57,6 @@ impl Client {
         let length = length.saturating_add(u64::try_from(own).unwrap_or_default());
         wire.headers.insert(CONTENT_LENGTH, length.into());
         wire.body = Segments::default();
-        let is_form =
-            wire.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
-        let data = if is_form { form::guarded(data) } else { data };
         let memo = unmeasured(&wire.memo);
         let pieces = |pieces: Vec<Bytes>| stream::iter(pieces.into_iter().map(Ok));
         let body: ByteStream = Box::pin(pieces(before).chain(data).chain(pieces(behind)));

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::decode::malformed;
 use super::wire::{self, Counted, Raw, Vectors};
 use crate::codec::{EncodeCx, Tapped};
+use crate::dialect::media;
 use crate::dialect::scalar::Count;
 
 const NO_COUNTERPART: &str = "cohere has no counterpart";
@@ -75,9 +76,7 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
             cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
         }
     }
-    serde_json::to_vec(&out).map_err(|error| {
-        ApiError::new(ErrorKind::Internal, "the request cannot be written as JSON").with_source(error)
-    })
+    media::beside(&out, cx.changes)
 }
 
 #[derive(Serialize)]

@@ -31,6 +31,7 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
         origin: _,
         fields,
     } = request;
+    media::answered_here(fields)?;
     let row = Row::new(cx.spec, cx.model, None);
     for (name, set) in [("prompt", prompt.is_some()), ("temperature", temperature.is_some())] {
         if set {

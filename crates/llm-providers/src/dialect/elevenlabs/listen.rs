@@ -32,6 +32,7 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
         origin: _,
         fields,
     } = request;
+    media::answered_here(fields)?;
     let row = Row::new(cx.spec, cx.model, None);
     let mut form = Form::default();
     form.text("model_id", &row.model());
@@ -48,7 +49,10 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
         if OPENAI_FIELDS.contains(&name.as_str()) {
             cx.changes.dropped(name.clone(), row.why());
         } else {
-            form.text(if name == "url" { "cloud_storage_url" } else { name }, text);
+            let sent = if name == "url" { "cloud_storage_url" } else { name };
+            if !form.extra(sent, text) {
+                cx.changes.dropped(name.clone(), "another field of the request says it already");
+            }
         }
     }
     if !file.data.is_empty() {

@@ -70,12 +70,13 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
     }
     let given = own.remove("voice_settings");
     let voice_settings = settings(given.as_deref(), *speed, cx)?;
-    let body = media::bytes(&wire::Text {
+    let body = wire::Text {
         text: Some(Str::from(input)),
         model_id: Some(Str::from(&*model)),
         voice_settings,
         extra: own.members(),
-    })?;
+    };
+    let body = media::beside(&body, cx.changes)?;
     let path = format!("/v1/text-to-speech/{}/stream?output_format={form}", escape(voice));
     Ok(media::json(path, body, spoken_by_character(input, kind_of(Some(format)))))
 }

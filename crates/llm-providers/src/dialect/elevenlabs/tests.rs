@@ -1,7 +1,7 @@
 //! Failures in the provider's own words, and what is said how.
 
 use http::{HeaderMap, StatusCode};
-use llm_types::{ApiError, Call, Changes, ErrorKind, Op, RawValue, SpeechRequest};
+use llm_types::{ApiError, Call, Changes, ErrorKind, Op, RawValue, SpeechRequest, TranscribeRequest, Upload};
 use serde_json::{Value, json};
 
 use super::Client;
@@ -59,4 +59,41 @@ fn the_speed_is_one_of_the_voices_settings() {
     check(Some(0.9), named, json!({"speed": 0.9}), &[]);
     check(Some(1.1), named, json!({"speed": 0.9}), &["speed `voice_settings` names another: 0.9"]);
     assert_eq!(said(None, Some("7")).unwrap_err().param.as_deref(), Some("voice_settings"));
+}
+
+#[test]
+fn what_is_paid_is_said_once() {
+    let spec = ProviderTable::builtin().get("elevenlabs").unwrap().as_ref().clone();
+    let mut request = SpeechRequest::new("Hi", "alloy");
+    for (name, value) in [("text", "\"a long one\""), ("model_id", "\"dear\""), ("seed", "1")] {
+        request.extra.set(name, RawValue::from_string(value.to_owned()).unwrap());
+    }
+    let (asked, mut changes) = (Asked::of(Op::Speech), Changes::default());
+    let mut cx = EncodeCx { spec: &spec, model: "eleven_v3", asked: &asked, changes: &mut changes };
+    let wire = Client.encode(&Call::Speak(Box::new(request)), &mut cx).unwrap();
+    let body = wire.body.to_bytes();
+    assert_eq!(&*body, br#"{"text":"Hi","model_id":"eleven_v3","seed":1}"#);
+    let lost: Vec<_> = changes.list().iter().map(|change| change.path.to_string()).collect();
+    assert_eq!(lost, ["text", "model_id"]);
+}
+
+#[test]
+fn sound_is_heard_by_the_model_that_is_paid_and_answered_here() {
+    let spec = ProviderTable::builtin().get("elevenlabs").unwrap().as_ref().clone();
+    let heard = |fields: &[(&str, &str)]| {
+        let mut request = TranscribeRequest::new(Upload::new("a.wav", "RIFF"));
+        request.fields = fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let (asked, mut changes) = (Asked::of(Op::Transcribe), Changes::default());
+        let mut cx = EncodeCx { spec: &spec, model: "scribe_v1", asked: &asked, changes: &mut changes };
+        let wire = Client.encode(&Call::Transcribe(Box::new(request)), &mut cx)?;
+        let fields = crate::form::read(&wire.headers, &wire.body.to_bytes()).unwrap();
+        let names: Vec<String> = fields.into_iter().map(|field| field.name).collect();
+        Ok::<_, ApiError>((names, changes.list().len()))
+    };
+    let (names, lost) = heard(&[("model_id", "dear"), ("diarize", "true")]).unwrap();
+    assert_eq!((names, lost), (["model_id", "diarize", "file"].map(str::to_owned).to_vec(), 1));
+    for name in ["webhook", "callback"] {
+        let refused = heard(&[(name, "true")]).unwrap_err();
+        assert_eq!((refused.kind, refused.param.as_deref()), (ErrorKind::BadRequest, Some(name)));
+    }
 }

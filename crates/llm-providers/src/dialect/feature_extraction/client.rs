@@ -102,7 +102,7 @@ fn body(request: &EmbedRequest, row: &Row<'_>, cx: &mut EncodeCx<'_>) -> Result<
             out.extra.push(name.into(), json);
         }
     }
-    media::bytes(&out)
+    media::beside(&out, cx.changes)
 }
 
 /// One vector for each text. A model without a pooling of its own gives one for each token: their mean is the text's.

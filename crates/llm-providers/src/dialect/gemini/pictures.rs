@@ -86,7 +86,11 @@ fn is_imagen(model: &str) -> bool {
 /// A turn of a conversation whose answer is a picture.
 fn turn(request: &ImageRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
     let ImageRequest { model, prompt, output_format, images, mask, extra, .. } = request;
-    lose(&[("mask", mask.is_some()), ("output_format", output_format.is_some())], cx.changes);
+    if mask.is_some() {
+        let message = "this model takes no `mask`: leave it out, and say in words what is to change";
+        return Err(ApiError::bad_request(message).with_param("mask"));
+    }
+    lose(&[("output_format", output_format.is_some())], cx.changes);
     let mut parts = vec![Part::Text(Text::new(prompt.clone()))];
     parts.extend(images.iter().map(|image| {
         let kind = if image.kind.starts_with("image/") { &*image.kind } else { "image/png" };

@@ -8,9 +8,10 @@ use llm_types::{
 };
 
 use super::decode::malformed;
-use super::encode::{NO_COUNTERPART, OPTIONS, written};
+use super::encode::{NO_COUNTERPART, OPTIONS};
 use super::wire::{self, EmbedReply, Raw};
 use crate::codec::{EncodeCx, Tapped};
+use crate::dialect::media;
 use crate::dialect::scalar::Count;
 
 /// The body of a request for vectors.
@@ -62,7 +63,7 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
         }
         out.options = serde_json::value::to_raw_value(&options).ok().map(Raw::from);
     }
-    written(&out)
+    media::beside(&out, cx.changes)
 }
 
 /// Reads vectors.

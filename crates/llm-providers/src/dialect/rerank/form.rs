@@ -9,8 +9,8 @@
 //! None of them repeats documents in a way that clients know, so that is done here.
 
 use llm_types::{
-    ApiError, Dialect, Extra, Members, Ranked, Ranking, Raw, RerankForm, RerankQuirk, RerankRequest, Result,
-    Str, Usage,
+    ApiError, Changes, Dialect, Extra, Members, Ranked, Ranking, Raw, RerankForm, RerankQuirk, RerankRequest,
+    Result, Str, Usage,
 };
 
 use super::{document, reply, shape};
@@ -106,11 +106,11 @@ pub(super) fn write<'r>(
     let texts = texts.collect::<Result<Vec<_>>>()?;
     let sent = Sent { request, model: Str(row.model()), texts, members };
     match form {
-        RerankForm::Inputs => inputs(sent),
-        RerankForm::Passages => passages(sent),
-        RerankForm::Queries => queries(sent),
-        RerankForm::Records => records(sent),
-        RerankForm::Sources => sources(sent),
+        RerankForm::Inputs => inputs(sent, cx.changes),
+        RerankForm::Passages => passages(sent, cx.changes),
+        RerankForm::Queries => queries(sent, cx.changes),
+        RerankForm::Records => records(sent, cx.changes),
+        RerankForm::Sources => sources(sent, cx.changes),
     }
 }
 
@@ -119,7 +119,7 @@ fn passage(raw: Raw<'_>) -> shape::Passage<'_> {
     shape::Passage { text: Some(raw), ..shape::Passage::default() }
 }
 
-fn inputs(sent: Sent<'_>) -> Result<Vec<u8>> {
+fn inputs(sent: Sent<'_>, changes: &mut Changes) -> Result<Vec<u8>> {
     let Sent { request, model, texts, members } = sent;
     let options = request.top_n.map(|top_n| shape::Options { top_n: Some(top_n), ..Default::default() });
     let parameters = shape::Parameters {
@@ -127,47 +127,51 @@ fn inputs(sent: Sent<'_>) -> Result<Vec<u8>> {
         return_options: options,
         ..Default::default()
     };
-    media::bytes(&shape::Inputs {
+    let body = shape::Inputs {
         model_id: Some(model),
         query: Some(Str::from(&request.query)),
         inputs: Some(texts.into_iter().map(passage).collect()),
         parameters: Some(parameters),
         extra: members,
-    })
+    };
+    media::beside(&body, changes)
 }
 
-fn passages(sent: Sent<'_>) -> Result<Vec<u8>> {
+fn passages(sent: Sent<'_>, changes: &mut Changes) -> Result<Vec<u8>> {
     let Sent { request, model, texts, members } = sent;
     let query = serde_json::value::to_raw_value(&request.query).map(Raw::from).ok();
-    media::bytes(&shape::Passages {
+    let body = shape::Passages {
         model: Some(model),
         query: query.map(passage),
         passages: Some(texts.into_iter().map(passage).collect()),
         truncate: request.truncate.map(|cut| Str::from(if cut { "END" } else { "NONE" })),
         extra: members,
-    })
+    };
+    media::beside(&body, changes)
 }
 
-fn queries(sent: Sent<'_>) -> Result<Vec<u8>> {
+fn queries(sent: Sent<'_>, changes: &mut Changes) -> Result<Vec<u8>> {
     let Sent { request, model: _, texts, members } = sent;
-    media::bytes(&shape::Queries {
+    let body = shape::Queries {
         queries: Some(vec![Str::from(&request.query); texts.len()]),
         documents: Some(texts),
         instruction: request.instruction.as_ref().map(Str::from),
         extra: members,
-    })
+    };
+    media::beside(&body, changes)
 }
 
-fn records(sent: Sent<'_>) -> Result<Vec<u8>> {
+fn records(sent: Sent<'_>, changes: &mut Changes) -> Result<Vec<u8>> {
     let Sent { request, model, texts, members } = sent;
-    media::bytes(&shape::Records {
+    let body = shape::Records {
         model: Some(model),
         query: Some(Str::from(&request.query)),
         records: Some(texts.into_iter().enumerate().map(record).collect()),
         top_n: request.top_n,
         bare: Some(true),
         extra: members,
-    })
+    };
+    media::beside(&body, changes)
 }
 
 /// A document under its number.
@@ -175,7 +179,7 @@ fn record((index, content): (usize, Raw<'_>)) -> shape::Record<'_> {
     shape::Record { id: Some(Str::from(index.to_string())), content: Some(content), ..Default::default() }
 }
 
-fn sources(sent: Sent<'_>) -> Result<Vec<u8>> {
+fn sources(sent: Sent<'_>, changes: &mut Changes) -> Result<Vec<u8>> {
     let Sent { request, model, texts, members } = sent;
     if !model.as_str().starts_with("arn:") {
         let message = "no region: set AWS_REGION, give the deployment a region, or name the model by its ARN";
@@ -193,7 +197,7 @@ fn sources(sent: Sent<'_>) -> Result<Vec<u8>> {
     };
     let settings =
         shape::Settings { count: Some(most.min(count).max(1)), model: Some(model), ..Default::default() };
-    media::bytes(&shape::Sources {
+    let body = shape::Sources {
         queries: Some(vec![shape::Query {
             kind: Some(Str::from("TEXT")),
             text: query.map(passage),
@@ -206,7 +210,8 @@ fn sources(sent: Sent<'_>) -> Result<Vec<u8>> {
             ..Default::default()
         }),
         ..Default::default()
-    })
+    };
+    media::beside(&body, changes)
 }
 
 /// A document as Bedrock is sent it.

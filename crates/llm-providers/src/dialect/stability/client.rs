@@ -168,7 +168,9 @@ fn form(request: &ImageRequest, row: &Row<'_>, service: &Service<'_>, changes: &
             continue;
         }
         let text = serde_json::from_str::<Str<'_>>(json.get());
-        form.text(name, text.as_ref().map_or(json.get(), Str::as_str));
+        if !form.extra(name, text.as_ref().map_or(json.get(), Str::as_str)) {
+            changes.dropped(name.to_owned(), "another field of the request says it already");
+        }
     }
     Ok(form)
 }

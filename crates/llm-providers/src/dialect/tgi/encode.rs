@@ -66,6 +66,7 @@ pub(super) fn body(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u
     }
     // Servers differ in whether they repeat the prompt.
     parameters.return_full_text = extra.get("return_full_text").is_none().then_some(false);
+    media::said_twice(&parameters, cx.changes);
     media::bytes(&Request {
         inputs: Some(prompt.into()),
         parameters: Some(parameters),

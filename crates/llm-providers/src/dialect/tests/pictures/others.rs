@@ -161,10 +161,10 @@ fn together_changes_pictures_that_it_is_referred_to() {
     );
     let sent = edit(model, &[("prompt", "p"), ("image[]", "I"), ("image[]", "J")]).unwrap();
     assert_eq!(sent.body["reference_images"], json!([one, "data:image/png;base64,Sg=="]));
-    assert_eq!(
-        param(edit(model, &[("prompt", "p"), ("image", "I"), ("mask", "M")])).as_deref(),
-        Some("mask")
-    );
+    for model in [model, "gemini/gemini-2.5-flash-image"] {
+        let masked = edit(model, &[("prompt", "p"), ("image", "I"), ("mask", "M")]);
+        assert_eq!(param(masked).as_deref(), Some("mask"), "{model}");
+    }
     let url = "https://pictures.example/a.png";
     let asked = Asked { dialect: Some(Dialect::OpenaiImages), ..Asked::of(Op::ImageEdit) };
     let json = |body: Value| go(model, body.to_string().as_bytes(), &asked).unwrap().body;
