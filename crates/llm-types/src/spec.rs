@@ -344,6 +344,8 @@ impl ProviderSpec {
                 let extracts = self.rules.iter().any(extracts);
                 if extracts { Dialect::FeatureExtraction } else { Dialect::OpenaiMedia }
             }
+            // OpenAI's kind has no words for it: a server that offers it has Anthropic's.
+            Op::CountTokens if self.offers(op, model) => Dialect::Anthropic,
             _ => shared(op).unwrap_or(Dialect::OpenaiChat),
         }
     }

@@ -66,6 +66,9 @@ pub(super) fn client(lab: &Lab) -> Client {
     let mut spec = row.spec(None);
     spec.operations = vec![
         Op::Chat,
+        Op::Responses,
+        Op::Messages,
+        Op::CountTokens,
         Op::Completion,
         Op::Embed,
         Op::Rerank,
@@ -75,6 +78,9 @@ pub(super) fn client(lab: &Lab) -> Client {
         Op::Moderate,
         Op::Image,
         Op::ImageEdit,
+        Op::ImageVariation,
+        Op::Batch,
+        Op::Realtime,
     ];
     spec.quirks.messages = vec![MessageQuirk::CacheControl];
     let table = ProviderTable::default().with(vec![spec]);

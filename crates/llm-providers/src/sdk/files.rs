@@ -274,7 +274,16 @@ impl Client {
         if head.status.is_success() {
             return Ok(body);
         }
-        let body = collect(body, ERROR_LIMIT).await?;
+        Err(self.refusal(target, http::Response::from_parts(head, body)).await)
+    }
+
+    /// What an answer that is none says.
+    pub(super) async fn refusal(&self, target: &Target, answer: http::Response<ByteStream>) -> ApiError {
+        let (head, body) = answer.into_parts();
+        let body = match collect(body, ERROR_LIMIT).await {
+            Ok(body) => body,
+            Err(error) => return named(error, target),
+        };
         let codec = dialect::client(target.dialect());
         let error = codec.map_or_else(
             || {
@@ -285,7 +294,7 @@ impl Client {
             },
             |codec| codec.decode_error(head.status, &head.headers, &body),
         );
-        Err(named(error, target))
+        named(error, target)
     }
 }
 

@@ -10,6 +10,8 @@ mod files;
 mod media;
 mod pictures;
 mod rerank;
+#[cfg(feature = "reqwest")]
+mod session;
 mod speech;
 mod stream;
 #[cfg(test)]
