@@ -7,6 +7,7 @@ mod batches;
 mod client;
 mod complete;
 mod files;
+mod list;
 mod media;
 mod pictures;
 mod rerank;
