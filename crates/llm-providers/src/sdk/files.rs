@@ -270,6 +270,7 @@ impl Client {
             },
             |codec| codec.decode_error(head.status, &head.headers, &body),
         );
+        self.refused(target, head.status, &error);
         named(error, target)
     }
 }
