@@ -6,6 +6,7 @@
 mod batches;
 mod client;
 mod complete;
+mod events;
 mod files;
 mod list;
 mod media;
@@ -21,6 +22,7 @@ mod transcribe;
 
 pub use batches::MadeBatch;
 pub use client::{ChatReply, Client, ClientBuilder};
+pub use events::{MediaEvent, MediaStream};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;
 pub use rerank::RerankReply;
