@@ -6,6 +6,7 @@
 mod batch;
 mod quirk;
 mod rule;
+mod vector;
 
 use std::collections::BTreeMap;
 
@@ -277,18 +278,6 @@ impl ProviderSpec {
     #[must_use]
     pub fn has_reply_quirk(&self, model: &str, quirk: ReplyQuirk) -> bool {
         self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
-    }
-
-    /// The most inputs of one request for vectors; `None`: any number.
-    #[must_use]
-    pub fn embed_inputs(&self, model: &str) -> Option<usize> {
-        self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
-    }
-
-    /// Whether inputs of requests for vectors may be tokens.
-    #[must_use]
-    pub fn takes_tokens(&self, model: &str) -> bool {
-        self.quirks_for(model, None).filter_map(|quirks| quirks.token_inputs).last().unwrap_or_default()
     }
 
     /// The most pictures of one request in one of the row's dialects; `None`: any number.
