@@ -1,4 +1,5 @@
 //! Operations that are no single call, asked of servers that do them and of servers with faults.
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -36,6 +36,7 @@ pub(super) static LINES: &[Line] = &[
     line("meta/muse-spark-1.3", Responses, responses::responses, STATELESS),
     line("cortecs/m", Responses, responses::responses, STATELESS),
     line("ollama_openai/m", Responses, responses::responses, STATELESS),
+    line("parasail/m", Responses, responses::unstored, STATELESS),
     line("anthropic/claude-sonnet-4-5", Messages, messages::messages, &[]),
     line("vertex_ai/claude-sonnet-4-5", Messages, messages::messages, &[]),
     line("azure_ai/claude-sonnet-4-5", Messages, messages::messages, &[]),

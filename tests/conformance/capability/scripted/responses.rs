@@ -78,3 +78,9 @@ pub(super) fn responses(request: &Received) -> Result<Script, String> {
     };
     Ok(Script::json(&response("completed", &json!([item]))))
 }
+
+/// The same where nothing is stored, and the request must say so (README.md).
+pub(super) fn unstored(request: &Received) -> Result<Script, String> {
+    must(request.json()["store"] == false, "it is to be stored")?;
+    responses(request)
+}
