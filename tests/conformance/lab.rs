@@ -134,11 +134,6 @@ impl Lab {
         format!("http://{}", self.addr)
     }
 
-    /// Where it listens.
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let exchange = async {
@@ -158,6 +153,18 @@ impl Lab {
     /// What became of the attempts since the last time.
     pub(crate) fn booked(&self) -> Vec<UsageRow> {
         std::mem::take(&mut self.book.0.lock().unwrap())
+    }
+
+    /// The same, waited for until there is something or patience is out: a session is booked when it is over.
+    pub(crate) async fn booked_soon(&self) -> Vec<UsageRow> {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let rows = self.booked();
+            if !rows.is_empty() || std::time::Instant::now() > until {
+                return rows;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Where the last call was meant to go.

@@ -16,7 +16,7 @@ pub(crate) use admin::{
     TermsArgs, UsageArgs,
 };
 pub(crate) use conform::ConformArgs;
-pub(crate) use files::{BatchesCommand, FilesCommand, KeeperArgs};
+pub(crate) use files::{BatchesCommand, FilesCommand, KeeperArgs, PageArgs};
 pub(crate) use media::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
 pub(crate) use text::{CompleteArgs, EmbedArgs};
 

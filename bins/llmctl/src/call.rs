@@ -11,7 +11,7 @@ use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, Speech
 use llm_types::chat::ChatRequest;
 use llm_types::{
     EmbedRequest, Embeddings, ImageRequest, Images, MessageQuirk, ModerateRequest, Moderation, Op,
-    RerankRequest, Result, Secret, SpeechRequest, TranscribeRequest, Transcript,
+    ProviderSpec, RerankRequest, Result, Secret, SpeechRequest, TranscribeRequest, Transcript,
 };
 
 use crate::args::Via;
@@ -25,9 +25,12 @@ const GATEWAY: &str = "gateway";
 const COMPATIBLE: &str = "hosted_vllm";
 
 /// What a gateway may serve.
-const SERVED: [Op; 12] = [
+const SERVED: [Op; 16] = [
     Op::Batch,
     Op::Chat,
+    Op::Responses,
+    Op::Messages,
+    Op::CountTokens,
     Op::Completion,
     Op::Embed,
     Op::Rerank,
@@ -38,6 +41,7 @@ const SERVED: [Op; 12] = [
     Op::ImageEdit,
     Op::ImageVariation,
     Op::Moderate,
+    Op::Realtime,
 ];
 
 /// A client, and what stands before the model's name.
@@ -77,13 +81,18 @@ impl Caller {
     /// At another address than the provider's usual one. A model that names no provider is asked in OpenAI's words.
     pub(crate) fn at(model: &str, base: &str, key: Option<String>) -> Result<Self> {
         let table = ProviderTable::builtin();
-        let (model, provider) = match name::resolve(table, model) {
-            Ok((spec, _)) => (model.to_owned(), spec.name.clone()),
-            Err(_) => (format!("{COMPATIBLE}/{model}"), COMPATIBLE.to_owned()),
-        };
         let api_key = key.map(Secret::new);
         let options = TargetOptions { api_base: Some(base.to_owned()), api_key, ..TargetOptions::default() };
-        Ok(Self { client: Client::builder().connection(provider, options).build()?, model })
+        if let Ok((spec, _)) = name::resolve(table, model) {
+            let client = Client::builder().connection(spec.name.clone(), options).build()?;
+            return Ok(Self { client, model: model.to_owned() });
+        }
+        // What such a server can do is not known: that is what it is asked.
+        let mut spec = table.get(COMPATIBLE).map(|spec| ProviderSpec::clone(spec)).unwrap_or_default();
+        spec.operations = SERVED.to_vec();
+        let table = table.clone().with(vec![spec]);
+        let client = Client::builder().table(table.into()).connection(COMPATIBLE, options).build()?;
+        Ok(Self { client, model: format!("{COMPATIBLE}/{model}") })
     }
 
     /// The client that calls.

@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use llm_providers::{ChatStream, Client, SpeechStream};
 use llm_types::{
-    ApiError, Call, Changes, ErrorKind, Event, EventSink as _, Op, Output, ReplyBuilder, Result, Speech,
+    ApiError, Call, Changes, Dialect, ErrorKind, Event, EventSink as _, Op, Output, ReplyBuilder, Result,
+    Speech, chat::ChatRequest,
 };
 
 use crate::probe::NOBODY;
-use crate::{Feature, Finding, Heard, Streamed, Verdict};
+use crate::{Feature, Finding, Heard, Streamed, Verdict, bulk, judge, scene, session};
 
 /// What a call may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long one call may take, its stream included.
+    /// How long one feature may take: a call with its stream, a batch, a session.
     pub time: Duration,
 }
 
@@ -37,29 +38,38 @@ pub async fn ask(client: &Client, model: &str, feature: &Feature, limits: Limits
         }
         _ => model.to_owned(),
     };
-    let heard = match tokio::time::timeout(limits.time, heard(client, &name, feature, call)).await {
-        Ok(heard) => heard,
-        Err(_) => {
-            let message = format!("no end within {} s", limits.time.as_secs());
-            let output = Err(ApiError::new(ErrorKind::Timeout, message));
-            Heard { output, streamed: None, changes: Changes::default() }
+    let late = || {
+        let message = format!("no end within {} s", limits.time.as_secs());
+        ApiError::new(ErrorKind::Timeout, message)
+    };
+    let (error, verdict, heard) = match feature.op {
+        Op::Batch | Op::Realtime => {
+            let found = tokio::time::timeout(limits.time, at_length(client, &name, feature, limits));
+            match found.await.unwrap_or_else(|_| Err(late())) {
+                Ok(verdict) => (None, verdict, None),
+                Err(error) => (Some(error.clone()), judge::refused(feature, &error), None),
+            }
+        }
+        _ => {
+            let heard = tokio::time::timeout(limits.time, heard(client, &name, feature, call)).await;
+            let heard = heard.unwrap_or_else(|_| failed(late()));
+            (heard.output.as_ref().err().cloned(), feature.judge(&heard), Some(heard))
         }
     };
-    if let Err(error) = &heard.output
+    if let Some(error) = error
         && matches!(
             error.kind,
             ErrorKind::Auth | ErrorKind::Connection | ErrorKind::Payment | ErrorKind::Budget
         )
     {
-        return Err(error.clone());
+        return Err(error);
     }
-    let verdict = feature.judge(&heard);
-    let usage = heard.usage();
+    let usage = heard.as_ref().and_then(Heard::usage);
     Ok(Finding {
         op: feature.op,
         feature: feature.name,
         why: verdict.why().to_owned(),
-        changes: heard.changes.header(),
+        changes: heard.as_ref().map(|heard| heard.changes.header()).unwrap_or_default(),
         prompt_tokens: usage.map(llm_types::Usage::prompt_tokens),
         completion_tokens: usage.map(llm_types::Usage::completion_tokens),
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -67,52 +77,75 @@ pub async fn ask(client: &Client, model: &str, feature: &Feature, limits: Limits
     })
 }
 
-async fn heard(client: &Client, model: &str, feature: &Feature, call: Call) -> Heard {
-    let goes_on = feature.op == Op::Completion;
-    let call = match call {
-        Call::Chat(request) if request.delivery.stream => {
-            let stream = match goes_on {
-                true => client.complete_stream(model, *request).await,
-                false => client.chat_stream(model, *request).await,
-            };
-            return streamed(stream).await;
-        }
-        Call::Speak(request) if feature.name == "stream" => {
-            return spoken(client.speak_stream(model, *request).await).await;
-        }
-        call => call,
-    };
-    let heard = match call {
-        Call::Chat(request) if goes_on => {
-            client.complete(model, *request).await.map(|answer| (answer.reply.into(), answer.changes))
-        }
-        call => whole(client, model, call).await,
-    };
-    let (output, changes) = match heard {
-        Ok((output, changes)) => (Ok(output), changes),
-        Err(error) => (Err(error), Changes::default()),
-    };
-    Heard { output, streamed: None, changes }
-}
-
-async fn whole(client: &Client, model: &str, call: Call) -> Result<(Output, Changes)> {
-    match call {
-        Call::Chat(request) => {
-            let answer = client.chat(model, *request).await?;
-            Ok((answer.reply.into(), answer.changes))
-        }
-        Call::Rerank(request) => {
-            let answer = client.rerank(model, *request).await?;
-            Ok((Output::Rerank(Box::new(answer.ranking)), answer.changes))
-        }
-        other => {
-            let answer = client.call(model, other).await?;
-            Ok((answer.output, answer.changes))
-        }
+/// What is no call with an answer.
+async fn at_length(client: &Client, model: &str, feature: &Feature, limits: Limits) -> Result<Verdict> {
+    match feature.op {
+        Op::Batch => bulk::ask(client, model, feature, limits.time).await,
+        _ => session::ask(client, model, feature).await,
     }
 }
 
-fn failed(error: ApiError) -> Heard {
+/// The API that an operation is about, where it is not the provider's usual one.
+fn words(op: Op) -> Option<Dialect> {
+    match op {
+        Op::Responses => Some(Dialect::OpenaiResponses),
+        Op::Messages => Some(Dialect::Anthropic),
+        _ => None,
+    }
+}
+
+async fn heard(client: &Client, model: &str, feature: &Feature, call: Call) -> Heard {
+    if let Some(heard) = scene::played(client, model, feature).await {
+        return heard;
+    }
+    match call {
+        Call::Chat(request) => turn(client, model, feature.op, *request).await,
+        Call::Speak(request) if feature.name == "stream" => {
+            spoken(client.speak_stream(model, *request).await).await
+        }
+        call => whole(client, model, call).await,
+    }
+}
+
+/// A conversation turn, or how a text goes on.
+pub(crate) async fn turn(client: &Client, model: &str, op: Op, request: ChatRequest) -> Heard {
+    let goes_on = op == Op::Completion;
+    if request.delivery.stream {
+        return streamed(match words(op) {
+            Some(words) => client.chat_stream_in(model, request, words).await,
+            None if goes_on => client.complete_stream(model, request).await,
+            None => client.chat_stream(model, request).await,
+        })
+        .await;
+    }
+    let answer = match words(op) {
+        Some(words) => client.chat_in(model, request, words).await,
+        None if goes_on => client.complete(model, request).await,
+        None => client.chat(model, request).await,
+    };
+    match answer {
+        Ok(answer) => Heard { output: Ok(answer.reply.into()), streamed: None, changes: answer.changes },
+        Err(error) => failed(error),
+    }
+}
+
+/// Anything else that is answered whole.
+pub(crate) async fn whole(client: &Client, model: &str, call: Call) -> Heard {
+    let found = match call {
+        Call::Rerank(request) => {
+            let answer = client.rerank(model, *request).await;
+            answer.map(|answer| (Output::Rerank(Box::new(answer.ranking)), answer.changes))
+        }
+        other => client.call(model, other).await.map(|answer| (answer.output, answer.changes)),
+    };
+    match found {
+        Ok((output, changes)) => Heard { output: Ok(output), streamed: None, changes },
+        Err(error) => failed(error),
+    }
+}
+
+/// What failed.
+pub(crate) fn failed(error: ApiError) -> Heard {
     Heard { output: Err(error), streamed: None, changes: Changes::default() }
 }
 

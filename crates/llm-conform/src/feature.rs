@@ -33,6 +33,16 @@ impl Feature {
         (self.probe)()
     }
 
+    /// How many answers it takes that are paid by their tokens; the request is made as often.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        match (self.op, self.name) {
+            (Op::CountTokens, _) | (Op::Batch, "file") => 0,
+            (Op::Responses, "state") | (Op::Messages, "thinking") => 2,
+            _ => 1,
+        }
+    }
+
     /// What an answer says of it.
     #[must_use]
     pub fn judge(&self, heard: &Heard) -> Verdict {
@@ -172,6 +182,68 @@ pub static FEATURES: &[Feature] = &[
         &["cache_control"],
         (probe::caching, judge::caching),
     ),
+    other(
+        Op::Responses,
+        ("text", "a question is answered with text, at the Responses API"),
+        &[],
+        (probe::text, judge::text),
+    ),
+    beside(
+        Op::Responses,
+        ("stream", "an answer comes in events and ends as it should"),
+        &[],
+        (probe::stream, judge::stream),
+    ),
+    beside(Op::Responses, ("usage", "an answer says what it used"), &[], (probe::text, judge::usage)),
+    beside(
+        Op::Responses,
+        ("tools", "a function is called with arguments that fit"),
+        &["tools"],
+        (probe::tools, judge::call),
+    ),
+    beside(
+        Op::Responses,
+        ("state", "a conversation goes on from an answer that the provider keeps"),
+        &["previous_response_id"],
+        (probe::text, judge::remembered),
+    ),
+    other(
+        Op::Messages,
+        ("text", "a question is answered with text, at Anthropic's Messages API"),
+        &[],
+        (probe::text, judge::text),
+    ),
+    beside(
+        Op::Messages,
+        ("stream", "an answer comes in events and ends as it should"),
+        &[],
+        (probe::stream, judge::stream),
+    ),
+    beside(Op::Messages, ("usage", "an answer says what it used"), &[], (probe::text, judge::usage)),
+    beside(
+        Op::Messages,
+        ("tools", "a function is called with arguments that fit"),
+        &["tools"],
+        (probe::tools, judge::call),
+    ),
+    beside(
+        Op::Messages,
+        ("thinking", "thoughts come with their signature, and go back with it"),
+        &["reasoning_effort", "thinking"],
+        (probe::thinking, judge::signed),
+    ),
+    other(
+        Op::CountTokens,
+        ("prompt", "the tokens of a prompt are counted by the provider"),
+        &[],
+        (probe::count, judge::counted),
+    ),
+    beside(
+        Op::CountTokens,
+        ("tools", "with those of the functions that it may call"),
+        &["tools"],
+        (probe::count_tools, judge::counted),
+    ),
     other(Op::Completion, ("text", "a text is gone on with"), &[], (probe::completion, judge::text)),
     beside(
         Op::Completion,
@@ -246,7 +318,42 @@ pub static FEATURES: &[Feature] = &[
     beside(Op::Speech, ("speed", "how fast is chosen"), &["speed"], (probe::speed, judge::sound)),
     other(Op::Image, ("picture", "a picture is made"), &[], (probe::picture, judge::picture)),
     other(Op::ImageEdit, ("picture", "a picture is changed"), &[], (probe::edit, judge::picture)),
+    other(
+        Op::ImageVariation,
+        ("picture", "a picture brings one like it"),
+        &[],
+        (probe::variation, judge::picture),
+    ),
+    beside(Op::ImageVariation, ("n", "several at once"), &["n"], (probe::variations, judge::pictures)),
+    beside(
+        Op::ImageVariation,
+        ("usage", "what was made is told, at least by the number of pictures"),
+        &[],
+        (probe::variations, judge::pictures_used),
+    ),
     other(Op::Moderate, ("verdict", "a text is judged by a policy"), &[], (probe::verdict, judge::verdicts)),
+    // The one request of a batch, and what a session is about: more is said of them in `bulk` and `session`.
+    beside(
+        Op::Batch,
+        ("file", "a file of requests is kept, and given back"),
+        &[],
+        (probe::text, judge::text),
+    ),
+    other(Op::Batch, ("batch", "a batch is made of requests"), &[], (probe::text, judge::text)),
+    beside(
+        Op::Batch,
+        ("results", "it is over, and its answers can be read"),
+        &[],
+        (probe::text, judge::text),
+    ),
+    beside(Op::Batch, ("cancel", "it is given up"), &[], (probe::text, judge::text)),
+    other(
+        Op::Realtime,
+        ("session", "a session is opened, and events go both ways"),
+        &[],
+        (probe::text, judge::text),
+    ),
+    beside(Op::Realtime, ("usage", "a response says what it used"), &[], (probe::text, judge::usage)),
 ];
 
 #[cfg(test)]
@@ -260,8 +367,12 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), FEATURES.len());
         for feature in FEATURES {
-            // A text that is gone on with is a conversation of another form.
-            let op = if feature.op == Op::Completion { Op::Chat } else { feature.op };
+            // Conversations of another form.
+            let is_turn = matches!(
+                feature.op,
+                Op::Completion | Op::Responses | Op::Messages | Op::Batch | Op::Realtime
+            );
+            let op = if is_turn { Op::Chat } else { feature.op };
             assert_eq!(feature.call().op(), op, "{}", feature.name);
         }
         assert!(of(Op::Chat).filter(|feature| feature.is_basic).count() >= 5);

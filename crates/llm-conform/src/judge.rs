@@ -22,7 +22,7 @@ pub(crate) fn verdict(feature: &Feature, heard: &Heard) -> Verdict {
 }
 
 /// What is refused is clear; what went wrong is a failure.
-fn refused(feature: &Feature, error: &ApiError) -> Verdict {
+pub(crate) fn refused(feature: &Feature, error: &ApiError) -> Verdict {
     use ErrorKind as K;
     let why = error.to_string();
     match error.kind {
@@ -181,6 +181,39 @@ pub(crate) fn thinking(heard: &Heard) -> Verdict {
     } else {
         Verdict::Unseen("no thoughts are shown or counted".into())
     }
+}
+
+/// Thoughts that can go back.
+pub(crate) fn signed(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    let mut parts = reply.choices.iter().flat_map(|choice| &choice.parts);
+    let signed = parts.any(|part| match part {
+        Part::Reasoning(thought) => thought.signature.is_some() || thought.redacted.is_some(),
+        _ => false,
+    });
+    match thinking(heard) {
+        Verdict::Passed => check(signed, "the thoughts have no signature: they cannot go back"),
+        verdict => verdict,
+    }
+}
+
+/// What only whoever keeps the answer before can say.
+pub(crate) fn remembered(heard: &Heard) -> Verdict {
+    let Some(reply) = heard.reply() else { return no_answer() };
+    if reply.text().to_lowercase().contains("red") {
+        return Verdict::Passed;
+    }
+    Verdict::Unseen("the answer knows nothing of the one before it".into())
+}
+
+/// A count by whoever has the model: ours is an estimate, and a gateway says of its own that it is one.
+pub(crate) fn counted(heard: &Heard) -> Verdict {
+    let Ok(Output::Tokens(count)) = &heard.output else { return no_answer() };
+    let is_guess = count.estimated || heard.changes.list().iter().any(|one| one.path == "input_tokens");
+    if is_guess {
+        return Verdict::Refused("nobody counts: the number is an estimate".into());
+    }
+    check(count.input > 0, "the prompt's tokens are told as none")
 }
 
 pub(crate) fn caching(heard: &Heard) -> Verdict {
@@ -351,6 +384,24 @@ pub(crate) fn picture(heard: &Heard) -> Verdict {
     let Ok(Output::Images(images)) = &heard.output else { return no_answer() };
     let shown = |made: &llm_types::MadeImage| made.base64.is_some() || made.url.is_some();
     check(images.data.first().is_some_and(shown), "the answer holds no picture")
+}
+
+fn shown(heard: &Heard) -> usize {
+    let Ok(Output::Images(images)) = &heard.output else { return 0 };
+    images.data.iter().filter(|made| made.base64.is_some() || made.url.is_some()).count()
+}
+
+pub(crate) fn pictures(heard: &Heard) -> Verdict {
+    check(shown(heard) == 2, "two pictures were asked for, and another number came")
+}
+
+/// Most sell pictures by their number, which is known where nothing is told.
+pub(crate) fn pictures_used(heard: &Heard) -> Verdict {
+    let used = heard.usage().is_some_and(|usage| usage.units.images > 0 || usage.total_tokens() > 0);
+    match pictures(heard) {
+        Verdict::Passed => check(used, "what was made is not told"),
+        verdict => verdict,
+    }
 }
 
 pub(crate) fn verdicts(heard: &Heard) -> Verdict {

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod ask;
+mod bulk;
 mod feature;
 mod heard;
 mod judge;
 mod probe;
+mod scene;
+mod session;
 mod verdict;
 
 pub use ask::{Limits, ask};

@@ -28,7 +28,7 @@ pub(crate) const LIMIT: u64 = 16;
 /// A model that nobody has.
 pub(crate) const NOBODY: &str = "no-such-model-0";
 
-fn conversation(messages: impl IntoIterator<Item = Message>) -> ChatRequest {
+pub(crate) fn conversation(messages: impl IntoIterator<Item = Message>) -> ChatRequest {
     let mut request = ChatRequest::new(messages);
     request.limits.max_completion_tokens = Some(SHORT);
     request
@@ -352,6 +352,33 @@ pub(crate) fn edit() -> Call {
         images: vec![image],
         ..ImageRequest::new("make it blue")
     }))
+}
+
+fn varied(n: Option<u32>) -> Call {
+    let data = STANDARD.decode(PICTURE).unwrap_or_default();
+    let image = Upload { kind: "image/png".to_owned(), ..Upload::new("square.png", data) };
+    Call::Image(Box::new(ImageRequest {
+        task: ImageTask::Vary,
+        images: vec![image],
+        n,
+        ..ImageRequest::default()
+    }))
+}
+
+pub(crate) fn variation() -> Call {
+    varied(None)
+}
+
+pub(crate) fn variations() -> Call {
+    varied(Some(2))
+}
+
+pub(crate) fn count() -> Call {
+    Call::CountTokens(Box::new(ChatRequest::new([Message::user(HELLO)])))
+}
+
+pub(crate) fn count_tools() -> Call {
+    Call::CountTokens(Box::new(calling(ASKED, None)))
 }
 
 pub(crate) fn verdict() -> Call {

@@ -31,6 +31,6 @@ mod vertex;
 mod sdk;
 
 pub use sdk::{
-    Answered, ChatReply, ChatStream, Client, ClientBuilder, MadeBatch, NewBatch, RequestCounts, RerankReply,
-    SpeechStream, StoredBatch, StoredFile,
+    Answered, ChatReply, ChatStream, Client, ClientBuilder, MadeBatch, MediaEvent, MediaStream, NewBatch,
+    RequestCounts, RerankReply, SpeechStream, StoredBatch, StoredFile,
 };

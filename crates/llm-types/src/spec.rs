@@ -6,6 +6,7 @@
 mod batch;
 mod quirk;
 mod rule;
+mod vector;
 
 use std::collections::BTreeMap;
 
@@ -279,18 +280,6 @@ impl ProviderSpec {
         self.quirks_for(model, None).any(|quirks| quirks.reply.contains(&quirk))
     }
 
-    /// The most inputs of one request for vectors; `None`: any number.
-    #[must_use]
-    pub fn embed_inputs(&self, model: &str) -> Option<usize> {
-        self.quirks_for(model, None).filter_map(|quirks| quirks.embed_inputs).last().filter(|most| *most > 0)
-    }
-
-    /// Whether inputs of requests for vectors may be tokens.
-    #[must_use]
-    pub fn takes_tokens(&self, model: &str) -> bool {
-        self.quirks_for(model, None).filter_map(|quirks| quirks.token_inputs).last().unwrap_or_default()
-    }
-
     /// The most pictures of one request in one of the row's dialects; `None`: any number.
     #[must_use]
     pub fn max_images(&self, dialect: Dialect, model: &str) -> Option<u32> {
@@ -344,6 +333,8 @@ impl ProviderSpec {
                 let extracts = self.rules.iter().any(extracts);
                 if extracts { Dialect::FeatureExtraction } else { Dialect::OpenaiMedia }
             }
+            // OpenAI's kind has no words for it: a server that offers it has Anthropic's.
+            Op::CountTokens if self.offers(op, model) => Dialect::Anthropic,
             _ => shared(op).unwrap_or(Dialect::OpenaiChat),
         }
     }

@@ -101,14 +101,9 @@ fn declared(matrix: &mut Matrix) {
     for spec in ProviderTable::builtin().iter().filter(|spec| spec.name != "mock") {
         for feature in FEATURES.iter().filter(|feature| spec.operations.contains(&feature.op)) {
             let asked = COMPLETE.contains(&spec.name.as_str()) && feature.op == Op::Chat;
-            let known = asked || scripted::asks(&spec.name, feature.op);
+            let known = asked || [scripted::asks, wire::asks].iter().any(|asks| asks(&spec.name, feature.op));
             if !known && (feature.op != Op::Chat || is_sent(spec, feature)) {
                 matrix.note(&spec.name, (feature.op, feature.name), Mark::Declared);
-            }
-        }
-        for op in spec.operations.iter().filter(|op| !wire::asks(&spec.name, **op)) {
-            for (feature, _) in wire::features(*op) {
-                matrix.note(&spec.name, (*op, feature), Mark::Declared);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use llm_providers::table::ProviderTable;
 use llm_types::{Op, ProviderSpec};
 
-use super::{Mark, Matrix, wire};
+use super::{Mark, Matrix};
 
 /// Where it is.
 const PAGE: &str = "docs/capabilities.md";
@@ -57,8 +57,7 @@ pub(super) fn markdown(matrix: &Matrix) -> String {
     );
     for (op, title) in OPERATIONS {
         let named = llm_conform::of(op).map(|feature| (feature.name, feature.about));
-        let features: Vec<(&'static str, &'static str)> =
-            named.chain(wire::features(op).iter().copied()).collect();
+        let features: Vec<(&'static str, &'static str)> = named.collect();
         _ = write!(page, "\n## {title}\n\n");
         for (name, about) in &features {
             _ = writeln!(page, "- `{name}`: {about}");

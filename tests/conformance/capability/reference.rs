@@ -31,7 +31,9 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
     for (provider, about) in files["providers"].as_object().unwrap() {
         let dialect = about["dialect"].as_str().unwrap();
         let wrapped = about["framing"] == "payload_parts";
-        let api = Api { name: dialect, file: &files[dialect], wrapped };
+        // Where a host of its own stands before the wire API, its errors are its own too.
+        let error = about.get("error").unwrap_or(&files[dialect]["error"]);
+        let api = Api { name: dialect, file: &files[dialect], error, wrapped };
         for model in about["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()) {
             deploy(lab, dialect, model, &upstream);
             for feature in llm_conform::of(Op::Chat) {
@@ -55,6 +57,7 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
 struct Api<'f> {
     name: &'f str,
     file: &'f Value,
+    error: &'f Value,
     /// Its streams come in Amazon's binary messages.
     wrapped: bool,
 }
@@ -66,6 +69,9 @@ pub(super) fn client(lab: &Lab) -> Client {
     let mut spec = row.spec(None);
     spec.operations = vec![
         Op::Chat,
+        Op::Responses,
+        Op::Messages,
+        Op::CountTokens,
         Op::Completion,
         Op::Embed,
         Op::Rerank,
@@ -75,6 +81,9 @@ pub(super) fn client(lab: &Lab) -> Client {
         Op::Moderate,
         Op::Image,
         Op::ImageEdit,
+        Op::ImageVariation,
+        Op::Batch,
+        Op::Realtime,
     ];
     spec.quirks.messages = vec![MessageQuirk::CacheControl];
     let table = ProviderTable::default().with(vec![spec]);
@@ -137,9 +146,8 @@ fn says(api: &Api<'_>, feature: &Feature, sent: &Received) -> Result<bool, Strin
 fn script(api: &Api<'_>, feature: &Feature) -> Script {
     let name = match feature.name {
         "errors" => {
-            let error = &api.file["error"];
-            let status = u16::try_from(error["status"].as_u64().unwrap()).unwrap();
-            return Script::status(status).json_body(&error["body"]);
+            let status = u16::try_from(api.error["status"].as_u64().unwrap()).unwrap();
+            return Script::status(status).json_body(&api.error["body"]);
         }
         "stream" | "stream_usage" => return stream(api, "text"),
         "stream_tools" => return stream(api, "tools"),

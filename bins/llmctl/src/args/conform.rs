@@ -19,7 +19,8 @@ pub(crate) struct ConformArgs {
     #[command(flatten)]
     pub(crate) via: Via,
 
-    /// The operations to ask for: chat, completion, embed, rerank, transcribe, translate, speech, image, image_edit, moderate.
+    /// The operations to ask for: chat, responses, messages, count_tokens, completion, embed, rerank, transcribe, translate,
+    /// speech, image, image_edit, image_variation, moderate, batch, realtime.
     #[arg(long, short, value_name = "NAME,…", value_delimiter = ',', default_value = "chat")]
     pub(crate) operation: Vec<String>,
 
@@ -31,7 +32,7 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) claim: Vec<String>,
 
-    /// How long one call may take, in seconds.
+    /// How long one feature may take, in seconds: a call, a batch, a session.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 

@@ -28,6 +28,17 @@ pub(crate) struct IdArgs {
     pub(crate) keeper: KeeperArgs,
 }
 
+/// How much of a list.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PageArgs {
+    /// The most that is listed, over as many pages as that takes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+
+    #[command(flatten)]
+    pub(crate) keeper: KeeperArgs,
+}
+
 /// What to do with files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FilesCommand {
@@ -44,8 +55,8 @@ pub(crate) enum FilesCommand {
         #[command(flatten)]
         keeper: KeeperArgs,
     },
-    /// List the files, the newest page of them.
-    List(KeeperArgs),
+    /// List the files.
+    List(PageArgs),
     /// Show a file.
     Get(IdArgs),
     /// Print what a file holds, also one of a batch's answers.
@@ -87,8 +98,8 @@ pub(crate) enum BatchesCommand {
         #[command(flatten)]
         keeper: KeeperArgs,
     },
-    /// List the batches, the newest page of them.
-    List(KeeperArgs),
+    /// List the batches.
+    List(PageArgs),
     /// Show how a batch stands.
     Get(IdArgs),
     /// Cancel a batch: what is answered by then stays.

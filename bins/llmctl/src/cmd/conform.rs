@@ -7,7 +7,7 @@ use std::time::Duration;
 use llm_conform::{FEATURES, Feature, Finding, Limits, Verdict, ask};
 use llm_cost::Asked;
 use llm_providers::estimate;
-use llm_types::{Call, PicoUsd, Usage};
+use llm_types::{Call, Op, PicoUsd, Usage};
 use serde::Serialize;
 
 use crate::args::ConformArgs;
@@ -113,11 +113,17 @@ fn plan(model: &str, features: &[&Feature]) -> Plan {
         (Plan { requests: features.len(), prompt_tokens: 0, completion_tokens: 0, at_most_usd: None }, true);
     for feature in features {
         match feature.call() {
+            // Sound is said, of which there is no limit that every server knows.
+            Call::Chat(_) if feature.op == Op::Realtime => by_tokens = false,
             Call::Chat(request) => {
-                let answers = u64::from(request.output.n.unwrap_or(1));
-                plan.prompt_tokens += estimate::prompt_tokens(&request);
-                plan.completion_tokens += answers * request.limits.output_tokens().unwrap_or_default();
+                let most = request.limits.output_tokens().unwrap_or_default();
+                let again = feature.answers().saturating_sub(1);
+                // Where there is a turn after it, that has the one before in its prompt.
+                plan.prompt_tokens +=
+                    feature.answers() * estimate::prompt_tokens(&request) + again * (most + 32);
+                plan.completion_tokens += feature.answers() * u64::from(request.output.n.unwrap_or(1)) * most;
             }
+            Call::CountTokens(_) => {}
             Call::Embed(_) | Call::Rerank(_) => plan.prompt_tokens += 32,
             _ => by_tokens = false,
         }
@@ -222,9 +228,38 @@ mod tests {
         let usd = known.at_most_usd.unwrap();
         assert!(usd > PicoUsd::ZERO && usd < PicoUsd::rounded("1", -1).unwrap(), "{usd}");
         assert_eq!(plan("hosted_vllm/x", &features(&args(&["x"])).unwrap()).at_most_usd, None);
+        // What goes on from an answer is paid twice, and has that answer in its prompt.
+        let at = |name| {
+            plan("openai/gpt-4o-mini", &features(&args(&["x", "-o", "responses", "-f", name])).unwrap())
+        };
+        assert_eq!(at("state").completion_tokens, 2 * at("text").completion_tokens);
+        assert!(at("state").prompt_tokens > 2 * at("text").prompt_tokens);
         assert_eq!(features(&args(&["x", "-f", "stop,seed"])).unwrap().len(), 2);
         for wrong in [&["x", "-f", "stopp"][..], &["x", "-o", "chatt"], &["x", "--claim", "vectors"]] {
             assert!(features(&args(wrong)).unwrap_err().to_string().contains(": use "), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_no_table_knows_is_asked_for_everything() {
+        use llm_testkit::{Script, Upstream};
+        let upstream = Upstream::start().unwrap();
+        upstream.on("/v1/messages/count_tokens", |_| Script::json(&serde_json::json!({"input_tokens": 12})));
+        upstream
+            .always(Script::status(404).json_body(&serde_json::json!({"error": {"message": "no route"}})));
+        let base = format!("{}/v1", upstream.url());
+        let line = ["local", "--api-base", &base, "--row", "-o", "count_tokens,realtime,batch"];
+        let (mut out, text, _) = output(false);
+        assert_eq!(run(&args(&line), &mut out).await.unwrap(), Exit::Failed);
+        let rows: Vec<String> =
+            text.text().lines().filter(|line| line.starts_with("| local")).map(str::to_owned).collect();
+        // Functions do not count there; what need not be there is no fault.
+        let expect =
+            ["| local | **passed** | failed |", "| local | failed | – |", "| local | – | failed | – | – |"];
+        let names = ["count_tokens", "realtime", "batch"];
+        assert_eq!(rows.len(), names.len(), "{rows:?}");
+        for row in expect {
+            assert!(rows.iter().any(|found| found == row), "{row}: {rows:?}");
         }
     }
 

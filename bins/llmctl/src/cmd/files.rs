@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use llm_providers::{MadeBatch, NewBatch, RequestCounts, StoredBatch, StoredFile};
 use llm_types::Upload;
 
-use crate::args::{BatchesCommand, FilesCommand, KeeperArgs};
+use crate::args::{BatchesCommand, FilesCommand, KeeperArgs, PageArgs};
 use crate::call::Caller;
 use crate::exit::{Exit, Failure};
 use crate::input;
@@ -15,21 +15,25 @@ use crate::print::remarks;
 
 /// Does something with files.
 pub(crate) async fn files(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure> {
-    let (FilesCommand::Upload { keeper, .. } | FilesCommand::List(keeper)) = command else {
-        return file(command, out).await;
-    };
-    let caller = caller(keeper)?;
-    let (client, provider) = caller.keeper();
-    let found = match command {
-        FilesCommand::Upload { file, purpose, .. } => {
+    match command {
+        FilesCommand::Upload { file, purpose, keeper } => {
+            let caller = caller(keeper)?;
+            let (client, provider) = caller.keeper();
             let file = input::stream(file).await.map_err(Failure::Usage)?;
-            vec![client.upload_stream(provider, file, purpose).await?]
+            show_files(&[client.upload_stream(provider, file, purpose).await?], true, out)?;
         }
-        _ => client.files(provider).await?,
-    };
-    let single = matches!(command, FilesCommand::Upload { .. });
-    show_files(&found, single, out)?;
+        FilesCommand::List(PageArgs { limit, keeper }) => {
+            let caller = caller(keeper)?;
+            let (client, provider) = caller.keeper();
+            show_files(&client.files(provider, most(*limit)).await?, false, out)?;
+        }
+        _ => return file(command, out).await,
+    }
     Ok(Exit::Ok)
+}
+
+fn most(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// Does something with one file.
@@ -57,7 +61,7 @@ async fn file(command: &FilesCommand, out: &mut Output) -> Result<Exit, Failure>
 /// Does something with batches.
 pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Result<Exit, Failure> {
     let keeper = match command {
-        BatchesCommand::Create { keeper, .. } | BatchesCommand::List(keeper) => keeper,
+        BatchesCommand::Create { keeper, .. } | BatchesCommand::List(PageArgs { keeper, .. }) => keeper,
         BatchesCommand::Get(args) | BatchesCommand::Cancel(args) => &args.keeper,
     };
     let caller = caller(keeper)?;
@@ -75,8 +79,8 @@ pub(crate) async fn batches(command: &BatchesCommand, out: &mut Output) -> Resul
         }
         BatchesCommand::Get(args) => client.batch(provider, &args.id).await?,
         BatchesCommand::Cancel(args) => client.cancel_batch(provider, &args.id).await?,
-        BatchesCommand::List(_) => {
-            let all = client.batches(provider).await?;
+        BatchesCommand::List(PageArgs { limit, .. }) => {
+            let all = client.batches(provider, most(*limit)).await?;
             show_batches(&all, false, out)?;
             return Ok(Exit::Ok);
         }

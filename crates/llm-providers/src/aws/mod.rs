@@ -1,11 +1,12 @@
 //! Calls that are signed for AWS: in which region, as whom, and how.
 //!
-//! A region stands in many places (the deployment, the model's name, its ARN, the environment); `Place` finds it
+//! A region stands in many places (the deployment, the model's name, its ARN, the environment, a profile); `Place` finds it
 //! once. Who signs is either known when the configuration is read, or is what the chain of credentials says at the
 //! time, which is asked beside the calls and never by them (feature `aws-chain`).
 
 #[cfg(feature = "aws-chain")]
 mod chain;
+mod profile;
 mod sign;
 
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// The region of a deployment and its model's own name: the deployment's word, a region before the model, that
-    /// of an ARN, then the environment's.
+    /// of an ARN, then the environment's, then that of the profile.
     pub(crate) fn of(settings: Settings<'_>, model: &str, env: Env<'_>) -> Self {
         let before = model.split_once('/').filter(|(region, _)| is_region(region));
         let named = before.map(|(region, _)| region);
@@ -72,7 +73,9 @@ impl Place {
             model.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).filter(|name| is_region(name));
         let found = own.or(named).or(arn).map(str::to_owned);
         Self {
-            region: found.or_else(|| REGIONS.iter().find_map(|name| set(name, env))),
+            region: found
+                .or_else(|| REGIONS.iter().find_map(|name| set(name, env)))
+                .or_else(|| profile::region(profile(settings.aws, env).as_deref(), env)),
             model: before.map_or(model, |(_, model)| model).to_owned(),
         }
     }
@@ -109,11 +112,18 @@ impl Place {
         let in_host = || host.split('.').find(|part| is_region(part)).map(str::to_owned);
         let region = self.region.clone().or_else(in_host).ok_or_else(|| {
             let names = REGIONS.join(", ");
-            ApiError::bad_request(format!("no region: set one of {names}, or give the deployment a region"))
+            ApiError::bad_request(format!(
+                "no region: set one of {names}, name one in the AWS profile, or give the deployment a region"
+            ))
         })?;
         let source = source(settings.aws, &region, env)?;
         Ok(Arc::new(Signer::new(source, region, settings.service.unwrap_or(SERVICE).to_owned())))
     }
+}
+
+/// The profile that a deployment names.
+fn profile(options: Option<&AwsOptions>, env: Env<'_>) -> Option<String> {
+    given(options?.profile.as_deref(), "aws.profile", env).ok().flatten()
 }
 
 /// Whether the environment holds a key to sign with.

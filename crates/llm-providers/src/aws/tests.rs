@@ -76,6 +76,48 @@ fn regions_are_found_in_order() {
 }
 
 #[test]
+fn the_profile_names_a_region_where_nobody_else_does() {
+    let home = std::env::temp_dir().join(format!("llm-aws-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir_all(home.join(".aws")).unwrap();
+    let config = "[default]\nregion = eu-north-1 # where we are\noutput = json\n\n[profile work]\ns3 =\n  region = us-west-1\n\
+        region=ap-south-1\n[profile ci]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = work\n[profile round]\n\
+        source_profile = back\n[profile back]\nsource_profile = round\n[services x]\nregion = us-west-2\n";
+    std::fs::write(home.join(".aws/config"), config).unwrap();
+    std::fs::write(home.join(".aws/credentials"), "[old]\nregion = sa-east-1\n").unwrap();
+    let home = home.to_str().unwrap();
+    let check = |variables: &[(&str, &str)], profile: Option<&str>, expect: Option<&str>| {
+        let given = [&[("HOME", home)], variables].concat();
+        let options = AwsOptions { profile: profile.map(str::to_owned), ..AwsOptions::default() };
+        let settings = Settings { aws: Some(&options), ..Settings::default() };
+        let env =
+            |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let place = Place::of(settings, "m", &env);
+        assert_eq!(place.region.as_deref(), expect, "{variables:?} {profile:?}");
+        assert_eq!(place.variable("AWS_REGION").as_deref(), expect, "{variables:?} {profile:?}");
+    };
+    check(&[], None, Some("eu-north-1"));
+    check(&[("AWS_PROFILE", "work")], None, Some("ap-south-1"));
+    check(&[("AWS_PROFILE", "work")], Some("default"), Some("eu-north-1"));
+    check(&[("AWS_PROFILE", "ci")], None, Some("ap-south-1"));
+    check(&[("OWN", "work")], Some("os.environ/OWN"), Some("ap-south-1"));
+    check(&[("AWS_REGION", "us-east-1"), ("AWS_PROFILE", "work")], None, Some("us-east-1"));
+    check(&[], Some("old"), Some("sa-east-1"));
+    check(&[], Some("round"), None);
+    check(&[], Some("nobody"), None);
+    check(&[("AWS_CONFIG_FILE", "/nowhere")], None, None);
+    // It stands in the address, and the calls are signed for it.
+    let keys = |name: &str| match name {
+        "HOME" => Some(home.to_owned()),
+        "AWS_ACCESS_KEY_ID" => Some(ID.to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some(SECRET.to_owned()),
+        _ => None,
+    };
+    let found = target("bedrock/m", TargetOptions::default(), &keys).unwrap();
+    assert_eq!(found.host(), Some("bedrock-runtime.eu-north-1.amazonaws.com"));
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
 fn urls_hold_the_region_and_the_model() {
     let keys = env(&[("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
     let check = |model: &str, expect: &str| {

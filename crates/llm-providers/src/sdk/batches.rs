@@ -13,6 +13,7 @@ use llm_types::{ApiError, BatchForm, Changes, Dialect, ErrorKind, Op, Result, Se
 
 use super::client::Client;
 use super::files::{JSON, NewBatch, StoredBatch, read, segment};
+use super::list::Pages;
 use crate::bulk::inline::{Inline, Recalls, Record, Requests, Which, output_of};
 use crate::bulk::{self, Line, Lines};
 use crate::codec::Asked;
@@ -23,8 +24,6 @@ use crate::transport::ByteStream;
 
 /// What can be asked in batches at providers that keep no files.
 const ENDPOINT: &str = "/v1/chat/completions";
-/// How many of their batches are listed.
-const PAGE: usize = 100;
 /// How much of the requests is cut into lines at once, in bytes.
 const CHUNK: usize = 1024 * 1024;
 
@@ -126,13 +125,22 @@ impl Client {
         self.answers(&keeper, (&batch, which), recalls).await
     }
 
-    /// The batches of a provider that keeps no files, the first page of them.
-    pub(super) async fn shelfless_batches(&self, provider: &str) -> Result<Vec<StoredBatch>> {
+    /// The batches of a provider that keeps no files.
+    pub(super) async fn shelfless_batches(&self, provider: &str, limit: usize) -> Result<Vec<StoredBatch>> {
         let keeper = self.shelfless(provider, "*")?;
-        let path = keeper.inline.path(BatchPath::List { limit: PAGE, after: None });
-        let call = (Method::GET, path.as_str());
-        let body = self.whole(&keeper.target, call, (keeper.inline.headers(), Segments::default())).await?;
-        bulk::page(&body)?.0.iter().map(|item| keeper.shown(item)).collect()
+        let (mut pages, mut found) = (Pages::new(limit), Vec::new());
+        loop {
+            let what = BatchPath::List { limit: pages.size(), after: pages.after() };
+            let (items, more) = bulk::page(&self.asked(&keeper, (Method::GET, what)).await?)?;
+            let last = items.last().map(|item| keeper.inline.standing(item)).transpose()?;
+            for item in &items {
+                found.push(keeper.shown(item)?);
+            }
+            if !pages.turn(items.len(), last.as_ref().map(|standing| &*standing.id), more)? {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
     }
 
     /// One of them, shown or (POST) cancelled.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use llm_types::chat::ChatRequest;
 use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Op, Reply, Result};
 
@@ -26,6 +27,8 @@ const ERROR_LIMIT: usize = 1024 * 1024;
 const REMEMBERED: usize = 1024;
 /// The longest name of a model that is remembered, in bytes.
 const REMEMBERED_NAME: usize = 256;
+/// How long reading one picture may take where nobody says it.
+const PICTURE_TIME: Duration = Duration::from_secs(60);
 /// Where a gateway says what of a request was lost behind it.
 const GATEWAY_CHANGES: &str = "x-gateway-changes";
 
@@ -63,6 +66,7 @@ struct Shared {
     env: Arc<OwnEnv>,
     connections: Vec<(String, TargetOptions)>,
     strict: bool,
+    picture_time: Duration,
     /// Tokens and AWS credentials are kept as long as a target wants them: here, from one call to the next.
     known: RwLock<HashMap<Box<str>, Target>>,
 }
@@ -74,6 +78,7 @@ pub struct ClientBuilder {
     env: Arc<OwnEnv>,
     connections: Vec<(String, TargetOptions)>,
     strict: bool,
+    picture_time: Duration,
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -119,6 +124,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How long reading one picture may take that a provider only says the place of; by default a minute. A build without
+    /// the feature `tokens`, and a client outside tokio, have no clock: there the transport bounds it, if it does.
+    #[must_use]
+    pub fn picture_timeout(mut self, time: Duration) -> Self {
+        self.picture_time = time;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -128,9 +141,10 @@ impl ClientBuilder {
             Some(transport) => transport,
             None => default_transport()?,
         };
-        let Self { table, env, connections, strict, .. } = self;
+        let Self { table, env, connections, strict, picture_time, .. } = self;
         let known = RwLock::default();
-        Ok(Client { shared: Arc::new(Shared { table, transport, env, connections, strict, known }) })
+        let shared = Shared { table, transport, env, connections, strict, picture_time, known };
+        Ok(Client { shared: Arc::new(shared) })
     }
 }
 
@@ -179,6 +193,7 @@ impl Client {
             env: Arc::new(process_env),
             connections: Vec::new(),
             strict: false,
+            picture_time: PICTURE_TIME,
         }
     }
 
@@ -256,7 +271,8 @@ impl Client {
         Ok(ChatStream::new(sent.body, decoder, dialect, target).with_changes(sent.changes))
     }
 
-    /// Where calls to a model go: worked out, and the environment read, when it is first named.
+    /// Where calls to a model go: worked out, and the environment read, when it is first named, and again when its
+    /// provider has refused the key.
     ///
     /// # Errors
     /// When the model is unknown or its key is missing.
@@ -290,6 +306,19 @@ impl Client {
         let message =
             format!("{provider} offers no {op} for `{model}`: choose a model of a provider that does");
         Err(ApiError::bad_request(message).with_param("model"))
+    }
+
+    /// Forgets every way to a provider that refused a key: it may be another one by now.
+    pub(super) fn refused(&self, target: &Target, status: StatusCode, error: &ApiError) {
+        if status != StatusCode::UNAUTHORIZED && error.kind != ErrorKind::Auth {
+            return;
+        }
+        let mut known = self.shared.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, held| held.provider() != target.provider());
+    }
+
+    pub(super) fn picture_time(&self) -> Duration {
+        self.shared.picture_time
     }
 
     pub(super) fn is_strict(&self) -> bool {
@@ -339,7 +368,9 @@ impl Client {
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
             let body = collect(body, ERROR_LIMIT).await?;
-            return Err(named(codec.decode_error(head.status, &head.headers, &body), target));
+            let error = codec.decode_error(head.status, &head.headers, &body);
+            self.refused(target, head.status, &error);
+            return Err(named(error, target));
         }
         // A gateway says what it could not pass on.
         if let Some(line) = head.headers.get(GATEWAY_CHANGES).and_then(|line| line.to_str().ok()) {

@@ -41,6 +41,39 @@ impl Client {
         self.turn_streamed(model, request, Some(WORDS)).await
     }
 
+    /// As [`Client::chat`], in an API that the provider offers beside its usual one, e.g. the Responses API or Anthropic's
+    /// Messages API.
+    ///
+    /// # Errors
+    /// As [`Client::chat`]; when the provider has no such API for this model.
+    pub async fn chat_in(&self, model: &str, request: ChatRequest, words: Dialect) -> Result<ChatReply> {
+        self.speaks(model, words)?;
+        self.turn(model, request, Some(words)).await
+    }
+
+    /// The same as a stream of typed events.
+    ///
+    /// # Errors
+    /// As [`Client::chat_in`]; what fails later comes out of the stream.
+    pub async fn chat_stream_in(
+        &self,
+        model: &str,
+        request: ChatRequest,
+        words: Dialect,
+    ) -> Result<ChatStream> {
+        self.speaks(model, words)?;
+        self.turn_streamed(model, request, Some(words)).await
+    }
+
+    fn speaks(&self, model: &str, words: Dialect) -> Result<()> {
+        let target = self.target(model)?;
+        if target.dialect_for(Op::Chat, Some(words)) == words {
+            return Ok(());
+        }
+        let message = format!("{} does not offer `{}` for this model", target.provider(), words.name());
+        Err(ApiError::bad_request(message).with_param("model"))
+    }
+
     /// The request as one for a text, unless only a text model could answer it and this is none.
     fn completion(&self, model: &str, mut request: ChatRequest) -> Result<ChatRequest> {
         request.origin = request.origin.or(Some(WORDS));

@@ -129,16 +129,6 @@ impl Client {
         read(&collect(self.heard(&target, request).await?, REPLY_LIMIT).await?, "file")
     }
 
-    /// The files that a provider keeps, the first page of them.
-    ///
-    /// # Errors
-    /// As [`Client::upload`].
-    pub async fn files(&self, provider: &str) -> Result<Vec<StoredFile>> {
-        let (target, _) = self.keeper(provider)?;
-        let body = self.whole(&target, (Method::GET, "/files"), nothing()).await?;
-        bulk::page(&body)?.0.iter().map(|item| read(item, "file")).collect()
-    }
-
     /// A file, without what it holds.
     ///
     /// # Errors
@@ -190,20 +180,6 @@ impl Client {
         read(&bulk::shown_batch(made, form)?, "batch")
     }
 
-    /// The batches at a provider, the first page of them.
-    ///
-    /// # Errors
-    /// As [`Client::upload`].
-    pub async fn batches(&self, provider: &str) -> Result<Vec<StoredBatch>> {
-        let (target, form) = self.form(provider)?;
-        if !form.keeps_files() {
-            return self.shelfless_batches(provider).await;
-        }
-        let body = self.whole(&target, (Method::GET, bulk::batch_path(form)), nothing()).await?;
-        let shown = |item| read(&bulk::shown_batch(item, form)?, "batch");
-        bulk::page(&body)?.0.into_iter().map(shown).collect()
-    }
-
     /// How a batch stands.
     ///
     /// # Errors
@@ -235,7 +211,7 @@ impl Client {
     }
 
     /// Where a provider keeps files.
-    fn keeper(&self, provider: &str) -> Result<(Target, BatchForm)> {
+    pub(super) fn keeper(&self, provider: &str) -> Result<(Target, BatchForm)> {
         let found = self.form(provider)?;
         if found.1.keeps_files() { Ok(found) } else { Err(no_files(provider)) }
     }
@@ -274,7 +250,16 @@ impl Client {
         if head.status.is_success() {
             return Ok(body);
         }
-        let body = collect(body, ERROR_LIMIT).await?;
+        Err(self.refusal(target, http::Response::from_parts(head, body)).await)
+    }
+
+    /// What an answer that is none says.
+    pub(super) async fn refusal(&self, target: &Target, answer: http::Response<ByteStream>) -> ApiError {
+        let (head, body) = answer.into_parts();
+        let body = match collect(body, ERROR_LIMIT).await {
+            Ok(body) => body,
+            Err(error) => return named(error, target),
+        };
         let codec = dialect::client(target.dialect());
         let error = codec.map_or_else(
             || {
@@ -285,7 +270,8 @@ impl Client {
             },
             |codec| codec.decode_error(head.status, &head.headers, &body),
         );
-        Err(named(error, target))
+        self.refused(target, head.status, &error);
+        named(error, target)
     }
 }
 
@@ -293,7 +279,7 @@ fn wire((method, path): (Method, &str), (headers, body): (HeaderMap, Segments)) 
     WireRequest { method, path: path.to_owned(), headers, body, memo: Memo::default() }
 }
 
-fn nothing() -> (HeaderMap, Segments) {
+pub(super) fn nothing() -> (HeaderMap, Segments) {
     (HeaderMap::new(), Segments::default())
 }
 

@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Asks for the parts of a call, some at a time, and puts their answers together.
-    async fn in_parts(
+    pub(super) async fn in_parts(
         &self,
         model: &str,
         mut parts: Split,

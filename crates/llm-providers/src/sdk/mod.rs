@@ -6,10 +6,14 @@
 mod batches;
 mod client;
 mod complete;
+mod events;
 mod files;
+mod list;
 mod media;
 mod pictures;
 mod rerank;
+#[cfg(feature = "reqwest")]
+mod session;
 mod speech;
 mod stream;
 #[cfg(test)]
@@ -18,6 +22,7 @@ mod transcribe;
 
 pub use batches::MadeBatch;
 pub use client::{ChatReply, Client, ClientBuilder};
+pub use events::{MediaEvent, MediaStream};
 pub use files::{NewBatch, RequestCounts, StoredBatch, StoredFile};
 pub use media::Answered;
 pub use rerank::RerankReply;

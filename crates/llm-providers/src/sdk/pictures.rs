@@ -1,5 +1,7 @@
 //! Pictures as the caller wants them: their bytes, where a provider only says where they lie.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, stream};
@@ -33,7 +35,7 @@ impl Client {
         let far: Vec<&mut MadeImage> =
             images.data.iter_mut().filter(|image| image.base64.is_none()).collect();
         let read = far.into_iter().filter_map(|image| image.url.clone().map(|url| (image, url))).map(
-            async |(image, url)| match self.picture(&url, target).await {
+            async |(image, url)| match within(self.picture_time(), self.picture(&url, target)).await {
                 Ok(base64) => {
                     (image.base64, image.url) = (Some(base64), None);
                     None
@@ -71,4 +73,19 @@ impl Client {
             _ => Err("it is no PNG, JPEG, GIF or WebP".to_owned()),
         }
     }
+}
+
+/// Gives up what takes longer, where there is a clock.
+#[cfg(feature = "tokens")]
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work.await;
+    }
+    let late = |_| format!("it took more than {} s", time.as_secs_f64());
+    tokio::time::timeout(time, work).await.unwrap_or_else(|over| Err(late(over)))
+}
+
+#[cfg(not(feature = "tokens"))]
+async fn within<T>(_time: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    work.await
 }

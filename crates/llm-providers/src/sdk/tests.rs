@@ -305,3 +305,71 @@ impl Transport for Broken {
         Ok(answer)
     }
 }
+
+/// Takes one key alone, and gives an address for a picture, which it never shows.
+#[derive(Debug)]
+struct Guarded {
+    good: &'static str,
+}
+
+#[async_trait]
+impl Transport for Guarded {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ByteStream>> {
+        if request.uri().path() == "/picture.png" {
+            std::future::pending::<()>().await;
+        }
+        let good = request.headers().get(AUTHORIZATION).is_some_and(|key| key == self.good);
+        let body = match request.uri().path() {
+            _ if !good => r#"{"error":{"message":"wrong key","type":"invalid_request_error"}}"#,
+            "/v1/images/generations" => {
+                r#"{"created":1,"data":[{"url":"https://pictures.example/picture.png"}]}"#
+            }
+            _ => r#"{"object":"list","data":[],"has_more":false}"#,
+        };
+        let body: ByteStream = Box::pin(stream::iter([Ok(Bytes::from(body))]));
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = if good { 200 } else { 401 }.try_into().unwrap();
+        answer.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_looked_for_again() {
+    let key = Arc::new(Mutex::new("sk-old"));
+    let given = Arc::clone(&key);
+    let client = Client::builder()
+        .transport(Arc::new(Guarded { good: "Bearer sk-new" }))
+        .env(move |name| (name == "OPENAI_API_KEY").then(|| (*given.lock().unwrap()).to_owned()))
+        .build()
+        .unwrap();
+    let picture = || client.image("openai/gpt-image-1", ImageRequest::new("x"));
+    // The list's way is another one, to the same account.
+    assert_eq!(client.files("openai", 1).await.unwrap_err().kind, ErrorKind::Auth);
+    assert_eq!(picture().await.unwrap_err().kind, ErrorKind::Auth);
+    assert_eq!(client.files("openai", 1).await.unwrap_err().kind, ErrorKind::Auth);
+    *key.lock().unwrap() = "sk-new";
+    // Nothing was kept after the refusal; what was kept by a call in between goes with the next one.
+    assert!(client.files("openai", 1).await.is_ok());
+    assert!(picture().await.is_ok());
+    // As long as it is good it is not asked for again.
+    *key.lock().unwrap() = "sk-old";
+    assert!(picture().await.is_ok() && client.files("openai", 1).await.is_ok());
+}
+
+#[cfg(feature = "tokens")]
+#[tokio::test]
+async fn a_picture_that_does_not_come_is_not_waited_for() {
+    let client = Client::builder()
+        .transport(Arc::new(Guarded { good: "Bearer sk-test" }))
+        .env(|name| (name == "OPENAI_API_KEY").then(|| "sk-test".to_owned()))
+        .picture_timeout(std::time::Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let asked =
+        ImageRequest { response_format: Some("b64_json".to_owned()), ..ImageRequest::new("a red square") };
+    let found = client.image("openai/dall-e-3", asked);
+    let made = tokio::time::timeout(std::time::Duration::from_secs(60), found).await.unwrap().unwrap();
+    assert!(made.output.data[0].url.is_some(), "it was made, and is paid: {made:?}");
+    assert!(made.changes.header().contains("took more than 0.05 s"), "{}", made.changes.header());
+}

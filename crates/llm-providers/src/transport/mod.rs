@@ -69,13 +69,43 @@ pub trait Transport: Debug + Send + Sync {
         let _ = request;
         Err(ApiError::new(ErrorKind::Internal, "this transport opens no connections but for HTTP"))
     }
+
+    /// Sends a request for another protocol than HTTP, with the headers that ask for it. The connection, once the provider
+    /// has agreed (101); else its answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`ErrorKind::Internal`] where the transport knows HTTP alone.
+    #[cfg(feature = "reqwest")]
+    async fn upgrade(&self, request: http::Request<RequestBody>) -> Result<Upgrade> {
+        let _ = request;
+        Err(ApiError::new(ErrorKind::Internal, "this transport knows no protocol but HTTP"))
+    }
+}
+
+/// What a provider said to another protocol.
+#[cfg(feature = "reqwest")]
+pub enum Upgrade {
+    /// It agreed: its headers, and the connection.
+    Agreed(http::HeaderMap, Box<dyn Duplex>),
+    /// It answered.
+    Refused(http::Response<ByteStream>),
+}
+
+#[cfg(feature = "reqwest")]
+impl Debug for Upgrade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Agreed(..) => "Agreed",
+            Self::Refused(_) => "Refused",
+        })
+    }
 }
 
 /// An open connection: bytes in both directions.
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
 pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// The most room that is made for a body because its head says how long it is: a claim costs nothing.

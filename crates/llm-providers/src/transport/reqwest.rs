@@ -12,13 +12,28 @@ use http_body_util::BodyExt;
 use llm_types::{ApiError, ErrorKind, Piece, Result};
 
 use super::follow::{Course, Sending};
-use super::{ByteStream, RequestBody, Transport, decoded};
+use super::{ByteStream, RequestBody, Transport, Upgrade, decoded};
 use crate::token::{MadeWith, judge, settle};
 
 /// A pooled HTTP client on reqwest.
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    /// Whether the client is the caller's, with settings that nobody knows here.
+    is_given: bool,
+}
+
+fn settings() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+}
+
+fn built(settings: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    settings.build().map_err(|error| {
+        ApiError::new(ErrorKind::Internal, "the HTTP client cannot be built").with_source(error)
+    })
 }
 
 impl ReqwestTransport {
@@ -27,21 +42,13 @@ impl ReqwestTransport {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new() -> Result<Self> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| {
-                ApiError::new(ErrorKind::Internal, "the HTTP client cannot be built").with_source(error)
-            })?;
-        Ok(Self { client })
+        Ok(Self { client: built(settings())?, is_given: false })
     }
 
-    /// Uses a client of the caller's own.
+    /// Uses a client of the caller's own. Sessions of the realtime API are asked for in HTTP/1.1, which it has to speak.
     #[must_use]
     pub fn from_client(client: reqwest::Client) -> Self {
-        Self { client }
+        Self { client, is_given: true }
     }
 }
 
@@ -56,6 +63,19 @@ impl Transport for ReqwestTransport {
         let sending = Sending { call, sent: None, told: None };
         Box::pin(course.take(sending, Arc::new(self.clone()))).await
     }
+
+    async fn upgrade(&self, mut request: http::Request<RequestBody>) -> Result<Upgrade> {
+        let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
+        // HTTP/2 has no such thing, and is what TLS would agree on.
+        let client = if self.is_given { self.client.clone() } else { built(settings().http1_only())? };
+        let answer = sent(&client, request).await?;
+        if answer.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+            return read(answer, made_with).map(Upgrade::Refused);
+        }
+        judge(made_with, answer.status());
+        let headers = answer.headers().clone();
+        Ok(Upgrade::Agreed(headers, Box::new(answer.upgrade().await.map_err(failed)?)))
+    }
 }
 
 /// Sends a request, and gives its answer as it is read.
@@ -64,6 +84,10 @@ async fn answered(
     request: http::Request<RequestBody>,
     made_with: MadeWith,
 ) -> Result<http::Response<ByteStream>> {
+    read(sent(client, request).await?, made_with)
+}
+
+async fn sent(client: &reqwest::Client, request: http::Request<RequestBody>) -> Result<reqwest::Response> {
     let (head, body) = request.into_parts();
     let body = match body {
         RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
@@ -71,13 +95,11 @@ async fn answered(
         }
         body => reqwest::Body::wrap_stream(body.into_data_stream()),
     };
-    let answer = client
-        .request(head.method, head.uri.to_string())
-        .headers(head.headers)
-        .body(body)
-        .send()
-        .await
-        .map_err(failed)?;
+    let request = client.request(head.method, head.uri.to_string()).headers(head.headers);
+    request.body(body).send().await.map_err(failed)
+}
+
+fn read(answer: reqwest::Response, made_with: MadeWith) -> Result<http::Response<ByteStream>> {
     judge(made_with, answer.status());
     let mut out = http::Response::new(());
     *out.status_mut() = answer.status();

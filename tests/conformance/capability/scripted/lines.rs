@@ -2,10 +2,11 @@
 //! ollama.md, bedrock-converse.md, images.md and the pages that the rows name).
 
 use llm_types::Op::{
-    self, Completion, Embed, Image, ImageEdit, Moderate, Rerank, Speech, Transcribe, Translate,
+    self, Completion, CountTokens, Embed, Image, ImageEdit, ImageVariation, Messages, Moderate, Rerank,
+    Responses, Speech, Transcribe, Translate,
 };
 
-use super::{Form, Line, pictures, ranked, sound, text, vectors};
+use super::{Form, Line, messages, pictures, ranked, responses, sound, text, vectors};
 
 const fn line(model: &'static str, op: Op, form: Form, without: &'static [&'static str]) -> Line {
     Line { model, op, form, without }
@@ -14,7 +15,42 @@ const fn line(model: &'static str, op: Op, form: Form, without: &'static [&'stat
 /// Who tells neither words nor segments.
 const UNTIMED: &[&str] = &["verbose_json", "srt", "vtt", "words"];
 
+/// Who keeps no answers (their pages).
+const STATELESS: &[&str] = &["state"];
+/// Of whom that is not known.
+pub(super) const UNTOLD: [&str; 2] = ["meta", "cortecs"];
+
 pub(super) static LINES: &[Line] = &[
+    line("openai/gpt-5.2", Responses, responses::responses, &[]),
+    line("azure/gpt-5.2", Responses, responses::responses, &[]),
+    line("bedrock_mantle/openai.gpt-oss-120b", Responses, responses::responses, STATELESS),
+    line("xai/grok-4.5", Responses, responses::responses, &[]),
+    line("groq/openai/gpt-oss-120b", Responses, responses::responses, STATELESS),
+    line("openrouter/openai/gpt-5.2", Responses, responses::responses, STATELESS),
+    line("deepseek/deepseek-reasoner", Responses, responses::responses, STATELESS),
+    line("perplexity/openai/gpt-5.2", Responses, responses::responses, STATELESS),
+    line("fireworks_ai/m", Responses, responses::responses, &[]),
+    line("hosted_vllm/m", Responses, responses::responses, &[]),
+    line("litellm_proxy/m", Responses, responses::responses, &[]),
+    line("volcengine/doubao-seed-2-1-pro-260915", Responses, responses::responses, &[]),
+    line("meta/muse-spark-1.3", Responses, responses::responses, STATELESS),
+    line("cortecs/m", Responses, responses::responses, STATELESS),
+    line("ollama_openai/m", Responses, responses::responses, STATELESS),
+    line("parasail/m", Responses, responses::unstored, STATELESS),
+    line("anthropic/claude-sonnet-4-5", Messages, messages::messages, &[]),
+    line("vertex_ai/claude-sonnet-4-5", Messages, messages::messages, &[]),
+    line("azure_ai/claude-sonnet-4-5", Messages, messages::messages, &[]),
+    line("openrouter/anthropic/claude-sonnet-4.5", Messages, messages::messages, &[]),
+    line("litellm_proxy/m", Messages, messages::messages, &[]),
+    line("anthropic/claude-sonnet-4-5", CountTokens, messages::counts, &[]),
+    line("azure_ai/claude-sonnet-4-5", CountTokens, messages::counts, &[]),
+    line("gemini/gemini-2.5-flash", CountTokens, messages::counts, &[]),
+    line("vertex_ai/gemini-2.5-flash", CountTokens, messages::counts, &[]),
+    line("vertex_ai/claude-sonnet-4-5", CountTokens, messages::counts, &[]),
+    line("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", CountTokens, messages::counts, &[]),
+    line("openai/dall-e-2", ImageVariation, pictures::openai_varied, &[]),
+    line("bedrock/amazon.nova-canvas-v1:0", ImageVariation, pictures::canvas_varied, &[]),
+    line("litellm_proxy/dall-e-2", ImageVariation, pictures::openai_varied, &[]),
     line("openai/gpt-3.5-turbo-instruct", Completion, text::completions, &[]),
     line("azure/gpt-3.5-turbo-instruct", Completion, text::completions, &[]),
     line("together_ai/m", Completion, text::completions, &[]),

@@ -4,8 +4,10 @@
 //! in the documented form. Which provider has which form is a line of [`lines::LINES`].
 
 mod lines;
+mod messages;
 mod pictures;
 mod ranked;
+mod responses;
 mod sound;
 mod text;
 mod vectors;
@@ -17,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llm_config::Deployment;
 use llm_conform::{Feature, Limits, Verdict, ask};
+use llm_governance::UsageRow;
 use llm_providers::Client;
 use llm_providers::table::ProviderTable;
 use llm_testkit::{Received, Script, Upstream};
@@ -25,7 +28,7 @@ use serde_json::{Value, json};
 
 use super::reference::{GATEWAY, client};
 use super::{Mark, Matrix};
-use crate::lab::{KEY, Lab, deployment};
+use crate::lab::{KEY, Lab, deployment, reported};
 
 /// What a provider answers, or what of the request it does not know.
 pub(super) type Form = fn(&Received) -> Result<Script, String>;
@@ -73,7 +76,11 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
         }
         lab.deploy(deployment, upstream.addr());
         for feature in llm_conform::of(line.op).filter(|feature| !line.without.contains(&feature.name)) {
-            let verdict = played(lab, &client, &upstream, feature).await;
+            let _ = lab.booked();
+            let mut verdict = played(lab, &client, &upstream, feature).await;
+            if verdict == Verdict::Passed && feature.name == "usage" && BOOKED.contains(&line.op) {
+                verdict = booked(lab, line.op).await;
+            }
             let what = format!("{} {} {}", line.model, line.op, feature.name);
             let faults = std::mem::take(&mut *wrong.lock().unwrap());
             match verdict {
@@ -86,7 +93,32 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
         }
         let _ = lab.booked();
     }
+    // What is said of a kept answer goes along.
+    for provider in lines::UNTOLD {
+        matrix.note(provider, (Op::Responses, "state"), Mark::Declared);
+    }
     problems
+}
+
+/// Of whom it is also seen that what was used is booked as the provider told it.
+const BOOKED: [Op; 3] = [Op::Responses, Op::Messages, Op::ImageVariation];
+
+/// Whether it was booked what the forms tell.
+async fn booked(lab: &Lab, op: Op) -> Verdict {
+    let rows = lab.booked_soon().await;
+    let told = |row: &UsageRow| match op {
+        Op::ImageVariation => row.usage.units.images == 2,
+        Op::Messages => {
+            reported(row).is_some_and(|usage| (usage.input, usage.cache_read, usage.output) == (12, 3, 5))
+        }
+        _ => reported(row).is_some_and(|usage| usage.total_tokens() == 17),
+    };
+    match rows.as_slice() {
+        [row] if told(row) => Verdict::Passed,
+        rows => Verdict::Failed(
+            format!("booked as {:?}", rows.iter().map(|row| &row.usage).collect::<Vec<_>>()).into(),
+        ),
+    }
 }
 
 /// Whether a client that wants base64 gets it: ours reads numbers as well.
@@ -120,11 +152,6 @@ async fn played(lab: &Lab, client: &Client, upstream: &Upstream, feature: &Featu
 }
 
 /// Puts a model in place whose calls end at a scripted provider.
-pub(super) fn deploy(lab: &Lab, model: &str, upstream: &Upstream) {
-    deploy_at(lab, model, upstream.addr());
-}
-
-/// The same at an address.
 pub(super) fn deploy_at(lab: &Lab, model: &str, upstream: SocketAddr) {
     lab.deploy(placed(deployment(model)), upstream);
 }

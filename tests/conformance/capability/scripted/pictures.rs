@@ -183,3 +183,23 @@ pub(super) fn canvas_changed(request: &Received) -> Result<Script, String> {
     must(params.pointer("/images/0").and_then(Value::as_str).is_some_and(is_png), "no picture")?;
     Ok(Script::json(&json!({"images": [MADE]})))
 }
+
+/// Pictures like another one, as many as are asked for.
+pub(super) fn openai_varied(request: &Received) -> Result<Script, String> {
+    must(request.path().ends_with("/images/variations"), "another path")?;
+    let fields = form(request, "image")?;
+    must(has(&fields, "prompt").is_err(), "it takes no words")?;
+    let several = fields.iter().any(|(name, text)| name == "n" && text == "2");
+    let data = vec![json!({"b64_json": MADE}); 1 + usize::from(several)];
+    Ok(Script::json(&json!({"created": 1, "data": data})))
+}
+
+pub(super) fn canvas_varied(request: &Received) -> Result<Script, String> {
+    let body = invoked(request)?;
+    must(body["taskType"] == "IMAGE_VARIATION", "another task")?;
+    let params = &body["imageVariationParams"];
+    must(params.get("text").is_none(), "it takes no words")?;
+    must(params.pointer("/images/0").and_then(Value::as_str).is_some_and(is_png), "no picture")?;
+    let count = body["imageGenerationConfig"]["numberOfImages"].as_u64().unwrap_or(1);
+    Ok(Script::json(&json!({"images": vec![MADE; usize::try_from(count).unwrap()]})))
+}

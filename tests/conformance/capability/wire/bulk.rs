@@ -2,25 +2,16 @@
 
 use std::sync::Mutex;
 
-use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::Full;
 use llm_config::Config;
+use llm_conform::{Limits, Verdict, ask};
 use llm_testkit::{Received, Script, Upstream};
 use llm_types::Op;
 use serde_json::{Value, json};
 
-use super::Features;
+use crate::capability::reference::{GATEWAY, client};
 use crate::capability::scripted::placed;
 use crate::capability::{Mark, Matrix};
 use crate::lab::{Lab, deployment};
-
-pub(super) const FEATURES: Features = &[
-    ("file", "a file of requests is kept, with the provider's names of models in it"),
-    ("batch", "a batch is made of it"),
-    ("results", "it is over, and its answers are a file"),
-    ("cancel", "it is given up"),
-];
 
 pub(super) const MODELS: &[&str] = &[
     "openai/gpt-4o",
@@ -79,6 +70,7 @@ fn openai(request: &Received) -> Script {
     };
     match (request.method.as_str(), segments(request.path()).as_slice()) {
         ("POST", ["files"]) | ("GET", ["files", _]) => Script::json(&file(request)),
+        ("DELETE", ["files", id]) => Script::json(&json!({"id": id, "object": "file", "deleted": true})),
         ("GET", ["files", _, "content"]) => lines(line()),
         ("POST", ["batches"]) => Script::json(&batch("validating", Value::Null)),
         ("POST", ["batches", _, "cancel"]) => Script::json(&batch("cancelling", Value::Null)),
@@ -96,6 +88,7 @@ fn mistral(request: &Received) -> Script {
     };
     match (request.method.as_str(), segments(request.path()).as_slice()) {
         ("POST", ["files"]) | ("GET", ["files", _]) => Script::json(&file(request)),
+        ("DELETE", ["files", id]) => Script::json(&json!({"id": id, "object": "file", "deleted": true})),
         ("GET", ["files", _, "content"]) => lines(line()),
         ("POST", ["batch", "jobs"]) if request.json()["input_files"] == json!(["file-1"]) => {
             Script::json(&job("QUEUED", Value::Null))
@@ -135,6 +128,7 @@ fn anthropic(request: &Received) -> Script {
 
 /// Asks each. What is wrong.
 pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
+    let client = client(lab);
     let mut problems = Vec::new();
     for model in MODELS {
         let (provider, named) = model.split_once('/').unwrap();
@@ -144,7 +138,7 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
             "anthropic" => anthropic,
             _ => openai,
         };
-        // What was uploaded is what the provider has.
+        // What was uploaded is what the provider has, with its own name of the model in it.
         let kept = Mutex::new(String::new());
         upstream.on("/*", move |request| {
             let path = request.path();
@@ -154,6 +148,10 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
             if request.method == "POST" && path.ends_with("/files") {
                 let text = request.text();
                 let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_default();
+                // Mistral's are of the model of their batch.
+                if provider != "mistral" && !line.contains(&format!("\"{named}\"")) {
+                    return missing(request);
+                }
                 line.clone_into(&mut kept.lock().unwrap());
             }
             form(request)
@@ -162,94 +160,16 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
         let mut config = Config::default();
         config.files.dir = Some(folder.path().join("files"));
         lab.install(config, placed(deployment(*model)), upstream.addr());
-        let asked = Asked { lab, upstream: &upstream, named };
-        match asked.all(|feature| matrix.note(provider, (Op::Batch, feature), Mark::Reference)).await {
-            Ok(()) => {}
-            Err(why) => problems.push(format!("{model}: batches: {why}")),
+        for feature in llm_conform::of(Op::Batch) {
+            match ask(&client, &format!("{GATEWAY}/m"), feature, Limits::default()).await {
+                Ok(found) if found.verdict == Verdict::Passed => {
+                    matrix.note(provider, (Op::Batch, feature.name), Mark::Reference);
+                }
+                Ok(found) => problems.push(format!("{model}: batch {}: {}", feature.name, found.why)),
+                Err(error) => problems.push(format!("{model}: batch {}: {error}", feature.name)),
+            }
         }
         let _ = lab.booked();
     }
     problems
-}
-
-struct Asked<'a> {
-    lab: &'a Lab,
-    upstream: &'a Upstream,
-    /// The model as its provider names it.
-    named: &'a str,
-}
-
-impl Asked<'_> {
-    async fn call(&self, method: Method, path: &str, kind: &str, body: String) -> Result<Bytes, String> {
-        let request = Request::builder().method(method).uri(format!("{}{path}", self.lab.origin()));
-        let request = request.header("content-type", kind).body(Full::from(body)).unwrap();
-        let answer = self.lab.send(request).await;
-        if answer.status == 200 {
-            Ok(answer.body)
-        } else {
-            Err(format!("{path}: {} {}", answer.status, answer.text()))
-        }
-    }
-
-    async fn json(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.call(method, path, "application/json", body).await?;
-        serde_json::from_slice(&answer).map_err(|error| format!("{path}: {error}"))
-    }
-
-    async fn all(&self, mut note: impl FnMut(&'static str)) -> Result<(), String> {
-        let word = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let line = json!({"custom_id": "a1", "method": "POST", "url": "/v1/chat/completions",
-            "body": {"model": "m", "max_tokens": 20, "messages": [{"role": "user", "content": "Hello!"}]}});
-        let form = format!(
-            "--x\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\ncontent-disposition: form-data; \
-             name=\"file\"; filename=\"in.jsonl\"\r\ncontent-type: application/jsonl\r\n\r\n{line}\n\r\n--x--\r\n"
-        );
-        let kind = "multipart/form-data; boundary=x";
-        let kept: Value = serde_json::from_slice(&self.call(Method::POST, "/v1/files", kind, form).await?)
-            .unwrap_or_default();
-        let id = word(&kept, "id");
-        if id.is_empty() || kept["filename"] != "in.jsonl" {
-            return Err(format!("no file: {kept}"));
-        }
-        // Who keeps no files gets the requests with the batch.
-        let sent = self.upstream.requests().first().map(Received::text);
-        if sent.is_some_and(|sent| !sent.contains(&format!("\"{}\"", self.named)))
-            && !self.named.starts_with("mistral")
-        {
-            return Err("the lines name another model".to_owned());
-        }
-        note("file");
-        let wish =
-            json!({"input_file_id": id, "endpoint": "/v1/chat/completions", "completion_window": "24h"});
-        let made = self.json(Method::POST, "/v1/batches", wish).await?;
-        let id = word(&made, "id");
-        if id.is_empty() || !["validating", "in_progress"].contains(&&*word(&made, "status")) {
-            return Err(format!("no batch: {made}"));
-        }
-        note("batch");
-        let given_up = self.json(Method::POST, &format!("/v1/batches/{id}/cancel"), Value::Null).await?;
-        if given_up["status"] != "cancelling" {
-            return Err(format!("not given up: {given_up}"));
-        }
-        note("cancel");
-        let over = self.json(Method::GET, &format!("/v1/batches/{id}"), Value::Null).await?;
-        let output = word(&over, "output_file_id");
-        if over["status"] != "completed" || output.is_empty() {
-            return Err(format!("not over: {over}"));
-        }
-        let lines = self
-            .call(Method::GET, &format!("/v1/files/{output}/content"), "text/plain", String::new())
-            .await?;
-        let first: Value =
-            serde_json::from_slice(lines.split(|byte| *byte == b'\n').next().unwrap_or_default())
-                .map_err(|error| format!("the answers are no lines: {error}"))?;
-        if first["custom_id"] != "a1"
-            || first.pointer("/response/body/choices/0/message/content") != Some(&json!("Hi."))
-        {
-            return Err(format!("another answer: {first}"));
-        }
-        note("results");
-        Ok(())
-    }
 }

@@ -53,7 +53,7 @@ impl Keeper {
             "POST /v1/messages/batches" if sent["requests"].is_array() => {
                 (200, standing("in_progress").to_string())
             }
-            "GET /v1/messages/batches?limit=100" => {
+            "GET /v1/messages/batches?limit=10" => {
                 (200, json!({"data": [standing("ended")], "has_more": false}).to_string())
             }
             "GET /v1/messages/batches/msgbatch_1" => (200, standing("ended").to_string()),
@@ -136,7 +136,7 @@ async fn requests_go_out_in_the_call_and_come_back_as_lines() {
 
     let shown = client.batch("anthropic", "msgbatch_1").await.unwrap();
     assert_eq!((&*shown.status, shown.output_file_id.as_deref()), ("completed", Some("msgbatch_1-output")));
-    assert_eq!(client.batches("anthropic").await.unwrap(), [shown]);
+    assert_eq!(client.batches("anthropic", 10).await.unwrap(), [shown]);
     assert_eq!(client.cancel_batch("anthropic", "msgbatch_1").await.unwrap().status, "in_progress");
     let output = read(client.file_content("anthropic", "msgbatch_1-output").await.unwrap()).await;
     assert_eq!((output.len(), &output[0]["custom_id"]), (1, &json!("a")));
