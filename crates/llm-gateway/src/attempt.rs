@@ -245,6 +245,12 @@ impl Attempt {
         reservation.is_some_and(Reservation::is_hard)
     }
 
+    /// All of it, for whoever keeps it elsewhere.
+    #[cfg(feature = "sql")]
+    pub(crate) fn into_open(mut self) -> Option<Box<Open>> {
+        self.0.take()
+    }
+
     /// Somebody else has booked it: no row, and nothing stays reserved.
     pub(crate) fn forget(mut self) {
         if let Some(reservation) = self.0.take().and_then(|open| open.reservation) {

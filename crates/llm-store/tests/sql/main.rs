@@ -4,6 +4,7 @@
 mod harness;
 
 mod away;
+mod batch;
 mod claim;
 mod crash;
 mod keys;
