@@ -12,3 +12,4 @@ mod ledger;
 mod port;
 mod report;
 mod rows;
+mod told;
