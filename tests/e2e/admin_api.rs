@@ -298,3 +298,38 @@ async fn tokens_of_ten_megabytes_are_turned_away() {
     gateway.call(Method::GET, "/v1/models").header("authorization", &long).send().await.error(401);
     gateway.assert_alive().await;
 }
+
+#[tokio::test]
+async fn probes_refused_strangers_and_other_configurations_are_written_down() {
+    let upstream = llm_testkit::Upstream::start().unwrap();
+    let models = crate::harness::model("a", &[crate::harness::openai(&upstream)]);
+    let config = format!("{}[auth]\nmaster_key = \"sk-master-of-the-tests\"\n{models}", crate::harness::FAST);
+    let gateway = crate::harness::Options::config(config.clone()).start();
+    let call = async |method: Method, path: &str, key: &str, body: Value| {
+        let call = gateway.call(method, &format!("/admin/v1{path}"));
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        call.header("authorization", &format!("Bearer {key}")).body(body).send().await
+    };
+    let master = "sk-master-of-the-tests";
+    let key = call(Method::POST, "/keys", master, json!({"name": "ci"})).await.json();
+    let (id, own) = (key["id"].as_str().unwrap(), key["key"].as_str().unwrap());
+    call(Method::POST, "/deployments/a%2F1/probe", master, Value::Null).await;
+    call(Method::POST, &format!("/keys/{id}/block"), own, Value::Null).await.error(403);
+    call(Method::GET, "/keys", own, Value::Null).await.error(403);
+    gateway.reconfigure(&format!("{config}[cache]\nttl = \"7s\"\n"));
+    let log = call(Method::GET, "/audit", master, Value::Null).await.json();
+    let entries = log["data"].as_array().unwrap();
+    let has = |actor: &str, action: &str, object: &str, refused: bool| {
+        entries.iter().any(|entry| {
+            let word = |name: &str| entry[name].as_str().unwrap();
+            [word("actor"), word("action"), word("object")] == [actor, action, object]
+                && entry["refused"].is_string() == refused
+        })
+    };
+    assert!(has("master", "probe", "deployment:a/1", false), "{log}");
+    assert!(has(id, "block", &format!("key:{id}"), true), "{log}");
+    assert!(has(id, "read", "key", true), "{log}");
+    assert!(has("gateway", "reload", "config", false), "{log}");
+    let reload = entries.iter().find(|entry| entry["action"] == "reload").unwrap();
+    assert_eq!(reload["after"]["tables"], json!(["cache"]), "{log}");
+}

@@ -79,6 +79,7 @@ pub fn windows(governance: &Registry, scope: &Scope, terms: &Terms, booked: &[Bo
             **budget == id && start.as_millisecond() == span.start.as_millisecond()
         });
         let (booked, unknown) = kept.map(|kept| (kept.spent, kept.unknown)).unwrap_or_default();
+        let reserved = reserved.saturating_add(kept.map(|kept| kept.held).unwrap_or_default());
         let spent = spent.max(booked);
         let taken = spent.saturating_add(reserved).saturating_add(unknown);
         let left = budget.limit.saturating_sub(taken).max(PicoUsd::ZERO);

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use llm_cost::{Asked, Capabilities, Catalogue, Charge as Price, Picture};
-use llm_governance::{Basis, Charge, Reservation, RowItem, RowServed, UsageRow};
+use llm_governance::{Basis, Charge, PriceBound, Reservation, RowItem, RowServed, UsageRow};
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, was_sent};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Usage};
@@ -53,6 +53,8 @@ pub(crate) struct Open {
     pub(crate) delivery: Delivery,
     /// The most tokens of an answer that were reserved.
     pub(crate) most: u64,
+    /// The prompt, where its bytes say nothing of its tokens: what was reserved for it.
+    pub(crate) prompt: Option<Prompt>,
     /// What is paid where nobody says what was used.
     pub(crate) flat: Option<PicoUsd>,
     /// What it cost, where that is known otherwise than by its usage.
@@ -61,6 +63,15 @@ pub(crate) struct Open {
     pub(crate) incomplete: bool,
     /// Which pictures it makes, if any.
     pub(crate) picture: Option<Picture>,
+}
+
+/// A prompt that is more than its bytes: pictures, sound, documents, what is stored elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prompt {
+    /// The most tokens that it can have.
+    pub(crate) tokens: u64,
+    /// What was reserved for it, and for each token of an answer.
+    pub(crate) bound: PriceBound,
 }
 
 /// How an answer comes.
@@ -130,6 +141,14 @@ impl Attempt {
     pub(crate) fn delivered(mut self, by: Delivery) -> Self {
         if let Some(open) = &mut self.0 {
             open.delivery = by;
+        }
+        self
+    }
+
+    /// Its prompt, where that is more than its bytes.
+    pub(crate) fn of_prompt(mut self, prompt: Option<Prompt>) -> Self {
+        if let Some(open) = &mut self.0 {
+            open.prompt = prompt;
         }
         self
     }
@@ -245,6 +264,12 @@ impl Attempt {
         reservation.is_some_and(Reservation::is_hard)
     }
 
+    /// All of it, for whoever keeps it elsewhere.
+    #[cfg(feature = "sql")]
+    pub(crate) fn into_open(mut self) -> Option<Box<Open>> {
+        self.0.take()
+    }
+
     /// Somebody else has booked it: no row, and nothing stays reserved.
     pub(crate) fn forget(mut self) {
         if let Some(reservation) = self.0.take().and_then(|open| open.reservation) {
@@ -313,6 +338,7 @@ impl Open {
         // A usage that nobody has a price for says nothing of the cost.
         let says = end.usage.is_some() && price.total().is_some();
         let flat = self.exact.or(self.flat.filter(|_| !says));
+        let flat = flat.or_else(|| Some(self.prompt_of(end)?.bound.with_output(usage.output)));
         // No fee either, of those that are due for each request.
         let flat = if end.unbilled { Some(PicoUsd::ZERO) } else { flat };
         let (known, total) = flat.map_or((price.known(), price.total()), |flat| (flat, Some(flat)));
@@ -350,6 +376,11 @@ impl Open {
                 // Words are counted as they come, thoughts that are kept back are not.
                 Delivery::Stream => silent && hard() && self.thinks(),
             }
+    }
+
+    /// The prompt, where nobody says what it used and its bytes do not.
+    fn prompt_of(&self, end: &End<'_>) -> Option<Prompt> {
+        self.prompt.filter(|_| end.usage.is_none() && !end.unbilled && !self.is_unknown(end))
     }
 
     /// Whether the model may think before it answers.
@@ -395,7 +426,9 @@ impl Open {
             (None, basis) => {
                 let basis = if basis == Basis::Reported { Basis::Estimated } else { basis };
                 let output = end.received.saturating_add(self.unseen(end));
-                (Usage { output, ..estimate(self.account.body) }, basis)
+                let told = estimate(self.account.body);
+                let input = self.prompt_of(end).map_or(told.input, |prompt| prompt.tokens);
+                (Usage { output, input, ..told }, basis)
             }
         }
     }

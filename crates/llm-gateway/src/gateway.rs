@@ -112,7 +112,7 @@ impl Gateway {
     /// # Errors
     /// Why the old configuration stays in place.
     pub async fn reload(self: &Arc<Self>, cause: &str) -> Result<Reloaded, ReloadError> {
-        reload::reload(self, cause).await
+        reload::reload(self, reload::Cause { what: cause, by: "gateway" }).await
     }
 
     /// Starts a task that goes on until the gateway drains.

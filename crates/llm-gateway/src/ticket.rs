@@ -231,6 +231,7 @@ impl Open {
             unanswered: 0,
             delivery: Delivery::Stream,
             most: bound.map_or(0, |bound| bound.output_tokens),
+            prompt: None,
             flat: None,
             exact: None,
             incomplete: false,

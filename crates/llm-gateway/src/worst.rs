@@ -124,8 +124,7 @@ pub(crate) fn of_chat(request: &ChatRequest, body: usize, facts: &Facts) -> Resu
     let media = parts().any(holds_media);
     let each = u64::try_from(request.messages.len() + tools.len()).unwrap_or(u64::MAX).saturating_mul(EACH);
     let text = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(each).saturating_add(FRAME);
-    // Members that name what is stored elsewhere are no part of the neutral form.
-    let seen = !media && request.extra.is_empty();
+    let seen = is_seen(request);
     let input_tokens = match (facts.context_window, seen) {
         (Some(window), true) => text.min(window),
         (Some(window), false) => window,
@@ -142,6 +141,12 @@ pub(crate) fn of_chat(request: &ChatRequest, body: usize, facts: &Facts) -> Resu
         classes: classes(request, media),
         services: services(request.delivery.service_tier.as_deref()),
     })
+}
+
+/// Whether a prompt is no more than its bytes: members that name what is stored elsewhere are no part of the neutral form.
+pub(crate) fn is_seen(request: &ChatRequest) -> bool {
+    let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+    !parts.any(holds_media) && request.extra.is_empty()
 }
 
 fn holds_media(part: &Part) -> bool {

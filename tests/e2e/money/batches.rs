@@ -1,24 +1,28 @@
-//! A batch that two gateways see the end of in the same moment is booked by one of them.
+//! A batch that two gateways see the end of in the same moment is booked by one of them, and one whose gateway dies by the
+//! next.
 
 use std::time::SystemTime;
 
 use http::Method;
 use llm_testkit::{Gate, Postgres, Script, Upstream};
+use llm_types::PicoUsd;
 use serde_json::{Value, json};
 
-use super::till::{Key, Till, bearer};
+use super::till::{Key, Spend, Till, bearer, wait};
 use crate::harness::{Gateway, PATIENCE, PROVIDER_KEY, Reply, model};
 
 const CHAT: &str = "/v1/chat/completions";
+/// Leases end soon.
+const SERVER: &str = "[server]\nrequest_timeout = \"2s\"\n";
 const ANSWERS: &str = "/v1/files/file-out/content";
 
 /// A provider with one file and one batch, whose answers wait at the gate.
-fn provider(gate: &Gate) -> Upstream {
+fn provider(gate: &Gate, prompt: u64) -> Upstream {
     let upstream = Upstream::start().unwrap();
     let body =
         json!({"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello!"}]});
     let line = json!({"custom_id": "a", "method": "POST", "url": CHAT, "body": body}).to_string();
-    let usage = json!({"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100});
+    let usage = json!({"prompt_tokens": prompt, "completion_tokens": 100, "total_tokens": prompt + 100});
     let reply =
         json!({"id": "c", "object": "chat.completion", "model": "gpt-4o", "choices": [], "usage": usage});
     let answers = json!({"custom_id": "a", "response": {"status_code": 200, "body": reply}}).to_string();
@@ -54,21 +58,14 @@ async fn call(gateway: &Gateway, key: &Key, (method, path): (Method, &str), body
 #[tokio::test]
 async fn a_batch_is_booked_by_one_of_two_gateways() {
     let gate = Gate::new();
-    let (postgres, upstream) = (Postgres::start().unwrap(), provider(&gate));
+    let (postgres, upstream) = (Postgres::start().unwrap(), provider(&gate, 1000));
     let till = Till::shared(&postgres);
-    let at = format!(
-        "{{ model = \"openai/gpt-4o\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
-        upstream.url()
-    );
-    let models = model("smart", &[at]);
+    let models = smart(&upstream);
     let start = |name: &str| Gateway::start(&till.config(name, "", &models));
     // Who made it is gone when it ends.
     let mut maker = start("maker");
     let key = Key::make(&maker, json!({"name": "ci"})).await;
-    let seal = maker_file(&maker, &key, &upstream).await;
-    let body = json!({"input_file_id": seal, "endpoint": CHAT, "completion_window": "24h"});
-    let made = call(&maker, &key, (Method::POST, "/v1/batches"), &body).await.json();
-    let path = format!("/v1/batches/{}", made["id"].as_str().unwrap());
+    let path = made(&maker, &key, &upstream).await;
     maker.signal("TERM");
     maker.wait_exit();
     let mut both = ["one", "two"].map(start);
@@ -88,6 +85,61 @@ async fn a_batch_is_booked_by_one_of_two_gateways() {
     let rows = till.rows(&key, 1).await;
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0].cost.text().as_str(), "0.00175");
+}
+
+fn smart(upstream: &Upstream) -> String {
+    let at = format!(
+        "{{ model = \"openai/gpt-4o\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
+        upstream.url()
+    );
+    model("smart", &[at])
+}
+
+/// Makes a batch: its path.
+async fn made(maker: &Gateway, key: &Key, upstream: &Upstream) -> String {
+    let file = maker_file(maker, key, upstream).await;
+    let body = json!({"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"});
+    let made = call(maker, key, (Method::POST, "/v1/batches"), &body).await.json();
+    format!("/v1/batches/{}", made["id"].as_str().unwrap())
+}
+
+/// What it costs: 10 tokens for 1.25 and 100 for 5 dollars a million.
+const SMALL: &str = "0.0005125";
+
+#[tokio::test]
+async fn a_batch_outlives_the_gateway_that_made_it() {
+    for hard in [false, true] {
+        let (gate, till) = (Gate::new(), Till::file());
+        gate.open();
+        let upstream = provider(&gate, 10);
+        let config = till.config("one", "lease = \"1s\"", &format!("{SERVER}{}", smart(&upstream)));
+        let gateway = Gateway::start(&config);
+        let budgets = json!([{"limit_usd": "0.01", "window": "total", "hard": hard}]);
+        let key = Key::make(&gateway, json!({"name": "ci", "budgets": budgets})).await;
+        made(&gateway, &key, &upstream).await;
+        let limit: PicoUsd = "0.01".parse().unwrap();
+        if hard {
+            let spend = key.spend(&gateway).await;
+            assert!(!spend.reserved.is_zero() && spend.sum() == limit, "{spend:?}");
+        }
+        gateway.signal("KILL");
+        let gateway = Gateway::start(&config);
+        // Nobody asks for it: whoever starts looks how it is.
+        let rows = till.rows(&key, 1).await;
+        assert_eq!((rows.len(), rows[0].cost.text().as_str()), (1, SMALL), "{rows:?}");
+        assert!(!rows[0].overrun && rows[0].basis == "reported", "{rows:?}");
+        let zero = PicoUsd::ZERO;
+        let cost: PicoUsd = SMALL.parse().unwrap();
+        let spend = wait("nothing is held any more", async || {
+            let spend = key.spend(&gateway).await;
+            (spend.reserved.is_zero() && spend.unknown.is_zero()).then_some(spend)
+        });
+        assert_eq!(
+            spend.await,
+            Spend { spent: cost, reserved: zero, unknown: zero, left: limit.saturating_sub(cost) }
+        );
+        assert_eq!(till.window(&key).await.view.committed, cost);
+    }
 }
 
 /// A file of this key: its id.

@@ -33,6 +33,34 @@ async fn thoughts_before_the_first_word_are_paid_when_a_stream_is_cut() {
 }
 
 #[tokio::test]
+async fn a_picture_in_the_prompt_of_a_stream_that_is_cut_costs_what_was_reserved_for_it() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    let gateway = till.gateway(&model("speaks", &[priced(&upstream)]));
+    let events = || openai_stream(9, IncludeUsage::Yes).into_iter().take(4);
+    let mut body = streamed("speaks");
+    let picture = json!({"type": "image_url", "image_url": {"url": "https://pictures.test/cat.png"}});
+    for (kind, budget) in [("text", hard("10")), ("picture", hard("10")), ("picture", soft("10"))] {
+        let key = Key::make(&gateway, budget).await;
+        if kind == "picture" {
+            body["messages"] = json!([{"role": "user", "content": [picture]}]);
+        }
+        upstream.push(Script::sse(events()).then(End::Reset));
+        key.call(&gateway, &body).open().await.whole().await;
+        let rows = till.rows(&key, 1).await;
+        // A window of 128,000 tokens at 2.5 dollars a million, and four words.
+        let window = PicoUsd::from_pico(128_000 * 2_500_000);
+        assert_eq!(rows[0].cost > window, kind == "picture", "{kind}: {rows:?}");
+        assert_eq!(rows[0].usage.input == 128_000, kind == "picture", "{kind}: {rows:?}");
+        assert!(!rows[0].overrun && rows[0].basis == "received", "{kind}: {rows:?}");
+    }
+}
+
+/// The terms of a key with one soft budget.
+fn soft(limit: &str) -> serde_json::Value {
+    json!({"budgets": [{"limit_usd": limit, "window": "total", "hard": false}]})
+}
+
+#[tokio::test]
 async fn a_model_that_thinks_pays_what_was_reserved_where_its_own_api_told_no_usage() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
     let gateway = till.gateway(&model("thinks", &[thinking(&upstream)]));

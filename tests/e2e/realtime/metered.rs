@@ -204,3 +204,58 @@ async fn a_key_that_is_not_good_any_more_ends_the_session() {
     answered(&mut socket).await;
     answered(&mut socket).await;
 }
+
+fn listen(model: Value) -> Value {
+    let settings = json!({"audio": {"input": {"transcription": model}}});
+    json!({"type": "session.update", "event_id": "mine", "session": settings})
+}
+
+/// What the provider says of a piece of sound: it repeats what is said to it.
+async fn spoken(socket: &mut Socket, item: &str, usage: Value) -> Vec<String> {
+    let kind = "conversation.item.input_audio_transcription.completed";
+    say(socket, json!({"type": "input_audio_buffer.committed", "item_id": item})).await;
+    say(socket, json!({"type": kind, "item_id": item, "transcript": "Hello", "usage": usage})).await;
+    kinds(socket, 2).await
+}
+
+#[tokio::test]
+async fn transcripts_of_what_is_said_are_paid_by_the_model_that_writes_them() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    // A response may cost 1.29 dollars, and a transcript of an hour by whisper-1 0.36.
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("1.30")})).await;
+    let mut socket = session(&gateway, &own).await;
+    say(&mut socket, listen(json!({"model": "nobody-knows-it"}))).await;
+    let error = hear(&mut socket).await.unwrap();
+    assert!(error["type"] == "error" && error["error"]["event_id"] == "mine", "{error}");
+    assert!(
+        error["error"]["message"].as_str().unwrap().contains("transcription by `nobody-knows-it`"),
+        "{error}"
+    );
+    assert_eq!(provider.count("session.update").await, 0, "it goes no further");
+    say(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+    assert_eq!(kinds(&mut socket, 1).await, ["session.update"]);
+    spoken(&mut socket, "item_1", json!({"type": "duration", "seconds": 60})).await;
+    say(&mut socket, listen(json!({"model": "gpt-4o-transcribe"}))).await;
+    assert_eq!(kinds(&mut socket, 1).await, ["session.update"]);
+    let tokens = json!({"type": "tokens", "input_tokens": 1000, "output_tokens": 100,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 1000}});
+    spoken(&mut socket, "item_2", tokens).await;
+    let rows = rows(&gateway, &id, 2).await;
+    let mut told: Vec<_> = rows
+        .iter()
+        .map(|row| (row["served_model"].as_str().unwrap(), row["cost_usd"].as_str().unwrap()))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [("gpt-4o-transcribe", "0.0035"), ("whisper-1", "0.006")], "{rows:?}");
+    // What is left does not reach for one more behind it: they are turned off.
+    patch(&gateway, &id, json!({"budgets": budget("0.38")})).await;
+    say(&mut socket, listen(Value::Null)).await;
+    assert_eq!(kinds(&mut socket, 1).await, ["session.update"]);
+    say(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+    assert_eq!(kinds(&mut socket, 1).await, ["session.update"]);
+    say(&mut socket, json!({"type": "input_audio_buffer.committed", "item_id": "item_3"})).await;
+    let heard = kinds(&mut socket, 4).await;
+    assert!(heard.iter().any(|kind| kind == "error"), "{heard:?}");
+    assert_eq!(heard.iter().filter(|kind| *kind == "session.update").count(), 2, "{heard:?}");
+}

@@ -42,6 +42,8 @@ struct RefusedView<'a> {
 struct ReloadView<'a> {
     generation: u64,
     changed: bool,
+    /// What says something else in it.
+    tables: &'a [&'static str],
     deployments: DeploymentsView<'a>,
     restart_needed: &'a [&'static str],
     warnings: Vec<DiagnosticJson<'a>>,
@@ -85,19 +87,22 @@ pub(super) fn get(visit: &Visit<'_>) -> Response<ClientBody> {
 /// # Errors
 /// 422 when the file cannot be used, with everything that is wrong with it; 409 when there is none.
 pub(super) async fn reload(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
-    let done = reload::reload(visit.gateway, "an admin").await.map_err(|error| {
-        let (kind, code) = match error {
-            ReloadError::NoFile => (ErrorKind::Conflict, "no_config_file"),
-            ReloadError::Broken => (ErrorKind::Internal, "reload_failed"),
-            _ => (ErrorKind::Unprocessable, "invalid_config"),
-        };
-        ApiError::new(kind, error.to_string()).with_code(code)
-    })?;
-    let Reloaded { generation, changed, deployments, restart, warnings } = &done;
+    let done = reload::reload(visit.gateway, reload::Cause { what: "an admin", by: &visit.by })
+        .await
+        .map_err(|error| {
+            let (kind, code) = match error {
+                ReloadError::NoFile => (ErrorKind::Conflict, "no_config_file"),
+                ReloadError::Broken => (ErrorKind::Internal, "reload_failed"),
+                _ => (ErrorKind::Unprocessable, "invalid_config"),
+            };
+            ApiError::new(kind, error.to_string()).with_code(code)
+        })?;
+    let Reloaded { generation, changed, tables, deployments, restart, warnings } = &done;
     let Deployments { kept, added, changed: anew, removed } = deployments;
     let view = ReloadView {
         generation: *generation,
         changed: *changed,
+        tables,
         deployments: DeploymentsView { kept: *kept, added, changed: anew, removed },
         restart_needed: restart,
         warnings: rows(warnings),

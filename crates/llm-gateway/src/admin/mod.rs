@@ -21,11 +21,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use llm_admin::parameter as parameters;
 use llm_governance::KeyId;
 use llm_types::{ApiError, ErrorKind, Result};
+use parking_lot::Mutex;
 
 pub(crate) use attempts::AttemptView;
 pub(crate) use litellm::Lite;
@@ -94,7 +95,9 @@ where
     let administers = principal.administers();
     if !administers && !matches!(&*path, route::OPENAPI | route::KEY_INFO) {
         let message = "this key may not use the admin API: send the master key, or a key made with `admin`";
-        return Err(ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin").into());
+        let error = ApiError::new(ErrorKind::Permission, message).with_code("not_an_admin");
+        turned_away(gateway, (request.method(), &path), &principal.name(), &error).await;
+        return Err(error.into());
     }
     let (action, id) = route::find(request.method(), &path)?;
     // Read also where nothing is expected: what is left of it would be taken for the next request.
@@ -146,6 +149,37 @@ async fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
         return;
     }
     visit.inner.log(word, |id| action.object(id), error).await;
+}
+
+/// When the present minute of refusals began, and how many of it are in the audit log.
+static REFUSALS: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
+/// How many refusals of strangers are written down in a minute: nobody fills the log with them.
+const MOST_REFUSALS: u32 = 60;
+
+/// Whether one more refusal is written down.
+fn may_note(now: Instant) -> bool {
+    let mut refusals = REFUSALS.lock();
+    let minute = Duration::from_secs(60);
+    let (began, count) = refusals.filter(|(began, _)| now < *began + minute).unwrap_or((now, 0));
+    *refusals = Some((began, count.saturating_add(1)));
+    count < MOST_REFUSALS
+}
+
+/// Writes to the audit log that somebody is no administrator.
+async fn turned_away(gateway: &Gateway, call: (&Method, &str), by: &str, error: &ApiError) {
+    let Ok((action, id)) = route::find(call.0, call.1) else { return };
+    if !may_note(Instant::now()) {
+        return;
+    }
+    let visit = llm_admin::Visit {
+        registry: gateway.governance().registry(),
+        id,
+        query: None,
+        body: Bytes::new(),
+        by: by.to_owned(),
+    };
+    let word = action.word().unwrap_or(if action == Action::ReloadConfig { "reload" } else { "read" });
+    visit.log(word, |id| action.object(id), Some(error)).await;
 }
 
 /// Refuses calls that a page of another machine makes through the browser of somebody on this one.

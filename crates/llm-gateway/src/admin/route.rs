@@ -44,7 +44,7 @@ impl Action {
         match self {
             Self::DrainDeployment => Some("drain"),
             Self::EnableDeployment => Some("enable"),
-            Self::ReloadConfig => Some("reload"),
+            Self::ProbeDeployment => Some("probe"),
             Self::Feedback => Some("rate"),
             Self::Kept(kept) => kept.word(),
             Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
@@ -55,7 +55,8 @@ impl Action {
             | Self::OpenApi
             | Self::ListDeployments
             | Self::GetDeployment
-            | Self::ProbeDeployment
+            // Whoever reads it writes it down.
+            | Self::ReloadConfig
             | Self::GetConfig
             | Self::ListRequests
             | Self::GetRequest

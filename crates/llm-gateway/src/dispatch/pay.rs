@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::Dispatch;
 use super::ready::{Asking, Ready};
-use crate::attempt::{Attempt, Delivery};
+use crate::attempt::{Attempt, Delivery, Prompt};
 use crate::backend::Backend;
 use crate::ticket::Ticket;
 use crate::worst::{self, media, price};
@@ -53,6 +53,7 @@ impl Dispatch {
         ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
+        let (bound, prompt) = (bound.map(|(bound, _)| bound), bound.and_then(|(_, prompt)| prompt));
         let attempt = ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
             plan.instead(&refusal.instead);
             refused(*refusal)
@@ -63,7 +64,7 @@ impl Dispatch {
             (false, true) => Delivery::Stream,
             (false, false) => Delivery::Whole,
         };
-        Ok(attempt.delivered(by).of_picture(self.picture.get()))
+        Ok(attempt.delivered(by).of_prompt(prompt).of_picture(self.picture.get()))
     }
 
     /// Which pictures are asked for.
@@ -80,19 +81,20 @@ impl Dispatch {
         names.filter(|name| **name != *self.model && **name != *self.peek.model).collect()
     }
 
-    /// The most that a call can cost; `None`: nothing bounds it.
+    /// The most that a call can cost, and its prompt where that is more than its bytes; `None`: nothing bounds it.
     fn bound(
         &self,
         deployment: &Deployment<Backend>,
         target: &Target,
         asking: &mut Asking,
-    ) -> Option<PriceBound> {
+    ) -> Option<(PriceBound, Option<Prompt>)> {
         if deployment.target.searches_unasked(target) {
             return None;
         }
         let (provider, model) = (&*deployment.target.provider, target.model());
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
+        let unseen = (!self.is_seen(asking)).then_some(worst.input_tokens);
         let worst = if self.asked.op.is_picture()
             && let Ok(Call::Image(request)) = asking.call(self.codec, &self.asked)
         {
@@ -105,7 +107,17 @@ impl Dispatch {
         let Bound { fixed, per_output_token, output_tokens } = price::bound(&self.snapshot, &asked, &worst)?;
         // The caller's own limit stays what it is.
         let clamp_to = (!limited && self.snapshot.clamp_output).then_some(SHORTEST);
-        Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to })
+        let bound = PriceBound { fixed, per_output_token, output_tokens, clamp_to };
+        Some((bound, unseen.map(|tokens| Prompt { tokens, bound })))
+    }
+
+    /// Whether the bytes of a conversation say how long its prompt is.
+    fn is_seen(&self, asking: &mut Asking) -> bool {
+        if !asking.rewritten && self.codec.is_plain(&asking.head) {
+            return true;
+        }
+        let call = asking.call(self.codec, &self.asked).ok();
+        call.and_then(|call| call.conversation()).is_none_or(worst::is_seen)
     }
 
     /// The most that a call can use, and whether the caller bounds the answer.

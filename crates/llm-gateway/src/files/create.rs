@@ -15,8 +15,9 @@ use llm_providers::bulk::{self, Batch, Line, Lines, Tag};
 use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result, Usage};
 use tokio::time::timeout_at;
 
+use super::held::{Held, Whole};
 use super::inline::{self, Making};
-use super::jobs::{Held, Job, Whole};
+use super::jobs::Job;
 use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
 use crate::admit::{TAGS, tags};
@@ -132,7 +133,7 @@ impl Visit {
         if metered {
             let known = Batch { endpoint, ..known };
             let job = Job { bound: most, ..Job::of((&place, &serving), &known, &self.request_id) };
-            self.gateway.jobs().follow(&self.gateway, job, held);
+            self.gateway.jobs().keep(&self.gateway, job, held).await;
         }
         Ok(response)
     }

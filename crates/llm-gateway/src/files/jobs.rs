@@ -1,13 +1,13 @@
 //! The money of batches: reserved when one is made, booked once it is over, by what its answers used.
 //!
-//! Whoever made a batch follows it, asking its provider now and then, and books it: a client that looks at it only
-//! makes that sooner. A gateway that stops, or is killed, cannot; then the next one that a client of the same tenant
-//! asks for the batch does it, some time after its end, unless there is a row of it already. On a hard budget what was
-//! reserved is charged instead when the gateway stops: it is never too little.
+//! Where there is a store, it keeps them (`parked`). Otherwise whoever made a batch follows it, asking its provider now
+//! and then, and books it: a client that looks at it only makes that sooner. A gateway that stops, or is killed, cannot;
+//! then the next one that a client of the same tenant asks for the batch does it, some time after its end, unless there
+//! is a row of it already. On a hard budget what was reserved is charged instead when the gateway stops: it is never too
+//! little.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -22,26 +22,26 @@ use llm_providers::codec::batch::BatchPath;
 use llm_providers::codec::{Memo, Tapped, WireRequest};
 use llm_providers::dialect;
 use llm_providers::target::Target;
-use llm_providers::transport::{ByteStream, Progress, RequestBody, collect};
+use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_types::{ApiError, BatchForm, ErrorKind, PicoUsd, Result, Segments, ServiceTier, Usage};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
+use super::held::Held;
 use super::place::{Desk, Place, Serving};
-use crate::attempt::Attempt;
 use crate::front;
 use crate::gateway::Gateway;
 use crate::ticket::{Account, Ticket};
 
 /// How long until a batch is looked at for the first time, and at most between two looks.
-const FIRST: Duration = Duration::from_secs(30);
-const LAST: Duration = Duration::from_secs(300);
+pub(super) const FIRST: Duration = Duration::from_secs(30);
+pub(super) const LAST: Duration = Duration::from_secs(300);
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long after its end a batch is left to whoever follows it.
 const GRACE: i64 = 900;
 /// How long one is followed: providers give up on a batch after a day.
-const FOLLOWED: Duration = Duration::from_secs(72 * 60 * 60);
+pub(super) const FOLLOWED: Duration = Duration::from_secs(72 * 60 * 60);
 /// How long after its end a batch of a gateway that is gone is booked, in seconds: its row has to be there to tell that
 /// it was.
 const ADOPTED: i64 = 3 * 24 * 60 * 60;
@@ -67,60 +67,6 @@ pub(super) struct Job {
     pub(super) bound: Option<PicoUsd>,
 }
 
-/// What is reserved for a batch. Where it is dropped, whoever gets to know of the batch books it; hard budgets are
-/// charged all of it. Of a call that did not go out to its end nothing can have come, and it costs nothing.
-#[derive(Debug)]
-pub(super) struct Held(Option<Attempt>, Option<Whole>);
-
-/// Whether a call has gone out to its end.
-pub(super) type Whole = Arc<AtomicBool>;
-
-impl Held {
-    /// `whole`, where the call has its requests in it.
-    pub(super) fn new(attempt: Attempt, whole: Option<Whole>) -> Self {
-        Self(Some(attempt), whole)
-    }
-
-    pub(super) fn progress(&self) -> Option<&Progress> {
-        self.0.as_ref()?.progress()
-    }
-
-    /// No batch came of it.
-    pub(super) fn fail(mut self, error: &ApiError) {
-        if let Some(attempt) = self.0.take() {
-            attempt.fail(error);
-        }
-    }
-
-    /// Somebody else has booked it.
-    fn forget(mut self) {
-        if let Some(attempt) = self.0.take() {
-            attempt.forget();
-        }
-    }
-
-    /// It is over. On a hard budget all that was reserved is charged where not all of it is known.
-    async fn settle(mut self, sum: &Sum) {
-        let Some(attempt) = self.0.take() else { return };
-        if sum.incomplete && attempt.is_hard() {
-            attempt.leave();
-        } else {
-            attempt.settle_at(&sum.usage, sum.cost, sum.incomplete).await;
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Some(attempt) = self.0.take() else { return };
-        if self.1.as_ref().is_some_and(|whole| !whole.load(Ordering::Relaxed)) {
-            attempt.forget();
-        } else {
-            attempt.leave();
-        }
-    }
-}
-
 /// How far the money of a batch is.
 #[derive(Debug)]
 enum Standing {
@@ -137,6 +83,15 @@ enum Standing {
 pub(crate) struct Jobs(Mutex<HashMap<Arc<str>, (Job, Standing)>>);
 
 impl Jobs {
+    /// Sees to it that a batch is booked: in the store, where there is one, or here.
+    pub(super) async fn keep(&self, gateway: &Arc<Gateway>, job: Job, held: Held) {
+        #[cfg(feature = "sql")]
+        let Some(held) = super::parked::park(gateway, &job, held).await else { return };
+        #[cfg(not(feature = "sql"))]
+        std::future::ready(()).await;
+        self.follow(gateway, job, held);
+    }
+
     /// Follows a batch until it is booked.
     pub(super) fn follow(&self, gateway: &Arc<Gateway>, job: Job, held: Held) {
         self.put(&job, Standing::Open(held));
@@ -164,6 +119,16 @@ impl Jobs {
                 }
             }
         });
+    }
+
+    /// It is booked, or nobody follows it any more.
+    pub(super) fn done(&self, job: &Job) {
+        self.put(job, Standing::Done);
+    }
+
+    /// It could not be booked.
+    pub(super) fn unclaim(&self, job: &Job) {
+        self.0.lock().remove(&job.request);
     }
 
     fn put(&self, job: &Job, standing: Standing) {
@@ -195,7 +160,7 @@ impl Jobs {
     }
 
     /// Whether this life of the gateway knows nothing of a batch; from now on it is busy with it.
-    fn claim(&self, job: &Job) -> bool {
+    pub(super) fn claim(&self, job: &Job) -> bool {
         let mut all = self.0.lock();
         let is_new = !all.contains_key(&job.request);
         if is_new {
@@ -214,25 +179,48 @@ impl Jobs {
             return;
         }
         let ago = known.ended.map(|ended| Timestamp::now().as_second().saturating_sub(ended));
+        let governance = gateway.governance();
         let late = ago.is_some_and(|ago| (GRACE..ADOPTED).contains(&ago));
-        if !late || gateway.governance().is_idle() || !tag.is_of(place.seal.as_ref()) {
+        let kept = governance.keeps_rows() && ago.is_none_or(|ago| ago < ADOPTED);
+        if !(late || kept) || governance.is_idle() || !tag.is_of(place.seal.as_ref()) {
             return;
         }
-        let Ok(serving) = desk.serving(&place.owner, &tag.model) else { return };
-        let job = Job::of((place, &serving), &known, &Arc::from(&*tag.request));
+        let (desk, place, request) = (desk.clone(), place.clone(), Arc::<str>::from(&*tag.request));
+        let model = tag.model.clone();
+        gateway.tasks().spawn(async move {
+            #[cfg(feature = "sql")]
+            match super::parked::seen(&held, &request, &known).await {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(error) => {
+                    return tracing::warn!(%error, request_id = &*request, "a batch is not booked yet");
+                }
+            }
+            if late {
+                held.jobs().adopt(&held, (&desk, &place, &model), (&request, &known)).await;
+            }
+        });
+    }
+
+    /// Books a batch that nobody knows of any more.
+    async fn adopt(
+        &self,
+        gateway: &Arc<Gateway>,
+        (desk, place, model): (&Desk, &Place, &str),
+        (request, known): (&Arc<str>, &Batch),
+    ) {
+        let Ok(serving) = desk.serving(&place.owner, model) else { return };
+        let job = Job::of((place, &serving), known, request);
         if !self.claim(&job) {
             return;
         }
-        let desk = desk.clone();
-        gateway.tasks().spawn(async move {
-            match job.adopt(&held, (&desk, &serving), &known).await {
-                Ok(()) => held.jobs().put(&job, Standing::Done),
-                Err(error) => {
-                    held.jobs().0.lock().remove(&job.request);
-                    tracing::warn!(%error, request_id = &*job.request, "a batch is not booked");
-                }
+        match job.adopt(gateway, (desk, &serving), known).await {
+            Ok(()) => self.done(&job),
+            Err(error) => {
+                self.unclaim(&job);
+                tracing::warn!(%error, request_id = &**request, "a batch is not booked");
             }
-        });
+        }
     }
 
     /// The gateway stops: what was reserved in hard budgets is charged, the rest is left to the next one.
@@ -259,7 +247,7 @@ impl Job {
     }
 
     /// How it stands.
-    async fn look(&self, gateway: &Gateway) -> Result<Batch> {
+    pub(super) async fn look(&self, gateway: &Gateway) -> Result<Batch> {
         let inline = self.inline()?;
         let path = match &inline {
             Some(inline) => inline.path(BatchPath::One(&self.id)),
@@ -380,7 +368,7 @@ impl Job {
     }
 
     /// What its answers used and cost: request by request, for prices depend on the length of each.
-    async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<Sum> {
+    pub(super) async fn used(&self, gateway: &Gateway, known: &Batch) -> Result<Sum> {
         if known.has_lost_answers() {
             return Ok(Sum::at_most(self.bound));
         }
@@ -447,23 +435,23 @@ impl Job {
 
 /// What its answers used and cost.
 #[derive(Debug, Default)]
-struct Sum {
-    usage: Usage,
-    cost: PicoUsd,
+pub(super) struct Sum {
+    pub(super) usage: Usage,
+    pub(super) cost: PicoUsd,
     /// Some answers did not say what they used, or nobody knows its price.
-    incomplete: bool,
+    pub(super) incomplete: bool,
 }
 
 impl Sum {
     /// Where nobody can know any more.
-    fn at_most(bound: Option<PicoUsd>) -> Self {
+    pub(super) fn at_most(bound: Option<PicoUsd>) -> Self {
         let usage = Usage { estimated: true, ..Usage::default() };
         Self { usage, cost: bound.unwrap_or(PicoUsd::ZERO), incomplete: true }
     }
 }
 
 /// Whether what was asked for is not there any more.
-fn is_gone(error: &ApiError) -> bool {
+pub(super) fn is_gone(error: &ApiError) -> bool {
     error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 404 | 410))
 }
 
@@ -486,7 +474,7 @@ async fn is_ours(gateway: &Gateway, request: &str) -> Result<bool> {
 ///
 /// # Errors
 /// Where the rows cannot be read: then nobody knows.
-async fn is_booked(gateway: &Gateway, request: &str) -> Result<bool> {
+pub(super) async fn is_booked(gateway: &Gateway, request: &str) -> Result<bool> {
     let filter = RowFilter { request: Some(request.to_owned()), ..RowFilter::default() };
     let rows = gateway.governance().reports().rows(&filter, &PageAsk::first(1)).await;
     let unknown = |error| ApiError::new(ErrorKind::Unavailable, "the rows cannot be read").with_source(error);

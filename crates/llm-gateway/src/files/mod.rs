@@ -9,9 +9,12 @@
 
 mod create;
 mod form;
+mod held;
 pub(crate) mod inline;
 mod jobs;
 mod list;
+#[cfg(feature = "sql")]
+mod parked;
 mod place;
 mod shelf;
 mod show;
@@ -34,6 +37,8 @@ use tokio::time::timeout_at;
 
 pub(crate) use self::jobs::Jobs;
 use self::list::{Wanted, What};
+#[cfg(feature = "sql")]
+pub(crate) use self::parked::follow;
 use self::place::{Desk, Place};
 pub(crate) use self::shelf::Shelf;
 use crate::body::ClientBody;

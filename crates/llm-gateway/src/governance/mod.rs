@@ -4,6 +4,8 @@
 //! there is a store, and in force when [`Registry::change`] returns.
 
 #[cfg(feature = "sql")]
+mod batches;
+#[cfg(feature = "sql")]
 mod decided;
 mod kept;
 #[cfg(feature = "sql")]
@@ -132,7 +134,10 @@ impl Governance {
             gateway.background(alerts.run(Arc::clone(gateway)));
         }
         #[cfg(feature = "sql")]
-        self.start(gateway);
+        if self.keeps_rows() {
+            self.start(gateway);
+            gateway.background(crate::files::follow(Arc::clone(gateway)));
+        }
     }
 
     /// Has somebody told of each attempt.

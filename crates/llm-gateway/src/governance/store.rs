@@ -37,9 +37,9 @@ const RETIRE: Duration = Duration::from_secs(3600);
 /// An open store.
 #[derive(Debug)]
 pub(super) struct Kept {
-    store: SqlStore,
+    pub(super) store: SqlStore,
     /// This life of the gateway.
-    node: String,
+    pub(super) node: String,
     pub(super) rows: RowWriter,
     /// Until it is started.
     task: Mutex<Option<RowTask>>,

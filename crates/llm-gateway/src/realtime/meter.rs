@@ -17,6 +17,7 @@ use llm_types::{ApiError, ErrorKind, Result, Units, Usage};
 
 use super::dial::Dialled;
 use super::entry::Entry;
+use super::transcript::Transcripts;
 use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::snapshot::Snapshot;
@@ -32,8 +33,11 @@ pub(super) struct Meter {
     ticket: Option<Ticket>,
     /// How it was let in; `None`: nothing is counted.
     entry: Option<Entry>,
-    deployment: Arc<Deployment<Backend>>,
-    target: Arc<Target>,
+    pub(super) deployment: Arc<Deployment<Backend>>,
+    pub(super) target: Arc<Target>,
+    /// The prices of the session.
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) transcripts: Transcripts,
     bound: Option<PriceBound>,
     /// As what the next response is let in.
     seating: Seating,
@@ -67,7 +71,7 @@ struct Response {
 impl Meter {
     /// Of a session with whom was reached.
     pub(super) fn new(
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         (ticket, entry): (Ticket, Option<Entry>),
         dialled: &Dialled,
     ) -> Self {
@@ -78,6 +82,8 @@ impl Meter {
             entry,
             deployment: Arc::clone(deployment),
             target: Arc::clone(target),
+            snapshot: Arc::clone(snapshot),
+            transcripts: Transcripts::default(),
             seating: Seating::First,
             asked: VecDeque::new(),
             running: Vec::new(),
@@ -143,19 +149,28 @@ impl Meter {
         if self.is_full() {
             return Err(ApiError::bad_request("the session runs as many responses at once as it may"));
         }
+        let (attempt, grant) = self.let_in_at(self.bound, self.seating).await?;
+        self.seating = Seating::Within;
+        Ok(Response { attempt, grant, stray: false })
+    }
+
+    /// The same for whatever costs at most so much, under the terms of today.
+    pub(super) async fn let_in_at(
+        &mut self,
+        bound: Option<PriceBound>,
+        seating: Seating,
+    ) -> Result<(Attempt, Option<Grant>)> {
         let Some(ticket) = &mut self.ticket else { return Err(super::session::gone()) };
         let mut grant = match &mut self.entry {
             Some(entry) => {
-                let entered = ticket.within(entry.enter_within(self.seating)).await;
+                let entered = ticket.within(entry.enter_within(seating)).await;
                 entered.map_err(|refusal| refusal.error)?
             }
             None => None,
         };
-        let (called, bound) = ((&self.deployment, &self.target), self.bound);
+        let called = (&self.deployment, &self.target);
         let attempt = ticket.attempt_within(grant.as_mut(), called, bound).await;
-        let attempt = attempt.map_err(|refusal| refusal.error)?;
-        self.seating = Seating::Within;
-        Ok(Response { attempt, grant, stray: false })
+        Ok((attempt.map_err(|refusal| refusal.error)?, grant))
     }
 
     fn is_full(&self) -> bool {
@@ -209,9 +224,14 @@ impl Meter {
         self.running.iter().map(|(id, _)| &**id)
     }
 
+    pub(super) fn add_to_total(&mut self, usage: &Usage) {
+        self.total = self.total.clone().and(usage);
+    }
+
     /// The session is over. Of what still ran nobody will say what it used: what a hard budget reserved for it is paid.
     /// Tells what was used in all.
     pub(super) fn finish(&mut self) -> Usage {
+        self.end_transcripts();
         let asked = self.asked.drain(..).map(|asked| asked.response);
         for mut response in asked.chain(self.running.drain(..).map(|(_, response)| response)) {
             if let Some(bound) = self.bound.filter(|_| !response.stray && response.attempt.is_hard()) {

@@ -9,6 +9,7 @@ mod dial;
 mod entry;
 mod meter;
 mod session;
+mod transcript;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use llm_providers::realtime::transcript::{self, Heard};
 use llm_providers::realtime::{self, Told};
 use llm_types::{ApiError, ErrorKind, Origin, Result, Usage};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -226,7 +227,10 @@ impl Session {
     async fn onward(&mut self, near: &mut Near, message: Message) -> Result<(), End> {
         match message {
             Message::Text(_) | Message::Binary(_) => match realtime::asks(&content(&message)) {
-                Ok(None) => self.tell(message).await,
+                Ok(None) => match self.wished(&content(&message)).await {
+                    Ok(()) => self.tell(message).await,
+                    Err((error, about)) => refuse(near, error, about.as_deref()).await,
+                },
                 Ok(Some(ask)) => match self.meter.ask(ask.event_id.clone()).await {
                     Ok(name) => self.tell(text(ask.named(&name))).await,
                     Err(error) => refuse(near, error, ask.event_id.as_deref()).await,
@@ -237,6 +241,31 @@ impl Session {
             // Answered by the other end's own hands.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
         }
+    }
+
+    /// Takes note of what the client wants of transcripts.
+    async fn wished(&mut self, event: &Bytes) -> Result<(), (ApiError, Option<String>)> {
+        let Some(wish) = transcript::wishes(event).map_err(|error| (error, None))? else { return Ok(()) };
+        self.meter.wish(&wish).await.map_err(|error| (error, wish.event_id))
+    }
+
+    /// Takes note of what the provider says of transcripts; those that cannot be paid any more are turned off.
+    async fn heard(&mut self, event: &[u8]) -> Result<Option<ApiError>, End> {
+        match transcript::heard(event) {
+            Heard::Begun { item } => {
+                let Err(error) = self.meter.transcript_begun(item).await else { return Ok(None) };
+                self.meter.silence();
+                // Of two spellings a session knows one, and says of the other that it does not.
+                for off in transcript::OFF {
+                    self.tell(Message::text(off)).await?;
+                }
+                return Ok(Some(error));
+            }
+            Heard::Done { item, usage } => self.meter.transcript_done(&item, usage.as_deref()).await,
+            Heard::Failed { item } => self.meter.transcript_failed(&item),
+            Heard::Other => {}
+        }
+        Ok(None)
     }
 
     /// Tells the provider.
@@ -253,7 +282,14 @@ impl Session {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
         match realtime::told(&event) {
-            Told::Other => write(near, message).await,
+            Told::Other => {
+                let off = self.heard(&event).await?;
+                write(near, message).await?;
+                match off {
+                    Some(error) => refuse(near, error, None).await,
+                    None => Ok(()),
+                }
+            }
             Told::Begun { id } => {
                 let cancel = realtime::cancel(&id);
                 let Err(error) = self.meter.begun(id).await else { return write(near, message).await };

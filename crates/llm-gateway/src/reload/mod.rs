@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
+use llm_admin::Deed;
 use llm_config::{Config, Diagnostic, Report};
 use llm_cost::Catalogue;
+use llm_governance::report::AuditEntry;
 use llm_providers::credential::process_env;
 use llm_types::ApiError;
 use parking_lot::Mutex;
+use serde_json::json;
 
 pub use self::file::{ConfigFile, Loaded};
 pub(crate) use self::watch::watch;
@@ -92,6 +95,8 @@ pub struct Reloaded {
     pub generation: u64,
     /// Whether another configuration is in place now.
     pub changed: bool,
+    /// The tables of the file that say something else.
+    pub tables: Vec<&'static str>,
     /// Deployments by what became of them.
     pub deployments: Deployments,
     /// The keys that have changed and wait for a restart.
@@ -175,6 +180,7 @@ fn take(
         return Err(ReloadError::Exposed(effective.server.listen));
     }
     let mut deployments = Deployments::default();
+    let tables = tables(&state.config, &config);
     let changed = *state.config != config;
     if changed {
         let previous = gateway.snapshot();
@@ -189,7 +195,7 @@ fn take(
     }
     state.restart.clone_from(&restart);
     state.warnings.clone_from(&warnings);
-    Ok(Reloaded { generation: state.generation, changed, deployments, restart, warnings })
+    Ok(Reloaded { generation: state.generation, changed, tables, deployments, restart, warnings })
 }
 
 /// Puts what is in place together anew, with another price map. Blocks.
@@ -222,25 +228,84 @@ fn compare(old: &Snapshot, new: &Snapshot) -> Deployments {
     found
 }
 
-/// Reads the configuration file again and puts it in place; tells the log what came of it.
+/// Who has the configuration read again, and why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    /// For the log.
+    pub(crate) what: &'a str,
+    /// For the audit log.
+    pub(crate) by: &'a str,
+}
+
+/// Reads the configuration file again and puts it in place; tells the log and the audit log what came of it.
 ///
 /// # Errors
 /// Why the old configuration stays in place.
-pub(crate) async fn reload(gateway: &Arc<Gateway>, cause: &str) -> Result<Reloaded, ReloadError> {
+pub(crate) async fn reload(gateway: &Arc<Gateway>, cause: Cause<'_>) -> Result<Reloaded, ReloadError> {
     let own = Arc::clone(gateway);
     let outcome = tokio::task::spawn_blocking(move || own.reloads().run(&own)).await;
     let outcome = outcome.unwrap_or(Err(ReloadError::Broken));
+    note(gateway, cause, &outcome).await;
     match &outcome {
-        Ok(done) => tell(done, cause),
+        Ok(done) => tell(done, cause.what),
         Err(error) => {
+            let cause = cause.what;
             tracing::error!(cause, "the new configuration is not used, the old one stays in place\n{error}");
         }
     }
     outcome
 }
 
+/// Writes it to the audit log. Values are none of its business: there may be secrets among them.
+async fn note(gateway: &Gateway, Cause { what, by }: Cause<'_>, outcome: &Result<Reloaded, ReloadError>) {
+    let after = outcome.as_ref().ok().map(|done| {
+        let Reloaded { generation, tables, .. } = done;
+        json!({"cause": what, "generation": generation, "tables": tables}).to_string()
+    });
+    let refused = outcome.as_ref().err().map(ToString::to_string);
+    let entry = Deed { by, action: "reload" }.plain("config".to_owned());
+    let entry = AuditEntry { after, refused, ..entry };
+    if let Err(error) = gateway.governance().reports().note(entry).await {
+        tracing::error!(%error, by, "the audit log could not be written");
+    }
+}
+
+/// The tables of which the second configuration says something else.
+fn tables(old: &Config, new: &Config) -> Vec<&'static str> {
+    macro_rules! compared {
+        ($($table:ident),*) => {
+            [$((stringify!($table), old.$table != new.$table)),*]
+        };
+    }
+    let all = compared![
+        server,
+        auth,
+        alerts,
+        router,
+        upstream,
+        store,
+        redis,
+        cache,
+        pass_through,
+        files,
+        fetch,
+        telemetry,
+        providers,
+        prices,
+        price_map,
+        models,
+        keys,
+        teams,
+        users,
+        organisations,
+        budgets,
+        limits
+    ];
+    all.into_iter().filter(|(_, changed)| *changed).map(|(table, _)| table).collect()
+}
+
 fn tell(done: &Reloaded, cause: &str) {
-    let Reloaded { generation, changed, deployments, restart, warnings } = done;
+    let Reloaded { generation, changed, tables, deployments, restart, warnings } = done;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -255,6 +320,7 @@ fn tell(done: &Reloaded, cause: &str) {
     tracing::info!(
         cause,
         generation,
+        tables = %tables.join(" "),
         kept,
         added = %added.join(" "),
         changed = %changed.join(" "),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::file::{Mark, Marks};
-use super::reload;
+use super::{Cause, reload};
 use crate::gateway::Gateway;
 
 /// How often the marks are looked at.
@@ -34,7 +34,7 @@ async fn follow(gateway: Arc<Gateway>) {
         // Somebody else may have asked for it in the meantime.
         if self::marks(&gateway).is_some_and(|now| Arc::ptr_eq(&now, &marks)) {
             // The log has the outcome.
-            let _ = reload(&gateway, "a file has changed").await;
+            let _ = reload(&gateway, Cause { what: "a file has changed", by: "gateway" }).await;
         }
     }
 }

@@ -67,6 +67,13 @@ pub(crate) fn of_transcript(request: &TranscribeRequest, facts: &Facts) -> Worst
     worst(input, output, Units { input_audio_ms: billed, ..Units::default() })
 }
 
+/// The most that a transcript of sound of this length can use.
+pub(crate) fn of_heard(input_audio_ms: u64, facts: &Facts) -> Worst {
+    let heard = input_audio_ms.div_ceil(1000).saturating_mul(HEARD).saturating_add(FRAME);
+    let most = |bound: Option<u64>| bound.map_or(heard, |bound| bound.min(heard));
+    worst(most(facts.context_window), most(facts.max_output), Units { input_audio_ms, ..Units::default() })
+}
+
 /// The most that speech can use: nobody speaks slower than two characters a second.
 pub(crate) fn of_speech(request: &SpeechRequest) -> Worst {
     let text = length(&request.input);

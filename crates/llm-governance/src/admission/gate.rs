@@ -13,8 +13,8 @@ use super::refusal::{denied, model_not_allowed, route_not_allowed, unavailable};
 use super::refused::{RefusalCounts, Refused};
 use super::seat::{OnFailure, Seat, Shared, here};
 use crate::budget::{
-    Accounts, BudgetView, BudgetWindow, Denied, Hold, Observer, PriceBound, Quiet, Returning, by_order,
-    reserve,
+    Accounts, BudgetView, BudgetWindow, Denied, Hold, Observer, PriceBound, Quiet, Reservation, Returning,
+    by_order, reserve,
 };
 use crate::directory::{Directory, Kind, Meters};
 use crate::error::Error;
@@ -222,6 +222,30 @@ impl Gate {
         let under = self.under(who, facts, now)?;
         let seated = self.inner.seat(under.limiters, (facts.tokens, seating), now).await?;
         Ok(self.grant(who, (under.accounts, under.by_model), seated, facts.tokens).seated_as(seating))
+    }
+
+    /// Hands the money of an attempt over to a store, which leases it under another name: `write` has it do that, and
+    /// no slice of its budgets moves meanwhile.
+    ///
+    /// # Errors
+    /// Why it was not written; the money stays where it was.
+    pub async fn hand_over<E>(
+        &self,
+        reservation: Reservation,
+        write: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), (Box<Reservation>, E)> {
+        let accounts = reservation.accounts();
+        let _still = match &self.inner.funding {
+            Some(funding) => funding.still(&accounts).await,
+            None => Vec::new(),
+        };
+        match write.await {
+            Ok(()) => {
+                reservation.hand_over();
+                Ok(())
+            }
+            Err(error) => Err((Box::new(reservation), error)),
+        }
     }
 
     /// How many were refused since the start.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use llm_types::PicoUsd;
 use smallvec::SmallVec;
 
+use super::account::Accounts;
 use super::reserve::Hold;
 use super::{BudgetWindow, Event, Observer};
 
@@ -115,6 +116,23 @@ impl Reservation {
     pub fn release(mut self) {
         if let Some(hold) = self.hold.take() {
             hold.release(&*self.observer);
+        }
+    }
+
+    /// The windows that it is reserved in.
+    #[must_use]
+    pub fn windows(&self) -> Vec<BudgetWindow> {
+        self.hold.as_ref().map(Hold::windows).unwrap_or_default()
+    }
+
+    pub(crate) fn accounts(&self) -> Accounts {
+        self.hold.as_ref().map(|hold| hold.accounts.clone()).unwrap_or_default()
+    }
+
+    /// A store holds it from now on.
+    pub(crate) fn hand_over(mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.each(&*self.observer, |slot, line, held, events| slot.hand_over(line.start, held, events));
         }
     }
 

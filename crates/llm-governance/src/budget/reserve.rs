@@ -200,6 +200,20 @@ impl Hold {
         self.clamped
     }
 
+    /// The windows that it is in.
+    pub(super) fn windows(&self) -> Vec<BudgetWindow> {
+        let mut windows = Vec::with_capacity(self.lines.len());
+        for (nth, account) in self.accounts.iter().enumerate() {
+            let mut state = account.lock();
+            for line in self.lines.iter().filter(|line| line.account == nth) {
+                if let Some(slot) = state.all().find(|slot| slot.nth == line.slot) {
+                    windows.push(BudgetWindow { budget: Arc::clone(&slot.id), start: line.start });
+                }
+            }
+        }
+        windows
+    }
+
     /// Gives everything back.
     pub(crate) fn release(self, observer: &dyn Observer) {
         self.each(observer, |slot, line, amount, events| slot.release(line.start, amount, events));

@@ -176,6 +176,17 @@ impl Slot {
         self.tidy(events);
     }
 
+    /// What was reserved is leased under another name from now on.
+    pub(super) fn hand_over(&mut self, start: Timestamp, held: PicoUsd, events: &mut Events) {
+        if let Some(count) = self.count(start) {
+            count.reserved = count.reserved.saturating_sub(held);
+            if let Fund::Leased { amount, .. } = &mut count.fund {
+                *amount = amount.saturating_sub(held);
+            }
+        }
+        self.tidy(events);
+    }
+
     /// Another limit or mode. Thresholds that are no longer reached will be told again.
     pub(super) fn set(&mut self, id: BudgetId, budget: &Budget, funds: Funds) {
         if *self.id != id {

@@ -15,7 +15,7 @@ use super::algorithm::Algorithm;
 /// The most keys that are kept of a set.
 const MOST_KEYS: usize = 100;
 /// How many keys are tried for a token that does not name one.
-const MOST_TRIED: usize = 4;
+const MOST_TRIED: usize = 16;
 /// The shortest and the longest modulus, in bytes: 2048 and 8192 bits.
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 

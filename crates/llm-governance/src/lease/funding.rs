@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::lock::Mutex;
+use futures_util::lock::{Mutex, MutexGuard};
 use llm_types::PicoUsd;
 
 use super::{Ledger, Slice, SliceAsk};
-use crate::budget::{Account, Dry, Due, Duty, Granted, Need, Observer, Returning, Shortage};
+use crate::budget::{Account, Accounts, Dry, Due, Duty, Granted, Need, Observer, Returning, Shortage};
 use crate::error::Error;
 use crate::now::Now;
 
@@ -118,9 +118,25 @@ impl Funding {
     }
 
     fn lane(&self, account: &Account) -> &Mutex<()> {
-        let nth = usize::try_from(account.order() % LANES as u64).unwrap_or_default();
         // There are as many lanes as that.
-        self.lanes.get(nth).unwrap_or(&self.lanes[0])
+        self.lanes.get(self.lane_of(account)).unwrap_or(&self.lanes[0])
+    }
+
+    fn lane_of(&self, account: &Account) -> usize {
+        usize::try_from(account.order() % LANES as u64).unwrap_or_default()
+    }
+
+    /// Waits until nobody moves slices of these accounts; nobody does until all that is returned is dropped.
+    pub(crate) async fn still(&self, accounts: &Accounts) -> Vec<MutexGuard<'_, ()>> {
+        let mut all: Vec<_> = accounts.iter().map(|account| (self.lane_of(account), account)).collect();
+        // In one order, each once: nobody waits in a circle.
+        all.sort_by_key(|(nth, _)| *nth);
+        all.dedup_by_key(|(nth, _)| *nth);
+        let mut still = Vec::with_capacity(all.len());
+        for (_, account) in all {
+            still.push(self.lane(account).lock().await);
+        }
+        still
     }
 
     /// Gets what is missing, where somebody else has not got it meanwhile.

@@ -14,4 +14,6 @@ pub struct Booked {
     /// What nodes that died, or were not heard of to the end of their leases, may have spent beyond their rows: nobody
     /// spends it until it is known.
     pub unknown: PicoUsd,
+    /// What is held for batches that are under way.
+    pub held: PicoUsd,
 }

@@ -32,6 +32,17 @@ fn every_algorithm_is_checked_with_its_kind_of_key() {
 }
 
 #[test]
+fn a_token_that_names_no_key_is_held_against_as_many_as_a_set_usually_has() {
+    let keys: Vec<_> = (0..17).map(|nth| SigningKey::ed25519(&format!("e{nth}"))).collect();
+    let all: Vec<_> = keys.iter().collect();
+    let ring = ring(&all);
+    for (nth, good) in [(0, true), (9, true), (15, true), (16, false)] {
+        let token = keys[nth].with_header(&json!({"alg": "EdDSA"}), &claims(&json!({})));
+        assert_eq!(verify(&token, &rule(), &ring).is_ok(), good, "{nth}");
+    }
+}
+
+#[test]
 fn times_have_leeway_and_may_have_fractions() {
     let key = SigningKey::ed25519("e");
     let ring = ring(&[&key]);

@@ -5,6 +5,7 @@
 //! for each other.
 
 mod backend;
+mod batch;
 mod claim;
 mod decision;
 mod error;
@@ -19,6 +20,7 @@ mod store;
 mod text;
 mod usage;
 
+pub use batch::OpenBatch;
 pub use decision::KeptDecision;
 pub use error::SqlError;
 pub use key::{Changes, Filter, Kept};

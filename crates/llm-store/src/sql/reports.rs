@@ -83,7 +83,8 @@ impl Reports for SqlReports {
     async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
         self.settle().await;
         let windows = self.store.windows_of(scopes, at).await?;
-        let booked = |WindowView { window, end: _, view, ending }: WindowView| Booked {
+        let booked = |WindowView { window, end: _, view, ending, held }: WindowView| Booked {
+            held,
             window,
             spent: view.spent,
             unknown: view.unknown.saturating_add(ending),

@@ -4,6 +4,7 @@
 mod harness;
 
 mod away;
+mod batch;
 mod claim;
 mod crash;
 mod keys;
@@ -11,3 +12,4 @@ mod ledger;
 mod port;
 mod report;
 mod rows;
+mod told;

@@ -13,7 +13,7 @@ use llm_providers::codec::batch::BatchPath;
 use llm_providers::transport::{ByteStream, Progress};
 use llm_types::{ApiError, Head, Result};
 
-use crate::files::jobs::Whole;
+use crate::files::held::Whole;
 use crate::files::place::{Place, Serving};
 use crate::files::{Sending, Visit};
 use crate::through::Fault;

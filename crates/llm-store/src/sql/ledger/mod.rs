@@ -20,7 +20,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 pub use view::{LeaseView, WindowView};
-pub(super) use window::{Booking, book};
+pub(super) use window::{Booking, book, lock_known};
 
 use super::backend::within;
 use super::error::SqlError;
@@ -228,6 +228,44 @@ impl SqlStore {
         transaction.commit().await?;
         Ok(released)
     }
+}
+
+/// Makes money of one lease that of another, which is new; `(now, until)` in ms. A lease that has less left, because
+/// it was released, gives what it has.
+pub(super) async fn hand_over(
+    on: &mut AnyConnection,
+    window: &BudgetWindow,
+    (from, to, money): (&str, &str, PicoUsd),
+    (now, until): (i64, i64),
+) -> Result<(), SqlError> {
+    window::lock_known(on, window).await?;
+    let lease = sqlx::query(
+        "SELECT amount_m, amount_p, used_m, used_p FROM lease WHERE budget = $1 AND start_ms = $2 AND node = $3",
+    )
+    .bind(window.budget.to_string())
+    .bind(window.start.as_millisecond())
+    .bind(from)
+    .fetch_optional(&mut *on)
+    .await?;
+    if let Some(lease) = lease.as_ref().map(Lease::read).transpose()? {
+        let amount = lease.amount.saturating_sub(money).max(lease.used.min(lease.amount));
+        shrink(on, (from, window), amount, now).await?;
+    }
+    let (amount_m, amount_p) = split(money)?;
+    sqlx::query(
+        "INSERT INTO lease (budget, start_ms, node, amount_m, amount_p, used_m, used_p, until_ms, touched_ms) \
+         VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7)",
+    )
+    .bind(window.budget.to_string())
+    .bind(window.start.as_millisecond())
+    .bind(to)
+    .bind(amount_m)
+    .bind(amount_p)
+    .bind(until)
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
 }
 
 /// Makes a lease smaller.

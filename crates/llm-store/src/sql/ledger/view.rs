@@ -9,6 +9,7 @@ use llm_types::PicoUsd;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::super::batch::HOLDER;
 use super::super::error::SqlError;
 use super::super::money::join;
 use super::super::statement::Statement;
@@ -27,6 +28,8 @@ pub struct WindowView {
     /// What is left of leases that are over, whose gateways may yet be heard of: it is not charged as unknown yet, and
     /// nobody spends it.
     pub ending: PicoUsd,
+    /// What is held for batches that are under way.
+    pub held: PicoUsd,
 }
 
 /// What one life of a node has leased of a window.
@@ -132,15 +135,16 @@ fn views(rows: &[AnyRow], at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
             let limit = join(row.try_get("limit_m")?, row.try_get("limit_p")?);
             let view = LedgerView { limit, spent, unknown: PicoUsd::ZERO, committed: spent };
             let end = moment(row.try_get("end_ms")?);
-            views.push(WindowView { window, end, view, ending: PicoUsd::ZERO });
+            views.push(WindowView { window, end, view, ending: PicoUsd::ZERO, held: PicoUsd::ZERO });
         }
         let node: Option<String> = row.try_get("node")?;
-        if let (Some(_), Some(last)) = (node, views.last_mut()) {
+        if let (Some(node), Some(last)) = (node, views.last_mut()) {
             let open = Lease::read(row)?.open();
             last.view.committed = last.view.committed.saturating_add(open);
             match row.try_get::<Option<i64>, _>("until_ms")? {
                 None => last.view.unknown = last.view.unknown.saturating_add(open),
                 Some(until) if until <= at.as_millisecond() => last.ending = last.ending.saturating_add(open),
+                Some(_) if node.starts_with(HOLDER) => last.held = last.held.saturating_add(open),
                 Some(_) => {}
             }
         }

@@ -61,7 +61,10 @@ pub(super) async fn lock(
 }
 
 /// Takes a window's lock, if it is there.
-pub(super) async fn lock_known(on: &mut AnyConnection, window: &BudgetWindow) -> Result<(), SqlError> {
+pub(in super::super) async fn lock_known(
+    on: &mut AnyConnection,
+    window: &BudgetWindow,
+) -> Result<(), SqlError> {
     sqlx::query("UPDATE budget_window SET end_ms = end_ms WHERE budget = $1 AND start_ms = $2")
         .bind(window.budget.to_string())
         .bind(window.start.as_millisecond())

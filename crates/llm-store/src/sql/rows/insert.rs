@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use llm_governance::UsageRow;
 use sqlx::AnyConnection;
 
+use super::line::Line;
 use super::pack::Pack;
 use crate::sql::backend::within;
 use crate::sql::error::SqlError;
@@ -41,6 +43,18 @@ async fn mark(on: &mut AnyConnection, node: &str) -> Result<u64, SqlError> {
         .fetch_optional(on)
         .await?;
     Ok(mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or_default())
+}
+
+/// Writes a single row of a name that writes no other.
+pub(in crate::sql) async fn write_one(
+    on: &mut AnyConnection,
+    node: &str,
+    row: &UsageRow,
+    now: i64,
+) -> Result<(), SqlError> {
+    let line = Line::of(row);
+    write(on, node, &Pack::of([(1, line.entry())]), now).await?;
+    Ok(())
 }
 
 async fn write(on: &mut AnyConnection, node: &str, pack: &Pack, now: i64) -> Result<usize, SqlError> {

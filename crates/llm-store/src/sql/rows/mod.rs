@@ -23,5 +23,6 @@ mod status;
 mod subject;
 mod writer;
 
+pub(super) use insert::write_one;
 pub use status::RowStatus;
 pub use writer::{Receipt, RowOptions, RowTask, RowWriter, Stored};

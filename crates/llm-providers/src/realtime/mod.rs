@@ -2,6 +2,8 @@
 //!
 //! (platform.openai.com/docs/api-reference/realtime-server-events)
 
+pub mod transcript;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;

@@ -1,0 +1,286 @@
+//! Batches in the store: what they hold and who pays outlives the gateway that made them.
+//!
+//! Where there is a store nothing of a batch stays in memory. Of all gateways that share it, whoever is first looks at a
+//! batch that is due, and whoever sees its end first books it; a gateway that starts looks at all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use llm_governance::{Basis, BudgetWindow, KeyId, Reservation, RowCache, RowOwner, RowServed, UsageRow};
+use llm_providers::bulk::Batch;
+use llm_store::OpenBatch;
+use llm_types::{ApiError, ErrorKind, PicoUsd, Result};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::interval;
+
+use super::held::Held;
+use super::jobs::{FIRST, FOLLOWED, Job, LAST, Sum, is_booked, is_gone};
+use crate::attempt::{Attempt, Open};
+use crate::gateway::Gateway;
+
+/// How often batches are looked for that are due, and how many at a time.
+const EVERY: Duration = Duration::from_secs(10);
+const MOST: i64 = 50;
+/// How much longer than it is followed what is held for a batch stays held.
+const MORE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What has to be known of a batch to book it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Parked {
+    request: Arc<str>,
+    id: String,
+    endpoint: String,
+    deployment: Arc<str>,
+    provider: Arc<str>,
+    model: Arc<str>,
+    model_asked: Arc<str>,
+    bound: Option<PicoUsd>,
+    attempt: u32,
+    time_us: i64,
+    key: Option<KeyId>,
+    user: Option<Arc<str>>,
+    team: Option<Arc<str>>,
+    organisation: Option<Arc<str>>,
+    tags: Vec<Arc<str>>,
+    /// What is held.
+    amount: PicoUsd,
+    /// By a budget that refuses, too.
+    hard: bool,
+    windows: Vec<BudgetWindow>,
+}
+
+/// Writes a batch down, whoever waits for it. What is held comes back where there is no store, or it does not answer.
+pub(super) async fn park(gateway: &Arc<Gateway>, job: &Job, held: Held) -> Option<Held> {
+    if !gateway.governance().keeps_rows() {
+        return Some(held);
+    }
+    let (done, told) = oneshot::channel();
+    let (own, job) = (Arc::clone(gateway), job.clone());
+    gateway.tasks().spawn(async move {
+        // Whoever does not wait any more has made the batch nevertheless: it is followed here.
+        if let Err(Some(held)) = done.send(write(&own, &job, held).await) {
+            own.jobs().follow(&own, job, held);
+        }
+    });
+    told.await.ok().flatten()
+}
+
+async fn write(gateway: &Gateway, job: &Job, held: Held) -> Option<Held> {
+    let mut open = held.into_attempt()?.into_open()?;
+    let reservation = open.reservation.take();
+    let parked = Parked::of(job, &open, reservation.as_ref());
+    let governance = gateway.governance();
+    let body = serde_json::to_string(&parked).unwrap_or_default();
+    let batch = OpenBatch {
+        request: &parked.request,
+        body: &body,
+        amount: parked.amount,
+        windows: &parked.windows,
+        hold: FOLLOWED + MORE,
+        first: FIRST,
+    };
+    let written = governance.open_batch(&batch);
+    let done = match reservation {
+        Some(reservation) => {
+            let done = governance.gate().hand_over(reservation, written).await;
+            done.map_err(|(reservation, error)| (Some(*reservation), error))
+        }
+        None => written.await.map_err(|error| (None, error)),
+    };
+    let (reservation, error) = done.err()?;
+    tracing::warn!(%error, request_id = &*parked.request, "a batch is not in the store: this gateway follows it");
+    open.reservation = reservation;
+    Some(Held::new(Attempt::begin(*open), None))
+}
+
+/// Looks after batches until the gateway drains.
+pub(crate) async fn follow(gateway: Arc<Gateway>) {
+    let (mut every, mut all) = (interval(EVERY), true);
+    loop {
+        every.tick().await;
+        match gateway.governance().due_batches(all, MOST, LAST).await {
+            Ok(due) => {
+                all = false;
+                for body in due {
+                    let own = Arc::clone(&gateway);
+                    gateway.background(async move { look(&own, &body).await });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "batches were not looked for"),
+        }
+    }
+}
+
+async fn look(gateway: &Gateway, body: &str) {
+    let Ok(parked) = read(body) else { return };
+    let job = parked.job(gateway);
+    let known = match &job {
+        Some(job) => job.look(gateway).await.ok().filter(Batch::is_over),
+        None => None,
+    };
+    let closed = match (job, known) {
+        (Some(job), Some(known)) => parked.settle(gateway, &job, &known).await,
+        _ if parked.age() > FOLLOWED => parked.give_up(gateway).await,
+        _ => return,
+    };
+    if let Err(error) = closed {
+        tracing::warn!(%error, request_id = &*parked.request, "a batch cannot be booked yet");
+    }
+}
+
+/// Somebody has seen the end of a batch. False: the store knows nothing of it.
+///
+/// # Errors
+/// Why it could not be booked.
+pub(super) async fn seen(gateway: &Gateway, request: &str, known: &Batch) -> Result<bool> {
+    let Some(body) = gateway.governance().open_batch_of(request).await? else { return Ok(false) };
+    let parked = read(&body)?;
+    if parked.id == known.id
+        && let Some(job) = parked.job(gateway)
+    {
+        parked.settle(gateway, &job, known).await?;
+    }
+    Ok(true)
+}
+
+fn read(body: &str) -> Result<Parked> {
+    let unread = |error| ApiError::new(ErrorKind::Internal, "the batch cannot be read").with_source(error);
+    serde_json::from_str(body).map_err(unread)
+}
+
+impl Parked {
+    fn of(job: &Job, open: &Open, reservation: Option<&Reservation>) -> Self {
+        let account = &*open.account;
+        let RowOwner { key, user, team, organisation } = account.who.clone();
+        Self {
+            request: Arc::clone(&job.request),
+            id: job.id.clone(),
+            endpoint: job.endpoint.clone(),
+            deployment: Arc::clone(&job.deployment),
+            provider: Arc::clone(&job.provider),
+            model: Arc::clone(&job.model),
+            model_asked: Arc::clone(&account.model),
+            bound: job.bound,
+            attempt: open.number,
+            time_us: open.time.as_microsecond(),
+            key,
+            user,
+            team,
+            organisation,
+            tags: account.tags.to_vec(),
+            amount: reservation.map_or(PicoUsd::ZERO, Reservation::amount),
+            hard: reservation.is_some_and(Reservation::is_hard),
+            windows: reservation.map(Reservation::windows).unwrap_or_default(),
+        }
+    }
+
+    /// Where its provider is asked, if that is still configured.
+    fn job(&self, gateway: &Gateway) -> Option<Job> {
+        let snapshot = gateway.snapshot();
+        let (group, at) = snapshot.router.deployment(&self.deployment)?;
+        let target = group.deployments.get(at)?.target.target(Some("*")).ok()?;
+        Some(Job {
+            form: target.spec().batch_form()?,
+            target,
+            id: self.id.clone(),
+            endpoint: self.endpoint.clone(),
+            request: Arc::clone(&self.request),
+            deployment: Arc::clone(&self.deployment),
+            provider: Arc::clone(&self.provider),
+            model: Arc::clone(&self.model),
+            bound: self.bound,
+        })
+    }
+
+    fn time(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.time_us).unwrap_or_default()
+    }
+
+    fn age(&self) -> Duration {
+        Duration::try_from(Timestamp::now().duration_since(self.time())).unwrap_or_default()
+    }
+
+    /// Books it, where nobody else does.
+    async fn settle(&self, gateway: &Gateway, job: &Job, known: &Batch) -> Result<()> {
+        if !gateway.jobs().claim(job) {
+            return Ok(());
+        }
+        let closed = async {
+            let sum = match job.used(gateway, known).await {
+                // Its answers were deleted before they were read.
+                Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
+                other => other,
+            };
+            self.close(gateway, Some(&sum?)).await
+        };
+        match closed.await {
+            Ok(()) => {
+                gateway.jobs().done(job);
+                Ok(())
+            }
+            Err(error) => {
+                gateway.jobs().unclaim(job);
+                Err(error)
+            }
+        }
+    }
+
+    /// It does not end. What a hard budget holds for it is charged.
+    async fn give_up(&self, gateway: &Gateway) -> Result<()> {
+        tracing::warn!(request_id = &*self.request, "a batch does not end: it is not followed any more");
+        let sum = self.hard.then(|| Sum::at_most(self.bound));
+        self.close(gateway, sum.as_ref()).await
+    }
+
+    async fn close(&self, gateway: &Gateway, sum: Option<&Sum>) -> Result<()> {
+        // Who made it may have booked it, where it did not hear that it is in the store.
+        let row = match is_booked(gateway, &self.request).await? {
+            true => None,
+            false => sum.map(|sum| self.row(sum)),
+        };
+        gateway.governance().close_batch(&self.request, &self.windows, row.as_ref()).await
+    }
+
+    fn row(&self, sum: &Sum) -> UsageRow {
+        let whole = sum.incomplete && self.hard;
+        let cost = if whole { self.amount } else { sum.cost };
+        let basis = match sum.usage.estimated {
+            _ if whole => Basis::Reserved,
+            true => Basis::Estimated,
+            false => Basis::Reported,
+        };
+        UsageRow {
+            request: Arc::clone(&self.request),
+            attempt: self.attempt,
+            time: self.time(),
+            who: RowOwner {
+                key: self.key,
+                user: self.user.clone(),
+                team: self.team.clone(),
+                organisation: self.organisation.clone(),
+            },
+            tags: self.tags.iter().cloned().collect(),
+            served: RowServed {
+                model_asked: Arc::clone(&self.model_asked),
+                model: Arc::clone(&self.model),
+                provider: Arc::clone(&self.provider),
+                deployment: Arc::clone(&self.deployment),
+            },
+            usage: sum.usage.clone(),
+            items: smallvec::SmallVec::new(),
+            cost,
+            basis,
+            cost_incomplete: sum.incomplete && !whole,
+            overrun: cost > self.amount && !self.windows.is_empty(),
+            bookings: self.windows.iter().cloned().collect(),
+            latency: self.age(),
+            first_token: None,
+            status: 200,
+            error: None,
+            cache: RowCache::Bypass,
+            quality: None,
+        }
+    }
+}

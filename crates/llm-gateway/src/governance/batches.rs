@@ -1,0 +1,57 @@
+//! Batches whose money is not booked yet, in the store.
+
+use std::time::Duration;
+
+use llm_governance::{BudgetWindow, UsageRow};
+use llm_store::OpenBatch;
+use llm_types::Result;
+
+use super::store::Kept;
+use super::{Governance, refused};
+
+impl Governance {
+    /// Writes a batch down; what its hard budgets hold for it is no longer this gateway's.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be written.
+    pub(crate) async fn open_batch(&self, batch: &OpenBatch<'_>) -> Result<()> {
+        let Some(Kept { store, node, .. }) = &self.kept else { return Ok(()) };
+        store.open_batch(node, batch).await.map_err(|error| refused(error.into()))
+    }
+
+    /// What was written down of a batch that is not booked.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be read.
+    pub(crate) async fn open_batch_of(&self, request: &str) -> Result<Option<String>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        kept.store.batch(request).await.map_err(|error| refused(error.into()))
+    }
+
+    /// Batches that this gateway is to look at.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be asked.
+    pub(crate) async fn due_batches(&self, all: bool, most: i64, longest: Duration) -> Result<Vec<String>> {
+        let Some(kept) = &self.kept else { return Ok(Vec::new()) };
+        kept.store.due_batches(all, most, longest).await.map_err(|error| refused(error.into()))
+    }
+
+    /// Books a batch, unless somebody has.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be written.
+    pub(crate) async fn close_batch(
+        &self,
+        request: &str,
+        windows: &[BudgetWindow],
+        row: Option<&UsageRow>,
+    ) -> Result<()> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let closed = kept.store.close_batch(request, windows, row).await;
+        if let Some(row) = row.filter(|_| matches!(closed, Ok(true))) {
+            self.books.iter().for_each(|books| books.book(row));
+        }
+        closed.map(drop).map_err(|error| refused(error.into()))
+    }
+}

@@ -1,0 +1,81 @@
+//! A batch has the money of its hard budgets for itself, and of all who see its end one books it.
+
+use std::time::Duration;
+
+use llm_governance::lease::SliceAsk;
+use llm_governance::{Ledger as _, Mode, Scope};
+use llm_store::OpenBatch;
+use tokio::task::JoinSet;
+
+use crate::harness::{Place, both, pico, row, window};
+
+both!(its_money_outlives_its_gateway_and_is_booked_once, whoever_asks_first_looks_at_it);
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn its_money_outlives_its_gateway_and_is_booked_once(place: Place) {
+    let store = place.open().await;
+    let row = row("r1", 1, 300);
+    let windows = row.bookings.to_vec();
+    let hard = window(Scope::Team("search".into()), Mode::Hard, row.time);
+    assert_eq!(hard, windows[0]);
+    let ask = SliceAsk {
+        node: "maker".into(),
+        window: hard.clone(),
+        end: hard.budget.window.span(hard.start).end,
+        limit: pico(10_000),
+        missing: pico(1_000),
+        least: pico(1_000),
+        time: Duration::ZERO,
+    };
+    assert_eq!(store.acquire(&ask).await.unwrap().amount, pico(1_000));
+    let batch = OpenBatch {
+        request: "r1",
+        body: "{}",
+        amount: pico(1_000),
+        windows: &windows,
+        hold: HOUR,
+        first: HOUR,
+    };
+    store.open_batch("maker", &batch).await.unwrap();
+    assert!(store.open_batch("maker", &batch).await.is_err(), "it is there already");
+    assert_eq!(store.batch("r1").await.unwrap().as_deref(), Some("{}"));
+    // Who made it is gone: nothing is unknown, for the batch has its money.
+    store.expire(Duration::ZERO).await.unwrap();
+    let found = store.windows(&hard.budget.scope, row.time).await.unwrap();
+    assert_eq!((found[0].held, found[0].view.unknown), (pico(1_000), pico(0)), "{found:?}");
+    assert_eq!(found[0].view.committed, pico(1_000));
+
+    let mut all = JoinSet::new();
+    for _ in 0..6 {
+        let (store, row, windows) = (store.clone(), row.clone(), windows.clone());
+        all.spawn(async move { store.close_batch("r1", &windows, Some(&row)).await.unwrap() });
+    }
+    let won = all.join_all().await;
+    assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
+    for window in &windows {
+        let view = store.window(window).await.unwrap();
+        assert_eq!((view.spent, view.committed, view.unknown), (pico(300), pico(300), pico(0)));
+    }
+    assert_eq!(store.batch("r1").await.unwrap(), None);
+}
+
+async fn whoever_asks_first_looks_at_it(place: Place) {
+    let store = place.open().await;
+    for (request, first) in [("now", Duration::ZERO), ("later", HOUR)] {
+        let batch = OpenBatch { request, body: request, amount: pico(0), windows: &[], hold: HOUR, first };
+        store.open_batch("maker", &batch).await.unwrap();
+    }
+    let mut all = JoinSet::new();
+    for _ in 0..6 {
+        let store = store.clone();
+        all.spawn(async move { store.due_batches(false, 10, HOUR).await.unwrap() });
+    }
+    let due: Vec<String> = all.join_all().await.concat();
+    assert!(due.contains(&"now".to_owned()) && !due.contains(&"later".to_owned()), "{due:?}");
+    let mut all = store.due_batches(true, 10, HOUR).await.unwrap();
+    all.sort();
+    assert_eq!(all, ["later", "now"]);
+    // Whoever starts looks at all of them; the next look is due when it is.
+    assert!(!store.due_batches(false, 10, HOUR).await.unwrap().contains(&"later".to_owned()));
+}
