@@ -378,9 +378,10 @@ impl Open {
             }
     }
 
-    /// The prompt, where nobody says what it used and its bytes do not.
+    /// The prompt, where nobody says what it used, its bytes do not, and a hard budget pays it.
     fn prompt_of(&self, end: &End<'_>) -> Option<Prompt> {
-        self.prompt.filter(|_| end.usage.is_none() && !end.unbilled && !self.is_unknown(end))
+        let hard = || self.reservation.as_ref().is_some_and(Reservation::is_hard);
+        self.prompt.filter(|_| end.usage.is_none() && !end.unbilled && hard() && !self.is_unknown(end))
     }
 
     /// Whether the model may think before it answers.

@@ -259,3 +259,44 @@ async fn transcripts_of_what_is_said_are_paid_by_the_model_that_writes_them() {
     assert!(heard.iter().any(|kind| kind == "error"), "{heard:?}");
     assert_eq!(heard.iter().filter(|kind| *kind == "session.update").count(), 2, "{heard:?}");
 }
+
+#[tokio::test]
+async fn transcripts_cost_what_the_provider_says_whenever_it_writes_them() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("9")})).await;
+    let mut socket = session(&gateway, &own).await;
+    let minute = json!({"type": "duration", "seconds": 60});
+    say(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+    kinds(&mut socket, 1).await;
+    // Told twice, and told of sound that was handed in before they were turned off.
+    spoken(&mut socket, "item_1", minute.clone()).await;
+    spoken(&mut socket, "item_1", minute.clone()).await;
+    say(&mut socket, listen(Value::Null)).await;
+    kinds(&mut socket, 1).await;
+    spoken(&mut socket, "item_2", minute).await;
+    let rows_of = |most| rows(&gateway, &id, most);
+    let costs = |rows: &[Value]| -> Vec<String> {
+        rows.iter().map(|row| row["cost_usd"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(costs(&rows_of(3).await), ["0.006"; 3]);
+    drop(socket);
+
+    // What a provider does not do costs nothing; what it has begun costs what it was let in for.
+    let (id, own) = key(&gateway, json!({"name": "two", "budgets": budget("9")})).await;
+    for confirmed in [false, true] {
+        let mut socket = session(&gateway, &own).await;
+        say(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+        kinds(&mut socket, 1).await;
+        if confirmed {
+            let settings = json!({"input_audio_transcription": {"model": "whisper-1"}});
+            say(&mut socket, json!({"type": "session.updated", "session": settings})).await;
+            kinds(&mut socket, 1).await;
+        }
+        say(&mut socket, json!({"type": "input_audio_buffer.committed", "item_id": "item_3"})).await;
+        kinds(&mut socket, 1).await;
+        drop(socket);
+    }
+    let paid = costs(&rows(&gateway, &id, 1).await);
+    assert!(paid.len() == 1 && paid[0].starts_with("0.36"), "{paid:?}");
+}

@@ -169,6 +169,11 @@ impl Jobs {
         is_new
     }
 
+    /// Whether this life of the gateway has booked what this request made.
+    pub(super) fn has_booked(&self, request: &str) -> bool {
+        matches!(self.0.lock().get(request), Some((_, Standing::Done)))
+    }
+
     /// Somebody has seen a batch.
     pub(super) fn seen(&self, gateway: &Arc<Gateway>, (desk, place): (&Desk, &Place), known: &Batch) {
         let Some(tag) = known.tag.as_ref().filter(|_| known.is_over()) else { return };
@@ -447,6 +452,11 @@ impl Sum {
     pub(super) fn at_most(bound: Option<PicoUsd>) -> Self {
         let usage = Usage { estimated: true, ..Usage::default() };
         Self { usage, cost: bound.unwrap_or(PicoUsd::ZERO), incomplete: true }
+    }
+
+    /// Where nobody knows, and nobody is held to it.
+    pub(super) fn unknown() -> Self {
+        Self::at_most(None)
     }
 }
 

@@ -72,7 +72,10 @@ async fn write(gateway: &Gateway, job: &Job, held: Held) -> Option<Held> {
     let reservation = open.reservation.take();
     let parked = Parked::of(job, &open, reservation.as_ref());
     let governance = gateway.governance();
-    let body = serde_json::to_string(&parked).unwrap_or_default();
+    let Ok(body) = serde_json::to_string(&parked) else {
+        open.reservation = reservation;
+        return Some(Held::new(Attempt::begin(*open), None));
+    };
     let batch = OpenBatch {
         request: &parked.request,
         body: &body,
@@ -114,15 +117,30 @@ pub(crate) async fn follow(gateway: Arc<Gateway>) {
 }
 
 async fn look(gateway: &Gateway, body: &str) {
-    let Ok(parked) = read(body) else { return };
+    let parked = match read(body) {
+        Ok(parked) => parked,
+        Err(error) => {
+            tracing::warn!(%error, "a batch of the store cannot be booked: this version cannot read it");
+            return;
+        }
+    };
     let job = parked.job(gateway);
+    if job.is_none() {
+        let (request_id, deployment) = (&*parked.request, &*parked.deployment);
+        tracing::warn!(request_id, deployment, "a batch cannot be booked: its deployment is not configured");
+    }
     let known = match &job {
         Some(job) => job.look(gateway).await.ok().filter(Batch::is_over),
         None => None,
     };
+    let late = parked.age() > FOLLOWED;
     let closed = match (job, known) {
-        (Some(job), Some(known)) => parked.settle(gateway, &job, &known).await,
-        _ if parked.age() > FOLLOWED => parked.give_up(gateway).await,
+        (Some(job), Some(known)) => match parked.settle(gateway, &job, &known).await {
+            // What could not be read in days will not be.
+            Err(_) if late => parked.give_up(gateway).await,
+            settled => settled,
+        },
+        _ if late => parked.give_up(gateway).await,
         _ => return,
     };
     if let Err(error) = closed {
@@ -205,6 +223,10 @@ impl Parked {
     /// Books it, where nobody else does.
     async fn settle(&self, gateway: &Gateway, job: &Job, known: &Batch) -> Result<()> {
         if !gateway.jobs().claim(job) {
+            // The store has kept what it did not answer to: there is nothing to do for it any more.
+            if gateway.jobs().has_booked(&self.request) {
+                return gateway.governance().close_batch(&self.request, &self.windows, None).await;
+            }
             return Ok(());
         }
         let closed = async {
@@ -213,7 +235,7 @@ impl Parked {
                 Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
                 other => other,
             };
-            self.close(gateway, Some(&sum?)).await
+            self.close(gateway, &sum?).await
         };
         match closed.await {
             Ok(()) => {
@@ -227,18 +249,19 @@ impl Parked {
         }
     }
 
-    /// It does not end. What a hard budget holds for it is charged.
+    /// It does not end, or nobody can ask how it did. What a hard budget holds for it is charged; others are told that there
+    /// was one whose cost is not known.
     async fn give_up(&self, gateway: &Gateway) -> Result<()> {
         tracing::warn!(request_id = &*self.request, "a batch does not end: it is not followed any more");
-        let sum = self.hard.then(|| Sum::at_most(self.bound));
-        self.close(gateway, sum.as_ref()).await
+        let sum = if self.hard { Sum::at_most(self.bound) } else { Sum::unknown() };
+        self.close(gateway, &sum).await
     }
 
-    async fn close(&self, gateway: &Gateway, sum: Option<&Sum>) -> Result<()> {
+    async fn close(&self, gateway: &Gateway, sum: &Sum) -> Result<()> {
         // Who made it may have booked it, where it did not hear that it is in the store.
         let row = match is_booked(gateway, &self.request).await? {
             true => None,
-            false => sum.map(|sum| self.row(sum)),
+            false => Some(self.row(sum)),
         };
         gateway.governance().close_batch(&self.request, &self.windows, row.as_ref()).await
     }

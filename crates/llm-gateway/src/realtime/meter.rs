@@ -179,11 +179,15 @@ impl Meter {
 
     /// A response that nobody let in.
     fn stray(&mut self) -> Response {
-        let attempt = match &mut self.ticket {
-            Some(ticket) => ticket.attempt_begun(&self.deployment, &self.target, self.bound),
+        Response { attempt: self.attempt_unasked(self.bound), grant: None, stray: true }
+    }
+
+    /// For what the provider does though nobody let it in.
+    pub(super) fn attempt_unasked(&mut self, bound: Option<PriceBound>) -> Attempt {
+        match &mut self.ticket {
+            Some(ticket) => ticket.attempt_begun(&self.deployment, &self.target, bound),
             None => Attempt::free(),
-        };
-        Response { attempt, grant: None, stray: true }
+        }
     }
 
     /// A response is over: what it cost is written down.
@@ -214,8 +218,13 @@ impl Meter {
         attempt.settle(Some(usage).filter(|_| !is_unknown), 0).1.await;
     }
 
-    /// Whether a response runs, or will.
+    /// Whether a response runs, or will, or a transcript is being written.
     pub(super) fn is_busy(&self) -> bool {
+        self.is_answering() || self.is_writing()
+    }
+
+    /// Whether a response runs, or will.
+    pub(super) fn is_answering(&self) -> bool {
         !self.running.is_empty() || !self.asked.is_empty()
     }
 

@@ -200,7 +200,8 @@ impl Session {
     /// Cancels what runs, and reads until it has ended.
     async fn hear_out(&mut self) {
         let running: Vec<String> = self.meter.running().map(realtime::cancel).collect();
-        for cancel in running.iter().map(String::as_str).chain([realtime::CANCEL]) {
+        let all = self.meter.is_answering().then_some(realtime::CANCEL);
+        for cancel in running.iter().map(String::as_str).chain(all) {
             if self.far.send(Message::text(cancel)).await.is_err() {
                 return;
             }
@@ -218,7 +219,11 @@ impl Session {
                         return;
                     }
                 }
-                Told::Other => {}
+                Told::Other => match transcript::heard(&content(&message)) {
+                    Heard::Done { item, usage } => self.meter.transcript_done(&item, usage.as_deref()).await,
+                    Heard::Failed { item } => self.meter.transcript_failed(&item),
+                    Heard::Begun { .. } | Heard::Settings { .. } | Heard::Other => {}
+                },
             }
         }
     }
@@ -263,6 +268,7 @@ impl Session {
             }
             Heard::Done { item, usage } => self.meter.transcript_done(&item, usage.as_deref()).await,
             Heard::Failed { item } => self.meter.transcript_failed(&item),
+            Heard::Settings { on } => self.meter.transcripts_are(on),
             Heard::Other => {}
         }
         Ok(None)

@@ -2,7 +2,8 @@
 //!
 //! The client turns them on for the session, and the provider makes one of each piece of sound. So the money for the next
 //! one is reserved as soon as they are on, before it may begin; when it begins, that for the one behind it is. Where there
-//! is none, they are turned off.
+//! is none, they are turned off. The provider may still write some then, of what was handed in before: what it says that
+//! they used is booked as well. Only once it has said that it writes any does one that nobody heard of again cost anything.
 
 use std::sync::Arc;
 
@@ -26,8 +27,12 @@ const MOST: usize = 64;
 /// The transcripts of a session.
 #[derive(Debug, Default)]
 pub(super) struct Transcripts {
-    /// By whom they are written; `None`: there are none.
+    /// By whom they are written; `None`: there are to be none.
     on: Option<On>,
+    /// By whom they were written before.
+    was: Option<On>,
+    /// Whether the provider has said that it writes them.
+    confirmed: bool,
     /// The money of the next one.
     next: Option<Paid>,
     /// Those under way, by their items.
@@ -58,6 +63,11 @@ impl Meter {
             self.silence();
             return Ok(());
         };
+        // Clients state all settings to change one.
+        let same = self.transcripts.on.as_ref().is_some_and(|on| *on.model == **model);
+        if same && self.transcripts.next.is_some() {
+            return Ok(());
+        }
         let on = On { model: model.as_str().into(), bound: self.bound_of_transcript(model) };
         let next = self.pay_transcript(&on).await?;
         self.transcripts.next = Some(next);
@@ -65,9 +75,21 @@ impl Meter {
         Ok(())
     }
 
-    /// There are no transcripts from here on.
+    /// There are to be no transcripts from here on.
     pub(super) fn silence(&mut self) {
-        (self.transcripts.on, self.transcripts.next) = (None, None);
+        let Transcripts { on, was, next, .. } = &mut self.transcripts;
+        *was = on.take().or(was.take());
+        *next = None;
+    }
+
+    /// The provider has told its settings.
+    pub(super) fn transcripts_are(&mut self, on: bool) {
+        self.transcripts.confirmed = on;
+    }
+
+    /// Whether transcripts are on their way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.transcripts.confirmed && !self.transcripts.running.is_empty()
     }
 
     /// A piece of sound was handed in, of which there will be a transcript.
@@ -76,11 +98,18 @@ impl Meter {
     /// As [`wish`](Self::wish), of the one behind it: then they are to be turned off.
     pub(super) async fn transcript_begun(&mut self, item: String) -> Result<()> {
         let Some(on) = self.transcripts.on.clone() else { return Ok(()) };
-        let Some(paid) = self.transcripts.next.take() else { return Ok(()) };
+        let paid = match self.transcripts.next.take() {
+            Some(paid) => paid,
+            None => self.pay_transcript(&on).await?,
+        };
         paid.attempt.sent();
         self.transcripts.running.push((item, on.clone(), paid));
         if self.transcripts.running.len() >= MOST {
-            return Err(ApiError::bad_request("the session has as many transcripts under way as it may"));
+            if self.transcripts.confirmed {
+                return Err(ApiError::bad_request("the session has as many transcripts under way as it may"));
+            }
+            let (_, _, Paid { attempt, .. }) = self.transcripts.running.remove(0);
+            attempt.forget();
         }
         self.transcripts.next = Some(self.pay_transcript(&on).await?);
         Ok(())
@@ -88,7 +117,12 @@ impl Meter {
 
     /// A transcript is there.
     pub(super) async fn transcript_done(&mut self, item: &str, usage: Option<&Usage>) {
-        let Some((on, Paid { mut attempt, grant })) = self.transcript_of(item) else { return };
+        self.transcripts.confirmed = true;
+        let Some((on, Paid { mut attempt, grant })) =
+            self.transcript_of(item).or_else(|| self.unasked(usage))
+        else {
+            return;
+        };
         attempt.names(Some(&on.model));
         if let Some(grant) = grant {
             grant.finish(usage.map(tokens).unwrap_or_default(), Now::read());
@@ -109,6 +143,7 @@ impl Meter {
 
     /// There is no transcript of it.
     pub(super) fn transcript_failed(&mut self, item: &str) {
+        self.transcripts.confirmed = true;
         let Some((on, Paid { mut attempt, .. })) = self.transcript_of(item) else { return };
         attempt.names(Some(&on.model));
         let mut error = ApiError::upstream(ErrorKind::BadRequest, "the upstream wrote no transcript");
@@ -119,7 +154,12 @@ impl Meter {
     /// The session is over: what was under way costs a hard budget what was reserved.
     pub(super) fn end_transcripts(&mut self) {
         self.silence();
-        for (_, on, Paid { mut attempt, .. }) in self.transcripts.running.drain(..) {
+        let Transcripts { running, confirmed, .. } = &mut self.transcripts;
+        for (_, on, Paid { mut attempt, .. }) in running.drain(..) {
+            if !*confirmed {
+                attempt.forget();
+                continue;
+            }
             attempt.names(Some(&on.model));
             if let Some(bound) = on.bound.filter(|_| attempt.is_hard()) {
                 attempt.pays_flat(bound.total());
@@ -127,16 +167,21 @@ impl Meter {
         }
     }
 
-    /// The one that this item has; of an item that nobody heard of, the next.
+    /// The one that this item has.
     fn transcript_of(&mut self, item: &str) -> Option<(On, Paid)> {
-        let Transcripts { on, next, running } = &mut self.transcripts;
-        if let Some(place) = running.iter().position(|(running, ..)| running == item) {
-            let (_, on, paid) = running.swap_remove(place);
-            return Some((on, paid));
-        }
-        let (on, paid) = (on.clone()?, next.take()?);
-        paid.attempt.sent();
+        let running = &mut self.transcripts.running;
+        let place = running.iter().position(|(running, ..)| running == item)?;
+        let (_, on, paid) = running.remove(place);
         Some((on, paid))
+    }
+
+    /// One that nobody let in, and that says what it used: it is booked nevertheless.
+    fn unasked(&mut self, usage: Option<&Usage>) -> Option<(On, Paid)> {
+        let Transcripts { on, was, .. } = &self.transcripts;
+        let on = on.as_ref().or(was.as_ref()).filter(|_| usage.is_some())?.clone();
+        let attempt = self.attempt_unasked(on.bound);
+        attempt.sent();
+        Some((on, Paid { attempt, grant: None }))
     }
 
     async fn pay_transcript(&mut self, on: &On) -> Result<Paid> {

@@ -128,10 +128,12 @@ fn urls_hold_the_region_and_the_model() {
         "bedrock/us-west-2/anthropic.claude-v2:1",
         "https://bedrock-runtime.us-west-2.amazonaws.com/model/anthropic.claude-v2%3A1/converse",
     );
-    check(
-        "bedrock/converse/eu-west-1/eu.amazon.nova-lite-v1:0",
-        "https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.amazon.nova-lite-v1%3A0/converse",
-    );
+    for way in ["converse", "invoke", "nova", "converse_like"] {
+        check(
+            &format!("bedrock/{way}/eu-west-1/eu.amazon.nova-lite-v1:0"),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.amazon.nova-lite-v1%3A0/converse",
+        );
+    }
     check(
         "bedrock/cn-north-1/amazon.nova-lite-v1:0",
         "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/model/amazon.nova-lite-v1%3A0/converse",

@@ -126,10 +126,16 @@ pub enum Heard {
         /// The item that it would be of.
         item: String,
     },
+    /// The session's settings are these.
+    Settings {
+        /// Whether transcripts are written.
+        on: bool,
+    },
     /// Nothing.
     Other,
 }
 
+const UPDATED: &str = "session.updated";
 const COMMITTED: &str = "input_audio_buffer.committed";
 const COMPLETED: &str = "conversation.item.input_audio_transcription.completed";
 const FAILED: &str = "conversation.item.input_audio_transcription.failed";
@@ -142,6 +148,8 @@ struct Told<'a> {
     item_id: Option<String>,
     #[serde(default)]
     usage: Option<Counts>,
+    #[serde(default)]
+    session: Option<Settings>,
 }
 
 /// `{"type": "tokens", …}` or `{"type": "duration", "seconds": …}`.
@@ -163,15 +171,24 @@ struct Details {
 pub fn heard(event: &[u8]) -> Heard {
     // Most events are sound, which is not read.
     let mentions = |word: &str| memchr::memmem::find(event, word.as_bytes()).is_some();
-    if ![COMMITTED, COMPLETED, FAILED].into_iter().any(mentions) {
+    if ![UPDATED, COMMITTED, COMPLETED, FAILED].into_iter().any(mentions) {
         return Heard::Other;
     }
-    let Ok(Told { kind, item_id, usage }) = serde_json::from_slice(event) else { return Heard::Other };
+    let Ok(Told { kind, item_id, usage, session }) = serde_json::from_slice(event) else {
+        return Heard::Other;
+    };
     let item = item_id.unwrap_or_default();
     match &*kind {
         COMMITTED => Heard::Begun { item },
         COMPLETED => Heard::Done { item, usage: usage.and_then(used).map(Box::new) },
         FAILED => Heard::Failed { item },
+        "session.updated" | "transcription_session.updated" => {
+            let Settings { input_audio_transcription, audio } = session.unwrap_or_default();
+            let newer = audio.and_then(|audio| audio.input).and_then(|input| input.transcription);
+            Heard::Settings {
+                on: [input_audio_transcription, newer].into_iter().flatten().flatten().count() > 0,
+            }
+        }
         _ => Heard::Other,
     }
 }
@@ -248,6 +265,18 @@ mod tests {
         }
         let committed = json!({"type": COMMITTED, "item_id": "i"}).to_string();
         assert_eq!(heard(committed.as_bytes()), Heard::Begun { item: "i".to_owned() });
+        let updated = |session: Value| {
+            heard(json!({"type": "session.updated", "session": session}).to_string().as_bytes())
+        };
+        let model = json!({"model": "whisper-1"});
+        let on = [
+            json!({"input_audio_transcription": model}),
+            json!({"audio": {"input": {"transcription": model}}}),
+            json!({"input_audio_transcription": null}),
+            json!({"voice": "alloy"}),
+        ];
+        let expect = [true, true, false, false].map(|on| Heard::Settings { on });
+        assert_eq!(on.map(updated), expect);
         let words = json!({"type": "response.text.delta", "delta": COMPLETED}).to_string();
         assert_eq!(heard(words.as_bytes()), Heard::Other);
     }

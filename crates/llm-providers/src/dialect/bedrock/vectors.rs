@@ -13,9 +13,46 @@ use crate::dialect::media::{self, wrong};
 use crate::dialect::scalar::Count;
 
 const NO_COUNTERPART: &str = "the model on bedrock has no counterpart";
-/// Members of these models' own that clients of any dialect may send.
-const TERMS: [&str; 6] =
-    ["input_type", "truncate", "embedding_types", "normalize", "embeddingTypes", "max_tokens"];
+/// A family of models, with the members of its own that clients of any dialect may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Cohere,
+    Titan,
+    Nova,
+}
+
+impl Family {
+    const ALL: [Self; 3] = [Self::Cohere, Self::Titan, Self::Nova];
+
+    fn of(model: &str) -> Result<Self> {
+        if model.contains("cohere.embed") {
+            Ok(Self::Cohere)
+        } else if model.contains("titan-embed") {
+            Ok(Self::Titan)
+        } else if model.contains("nova") && model.contains("embed") {
+            Ok(Self::Nova)
+        } else {
+            let message =
+                format!("`{model}` makes no vectors: use one of Titan's, Nova's or Cohere's models for them");
+            Err(ApiError::bad_request(message).with_param("model"))
+        }
+    }
+
+    fn terms(self) -> &'static [&'static str] {
+        match self {
+            Self::Cohere => &["input_type", "truncate", "embedding_types", "max_tokens"],
+            Self::Titan => &["normalize", "embeddingTypes"],
+            Self::Nova => &[],
+        }
+    }
+
+    /// Whether it is sent a member: its own, or one that none of the others is known for and the client means so.
+    fn takes(self, name: &str, own: bool) -> bool {
+        let known = || Self::ALL.iter().any(|family| family.terms().contains(&name));
+        self.terms().contains(&name) || (own && !known())
+    }
+}
+
 /// What vectors are for, in Gemini's words and Cohere's.
 const TASKS: &[(&str, &str)] = &[
     ("RETRIEVAL_QUERY", "search_query"),
@@ -131,24 +168,18 @@ pub(super) fn encode(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
     }
     let mut members = llm_types::Members::default();
     let own = origin.is_none_or(|origin| origin == Dialect::Bedrock);
+    let (model, family) = (cx.model, Family::of(cx.model)?);
     for (name, value) in extra.iter() {
-        if own || TERMS.contains(&name) {
+        if family.takes(name, own) {
             members.push(name.into(), value);
-        } else {
+        } else if family != Family::Nova || name != "input_type" {
             cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
         }
     }
-    let model = cx.model;
-    let body = if model.contains("cohere.embed") {
-        cohere(request, texts, members, cx)
-    } else if model.contains("titan-embed") {
-        titan(request, &texts, members, cx)
-    } else if model.contains("nova") && model.contains("embed") {
-        nova(request, &texts, members, cx)
-    } else {
-        let message =
-            format!("`{model}` makes no vectors: use one of Titan's, Nova's or Cohere's models for them");
-        Err(ApiError::bad_request(message).with_param("model"))
+    let body = match family {
+        Family::Cohere => cohere(request, texts, members, cx),
+        Family::Titan => titan(request, &texts, members, cx),
+        Family::Nova => nova(request, &texts, members, cx),
     }?;
     Ok(media::json(format!("/model/{}/invoke", crate::url::escape(model)), body, Memo::default()))
 }
@@ -197,7 +228,7 @@ fn titan<'r>(
         Some(_) if cx.model.contains("text-v1") => cx.changes.dropped("dimensions", NO_COUNTERPART),
         dimensions => out.dimensions = *dimensions,
     }
-    media::bytes(&out)
+    media::beside(&out, cx.changes)
 }
 
 fn nova<'r>(
@@ -206,14 +237,25 @@ fn nova<'r>(
     extra: llm_types::Members<'r>,
     cx: &mut EncodeCx<'_>,
 ) -> Result<Vec<u8>> {
-    let EmbedRequest { dimensions, task, truncate, .. } = request;
-    let purpose = match task.as_deref() {
-        None => "GENERIC_INDEX",
-        Some("RETRIEVAL_QUERY") => "GENERIC_RETRIEVAL",
-        Some("RETRIEVAL_DOCUMENT") => "GENERIC_INDEX",
-        Some(known @ ("CLASSIFICATION" | "CLUSTERING")) => known,
+    let EmbedRequest { dimensions, task, truncate, extra: given, .. } = request;
+    // Cohere's word for the purpose, where the client has it.
+    let said = given.get("input_type").map(|json| serde_json::from_str::<Str<'_>>(json.get()));
+    let (name, said) = match &said {
+        None => ("task", task.as_deref()),
+        Some(said) => {
+            if task.is_some() {
+                cx.changes.dropped("task", "`input_type` is given too");
+            }
+            ("input_type", Some(said.as_ref().map_or("", Str::as_str)))
+        }
+    };
+    let purpose = match said {
+        None | Some("RETRIEVAL_DOCUMENT" | DOCUMENT) => "GENERIC_INDEX",
+        Some("RETRIEVAL_QUERY" | "search_query") => "GENERIC_RETRIEVAL",
+        Some("CLASSIFICATION" | "classification") => "CLASSIFICATION",
+        Some("CLUSTERING" | "clustering") => "CLUSTERING",
         Some(_) => {
-            cx.changes.altered("task", "nova does not know this purpose: sent as documents");
+            cx.changes.altered(name, "nova does not know this purpose: sent as documents");
             "GENERIC_INDEX"
         }
     };
@@ -229,7 +271,10 @@ fn nova<'r>(
         text: Some(text),
         ..NovaParams::default()
     };
-    media::bytes(&Nova { task: Some(Str::from("SINGLE_EMBEDDING")), params: Some(params), extra })
+    media::beside(
+        &Nova { task: Some(Str::from("SINGLE_EMBEDDING")), params: Some(params), extra },
+        cx.changes,
+    )
 }
 
 fn cohere<'r>(
@@ -259,7 +304,7 @@ fn cohere<'r>(
         Some(_) if cx.model.contains("-v3") => cx.changes.dropped("dimensions", NO_COUNTERPART),
         dimensions => out.output_dimension = *dimensions,
     }
-    media::bytes(&out)
+    media::beside(&out, cx.changes)
 }
 
 /// Reads vectors.
@@ -313,4 +358,50 @@ fn read(body: &[u8]) -> Result<Reply<'_>> {
 
 fn usage(count: Option<Count>) -> Option<Usage> {
     count.map(|Count(input)| Usage { input, ..Usage::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_types::{Changes, EmbedRequest, Extra, Op, RawValue};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::codec::Asked;
+    use crate::table::ProviderTable;
+
+    /// What is sent of these members, and what of them is lost.
+    fn sent(model: &str, members: &[(&str, &str)]) -> (Value, Vec<String>) {
+        let spec = ProviderTable::builtin().get("bedrock").unwrap().as_ref().clone();
+        let mut extra = Extra::default();
+        for (name, json) in members {
+            extra.set(*name, RawValue::from_string((*json).to_owned()).unwrap());
+        }
+        let inputs = vec![EmbedInput { content: EmbedContent::Text("Hi".to_owned()), title: None }];
+        let request = EmbedRequest { inputs, extra, ..EmbedRequest::default() };
+        let (asked, mut changes) = (Asked::of(Op::Embed), Changes::default());
+        let mut cx = EncodeCx { spec: &spec, model, asked: &asked, changes: &mut changes };
+        let body = encode(&request, &mut cx).unwrap().body.to_bytes();
+        let lost = changes.list().iter().map(|change| change.path.to_string()).collect();
+        (serde_json::from_slice(&body).unwrap(), lost)
+    }
+
+    #[test]
+    fn each_family_is_sent_its_own_words() {
+        let all = [
+            ("input_type", "\"search_query\""),
+            ("truncate", "\"END\""),
+            ("normalize", "true"),
+            ("inputText", "\"another\""),
+        ];
+        let (body, lost) = sent("amazon.titan-embed-text-v2:0", &all);
+        assert_eq!(body, json!({"inputText": "Hi", "normalize": true}));
+        assert_eq!(lost, ["input_type", "truncate", "inputText"]);
+        let (body, lost) = sent("amazon.nova-2-multimodal-embeddings-v1:0", &all[..3]);
+        let params = json!({"embeddingPurpose": "GENERIC_RETRIEVAL", "text": {"value": "Hi", "truncationMode": "END"}});
+        assert_eq!(body, json!({"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}));
+        assert_eq!(lost, ["truncate", "normalize"]);
+        let (body, lost) = sent("cohere.embed-v4:0", &all[..3]);
+        assert_eq!(body, json!({"texts": ["Hi"], "input_type": "search_query", "truncate": "END"}));
+        assert_eq!(lost, ["normalize"]);
+    }
 }

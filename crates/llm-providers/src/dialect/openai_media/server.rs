@@ -19,6 +19,11 @@ pub struct Server;
 impl ServerCodec for Server {
     fn peek(&self, head: &Head, asked: &Asked) -> llm_types::Result<Peek> {
         let peek = openai_chat::Server.peek(head, asked)?;
+        let inner = head.get("input").and_then(|json| json.strip_prefix(b"[")?.strip_suffix(b"]"));
+        if inner.is_some_and(|inner| inner.trim_ascii().is_empty()) {
+            let message = "`input` is an empty list: send the texts to make vectors of";
+            return Err(ApiError::bad_request(message).with_param("input"));
+        }
         Ok(Peek { stream: false, ..peek })
     }
 
