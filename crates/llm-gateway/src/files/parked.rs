@@ -1,7 +1,7 @@
 //! Batches in the store: what they hold and who pays outlives the gateway that made them.
 //!
 //! Where there is a store nothing of a batch stays in memory. Of all gateways that share it, whoever is first looks at a
-//! batch that is due, and whoever sees its end first books it; a gateway that starts looks at all of them.
+//! batch that is due, and whoever sees its end first books it; one that starts looks at some that are not due as well.
 
 use std::sync::Arc;
 use std::time::Duration;
