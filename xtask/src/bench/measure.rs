@@ -24,6 +24,8 @@ const LOAD_CORE: usize = 1;
 const REST: Duration = Duration::from_millis(300);
 /// Before each turn a contender is put to work for this part of the turn's time, which does not count.
 const WARM_UP_SHARE: u32 = 4;
+/// A contender's time in a round is so many turns, forth and back: the machine is faster in one second than in the next.
+const TURNS: u32 = 4;
 /// How long a fresh process may take to answer.
 const START_UP_LIMIT: Duration = Duration::from_secs(10);
 /// How long a process may take to end.
@@ -39,8 +41,8 @@ pub(super) struct Session {
     contenders: Vec<Who>,
     proxies: Vec<(Who, Running)>,
     bodies: BTreeMap<(Who, String), PathBuf>,
-    /// Which contender begins; moves on with each scenario, so that none is always first.
-    turn: usize,
+    /// Which contender begins moves on with it, so that none is always first.
+    round: usize,
     disturbance: Disturbance,
 }
 
@@ -85,7 +87,7 @@ impl Session {
             contenders,
             proxies: Vec::new(),
             bodies: BTreeMap::new(),
-            turn: 0,
+            round: 0,
             disturbance: Disturbance::default(),
         })
     }
@@ -124,13 +126,14 @@ impl Session {
     /// Opens connection pools and touches memory before anything counts.
     pub(super) fn warm_up(&mut self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         let mut nowhere = Samples::default();
+        self.round += 1;
         SCENARIOS
             .iter()
             .filter(|scenario| scenario.request != Request::Paced && wanted(scenario.title))
             .try_for_each(|scenario| self.measure(scenario, Duration::from_millis(200), &mut nowhere))
     }
 
-    /// One turn of every contender.
+    /// The turns of every contender.
     pub(super) fn measure(
         &mut self,
         scenario: &'static Scenario,
@@ -139,33 +142,52 @@ impl Session {
     ) -> anyhow::Result<()> {
         if scenario.wants_direct() {
             let summary = self.load(Who::Direct, self.upstream.addr(), scenario, time)?;
+            let spent = Spent { load: summary, ..Spent::default() };
             for row in scenario.rows {
-                samples.add(scenario.title, row, Who::Direct, value(row.measure, &summary, Duration::ZERO));
+                samples.add(scenario.title, row, Who::Direct, spent.value(row.measure));
             }
         }
         let mut order: Vec<(Who, SocketAddr, u32)> =
             self.proxies.iter().map(|(who, running)| (*who, running.addr(), running.pid())).collect();
         order.retain(|(who, _, _)| who.takes_part(scenario.request));
         let count = order.len().max(1);
-        order.rotate_left(self.turn % count);
-        self.turn += 1;
-        for (who, addr, pid) in order {
-            // The others' turns have taken its memory out of the caches; a long stream warms up by itself.
-            if scenario.request != Request::Paced {
-                self.load(who, addr, scenario, time / WARM_UP_SHARE)?;
+        order.rotate_left(self.round % count);
+        // A percentile needs the whole time at once.
+        let turns = if scenario.rows.iter().all(|row| row.measure.is_summed()) { TURNS } else { 1 };
+        let mut spent: BTreeMap<Who, Spent> = BTreeMap::new();
+        for _ in 0..turns {
+            for (who, addr, pid) in &order {
+                spent.entry(*who).or_default().add(self.turn((*who, *addr, *pid), scenario, time / turns)?);
             }
-            // Not every kernel counts waiting; then none is reported.
-            let waited = || proc::wait_time(pid).unwrap_or_default();
-            let before = (proc::cpu_time(pid)?, waited());
-            let summary = self.load(who, addr, scenario, time)?;
-            let spent = proc::cpu_time(pid)?.saturating_sub(before.0);
-            self.disturbance.ran += spent;
-            self.disturbance.waited += waited().saturating_sub(before.1);
+            order.reverse();
+        }
+        for (who, spent) in spent {
+            self.disturbance.ran += spent.cpu;
+            self.disturbance.waited += spent.waited;
             for row in scenario.rows {
-                samples.add(scenario.title, row, who.column(), value(row.measure, &summary, spent));
+                samples.add(scenario.title, row, who.column(), spent.value(row.measure));
             }
         }
         Ok(())
+    }
+
+    /// One turn of a contender.
+    fn turn(
+        &mut self,
+        (who, addr, pid): (Who, SocketAddr, u32),
+        scenario: &'static Scenario,
+        time: Duration,
+    ) -> anyhow::Result<Spent> {
+        // The others' turns have taken its memory out of the caches; a long stream warms up by itself.
+        if scenario.request != Request::Paced {
+            self.load(who, addr, scenario, time / WARM_UP_SHARE)?;
+        }
+        // Not every kernel counts waiting; then none is reported.
+        let waited = || proc::wait_time(pid).unwrap_or_default();
+        let before = (proc::cpu_time(pid)?, waited());
+        let load = self.load(who, addr, scenario, time)?;
+        let cpu = proc::cpu_time(pid)?.saturating_sub(before.0);
+        Ok(Spent { load, cpu, waited: waited().saturating_sub(before.1), turns: 1 })
     }
 
     /// Starts two more processes of each contender: one is measured until it has answered and rested, one is asked
@@ -270,17 +292,44 @@ async fn first_answer(target: &Target, running: &Running) -> anyhow::Result<()> 
     bail!("no answer in {START_UP_LIMIT:?}:\n{}", running.logs())
 }
 
-fn value(measure: Measure, summary: &Summary, cpu: Duration) -> f64 {
-    let each = |count: u64| cpu.as_secs_f64() * 1e6 / count.max(1) as f64;
-    match measure {
-        Measure::CpuPerRequest => each(summary.requests),
-        Measure::CpuPerEvent => each(summary.events),
-        Measure::Throughput => summary.per_second,
-        Measure::P50 => summary.p50_us,
-        Measure::P99 => summary.p99_us,
-        Measure::GapP99 => summary.gap_deviation_p99_us,
-        Measure::GapMax => summary.gap_deviation_max_us,
-        // These come from a fresh process, not from a load.
-        Measure::Resident | Measure::ResidentUsed | Measure::StartUp => 0.0,
+/// What a contender did, and what it cost.
+#[derive(Default)]
+struct Spent {
+    /// Sums; but for the rate, which is a mean, and what only one turn can tell: the last one's.
+    load: Summary,
+    cpu: Duration,
+    /// For its core.
+    waited: Duration,
+    turns: u32,
+}
+
+impl Spent {
+    fn add(&mut self, other: Self) {
+        let (ours, theirs) = (f64::from(self.turns), f64::from(other.turns));
+        let rate = (self.load.per_second * ours + other.load.per_second * theirs) / (ours + theirs);
+        self.load = Summary {
+            requests: self.load.requests + other.load.requests,
+            events: self.load.events + other.load.events,
+            per_second: rate,
+            ..other.load
+        };
+        self.cpu += other.cpu;
+        self.waited += other.waited;
+        self.turns += other.turns;
+    }
+
+    fn value(&self, measure: Measure) -> f64 {
+        let each = |count: u64| self.cpu.as_secs_f64() * 1e6 / count.max(1) as f64;
+        match measure {
+            Measure::CpuPerRequest => each(self.load.requests),
+            Measure::CpuPerEvent => each(self.load.events),
+            Measure::Throughput => self.load.per_second,
+            Measure::P50 => self.load.p50_us,
+            Measure::P99 => self.load.p99_us,
+            Measure::GapP99 => self.load.gap_deviation_p99_us,
+            Measure::GapMax => self.load.gap_deviation_max_us,
+            // These come from a fresh process, not from a load.
+            Measure::Resident | Measure::ResidentUsed | Measure::StartUp => 0.0,
+        }
     }
 }

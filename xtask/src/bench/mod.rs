@@ -2,8 +2,8 @@
 //!
 //! Ratios measured in one run, because absolute figures of two machines, or of one machine on two days,
 //! can't be compared. The proxy under test is alone on core 0 with one worker thread; upstream and load
-//! share core 1. Contenders take short turns in many rounds, so that a slow second hits them all, each is warm before
-//! its turn counts, and a figure is the median of its rounds. Each round has processes of its own: where memory happens
+//! share core 1. Contenders take short turns, forth and back, in many rounds, so that a slow second hits them all; each
+//! is warm before its turn counts, and a figure is the median of its rounds. Each round has processes of its own: where memory happens
 //! to lie in one makes it some percent slower or faster for as long as it runs.
 
 mod contender;

@@ -109,6 +109,11 @@ impl Measure {
         }
     }
 
+    /// Whether it can be taken over several turns.
+    pub(super) fn is_summed(self) -> bool {
+        matches!(self, Self::CpuPerRequest | Self::CpuPerEvent | Self::Throughput)
+    }
+
     /// Whether a larger figure is the better one.
     pub(super) fn more_is_better(self) -> bool {
         self == Self::Throughput

@@ -45,31 +45,44 @@ impl Line {
         self.values(wanted).map_or_else(|| "–".to_owned(), |values| figure(median(values), self.row.measure))
     }
 
-    /// The median of the ratios of the rounds, not the ratio of the medians: the two figures of one
-    /// round were taken seconds apart. Above 1 means that the gateway is the dearer one.
-    fn ratio(&self) -> Option<f64> {
-        let gateway = self.values(Who::is_gateway)?;
-        let bare = self.values(|who| who == Who::Bare)?;
+    /// The ratios of the rounds, whose median counts and not the ratio of the medians: the two figures of one round were
+    /// taken side by side. Above 1 means that the gateway is the dearer one.
+    fn ratios(&self) -> Vec<f64> {
+        let bare = self.values(|who| who == Who::Bare).unwrap_or_default();
+        let gateway = self.values(Who::is_gateway).unwrap_or_default();
         let more_is_better = self.row.measure.more_is_better();
         let ratio =
             |(gateway, bare): (&f64, &f64)| if more_is_better { bare / gateway } else { gateway / bare };
-        Some(median(&gateway.iter().zip(bare).map(ratio).collect::<Vec<_>>()))
+        gateway.iter().zip(bare).map(ratio).collect()
     }
 
-    /// The figure that the target is about.
-    fn reached(&self) -> Option<f64> {
+    /// What the gateway added in each round.
+    fn added(&self) -> Vec<f64> {
+        let gateway = self.values(Who::is_gateway).unwrap_or_default();
+        let without = self.values(|who| who == Who::Direct);
+        let without = without.or_else(|| self.values(|who| who == Who::Bare)).unwrap_or_default();
+        gateway.iter().zip(without).map(|(gateway, without)| gateway - without).collect()
+    }
+
+    /// The figures that the target is about.
+    fn reached(&self) -> Vec<f64> {
         match self.row.target {
-            Target::Ratio(_) => self.ratio(),
-            Target::AtMost(_) => self.values(Who::is_gateway).map(median),
-            Target::AddedMicros(_) => {
-                let gateway = self.values(Who::is_gateway)?;
-                let without = self.values(|who| who == Who::Direct);
-                let without = without.or_else(|| self.values(|who| who == Who::Bare))?;
-                let added = gateway.iter().zip(without).map(|(gateway, without)| gateway - without);
-                Some(median(&added.collect::<Vec<_>>()))
-            }
-            Target::None => None,
+            Target::Ratio(_) => self.ratios(),
+            Target::AtMost(_) => self.values(Who::is_gateway).unwrap_or_default().to_vec(),
+            Target::AddedMicros(_) => self.added(),
+            Target::None => Vec::new(),
         }
+    }
+
+    /// The ratio, or what was added where the target is about that, and how far off it may be.
+    fn compared(&self) -> String {
+        let added = matches!(self.row.target, Target::AddedMicros(_));
+        let values = if added { self.added() } else { self.ratios() };
+        if values.is_empty() {
+            return "–".to_owned();
+        }
+        let (middle, error) = (median(&values), error(&values));
+        if added { format!("{middle:+.1} ± {error:.1} µs") } else { format!("{middle:.2} ± {error:.2}×") }
     }
 
     fn target(&self) -> (String, Option<f64>) {
@@ -85,27 +98,28 @@ impl Line {
 /// The table, and how many targets are missed.
 pub(super) fn render(samples: &Samples, rounds: usize) -> (String, usize) {
     let mut out = format!(
-        "Medians of {rounds} interleaved rounds; the ratio is gateway to bare, or to what the title says, above 1 is \
-         dearer.\n\n"
+        "Medians of {rounds} interleaved rounds, each with the standard error of what is compared: the ratio of gateway \
+         to bare, or to what the title says (above 1 is dearer), or the difference.\n\n"
     );
-    out.push_str("| scenario | figure | direct | bare | nginx | gateway | ratio | target | result |\n");
+    out.push_str("| scenario | figure | direct | bare | nginx | gateway | compared | target | result |\n");
     out.push_str("|---|---|---:|---:|---:|---:|---:|---:|---|\n");
     let mut missed = 0_usize;
     for line in &samples.lines {
         let (target, limit) = line.target();
-        let result = match (line.reached(), limit) {
-            (Some(reached), Some(limit)) if reached <= limit => "pass",
-            (Some(_), Some(_)) => {
+        let reached = line.reached();
+        let result = match limit {
+            Some(limit) if !reached.is_empty() && median(&reached) <= limit => "pass",
+            Some(_) if !reached.is_empty() => {
                 missed += 1;
                 "MISS"
             }
             _ => "",
         };
-        let ratio = line.ratio().map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}×"));
+        let compared = line.compared();
         // Writing to a string can't fail.
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {ratio} | {target} | {result} |",
+            "| {} | {} | {} | {} | {} | {} | {compared} | {target} | {result} |",
             line.title,
             line.row.measure.label(),
             line.cell(|who| who == Who::Direct),
@@ -131,6 +145,15 @@ fn median(values: &[f64]) -> f64 {
     f64::midpoint(lower, upper)
 }
 
+/// The standard error of a median, from how far the values lie from it: robust, as the median itself.
+fn error(values: &[f64]) -> f64 {
+    let middle = median(values);
+    let off: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
+    // Of a normal distribution: the deviation is 1.4826 times the median of these, and a median's error 1.2533 times
+    // that of a mean.
+    1.2533 * 1.4826 * median(&off) / (values.len().max(1) as f64).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn errors_shrink_with_rounds_and_ignore_what_is_far_off() {
+        let values = |rounds: usize| [9.0, 10.0, 11.0, 10.0, 1000.0].repeat(rounds);
+        let (few, many) = (error(&values(1)), error(&values(100)));
+        assert!((few - 0.83).abs() < 0.01 && (many - 0.083).abs() < 0.001, "{few} {many}");
+        assert!(error(&[]).abs() < 1e-9);
+    }
+
+    #[test]
     fn targets_are_met_or_missed() {
         let mut samples = Samples::default();
         add(&mut samples, &CPU, Who::Bare, &[10.0, 10.0, 30.0]);
@@ -163,6 +194,9 @@ mod tests {
         assert_eq!(missed, 1, "{text}");
         let results: Vec<&str> = text.lines().skip(4).filter_map(|line| line.rsplit('|').nth(1)).collect();
         assert_eq!(results, [" pass ", " MISS ", " pass "], "{text}");
-        assert!(text.contains("1.50×") && text.contains("2.50×"), "{text}");
+        assert!(
+            ["1.50 ± 0.43×", "2.50 ± 0.00×", "+700.0 ± 0.0 µs"].iter().all(|cell| text.contains(cell)),
+            "{text}"
+        );
     }
 }
