@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use llm_governance::{Facts, RowCache, RowOwner};
+use llm_governance::{Facts, Grant, RowCache, RowOwner};
 use llm_types::{ApiError, ErrorKind, Op, Result};
 use smallvec::SmallVec;
 
@@ -23,15 +23,51 @@ const LONGEST_TAG: usize = 128;
 /// let in one request at a time.
 pub(crate) const USUAL_ANSWER: u64 = 1_000;
 
+/// What a request asks for, as far as its caller may be kept from it.
+struct Entry<'r> {
+    model: &'r str,
+    /// The model's own name, where the client calls it by another: nobody leaves its limits and budgets by that.
+    alias_of: Option<&'r str>,
+    route: String,
+    tags: SmallVec<[Arc<str>; 2]>,
+    tokens: u64,
+}
+
+impl Entry<'_> {
+    fn facts(&self) -> Facts<'_> {
+        let Self { model, alias_of, route, tags, tokens } = self;
+        Facts { model, alias_of: *alias_of, route, tags, tokens: *tokens, bound: None }
+    }
+}
+
 impl Dispatch {
-    /// Lets the request in, and opens its account.
+    /// Lets the request in and opens its account, where nothing has to be waited for; `None`: limits are shared.
     ///
     /// # Errors
     /// 403 for what the caller may not call, 429 for limits.
+    pub(crate) fn admit_here(&self, front: &Front) -> Result<Option<Ticket>, Failed> {
+        if self.gateway.governance().is_idle() {
+            return Ok(Some(Ticket::free()));
+        }
+        let entry = self.entry(front)?;
+        let entered = self.gateway.governance().enter_here(&self.principal.who, &entry.facts());
+        let grant = entered.transpose().map_err(Failed::refused)?;
+        Ok(grant.map(|grant| self.ticket(&entry, grant)))
+    }
+
+    /// As [`admit_here`](Self::admit_here), waiting for shared limits.
+    ///
+    /// # Errors
+    /// As that; 503 where they do not answer.
     pub(crate) async fn admit(&self, front: &Front) -> Result<Ticket, Failed> {
-        let governance = self.gateway.governance();
+        let entry = self.entry(front)?;
+        let entered = self.gateway.governance().enter(&self.principal.who, &entry.facts()).await;
+        Ok(self.ticket(&entry, entered.map_err(Failed::refused)?))
+    }
+
+    fn entry(&self, front: &Front) -> Result<Entry<'_>, Failed> {
         let who = &self.principal.who;
-        let own = tags(&self.principal, self.told(&TAGS))?;
+        let tags = tags(&self.principal, self.told(&TAGS))?;
         let model = &*self.peek.model;
         if let Some(mut names) = self.fallback_names()
             && let Some(name) = names.find(|name| !who.may_call(name))
@@ -41,22 +77,23 @@ impl Dispatch {
             return Err(error.with_code("model_not_allowed").into());
         }
         let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };
-        // Nobody leaves a model's limits and budgets by another of its names.
         let alias_of = Some(&*self.model).filter(|own| *own != model);
-        let facts = Facts { model, alias_of, route: &front.route(), tags: &own, tokens, bound: None };
-        let grant = governance.enter(who, &facts).await.map_err(Failed::refused)?;
-        let tags = who.tags().iter().chain(&own).cloned().collect();
+        Ok(Entry { model, alias_of, route: front.route(), tags, tokens })
+    }
+
+    fn ticket(&self, entry: &Entry<'_>, grant: Option<Grant>) -> Ticket {
+        let who = &self.principal.who;
         let account = Account {
-            governance: Arc::clone(governance),
+            governance: Arc::clone(self.gateway.governance()),
             prices: Arc::clone(&self.snapshot.prices),
             request_id: Arc::clone(&self.request_id),
-            model: model.into(),
+            model: entry.model.into(),
             who: RowOwner::from(who),
-            tags,
+            tags: who.tags().iter().chain(&entry.tags).cloned().collect(),
             body: self.text_length(&self.asking),
             cache: RowCache::Bypass,
         };
-        Ok(Ticket::new(account, grant))
+        Ticket::new(account, grant)
     }
 
     /// Tokens that limits count until the true number is known: of the prompt, and what the answer may have.

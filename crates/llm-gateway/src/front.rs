@@ -56,7 +56,7 @@ impl Front {
     /// Its path, as lists of allowed routes name it.
     pub(crate) fn route(&self) -> String {
         match self.path {
-            Path::Fixed(fixed) | Path::Twice(fixed, _) => format!("/v1{fixed}"),
+            Path::Fixed(fixed) | Path::Twice(fixed, _) => ["/v1", fixed].concat(),
             Path::Verb { verb, .. } => format!("/v1beta/models/*:{verb}"),
         }
     }

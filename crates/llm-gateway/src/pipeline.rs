@@ -112,9 +112,11 @@ where
         picture: OnceLock::new(),
     });
 
-    // Boxed: where nothing is metered nobody carries it along.
-    let idle = dispatch.gateway.governance().is_idle();
-    let mut ticket = if idle { Ticket::free() } else { Box::pin(dispatch.admit(front)).await? };
+    let mut ticket = match dispatch.admit_here(front)? {
+        Some(ticket) => ticket,
+        // Boxed: where nothing is shared nobody carries it along.
+        None => Box::pin(dispatch.admit(front)).await?,
+    };
 
     // guard in
     for guard in &snapshot.guards {

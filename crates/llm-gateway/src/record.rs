@@ -10,11 +10,12 @@ mod sink;
 mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use llm_router::{Group, Plan, Trace};
 use llm_types::{ApiError, Dialect, Usage};
+use parking_lot::Mutex;
 use rand::Rng as _;
 use smallvec::SmallVec;
 
@@ -53,7 +54,7 @@ pub(crate) struct Decision {
     /// What was lost or altered for the deployment that answered.
     pub(crate) changes: Box<str>,
     /// How the answer ended.
-    pub(crate) end: OnceLock<Ended>,
+    pub(crate) end: Mutex<Option<Ended>>,
     /// Where it is put if it ends in anything but a complete answer from where it began; `None`: it is there already.
     pub(crate) otherwise: Option<Weak<Ring>>,
     /// Whether it is kept also if it ends as it should.
@@ -112,10 +113,16 @@ impl Decision {
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.as_str().into());
         let after = (!after.by.is_empty() || !after.groups.is_empty()).then(|| Box::new(after));
-        // Told once; a second end says nothing new.
-        if self.end.set(Ended { took, tokens: usage.map(Tokens::from), broke_off, after }).is_ok() {
-            self.hand_over();
+        let ended = Ended { took, tokens: usage.map(Tokens::from), broke_off, after };
+        {
+            let mut end = self.end.lock();
+            // Told once; a second end says nothing new.
+            if end.is_some() {
+                return;
+            }
+            *end = Some(ended);
         }
+        self.hand_over();
     }
 
     /// Nothing more will come of it: whoever keeps decisions may have it.
@@ -293,7 +300,7 @@ mod tests {
             groups: SmallVec::new(),
             error: None,
             changes: Box::default(),
-            end: OnceLock::new(),
+            end: Mutex::default(),
             otherwise: None,
             kept: true,
             sink: None,

@@ -42,6 +42,9 @@ const HEADERS: usize = 12;
 /// The same of one that costs something and whose caller has limits.
 const METERED_HEADERS: usize = 24;
 
+/// As long as a number with its unit may be, in bytes.
+const NUMBER: usize = 24;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The names that a deployment has in headers, made once.
@@ -165,27 +168,28 @@ pub(crate) fn write_cost(headers: &mut HeaderMap, cost: PicoUsd) {
 /// Adds what is left of the caller's limits, in OpenAI's form.
 pub(crate) fn write_limits(headers: &mut HeaderMap, limits: &RateLimits) {
     let RateLimits { requests, tokens } = limits;
+    // One piece of memory for all of them.
+    let mut text = BytesMut::with_capacity(6 * NUMBER);
+    let mut digits = itoa::Buffer::new();
+    let mut value = |number: u64, unit: &[u8]| {
+        text.extend_from_slice(digits.format(number).as_bytes());
+        text.extend_from_slice(unit);
+        HeaderValue::from_maybe_shared(text.split().freeze()).unwrap_or(HeaderValue::from_static("0"))
+    };
     for (limit, names) in [(requests, &LIMITS[0]), (tokens, &LIMITS[1])] {
         let RateLimit { limit, left, reset } = *limit;
         let [limit_name, left_name, reset_name] = names;
         if let Some(limit) = limit {
-            headers.insert(limit_name, HeaderValue::from(limit));
+            headers.insert(limit_name, value(limit, b""));
         }
         if let Some(left) = left {
-            headers.insert(left_name, HeaderValue::from(left));
+            headers.insert(left_name, value(left, b""));
         }
         if let Some(reset) = reset {
-            headers.insert(reset_name, milliseconds(reset));
+            let millis = u64::try_from(reset.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(reset_name, value(millis, b"ms"));
         }
     }
-}
-
-/// As `250ms`.
-fn milliseconds(time: Duration) -> HeaderValue {
-    let mut text = BytesMut::with_capacity(24);
-    text.extend_from_slice(itoa::Buffer::new().format(time.as_millis()).as_bytes());
-    text.extend_from_slice(b"ms");
-    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("0ms"))
 }
 
 /// Adds the id by which a request is found again, also where clients of this front look for it.

@@ -149,6 +149,33 @@ impl Ticket {
         Ok(open.begin((deployment, target), bound, reservation))
     }
 
+    /// Whether the attempts from here on are of these models already.
+    pub(crate) fn is_turned_to(&self, models: &[Arc<str>]) -> bool {
+        let grant = self.0.as_ref().and_then(|open| open.grant.as_ref());
+        grant.is_none_or(|grant| grant.is_turned_to(models))
+    }
+
+    /// As [`attempt`](Self::attempt), where nothing has to be waited for; `None`: money has to be fetched first.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable. Nothing has changed then.
+    pub(crate) fn attempt_here(
+        &mut self,
+        deployment: &Arc<Deployment<Backend>>,
+        target: &Arc<Target>,
+        bound: Option<PriceBound>,
+    ) -> Option<Result<Attempt, Box<Refusal>>> {
+        let Some(open) = &mut self.0 else { return Some(Ok(Attempt::free())) };
+        let reservation = match &mut open.grant {
+            Some(grant) => match grant.attempt_here(&deployment.target.provider, bound.as_ref())? {
+                Ok(reservation) => Some(reservation),
+                Err(refusal) => return Some(Err(Box::new(refusal))),
+            },
+            None => None,
+        };
+        Some(Ok(open.begin((deployment, target), bound, reservation)))
+    }
+
     /// Pays for an attempt of a request within this one, by the grant that this one has.
     ///
     /// # Errors
@@ -199,10 +226,10 @@ impl Ticket {
 
     /// The request has ended, and this is what its answer used.
     pub(crate) fn finish(self, usage: Option<&Usage>) {
-        let Some(Open { grant: Some(grant), .. }) = self.0.map(|open| *open) else { return };
         // Unknown counts as reserved, which dropping sees to.
-        if let Some(usage) = usage {
-            grant.finish(tokens(usage), Now::read());
+        let Some((mut open, usage)) = self.0.zip(usage) else { return };
+        if let Some(grant) = &mut open.grant {
+            grant.finished(tokens(usage), Now::read());
         }
     }
 }

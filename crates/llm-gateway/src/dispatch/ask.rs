@@ -60,10 +60,13 @@ impl Dispatch {
     ) -> Result<(Paid, Limits)> {
         let attempt = match free {
             true => Attempt::free(),
-            // Boxed, like everything that not every request needs.
             false => {
                 let Journey { ticket, asking, .. } = &mut *journey;
-                Box::pin(self.pay(index, plan, (ticket, asking))).await?
+                match self.pay_here(index, plan, (ticket, asking))? {
+                    Some(attempt) => attempt,
+                    // Boxed, like everything that not every request needs.
+                    None => Box::pin(self.pay(index, plan, (ticket, asking))).await?,
+                }
             }
         };
         self.begin(index, plan, journey, attempt)

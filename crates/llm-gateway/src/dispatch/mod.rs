@@ -27,6 +27,7 @@ use llm_providers::codec::{Asked, Peek, ServerCodec};
 use llm_providers::target::Target;
 use llm_router::{Deployment, Group, Lease, Plan, Step};
 use llm_types::{ApiError, Changes, Dialect, Op, Origin, PicoUsd, RateLimits, Result, Usage};
+use parking_lot::Mutex;
 
 use crate::answer::{Reply, ReplyBody, Whole, paced};
 use crate::attempt::Attempt;
@@ -296,7 +297,7 @@ impl Dispatch {
             groups: plan.take_records(),
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default().into(),
-            end: OnceLock::new(),
+            end: Mutex::default(),
             otherwise: None,
             kept: true,
             sink: self.gateway.governance().sink().cloned(),

@@ -20,17 +20,32 @@ use crate::worst::{self, media, price};
 /// The shortest answer that is worth asking for where the money does not reach for a longer one, in tokens.
 const SHORTEST: u64 = 16;
 
+/// The refusal as the router is to know it: another deployment may be cheaper.
+fn refused(refusal: Refusal) -> ApiError {
+    let mut error = refusal.error;
+    error.should_retry = Some(true);
+    error
+}
+
+/// What an attempt costs at most, and where it goes.
+struct Due {
+    deployment: Arc<Deployment<Backend>>,
+    target: Arc<Target>,
+    bound: Option<PriceBound>,
+    prompt: Option<Prompt>,
+}
+
 impl Dispatch {
-    /// Pays for asking a deployment of the plan's group.
+    /// Pays for asking a deployment of the plan's group, where nothing has to be waited for; `None`: something has.
     ///
     /// # Errors
     /// 402 where it is not affordable: another deployment may be.
-    pub(super) async fn pay(
+    pub(super) fn pay_here(
         &self,
         index: usize,
         plan: &mut Plan<'_, Backend>,
         (ticket, asking): (&mut Ticket, &mut Asking),
-    ) -> Result<Attempt> {
+    ) -> Result<Option<Attempt>> {
         if self.asked.op.is_picture()
             && let Some(picture) = self.pictured(asking)
         {
@@ -39,22 +54,57 @@ impl Dispatch {
         }
         // Nobody bills counting.
         if ticket.is_free() || self.asked.op == Op::CountTokens {
-            return Ok(Attempt::free());
+            return Ok(Some(Attempt::free()));
         }
+        if !ticket.is_turned_to(&self.turned(plan)) {
+            return Ok(None);
+        }
+        let due = self.due(index, plan, (ticket, asking))?;
+        let paid = ticket.attempt_here(&due.deployment, &due.target, due.bound);
+        paid.map(|paid| self.paid_for(paid, due.prompt, plan, asking)).transpose()
+    }
+
+    /// As [`pay_here`](Self::pay_here), waiting for shared limits and for money that has to be fetched.
+    ///
+    /// # Errors
+    /// As that; 503 where a store does not answer.
+    pub(super) async fn pay(
+        &self,
+        index: usize,
+        plan: &mut Plan<'_, Backend>,
+        (ticket, asking): (&mut Ticket, &mut Asking),
+    ) -> Result<Attempt> {
+        ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
+        let due = self.due(index, plan, (ticket, asking))?;
+        let paid = ticket.attempt(&due.deployment, &due.target, due.bound).await;
+        self.paid_for(paid, due.prompt, plan, asking)
+    }
+
+    fn due(
+        &self,
+        index: usize,
+        plan: &Plan<'_, Backend>,
+        (ticket, asking): (&Ticket, &mut Asking),
+    ) -> Result<Due> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
         let target = deployment.target.target(plan.star())?;
-        let refused = |refusal: Refusal| {
-            let mut error = refusal.error;
-            error.should_retry = Some(true);
-            error
-        };
-        ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
         let (bound, prompt) = (bound.map(|(bound, _)| bound), bound.and_then(|(_, prompt)| prompt));
-        let attempt = ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
+        Ok(Due { deployment, target, bound, prompt })
+    }
+
+    /// What came of paying.
+    fn paid_for(
+        &self,
+        paid: Result<Attempt, Box<Refusal>>,
+        prompt: Option<Prompt>,
+        plan: &mut Plan<'_, Backend>,
+        asking: &Asking,
+    ) -> Result<Attempt> {
+        let attempt = paid.map_err(|refusal| {
             plan.instead(&refusal.instead);
             refused(*refusal)
         })?;

@@ -211,6 +211,17 @@ impl Governance {
         self.gate().enter(who, facts).await.map(Some)
     }
 
+    /// As [`enter`](Self::enter), where nothing has to be waited for; `None`: limits are shared.
+    ///
+    /// # Errors
+    /// As that.
+    pub(crate) fn enter_here(&self, who: &Who, facts: &Facts<'_>) -> Option<Result<Option<Grant>, Refusal>> {
+        if self.directory().is_empty() {
+            return Some(Ok(None));
+        }
+        Some(self.gate().enter_here(who, facts)?.map(Some))
+    }
+
     /// As [`enter`](Self::enter), for what may be no request of its own.
     ///
     /// # Errors

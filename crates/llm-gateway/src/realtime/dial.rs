@@ -1,6 +1,6 @@
 //! The way to a provider's realtime API: an open connection on which it has agreed to speak WebSocket.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
@@ -12,6 +12,7 @@ use llm_providers::transport::{Duplex, RequestBody};
 use llm_providers::{dialect, realtime};
 use llm_router::{Deployment, Found, Needs, Plan, Step};
 use llm_types::{ApiError, ErrorKind, Op, Origin, Result, Segments};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -202,7 +203,7 @@ impl Wish<'_> {
             groups: plan.take_records(),
             error,
             changes: Box::default(),
-            end: OnceLock::new(),
+            end: Mutex::default(),
             otherwise: None,
             kept: true,
             sink: gateway.governance().sink().cloned(),

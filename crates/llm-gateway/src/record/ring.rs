@@ -62,10 +62,11 @@ impl Ring {
         let kept = match oldest {
             Some(mut oldest) => match Arc::get_mut(&mut oldest) {
                 Some(place) => {
-                    let mut gone = std::mem::replace(place, decision);
-                    if let Some(trace) = gone.groups.first_mut().and_then(|(_, record)| record.trace.take()) {
+                    let first = place.groups.first_mut();
+                    if let Some(trace) = first.and_then(|(_, record)| record.trace.take()) {
                         *self.spare.lock() = Some(trace);
                     }
+                    *place = decision;
                     oldest
                 }
                 None => Arc::new(decision),

@@ -153,8 +153,10 @@ struct ToldEnd {
 
 impl From<&Decision> for Summary {
     fn from(decision: &Decision) -> Self {
-        let broke_off = decision.end.get().is_some_and(|end| end.broke_off.is_some());
-        let outcome = match (&decision.error, decision.end.get()) {
+        let end = decision.end.lock();
+        let end = end.as_ref();
+        let broke_off = end.is_some_and(|end| end.broke_off.is_some());
+        let outcome = match (&decision.error, end) {
             (Some(_), _) => "failed",
             (None, Some(_)) if broke_off => "broke off",
             (None, Some(_)) => "answered",
@@ -176,15 +178,17 @@ impl From<&Decision> for Summary {
             deployment: decision.groups.iter().rev().find_map(answered).filter(|_| decision.error.is_none()),
             attempts: decision.groups.iter().map(|(_, record)| record.attempts.len()).sum(),
             outcome,
-            took_ms: ms(decision.end.get().map_or(decision.took, |end| end.took)),
+            took_ms: ms(end.map_or(decision.took, |end| end.took)),
         }
     }
 }
 
 impl From<&Decision> for Told {
     fn from(decision: &Decision) -> Self {
+        let summary = Summary::from(decision);
+        let end = decision.end.lock();
         Self {
-            summary: Summary::from(decision),
+            summary,
             front: decision.front.map(|front| front.to_string()),
             upstream_ms: ms(decision.upstream),
             overhead_ms: ms(decision.took.saturating_sub(decision.upstream)),
@@ -192,7 +196,7 @@ impl From<&Decision> for Told {
             groups: told_groups(&decision.groups, decision.started),
             error: decision.error.as_ref().map(told_error),
             shortened: false,
-            end: decision.end.get().map(|end| ToldEnd {
+            end: end.as_ref().map(|end| ToldEnd {
                 took_ms: ms(end.took),
                 input_tokens: end.tokens.map(|tokens| tokens.prompt),
                 output_tokens: end.tokens.map(|tokens| tokens.completion),

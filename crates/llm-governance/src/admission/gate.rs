@@ -187,8 +187,22 @@ impl Gate {
     /// # Errors
     /// 403 for what is not allowed, 429 for limits, 503 where the shared limits do not answer.
     pub async fn enter(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
-        let seated = self.seated(who, facts, Seating::Request).await;
-        seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))
+        match self.enter_here(who, facts) {
+            Some(entered) => entered,
+            None => self.enter_as(who, facts, Seating::Request).await,
+        }
+    }
+
+    /// As [`enter`](Self::enter), where nothing has to be waited for; `None`: limits are shared.
+    ///
+    /// # Errors
+    /// 403 for what is not allowed, 429 for limits.
+    pub fn enter_here(&self, who: &Principal, facts: &Facts<'_>) -> Option<Result<Grant, Refusal>> {
+        if self.inner.shared.load().is_some() {
+            return None;
+        }
+        let entered = self.seated_here(who, facts);
+        Some(entered.inspect_err(|refusal| self.inner.refused.count(&refusal.error)))
     }
 
     /// As [`enter`](Self::enter), for what is no request of its own.
@@ -215,6 +229,13 @@ impl Gate {
         let under = self.under(&who, facts, now)?;
         let seated = here(Limiters::new(), (0, Seating::Request), now.steady)?;
         Ok(self.grant(&who, (under.accounts, ByModel::new()), seated, 0))
+    }
+
+    fn seated_here(&self, who: &Principal, facts: &Facts<'_>) -> Result<Grant, Refusal> {
+        let now = (self.inner.clock)();
+        let under = self.under(who, facts, now)?;
+        let seated = here(under.limiters, (facts.tokens, Seating::Request), now.steady)?;
+        Ok(self.grant(who, (under.accounts, under.by_model), seated, facts.tokens))
     }
 
     async fn seated(&self, who: &Principal, facts: &Facts<'_>, seating: Seating) -> Result<Grant, Refusal> {

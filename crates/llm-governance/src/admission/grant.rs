@@ -8,7 +8,7 @@ use super::Refusal;
 use super::gate::{ByModel, Inner, of_models};
 use super::refusal::denied;
 use super::seat::Seat;
-use crate::budget::{Accounts, Hold, PriceBound, Reservation, attach, by_order, reserve};
+use crate::budget::{Accounts, Denied, Hold, PriceBound, Reservation, attach, by_order, reserve};
 use crate::directory::{Kind, Snapshot};
 use crate::limit::{Limiters, Seating};
 use crate::now::Now;
@@ -129,7 +129,7 @@ impl Grant {
     /// 429 for its limits, 503 where the shared ones do not answer. The grant stays as it is.
     pub async fn turn_to(&mut self, models: &[Arc<str>]) -> Result<(), Refusal> {
         let now = (self.inner.clock)();
-        if self.turned.as_ref().map_or(models.is_empty(), |turned| turned.models == models) {
+        if self.is_turned_to(models) {
             return Ok(());
         }
         let (mut accounts, mut limiters) = (Accounts::new(), Limiters::new());
@@ -155,6 +155,12 @@ impl Grant {
         turned.seats.extend(seat);
         (turned.models, turned.accounts) = (models.to_vec(), accounts);
         Ok(())
+    }
+
+    /// Whether the attempts from here on are of these models already.
+    #[must_use]
+    pub fn is_turned_to(&self, models: &[Arc<str>]) -> bool {
+        self.turned.as_ref().map_or(models.is_empty(), |turned| turned.models == models)
     }
 
     /// The models that it turned to last; empty: none.
@@ -199,6 +205,27 @@ impl Grant {
         Ok(self.attempt_with(hold))
     }
 
+    /// As [`attempt`](Self::attempt), where nothing has to be waited for; `None`: money has to be leased first. The
+    /// grant stays as it is then.
+    ///
+    /// # Errors
+    /// 402 where it is not affordable. The grant stays as it is.
+    pub fn attempt_here(
+        &mut self,
+        provider: &str,
+        bound: Option<&PriceBound>,
+    ) -> Option<Result<Reservation, Refusal>> {
+        let now = (self.inner.clock)();
+        let accounts = self.accounts_of(provider, now);
+        let refusal = match reserve(accounts, bound, &mut self.hold, now, &*self.inner.observer) {
+            Ok(hold) => return Some(Ok(self.attempt_with(hold))),
+            Err(Denied::Starved(_)) if self.inner.funding.is_some() => return None,
+            Err(reason) => denied(reason, bound),
+        };
+        self.inner.refused.count(&refusal.error);
+        Some(Err(refusal))
+    }
+
     /// For what a provider has begun before anybody could be asked: it reserves nothing, is refused by nobody, and
     /// what it costs is booked as an overrun.
     pub fn attempt_begun(&mut self, provider: &str) -> Reservation {
@@ -231,6 +258,11 @@ impl Grant {
 
     /// The request has ended and used so many tokens, over all attempts.
     pub fn finish(mut self, tokens: u64, now: Now) {
+        self.finished(tokens, now);
+    }
+
+    /// As [`finish`](Self::finish), where it lies.
+    pub fn finished(&mut self, tokens: u64, now: Now) {
         self.end(Some(tokens), now);
     }
 

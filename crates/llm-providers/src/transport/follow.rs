@@ -50,14 +50,14 @@ pub(super) struct Course {
 
 impl Course {
     /// That of a request whose answer may come later.
-    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Box<Self>> {
         let follow = *request.extensions().get::<&'static dyn Follow>()?;
         let mut headers = request.headers().clone();
         for name in [CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING] {
             headers.remove(name);
         }
         headers.remove("prefer");
-        Some(Self { follow, origin: request.uri().clone(), headers })
+        Some(Box::new(Self { follow, origin: request.uri().clone(), headers }))
     }
 
     /// Sends a call, and goes on from its first answer until there is a last one.
@@ -65,11 +65,11 @@ impl Course {
     /// # Errors
     /// As the transport; when an answer points where it may not.
     pub(super) async fn take(
-        self,
+        self: Box<Self>,
         sending: Sending<'_>,
         transport: Arc<dyn Transport>,
     ) -> Result<Response<ByteStream>> {
-        let course = Arc::new(self);
+        let course: Arc<Self> = Arc::from(self);
         let Sending { call, sent, told } = sending;
         let first = Box::pin(async move {
             let (head, body) = call.await?.into_parts();

@@ -31,7 +31,7 @@ pub(super) type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// Why there is no answer, and the request if nothing of it was sent.
 pub(super) struct Unanswered {
     pub(super) error: hyper::Error,
-    pub(super) unsent: Option<Request<RequestBody>>,
+    pub(super) unsent: Option<Box<Request<RequestBody>>>,
 }
 
 /// An open connection.
@@ -80,10 +80,10 @@ impl Link {
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn ask(
         &mut self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<Incoming>, Box<Unanswered>> {
         let Self { sender, connection, rounds } = self;
-        let mut answer = pin!(sender.try_send_request(request));
+        let mut answer = pin!(sender.try_send_request(*request));
         let answer = poll_fn(|cx| {
             rounds.poll(cx, |cx| {
                 Self::drive(connection, cx);
@@ -91,7 +91,7 @@ impl Link {
             })
         });
         answer.await.map_err(|mut error| {
-            let unsent = error.take_message();
+            let unsent = error.take_message().map(Box::new);
             Box::new(Unanswered { error: error.into_error(), unsent })
         })
     }

@@ -122,9 +122,11 @@ impl Transport for HyperTransport {
 
     async fn send_watched(
         &self,
-        mut request: http::Request<RequestBody>,
+        request: http::Request<RequestBody>,
         progress: Option<&Progress>,
     ) -> Result<http::Response<ByteStream>> {
+        // Boxed: every step on its way would have a place for it otherwise.
+        let mut request = Box::new(request);
         let course = Course::of(&request);
         let made_with = settle(&mut request, &|| Arc::new(self.clone())).await?;
         let Some(course) = course else {
@@ -146,7 +148,7 @@ impl Transport for HyperTransport {
 /// Sends a request, and gives its answer as it is read.
 async fn answered(
     pool: &Arc<Pool>,
-    request: http::Request<RequestBody>,
+    request: Box<http::Request<RequestBody>>,
     made_with: MadeWith,
     progress: Option<&Progress>,
 ) -> Result<http::Response<ByteStream>> {

@@ -105,10 +105,10 @@ impl Pool {
     /// Sends a request over a connection that is open, or a new one.
     pub(super) async fn send(
         self: &Arc<Self>,
-        request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
         progress: Option<&Progress>,
     ) -> Result<Response<Answer>> {
-        let (place, request) = taken_apart(request)?;
+        let place = taken_apart(&mut request)?;
         let found = self.take(&place)?;
         self.ask(found, &place, request, progress).await
     }
@@ -118,7 +118,7 @@ impl Pool {
         self: &Arc<Self>,
         mut found: Found,
         place: &Place,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
         progress: Option<&Progress>,
     ) -> Result<Response<Answer>> {
         let sent = |sent: bool| {
@@ -281,15 +281,15 @@ impl Shelf {
     }
 }
 
-/// Where a request goes, and the request as it is sent there.
-pub(super) fn taken_apart(mut request: Request<RequestBody>) -> Result<(Place, Request<RequestBody>)> {
+/// Where a request goes. What is left in it is what is sent there.
+pub(super) fn taken_apart(request: &mut Request<RequestBody>) -> Result<Place> {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     let (Some(scheme), Some(authority)) = (parts.scheme.take(), parts.authority.take()) else {
         return Err(ApiError::new(ErrorKind::Internal, "a request without the address of an upstream"));
     };
     let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
-    Ok((Place { scheme, authority }, request))
+    Ok(Place { scheme, authority })
 }
 
 /// Looks after the connections that nobody uses, while there are any.

@@ -32,7 +32,8 @@ async fn opened(transport: &HyperTransport, place: &Place, text: &str) -> Peer {
 async fn what_was_not_sent_over_a_connection_that_closed_just_then_goes_over_another() {
     let (place, transport, progress) = (Place::open().await, transport(), Progress::default());
     let mut peer = opened(&transport, &place, WHOLE).await;
-    let (to, request) = pool::taken_apart(request(&place.url())).unwrap();
+    let mut request = Box::new(request(&place.url()));
+    let to = pool::taken_apart(&mut request).unwrap();
     let found = transport.pool.take(&to).unwrap();
     assert!(found.link.is_some());
     // It was open a moment ago.
@@ -54,7 +55,8 @@ async fn what_was_not_sent_over_a_connection_that_closed_just_then_goes_over_ano
 async fn where_the_next_connection_does_not_come_about_nothing_was_sent() {
     let (place, transport, progress) = (Place::open().await, transport(), Progress::default());
     let mut peer = opened(&transport, &place, WHOLE).await;
-    let (to, request) = pool::taken_apart(request(&place.url())).unwrap();
+    let mut request = Box::new(request(&place.url()));
+    let to = pool::taken_apart(&mut request).unwrap();
     let found = transport.pool.take(&to).unwrap();
     tokio::io::AsyncWriteExt::shutdown(&mut peer.0).await.unwrap();
     drop(place);
