@@ -279,9 +279,22 @@ impl Gateway {
 
     /// Answers one request, whatever it is. `address` is who brought it, where that is known: whoever sent it, or a
     /// proxy.
-    pub async fn handle<B>(
+    pub fn handle<B>(
         self: Arc<Self>,
         request: Request<B>,
+        address: Option<IpAddr>,
+    ) -> impl Future<Output = Response<ClientBody>>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        // Boxed: every step on its way would have a place for it otherwise.
+        self.answer(Box::new(request), address)
+    }
+
+    async fn answer<B>(
+        self: Arc<Self>,
+        request: Box<Request<B>>,
         address: Option<IpAddr>,
     ) -> Response<ClientBody>
     where
@@ -316,7 +329,7 @@ impl Gateway {
             }
             Ok(Route::Live) => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#)),
             Ok(Route::Ready) => Ok(self.ready()),
-            Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, request, address)).await,
+            Ok(Route::Admin) => Box::pin(admin::run(&self, &snapshot, *request, address)).await,
             Ok(Route::Models(path)) => {
                 front = dialect::server(shape(path, request.headers())).unwrap_or(front);
                 let who = authenticated(&request).await;
@@ -335,14 +348,14 @@ impl Gateway {
                     Box::pin(lookup.run(&request)).await
                 }
             },
-            Ok(Route::Files(ask)) => Box::pin(self.files(came(), ask, request)).await,
-            Ok(Route::Realtime) => Box::pin(self.realtime(came(), request)).await,
+            Ok(Route::Files(ask)) => Box::pin(self.files(came(), ask, *request)).await,
+            Ok(Route::Realtime) => Box::pin(self.realtime(came(), *request)).await,
             Ok(Route::Through(provider, path)) => {
                 if let Some(codec) = crate::front::like(path).and_then(|(row, _)| row.codec().ok()) {
                     front = codec;
                 }
                 let (provider, path) = (provider.to_owned(), path.to_owned());
-                Box::pin(self.through(came(), (provider, path), request)).await
+                Box::pin(self.through(came(), (provider, path), *request)).await
             }
             Ok(Route::Inference(row, named)) => match row.codec() {
                 Err(error) => Err(error.into()),

@@ -80,7 +80,7 @@ pub(crate) struct Bounds {
 /// 413 when it is larger, 408 when the client pauses for 30 s or is late, 400 when it breaks off or is
 /// compressed.
 pub(crate) async fn read<B>(
-    request: Request<B>,
+    mut request: Box<Request<B>>,
     bounds: Bounds,
     memory: &BodyMemory,
 ) -> Result<(HeaderMap, Bytes, BodyShare)>
@@ -89,10 +89,10 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let Bounds { size: limit, deadline } = bounds;
-    let (head, mut body) = request.into_parts();
-    refuse_encoded(&head.headers)?;
+    let headers = request.headers();
+    refuse_encoded(headers)?;
     let announced =
-        head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }
@@ -101,7 +101,7 @@ where
     let mut rest = BytesMut::new();
     loop {
         let pause = PAUSE.min(deadline.saturating_duration_since(Instant::now()));
-        let frame = timeout(pause, body.frame()).await.map_err(|_| {
+        let frame = timeout(pause, request.body_mut().frame()).await.map_err(|_| {
             ApiError::new(ErrorKind::Timeout, "the request's body did not arrive: send it without pauses")
         })?;
         let Some(frame) = frame else { break };
@@ -127,7 +127,8 @@ where
         }
         rest.extend_from_slice(&data);
     }
-    Ok((head.headers, if rest.is_empty() { first } else { rest.freeze() }, share))
+    let headers = std::mem::take(request.headers_mut());
+    Ok((headers, if rest.is_empty() { first } else { rest.freeze() }, share))
 }
 
 fn refuse_encoded(headers: &HeaderMap) -> Result<()> {
@@ -158,7 +159,7 @@ mod tests {
     #[tokio::test]
     async fn bodies_are_bounded_announced_or_not() {
         let memory = BodyMemory::default();
-        let full = |size: usize| Request::new(Full::new(Bytes::from(vec![b'x'; size])));
+        let full = |size: usize| Box::new(Request::new(Full::new(Bytes::from(vec![b'x'; size]))));
         let (_, body, share) = read(full(10), bounds(10), &memory).await.unwrap();
         assert_eq!(body.len(), 10);
         assert_eq!(memory.used.load(Ordering::Relaxed), 10);
@@ -176,14 +177,16 @@ mod tests {
         let pieces = [b"{\"a\"", &b":1"[..], b"}"]
             .map(|piece| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece))));
         let body = StreamBody::new(futures_util::stream::iter(pieces));
-        let (_, body, _share) = read(Request::new(body), bounds(100), &BodyMemory::default()).await.unwrap();
+        let (_, body, _share) =
+            read(Box::new(Request::new(body)), bounds(100), &BodyMemory::default()).await.unwrap();
         assert_eq!(&body[..], b"{\"a\":1}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_times_out() {
         let body = StreamBody::new(futures_util::stream::pending::<Result<_, std::io::Error>>());
-        let error = read(Request::new(body), bounds(100), &BodyMemory::default()).await.unwrap_err();
+        let error =
+            read(Box::new(Request::new(body)), bounds(100), &BodyMemory::default()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout);
     }
 
@@ -196,7 +199,7 @@ mod tests {
         let body = StreamBody::new(Box::pin(drops));
         let bounds = Bounds { size: 1 << 20, deadline: Instant::now() + Duration::from_millis(200) };
         let memory = BodyMemory::default();
-        let read = read(Request::new(body), bounds, &memory);
+        let read = read(Box::new(Request::new(body)), bounds, &memory);
         let read = timeout(Duration::from_secs(20), read).await.expect("a bounded wait");
         assert_eq!(read.unwrap_err().kind, ErrorKind::Timeout);
     }

@@ -58,7 +58,7 @@ pub(crate) struct Arrival {
 ///
 /// # Errors
 /// Whatever ends the request before its answer begins.
-pub(crate) async fn run<B>(arrival: Arrival, request: Request<B>) -> Result<Response<ClientBody>, Failed>
+pub(crate) async fn run<B>(arrival: Arrival, request: Box<Request<B>>) -> Result<Response<ClientBody>, Failed>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: std::error::Error + Send + Sync + 'static,

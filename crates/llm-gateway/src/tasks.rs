@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::stop::Stop;
@@ -27,10 +28,8 @@ impl Tasks {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.running.fetch_add(1, Ordering::AcqRel);
         let guard = Running(Arc::clone(&self.shared));
-        tokio::spawn(async move {
-            let _guard = guard;
-            task.await;
-        });
+        // No block: that would hold the task twice.
+        tokio::spawn(task.map(move |()| drop(guard)));
     }
 
     /// Starts a task that goes on until [`Tasks::stop`].

@@ -103,7 +103,7 @@ where
     // Read also where nothing is expected: what is left of it would be taken for the next request.
     let size = if action == Action::Estimate { snapshot.max_body } else { BODY_LIMIT };
     let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
-    let (_, body, _share) = intake::read(request, bounds, gateway.memory()).await?;
+    let (_, body, _share) = intake::read(Box::new(request), bounds, gateway.memory()).await?;
     let registry = gateway.governance().registry();
     let inner = llm_admin::Visit { registry, id, query: query.as_deref(), body, by: principal.name() };
     let visit = Visit { gateway, snapshot, caller: principal.who.key_id(), administers, inner };

@@ -134,14 +134,14 @@ impl Dispatch {
     }
 
     /// The head of the answer to a call, which is given up after so long.
-    pub(super) async fn sent(
-        &self,
+    pub(super) fn sent<'s>(
+        &'s self,
         request: http::Request<RequestBody>,
-        attempt: &Attempt,
+        attempt: &'s Attempt,
         bound: Duration,
-    ) -> Result<http::Response<ByteStream>> {
-        let sending = self.gateway.transport().send_watched(request, attempt.progress());
-        timeout(bound, sending).await.map_err(|_| late(bound))?
+    ) -> impl Future<Output = Result<http::Response<ByteStream>>> + Send + 's {
+        let sending = timeout(bound, self.gateway.transport().send_watched(request, attempt.progress()));
+        async move { sending.await.map_err(|_| late(bound))? }
     }
 
     /// Whether a deployment that has nothing left could be passed over for another one.

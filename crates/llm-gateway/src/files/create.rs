@@ -67,7 +67,7 @@ impl Visit {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let bounds = intake::Bounds { size: self.snapshot.max_body, deadline: self.deadline() };
-        let (headers, body, _share) = intake::read(request, bounds, self.gateway.memory()).await?;
+        let (headers, body, _share) = intake::read(Box::new(request), bounds, self.gateway.memory()).await?;
         let head = Head::scan(body)?;
         let member = |name: &'static str| {
             let missing = || ApiError::bad_request(format!("`{name}` is missing")).with_param(name);

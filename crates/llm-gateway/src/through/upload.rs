@@ -110,7 +110,7 @@ where
     let compressed = request.headers().contains_key(CONTENT_ENCODING);
     if (whole && !compressed) || request.body().is_end_stream() {
         let bounds = intake::Bounds { size: bounds.whole, deadline: bounds.deadline };
-        let (headers, body, share) = intake::read(request, bounds, memory).await?;
+        let (headers, body, share) = intake::read(Box::new(request), bounds, memory).await?;
         return Ok((headers, Upload::Whole(body, share)));
     }
     let (head, body) = request.into_parts();
