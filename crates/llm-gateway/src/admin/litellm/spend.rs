@@ -8,7 +8,7 @@ use llm_admin::page;
 use llm_admin::query::parameter;
 use llm_admin::refused;
 use llm_governance::report::{GroupBy, PageAsk, ReportAsk, ReportRow, RowFilter, RowView};
-use llm_governance::{Directory, KeyId};
+use llm_governance::{Directory, KeyId, Zone};
 use llm_types::{PicoUsd, Result};
 use serde_json::{Map, Value, json};
 
@@ -82,6 +82,7 @@ async fn days(visit: &Visit<'_>, filter: &RowFilter) -> Result<Vec<Value>> {
         to,
         group_by: vec![GroupBy::Day, GroupBy::Key, GroupBy::User, GroupBy::Served],
         only: only.into_iter().filter_map(|(by, value)| Some((by, value?))).collect(),
+        zone: Zone::UTC,
     };
     let report = visit.registry.reports().usage(&ask).await.map_err(refused)?;
     let mut days: Vec<Day> = Vec::new();
