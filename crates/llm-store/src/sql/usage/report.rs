@@ -98,7 +98,11 @@ impl SqlStore {
             Way::Sums => self.usage_of_sums(ask, None).await,
             Way::Hours(day) => self.usage_of_sums(ask, Some(&day)).await,
             Way::Rows => self.usage_of_rows(ask).await,
-            Way::Edges(first, end) => self.usage_with_edges(ask, (first, end)).await,
+            Way::Edges(first, end) => match self.usage_with_edges(ask, (first, end)).await {
+                // Then it is of UTC's whole days, and says so.
+                Err(SqlError::TooManyRows) => self.usage_of_sums(ask, None).await,
+                report => report,
+            },
         }
     }
 
