@@ -198,9 +198,13 @@ impl Watcher {
     }
 
     fn alert(&self, alert: Alert) {
-        if self.alerts.try_send(alert).is_err() {
-            let lost = count(&self.counters.lost);
-            tracing::warn!(lost, "the webhook of [alerts] is too slow: an alert is not sent");
+        if let Err(full) = self.alerts.try_send(alert) {
+            let (lost, alert) = (count(&self.counters.lost), full.into_inner());
+            tracing::warn!(
+                lost,
+                ?alert,
+                "the webhook of [alerts], or the store, is too slow: an alert is not sent"
+            );
         }
     }
 }
