@@ -48,11 +48,17 @@ async fn keys_come_and_go_in_their_words() {
     ] {
         assert_eq!(made[name], expect, "{name}");
     }
+    // LiteLLM's tables have the SHA-256 of the secret.
+    let own = json!({"key": "sk-litellm-0123456789", "team_id": null});
+    let own = good(&gateway, Method::POST, "/key/generate", own).await;
+    let hash = "ff288096e78ea6d3e76f683aa7383afa0caaa7cff7dcd850ec0b58246138799b";
+    assert_eq!([&own["token"], &own["token_id"]], [hash, hash]);
+    good(&gateway, Method::POST, "/key/delete", json!({"keys": [hash]})).await;
     // By its secret, and by the token that lists give.
     let token = made["token"].as_str().unwrap();
     for name in [key, token] {
         let info = good(&gateway, Method::GET, &format!("/key/info?key={name}"), Value::Null).await;
-        assert_eq!(info["info"]["key_alias"], "ci");
+        assert_eq!((&info["info"]["key_alias"], &info["key"]), (&json!("ci"), &json!(token)));
         assert!(!info.to_string().contains(key), "{info}");
     }
     let bearer = format!("Bearer {key}");
@@ -66,8 +72,20 @@ async fn keys_come_and_go_in_their_words() {
     assert_eq!((&list["keys"], &list["total_count"]), (&json!([token]), &json!(1)));
     let list = good(&gateway, Method::GET, "/key/list?return_full_object=true", Value::Null).await;
     assert_eq!(list["keys"][0]["key_alias"], "ci");
-    let gone = good(&gateway, Method::POST, "/key/delete", json!({"keys": [key]})).await;
-    assert_eq!(gone["deleted_keys"], json!([key]));
+    for name in [key, token] {
+        let blocked = good(&gateway, Method::POST, "/key/block", json!({"key": name})).await;
+        assert_eq!((&blocked["blocked"], &blocked["token"]), (&json!(true), &json!(token)));
+        let reply = gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
+        reply.error(403);
+        let free = good(&gateway, Method::POST, "/key/unblock", json!({"key": name})).await;
+        assert_eq!(free["blocked"], false);
+        let models = gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
+        assert_eq!(models.status, 200);
+    }
+    let update = json!({"key": token, "tpm_limit": 9});
+    assert_eq!(good(&gateway, Method::POST, "/key/update", update).await["tpm_limit"], 9);
+    let gone = good(&gateway, Method::POST, "/key/delete", json!({"keys": [token]})).await;
+    assert_eq!(gone["deleted_keys"], json!([token]));
     let reply = gateway.call(Method::GET, "/v1/models").header("authorization", &bearer).send().await;
     reply.error(401);
 }

@@ -53,13 +53,17 @@ pub const TO: Parameter = Parameter { name: "to", about: "Before.", kind: Kind::
 
 const GROUP_BY: Parameter = text(
     "group_by",
-    "Some of day, hour, model, served, provider, deployment, key, team, user, organisation, tag, with commas.",
+    "Some of day, hour, model (as it was asked for), model_served (as its provider calls what answered), provider, deployment, key, team, user, organisation, tag, with commas.",
 );
+const TZ: Parameter =
+    text("tz", "Whose days they are, also in `from` and `to`: Europe/Berlin. UTC's by default.");
 /// What a report is narrowed to: whatever it can be divided by.
-const ONLY: [&str; 11] = [
+const ONLY: [&str; 13] = [
     "day",
     "hour",
     "model",
+    "model_asked",
+    "model_served",
     "served",
     "provider",
     "deployment",
@@ -162,7 +166,7 @@ impl Action {
             Self::Usage => {
                 let about = "Of this alone; empty for what has none.";
                 let group = |name: &&'static str| Parameter { name, about, kind: Kind::Group };
-                [vec![FROM, TO, GROUP_BY], ONLY.iter().map(group).collect()].concat()
+                [vec![FROM, TO, TZ, GROUP_BY], ONLY.iter().map(group).collect()].concat()
             }
             Self::Audit => [vec![LIMIT, CURSOR, FROM, TO], only(&["object", "actor"])].concat(),
             Self::Keys(Verb::List) => list(&["team_id", "user_id", "organisation_id", "name"]),
@@ -210,6 +214,7 @@ mod tests {
 
     #[test]
     fn a_report_is_narrowed_to_whatever_it_is_divided_by() {
-        assert_eq!(ONLY, GroupBy::ALL.map(GroupBy::name));
+        let names: Vec<_> = GroupBy::ALL.iter().flat_map(|by| by.names()).copied().collect();
+        assert_eq!(ONLY[..], names);
     }
 }

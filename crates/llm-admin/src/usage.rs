@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
+use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
+use llm_governance::Zone;
 use llm_governance::report::{GroupBy, Report, ReportAsk, Sums};
 use llm_types::Result;
 use schemars::JsonSchema;
@@ -29,6 +31,8 @@ pub struct UsageView {
     to: String,
     /// What it is divided by.
     group_by: Vec<&'static str>,
+    /// Whose days they are.
+    time_zone: String,
     /// Its lines.
     data: Vec<LineView>,
     /// All of them together; with `tag`, rows with several tags count several times.
@@ -115,16 +119,27 @@ pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
         sums: SumsView::from(&row.sums),
     };
     let data = rows.iter().map(line).collect();
-    let (from, to) = (from.to_string(), to.to_string());
-    let view = UsageView { object: "usage", from, to, data, total: SumsView::from(&total), group_by };
+    let (from, to, time_zone) = (from.to_string(), to.to_string(), ask.zone.to_string());
+    let view =
+        UsageView { object: "usage", from, to, group_by, time_zone, data, total: SumsView::from(&total) };
     Ok(Answer::new(StatusCode::OK, &view))
 }
 
 fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
     let now = Timestamp::now();
-    let to = page::moment(visit, "to")?.unwrap_or(now);
+    let zone = match page::text(visit, "tz") {
+        Some(name) => name.parse().map_err(|_| wrong("tz", "must be a time zone, such as Europe/Berlin"))?,
+        None => Zone::UTC,
+    };
+    let moment = |name: &str| {
+        // A day begins where it is.
+        let day =
+            page::text(visit, name).and_then(|text| text.parse::<Date>().ok().filter(|_| text.len() == 10));
+        day.map_or_else(|| page::moment(visit, name), |day| Ok(zone.midnight(day)))
+    };
+    let to = moment("to")?.unwrap_or(now);
     let usual = || to.checked_sub((DAYS * 24).hours()).unwrap_or(Timestamp::MIN);
-    let from = page::moment(visit, "from")?.unwrap_or_else(usual);
+    let from = moment("from")?.unwrap_or_else(usual);
     if from >= to {
         return Err(wrong("from", "must be before `to`"));
     }
@@ -151,9 +166,12 @@ fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
             return Err(wrong(name, format!("must be written as reports do: {example}")));
         }
     }
-    let value = |by: GroupBy| parameter(visit.query, by.name()).map(std::borrow::Cow::into_owned);
+    let value = |by: GroupBy| {
+        let value = by.names().iter().find_map(|name| parameter(visit.query, name));
+        value.map(std::borrow::Cow::into_owned)
+    };
     let only = GroupBy::ALL.into_iter().filter_map(|by| Some((by, value(by)?))).collect();
-    Ok(ReportAsk { from, to, group_by, only })
+    Ok(ReportAsk { from, to, group_by, only, zone })
 }
 
 #[cfg(test)]

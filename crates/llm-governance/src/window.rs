@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use crate::error::Error;
 use crate::key::as_text;
@@ -60,6 +60,27 @@ impl Zone {
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// A moment as its clocks show it.
+    #[must_use]
+    pub fn shown(&self, moment: Timestamp) -> Zoned {
+        moment.to_zoned(self.0.clone())
+    }
+
+    /// When a day begins there.
+    #[must_use]
+    pub fn midnight(&self, day: Date) -> Option<Timestamp> {
+        Some(self.0.to_ambiguous_zoned(day.at(0, 0, 0, 0)).compatible().ok()?.timestamp())
+    }
+
+    /// By how many seconds it is ahead of UTC, from the first moment on, and from each of those in which that changes
+    /// before the second.
+    #[must_use]
+    pub fn offsets(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, i32)> {
+        let changes = self.0.following(from).take_while(|change| change.timestamp() < to);
+        let changes = changes.map(|change| (change.timestamp(), change.offset().seconds()));
+        std::iter::once((from, self.0.to_offset(from).seconds())).chain(changes).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use llm_governance::report::{GroupBy, ReportAsk};
 use llm_governance::{
     Basis, BudgetId, BudgetWindow, Change, Directory, Key, KeyId, KeyStore as _, Mode, NewKey, Period,
-    RowCache, RowItem, RowOwner, RowServed, Scope, UsageRow, Window,
+    RowCache, RowItem, RowOwner, RowServed, Scope, UsageRow, Window, Zone,
 };
 use llm_store::{RowOptions, RowWriter, SqlStore};
 use llm_types::{PicoUsd, Usage};
@@ -80,7 +80,7 @@ async fn report(url: &str, times: i64) -> Result<(), Failed> {
         vec![By::Team],
         vec![By::Day, By::Key],
     ] {
-        let ask = ReportAsk { from, to, group_by, only: Vec::new() };
+        let ask = ReportAsk { from, to, group_by, only: Vec::new(), zone: Zone::UTC };
         let mut took = Vec::new();
         let mut lines = (0, 0);
         for _ in 0..times.max(1) {
@@ -93,10 +93,12 @@ async fn report(url: &str, times: i64) -> Result<(), Failed> {
         let names: Vec<_> = ask.group_by.iter().map(|by| by.name()).collect();
         let middle = took.get(took.len() / 2).copied().unwrap_or_default();
         let (lines, rows) = lines;
+        let ms = |took: Duration| took.as_secs_f64() * 1e3;
         println!(
-            "{}: {lines} lines over {rows} rows, median {middle:?}, worst {:?}",
+            "{}: {lines} lines over {rows} rows, median {:.1} ms, worst {:.1} ms",
             names.join(" x "),
-            took.last()
+            ms(middle),
+            ms(took.last().copied().unwrap_or_default())
         );
     }
     Ok(())

@@ -14,7 +14,7 @@ mod wire;
 pub use redis::{LimitsStatus, LimitsWorker, RedisCooldowns, RedisLimits, RedisOptions, StoreError, Worker};
 #[cfg(feature = "sql")]
 pub use sql::{
-    Changes, Filter, Kept, KeptDecision, LeaseView, OpenBatch, Receipt, Retired, RowOptions, RowStatus,
-    RowTask, RowWriter, SqlError, SqlReports, SqlStore, Stored, WindowView,
+    Changes, DueBatches, Filter, Kept, KeptDecision, LeaseView, OpenBatch, Receipt, Retired, RowOptions,
+    RowStatus, RowTask, RowWriter, SqlError, SqlReports, SqlStore, Stored, WindowView,
 };
 pub use status::Status;

@@ -1,7 +1,7 @@
 //! Who is told of budgets: the webhook, whatever becomes of it, and the metrics.
 
 use http::Method;
-use llm_testkit::{Gate, Received, Script, Upstream, canned};
+use llm_testkit::{Gate, Postgres, Received, Script, Upstream, canned};
 use llm_types::PicoUsd;
 use serde_json::{Value, json};
 
@@ -50,10 +50,7 @@ impl Stand {
     }
 
     async fn metrics(&self) -> Metrics {
-        let call = self.gateway.call(Method::GET, "/metrics").header("authorization", &bearer(MASTER));
-        let reply = call.send().await;
-        assert_eq!((reply.status, reply.header("content-type").split(';').next()), (200, Some("text/plain")));
-        Metrics(reply.text().to_owned())
+        metrics_of(&self.gateway).await
     }
 
     /// Waits until a metric has this value.
@@ -154,6 +151,65 @@ async fn a_soft_budget_goes_on_where_it_was_after_a_restart() {
     let shapes: Vec<_> = stand.told(3).await.iter().map(shape).collect();
     assert_eq!((shapes[0].0, shapes[2].0, shapes[2].1), (50, 100, times(10)), "{shapes:?}");
     assert_eq!((shapes[1].0, shapes.len()), (80, 3), "{shapes:?}");
+}
+
+#[tokio::test]
+async fn of_two_gateways_one_tells() {
+    let [upstream, receiver] = [(); 2].map(|()| Upstream::start().unwrap());
+    upstream.always(answer());
+    receiver.always(Script::status(200));
+    let (postgres, alerts) =
+        (Postgres::start().unwrap(), format!("[alerts]\nwebhook = \"{}\"\n", receiver.url()));
+    let till = Till::shared(&postgres);
+    let more = format!("{alerts}{}", model("smart", &[priced(&upstream)]));
+    // What others have booked is looked at four times in the time of a lease.
+    let mut both = ["one", "two"].map(|name| Gateway::start(&till.config(name, "lease = \"2s\"", &more)));
+    let budgets = json!([{"limit_usd": times(10).to_string(), "window": "total", "hard": false}]);
+    let key = Key::make(&both[0], json!({"budgets": budgets})).await;
+    let name = format!("gateway_budget_spent_usd{{budget=\"key:{}/total/soft\"}}", key.id);
+    // Each by itself reaches nothing.
+    for asked in [4, 8, 10, 12] {
+        let mut spent = till.rows(&key, 0).await.len();
+        while spent < asked {
+            for gateway in &both {
+                wait("the key is known", async || {
+                    (key.ask(gateway, &bounded("smart")).await.status == 200).then_some(())
+                })
+                .await;
+            }
+            spent += 2;
+        }
+        till.rows(&key, asked).await;
+        for gateway in &both {
+            let metrics = async || metrics_of(gateway).await;
+            let what = format!("{asked} are known");
+            let all = times(u64::try_from(asked).unwrap()).to_string();
+            wait(&what, async || (metrics().await.get(&name) == Some(&*all)).then_some(())).await;
+        }
+    }
+    assert!(receiver.wait_requests(3, PATIENCE).await, "{}{}", both[0].logs(), both[1].logs());
+    // After their end nothing follows.
+    let mut told = [0; 3];
+    for gateway in &mut both {
+        let metrics = metrics_of(gateway).await;
+        for (told, percent) in told.iter_mut().zip([50, 80, 100]) {
+            let count = metrics.get(&format!("gateway_budget_thresholds_total{{percent=\"{percent}\"}}"));
+            *told += count.unwrap().parse::<u64>().unwrap();
+        }
+        gateway.signal("TERM");
+        gateway.wait_exit();
+    }
+    assert_eq!(told, [1; 3]);
+    let mut percents: Vec<_> = receiver.requests().iter().map(|call| shape(call).0).collect();
+    percents.sort_unstable();
+    assert_eq!(percents, [50, 80, 100]);
+}
+
+async fn metrics_of(gateway: &Gateway) -> Metrics {
+    let call = gateway.call(Method::GET, "/metrics").header("authorization", &bearer(MASTER));
+    let reply = call.send().await;
+    assert_eq!((reply.status, reply.header("content-type").split(';').next()), (200, Some("text/plain")));
+    Metrics(reply.text().to_owned())
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use llm_testkit::{Gate, Postgres, Script, Upstream};
 use llm_types::PicoUsd;
 use serde_json::{Value, json};
 
-use super::till::{Key, Spend, Till, bearer, wait};
+use super::till::{Key, MASTER, Spend, Till, bearer, wait};
 use crate::harness::{Gateway, PATIENCE, PROVIDER_KEY, Reply, model};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -88,11 +88,15 @@ async fn a_batch_is_booked_by_one_of_two_gateways() {
 }
 
 fn smart(upstream: &Upstream) -> String {
+    named("smart", upstream)
+}
+
+fn named(name: &str, upstream: &Upstream) -> String {
     let at = format!(
         "{{ model = \"openai/gpt-4o\", api_base = \"{}/v1\", api_key = \"{PROVIDER_KEY}\" }}",
         upstream.url()
     );
-    model("smart", &[at])
+    model(name, &[at])
 }
 
 /// Makes a batch: its path.
@@ -140,6 +144,99 @@ async fn a_batch_outlives_the_gateway_that_made_it() {
         );
         assert_eq!(till.window(&key).await.view.committed, cost);
     }
+}
+
+#[tokio::test]
+async fn a_batch_is_booked_by_its_account_whatever_that_is_called() {
+    let (gate, till) = (Gate::new(), Till::file());
+    gate.open();
+    let (upstream, other) = (provider(&gate, 10), Upstream::start().unwrap());
+    let mut gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let key = Key::make(&gateway, json!({"name": "ci"})).await;
+    made(&gateway, &key, &upstream).await;
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    // Its name leads elsewhere by now.
+    let models = format!("{}{}", named("smart", &other), named("clever", &upstream));
+    let _gateway = Gateway::start(&till.config("one", "", &models));
+    let rows = till.rows(&key, 1).await;
+    assert_eq!((rows.len(), rows[0].cost.text().as_str()), (1, SMALL), "{rows:?}");
+    assert_eq!((&*rows[0].deployment, rows[0].error.as_deref()), ("smart/1", None), "{rows:?}");
+    assert!(other.requests().is_empty(), "it is another account");
+}
+
+#[tokio::test]
+async fn a_batch_that_nobody_can_be_asked_for_is_told_and_booked_when_somebody_can() {
+    let (gate, till) = (Gate::new(), Till::file());
+    gate.open();
+    let (upstream, receiver) = (provider(&gate, 10), Upstream::start().unwrap());
+    receiver.always(Script::status(200));
+    let mut gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let key = Key::make(&gateway, json!({"name": "ci"})).await;
+    made(&gateway, &key, &upstream).await;
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let alerts = format!("[alerts]\nwebhook = \"{}\"\n", receiver.url());
+    let gone = format!("{alerts}{}", model("smart", &["{ model = \"mock/fast\" }".to_owned()]));
+    let mut gateway = Gateway::start(&till.config("one", "", &gone));
+    assert!(receiver.wait_requests(1, PATIENCE).await, "{}", gateway.logs());
+    let told = receiver.requests()[0].json();
+    let of = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        [of("type"), of("batch"), of("deployment")],
+        ["batch_unreachable", "batch_1", "smart/1"],
+        "{told}"
+    );
+    let call = gateway.call(Method::GET, "/metrics").header("authorization", &bearer(MASTER));
+    let metrics = call.send().await.text().to_owned();
+    assert!(metrics.contains("\ngateway_batches_unreachable_total 1\n"), "{metrics}");
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let _gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let rows = till.rows(&key, 1).await;
+    assert_eq!((rows.len(), rows[0].cost.text().as_str()), (1, SMALL), "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_batch_is_booked_once_also_when_its_row_is_gone() {
+    let (gate, till) = (Gate::new(), Till::file());
+    gate.open();
+    let upstream = provider(&gate, 10);
+    let start = |store: &str| Gateway::start(&till.config("one", store, &smart(&upstream)));
+    let mut gateway = start("");
+    let key = Key::make(&gateway, json!({"name": "ci"})).await;
+    let path = made(&gateway, &key, &upstream).await;
+    call(&gateway, &key, (Method::GET, &path), &Value::Null).await;
+    till.rows(&key, 1).await;
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let mut gateway = start("retention = \"1ms\"");
+    wait("the row is deleted", async || till.rows(&key, 0).await.is_empty().then_some(())).await;
+    call(&gateway, &key, (Method::GET, &path), &Value::Null).await;
+    // After its end nothing follows.
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let answers = upstream.requests().iter().filter(|one| one.path() == ANSWERS).count();
+    assert_eq!((till.rows(&key, 0).await.len(), answers), (0, 1));
+}
+
+#[tokio::test]
+async fn a_batch_that_costs_more_than_was_held_is_told() {
+    let (gate, till) = (Gate::new(), Till::file());
+    let upstream = provider(&gate, 4000);
+    let gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let budgets = json!([{"limit_usd": "0.01", "window": "total", "hard": true}]);
+    let key = Key::make(&gateway, json!({"name": "ci", "budgets": budgets})).await;
+    let path = made(&gateway, &key, &upstream).await;
+    gate.open();
+    call(&gateway, &key, (Method::GET, &path), &Value::Null).await;
+    let rows = till.rows(&key, 1).await;
+    assert!(rows[0].overrun && rows[0].cost.text().as_str() == "0.0055", "{rows:?}");
+    wait("it is told", async || {
+        let call = gateway.call(Method::GET, "/metrics").header("authorization", &bearer(MASTER));
+        call.send().await.text().contains("\ngateway_budget_overruns_total 1\n").then_some(())
+    })
+    .await;
 }
 
 /// A file of this key: its id.

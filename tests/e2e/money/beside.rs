@@ -80,7 +80,7 @@ async fn administers(till: Till, mut gateway: Gateway, upstream: &Upstream) {
     assert!(book.run("usage --by team").contains('█'));
     let team = book.json("budgets show team:search/month/soft");
     assert_eq!(team["spend"]["spent_usd"], *spent, "{team}");
-    assert!(book.json("budgets forecast --scope team:search")[0]["usd_per_day"].as_f64().unwrap() > 0.0);
+    assert!(book.json("budgets forecast --scope team:search")[0]["usd_per_day"].as_str().unwrap() != "0");
 
     gateway.signal("TERM");
     gateway.wait_exit();

@@ -59,7 +59,7 @@ async fn an_answer_costs_what_the_model_does_that_it_names() {
     let usage =
         super::admin(&gateway, http::Method::GET, "/usage?group_by=served", &Value::Null).await.json();
     let served: Vec<_> =
-        usage["data"].as_array().unwrap().iter().map(|line| &line["group"]["served"]).collect();
+        usage["data"].as_array().unwrap().iter().map(|line| &line["group"]["model_served"]).collect();
     assert_eq!(served.len(), 3, "{usage}");
 }
 

@@ -58,6 +58,24 @@ async fn a_picture_in_the_prompt_of_a_stream_that_is_cut_costs_what_was_reserved
     }
 }
 
+#[tokio::test]
+async fn so_it_does_by_a_providers_own_api() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    let gateway = till.gateway(&model("speaks", &[priced(&upstream)]));
+    let picture = json!({"type": "image_url", "image_url": {"url": "https://pictures.test/cat.png"}});
+    for (content, whole) in [(json!("What is this?"), false), (json!([picture]), true)] {
+        let key = Key::make(&gateway, hard("10")).await;
+        let events = openai_stream(9, IncludeUsage::Yes).into_iter().take(4);
+        upstream.push(Script::sse(events).then(End::Reset));
+        let body = json!({"model": "gpt-4o", "stream": true, "max_tokens": 150,
+            "messages": [{"role": "user", "content": content}]});
+        let call = gateway.post("/v1/openai/chat/completions").header("authorization", &bearer(&key.secret));
+        drop(call.body(body.to_string()).try_send().await);
+        let rows = till.rows(&key, 1).await;
+        assert_eq!(rows[0].cost > PicoUsd::from_pico(128_000 * 2_500_000), whole, "{rows:?}");
+    }
+}
+
 /// The terms of a key with one soft budget.
 fn soft(limit: &str) -> serde_json::Value {
     json!({"budgets": [{"limit_usd": limit, "window": "total", "hard": false}]})

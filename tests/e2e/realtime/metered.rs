@@ -300,3 +300,100 @@ async fn transcripts_cost_what_the_provider_says_whenever_it_writes_them() {
     let paid = costs(&rows(&gateway, &id, 1).await);
     assert!(paid.len() == 1 && paid[0].starts_with("0.36"), "{paid:?}");
 }
+
+async fn repeated(socket: &mut Socket, event: Value) {
+    say(socket, event.clone()).await;
+    assert_eq!(hear(socket).await.unwrap()["type"], event["type"]);
+}
+
+/// What the provider says of its settings.
+fn settings(model: &str) -> Value {
+    json!({"type": "session.updated", "session": {"input_audio_transcription": {"model": model}}})
+}
+
+fn committed(item: &str) -> Value {
+    json!({"type": "input_audio_buffer.committed", "item_id": item})
+}
+
+fn transcript(item: &str, usage: Value) -> Value {
+    let kind = "conversation.item.input_audio_transcription.completed";
+    json!({"type": kind, "item_id": item, "transcript": "Hello", "usage": usage})
+}
+
+fn tokens_of_a_transcript() -> Value {
+    json!({"type": "tokens", "input_tokens": 1000, "output_tokens": 100,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 1000}})
+}
+
+#[tokio::test]
+async fn a_transcript_costs_what_the_model_costs_that_was_told_when_its_sound_was_handed_in() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("9")})).await;
+    let mut socket = session(&gateway, &own).await;
+    repeated(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+    repeated(&mut socket, settings("whisper-1")).await;
+    // It wants another one before it has heard of its sound.
+    repeated(&mut socket, listen(json!({"model": "gpt-4o-transcribe"}))).await;
+    repeated(&mut socket, committed("item_1")).await;
+    repeated(&mut socket, settings("gpt-4o-transcribe")).await;
+    repeated(&mut socket, committed("item_2")).await;
+    repeated(&mut socket, transcript("item_2", tokens_of_a_transcript())).await;
+    repeated(&mut socket, transcript("item_1", json!({"type": "duration", "seconds": 60}))).await;
+    let rows = rows(&gateway, &id, 2).await;
+    let told =
+        |row: &Value| [&row["served_model"], &row["cost_usd"]].map(|text| text.as_str().unwrap().to_owned());
+    let mut told: Vec<_> = rows.iter().map(told).collect();
+    told.sort_unstable();
+    assert_eq!(told, [["gpt-4o-transcribe", "0.0035"], ["whisper-1", "0.006"]], "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_transcript_that_says_nothing_of_its_use_costs_a_soft_budget_what_its_sound_should() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let budgets = json!([{"limit_usd": "9", "window": "total", "hard": false}]);
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budgets})).await;
+    let mut socket = session(&gateway, &own).await;
+    repeated(&mut socket, listen(json!({"model": "whisper-1"}))).await;
+    repeated(&mut socket, settings("whisper-1")).await;
+    // Ten seconds, of 48,000 bytes each; of one nobody says what it used, the other does not come.
+    let sound = "A".repeat(480_000 / 3 * 4);
+    for item in ["item_1", "item_2"] {
+        repeated(&mut socket, json!({"type": "input_audio_buffer.append", "audio": sound})).await;
+        repeated(&mut socket, committed(item)).await;
+    }
+    repeated(&mut socket, transcript("item_1", json!({"seconds": "odd"}))).await;
+    drop(socket);
+    let rows = rows(&gateway, &id, 2).await;
+    let costs: Vec<_> = rows.iter().map(|row| row["cost_usd"].as_str().unwrap()).collect();
+    assert!(costs.len() == 2 && costs.iter().all(|cost| cost.starts_with("0.001")), "{rows:?}");
+}
+
+#[tokio::test]
+async fn transcripts_that_the_limits_have_no_room_for_are_on_again_when_there_is() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "one", "limits": {"tpm": 500}})).await;
+    let mut socket = session(&gateway, &own).await;
+    repeated(&mut socket, listen(json!({"model": "gpt-4o-transcribe", "language": "de"}))).await;
+    repeated(&mut socket, settings("gpt-4o-transcribe")).await;
+    repeated(&mut socket, committed("item_1")).await;
+    repeated(&mut socket, transcript("item_1", tokens_of_a_transcript())).await;
+    // The next one has its place, the one behind it has none.
+    say(&mut socket, committed("item_2")).await;
+    let mut heard = kinds(&mut socket, 4).await;
+    heard.sort_unstable();
+    assert_eq!(heard, ["error", "input_audio_buffer.committed", "session.update", "session.update"]);
+    patch(&gateway, &id, json!({"limits": {"tpm": 1_000_000}})).await;
+    say(&mut socket, committed("item_3")).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        events.push(hear(&mut socket).await.unwrap());
+    }
+    let on = |event: &&Value| event.to_string().contains(r#""language":"de""#);
+    assert_eq!(events.iter().filter(on).count(), 2, "{events:?}");
+    repeated(&mut socket, committed("item_4")).await;
+    repeated(&mut socket, transcript("item_4", tokens_of_a_transcript())).await;
+    assert_eq!(rows(&gateway, &id, 2).await.len(), 2);
+}

@@ -187,7 +187,8 @@ impl Session {
         let before = (proc::cpu_time(pid)?, waited());
         let load = self.load(who, addr, scenario, time)?;
         let cpu = proc::cpu_time(pid)?.saturating_sub(before.0);
-        Ok(Spent { load, cpu, waited: waited().saturating_sub(before.1), turns: 1 })
+        let (waited, resident) = (waited().saturating_sub(before.1), proc::resident_bytes(pid)?);
+        Ok(Spent { load, cpu, waited, resident, turns: 1 })
     }
 
     /// Starts two more processes of each contender: one is measured until it has answered and rested, one is asked
@@ -300,6 +301,8 @@ struct Spent {
     cpu: Duration,
     /// For its core.
     waited: Duration,
+    /// After the last turn, in bytes.
+    resident: u64,
     turns: u32,
 }
 
@@ -315,6 +318,7 @@ impl Spent {
         };
         self.cpu += other.cpu;
         self.waited += other.waited;
+        self.resident = other.resident;
         self.turns += other.turns;
     }
 
@@ -328,8 +332,9 @@ impl Spent {
             Measure::P99 => self.load.p99_us,
             Measure::GapP99 => self.load.gap_deviation_p99_us,
             Measure::GapMax => self.load.gap_deviation_max_us,
-            // These come from a fresh process, not from a load.
-            Measure::Resident | Measure::ResidentUsed | Measure::StartUp => 0.0,
+            Measure::ResidentUsed => self.resident as f64 / 1e6,
+            // These come from a fresh process or none, not from a load.
+            Measure::Resident | Measure::StartUp | Measure::Report => 0.0,
         }
     }
 }

@@ -9,6 +9,7 @@
 mod contender;
 mod measure;
 mod plan;
+mod report;
 mod table;
 
 use std::io::Write as _;
@@ -53,6 +54,9 @@ pub(crate) struct Args {
     /// Also measures a gateway that has so many keys in its store; a million takes some minutes to make.
     #[arg(long, default_value_t = 0)]
     keys: u64,
+    /// Also makes so many usage rows and takes reports over them; ten million take some minutes to make.
+    #[arg(long, default_value_t = 0)]
+    rows: u64,
     /// Puts the bare proxy in the gateway's place: every ratio must then be about 1.
     #[arg(long, hide = true)]
     self_test: bool,
@@ -67,6 +71,8 @@ struct Binaries {
     load: PathBuf,
     /// Where many keys are asked for.
     keys: Option<contender::Keys>,
+    /// What makes rows and takes reports.
+    reports: PathBuf,
 }
 
 /// Runs the benchmark and prints its table.
@@ -75,6 +81,7 @@ struct Binaries {
 /// When a program can't be built or started, a request fails, or, with `--check`, a target is missed.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let binaries = build(&args)?;
+    let binaries_of_reports = binaries.reports.clone();
     let pinned = proc::can_pin();
     if pinned {
         proc::pin_self(1)?;
@@ -97,6 +104,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         if wanted(plan::FRESH.title) {
             session.measure_fresh(&mut samples)?;
         }
+    }
+    if args.rows > 0 {
+        report::measure(&binaries_of_reports, args.rows, &mut samples)?;
     }
     let (text, missed) = table::render(&samples, rounds);
     let share = session.disturbance().share();
@@ -134,7 +144,7 @@ fn build(args: &Args) -> anyhow::Result<Binaries> {
     if !args.self_test {
         cargo_build(&["-p", "gateway"])?;
     }
-    if args.keys > 0 {
+    if args.keys > 0 || args.rows > 0 {
         cargo_build(&["-p", "llm-store", "--example", "usage_report"])?;
     }
     let example = |name: &str| release.join("examples").join(name);
@@ -145,6 +155,7 @@ fn build(args: &Args) -> anyhow::Result<Binaries> {
         upstream: example("scripted_upstream"),
         load: example("load"),
         keys: (args.keys > 0).then_some(keys),
+        reports: example("usage_report"),
     })
 }
 
@@ -170,7 +181,11 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("gateway-bench-{}", std::process::id()));
+        Self::of("run")
+    }
+
+    fn of(what: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("gateway-bench-{}-{what}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| format!("can't create {}", path.display()))?;
         Ok(Self { path })
     }

@@ -309,7 +309,12 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
 
-    /// What it is divided by: day, hour, model, served, provider, deployment, key, team, user, organisation, tag.
+    /// Whose days they are, also in --from and --to: UTC by default, or such as Europe/Berlin.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+
+    /// What it is divided by: day, hour, model (as it was asked for), model_served, provider, deployment, key, team, user,
+    /// organisation, tag.
     #[arg(long, value_name = "WORD,…", value_delimiter = ',', default_value = "model")]
     pub(crate) by: Vec<String>,
 

@@ -114,13 +114,32 @@ pub async fn removed(visit: &Visit<'_>, id: &str) -> Result<KeyId> {
 }
 
 pub(crate) async fn block(visit: &Visit<'_>, blocked: bool) -> Result<Answer> {
+    let stand = if blocked { Stand::Blocked } else { Stand::Good };
+    let key = stands(visit, &visit.id, stand).await?;
+    Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
+}
+
+/// Whether a key is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It is.
+    Good,
+    /// Not for now.
+    Blocked,
+}
+
+/// Blocks a key, or lets it in again.
+///
+/// # Errors
+/// 404 for one that is not there; else as [`Registry::change`].
+pub async fn stands(visit: &Visit<'_>, id: &str, stand: Stand) -> Result<Key> {
     let governance = visit.registry;
-    let writing = governance.writing().await;
-    let key = Key { blocked, ..find(governance.directory(), &visit.id)? };
+    let _writing = governance.writing().await;
+    let blocked = stand == Stand::Blocked;
+    let key = Key { blocked, ..find(governance.directory(), id)? };
     let action = if blocked { "block" } else { "unblock" };
     visit.change(action, Change::PutKey(Box::new(key.clone()))).await?;
-    drop(writing);
-    Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
+    Ok(key)
 }
 
 /// Gives a key another secret.

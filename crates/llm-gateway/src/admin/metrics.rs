@@ -83,7 +83,7 @@ fn spent(view: &BudgetView) -> PicoUsd {
 }
 
 fn alerts(page: &mut Page, counts: AlertCounts) {
-    let AlertCounts { thresholds, overruns, told, failed, lost } = counts;
+    let AlertCounts { thresholds, overruns, unreachable, told, failed, lost } = counts;
     let name = "gateway_budget_thresholds_total";
     page.head(name, "counter", "Budgets that reached a share of their limit.");
     for (percent, count) in thresholds {
@@ -91,6 +91,8 @@ fn alerts(page: &mut Page, counts: AlertCounts) {
     }
     let about = "Attempts that cost more than was reserved, by each budget.";
     page.one("gateway_budget_overruns_total", "counter", about, overruns);
+    let about = "Batches that no deployment is configured to ask for: their cost is not known.";
+    page.one("gateway_batches_unreachable_total", "counter", about, unreachable);
     let name = "gateway_alerts_total";
     page.head(name, "counter", "Alerts for the webhook.");
     for (outcome, count) in [("told", told), ("failed", failed), ("lost", lost)] {

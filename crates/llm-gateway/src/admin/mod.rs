@@ -11,12 +11,13 @@ mod estimate;
 mod litellm;
 mod metrics;
 mod parameter;
+mod refusal;
 mod requests;
 mod route;
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,6 +34,7 @@ pub(crate) use litellm::Lite;
 pub(crate) use requests::{FeedbackForm, FeedbackView};
 pub(crate) use route::{Action, owns, rows};
 
+use self::refusal::Refusals;
 use crate::body::ClientBody;
 use crate::gateway::Gateway;
 use crate::governance::Governance;
@@ -151,24 +153,12 @@ async fn log(visit: &Visit<'_>, action: Action, error: Option<&ApiError>) {
     visit.inner.log(word, |id| action.object(id), error).await;
 }
 
-/// When the present minute of refusals began, and how many of it are in the audit log.
-static REFUSALS: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
-/// How many refusals of strangers are written down in a minute: nobody fills the log with them.
-const MOST_REFUSALS: u32 = 60;
-
-/// Whether one more refusal is written down.
-fn may_note(now: Instant) -> bool {
-    let mut refusals = REFUSALS.lock();
-    let minute = Duration::from_secs(60);
-    let (began, count) = refusals.filter(|(began, _)| now < *began + minute).unwrap_or((now, 0));
-    *refusals = Some((began, count.saturating_add(1)));
-    count < MOST_REFUSALS
-}
+static REFUSALS: LazyLock<Mutex<Refusals>> = LazyLock::new(Mutex::default);
 
 /// Writes to the audit log that somebody is no administrator.
 async fn turned_away(gateway: &Gateway, call: (&Method, &str), by: &str, error: &ApiError) {
     let Ok((action, id)) = route::find(call.0, call.1) else { return };
-    if !may_note(Instant::now()) {
+    if !REFUSALS.lock().may_note(by, Instant::now()) {
         return;
     }
     let visit = llm_admin::Visit {

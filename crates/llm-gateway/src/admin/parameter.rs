@@ -73,6 +73,11 @@ fn lite(what: Lite) -> Vec<Parameter> {
         Lite::SpendLogs => {
             all(&["api_key", "user_id", "team_id", "request_id", "start_date", "end_date", "summarize"])
         }
-        Lite::KeyGenerate | Lite::KeyUpdate | Lite::KeyDelete | Lite::TeamNew => Vec::new(),
+        Lite::KeyGenerate
+        | Lite::KeyUpdate
+        | Lite::KeyDelete
+        | Lite::KeyBlock
+        | Lite::KeyUnblock
+        | Lite::TeamNew => Vec::new(),
     }
 }

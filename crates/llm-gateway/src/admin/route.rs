@@ -50,6 +50,8 @@ impl Action {
             Self::Lite(Lite::KeyGenerate | Lite::TeamNew) => Some("create"),
             Self::Lite(Lite::KeyUpdate) => Some("update"),
             Self::Lite(Lite::KeyDelete) => Some("delete"),
+            Self::Lite(Lite::KeyBlock) => Some("block"),
+            Self::Lite(Lite::KeyUnblock) => Some("unblock"),
             Self::Health
             | Self::Metrics
             | Self::OpenApi
@@ -107,6 +109,8 @@ static ROUTES: &[&[Row<Action>]] = &[
         plain(Method::GET, KEY_INFO, Action::Lite(Lite::KeyInfo)),
         plain(Method::POST, "/key/update", Action::Lite(Lite::KeyUpdate)),
         plain(Method::POST, "/key/delete", Action::Lite(Lite::KeyDelete)),
+        plain(Method::POST, "/key/block", Action::Lite(Lite::KeyBlock)),
+        plain(Method::POST, "/key/unblock", Action::Lite(Lite::KeyUnblock)),
         plain(Method::GET, "/key/list", Action::Lite(Lite::KeyList)),
         plain(Method::POST, "/team/new", Action::Lite(Lite::TeamNew)),
         plain(Method::GET, "/team/info", Action::Lite(Lite::TeamInfo)),

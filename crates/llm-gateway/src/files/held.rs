@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use llm_providers::transport::Progress;
 use llm_types::ApiError;
 
-use super::jobs::Sum;
+use super::sum::Sum;
 use crate::attempt::Attempt;
 
 /// What is reserved for a batch. Where it is dropped, whoever gets to know of the batch books it; hard budgets are

@@ -27,8 +27,10 @@ use llm_types::{ApiError, BatchForm, ErrorKind, PicoUsd, Result, Segments, Servi
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
+use super::account;
 use super::held::Held;
 use super::place::{Desk, Place, Serving};
+use super::sum::Sum;
 use crate::front;
 use crate::gateway::Gateway;
 use crate::ticket::{Account, Ticket};
@@ -105,8 +107,9 @@ impl Jobs {
                     return;
                 }
                 // What cannot be asked now is asked later.
-                match job.look(&gateway).await {
-                    Ok(known) if known.is_over() => job.settle(&gateway, &known).await,
+                let now = job.now(&gateway);
+                match now.look(&gateway).await {
+                    Ok(known) if known.is_over() => now.settle(&gateway, &known).await,
                     _ if began.elapsed() > FOLLOWED => {
                         tracing::warn!(
                             request_id = &*job.request,
@@ -180,7 +183,7 @@ impl Jobs {
         let job = self.0.lock().get(&*tag.request).map(|(job, _)| job.clone());
         let (held, known) = (Arc::clone(gateway), known.clone());
         if let Some(job) = job {
-            gateway.tasks().spawn(async move { job.settle(&held, &known).await });
+            gateway.tasks().spawn(async move { job.now(&held).settle(&held, &known).await });
             return;
         }
         let ago = known.ended.map(|ended| Timestamp::now().as_second().saturating_sub(ended));
@@ -194,7 +197,7 @@ impl Jobs {
         let model = tag.model.clone();
         gateway.tasks().spawn(async move {
             #[cfg(feature = "sql")]
-            match super::parked::seen(&held, &request, &known).await {
+            match super::parked::seen(&held, &place, &request, &known).await {
                 Ok(false) => {}
                 Ok(true) => return,
                 Err(error) => {
@@ -280,7 +283,7 @@ impl Job {
             body: Segments::default(),
             memo: Memo::default(),
         };
-        let request = self.target_now(gateway).request(wire)?.map(RequestBody::from);
+        let request = self.target.request(wire)?.map(RequestBody::from);
         let sent = timeout(PATIENCE, gateway.transport().send(request)).await;
         let (head, upstream) = sent.map_err(|_| super::late())??.into_parts();
         if !head.status.is_success() {
@@ -292,12 +295,13 @@ impl Job {
         Ok(upstream)
     }
 
-    /// Where its provider is asked: the credentials may be others by now.
-    fn target_now(&self, gateway: &Gateway) -> Arc<Target> {
-        let snapshot = gateway.snapshot();
-        let place = snapshot.router.deployment(&self.deployment);
-        let now = place.and_then(|(group, at)| group.deployments.get(at)?.target.target(Some("*")).ok());
-        now.unwrap_or_else(|| Arc::clone(&self.target))
+    /// The same, asked with the credentials of the moment.
+    fn now(&self, gateway: &Gateway) -> Self {
+        let (of, account) = ((&*self.deployment, self.target.provider()), account::Account::of(&self.target));
+        let targets = account::targets(&gateway.snapshot(), of, Some(&account));
+        // Where it is gone there is only what made it.
+        let target = targets.into_iter().next().unwrap_or_else(|| Arc::clone(&self.target));
+        Self { target, ..self.clone() }
     }
 
     /// Books it, where nobody else does.
@@ -315,7 +319,10 @@ impl Job {
         };
         match (sum, ours) {
             (Ok(_), Ok(false)) => held.forget(),
-            (Ok(sum), Ok(true)) => held.settle(&sum).await,
+            (Ok(sum), Ok(true)) => {
+                held.settle(&sum).await;
+                gateway.governance().note_batch(&self.request).await;
+            }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::warn!(%error, request_id = &*self.request, "a batch cannot be booked yet");
                 // Tried again, unless the gateway has stopped meanwhile.
@@ -368,6 +375,7 @@ impl Job {
         let nothing = Some(PriceBound::fixed(PicoUsd::ZERO));
         let attempt = ticket.attempt(&serving.deployment, &serving.target, nothing).await;
         attempt.map_err(|refusal| refusal.error)?.settle_at(&sum.usage, sum.cost, sum.incomplete).await;
+        governance.note_batch(&self.request).await;
         ticket.finish(Some(&Usage::default()));
         Ok(())
     }
@@ -438,28 +446,6 @@ impl Job {
     }
 }
 
-/// What its answers used and cost.
-#[derive(Debug, Default)]
-pub(super) struct Sum {
-    pub(super) usage: Usage,
-    pub(super) cost: PicoUsd,
-    /// Some answers did not say what they used, or nobody knows its price.
-    pub(super) incomplete: bool,
-}
-
-impl Sum {
-    /// Where nobody can know any more.
-    pub(super) fn at_most(bound: Option<PicoUsd>) -> Self {
-        let usage = Usage { estimated: true, ..Usage::default() };
-        Self { usage, cost: bound.unwrap_or(PicoUsd::ZERO), incomplete: true }
-    }
-
-    /// Where nobody knows, and nobody is held to it.
-    pub(super) fn unknown() -> Self {
-        Self::at_most(None)
-    }
-}
-
 /// Whether what was asked for is not there any more.
 pub(super) fn is_gone(error: &ApiError) -> bool {
     error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 404 | 410))
@@ -480,7 +466,7 @@ async fn is_ours(gateway: &Gateway, request: &str) -> Result<bool> {
     Ok(!is_booked(gateway, request).await?)
 }
 
-/// Whether there is a row of it.
+/// Whether there is a row of it, or was.
 ///
 /// # Errors
 /// Where the rows cannot be read: then nobody knows.
@@ -488,5 +474,6 @@ pub(super) async fn is_booked(gateway: &Gateway, request: &str) -> Result<bool> 
     let filter = RowFilter { request: Some(request.to_owned()), ..RowFilter::default() };
     let rows = gateway.governance().reports().rows(&filter, &PageAsk::first(1)).await;
     let unknown = |error| ApiError::new(ErrorKind::Unavailable, "the rows cannot be read").with_source(error);
-    Ok(!rows.map_err(unknown)?.items.is_empty())
+    // It may have been deleted since.
+    Ok(!rows.map_err(unknown)?.items.is_empty() || gateway.governance().is_batch_noted(request).await?)
 }

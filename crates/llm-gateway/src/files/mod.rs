@@ -7,6 +7,7 @@
 //!
 //! What a batch may cost is reserved when it is made, and what it cost is booked when it is over (`jobs`).
 
+mod account;
 mod create;
 mod form;
 mod held;
@@ -18,6 +19,7 @@ mod parked;
 mod place;
 mod shelf;
 mod show;
+mod sum;
 mod upload;
 
 use std::net::IpAddr;

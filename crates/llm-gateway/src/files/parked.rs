@@ -1,7 +1,7 @@
 //! Batches in the store: what they hold and who pays outlives the gateway that made them.
 //!
 //! Where there is a store nothing of a batch stays in memory. Of all gateways that share it, whoever is first looks at a
-//! batch that is due, and whoever sees its end first books it; one that starts looks at some that are not due as well.
+//! batch that is due, and whoever sees its end first books it; one that starts looks at all others as well, a few at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use llm_governance::{Basis, BudgetWindow, KeyId, Reservation, RowCache, RowOwner, RowServed, UsageRow};
 use llm_providers::bulk::Batch;
-use llm_store::OpenBatch;
+use llm_providers::target::Target;
+use llm_store::{DueBatches, OpenBatch};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::interval;
 
+use super::account::{self, Account};
 use super::held::Held;
-use super::jobs::{FIRST, FOLLOWED, Job, LAST, Sum, is_booked, is_gone};
+use super::jobs::{FIRST, FOLLOWED, Job, LAST, is_booked, is_gone};
+use super::place::Place;
+use super::sum::Sum;
 use crate::attempt::{Attempt, Open};
 use crate::gateway::Gateway;
 
@@ -34,6 +38,9 @@ pub(super) struct Parked {
     endpoint: String,
     deployment: Arc<str>,
     provider: Arc<str>,
+    /// What earlier versions did not write down.
+    #[serde(default)]
+    account: Option<Account>,
     model: Arc<str>,
     model_asked: Arc<str>,
     bound: Option<PicoUsd>,
@@ -98,20 +105,31 @@ async fn write(gateway: &Gateway, job: &Job, held: Held) -> Option<Held> {
     Some(Held::new(Attempt::begin(*open), None))
 }
 
-/// Looks after batches until the gateway drains.
+/// Looks after batches until the gateway drains: at those that are due, and once at all that are open.
 pub(crate) async fn follow(gateway: Arc<Gateway>) {
-    let (mut every, mut all) = (interval(EVERY), true);
+    let (mut every, mut all) = (interval(EVERY), Some(String::new()));
     loop {
         every.tick().await;
-        match gateway.governance().due_batches(all, MOST, LAST).await {
-            Ok(due) => {
-                all = false;
-                for body in due {
-                    let own = Arc::clone(&gateway);
-                    gateway.background(async move { look(&own, &body).await });
-                }
+        see(&gateway, None).await;
+        if let Some(after) = &all {
+            all = see(&gateway, Some(after)).await.unwrap_or(all);
+        }
+    }
+}
+
+/// Looks at some batches. Tells behind which there are more; `None`: the store does not.
+async fn see(gateway: &Arc<Gateway>, after: Option<&str>) -> Option<Option<String>> {
+    match gateway.governance().due_batches(after, MOST, LAST).await {
+        Ok(DueBatches { bodies, next }) => {
+            for body in bodies {
+                let own = Arc::clone(gateway);
+                gateway.background(async move { look(&own, &body).await });
             }
-            Err(error) => tracing::debug!(%error, "batches were not looked for"),
+            Some(next)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "batches were not looked for");
+            None
         }
     }
 }
@@ -124,24 +142,20 @@ async fn look(gateway: &Gateway, body: &str) {
             return;
         }
     };
-    let job = parked.job(gateway);
-    if job.is_none() {
-        let (request_id, deployment) = (&*parked.request, &*parked.deployment);
-        tracing::warn!(request_id, deployment, "a batch cannot be booked: its deployment is not configured");
+    let targets = parked.targets(gateway);
+    if targets.is_empty() {
+        parked.unreachable(gateway);
     }
-    let known = match &job {
-        Some(job) => job.look(gateway).await.ok().filter(Batch::is_over),
-        None => None,
-    };
+    let known = parked.known(gateway, targets).await;
     let late = parked.age() > FOLLOWED;
-    let closed = match (job, known) {
-        (Some(job), Some(known)) => match parked.settle(gateway, &job, &known).await {
+    let closed = match known {
+        Some((job, known)) => match parked.settle(gateway, &job, &known).await {
             // What could not be read in days will not be.
             Err(_) if late => parked.give_up(gateway).await,
             settled => settled,
         },
-        _ if late => parked.give_up(gateway).await,
-        _ => return,
+        None if late => parked.give_up(gateway).await,
+        None => return,
     };
     if let Err(error) = closed {
         tracing::warn!(%error, request_id = &*parked.request, "a batch cannot be booked yet");
@@ -152,12 +166,19 @@ async fn look(gateway: &Gateway, body: &str) {
 ///
 /// # Errors
 /// Why it could not be booked.
-pub(super) async fn seen(gateway: &Gateway, request: &str, known: &Batch) -> Result<bool> {
+pub(super) async fn seen(gateway: &Gateway, place: &Place, request: &str, known: &Batch) -> Result<bool> {
     let Some(body) = gateway.governance().open_batch_of(request).await? else { return Ok(false) };
     let parked = read(&body)?;
-    if parked.id == known.id
-        && let Some(job) = parked.job(gateway)
-    {
+    if parked.id != known.id {
+        tracing::warn!(
+            request_id = request,
+            batch = known.id,
+            "a batch says that it was made by another's request"
+        );
+        return Ok(true);
+    }
+    // Who showed it knows its answers too, whatever became of the deployment that made it.
+    if let Some(job) = parked.job(Arc::clone(&place.target)) {
         parked.settle(gateway, &job, known).await?;
     }
     Ok(true)
@@ -178,6 +199,7 @@ impl Parked {
             endpoint: job.endpoint.clone(),
             deployment: Arc::clone(&job.deployment),
             provider: Arc::clone(&job.provider),
+            account: Some(Account::of(&job.target)),
             model: Arc::clone(&job.model),
             model_asked: Arc::clone(&account.model),
             bound: job.bound,
@@ -194,11 +216,38 @@ impl Parked {
         }
     }
 
-    /// Where its provider is asked, if that is still configured.
-    fn job(&self, gateway: &Gateway) -> Option<Job> {
-        let snapshot = gateway.snapshot();
-        let (group, at) = snapshot.router.deployment(&self.deployment)?;
-        let target = group.deployments.get(at)?.target.target(Some("*")).ok()?;
+    /// Where its provider may be asked, as things are configured now.
+    fn targets(&self, gateway: &Gateway) -> Vec<Arc<Target>> {
+        let of = (&*self.deployment, &*self.provider);
+        account::targets(&gateway.snapshot(), of, self.account.as_ref())
+    }
+
+    /// It, once it is over, and who says so.
+    async fn known(&self, gateway: &Gateway, targets: Vec<Arc<Target>>) -> Option<(Job, Batch)> {
+        for job in targets.into_iter().filter_map(|target| self.job(target)) {
+            if let Ok(known) = job.look(gateway).await
+                && known.id == self.id
+            {
+                return known.is_over().then_some((job, known));
+            }
+        }
+        None
+    }
+
+    /// Nobody can be asked for it: whoever runs the gateway has to know, for its cost will not be.
+    fn unreachable(&self, gateway: &Gateway) {
+        let (request_id, deployment, provider) = (&*self.request, &*self.deployment, &*self.provider);
+        tracing::warn!(
+            request_id,
+            batch = self.id,
+            deployment,
+            provider,
+            "a batch cannot be booked: no deployment is configured for the account that it was made with"
+        );
+        gateway.governance().batch_unreachable((request_id, &self.id), (deployment, provider));
+    }
+
+    fn job(&self, target: Arc<Target>) -> Option<Job> {
         Some(Job {
             form: target.spec().batch_form()?,
             target,
@@ -225,7 +274,10 @@ impl Parked {
         if !gateway.jobs().claim(job) {
             // The store has kept what it did not answer to: there is nothing to do for it any more.
             if gateway.jobs().has_booked(&self.request) {
-                return gateway.governance().close_batch(&self.request, &self.windows, None).await;
+                return gateway
+                    .governance()
+                    .close_batch(&self.request, (&self.windows, self.amount), None)
+                    .await;
             }
             return Ok(());
         }
@@ -235,7 +287,7 @@ impl Parked {
                 Err(error) if is_gone(&error) => Ok(Sum::at_most(self.bound)),
                 other => other,
             };
-            self.close(gateway, &sum?).await
+            self.close(gateway, self.row(&sum?)).await
         };
         match closed.await {
             Ok(()) => {
@@ -254,16 +306,20 @@ impl Parked {
     async fn give_up(&self, gateway: &Gateway) -> Result<()> {
         tracing::warn!(request_id = &*self.request, "a batch does not end: it is not followed any more");
         let sum = if self.hard { Sum::at_most(self.bound) } else { Sum::unknown() };
-        self.close(gateway, &sum).await
+        let error = match self.targets(gateway).is_empty() {
+            true => ErrorKind::NotFound,
+            false => ErrorKind::Timeout,
+        };
+        self.close(gateway, UsageRow { error: Some(error), ..self.row(&sum) }).await
     }
 
-    async fn close(&self, gateway: &Gateway, sum: &Sum) -> Result<()> {
+    async fn close(&self, gateway: &Gateway, row: UsageRow) -> Result<()> {
         // Who made it may have booked it, where it did not hear that it is in the store.
         let row = match is_booked(gateway, &self.request).await? {
             true => None,
-            false => Some(self.row(sum)),
+            false => Some(row),
         };
-        gateway.governance().close_batch(&self.request, &self.windows, row.as_ref()).await
+        gateway.governance().close_batch(&self.request, (&self.windows, self.amount), row.as_ref()).await
     }
 
     fn row(&self, sum: &Sum) -> UsageRow {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use llm_governance::{BudgetWindow, UsageRow};
-use llm_store::OpenBatch;
-use llm_types::Result;
+use llm_governance::{BudgetWindow, Event, Observer as _, UsageRow};
+use llm_store::{DueBatches, OpenBatch};
+use llm_types::{PicoUsd, Result};
 
 use super::store::Kept;
 use super::{Governance, refused};
@@ -28,29 +28,44 @@ impl Governance {
         kept.store.batch(request).await.map_err(|error| refused(error.into()))
     }
 
+    /// Nobody can be asked for a batch: see [`Watcher::batch_unreachable`](super::watch::Watcher::batch_unreachable).
+    pub(crate) fn batch_unreachable(&self, batch: (&str, &str), of: (&str, &str)) {
+        self.watcher.batch_unreachable(batch, of);
+    }
+
     /// Batches that this gateway is to look at.
     ///
     /// # Errors
     /// 503 where the store cannot be asked.
-    pub(crate) async fn due_batches(&self, all: bool, most: i64, longest: Duration) -> Result<Vec<String>> {
-        let Some(kept) = &self.kept else { return Ok(Vec::new()) };
-        kept.store.due_batches(all, most, longest).await.map_err(|error| refused(error.into()))
+    pub(crate) async fn due_batches(
+        &self,
+        after: Option<&str>,
+        most: i64,
+        longest: Duration,
+    ) -> Result<DueBatches> {
+        let Some(kept) = &self.kept else { return Ok(DueBatches::default()) };
+        kept.store.due_batches(after, most, longest).await.map_err(|error| refused(error.into()))
     }
 
-    /// Books a batch, unless somebody has.
+    /// Books a batch that so much was held for, unless somebody has.
     ///
     /// # Errors
     /// 503 where the store cannot be written.
     pub(crate) async fn close_batch(
         &self,
         request: &str,
-        windows: &[BudgetWindow],
+        (windows, held): (&[BudgetWindow], PicoUsd),
         row: Option<&UsageRow>,
     ) -> Result<()> {
         let Some(kept) = &self.kept else { return Ok(()) };
         let closed = kept.store.close_batch(request, windows, row).await;
         if let Some(row) = row.filter(|_| matches!(closed, Ok(true))) {
             self.books.iter().for_each(|books| books.book(row));
+            if row.overrun {
+                let by = row.cost.saturating_sub(held);
+                let told = row.bookings.iter().map(|window| Event::Overrun { budget: window.clone(), by });
+                told.for_each(|event| self.watcher.event(&event));
+            }
         }
         closed.map(drop).map_err(|error| refused(error.into()))
     }

@@ -192,6 +192,44 @@ impl Governance {
         Ok(true)
     }
 
+    /// The batch that this request made has its row.
+    pub(crate) async fn note_batch(&self, request: &str) {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            kept.note_batch(request).await;
+        }
+        let _ = request;
+    }
+
+    /// Whether the batch that this request made is booked, also where its row is gone.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be read.
+    pub(crate) async fn is_batch_noted(&self, request: &str) -> Result<bool> {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            return kept.is_batch_noted(request).await;
+        }
+        let _ = request;
+        Ok(false)
+    }
+
+    /// Whether this gateway is to tell something that others may know of as well. Better twice than not at all, where the
+    /// store does not say.
+    async fn claim_alert(&self, claim: &watch::Claim) -> bool {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            let watch::Claim { name, start, percent, limit } = claim;
+            let claimed = kept.store.claim_alert((name, *start), *percent, *limit).await;
+            return claimed.unwrap_or_else(|error| {
+                tracing::debug!(%error, name, percent, "told without asking whether others do");
+                true
+            });
+        }
+        let _ = claim;
+        true
+    }
+
     /// What is wrong with the store, if anything.
     pub(crate) fn trouble(&self) -> Option<String> {
         #[cfg(feature = "sql")]

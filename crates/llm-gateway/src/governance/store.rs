@@ -70,6 +70,21 @@ impl Kept {
         let claimed = self.store.claim_batch(request, &self.node, CLAIM).await;
         claimed.map_err(|error| super::refused(error.into()))
     }
+
+    /// The batch that this request made has its row.
+    pub(super) async fn note_batch(&self, request: &str) {
+        if let Err(error) = self.store.note_batch(request, &self.node).await {
+            tracing::warn!(%error, request_id = request, "that a batch is booked is told by its row alone");
+        }
+    }
+
+    /// Whether the batch that this request made is booked, also where its row is gone.
+    ///
+    /// # Errors
+    /// 503 where the store cannot be read.
+    pub(super) async fn is_batch_noted(&self, request: &str) -> Result<bool> {
+        self.store.is_batch_noted(request).await.map_err(|error| super::refused(error.into()))
+    }
 }
 
 impl Kept {
@@ -208,6 +223,9 @@ impl Governance {
             }
             if let Err(error) = kept.store.trim_claims().await {
                 tracing::warn!(%error, "old claims of batches could not be deleted");
+            }
+            if let Err(error) = kept.store.trim_alerts().await {
+                tracing::warn!(%error, "old notes of alerts could not be deleted");
             }
             match kept.store.retire(before).await {
                 Ok(retired) => tracing::debug!(?retired, "old rows are gone"),

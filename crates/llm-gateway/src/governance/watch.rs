@@ -1,7 +1,8 @@
 //! Who is told of what happens to budgets: the log, and a webhook where there is one.
 //!
-//! Budgets tell on the thread of a request, so telling is a place in a bounded queue. A webhook that does not answer
-//! is asked again a few times and then given up, which the log says.
+//! Budgets tell on the thread of a request, so telling is a place in a bounded queue. Every gateway that shares a store sees
+//! a budget reach a share of its limit, and each of its lives may: the one that claims it there tells. A webhook that does
+//! not answer is asked again a few times and then given up, which the log says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,12 +21,24 @@ use crate::gateway::Gateway;
 
 /// How many alerts wait for the webhook.
 const WAITING: usize = 1024;
+/// How many batches are told that nobody can be asked for; the log has all.
+#[cfg(feature = "sql")]
+const UNREACHABLE: usize = 10_000;
 /// How often it is asked, how long it may take, and the first pause, which doubles.
 const TRIES: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the rest of its answer is read.
 const REST: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is told once, by whoever claims it: where, since when, at which share of which limit.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) name: String,
+    pub(crate) start: jiff::Timestamp,
+    pub(crate) percent: u8,
+    pub(crate) limit: PicoUsd,
+}
 
 /// What the webhook gets.
 #[derive(Debug, Serialize)]
@@ -42,6 +55,31 @@ enum Alert {
     },
     /// A provider billed more than was reserved.
     BudgetOverrun { budget: String, window_start: jiff::Timestamp, by_usd: PicoUsd, time: jiff::Timestamp },
+    /// Nobody can be asked what a batch used: its account is not configured any more.
+    BatchUnreachable {
+        request_id: String,
+        batch: String,
+        deployment: String,
+        provider: String,
+        time: jiff::Timestamp,
+    },
+}
+
+impl Alert {
+    /// By what it is told once; `None`: nobody else knows of it.
+    fn claim(&self) -> Option<Claim> {
+        let limit = PicoUsd::ZERO;
+        Some(match self {
+            Self::BudgetThreshold { budget, window_start, percent, limit_usd, .. } => {
+                Claim { name: budget.clone(), start: *window_start, percent: *percent, limit: *limit_usd }
+            }
+            Self::BatchUnreachable { request_id, .. } => {
+                let (name, start) = (format!("batch:{request_id}"), jiff::Timestamp::UNIX_EPOCH);
+                Claim { name, start, percent: 0, limit }
+            }
+            Self::BudgetOverrun { .. } => return None,
+        })
+    }
 }
 
 /// Tells the log and the webhook.
@@ -49,6 +87,9 @@ enum Alert {
 pub(super) struct Watcher {
     alerts: mpsc::Sender<Alert>,
     counters: Arc<Counters>,
+    /// The requests of batches that were told.
+    #[cfg(feature = "sql")]
+    unreachable: parking_lot::Mutex<std::collections::HashSet<String>>,
 }
 
 /// What waits for the webhook.
@@ -63,6 +104,7 @@ pub(super) struct Waiting {
 struct Counters {
     thresholds: [AtomicU64; THRESHOLDS.len()],
     overruns: AtomicU64,
+    unreachable: AtomicU64,
     told: AtomicU64,
     failed: AtomicU64,
     lost: AtomicU64,
@@ -74,6 +116,8 @@ pub(crate) struct AlertCounts {
     /// By the share of the limit, in per cent.
     pub(crate) thresholds: [(u8, u64); THRESHOLDS.len()],
     pub(crate) overruns: u64,
+    /// Batches that nobody can be asked for.
+    pub(crate) unreachable: u64,
     /// Alerts that the webhook took.
     pub(crate) told: u64,
     /// Alerts that it did not take, however often it was asked.
@@ -91,27 +135,76 @@ impl Watcher {
         let (alerts, waiting) = mpsc::channel(WAITING);
         let counters = Arc::<Counters>::default();
         let waiting = Waiting { alerts: waiting, counters: Arc::clone(&counters) };
-        (Arc::new(Self { alerts, counters }), waiting)
+        (Arc::new(Self::of(alerts, counters)), waiting)
+    }
+
+    fn of(alerts: mpsc::Sender<Alert>, counters: Arc<Counters>) -> Self {
+        Self {
+            alerts,
+            counters,
+            #[cfg(feature = "sql")]
+            unreachable: parking_lot::Mutex::default(),
+        }
     }
 
     pub(super) fn counts(&self) -> AlertCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { thresholds, overruns, told, failed, lost } = &*self.counters;
+        let Counters { thresholds, overruns, unreachable, told, failed, lost } = &*self.counters;
         let mut shares = THRESHOLDS.map(|percent| (percent, 0));
         shares.iter_mut().zip(thresholds).for_each(|((_, count), counter)| *count = read(counter));
         AlertCounts {
             thresholds: shares,
             overruns: read(overruns),
+            unreachable: read(unreachable),
             told: read(told),
             failed: read(failed),
             lost: read(lost),
         }
     }
 
+    /// Nobody can be asked for a batch (its request, its id there) of this deployment and provider: told once.
+    #[cfg(feature = "sql")]
+    pub(super) fn batch_unreachable(
+        &self,
+        (request, batch): (&str, &str),
+        (deployment, provider): (&str, &str),
+    ) {
+        let mut told = self.unreachable.lock();
+        if told.len() >= UNREACHABLE || !told.insert(request.to_owned()) {
+            return;
+        }
+        drop(told);
+        self.alert(Alert::BatchUnreachable {
+            request_id: request.to_owned(),
+            batch: batch.to_owned(),
+            deployment: deployment.to_owned(),
+            provider: provider.to_owned(),
+            time: jiff::Timestamp::now(),
+        });
+    }
+
+    fn note(&self, alert: &Alert) {
+        match alert {
+            Alert::BudgetThreshold { budget, percent, spent_usd, limit_usd, .. } => {
+                let nth = THRESHOLDS.iter().position(|known| known == percent);
+                nth.and_then(|nth| self.counters.thresholds.get(nth)).map(count);
+                tracing::warn!(budget, percent, spent = %spent_usd, limit = %limit_usd, "a budget reached a threshold");
+            }
+            Alert::BatchUnreachable { .. } => {
+                count(&self.counters.unreachable);
+            }
+            Alert::BudgetOverrun { .. } => {}
+        }
+    }
+
     fn alert(&self, alert: Alert) {
-        if self.alerts.try_send(alert).is_err() {
-            let lost = count(&self.counters.lost);
-            tracing::warn!(lost, "the webhook of [alerts] is too slow: an alert is in the log alone");
+        if let Err(full) = self.alerts.try_send(alert) {
+            let (lost, alert) = (count(&self.counters.lost), full.into_inner());
+            tracing::warn!(
+                lost,
+                ?alert,
+                "the webhook of [alerts], or the store, is too slow: an alert is not sent"
+            );
         }
     }
 }
@@ -122,9 +215,6 @@ impl Observer for Watcher {
         let time = jiff::Timestamp::now();
         match event {
             Event::Threshold { budget, percent, spent, limit } => {
-                let nth = THRESHOLDS.iter().position(|known| known == percent);
-                nth.and_then(|nth| self.counters.thresholds.get(nth)).map(count);
-                tracing::warn!(budget = %budget.budget, percent, %spent, %limit, "a budget reached a threshold");
                 let (budget, window_start) = name(budget);
                 let (percent, spent_usd, limit_usd) = (*percent, *spent, *limit);
                 self.alert(Alert::BudgetThreshold {
@@ -152,14 +242,22 @@ impl Observer for Watcher {
 }
 
 impl Waiting {
+    /// Tells whatever nobody else does.
+    pub(super) async fn run(self, gateway: Arc<Gateway>) {
+        let Self { alerts, counters } = self;
+        let (ours, waiting) = mpsc::channel(WAITING);
+        let waiting = Self { alerts: waiting, counters: Arc::clone(&counters) };
+        tokio::join!(claim(&gateway, alerts, Watcher::of(ours, counters)), waiting.tell(&gateway));
+    }
+
     /// Tells the webhook of the configuration of the moment.
-    pub(super) async fn run(mut self, gateway: Arc<Gateway>) {
+    async fn tell(mut self, gateway: &Gateway) {
         while let Some(alert) = self.alerts.recv().await {
             let Some(webhook) = gateway.snapshot().webhook.clone() else { continue };
             let Ok(body) = serde_json::to_vec(&alert).map(Bytes::from) else { continue };
             let mut taken = false;
             for nth in 0..TRIES {
-                let told = tokio::time::timeout(PATIENCE, tell(&gateway, &webhook, body.clone())).await;
+                let told = tokio::time::timeout(PATIENCE, tell(gateway, &webhook, body.clone())).await;
                 let late = || Err(ApiError::upstream(ErrorKind::Timeout, "no answer in time"));
                 match told.unwrap_or_else(|_| late()) {
                     Ok(()) => {
@@ -176,6 +274,19 @@ impl Waiting {
             }
             count(if taken { &self.counters.told } else { &self.counters.failed });
         }
+    }
+}
+
+/// Passes on what this gateway is to tell, and counts it.
+async fn claim(gateway: &Gateway, mut alerts: mpsc::Receiver<Alert>, to: Watcher) {
+    while let Some(alert) = alerts.recv().await {
+        if let Some(claim) = alert.claim()
+            && !gateway.governance().claim_alert(&claim).await
+        {
+            continue;
+        }
+        to.note(&alert);
+        to.alert(alert);
     }
 }
 

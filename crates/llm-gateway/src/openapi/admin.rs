@@ -54,9 +54,14 @@ pub(super) fn write(writer: &mut Writer) {
         };
         let body: Option<Value> = match row.action {
             Action::Estimate
-            | Action::Lite(Lite::KeyGenerate | Lite::KeyUpdate | Lite::KeyDelete | Lite::TeamNew) => {
-                Some(json!({ "type": "object", "additionalProperties": true }))
-            }
+            | Action::Lite(
+                Lite::KeyGenerate
+                | Lite::KeyUpdate
+                | Lite::KeyDelete
+                | Lite::KeyBlock
+                | Lite::KeyUnblock
+                | Lite::TeamNew,
+            ) => Some(json!({ "type": "object", "additionalProperties": true })),
             _ => body.map(|of| writer.body(of)),
         };
         let answer = answer.map_or_else(|| json!({}), |of| writer.answer(of));
@@ -128,6 +133,8 @@ fn lite(what: Lite) -> Words {
         Lite::KeyInfo => word("A key, in LiteLLM's words."),
         Lite::KeyUpdate => word("Change a key, in LiteLLM's words."),
         Lite::KeyDelete => word("Take keys back, in LiteLLM's words."),
+        Lite::KeyBlock => word("Block a key, in LiteLLM's words."),
+        Lite::KeyUnblock => word("Let a key in again, in LiteLLM's words."),
         Lite::KeyList => word("Keys, in LiteLLM's words."),
         Lite::TeamNew => word("Make a team, in LiteLLM's words."),
         Lite::TeamInfo => word("A team, in LiteLLM's words."),

@@ -250,6 +250,9 @@ impl Session {
 
     /// Takes note of what the client wants of transcripts.
     async fn wished(&mut self, event: &Bytes) -> Result<(), (ApiError, Option<String>)> {
+        if let Some(bytes) = transcript::sound(event) {
+            self.meter.hears(bytes);
+        }
         let Some(wish) = transcript::wishes(event).map_err(|error| (error, None))? else { return Ok(()) };
         self.meter.wish(&wish).await.map_err(|error| (error, wish.event_id))
     }
@@ -258,9 +261,18 @@ impl Session {
     async fn heard(&mut self, event: &[u8]) -> Result<Option<ApiError>, End> {
         match transcript::heard(event) {
             Heard::Begun { item } => {
-                let Err(error) = self.meter.transcript_begun(item).await else { return Ok(None) };
-                self.meter.silence();
+                let begun = self.meter.transcript_begun(item).await;
                 // Of two spellings a session knows one, and says of the other that it does not.
+                let Err(error) = begun else {
+                    for on in self.meter.unmute().await.iter().flat_map(|events| events.iter()) {
+                        self.tell(Message::text(on.clone())).await?;
+                    }
+                    return Ok(None);
+                };
+                match error.kind {
+                    ErrorKind::RateLimit => self.meter.mute(),
+                    _ => self.meter.silence(),
+                }
                 for off in transcript::OFF {
                     self.tell(Message::text(off)).await?;
                 }
@@ -268,7 +280,7 @@ impl Session {
             }
             Heard::Done { item, usage } => self.meter.transcript_done(&item, usage.as_deref()).await,
             Heard::Failed { item } => self.meter.transcript_failed(&item),
-            Heard::Settings { on } => self.meter.transcripts_are(on),
+            Heard::Settings { model } => self.meter.transcripts_are(model.as_deref()),
             Heard::Other => {}
         }
         Ok(None)

@@ -10,6 +10,7 @@
 
 mod answer;
 mod price;
+mod prompt;
 mod reading;
 mod upload;
 mod watch;

@@ -14,6 +14,7 @@ use llm_providers::target::Target;
 use llm_router::{Deployment, Facts};
 use llm_types::{Call, Op, PicoUsd, ServiceTier};
 
+use super::prompt;
 use super::reading::Reading;
 use super::way::Way;
 use crate::attempt::{Attempt, Delivery};
@@ -45,6 +46,7 @@ pub(super) fn settled_by(mut attempt: Attempt, snapshot: &Snapshot, way: &Way, r
     if let Some(model) = reading.model.as_deref() {
         attempt.names(Some(model));
     }
+    let attempt = attempt.of_prompt(prompt::unseen(snapshot, way, reading));
     attempt.delivered(delivery(reading)).of_picture(picture(reading).as_ref())
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn bound_of_line(
 }
 
 /// The most that a call of a known form can cost; `services`: who answers, where that is not the call's own word.
-fn of_model(
+pub(super) fn of_model(
     snapshot: &Snapshot,
     way: &Way,
     reading: &Reading,

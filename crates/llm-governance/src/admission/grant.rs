@@ -10,7 +10,7 @@ use super::refusal::denied;
 use super::seat::Seat;
 use crate::budget::{Accounts, Denied, Hold, PriceBound, Reservation, attach, by_order, reserve};
 use crate::directory::{Kind, Snapshot};
-use crate::limit::{Limiters, Seating};
+use crate::limit::{Limiters, Seating, tighter};
 use crate::now::Now;
 
 /// A request that was let in.
@@ -101,7 +101,8 @@ impl Grant {
         self.seat.undo(now.steady);
     }
 
-    /// What is left of the tightest limits, this request counted: for the headers of the answer.
+    /// What is left of the tightest limits, those of models that it turned to too, this request counted: for the headers of
+    /// the answer.
     #[must_use]
     pub fn rate_limits(&self) -> &RateLimits {
         &self.left
@@ -148,7 +149,9 @@ impl Grant {
             true => None,
             false => {
                 let seated = self.inner.seat(limiters, (self.tokens, self.seating), now).await;
-                Some(seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))?.0)
+                let (seat, left) = seated.inspect_err(|refusal| self.inner.refused.count(&refusal.error))?;
+                self.left = tighter(self.left, left);
+                Some(seat)
             }
         };
         let turned = self.turned.get_or_insert_default();

@@ -237,7 +237,7 @@ pub(crate) fn take(
 }
 
 /// Of each kind the limit that has less left.
-pub(super) fn tighter(one: RateLimits, other: RateLimits) -> RateLimits {
+pub(crate) fn tighter(one: RateLimits, other: RateLimits) -> RateLimits {
     let less = |one: RateLimit, other: RateLimit| match (one.left, other.left) {
         (Some(left), Some(less)) if less < left => other,
         (None, _) => other,

@@ -13,7 +13,7 @@ mod local;
 mod store;
 
 pub use bucket::{Bucket, MOST};
-pub(crate) use limiter::{Limiter, Limiters, Place, Which, once, take};
+pub(crate) use limiter::{Limiter, Limiters, Place, Which, once, take, tighter};
 pub use local::LocalLimits;
 pub use store::{LimitAsk, LimitCount, LimitDecision, LimitKind, LimitStore};
 

@@ -4,17 +4,18 @@ use jiff::Timestamp;
 
 use super::Sums;
 use crate::key::KeyId;
+use crate::window::Zone;
 
 /// What a report is divided by, or narrowed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GroupBy {
-    /// The day, in UTC: `2026-11-21`.
+    /// The day, in the time zone of the report: `2026-11-21`.
     Day,
     /// The hour, in UTC: `2026-11-21T15:00:00Z`.
     Hour,
-    /// The model, as clients ask for it.
+    /// The model, as clients ask for it: by its name or an alias, whoever answered.
     Model,
-    /// The model, as the provider calls it.
+    /// The model that answered, as its provider calls it.
     Served,
     /// The provider.
     Provider,
@@ -51,25 +52,31 @@ impl GroupBy {
     /// Its word.
     #[must_use]
     pub fn name(self) -> &'static str {
+        self.names().first().copied().unwrap_or_default()
+    }
+
+    /// All its words: the one that reports have, and those that are understood as well.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Day => "day",
-            Self::Hour => "hour",
-            Self::Model => "model",
-            Self::Served => "served",
-            Self::Provider => "provider",
-            Self::Deployment => "deployment",
-            Self::Key => "key",
-            Self::Team => "team",
-            Self::User => "user",
-            Self::Organisation => "organisation",
-            Self::Tag => "tag",
+            Self::Model => &["model", "model_asked"],
+            Self::Served => &["model_served", "served"],
+            Self::Day => &["day"],
+            Self::Hour => &["hour"],
+            Self::Provider => &["provider"],
+            Self::Deployment => &["deployment"],
+            Self::Key => &["key"],
+            Self::Team => &["team"],
+            Self::User => &["user"],
+            Self::Organisation => &["organisation"],
+            Self::Tag => &["tag"],
         }
     }
 
     /// The one with this word.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|by| by.name() == name)
+        Self::ALL.into_iter().find(|by| by.names().contains(&name))
     }
 }
 
@@ -84,12 +91,14 @@ pub struct ReportAsk {
     pub group_by: Vec<GroupBy>,
     /// What it is narrowed to.
     pub only: Vec<(GroupBy, String)>,
+    /// Whose days they are.
+    pub zone: Zone,
 }
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// From when it truly is: a store keeps sums by the hour, and by the day where owners or tags are asked for.
+    /// From when it truly is: a store keeps sums by the hour, and by UTC's day where owners or tags are asked for.
     pub from: Timestamp,
     /// Until when it truly is.
     pub to: Timestamp,

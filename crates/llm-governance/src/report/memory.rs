@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use llm_types::PicoUsd;
 use parking_lot::Mutex;
 
 use super::{
-    AuditEntry, AuditFilter, Booked, GroupBy, Page, PageAsk, Report, ReportAsk, ReportRow, Reports,
+    AuditEntry, AuditFilter, Booked, Page, PageAsk, Report, ReportAsk, ReportRow, Reports, RowFacts,
     RowFilter, RowView, Sums,
 };
 use crate::budget::BudgetId;
@@ -111,18 +110,19 @@ impl Reports for MemoryReports {
     }
 
     async fn usage(&self, ask: &ReportAsk) -> Result<Report, Error> {
-        let ReportAsk { from, to, group_by: _, only } = ask;
+        let ReportAsk { from, to, .. } = ask;
         let rows = self.latest();
         // What came before the oldest row that is kept is gone.
         let oldest = rows.first().filter(|(number, _)| *number > 1).map(|(_, row)| row.time);
         let mut sums: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
         for (_, row) in rows {
-            let in_time = *from <= row.time && row.time < *to;
-            if !in_time || !only.iter().all(|(by, value)| values(&row, *by).contains(value)) {
+            let key = row.who.key.map(|id| id.to_string()).unwrap_or_default();
+            let facts = facts(&row, &key);
+            if !facts.fit(ask) {
                 continue;
             }
             let sum = Sums::of(&row);
-            for group in groups(&row, ask) {
+            for group in facts.lines(ask) {
                 let of = sums.entry(group).or_default();
                 *of = of.and(&sum);
             }
@@ -172,6 +172,25 @@ impl Reports for MemoryReports {
     }
 }
 
+fn facts<'a>(row: &'a UsageRow, key: &'a str) -> RowFacts<'a> {
+    let UsageRow { time, who, served, tags, .. } = row;
+    fn name(name: &Option<Arc<str>>) -> &str {
+        name.as_deref().unwrap_or_default()
+    }
+    RowFacts {
+        time: *time,
+        model_asked: &served.model_asked,
+        model: &served.model,
+        provider: &served.provider,
+        deployment: &served.deployment,
+        key,
+        team: name(&who.team),
+        user: name(&who.user),
+        organisation: name(&who.organisation),
+        tags: tags.iter().map(|tag| &**tag).collect(),
+    }
+}
+
 /// Everybody whose spend a row is.
 fn owners(row: &UsageRow) -> impl Iterator<Item = Scope> {
     let UsageRow { who, tags, served, .. } = row;
@@ -185,47 +204,6 @@ fn owners(row: &UsageRow) -> impl Iterator<Item = Scope> {
         Some(Scope::Global),
     ];
     named.into_iter().flatten().chain(tags.iter().cloned().map(Scope::Tag))
-}
-
-/// What a row is under one heading, empty for nothing; of tags there may be several.
-fn values(row: &UsageRow, by: GroupBy) -> Vec<String> {
-    let name = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
-    let time = row.time.to_zoned(TimeZone::UTC);
-    let one = match by {
-        GroupBy::Day => time.strftime("%Y-%m-%d").to_string(),
-        GroupBy::Hour => time.strftime("%Y-%m-%dT%H:00:00Z").to_string(),
-        GroupBy::Model => row.served.model_asked.to_string(),
-        GroupBy::Served => row.served.model.to_string(),
-        GroupBy::Provider => row.served.provider.to_string(),
-        GroupBy::Deployment => row.served.deployment.to_string(),
-        GroupBy::Key => row.who.key.map(|id| id.to_string()).unwrap_or_default(),
-        GroupBy::Team => name(&row.who.team),
-        GroupBy::User => name(&row.who.user),
-        GroupBy::Organisation => name(&row.who.organisation),
-        GroupBy::Tag => {
-            let mut tags: Vec<_> = row.tags.iter().map(|tag| tag.to_string()).collect();
-            tags.sort_unstable();
-            tags.dedup();
-            return if tags.is_empty() { vec![String::new()] } else { tags };
-        }
-    };
-    vec![one]
-}
-
-/// Every line that a row is in.
-fn groups(row: &UsageRow, ask: &ReportAsk) -> Vec<Vec<String>> {
-    let mut groups = vec![Vec::new()];
-    for by in &ask.group_by {
-        let mut values = values(row, *by);
-        // Of one tag: the row's others are not asked for.
-        values.retain(|value| ask.only.iter().all(|(only, kept)| only != by || kept == value));
-        let longer = |group: &Vec<String>| {
-            let group = group.clone();
-            values.iter().map(move |value| group.iter().chain([value]).cloned().collect()).collect::<Vec<_>>()
-        };
-        groups = groups.iter().flat_map(longer).collect();
-    }
-    groups
 }
 
 fn fits(row: &UsageRow, filter: &RowFilter) -> bool {

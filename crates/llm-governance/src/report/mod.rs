@@ -6,6 +6,7 @@
 mod ask;
 mod audit;
 mod booked;
+mod group;
 mod memory;
 mod page;
 mod sums;
@@ -20,6 +21,7 @@ use llm_types::PicoUsd;
 pub use ask::{GroupBy, Report, ReportAsk, ReportRow, RowFilter};
 pub use audit::{AuditEntry, AuditFilter};
 pub use booked::Booked;
+pub use group::RowFacts;
 pub use memory::MemoryReports;
 pub use page::{Page, PageAsk, Place};
 pub use sums::Sums;

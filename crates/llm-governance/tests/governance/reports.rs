@@ -41,6 +41,7 @@ fn ask(group_by: &[GroupBy], only: &[(GroupBy, &str)]) -> ReportAsk {
         to: "2026-12-01T00:00:00Z".parse().unwrap(),
         group_by: group_by.to_vec(),
         only: only.iter().map(|(by, value)| (*by, (*value).to_owned())).collect(),
+        zone: llm_governance::Zone::UTC,
     }
 }
 

@@ -75,3 +75,18 @@ fn what_is_within_a_request_pays_for_itself_and_what_nobody_let_in_is_booked() {
     let scope = Scope::Key(asks.key_id().unwrap()).to_string();
     assert_eq!(stand(&gate, &scope, now), (120, 0));
 }
+
+#[test]
+fn the_headers_tell_the_limits_of_the_model_that_it_turned_to_as_well() {
+    let of = |rpm| Terms { limits: Limits { rpm: Some(rpm), ..Limits::default() }, ..Terms::default() };
+    let all = [put("model:cheap", of(10)), put("model:dear", of(3)), put("model:free", of(50))];
+    let (gate, _) = gate(all.into_iter().chain([put_key(key("sk-1", Terms::default()))]));
+    let now = at(NOON);
+    let who = who(&gate, "sk-1", now);
+    let mut grant = gate.try_admit(&who, &Facts { model: "cheap", ..costing(0) }, now).unwrap();
+    for (model, limit, left) in [("free", 10, 9), ("dear", 3, 2)] {
+        grant.turn_to(&[Arc::from(model)]).now_or_never().unwrap().unwrap();
+        let told = grant.rate_limits().requests;
+        assert_eq!((told.limit, told.left), (Some(limit), Some(left)), "{model}");
+    }
+}

@@ -4,10 +4,13 @@
 //! `audio.input.transcription` since; the provider then makes one of each piece of sound that is handed in.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use llm_types::{ApiError, Result, Units, Usage};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What a client wants of transcripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct Wish {
     pub model: Option<String>,
     /// What the client calls the event.
     pub event_id: Option<String>,
+    /// The events that say the same of transcripts, and of nothing else.
+    pub again: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -27,13 +32,13 @@ struct Event<'a> {
     #[serde(default)]
     session: Option<Settings>,
     #[serde(default, deserialize_with = "stated")]
-    input_audio_transcription: Option<Option<Transcription>>,
+    input_audio_transcription: Option<Option<Box<RawValue>>>,
 }
 
 #[derive(Deserialize, Default)]
 struct Settings {
     #[serde(default, deserialize_with = "stated")]
-    input_audio_transcription: Option<Option<Transcription>>,
+    input_audio_transcription: Option<Option<Box<RawValue>>>,
     #[serde(default)]
     audio: Option<Audio>,
 }
@@ -47,7 +52,7 @@ struct Audio {
 #[derive(Deserialize)]
 struct Input {
     #[serde(default, deserialize_with = "stated")]
-    transcription: Option<Option<Transcription>>,
+    transcription: Option<Option<Box<RawValue>>>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +62,7 @@ struct Transcription {
 }
 
 /// `null` says something: it turns them off.
-fn stated<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Transcription>>, D::Error> {
+fn stated<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Box<RawValue>>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
@@ -96,10 +101,29 @@ pub fn wishes(event: &Bytes) -> Result<Option<Wish>> {
         return Ok(None);
     }
     // Of several that are turned on, whichever counts is one of them.
-    let on = said.flatten().last();
-    Ok(Some(Wish { model: on.map(|on| on.model.unwrap_or_default()), event_id }))
+    let Some(on) = said.flatten().last() else {
+        return Ok(Some(Wish { model: None, event_id, again: OFF.map(str::to_owned).into() }));
+    };
+    let Transcription { model } = serde_json::from_str(on.get()).map_err(unread)?;
+    let again = OFF.map(|off| off.replace(NONE, &format!(":{on}"))).into();
+    Ok(Some(Wish { model: Some(model.unwrap_or_default()), event_id, again }))
 }
 
+/// Whether an event of the client hands in sound, and how many bytes of it.
+#[must_use]
+pub fn sound(event: &[u8]) -> Option<u64> {
+    // The sound stands behind its name, or before it.
+    let ends =
+        [event.get(..END).unwrap_or(event), event.get(event.len().saturating_sub(END)..).unwrap_or(event)];
+    ends.into_iter().find_map(|end| memchr::memmem::find(end, b"input_audio_buffer.append"))?;
+    // Four characters of base64 are three bytes.
+    Some(u64::try_from(event.len()).unwrap_or(u64::MAX) / 4 * 3)
+}
+
+/// Where the name of an event that hands in sound is looked for: its first and its last bytes.
+const END: usize = 256;
+/// What stands there for no transcripts.
+const NONE: &str = ":null";
 /// The event that turns transcripts off, in both spellings of the settings.
 pub const OFF: [&str; 2] = [
     r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"transcription":null}}}}"#,
@@ -128,8 +152,8 @@ pub enum Heard {
     },
     /// The session's settings are these.
     Settings {
-        /// Whether transcripts are written.
-        on: bool,
+        /// The model that writes transcripts, empty where it is not named; `None`: none are written.
+        model: Option<String>,
     },
     /// Nothing.
     Other,
@@ -147,7 +171,7 @@ struct Told<'a> {
     #[serde(default)]
     item_id: Option<String>,
     #[serde(default)]
-    usage: Option<Counts>,
+    usage: Option<Box<RawValue>>,
     #[serde(default)]
     session: Option<Settings>,
 }
@@ -155,15 +179,19 @@ struct Told<'a> {
 /// `{"type": "tokens", …}` or `{"type": "duration", "seconds": …}`.
 #[derive(Deserialize)]
 struct Counts {
-    seconds: Option<f64>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    input_token_details: Option<Details>,
+    #[serde(default)]
+    seconds: Option<Value>,
+    #[serde(default)]
+    input_tokens: Option<Value>,
+    #[serde(default)]
+    output_tokens: Option<Value>,
+    #[serde(default)]
+    input_token_details: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct Details {
-    audio_tokens: Option<u64>,
+/// A count, however it is written: `13.0` is one, and what is none says nothing.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| Some(Duration::try_from_secs_f64(value.as_f64()?).ok()?.as_secs()))
 }
 
 /// Reads an event of the server.
@@ -180,29 +208,32 @@ pub fn heard(event: &[u8]) -> Heard {
     let item = item_id.unwrap_or_default();
     match &*kind {
         COMMITTED => Heard::Begun { item },
-        COMPLETED => Heard::Done { item, usage: usage.and_then(used).map(Box::new) },
+        COMPLETED => Heard::Done { item, usage: usage.and_then(|usage| used(&usage)).map(Box::new) },
         FAILED => Heard::Failed { item },
         "session.updated" | "transcription_session.updated" => {
             let Settings { input_audio_transcription, audio } = session.unwrap_or_default();
             let newer = audio.and_then(|audio| audio.input).and_then(|input| input.transcription);
-            Heard::Settings {
-                on: [input_audio_transcription, newer].into_iter().flatten().flatten().count() > 0,
-            }
+            let on = [input_audio_transcription, newer].into_iter().flatten().flatten().last();
+            let read = |on: Box<RawValue>| serde_json::from_str::<Transcription>(on.get()).ok()?.model;
+            Heard::Settings { model: on.map(|on| read(on).unwrap_or_default()) }
         }
         _ => Heard::Other,
     }
 }
 
 /// `None`: it says nothing that could be paid.
-fn used(counts: Counts) -> Option<Usage> {
-    let Counts { seconds, input_tokens, output_tokens, input_token_details } = counts;
+fn used(usage: &RawValue) -> Option<Usage> {
+    let Counts { seconds, input_tokens, output_tokens, input_token_details } =
+        serde_json::from_str(usage.get()).ok()?;
+    let [input_tokens, output_tokens] = [input_tokens, output_tokens].map(|value| count(&value?));
     if input_tokens.is_none() && output_tokens.is_none() {
-        let time = std::time::Duration::try_from_secs_f64(seconds?).ok()?;
+        let time = Duration::try_from_secs_f64(seconds?.as_f64()?).ok()?;
         let input_audio_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         return Some(Usage { units: Units { input_audio_ms, ..Units::default() }, ..Usage::default() });
     }
     let input = input_tokens.unwrap_or_default();
-    let spoken = input_token_details.and_then(|details| details.audio_tokens).unwrap_or_default().min(input);
+    let spoken = input_token_details.and_then(|details| count(details.get("audio_tokens")?));
+    let spoken = spoken.unwrap_or_default().min(input);
     Some(Usage {
         input: input - spoken,
         input_audio: spoken,
@@ -213,7 +244,7 @@ fn used(counts: Counts) -> Option<Usage> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -221,8 +252,15 @@ mod tests {
     fn settings_say_who_writes_transcripts() {
         let check = |event: Value, expect: Option<Option<&str>>| {
             let wish = wishes(&event.to_string().into()).unwrap();
-            let expect = expect.map(|model| Wish { model: model.map(str::to_owned), event_id: None });
-            assert_eq!(wish, expect, "{event}");
+            let told = wish.map(|wish| {
+                // What says the same again means the same.
+                for again in &wish.again {
+                    let again = wishes(&Bytes::from(again.clone())).unwrap().unwrap();
+                    assert_eq!(again.model, wish.model, "{event}");
+                }
+                wish.model
+            });
+            assert_eq!(told, expect.map(|model| model.map(str::to_owned)), "{event}");
         };
         let update = |session: Value| json!({"type": "session.update", "session": session});
         let whisper = json!({"model": "whisper-1"});
@@ -260,7 +298,12 @@ mod tests {
         assert_eq!(done(tokens).as_deref(), Some(&expect));
         let seconds = done(json!({"type": "duration", "seconds": 1.5})).unwrap();
         assert_eq!(seconds.units.input_audio_ms, 1_500);
-        for nothing in [json!(null), json!({"type": "duration"}), json!({"seconds": -1.0})] {
+        // What is odd hides neither the rest nor the event.
+        let odd = json!({"input_tokens": 13.0, "output_tokens": "9", "input_token_details": [1]});
+        assert_eq!(done(odd).as_deref(), Some(&Usage { input: 13, ..Usage::default() }));
+        let nothing = json!({"input_tokens": -1, "seconds": {}});
+        for nothing in [nothing, json!(7), json!(null), json!({"type": "duration"}), json!({"seconds": -1.0})]
+        {
             assert_eq!(done(nothing), None);
         }
         let committed = json!({"type": COMMITTED, "item_id": "i"}).to_string();
@@ -275,8 +318,13 @@ mod tests {
             json!({"input_audio_transcription": null}),
             json!({"voice": "alloy"}),
         ];
-        let expect = [true, true, false, false].map(|on| Heard::Settings { on });
+        let expect = [Some("whisper-1"), Some("whisper-1"), None, None];
+        let expect = expect.map(|model| Heard::Settings { model: model.map(str::to_owned) });
         assert_eq!(on.map(updated), expect);
+        let sound_of = |event: Value| sound(event.to_string().as_bytes());
+        let bytes = sound_of(json!({"type": "input_audio_buffer.append", "audio": "A".repeat(4_000)}));
+        assert!(bytes.is_some_and(|bytes| (3_000..3_100).contains(&bytes)), "{bytes:?}");
+        assert_eq!(sound_of(json!({"type": "input_audio_buffer.commit"})), None);
         let words = json!({"type": "response.text.delta", "delta": COMPLETED}).to_string();
         assert_eq!(heard(words.as_bytes()), Heard::Other);
     }

@@ -2,15 +2,17 @@
 //!
 //! The money that a hard budget holds for a batch leaves the lease of its gateway and becomes one of the batch's own, in
 //! the transaction that writes the batch down. So a gateway that dies ties up nothing of it, and whoever sees the batch
-//! end first books it: the transaction that writes its row is the one that removes it here, and there is one such.
+//! end first books it: the transaction that writes its row is the one that removes it here, and there is one such. It also
+//! notes that it did, for longer than rows may be kept.
 
 use std::time::Duration;
 
 use llm_governance::{BudgetWindow, Mode, UsageRow};
 use llm_types::PicoUsd;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::backend::within;
+use super::claim;
 use super::error::SqlError;
 use super::ledger;
 use super::rows;
@@ -40,6 +42,15 @@ impl OpenBatch<'_> {
     fn hard(&self) -> impl Iterator<Item = &BudgetWindow> {
         in_order(self.windows).into_iter()
     }
+}
+
+/// Batches that whoever asked is to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueBatches {
+    /// What was written down of each.
+    pub bodies: Vec<String>,
+    /// Behind which request there may be more.
+    pub next: Option<String>,
 }
 
 /// Hard budgets' windows, in the order in which their locks are taken.
@@ -102,31 +113,39 @@ impl SqlStore {
     }
 
     /// Batches that somebody should look at, at most so many, for whoever asks first; the next look is later, each time
-    /// twice as long and at most `longest`. With `all`, those too whose time has not come.
+    /// twice as long and at most `longest`. With `after`, those behind this request too whose time has not come.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn due_batches(
         &self,
-        all: bool,
+        after: Option<&str>,
         most: i64,
         longest: Duration,
-    ) -> Result<Vec<String>, SqlError> {
+    ) -> Result<DueBatches, SqlError> {
         within(async {
             let mut on = self.db.reader().await?;
             let now = self.db.now(&mut on).await?;
-            let due: Vec<(String, String, i64, i64)> = sqlx::query_as(
-                "SELECT request, body, due_ms, pause_ms FROM batch_open WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2",
-            )
-            .bind(if all { i64::MAX } else { now })
-            .bind(most)
-            .fetch_all(&mut *on)
-            .await?;
+            let columns = "SELECT request, body, due_ms, pause_ms FROM batch_open";
+            let found = match after {
+                Some(after) => {
+                    let sql = format!("{columns} WHERE request > $1 ORDER BY request LIMIT $2");
+                    sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(most).fetch_all(&mut *on).await?
+                }
+                None => {
+                    let sql = format!("{columns} WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2");
+                    sqlx::query_as(AssertSqlSafe(sql)).bind(now).bind(most).fetch_all(&mut *on).await?
+                }
+            };
+            let found: Vec<(String, String, i64, i64)> = found;
             drop(on);
+            let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= most);
+            let next = found.last().filter(|_| is_full).map(|(request, ..)| request.clone());
             let mut ours = Vec::new();
-            for (request, body, due, pause) in due {
+            for (request, body, due, pause) in found {
                 let mut transaction = self.db.begin().await?;
-                let sql = "UPDATE batch_open SET due_ms = $1, pause_ms = $2 WHERE request = $3 AND due_ms = $4";
+                let sql =
+                    "UPDATE batch_open SET due_ms = $1, pause_ms = $2 WHERE request = $3 AND due_ms = $4";
                 let taken = sqlx::query(sql)
                     .bind(now.saturating_add(pause))
                     .bind(pause.saturating_mul(2).min(millis(longest)))
@@ -139,7 +158,7 @@ impl SqlStore {
                     ours.push(body);
                 }
             }
-            Ok(ours)
+            Ok(DueBatches { bodies: ours, next })
         })
         .await
     }
@@ -166,6 +185,7 @@ impl SqlStore {
             if let Some(row) = row {
                 rows::write_one(on, &node, row, now).await?;
             }
+            claim::note(on, (request, &node), now).await?;
             for window in in_order(windows) {
                 end_hold(on, window, &node, now).await?;
             }

@@ -1,9 +1,12 @@
 //! Who books a batch: of several gateways that see its end, one.
 //!
-//! That it is booked is told by its row, which takes a moment on its way here. Until then the claim tells. One that a
-//! gateway left without a row, because it died between the two, is anybody's after a while.
+//! That it is booked is told by its row, which takes a moment on its way here and may be deleted before the batch is
+//! forgotten. Until then, and from then on, the claim tells. One that a gateway left without a row, because it died between
+//! the two, is anybody's after a while.
 
 use std::time::Duration;
+
+use sqlx::AnyConnection;
 
 use super::backend::within;
 use super::error::SqlError;
@@ -14,8 +17,20 @@ const KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Claims that are removed in one transaction.
 const BATCH: i64 = 2_000;
 
+/// Writes down that a batch is booked.
+pub(super) async fn note(
+    on: &mut AnyConnection,
+    (request, node): (&str, &str),
+    now: i64,
+) -> Result<(), SqlError> {
+    let sql = "INSERT INTO batch_booked (request, node, claimed_ms, booked_ms) VALUES ($1, $2, $3, $3) \
+         ON CONFLICT (request) DO UPDATE SET claimed_ms = excluded.claimed_ms, booked_ms = excluded.booked_ms";
+    sqlx::query(sql).bind(request).bind(node).bind(now).execute(on).await?;
+    Ok(())
+}
+
 impl SqlStore {
-    /// Claims the batch that this request made for `node`, for as long as `hold`. False: another node has it.
+    /// Claims the batch that this request made for `node`, for as long as `hold`. False: another node has it, or it is booked.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -26,7 +41,8 @@ impl SqlStore {
             let hold = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
             let sql = "INSERT INTO batch_booked (request, node, claimed_ms) VALUES ($1, $2, $3) \
                  ON CONFLICT (request) DO UPDATE SET node = excluded.node, claimed_ms = excluded.claimed_ms \
-                 WHERE batch_booked.node = excluded.node OR batch_booked.claimed_ms <= $4";
+                 WHERE batch_booked.booked_ms IS NULL \
+                 AND (batch_booked.node = excluded.node OR batch_booked.claimed_ms <= $4)";
             let done = sqlx::query(sql)
                 .bind(request)
                 .bind(node)
@@ -36,6 +52,34 @@ impl SqlStore {
                 .await?;
             transaction.commit().await?;
             Ok(done.rows_affected() > 0)
+        })
+        .await
+    }
+
+    /// The batch that this request made is booked, by `node`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn note_batch(&self, request: &str, node: &str) -> Result<(), SqlError> {
+        within(async {
+            let mut transaction = self.db.begin().await?;
+            let now = self.db.now(&mut transaction).await?;
+            note(&mut transaction, (request, node), now).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    /// Whether the batch that this request made is noted as booked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_batch_noted(&self, request: &str) -> Result<bool, SqlError> {
+        within(async {
+            let sql = "SELECT COUNT(*) FROM batch_booked WHERE request = $1 AND booked_ms IS NOT NULL";
+            let mut on = self.db.reader().await?;
+            let noted: i64 = sqlx::query_scalar(sql).bind(request).fetch_one(&mut *on).await?;
+            Ok(noted > 0)
         })
         .await
     }

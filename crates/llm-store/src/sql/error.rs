@@ -58,12 +58,18 @@ pub enum SqlError {
     },
     /// Nothing is added up by this.
     #[error(
-        "no sums are kept of this: ask by tag, key, team, user and organisation, or by deployment and hour, each with day, model, served and provider"
+        "no sums are kept of this: ask by tag, key, team, user and organisation, or by deployment and hour, each with day, model, model_served and provider"
     )]
     NoSums,
     /// More lines than a report has.
     #[error("the report would have more than 100,000 lines: ask for less time, or divide it by less")]
     TooMany,
+    /// More rows than are read for a report.
+    #[error(
+        "no sums are kept of this, and there are more than 200,000 rows to add up: ask for less time, for UTC's days, or by \
+         model, provider and deployment"
+    )]
+    TooManyRows,
     /// More money than a store counts.
     #[error("an amount of money is too large to be kept: the most is nine quadrillion dollars")]
     Amount,
@@ -128,7 +134,7 @@ impl From<SqlError> for llm_governance::Error {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Rule(error) => error,
-            SqlError::NoSums | SqlError::TooMany => Self::NoSums(error.to_string()),
+            SqlError::NoSums | SqlError::TooMany | SqlError::TooManyRows => Self::NoSums(error.to_string()),
             error => Self::Store(Box::new(error)),
         }
     }

@@ -4,6 +4,7 @@
 //! waits for a lock by polling; PostgreSQL's rows are locked in one order everywhere, so that no two transactions wait
 //! for each other.
 
+mod alert;
 mod backend;
 mod batch;
 mod claim;
@@ -20,7 +21,7 @@ mod store;
 mod text;
 mod usage;
 
-pub use batch::OpenBatch;
+pub use batch::{DueBatches, OpenBatch};
 pub use decision::KeptDecision;
 pub use error::SqlError;
 pub use key::{Changes, Filter, Kept};

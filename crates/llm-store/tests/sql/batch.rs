@@ -58,6 +58,11 @@ async fn its_money_outlives_its_gateway_and_is_booked_once(place: Place) {
         assert_eq!((view.spent, view.committed, view.unknown), (pico(300), pico(300), pico(0)));
     }
     assert_eq!(store.batch("r1").await.unwrap(), None);
+    // That is known for longer than the row.
+    let later = row.time.checked_add(HOUR).unwrap();
+    assert_eq!(store.retire(Some(later)).await.unwrap().rows, 1);
+    assert!(store.is_batch_noted("r1").await.unwrap());
+    assert!(!store.claim_batch("r1", "late", Duration::ZERO).await.unwrap(), "it is booked");
 }
 
 async fn whoever_asks_first_looks_at_it(place: Place) {
@@ -69,13 +74,18 @@ async fn whoever_asks_first_looks_at_it(place: Place) {
     let mut all = JoinSet::new();
     for _ in 0..6 {
         let store = store.clone();
-        all.spawn(async move { store.due_batches(false, 10, HOUR).await.unwrap() });
+        all.spawn(async move { store.due_batches(None, 10, HOUR).await.unwrap().bodies });
     }
     let due: Vec<String> = all.join_all().await.concat();
     assert!(due.contains(&"now".to_owned()) && !due.contains(&"later".to_owned()), "{due:?}");
-    let mut all = store.due_batches(true, 10, HOUR).await.unwrap();
-    all.sort();
+    // A page at a time.
+    let (mut all, mut after) = (Vec::new(), Some(String::new()));
+    while let Some(from) = after {
+        let due = store.due_batches(Some(&from), 1, HOUR).await.unwrap();
+        all.extend(due.bodies);
+        after = due.next;
+    }
     assert_eq!(all, ["later", "now"]);
     // Whoever starts looks at all of them; the next look is due when it is.
-    assert!(!store.due_batches(false, 10, HOUR).await.unwrap().contains(&"later".to_owned()));
+    assert!(!store.due_batches(None, 10, HOUR).await.unwrap().bodies.contains(&"later".to_owned()));
 }

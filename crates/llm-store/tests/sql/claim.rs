@@ -28,6 +28,11 @@ async fn one_of_many_gets_a_batch(place: Place) {
         assert!(!store.claim_batch(request, "late", HOUR).await.unwrap());
         assert!(store.claim_batch(request, "late", Duration::ZERO).await.unwrap());
         assert!(!store.claim_batch(request, winner, HOUR).await.unwrap());
+        // A claim is no booking, and what is booked nobody claims.
+        assert!(!store.is_batch_noted(request).await.unwrap());
+        store.note_batch(request, "late").await.unwrap();
+        assert!(store.is_batch_noted(request).await.unwrap());
+        assert!(!store.claim_batch(request, "late", Duration::ZERO).await.unwrap());
     }
     assert_eq!(store.trim_claims().await.unwrap(), 0, "they are wanted yet");
 }

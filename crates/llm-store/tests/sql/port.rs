@@ -24,6 +24,7 @@ fn asked(group_by: &[By], only: &[(By, &str)]) -> ReportAsk {
         to: at("2026-11-22T00:00:00Z"),
         group_by: group_by.to_vec(),
         only,
+        zone: llm_governance::Zone::UTC,
     }
 }
 

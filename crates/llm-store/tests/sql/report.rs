@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use llm_governance::report::{GroupBy as By, PageAsk, ReportAsk, RowFilter};
-use llm_governance::{KeyId, Scope, UsageRow};
+use llm_governance::{KeyId, Scope, UsageRow, Zone};
 use llm_store::{SqlError, SqlStore};
 use llm_types::PicoUsd;
 
@@ -11,6 +11,7 @@ use crate::harness::{Place, SOON, at, both, pico, row};
 
 both!(
     sums_are_those_of_the_rows,
+    days_are_those_of_a_time_zone,
     sums_outlive_the_rows,
     rows_are_found_in_many_packs,
     figures_beyond_belief_are_added_up_as_they_are
@@ -47,11 +48,11 @@ async fn filled(place: &Place) -> (SqlStore, Vec<UsageRow>) {
 }
 
 /// The words of a row for what a report is divided by; several for tags.
-fn words(row: &UsageRow, by: By) -> Vec<String> {
+fn words(row: &UsageRow, by: By, zone: &Zone) -> Vec<String> {
     let text = row.time.to_string();
     let owned = |name: &Option<std::sync::Arc<str>>| vec![name.as_deref().unwrap_or_default().to_owned()];
     match by {
-        By::Day => vec![text.split('T').next().unwrap().to_owned()],
+        By::Day => vec![zone.shown(row.time).date().to_string()],
         By::Hour => vec![format!("{}:00:00Z", text.split(':').next().unwrap())],
         By::Model => vec![row.served.model_asked.to_string()],
         By::Served => vec![row.served.model.to_string()],
@@ -70,11 +71,11 @@ async fn compare(store: &SqlStore, rows: &[UsageRow], ask: &ReportAsk) {
     let mut expect: BTreeMap<Vec<String>, (u64, PicoUsd, u64, u64)> = BTreeMap::new();
     let report = store.usage(ask).await.unwrap();
     let within = |row: &&UsageRow| report.from <= row.time && row.time < report.to;
-    let only = |row: &&UsageRow| ask.only.iter().all(|(by, word)| words(row, *by).contains(word));
+    let only = |row: &&UsageRow| ask.only.iter().all(|(by, word)| words(row, *by, &ask.zone).contains(word));
     for row in rows.iter().filter(within).filter(only) {
         let mut groups = vec![Vec::new()];
         for by in &ask.group_by {
-            let mut next = words(row, *by);
+            let mut next = words(row, *by, &ask.zone);
             next.retain(|word| ask.only.iter().all(|(only, kept)| only != by || kept == word));
             groups = groups
                 .iter()
@@ -108,6 +109,7 @@ async fn sums_are_those_of_the_rows(place: Place) {
         to: at("2026-11-22T12:30:00Z"),
         group_by: group_by.to_vec(),
         only: only.iter().map(|(by, word)| (*by, (*word).to_owned())).collect(),
+        zone: Zone::UTC,
     };
     for by in By::ALL {
         compare(&store, &rows, &ask(&[by], &[])).await;
@@ -150,6 +152,41 @@ async fn sums_are_those_of_the_rows(place: Place) {
     assert!(page.items.is_sorted_by(|one, next| one.time >= next.time));
 }
 
+async fn days_are_those_of_a_time_zone(place: Place) {
+    let (store, mut rows) = filled(&place).await;
+    let ask = |zone: &str, group_by: &[By], only: &[(By, &str)]| {
+        let zone: Zone = zone.parse().unwrap();
+        let [from, to] = ["2026-11-18", "2026-11-22"].map(|day| zone.midnight(day.parse().unwrap()).unwrap());
+        let only = only.iter().map(|(by, word)| (*by, (*word).to_owned())).collect();
+        ReportAsk { from, to, group_by: group_by.to_vec(), only, zone }
+    };
+    for zone in ["Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland"] {
+        for (group_by, only) in [
+            (&[By::Day, By::Model][..], &[][..]),
+            (&[By::Model], &[(By::Day, "2026-11-20")]),
+            (&[By::Day, By::Team], &[]),
+            (&[By::Day, By::Tag, By::Deployment], &[(By::Tag, "g0")]),
+            (&[By::Key], &[(By::Team, "t1")]),
+            (&[By::Tag, By::Key], &[]),
+            (&[], &[(By::Team, "")]),
+        ] {
+            let ask = ask(zone, group_by, only);
+            compare(&store, &rows, &ask).await;
+            let report = store.usage(&ask).await.unwrap();
+            let by_hours = zone == "Asia/Kolkata" && !group_by.is_empty() && group_by.len() < 3;
+            let expect = if by_hours { (report.from, report.to) } else { (ask.from, ask.to) };
+            assert_eq!((report.from, report.to), expect, "{ask:?}");
+        }
+    }
+    // Sums are of whole days again where the rows of a part are gone.
+    store.retire(Some(at("2026-11-19T00:00:00Z"))).await.unwrap();
+    let owner = ask("Europe/Berlin", &[By::Team], &[]);
+    compare(&store, &rows, &owner).await;
+    assert_eq!(store.usage(&owner).await.unwrap().from, at("2026-11-17T00:00:00Z"));
+    rows.retain(|row| row.time >= at("2026-11-19T00:00:00Z"));
+    compare(&store, &rows, &ask("Europe/Berlin", &[By::Day, By::Team], &[])).await;
+}
+
 async fn sums_outlive_the_rows(place: Place) {
     let (store, rows) = filled(&place).await;
     let before = at("2026-11-20T00:00:00Z");
@@ -159,8 +196,12 @@ async fn sums_outlive_the_rows(place: Place) {
     let page = store.rows(&RowFilter::default(), &PageAsk::first(1_000)).await.unwrap();
     assert_eq!(page.items.len(), rows.len() - old);
     let (from, to) = (at("2026-11-18T00:00:00Z"), at("2026-11-30T00:00:00Z"));
-    compare(&store, &rows, &ReportAsk { from, to, group_by: vec![By::Day, By::Model], only: Vec::new() })
-        .await;
+    compare(
+        &store,
+        &rows,
+        &ReportAsk { from, to, group_by: vec![By::Day, By::Model], only: Vec::new(), zone: Zone::UTC },
+    )
+    .await;
     assert_eq!(store.retire(Some(before)).await.unwrap().rows, 0);
 }
 
@@ -236,11 +277,12 @@ async fn figures_beyond_belief_are_added_up_as_they_are(place: Place) {
     task.await.unwrap();
     let (from, to) = (at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z"));
     for group_by in [vec![By::Model], vec![By::Model, By::Tag], vec![By::Model, By::Tag, By::Key]] {
-        let report = store.usage(&ReportAsk { from, to, group_by, only: Vec::new() }).await.unwrap();
+        let report =
+            store.usage(&ReportAsk { from, to, group_by, only: Vec::new(), zone: Zone::UTC }).await.unwrap();
         let input: Vec<_> = report.rows.iter().map(|line| line.sums.input).collect();
         assert_eq!(input, [5_000_000_000_007, u64::MAX / 4], "{report:?}");
     }
-    let whole = ReportAsk { from, to, group_by: Vec::new(), only: Vec::new() };
+    let whole = ReportAsk { from, to, group_by: Vec::new(), only: Vec::new(), zone: Zone::UTC };
     let report = store.usage(&whole).await.unwrap();
     assert_eq!(report.rows[0].sums.input, u64::MAX / 4 + 5_000_000_000_007);
 }

@@ -2,9 +2,12 @@
 //!
 //! The rate is what was spent in the present window over the time since its start; of a budget that never starts
 //! again, what its owner spent in the last seven days. Where the budget was made after that, the time since then counts:
-//! the audit log knows when. It is an extrapolation and no more.
+//! the audit log knows when. It is an extrapolation and no more, in whole pico-dollars and milliseconds, and names days as the
+//! budget's own time zone has them.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use llm_types::PicoUsd;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +16,10 @@ use crate::args::ListArgs;
 use crate::exit::Failure;
 use crate::output::Output;
 
-const DAY: f64 = 86_400.0;
+/// In milliseconds.
+const DAY: i128 = 86_400_000;
+/// What is shown of a rate: ten-thousandths of a dollar.
+const SHOWN: i128 = 100_000_000;
 /// How many entries of the audit log are read for a budget.
 const ENTRIES: usize = 1000;
 /// How far back is looked where there is no window.
@@ -26,8 +32,8 @@ struct Forecast {
     limit_usd: String,
     spent_usd: String,
     /// What is spent in a day.
-    usd_per_day: f64,
-    /// When nothing will be left; `None`: not before the window ends, or never.
+    usd_per_day: PicoUsd,
+    /// On which day, where the budget is, nothing will be left; `None`: not before the window ends, or never.
     exhausted_at: Option<String>,
     /// When the window ends.
     ends: Option<String>,
@@ -55,12 +61,13 @@ pub(super) async fn run(
     }
     let header = ["ID", "LIMIT USD", "SPENT USD", "USD A DAY", "EXHAUSTED", "WINDOW ENDS"];
     let row = |one: &Forecast| {
-        let never = || if one.usd_per_day > 0.0 { "not in this window" } else { "never" }.to_owned();
+        let never =
+            || if one.usd_per_day > PicoUsd::ZERO { "not in this window" } else { "never" }.to_owned();
         [
             one.id.clone(),
             one.limit_usd.clone(),
             one.spent_usd.clone(),
-            format!("{:.4}", one.usd_per_day),
+            shown(one.usd_per_day),
             one.exhausted_at.clone().unwrap_or_else(never),
             one.ends.clone().unwrap_or_default(),
         ]
@@ -83,7 +90,7 @@ struct Known {
 
 #[derive(Debug)]
 struct Recent {
-    usd: f64,
+    usd: PicoUsd,
     since: Timestamp,
 }
 
@@ -98,7 +105,7 @@ async fn recent(admin: &Admin, scope: &str, now: Timestamp) -> Result<Recent, Fa
     let moment = |text: String| text.parse::<Timestamp>().ok();
     let first = moment(format!("{}T00:00:00Z", text(&usage, "/data/0/group/day")));
     let since = [moment(text(&usage, "/from")), first].into_iter().flatten().max().unwrap_or(now);
-    Ok(Recent { usd: number(&usage, "/total/cost_usd"), since })
+    Ok(Recent { usd: usd(&usage, "/total/cost_usd"), since })
 }
 
 /// When a budget was made, as the audit log has it: the first of the entries without a gap in which its owner has it.
@@ -127,35 +134,43 @@ fn since(budget: &Value, entries: &[Value]) -> Option<Timestamp> {
 fn forecast(budget: &Value, known: &Known, now: Timestamp) -> Forecast {
     let Known { recent, made } = known;
     let moment = |pointer: &str| text(budget, pointer).parse::<Timestamp>().ok();
-    let (spent, left) = (number(budget, "/spend/spent_usd"), number(budget, "/spend/left_usd"));
+    let (spent, left) = (usd(budget, "/spend/spent_usd"), usd(budget, "/spend/left_usd"));
+    // In milliseconds.
     let over = |since: Timestamp| {
         let since = made.map_or(since, |made| made.max(since));
-        now.duration_since(since).as_secs_f64().max(1.0)
+        now.duration_since(since).as_millis().max(1)
     };
-    let rate = match (recent, moment("/spend/start")) {
+    let (used, time) = match (recent, moment("/spend/start")) {
         // Of what was spent before it was made, it knows nothing.
-        (Some(recent), _) => recent.usd.min(spent) / over(recent.since),
-        (None, Some(start)) => spent / over(start),
-        (None, None) => 0.0,
+        (Some(recent), _) => (recent.usd.min(spent), over(recent.since)),
+        (None, Some(start)) => (spent, over(start)),
+        (None, None) => (PicoUsd::ZERO, 1),
     };
     let end = moment("/spend/end");
-    let exhausted = (left <= 0.0).then_some(now).or_else(|| {
-        let seconds = (rate > 0.0).then(|| left / rate)?;
-        let wait = SignedDuration::try_from_secs_f64(seconds).ok()?;
-        now.checked_add(wait).ok()
+    let exhausted = (left <= PicoUsd::ZERO).then_some(now).or_else(|| {
+        let wait = left.pico().checked_mul(time)?.checked_div(used.pico())?;
+        now.checked_add(SignedDuration::from_millis(i64::try_from(wait).ok()?)).ok()
     });
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let zone = TimeZone::get(&text(budget, "/time_zone")).unwrap_or(TimeZone::UTC);
+    let day = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string();
     Forecast {
         id: text(budget, "/id"),
         limit_usd: text(budget, "/limit_usd"),
         spent_usd: text(budget, "/spend/spent_usd"),
-        usd_per_day: rate * DAY,
+        usd_per_day: PicoUsd::from_pico(used.pico().saturating_mul(DAY).checked_div(time).unwrap_or(0)),
         exhausted_at: exhausted.filter(|at| end.is_none_or(|end| *at < end)).map(day),
         ends: end.map(|end| end.to_string()),
     }
 }
 
-fn number(value: &Value, pointer: &str) -> f64 {
+/// A rate, to four places.
+fn shown(rate: PicoUsd) -> String {
+    let rest = rate.pico().rem_euclid(SHOWN);
+    let up = if rest * 2 >= SHOWN { SHOWN } else { 0 };
+    PicoUsd::from_pico(rate.pico().saturating_sub(rest).saturating_add(up)).to_string()
+}
+
+fn usd(value: &Value, pointer: &str) -> PicoUsd {
     text(value, pointer).parse().unwrap_or_default()
 }
 
@@ -168,34 +183,59 @@ mod tests {
     #[test]
     fn the_day_is_extrapolated_from_the_window() {
         let now = "2026-11-11T00:00:00Z".parse().unwrap();
-        let check = |spent: &str, left: &str, known: Known, window: bool, expect: (f64, Option<&str>)| {
+        let usd = |text: &str| text.parse::<PicoUsd>().unwrap();
+        let check = |spent: &str, left: &str, known: Known, window: bool, expect: (&str, Option<&str>)| {
             let (start, end) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
             let budget = json!({"id": "x", "limit_usd": "100", "spend": {"spent_usd": spent, "left_usd": left,
                 "start": window.then_some(start), "end": window.then_some(end)}});
             let found = forecast(&budget, &known, now);
-            assert!((found.usd_per_day - expect.0).abs() < 1e-9, "{found:?}");
+            assert_eq!(found.usd_per_day, usd(expect.0), "{found:?}");
             assert_eq!(found.exhausted_at.as_deref(), expect.1, "{found:?}");
         };
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let week = |usd| Some(Recent { usd, since: at("2026-11-04T00:00:00Z") });
+        let week = |text: &str| Some(Recent { usd: usd(text), since: at("2026-11-04T00:00:00Z") });
         let made = |text: &str| Some(at(text));
-        check("50.00", "50.00", Known::default(), true, (5.0, Some("2026-11-21")));
-        check("10.00", "90.00", Known::default(), true, (1.0, None));
-        check("0.00", "100.00", Known::default(), true, (0.0, None));
-        check("100.00", "0.00", Known::default(), true, (10.0, Some("2026-11-11")));
-        check("90.00", "10.00", Known { recent: week(70.0), made: None }, false, (10.0, Some("2026-11-12")));
-        check("30.00", "70.00", Known { recent: week(0.0), made: None }, false, (0.0, None));
-        // Made an hour ago, in the middle of a window or without one.
-        let young = || made("2026-11-10T23:00:00Z");
-        check("1.00", "99.00", Known { recent: week(1.0), made: young() }, false, (24.0, Some("2026-11-15")));
-        check("1.00", "99.00", Known { recent: None, made: young() }, true, (24.0, Some("2026-11-15")));
+        check("50.00", "50.00", Known::default(), true, ("5", Some("2026-11-21")));
+        check("10.00", "90.00", Known::default(), true, ("1", None));
+        check("0.00", "100.00", Known::default(), true, ("0", None));
+        check("100.00", "0.00", Known::default(), true, ("10", Some("2026-11-11")));
+        let of = |usd: &str| Known { recent: week(usd), made: None };
+        check("90.00", "10.00", of("70"), false, ("10", Some("2026-11-12")));
+        check("30.00", "70.00", of("0"), false, ("0", None));
+        // To the last pico-dollar: nothing is rounded on the way.
         check(
-            "50.00",
-            "50.00",
-            Known { recent: None, made: made("2026-10-01T00:00:00Z") },
-            true,
-            (5.0, Some("2026-11-21")),
+            "123456789.00",
+            "0.000000000001",
+            of("0.000000000007"),
+            false,
+            ("0.000000000001", Some("2026-11-12")),
         );
+        // Made an hour ago, in the middle of a window or without one.
+        let young = |recent| Known { recent, made: made("2026-11-10T23:00:00Z") };
+        check("1.00", "99.00", young(week("1")), false, ("24", Some("2026-11-15")));
+        check("1.00", "99.00", young(None), true, ("24", Some("2026-11-15")));
+        let long_ago = Known { recent: None, made: made("2026-10-01T00:00:00Z") };
+        check("50.00", "50.00", long_ago, true, ("5", Some("2026-11-21")));
+    }
+
+    #[test]
+    fn a_day_is_the_budgets_own() {
+        // Used up at 03:00 in UTC: the day before on Hawaii.
+        let (start, now) = ("2026-11-10T11:00:00Z", "2026-11-10T22:00:00Z".parse().unwrap());
+        let check = |zone: &str, expect: &str| {
+            let budget =
+                json!({"time_zone": zone, "spend": {"spent_usd": "11", "left_usd": "5", "start": start}});
+            assert_eq!(
+                forecast(&budget, &Known::default(), now).exhausted_at.as_deref(),
+                Some(expect),
+                "{zone}"
+            );
+        };
+        check("UTC", "2026-11-11");
+        check("Pacific/Honolulu", "2026-11-10");
+        check("", "2026-11-11");
+        assert_eq!(shown("1.23456789".parse().unwrap()), "1.2346");
+        assert_eq!(shown("0.00004".parse().unwrap()), "0");
     }
 
     #[test]

@@ -14,9 +14,9 @@ const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// Shows a report.
 pub(crate) async fn usage(args: &UsageArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let UsageArgs { at, from, to, by, only, csv } = args;
+    let UsageArgs { at, from, to, tz, by, only, csv } = args;
     let mut query = Query::default().and("from", from.as_deref()).and("to", to.as_deref());
-    query = query.and("group_by", Some(&by.join(",")));
+    query = query.and("tz", tz.as_deref()).and("group_by", Some(&by.join(",")));
     for pair in only {
         let (word, value) = pair.split_once('=').ok_or_else(|| {
             Failure::Usage(anyhow::anyhow!("`--only {pair}` needs a value, such as team=search"))

@@ -1,7 +1,8 @@
-//! `/key/generate`, `/key/info`, `/key/update`, `/key/delete` and `/key/list`.
+//! `/key/generate`, `/key/info`, `/key/update`, `/key/delete`, `/key/block`, `/key/unblock` and `/key/list`.
 
 use http::{Response, StatusCode};
 use llm_admin::form::wrong;
+use llm_admin::keys::Stand;
 use llm_admin::query;
 use llm_admin::refused;
 use llm_admin::{keys, page};
@@ -54,7 +55,7 @@ pub(super) async fn info(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     }
     let key = key?;
     let info = shape::key(visit.registry, &key).await?;
-    Ok(respond::value(StatusCode::OK, &json!({ "key": key.id.to_string(), "info": info })))
+    Ok(respond::value(StatusCode::OK, &json!({ "key": key.hash.to_string(), "info": info })))
 }
 
 pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
@@ -66,6 +67,15 @@ pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let mut shape = shape::key(visit.registry, &key).await?;
     shape.insert("key".to_owned(), name.into());
     Ok(respond::value(StatusCode::OK, &shape))
+}
+
+/// Blocks a key, or lets it in again.
+pub(super) async fn stands(visit: &Visit<'_>, stand: Stand) -> Result<Response<ClientBody>> {
+    let mut lite = Lite::read(&visit.body)?;
+    let name = lite.text("key")?.ok_or_else(|| wrong("key", "is missing: name a key"))?;
+    let id = named(visit.registry.directory(), &name)?.id;
+    let key = keys::stands(visit, &id.to_string(), stand).await?;
+    Ok(respond::value(StatusCode::OK, &shape::key(visit.registry, &key).await?))
 }
 
 /// All of them or, where one does not exist, none.
@@ -135,7 +145,7 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     for id in ids.into_iter().skip((page - 1).saturating_mul(size)).take(size) {
         match directory.key(id).filter(|_| whole) {
             Some(key) => shown.push(shape::key(visit.registry, &key).await?.into()),
-            None => shown.push(id.to_string().into()),
+            None => shown.push(token(directory, id).into()),
         }
     }
     let answer = json!({
@@ -145,6 +155,11 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
         "total_pages": total.div_ceil(size),
     });
     Ok(respond::value(StatusCode::OK, &answer))
+}
+
+/// What a key is called in LiteLLM's tables; one that is gone by its id.
+pub(super) fn token(directory: &Directory, id: KeyId) -> String {
+    directory.key(id).map_or_else(|| id.to_string(), |key| key.hash.to_string())
 }
 
 /// Whether the latest come first.

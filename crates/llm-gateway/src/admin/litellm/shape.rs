@@ -73,8 +73,8 @@ pub(super) async fn key(governance: &Registry, key: &Key) -> Result<Map<String, 
     let mut shape = common(governance, &Scope::Key(key.id), &key.terms).await?;
     let more = key.more.as_deref();
     let members = [
-        ("token", json!(key.id.to_string())),
-        ("token_id", json!(key.id.to_string())),
+        ("token", json!(key.hash.to_string())),
+        ("token_id", json!(key.hash.to_string())),
         ("key_name", json!(format!("sk-...{}", key.hint))),
         ("key_alias", json!(more.and_then(|more| more.name.as_deref()))),
         ("created_at", json!(key.id.made_at().map(|at| at.to_string()))),

@@ -7,8 +7,8 @@ use llm_admin::form::wrong;
 use llm_admin::page;
 use llm_admin::query::parameter;
 use llm_admin::refused;
-use llm_governance::KeyId;
 use llm_governance::report::{GroupBy, PageAsk, ReportAsk, ReportRow, RowFilter, RowView};
+use llm_governance::{Directory, KeyId, Zone};
 use llm_types::{PicoUsd, Result};
 use serde_json::{Map, Value, json};
 
@@ -49,11 +49,12 @@ pub(super) async fn logs(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
 /// All rows, one by one.
 async fn rows(visit: &Visit<'_>, filter: &RowFilter) -> Result<Vec<Value>> {
     let mut found = Vec::new();
+    let directory = visit.registry.directory();
     let mut ask = Some(PageAsk::first(PAGE));
     while let Some(next) = ask {
         let page = visit.registry.reports().rows(filter, &next).await.map_err(refused)?;
         ask = next.after(&page);
-        found.extend(page.items.into_iter().map(shape));
+        found.extend(page.items.into_iter().map(|row| shape(directory, row)));
         if ask.is_some() && found.len() >= MOST {
             let message = format!(
                 "and `end_date` hold more than {MOST} rows: ask for less time, or GET /admin/v1/requests page by page"
@@ -81,6 +82,7 @@ async fn days(visit: &Visit<'_>, filter: &RowFilter) -> Result<Vec<Value>> {
         to,
         group_by: vec![GroupBy::Day, GroupBy::Key, GroupBy::User, GroupBy::Served],
         only: only.into_iter().filter_map(|(by, value)| Some((by, value?))).collect(),
+        zone: Zone::UTC,
     };
     let report = visit.registry.reports().usage(&ask).await.map_err(refused)?;
     let mut days: Vec<Day> = Vec::new();
@@ -91,6 +93,7 @@ async fn days(visit: &Visit<'_>, filter: &RowFilter) -> Result<Vec<Value>> {
             days.push(Day { date, ..Day::default() });
         }
         if let Some(day) = days.last_mut() {
+            let key = token(visit.registry.directory(), key);
             day.add([key, user, model], sums.cost);
         }
     }
@@ -144,12 +147,17 @@ impl Day {
     }
 }
 
-fn shape(row: RowView) -> Value {
+/// A key's token, by its id.
+fn token(directory: &Directory, id: String) -> String {
+    id.parse().map_or(id, |id| super::key::token(directory, id))
+}
+
+fn shape(directory: &Directory, row: RowView) -> Value {
     let end = |time: Duration| row.time.checked_add(time).unwrap_or(row.time).to_string();
     json!({
         "request_id": row.request,
         "call_type": "",
-        "api_key": row.key,
+        "api_key": token(directory, row.key),
         "user": row.user,
         "end_user": "",
         "team_id": row.team,

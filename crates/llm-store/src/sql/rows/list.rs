@@ -19,10 +19,10 @@ use crate::sql::statement::Statement;
 use crate::sql::store::SqlStore;
 
 /// Packs that are read at once.
-const PACKS: i64 = 8;
+pub(super) const PACKS: i64 = 8;
 
 /// Where a row is in the list: the newest first.
-type At = (std::cmp::Reverse<i64>, String, u32);
+pub(super) type At = (std::cmp::Reverse<i64>, String, u32);
 
 /// A pack that was read.
 pub(super) struct Pack {
@@ -132,7 +132,7 @@ impl SqlStore {
 }
 
 /// Which rows are looked for, and by what their packs are found.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     filter: &'a RowFilter,
     names: Vec<(&'static str, String)>,
     /// Behind this row.
@@ -140,7 +140,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(filter: &'a RowFilter, begin: Option<At>) -> Self {
+    pub(super) fn new(filter: &'a RowFilter, begin: Option<At>) -> Self {
         let RowFilter { key, team, user, organisation, model, provider, deployment, .. } = filter;
         let key = key.map(|key| key.to_string());
         let names = [
@@ -157,7 +157,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The next packs, by the time of their newest row.
-    fn packs(&self, before: Option<&Pack>) -> Result<Statement, SqlError> {
+    pub(super) fn packs(&self, before: Option<&Pack>) -> Result<Statement, SqlError> {
         let Self { filter, names, begin } = self;
         // The name that fewest rows have comes first.
         let (from, rest) = match names.first().filter(|(_, name)| !name.is_empty()) {

@@ -21,8 +21,10 @@ mod record;
 mod retire;
 mod status;
 mod subject;
+mod tally;
 mod writer;
 
 pub(super) use insert::write_one;
 pub use status::RowStatus;
+pub(super) use tally::Tally;
 pub use writer::{Receipt, RowOptions, RowTask, RowWriter, Stored};

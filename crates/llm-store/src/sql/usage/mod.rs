@@ -3,6 +3,7 @@
 mod report;
 mod retention;
 mod sums;
+mod zone;
 
 pub use retention::Retired;
 pub(super) use sums::{About, HOUR, Rollup};

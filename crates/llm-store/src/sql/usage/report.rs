@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use llm_governance::Scope;
 use llm_governance::report::{GroupBy, Report, ReportAsk, ReportRow, Sums};
+use llm_governance::{Scope, Zone};
 use llm_types::PicoUsd;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::sums::{COLUMNS, COUNTED, DAY, HOUR, sums_of};
+use super::zone::Way;
 use crate::sql::error::SqlError;
 use crate::sql::money::join;
 use crate::sql::statement::Statement;
@@ -23,7 +24,7 @@ const OWNER: [&str; 4] = ["key_id", "team", "user_id", "organisation"];
 
 /// A table of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Table {
+pub(super) enum Table {
     /// Days by deployment, with the hours before the first whole day and after the last.
     Day,
     Hour,
@@ -34,13 +35,13 @@ enum Table {
 
 impl Table {
     /// The smallest that knows all of this.
-    fn with(asked: &[GroupBy]) -> Option<Self> {
+    pub(super) fn with(asked: &[GroupBy]) -> Option<Self> {
         let tables = [Self::Day, Self::Hour, Self::Owner, Self::Tag, Self::OwnerTag];
         tables.into_iter().find(|table| asked.iter().all(|by| table.column(*by).is_some()))
     }
 
     /// How many microseconds its bounds are whole numbers of.
-    fn unit(self) -> i64 {
+    pub(super) fn unit(self) -> i64 {
         match self {
             Self::Day | Self::Hour => HOUR,
             Self::Owner | Self::Tag | Self::OwnerTag => DAY,
@@ -66,7 +67,7 @@ impl Table {
         between(sql, time, (first, end))
     }
 
-    fn column(self, by: GroupBy) -> Option<&'static str> {
+    pub(super) fn column(self, by: GroupBy) -> Option<&'static str> {
         Some(match (self, by) {
             (Self::Hour, GroupBy::Day) => "hour / 24",
             (Self::Hour, GroupBy::Hour) => "hour",
@@ -91,14 +92,34 @@ impl SqlStore {
     /// # Errors
     /// When the store cannot be read, or no sums are kept of this: of deployments with tags or owners, of hours but
     /// by model, provider and deployment; and when it would have too many lines.
+    /// Days of another time zone are read from rows where no sums of hours have them: then there may be too many.
     pub async fn usage(&self, ask: &ReportAsk) -> Result<Report, SqlError> {
-        let ReportAsk { from, to, group_by, only } = ask;
+        match Way::of(ask) {
+            Way::Sums => self.usage_of_sums(ask, None).await,
+            Way::Hours(day) => self.usage_of_sums(ask, Some(&day)).await,
+            Way::Rows => self.usage_of_rows(ask).await,
+            Way::Edges(first, end) => match self.usage_with_edges(ask, (first, end)).await {
+                // Then it is of UTC's whole days, and says so.
+                Err(SqlError::TooManyRows) => self.usage_of_sums(ask, None).await,
+                report => report,
+            },
+        }
+    }
+
+    /// A report from the tables of sums. `day` is what is the day of an hour, where that is another than UTC's.
+    async fn usage_of_sums(&self, ask: &ReportAsk, day: Option<&str>) -> Result<Report, SqlError> {
+        let ReportAsk { from, to, group_by, only, zone: _ } = ask;
         let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
-        let table = Table::with(&asked).ok_or(SqlError::NoSums)?;
+        let table = if day.is_some() { Some(Table::Hour) } else { Table::with(&asked) };
+        let table = table.ok_or(SqlError::NoSums)?;
+        let column = |by: GroupBy| match day.filter(|_| by == GroupBy::Day) {
+            Some(day) => Some(day),
+            None => table.column(by),
+        };
         let unit = table.unit();
         let first = from.as_microsecond().div_euclid(unit);
         let end = to.as_microsecond().saturating_add(unit - 1).div_euclid(unit).max(first);
-        let columns: Vec<_> = group_by.iter().filter_map(|by| table.column(*by)).collect();
+        let columns: Vec<_> = group_by.iter().filter_map(|by| column(*by)).collect();
         let mut sql = Statement::new("SELECT ");
         for (nth, column) in columns.iter().enumerate() {
             sql.push(column).push(&format!(" AS g{nth}, "));
@@ -106,7 +127,7 @@ impl SqlStore {
         sums(&mut sql);
         table.from(&mut sql, (first, end), ask)?;
         for (by, value) in only {
-            let column = table.column(*by).ok_or(SqlError::NoSums)?;
+            let column = column(*by).ok_or(SqlError::NoSums)?;
             sql.push(" AND ").push(column).push(" = ");
             match by {
                 GroupBy::Day | GroupBy::Hour => sql.bind(number(*by, value).ok_or(SqlError::NoSums)?)?,
@@ -153,7 +174,8 @@ impl SqlStore {
             Scope::Provider(id) => Some((GroupBy::Provider, id.to_string())),
         };
         let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        let ask = ReportAsk { from, to, group_by: Vec::new(), only: only.into_iter().collect() };
+        let only = only.into_iter().collect();
+        let ask = ReportAsk { from, to, group_by: Vec::new(), only, zone: Zone::UTC };
         let report = self.usage(&ask).await?;
         Ok(report.rows.first().map(|row| row.sums).unwrap_or_default())
     }

@@ -1,0 +1,101 @@
+//! Where the provider of a batch is asked, also when its deployment has another name by now, or is gone.
+//!
+//! A deployment's id may come from its place in a list, and lead to somebody else after a change of the configuration. So
+//! what is written down is the account: the provider, its host, and a number that tells neither the key nor the address.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use llm_providers::target::Target;
+use llm_router::Deployment;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::snapshot::Snapshot;
+
+/// The most accounts that are asked for one batch.
+const MOST: usize = 4;
+
+/// An account that has batches, without what it is entered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Account {
+    provider: String,
+    host: Option<String>,
+    number: u64,
+}
+
+impl Account {
+    pub(super) fn of(target: &Target) -> Self {
+        Self {
+            provider: target.provider().to_owned(),
+            host: target.host().map(str::to_owned),
+            number: target.account(),
+        }
+    }
+
+    /// How likely another one knows what this one does; `None`: it cannot.
+    fn likeness(&self, other: &Self) -> Option<u8> {
+        let same = (self.provider == other.provider, self.host == other.host, self.number == other.number);
+        match same {
+            (true, _, true) => Some(2),
+            // Another key of it, perhaps.
+            (true, true, false) => Some(1),
+            (true, false, false) => Some(0),
+            (false, ..) => None,
+        }
+    }
+}
+
+/// Who may be asked for what this deployment made, the likeliest first: its account under any name, then whoever has its
+/// name with other credentials or at another address, then other keys at its address. `account` is `None` where nobody
+/// wrote it down: then only the name counts, and the provider.
+pub(super) fn targets(
+    snapshot: &Snapshot,
+    (id, provider): (&str, &str),
+    account: Option<&Account>,
+) -> Vec<Arc<Target>> {
+    let rank = |deployment: &Deployment<Backend>, target: &Target| {
+        target.spec().batch_form()?;
+        let is_named = *deployment.id == *id;
+        let likeness = match account {
+            Some(account) => account.likeness(&Account::of(target))?,
+            None => (target.provider() == provider).then_some(0)?,
+        };
+        (is_named || likeness > 0).then_some((likeness == 2, is_named, likeness))
+    };
+    let mut found: Vec<_> = snapshot
+        .deployments()
+        .filter_map(|deployment| {
+            let target = deployment.target.target(Some("*")).ok()?;
+            Some((rank(deployment, &target)?, target))
+        })
+        .collect();
+    found.sort_by_key(|(rank, _)| Reverse(*rank));
+    let mut seen = Vec::new();
+    found.retain(|(_, target)| {
+        let number = target.account();
+        let is_new = !seen.contains(&number);
+        seen.push(number);
+        is_new
+    });
+    found.truncate(MOST);
+    found.into_iter().map(|(_, target)| target).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_known_by_its_provider_first() {
+        let account = Account { provider: "openai".into(), host: Some("api.openai.com".into()), number: 7 };
+        let check = |provider: &str, host: &str, number, expect| {
+            let other = Account { provider: provider.into(), host: Some(host.into()), number };
+            assert_eq!(account.likeness(&other), expect, "{other:?}");
+        };
+        check("openai", "api.openai.com", 7, Some(2));
+        check("openai", "api.openai.com", 8, Some(1));
+        check("openai", "eu.api.openai.com", 8, Some(0));
+        check("azure", "api.openai.com", 7, None);
+    }
+}
