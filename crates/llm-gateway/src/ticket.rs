@@ -235,6 +235,7 @@ impl Open {
             flat: None,
             exact: None,
             incomplete: false,
+            no_text: false,
             picture: None,
         })
     }

@@ -11,9 +11,10 @@ use llm_types::{ApiError, Call, ErrorKind, Op, Result};
 use smallvec::SmallVec;
 
 use super::Dispatch;
-use super::ready::{Asking, Ready};
+use super::ready::{Asking, Ready, elsewhere};
 use crate::attempt::{Attempt, Delivery, Prompt};
 use crate::backend::Backend;
+use crate::beside::Beside;
 use crate::ticket::Ticket;
 use crate::worst::{self, media, price};
 
@@ -51,11 +52,24 @@ impl Dispatch {
             error
         };
         ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
+        let beside = Beside::of(&self.snapshot, &deployment, (&target, target.model()), &asking.head)?;
+        if let Some(beside) = &beside {
+            beside.check(&self.principal.who).map_err(elsewhere)?;
+        }
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
         let (bound, prompt) = (bound.map(|(bound, _)| bound), bound.and_then(|(_, prompt)| prompt));
-        let attempt = ticket.attempt(&deployment, &target, bound).await.map_err(|refusal| {
+        let bound = match &beside {
+            Some(beside) => {
+                bound.and_then(|bound| beside.dearest(bound, |facts| Some(self.worst(facts, asking)?.0)))
+            }
+            None => bound,
+        };
+        let attempt = ticket.attempt(&deployment, &target, bound).await.map_err(|mut refusal| {
             plan.instead(&refusal.instead);
+            if let Some(beside) = &beside {
+                refusal.error = beside.explain(refusal.error);
+            }
             refused(*refusal)
         })?;
         let background = self.codec.extent(&asking.head).background;
