@@ -3,7 +3,7 @@
 use llm_testkit::{End, Script, Upstream, canned};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, PROVIDER_KEY, anthropic, gemini, model, openai};
+use crate::harness::{Gateway, PROVIDER_KEY, anthropic, deployment, gemini, model, openai};
 
 const PATH: &str = "/v1/completions";
 
@@ -223,4 +223,28 @@ async fn the_built_in_provider_answers_them() {
     assert!(events.len() >= 5 && gathered(&events).0.contains("the tide"), "{}", reply.text());
     let body = json!({"model": "mock/echo", "prompt": [1, 2]});
     gateway.post(PATH).body(body.to_string()).send().await.error(400).says(&["send it as text"]);
+}
+
+#[tokio::test]
+async fn a_gap_is_filled_by_ollama_too() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("coder", &[deployment("ollama/qwen2.5-coder", &upstream.url())]));
+    upstream.push(Script::json(&json!({"model": "qwen2.5-coder", "response": "a + b", "done": true,
+        "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3})));
+    let body = json!({"model": "coder", "prompt": "def add(a, b):\n    return ", "suffix": "\n\nadd(1, 2)"});
+    let reply = gateway.post(PATH).body(body.to_string()).send().await;
+    assert_eq!(
+        (reply.status, &reply.json()["choices"][0]["text"]),
+        (200, &json!("a + b")),
+        "{}",
+        reply.text()
+    );
+    let received = upstream.last_request().unwrap();
+    assert_eq!(received.path(), "/api/generate");
+    let sent: Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!((&sent["prompt"], &sent["suffix"]), (&body["prompt"], &body["suffix"]));
+    // What it cannot do is refused as before.
+    let body = json!({"model": "coder", "prompt": "def", "suffix": "x", "echo": true});
+    let reply = gateway.post(PATH).body(body.to_string()).send().await;
+    assert_eq!((reply.status, upstream.requests().len()), (400, 1), "{}", reply.text());
 }

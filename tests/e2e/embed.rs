@@ -3,7 +3,7 @@
 use llm_testkit::{Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Options, anthropic, gemini, model, openai};
+use crate::harness::{Gateway, Options, anthropic, deployment, gemini, model, openai};
 
 fn gateway(upstream: &Upstream) -> Gateway {
     let gemini = gemini(upstream).replace("gemini-2.5-flash", "gemini-embedding-001");
@@ -226,8 +226,8 @@ async fn what_nobody_counted_is_estimated_and_said() {
     let body = json!({"model": "vectors", "input": "a".repeat(400), "input_type": "query"}).to_string();
     let reply = gateway.post("/v1/embeddings").body(body.clone()).send().await;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    let tokens = body.len() / 4;
-    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": tokens, "total_tokens": tokens}));
+    // By the text, and not by what stands around it.
+    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": 100, "total_tokens": 100}));
     let changes = reply.header("x-gateway-changes");
     assert!(changes.contains("altered usage (estimated") && !changes.contains("input_type"), "{changes}");
     // What the vectors are for goes along.
@@ -274,4 +274,33 @@ async fn the_built_in_provider_makes_vectors() {
     assert_eq!(vectors[0].as_array().unwrap().len(), 4);
     assert_eq!(ask(json!("a")).await["data"][0]["embedding"], *vectors[0], "the same each time");
     assert!(first["usage"]["prompt_tokens"].as_u64().unwrap() >= 3);
+}
+
+#[tokio::test]
+async fn tokens_that_only_a_head_tells_are_told() {
+    let upstream = Upstream::start().unwrap();
+    let at = |id: &str| deployment(id, &upstream.url()).replace(" }", ", region = \"us-east-1\" }");
+    let models =
+        [("cohere", "bedrock/cohere.embed-english-v3"), ("titan", "bedrock/amazon.titan-embed-text-v2:0")];
+    let gateway = Gateway::start(&models.map(|(name, id)| model(name, &[at(id)])).concat());
+    let ask = async |told: Option<&str>, inputs: &[&str]| {
+        let answer = Script::json(&json!({"embeddings": vec![[0.5]; inputs.len()], "response_type": "x"}));
+        upstream.push(match told {
+            Some(count) => answer.header("x-amzn-bedrock-input-token-count", count),
+            None => answer,
+        });
+        let body = json!({"model": "cohere", "input": inputs});
+        let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()["usage"]["prompt_tokens"].clone()
+    };
+    assert_eq!(ask(Some("9"), &["Hello"]).await, 9);
+    // What nobody tells is guessed, by the texts alone.
+    assert_eq!(ask(None, &["abcd", "efgh"]).await, 2);
+    // Of several requests all heads count.
+    let titan = Script::json(&json!({"embedding": [0.5]})).header("x-amzn-bedrock-input-token-count", "5");
+    upstream.always(titan);
+    let body = json!({"model": "titan", "input": ["a", "b"]});
+    let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
+    assert_eq!(reply.json()["usage"]["prompt_tokens"], 10, "{}", reply.text());
 }

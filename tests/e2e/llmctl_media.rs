@@ -136,8 +136,10 @@ fn every_setting_of_a_form_arrives() {
     upstream.push(Script::json(&json!({"created": 1, "data": [{"b64_json": "AAAA"}]})));
     let (dot, mask) = (file("dot.png"), file("mask.png"));
     let args = ["image", "gpt-image-1", "a dot", "--image", &dot, "--mask", &mask];
+    let args = [&args[..], &["--background", "transparent", "--format", "webp"]].concat();
     direct(&upstream, &args).run().good();
     holds(&["filename=\"dot.png\"", "name=\"mask\"; filename=\"mask.png\""]);
+    holds(&["name=\"background\"\r\n\r\ntransparent\r\n", "name=\"output_format\"\r\n\r\nwebp\r\n"]);
     direct(&upstream, &["image", "gpt-image-1", "a dot", "--mask", &mask]).run().failed(2, &["--image"]);
     upstream.push(Script::json(&json!({"created": 1, "data": [{"b64_json": "AAAA"}]})));
     direct(&upstream, &["image", "dall-e-2", "--image", &dot, "--vary", "-n", "2"]).run().good();

@@ -23,6 +23,7 @@ fn vectors_are_made_of_arguments_and_lines() {
     let upstream = Upstream::start().unwrap();
     upstream.always(vectors(&[&[0.5, -1.0], &[0.25, 2.0]]));
     let args = ["embed", "text-embedding-3-small", "one text", "another", "--dimensions", "2"];
+    let args = [&args[..], &["--input-type", "query"]].concat();
     let ran = direct(&upstream, &args).run();
     let lines: Vec<Value> = ran.good().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, [json!([0.5, -1.0]), json!([0.25, 2.0])]);
@@ -31,7 +32,7 @@ fn vectors_are_made_of_arguments_and_lines() {
         (sent.path(), sent.json()["input"].clone()),
         ("/v1/embeddings", json!(["one text", "another"]))
     );
-    assert_eq!(sent.json()["dimensions"], 2);
+    assert_eq!((&sent.json()["dimensions"], &sent.json()["input_type"]), (&json!(2), &json!("query")));
 
     let ran =
         direct(&upstream, &["embed", "openai/text-embedding-3-small", "--json"]).stdin("a\n\nb\n").run();

@@ -13,6 +13,7 @@ mod aws_chain;
 mod bad_config;
 mod bad_request;
 mod bad_upstream;
+mod beside;
 mod cache;
 mod cancel;
 mod chaos;

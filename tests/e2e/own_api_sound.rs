@@ -18,6 +18,18 @@ fn sound() -> Script {
     Script::status(200).header("content-type", "audio/mpeg").body(vec![1; 3000])
 }
 
+/// A form with sound, and fields behind it.
+fn form(fields: &[(&str, &str)]) -> Vec<u8> {
+    let file = "Content-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"";
+    let mut body = format!("--b\r\n{file}\r\nContent-Type: audio/mpeg\r\n\r\nID3\r\n");
+    for (name, value) in fields {
+        body += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    }
+    (body + "--b--\r\n").into_bytes()
+}
+
+const FORM: &str = "multipart/form-data; boundary=b";
+
 #[tokio::test]
 async fn deepgram_is_paid_by_seconds_and_characters() {
     let stand = Stand::start().await;
@@ -37,10 +49,6 @@ async fn deepgram_is_paid_by_seconds_and_characters() {
     let body = json!({"url": "https://a.example/sound.wav"});
     let found = stand.row(&format!("{path}&multichannel=true"), &body).await;
     assert_eq!(paid(&found), is("ears", "0.00860"), "{found}");
-    // The answer goes elsewhere: what is configured is paid.
-    stand.upstream.always(Script::json(&json!({"request_id": "r"})));
-    let found = stand.row(&format!("{path}&callback=https://a.example"), &body).await;
-    assert_eq!(paid(&found), is("ears", "0.40000"), "{found}");
 
     stand.upstream.always(sound());
     let body = json!({"text": "a".repeat(1000)});
@@ -66,24 +74,15 @@ async fn elevenlabs_is_paid_by_characters_and_seconds() {
     }
 
     // The model is in the form, behind the sound. 0.0000611 dollars a second.
-    let form = |fields: &[(&str, &str)]| {
-        let file = "Content-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"";
-        let mut body = format!("--b\r\n{file}\r\nContent-Type: audio/mpeg\r\n\r\nID3\r\n");
-        for (name, value) in fields {
-            body += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        }
-        (body + "--b--\r\n").into_bytes()
-    };
-    let kind = "multipart/form-data; boundary=b";
     let path = "/v1/elevenlabs/v1/speech-to-text";
     let said = json!({"language_code": "en", "text": "Hello.", "audio_duration_secs": 100.0, "words": []});
     stand.upstream.always(Script::json(&said));
-    let found = stand.row_of(path, kind, form(&[("model_id", "scribe_v1"), ("diarize", "true")])).await;
+    let found = stand.row_of(path, FORM, form(&[("model_id", "scribe_v1"), ("diarize", "true")])).await;
     assert_eq!(format!("{:.5}", dollars(&found)), "0.00611", "{found}");
     // Where the length is not told, the end of the last word stands for it.
     let word = json!({"text": "Hello.", "start": 49.0, "end": 50.0, "type": "word"});
     stand.upstream.always(Script::json(&json!({"text": "Hello.", "words": [word]})));
-    let found = stand.row_of(path, kind, form(&[("model_id", "scribe_v1")])).await;
+    let found = stand.row_of(path, FORM, form(&[("model_id", "scribe_v1")])).await;
     assert_eq!(format!("{:.5}", dollars(&found)), "0.00305", "{found}");
 }
 
@@ -100,4 +99,55 @@ async fn forms_of_openais_are_paid_by_the_model_that_they_name() {
     let found = stand.row_of(path, "multipart/form-data; boundary=b", body.into_bytes()).await;
     // 0.0001 dollars a second.
     assert_eq!(format!("{:.4}", dollars(&found)), "0.0050", "{found}");
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_elsewhere_is_no_hard_budget_s() {
+    let stand = Stand::start().await;
+    stand.upstream.always(Script::json(&json!({"request_id": "r"})));
+    let listen = "/v1/deepgram/listen?model=nova-3&callback=https://a.example";
+    let body = json!({"url": "https://a.example/sound.wav"}).to_string().into_bytes();
+    let scribe = "/v1/elevenlabs/v1/speech-to-text";
+    let webhook = form(&[("model_id", "scribe_v1"), ("webhook", "true")]);
+    for (path, kind, body, member) in
+        [(listen, "application/json", body, "callback"), (scribe, FORM, webhook, "webhook")]
+    {
+        let reply = stand.call(path, kind, body).await;
+        assert_eq!(reply.status, 400, "{path}: {}", reply.text());
+        let error = &reply.json()["error"];
+        assert_eq!(
+            (&error["param"], &error["code"]),
+            (&json!(member), &json!("answered_elsewhere")),
+            "{error}"
+        );
+    }
+    assert!(stand.rows().await.iter().all(|row| dollars(row) == 0.0), "{:?}", stand.rows().await);
+    let found = stand.row_of(scribe, FORM, form(&[("model_id", "scribe_v1"), ("webhook", "false")])).await;
+    assert_eq!(found["served_model"], "scribe_v1", "{found}");
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_elsewhere_is_booked_as_what_is_not_known() {
+    let listen = "/v1/deepgram/listen?model=nova-3&callback=https://a.example";
+    for (pass_through, expect, incomplete) in
+        [("", "0.00000", true), ("reserve_usd = \"0.40\"", "0.40000", false)]
+    {
+        let stand = Stand::start_for(false, pass_through).await;
+        stand.upstream.always(Script::json(&json!({"request_id": "r"})));
+        let found = stand.row(listen, &json!({"url": "https://a.example/sound.wav"})).await;
+        assert_eq!(paid(&found), is("ears", expect), "{found}");
+        assert_eq!(found["unpriced"], incomplete, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_transcript_that_cannot_be_read_is_paid() {
+    for hard in [false, true] {
+        let stand = Stand::start_for(hard, "").await;
+        stand.upstream.always(Script::status(200).header("content-type", "application/json").body("{\"oh"));
+        let reply = stand.call("/v1/audio/transcriptions", FORM, form(&[("model", "ears")])).await;
+        assert_eq!(reply.status, 500, "{}", reply.text());
+        let rows = stand.rows().await;
+        assert!(!rows.is_empty() && rows.iter().all(|row| dollars(row) > 0.0), "{hard}: {rows:?}");
+    }
 }

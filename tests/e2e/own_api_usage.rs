@@ -4,7 +4,7 @@ use http::Method;
 use llm_testkit::{Script, Upstream, event_stream};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, PROVIDER_KEY, deployment, model};
+use crate::harness::{Gateway, PROVIDER_KEY, Reply, deployment, model};
 
 const MASTER: &str = "sk-master-of-the-tests";
 
@@ -18,6 +18,11 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) async fn start() -> Self {
+        Self::start_for(true, "reserve_usd = \"0.40\"").await
+    }
+
+    /// With a budget that is hard or not, and this among `pass_through`.
+    pub(crate) async fn start_for(hard: bool, pass_through: &str) -> Self {
         let upstream = Upstream::start().unwrap();
         let at = |id: &str, more: &str| {
             let url = upstream.url();
@@ -40,9 +45,9 @@ impl Stand {
         ];
         let models = models.join("");
         let gateway = Gateway::start(&format!(
-            "[auth]\nmaster_key = \"{MASTER}\"\n[pass_through]\nreserve_usd = \"0.40\"\n{models}"
+            "[auth]\nmaster_key = \"{MASTER}\"\n[pass_through]\n{pass_through}\n{models}"
         ));
-        let budgets = json!([{"limit_usd": "1000", "window": "total", "hard": true}]);
+        let budgets = json!([{"limit_usd": "1000", "window": "total", "hard": hard}]);
         let form = json!({"name": "k", "routes": ["/v1/*"], "budgets": budgets});
         let made = gateway.post("/admin/v1/keys").header("authorization", &format!("Bearer {MASTER}"));
         let made = made.body(form.to_string()).send().await;
@@ -57,10 +62,15 @@ impl Stand {
         self.row_of(path, "application/json", body.to_string().into_bytes()).await
     }
 
+    /// Calls.
+    pub(crate) async fn call(&self, path: &str, kind: &str, body: Vec<u8>) -> Reply {
+        let call = self.gateway.post(path).header("authorization", &format!("Bearer {}", self.key));
+        call.header("content-type", kind).body(body).send().await
+    }
+
     /// The same with a body of any kind.
     pub(crate) async fn row_of(&self, path: &str, kind: &str, body: Vec<u8>) -> Value {
-        let call = self.gateway.post(path).header("authorization", &format!("Bearer {}", self.key));
-        let reply = call.header("content-type", kind).body(body).send().await;
+        let reply = self.call(path, kind, body).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         self.rows().await[0].clone()
     }

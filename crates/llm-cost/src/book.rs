@@ -187,7 +187,15 @@ pub struct PriceBook {
     map: Option<Arc<Map>>,
     own: Vec<Own>,
     deployments: HashMap<Box<str>, Prices>,
+    bases: HashMap<Box<str>, Base>,
     terms: HashMap<Box<str>, Adjustment>,
+}
+
+/// The model behind a deployment whose own name says nothing.
+#[derive(Debug, Clone)]
+struct Base {
+    provider: Box<str>,
+    model: Box<str>,
 }
 
 /// A price map, and the catalogue below it.
@@ -225,6 +233,13 @@ impl PriceBook {
     #[must_use]
     pub fn with_deployment(mut self, id: &str, prices: Prices) -> Self {
         self.deployments.insert(id.into(), prices);
+        self
+    }
+
+    /// With the model that a deployment is of: where nothing else says what it costs, the catalogue does by that name.
+    #[must_use]
+    pub fn with_base(mut self, id: &str, (provider, model): (&str, &str)) -> Self {
+        self.bases.insert(id.into(), Base { provider: provider.into(), model: model.into() });
         self
     }
 
@@ -272,7 +287,16 @@ impl PriceBook {
         if let Some(own) = names().find_map(own) {
             return Some(stated(&own.prices, Source::Configuration));
         }
-        let found = names().find_map(|name| self.listed(provider, name))?;
+        let base = self.bases.get(deployment);
+        if let Some(own) =
+            base.and_then(|Base { provider, model }| self.own.iter().find(|own| own.is_for(provider, model)))
+        {
+            return Some(stated(&own.prices, Source::Configuration));
+        }
+        let (provider, found) = match base {
+            Some(Base { provider, model }) => (&**provider, self.listed(provider, model)?),
+            None => (provider, names().find_map(|name| self.listed(provider, name))?),
+        };
         let is_new = self.map().is_some_and(|map| {
             map.find(provider, &found.entry.model).is_some_and(|own| own.rule == Rule::Exact)
         });
@@ -283,11 +307,15 @@ impl PriceBook {
     /// The prices of pictures of a quality and size, where the catalogue has them; what a configuration says is for
     /// all of a model's pictures.
     fn by_size(&self, asked: &Asked<'_>) -> Option<Tariff<'_>> {
-        let Asked { deployment: _, provider, model, served, picture } = *asked;
+        let Asked { deployment, provider, model, served, picture } = *asked;
         let Picture { quality, size } = picture?;
         let tariff = self.tariff(asked)?;
         let listed = tariff.found?;
         let size = size.replacen('x', "-x-", 1);
+        let (provider, served, model) = match self.bases.get(deployment) {
+            Some(base) => (&*base.provider, None, &*base.model),
+            None => (provider, served, model),
+        };
         let names = served.into_iter().chain([model]).filter(|name| !name.is_empty());
         let apart = |name| self.catalogue().find_image(provider, name, quality, &size);
         let mut apart = names.filter_map(apart).filter(|found| found.entry.model != listed.entry.model);
@@ -304,6 +332,15 @@ impl PriceBook {
     #[must_use]
     pub fn entry(&self, provider: &str, model: &str) -> Option<&Entry> {
         self.catalogue().find(provider, model).map(|found| found.entry)
+    }
+
+    /// The same of the model that a deployment is of.
+    #[must_use]
+    pub fn entry_of(&self, deployment: &str, provider: &str, model: &str) -> Option<&Entry> {
+        match self.bases.get(deployment) {
+            Some(base) => self.entry(&base.provider, &base.model),
+            None => self.entry(provider, model),
+        }
     }
 
     /// What a usage costs. Nothing known of the prices: every item is unknown, and only what the provider states

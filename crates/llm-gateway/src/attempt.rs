@@ -61,6 +61,8 @@ pub(crate) struct Open {
     pub(crate) exact: Option<PicoUsd>,
     /// That is not all of it.
     pub(crate) incomplete: bool,
+    /// What is sold is no text: where nobody says how much it was, its cost is not known.
+    pub(crate) no_text: bool,
     /// Which pictures it makes, if any.
     pub(crate) picture: Option<Picture>,
 }
@@ -173,6 +175,13 @@ impl Attempt {
         }
     }
 
+    /// What it asks for is not sold by its text.
+    pub(crate) fn is_no_text(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.no_text = true;
+        }
+    }
+
     /// It is answered here, with no way to go: from here on it may be billed.
     pub(crate) fn sent(&self) {
         if let Some(progress) = self.progress() {
@@ -262,6 +271,11 @@ impl Attempt {
     pub(crate) fn is_hard(&self) -> bool {
         let reservation = self.0.as_ref().and_then(|open| open.reservation.as_ref());
         reservation.is_some_and(Reservation::is_hard)
+    }
+
+    /// Whether it went out, and no hard budget pays for it.
+    pub(crate) fn pays_softly(&self) -> bool {
+        !self.is_hard() && self.progress().is_some_and(Progress::is_sent)
     }
 
     /// All of it, for whoever keeps it elsewhere.
@@ -457,7 +471,8 @@ impl Open {
             items: price.cost.items().iter().map(item).collect(),
             cost: price.known(),
             basis,
-            cost_incomplete: price.total().is_none(),
+            cost_incomplete: price.total().is_none()
+                || (self.no_text && end.usage.is_none() && !end.unbilled),
             overrun: false,
             bookings: smallvec::SmallVec::new(),
             latency: self.began.elapsed(),

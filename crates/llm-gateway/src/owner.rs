@@ -141,8 +141,20 @@ impl Owner {
 
 /// Whether a deployment speaks this dialect to clients that speak it.
 pub(crate) fn speaks(deployment: &Deployment<Backend>, star: Option<&str>, dialect: Dialect) -> bool {
+    serves(deployment, star, (dialect, &[]))
+}
+
+/// Whether a deployment speaks this dialect to clients that speak it, or one of the others.
+pub(crate) fn serves(
+    deployment: &Deployment<Backend>,
+    star: Option<&str>,
+    (dialect, others): (Dialect, &[Dialect]),
+) -> bool {
     let target = deployment.target.target(Some(star.unwrap_or("*")));
-    target.is_ok_and(|target| target.dialect_for(Op::Chat, Some(dialect)) == dialect)
+    target.is_ok_and(|target| {
+        let spoken = target.dialect_for(Op::Chat, Some(dialect));
+        spoken == dialect || others.contains(&spoken)
+    })
 }
 
 /// Who of a group may serve a request; `Err`: nobody may, and why.
@@ -150,8 +162,8 @@ pub(crate) fn speaks(deployment: &Deployment<Backend>, star: Option<&str>, diale
 pub(crate) struct Limit {
     /// Only deployments of this one's account.
     pub(crate) owner: Option<Owner>,
-    /// Only deployments that speak this dialect.
-    pub(crate) dialect: Option<Dialect>,
+    /// Only deployments that speak this dialect, or one of the others.
+    pub(crate) dialect: Option<(Dialect, &'static [Dialect])>,
     /// Of those that speak this dialect, only deployments of this one's account: it encrypted thoughts of the
     /// conversation. Whoever speaks another dialect is not sent them.
     pub(crate) thinker: Option<(Owner, Dialect)>,
@@ -177,7 +189,7 @@ impl Limit {
         }) {
             return Some("another account encrypted the thoughts in the request");
         }
-        if self.dialect.is_some_and(|dialect| !speaks(deployment, star, dialect)) {
+        if self.dialect.is_some_and(|dialects| !serves(deployment, star, dialects)) {
             return Some("the request needs a provider of its own dialect");
         }
         None

@@ -215,10 +215,11 @@ fn limit(
     let bound = codec.bound(&head).transpose();
     if let Some(refusal) = bound.filter(|_| !group.deployments.iter().all(native)) {
         let refusal = refusal?;
-        if !group.deployments.iter().any(native) {
+        let dialects = (front.dialect, codec.also(&head));
+        if !group.deployments.iter().any(|deployment| owner::serves(deployment, star, dialects)) {
             return Err(refusal);
         }
-        limit.dialect = Some(front.dialect);
+        limit.dialect = Some(dialects);
     }
     let Some(keepers) = snapshot.owners.speaking(front.dialect) else {
         return Ok((head, limit, left_out));

@@ -262,6 +262,7 @@ impl Open {
             flat: None,
             exact: None,
             incomplete: false,
+            no_text: false,
             picture: None,
         })
     }

@@ -158,8 +158,7 @@ pub trait ClientCodec: Debug + Send + Sync {
 
     /// Where a whole answer that is not complete, for it is made in the background, is asked for again: path and query
     /// behind the base URL. `None`: it is complete.
-    fn unfinished(&self, body: &[u8]) -> Option<String> {
-        let _ = body;
+    fn unfinished(&self, _body: &[u8]) -> Option<String> {
         None
     }
 
@@ -167,8 +166,7 @@ pub trait ClientCodec: Debug + Send + Sync {
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap>;
 
     /// What a call of the provider's own API is, where no front of ours has its path. `body`: the JSON, where there is one.
-    fn own(&self, path: &str, body: Option<&[u8]>) -> Option<OwnCall> {
-        let _ = (path, body);
+    fn own(&self, _path: &str, _body: Option<&[u8]>) -> Option<OwnCall> {
         None
     }
 
@@ -383,6 +381,11 @@ pub trait ServerCodec: Debug + Send + Sync {
     fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
         let _ = head;
         Ok(None)
+    }
+
+    /// Dialects of others that can do, too, what [`bound`](Self::bound) tells of.
+    fn also(&self, _head: &Head) -> &'static [Dialect] {
+        &[]
     }
 
     /// What a request goes on from that its provider keeps; `None`: nothing.

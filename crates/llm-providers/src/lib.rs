@@ -15,6 +15,7 @@ pub mod gist;
 pub mod mark;
 pub mod mock;
 pub mod name;
+pub mod other_model;
 pub mod own_api;
 mod quirk;
 pub mod rate_limit;

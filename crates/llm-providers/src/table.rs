@@ -258,6 +258,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         set,
         only,
         without,
+        other_models,
+        unnamed_models,
     } = user;
     if !rename.is_empty() {
         known.rename = rename;
@@ -287,6 +289,8 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     }
     option(&mut known.only, only);
     list(&mut known.without, without);
+    list(&mut known.other_models, other_models);
+    list(&mut known.unnamed_models, unnamed_models);
 }
 
 fn list<T>(known: &mut Vec<T>, user: Vec<T>) {

@@ -241,6 +241,11 @@ pub struct Quirks {
     pub only: Option<Op>,
     /// Operations of the row that are not there.
     pub without: Vec<Op>,
+    /// Where bodies name further models that may answer or be asked: `models`, `providerOptions.gateway.models`. On the
+    /// way lists are gone through; at the end stand names, or objects with a `model`. They hold in every dialect.
+    pub other_models: Vec<String>,
+    /// Top-level members by which bodies choose models without naming them: `preset`.
+    pub unnamed_models: Vec<String>,
 }
 
 impl ProviderSpec {

@@ -132,7 +132,7 @@ async fn who_leaves_in_the_middle_of_a_response_pays_for_it() {
 async fn what_the_provider_refuses_gives_back_its_money() {
     let provider = Provider::start().await;
     let gateway = Gateway::start(&config(&provider));
-    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("1.50")})).await;
+    let (id, own) = key(&gateway, json!({"name": "one", "budgets": budget("3.00")})).await;
     let mut socket = session(&gateway, &own).await;
     say(&mut socket, create("refuse")).await;
     refused(&mut socket, "refused").await;
@@ -145,13 +145,19 @@ async fn what_the_provider_refuses_gives_back_its_money() {
         rows.iter().map(|row| (row["status"].as_u64(), row["cost_usd"].as_str().unwrap())).collect();
     told.sort_unstable();
     assert_eq!(told, [(Some(200), "0.3216"), (Some(400), "0.00"), (Some(400), "0.00")], "{rows:?}");
+    // One that the provider began by itself before that goes on.
+    say(&mut socket, create("overtake")).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+    refused(&mut socket, "refused").await;
+    say(&mut socket, json!({"type": "response.finish"})).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[2..]);
     // What cannot be told from one that asks is not passed on.
     say(&mut socket, json!({"type": "session.update"})).await;
     hear(&mut socket).await.unwrap();
     let twice = r#"{"type":"session.update","type":"response.create"}"#;
     super::send(&mut socket, twice).await;
     assert_eq!(hear(&mut socket).await.unwrap()["type"], "error");
-    assert_eq!(provider.count("response.create").await, 3);
+    assert_eq!(provider.count("response.create").await, 4);
 }
 
 #[tokio::test]

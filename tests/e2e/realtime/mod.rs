@@ -115,7 +115,7 @@ async fn serve(
 }
 
 /// What the provider says to an event. `how` a response is to be made is its instructions: at once, unless they say to
-/// `hold` it until it is finished or cancelled, to `refuse` it, or to say `nothing`. `response.begin` stands for
+/// `hold` it until it is finished or cancelled, to `refuse` it, also after one of its own (`overtake`), or to say `nothing`. `response.begin` stands for
 /// whatever has the provider begin one by itself.
 fn answers(event: &Value, count: &mut usize) -> Vec<Value> {
     let how = event["response"]["instructions"].as_str().unwrap_or_default();
@@ -124,10 +124,13 @@ fn answers(event: &Value, count: &mut usize) -> Vec<Value> {
         format!("resp_{count}")
     };
     match event["type"].as_str().unwrap() {
-        "response.create" if how == "refuse" => {
+        "response.create" if how == "refuse" || how == "overtake" => {
             let error =
                 json!({"type": "invalid_request_error", "code": "refused", "event_id": event["event_id"]});
-            vec![json!({"type": "error", "event_id": "event_1", "error": error})]
+            let error = json!({"type": "error", "event_id": "event_1", "error": error});
+            // One that it begins by itself may come first.
+            let first = (how == "overtake").then(|| begun(&next()));
+            first.into_iter().chain([error]).collect()
         }
         "response.create" if how == "hold" => vec![begun(&next())],
         "response.create" if how == "nothing" => {

@@ -111,6 +111,14 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "QUALITY")]
     pub(crate) quality: Option<String>,
 
+    /// What is behind what is to be seen: `transparent`, `opaque` or `auto`.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) background: Option<String>,
+
+    /// How the picture is coded: `png`, `jpeg` or `webp`.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
     /// How many.
     #[arg(long, short, value_name = "COUNT")]
     pub(crate) n: Option<u32>,

@@ -20,6 +20,10 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_name = "COUNT")]
     pub(crate) dimensions: Option<u32>,
 
+    /// What the vectors are for, in the words of the model: `query`, `document`, `search_query`.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) input_type: Option<String>,
+
     /// How the numbers are written: as a list, or as base64 of little-endian 32-bit numbers.
     #[arg(long, value_name = "FORM", default_value = "float")]
     pub(crate) encoding: Encoding,

@@ -29,12 +29,15 @@ struct Vector<'a> {
 /// Makes vectors and prints them, one in each line.
 pub(crate) async fn run(args: &EmbedArgs, out: &mut Output) -> Result<Exit, Failure> {
     let inputs = texts(args).map_err(Failure::Usage)?.into_iter().map(EmbedInput::text).collect();
-    let request = EmbedRequest {
+    let mut request = EmbedRequest {
         inputs,
         dimensions: args.dimensions,
         encoding: args.encoding.into(),
         ..EmbedRequest::default()
     };
+    if let Some(word) = &args.input_type {
+        request.extra.set_json("input_type", word).map_err(|error| Failure::Usage(error.into()))?;
+    }
     let made = Caller::of(&args.via, &args.model)?.embed(request).await?;
     let usage = made.output.usage.clone();
     let vectors = args.encoding.into();

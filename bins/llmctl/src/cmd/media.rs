@@ -95,6 +95,8 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
     let request = ImageRequest {
         size: args.size.clone(),
         quality: args.quality.clone(),
+        background: args.background.clone(),
+        output_format: args.format.clone(),
         response_format: args.bytes.then(|| "b64_json".to_owned()),
         n: args.n,
         task,

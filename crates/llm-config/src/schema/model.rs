@@ -161,6 +161,10 @@ pub struct Deployment {
     /// `provider/model`, or a well-known bare name such as `gpt-4o`. In a wildcard model `*` stands for
     /// what the client's name has there.
     pub model: String,
+    /// The model behind a name that says nothing, such as that of a deployment on Azure: what it costs, how long prompts
+    /// and answers are and what it can do are looked up by this one (`gpt-4o`, `azure/gpt-4o`), where nothing else says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<String>,
     /// Names it in logs, headers and counters. Default: `<model name>/<1-based position>`.
     #[serde(default)]
     #[schemars(extend("default" = null))]
@@ -299,6 +303,7 @@ impl Deployment {
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
+            base_model: None,
             id: String::new(),
             api_key: None,
             api_base: None,

@@ -179,6 +179,14 @@ pub struct Quirks {
     /// Operations that are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Word<Op>>,
+    /// Where bodies name further models that may answer or be asked: `models`, `providerOptions.gateway.models`. A key
+    /// must be allowed each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_models: Vec<String>,
+    /// Top-level members by which bodies choose models without naming them (`preset`): for keys that may call all of the
+    /// provider's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unnamed_models: Vec<String>,
 }
 
 /// Quirks of certain models.
@@ -332,6 +340,8 @@ impl Quirks {
             set,
             only,
             without,
+            other_models,
+            unnamed_models,
         } = self;
         llm_types::Quirks {
             rename,
@@ -354,6 +364,8 @@ impl Quirks {
             set,
             only: only.as_ref().map(Word::get),
             without: without.iter().map(Word::get).collect(),
+            other_models,
+            unnamed_models,
         }
     }
 }

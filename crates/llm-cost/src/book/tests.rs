@@ -153,6 +153,25 @@ fn a_map_lies_over_the_catalogue() {
 }
 
 #[test]
+fn a_deployment_of_any_name_costs_what_its_base_does() {
+    let based = |own: Vec<Own>| PriceBook::default().with_own(own).with_base("d", ("openai", "gpt-4o"));
+    let asked =
+        |served| Asked { deployment: "d", provider: "azure", model: "corp-7", served, ..Asked::default() };
+    let input = |book: &PriceBook, asked: &Asked<'_>| {
+        book.tariff(asked).map(|tariff| tariff.prices.base().get(Class::Input).unwrap())
+    };
+    let book = based(Vec::new());
+    assert_eq!(input(&book, &asked(None)), Some(2_500_000));
+    // The answer's own name says less than the operator.
+    assert_eq!(input(&book, &asked(Some("gpt-4o-mini"))), Some(2_500_000));
+    assert_eq!(input(&book, &Asked { deployment: "other", ..asked(None) }), None);
+    assert_eq!(book.entry_of("d", "azure", "corp-7").unwrap().context_window, Some(128_000));
+    // Prices of the configuration are for either name.
+    assert_eq!(input(&based(vec![own(None, "corp-7", 7)]), &asked(None)), Some(7));
+    assert_eq!(input(&based(vec![own(None, "gpt-4o", 8)]), &asked(None)), Some(8));
+}
+
+#[test]
 fn routing_goes_by_what_is_paid() {
     let book = PriceBook::default().with_terms("openai", Adjustment { discount_ppm: 200_000, margin_ppm: 0 });
     let per = |model| {

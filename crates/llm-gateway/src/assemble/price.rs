@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_config::{Config, ModelPrice, PriceMap};
+use llm_config::{Config, Deployment, ModelPrice, PriceMap};
 use llm_cost::{Adjustment, Catalogue, Own, PriceBook, Prices, import};
 use llm_providers::table::ProviderTable;
 use llm_types::{ApiError, PriceSpec, Result};
@@ -27,6 +27,9 @@ pub(super) fn book(
         if let Some(price) = &deployment.price {
             book = book.with_deployment(&deployment.id, prices(&price.spec(), &deployment.id)?);
         }
+        if let Some((provider, model)) = base(deployment, table) {
+            book = book.with_base(&deployment.id, (&provider, &model));
+        }
     }
     for provider in &config.providers {
         let terms = Adjustment { discount_ppm: ppm(provider.discount), margin_ppm: ppm(provider.margin) };
@@ -35,6 +38,19 @@ pub(super) fn book(
         }
     }
     Ok(Arc::new(with_map(book, config.price_map.as_ref(), map, previous)))
+}
+
+/// The model that a deployment is of, and whose it is, where its own name does not say it.
+fn base(deployment: &Deployment, table: &ProviderTable) -> Option<(String, String)> {
+    let base = deployment.base_model.as_deref()?;
+    let named = |model: &str| {
+        let (spec, model) = llm_providers::name::resolve(table, model).ok()?;
+        Some((spec.name.clone(), model))
+    };
+    // Without a provider it is one of the deployment's own.
+    let own = || named(&deployment.model).map(|(provider, _)| (provider, base.to_owned()));
+    let prefixed = base.split_once('/').is_some_and(|(prefix, _)| table.get(prefix).is_some());
+    if prefixed { named(base) } else { own() }
 }
 
 fn with_map(

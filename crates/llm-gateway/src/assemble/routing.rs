@@ -81,7 +81,7 @@ pub(super) fn fallbacks(router: &Router) -> Fallbacks {
 pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBook) -> Facts {
     let target = backend.target(None).ok();
     let model = target.as_ref().map(|target| target.model());
-    let known = model.and_then(|model| prices.entry(&backend.provider, model));
+    let known = model.and_then(|model| prices.entry_of(&deployment.id, &backend.provider, model));
     let known = known.filter(|entry| matches!(entry.mode, Mode::Chat | Mode::Responses));
     let model = model.unwrap_or_default();
     let asked =
@@ -153,6 +153,13 @@ mod tests {
         let price = own.price.unwrap();
         assert_eq!((price.input_pico_usd, price.output_pico_usd), (1_500_000, 250_000));
         assert_eq!(own.context_window, Some(1000));
+        for base in ["gpt-4o", "openai/gpt-4o"] {
+            config.models[2].deployments[0].base_model = Some(base.to_owned());
+            let based = crate::assemble::snapshot(&config, env, None).unwrap();
+            let facts = &based.router.find("openai/nobody-knows").unwrap().group.deployments[0].facts;
+            assert_eq!((facts.context_window, &facts.price), (Some(128_000), &listed.price), "{base}");
+            assert!(!facts.capabilities.has(Capabilities::AUDIO_OUTPUT), "{base}");
+        }
         let unknown = facts("openai/nobody-knows");
         assert_eq!((unknown.context_window, unknown.price), (None, None));
         assert_eq!(unknown.capabilities, Capabilities::ALL);

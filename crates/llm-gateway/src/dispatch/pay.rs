@@ -11,9 +11,10 @@ use llm_types::{ApiError, Call, ErrorKind, Op, Result};
 use smallvec::SmallVec;
 
 use super::Dispatch;
-use super::ready::{Asking, Ready};
+use super::ready::{Asking, Ready, elsewhere};
 use crate::attempt::{Attempt, Delivery, Prompt};
 use crate::backend::Backend;
+use crate::beside::Beside;
 use crate::ticket::Ticket;
 use crate::worst::{self, media, price};
 
@@ -28,9 +29,11 @@ fn refused(refusal: Refusal) -> ApiError {
 }
 
 /// What an attempt costs at most, and where it goes.
-struct Due {
+struct Due<'d> {
     deployment: Arc<Deployment<Backend>>,
     target: Arc<Target>,
+    /// Other models that the request leads to.
+    beside: Option<Beside<'d>>,
     bound: Option<PriceBound>,
     prompt: Option<Prompt>,
 }
@@ -61,7 +64,7 @@ impl Dispatch {
         }
         let due = self.due(index, plan, (ticket, asking))?;
         let paid = ticket.attempt_here(&due.deployment, &due.target, due.bound);
-        paid.map(|paid| self.paid_for(paid, due.prompt, plan, asking)).transpose()
+        paid.map(|paid| self.paid_for(paid, &due, plan, asking)).transpose()
     }
 
     /// As [`pay_here`](Self::pay_here), waiting for shared limits and for money that has to be fetched.
@@ -77,7 +80,7 @@ impl Dispatch {
         ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
         let due = self.due(index, plan, (ticket, asking))?;
         let paid = ticket.attempt(&due.deployment, &due.target, due.bound).await;
-        self.paid_for(paid, due.prompt, plan, asking)
+        self.paid_for(paid, &due, plan, asking)
     }
 
     fn due(
@@ -85,27 +88,40 @@ impl Dispatch {
         index: usize,
         plan: &Plan<'_, Backend>,
         (ticket, asking): (&Ticket, &mut Asking),
-    ) -> Result<Due> {
+    ) -> Result<Due<'_>> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
         let target = deployment.target.target(plan.star())?;
+        let beside = Beside::of(&self.snapshot, &deployment, (&target, target.model()), &asking.head)?;
+        if let Some(beside) = &beside {
+            beside.check(&self.principal.who).map_err(elsewhere)?;
+        }
         let pays = ticket.pays(&deployment.target.provider);
         let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
         let (bound, prompt) = (bound.map(|(bound, _)| bound), bound.and_then(|(_, prompt)| prompt));
-        Ok(Due { deployment, target, bound, prompt })
+        let bound = match &beside {
+            Some(beside) => {
+                bound.and_then(|bound| beside.dearest(bound, |facts| Some(self.worst(facts, asking)?.0)))
+            }
+            None => bound,
+        };
+        Ok(Due { deployment, target, beside, bound, prompt })
     }
 
     /// What came of paying.
     fn paid_for(
         &self,
         paid: Result<Attempt, Box<Refusal>>,
-        prompt: Option<Prompt>,
+        due: &Due<'_>,
         plan: &mut Plan<'_, Backend>,
         asking: &Asking,
     ) -> Result<Attempt> {
-        let attempt = paid.map_err(|refusal| {
+        let attempt = paid.map_err(|mut refusal| {
             plan.instead(&refusal.instead);
+            if let Some(beside) = &due.beside {
+                refusal.error = beside.explain(refusal.error);
+            }
             refused(*refusal)
         })?;
         let background = self.codec.extent(&asking.head).background;
@@ -114,7 +130,7 @@ impl Dispatch {
             (false, true) => Delivery::Stream,
             (false, false) => Delivery::Whole,
         };
-        Ok(attempt.delivered(by).of_prompt(prompt).of_picture(self.picture.get()))
+        Ok(attempt.delivered(by).of_prompt(due.prompt).of_picture(self.picture.get()))
     }
 
     /// Which pictures are asked for.

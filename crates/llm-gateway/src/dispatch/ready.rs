@@ -9,11 +9,11 @@ use llm_providers::target::Target;
 use llm_providers::transport::RequestBody;
 use llm_providers::{batch, dialect, mock};
 use llm_router::Deployment;
-use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result, Usage};
+use llm_types::{ApiError, Call, Changes, Dialect, ErrorKind, Head, Op, Output, Result};
 
 use super::Dispatch;
 use super::send::parts::{Parts, without_parts};
-use crate::attempt::{self, Attempt};
+use crate::attempt::Attempt;
 use crate::backend::Backend;
 use crate::tokens;
 
@@ -110,9 +110,9 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    /// What a request is taken to use where nobody counts it.
-    pub(super) fn estimate(&self) -> Usage {
-        attempt::estimate(self.body.len())
+    /// The client's body.
+    pub(super) const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// The model that an answer names, where it is another than was asked for.
@@ -326,7 +326,7 @@ impl Dispatch {
 
     /// Refuses what only providers of the client's dialect can do, where the one that is asked speaks another.
     fn check_bound(&self, dialect: Dialect, asking: &Asking) -> Result<()> {
-        if self.asked.dialect == Some(dialect) {
+        if self.asked.dialect == Some(dialect) || self.codec.also(&asking.head).contains(&dialect) {
             return Ok(());
         }
         self.codec.bound(&asking.head)?.map_or(Ok(()), Err)

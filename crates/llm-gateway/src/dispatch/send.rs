@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use llm_providers::batch;
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo, ReplyCx};
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
+use llm_providers::{batch, own_api};
 use llm_router::Limits;
 use llm_types::{ApiError, Changes, Dialect, ErrorKind, Event, Op, Output, RateLimits, Result, Usage};
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use super::later::Later;
 use super::ready::{Asks, Paid, Ready, Way};
 use super::refused::refused;
 use crate::answer::{Reply, ReplyBody, Whole, pause};
-use crate::attempt::Attempt;
+use crate::attempt::{self, Attempt};
 use crate::exchange::read_preamble;
 use crate::relay::{Relay, UsageEvent};
 
@@ -31,6 +31,9 @@ use crate::relay::{Relay, UsageEvent};
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
 pub(super) const ERROR_LIMIT: usize = 1024 * 1024;
+
+/// What is no text counts as so many bytes of one at most: a picture in base64 is longer than it is read.
+const PICTURE: usize = 4 * 1_024;
 
 /// A call on the wire.
 struct Sent {
@@ -52,6 +55,10 @@ impl Dispatch {
     /// What went wrong, as the router is to know it.
     pub(super) async fn send(&self, paid: Paid, limits: Limits) -> Result<Reply> {
         let Paid { ready: Ready { way, asks, mut changes }, mut attempt } = paid;
+        let used = match &way {
+            Way::Wire { memo, more: None, .. } => memo.used().cloned(),
+            _ => None,
+        };
         let sent = match way {
             Way::Here(output) => {
                 attempt.sent();
@@ -76,6 +83,10 @@ impl Dispatch {
                 Ok(Reply { body, target: asks.target, changes, rate_limits, attempt })
             }
             Err(error) => {
+                // An answer that came and cannot be read was made, and is paid: by a hard budget with all that was held.
+                if error.kind == ErrorKind::UpstreamFormat && used.is_some() && attempt.pays_softly() {
+                    attempt.answered_in_part(used.as_ref());
+                }
                 attempt.fail(&error);
                 Err(error)
             }
@@ -125,6 +136,7 @@ impl Dispatch {
         let asks = anew.as_ref().unwrap_or(asks);
         let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &sent.memo };
         let mut output = codec.decode(self.asked.op, &body, &cx)?;
+        own_api::told_beside(&mut output, &head.headers);
         drop(body);
         if let Some(asked) = asks.vectors {
             output = batch::counted(output, asked.inputs)?;
@@ -222,10 +234,23 @@ impl Dispatch {
             && embeddings.usage.as_ref().is_none_or(Usage::is_empty)
         {
             // Its clients read the counts unasked.
-            embeddings.usage = Some(asks.estimate());
+            embeddings.usage = Some(self.estimated(asks));
             changes.altered("usage", "estimated: the provider does not count tokens");
         }
         self.written(output, asks).await
+    }
+
+    /// What a request for vectors is taken to use where nobody counts it: by its texts.
+    fn estimated(&self, asks: &Asks) -> Usage {
+        let Ok(Some(unread)) = self.codec.vectors_unread(asks.body()) else {
+            return attempt::estimate(asks.body().len());
+        };
+        let length = |input: &Bytes| match input.first() {
+            Some(b'[') => 4 * input.split(|byte| *byte == b',').count(),
+            Some(b'{') => input.len().min(PICTURE),
+            _ => input.len().saturating_sub(2),
+        };
+        attempt::estimate(unread.inputs.iter().map(length).sum())
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.

@@ -25,6 +25,8 @@ use crate::ticket::{Ticket, tokens};
 
 /// The most responses that may run at once.
 const MOST: usize = 16;
+/// The most of them that are followed, with those that nobody let in and that are cancelled.
+const MOST_RUNNING: usize = 4 * MOST;
 
 /// Counts and pays the responses of a session.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ struct Response {
     grant: Option<Grant>,
     /// It was not let in.
     stray: bool,
+    /// The event that asked for it, if that was this one: what the provider calls it, and what the client does.
+    event: Option<(String, Option<String>)>,
 }
 
 impl Meter {
@@ -117,7 +121,12 @@ impl Meter {
 
     /// The provider refuses an event. Tells what the client calls it, where it asked for a response.
     pub(super) fn refused(&mut self, event_id: &str) -> Option<Option<String>> {
-        let place = self.asked.iter().position(|asked| asked.event_id == event_id)?;
+        let Some(place) = self.asked.iter().position(|asked| asked.event_id == event_id) else {
+            // The provider had begun another by itself, which took this one's place and money, and goes on.
+            let is_meant = |(event, _): &mut (String, Option<String>)| event == event_id;
+            let taken = self.running.iter_mut().find_map(|(_, response)| response.event.take_if(is_meant));
+            return taken.map(|(_, own)| own);
+        };
         let Asked { own, response, .. } = self.asked.remove(place)?;
         let mut error = ApiError::upstream(ErrorKind::BadRequest, "the upstream refused the response");
         error.upstream_status = Some(StatusCode::BAD_REQUEST);
@@ -131,10 +140,12 @@ impl Meter {
     /// As [`ask`](Self::ask): then it is to be cancelled.
     pub(super) async fn begun(&mut self, id: String) -> Result<()> {
         let (mut response, result) = match self.asked.pop_front() {
-            Some(asked) => (asked.response, Ok(())),
+            Some(Asked { event_id, own, response }) => {
+                (Response { event: Some((event_id, own)), ..response }, Ok(()))
+            }
             None => match self.let_in().await {
                 Ok(response) => (response, Ok(())),
-                Err(error) if self.is_full() => return Err(error),
+                Err(error) if self.running.len() >= MOST_RUNNING => return Err(error),
                 Err(error) => (self.stray(), Err(error)),
             },
         };
@@ -151,7 +162,7 @@ impl Meter {
         }
         let (attempt, grant) = self.let_in_at(self.bound, self.seating).await?;
         self.seating = Seating::Within;
-        Ok(Response { attempt, grant, stray: false })
+        Ok(Response { attempt, grant, stray: false, event: None })
     }
 
     /// The same for whatever costs at most so much, under the terms of today.
@@ -179,7 +190,7 @@ impl Meter {
 
     /// A response that nobody let in.
     fn stray(&mut self) -> Response {
-        Response { attempt: self.attempt_unasked(self.bound), grant: None, stray: true }
+        Response { attempt: self.attempt_unasked(self.bound), grant: None, stray: true, event: None }
     }
 
     /// For what the provider does though nobody let it in.
@@ -206,7 +217,7 @@ impl Meter {
             },
         };
         self.total = self.total.clone().and(usage);
-        let Response { mut attempt, grant, stray } = response;
+        let Response { mut attempt, grant, stray, event: _ } = response;
         let counted = std::mem::take(&mut self.uncounted).and(usage);
         match grant {
             Some(grant) => grant.finish(tokens(&counted), Now::read()),

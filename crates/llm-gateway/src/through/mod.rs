@@ -41,8 +41,10 @@ use self::reading::Reading;
 pub(crate) use self::upload::{Bounds, Fault, Upload, take};
 use self::watch::Watch;
 use self::way::Way;
+pub(crate) use self::way::leading;
 use crate::admit::{TAGS, tags};
 use crate::attempt::Attempt;
+use crate::beside::{Beside, UNBOUNDED};
 use crate::body::ClientBody;
 use crate::gateway::{Gateway, Running};
 use crate::place::Place;
@@ -114,11 +116,17 @@ impl Visit {
         let reading = reading.at(there.dialect, &self.path);
         let way = way::choose(there, &reading, &principal.who)?;
         self.check_route(&principal, &reading, &way)?;
+        let beside = price::beside(&self.snapshot, &way, &reading)?;
+        beside.as_ref().map_or(Ok(()), |beside| beside.check(&principal.who))?;
         let mut ticket = self.admit(&principal, &reading, &way, &headers).await?;
         let bound =
             price::bound(&self.snapshot, &way, &reading, ticket.pays(&way.deployment.target.provider));
         let attempt = ticket.attempt(&way.deployment, &way.target, bound).await;
-        let attempt = attempt.map_err(|refusal| refusal.error)?;
+        let attempt = attempt.map_err(|refusal| refused(refusal.error, &reading, beside.as_ref()))?;
+        drop(beside);
+        if let Some(named) = upload.named().filter(|_| reading.is_media() && attempt.is_hard()) {
+            named.demand_here();
+        }
         let attempt = price::settled_by(attempt, &self.snapshot, &way, &reading);
         let paid = Paid { way, ticket, attempt };
         let wire = WireRequest {
@@ -220,6 +228,10 @@ impl Visit {
         let answer = match self.exchange(&way.target, wire, (upload, length), &attempt).await {
             Ok(answer) => answer,
             Err(error) => {
+                // It was stopped before its end: nobody answers half a form.
+                if let Some(progress) = attempt.progress().filter(|_| is_elsewhere(&error)) {
+                    progress.set(false);
+                }
                 attempt.fail(&error);
                 self.tell_health(&way, Err(&error));
                 return Err(failed(error));
@@ -350,3 +362,20 @@ impl Visit {
 
 /// Counts the call as running until its answer is sent.
 pub(crate) type Held = Running;
+
+/// A call that is not affordable, in words that say what of it is to blame.
+fn refused(error: ApiError, reading: &Reading, beside: Option<&Beside<'_>>) -> ApiError {
+    if error.code.as_deref() != Some(UNBOUNDED) {
+        return error;
+    }
+    match (reading.elsewhere(), beside) {
+        (Some(name), _) => own_api::elsewhere_refused(name),
+        (None, Some(beside)) => beside.explain(error),
+        (None, None) => error,
+    }
+}
+
+/// Whether a call was stopped because its answer would have gone elsewhere.
+fn is_elsewhere(error: &ApiError) -> bool {
+    error.code.as_deref() == Some("answered_elsewhere")
+}

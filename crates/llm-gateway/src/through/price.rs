@@ -12,13 +12,14 @@ use llm_cost::{Asked, Bound, Picture, Services, Worst};
 use llm_governance::PriceBound;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts};
-use llm_types::{Call, Op, PicoUsd, ServiceTier};
+use llm_types::{Call, Head, Op, PicoUsd, Result, ServiceTier};
 
 use super::prompt;
 use super::reading::Reading;
 use super::way::Way;
 use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
+use crate::beside::Beside;
 use crate::snapshot::Snapshot;
 use crate::worst;
 
@@ -29,6 +30,10 @@ pub(super) fn bound(snapshot: &Snapshot, way: &Way, reading: &Reading, pays: boo
     }
     if !reading.acts || reading.asked.op == Op::CountTokens {
         return Some(PriceBound::fixed(PicoUsd::ZERO));
+    }
+    // What it costs is told elsewhere: no sum would do.
+    if reading.elsewhere().is_some() {
+        return None;
     }
     of_model(snapshot, way, reading, None)
         .or_else(|| snapshot.pass_through.reserve_usd.map(PriceBound::fixed))
@@ -46,7 +51,10 @@ pub(super) fn settled_by(mut attempt: Attempt, snapshot: &Snapshot, way: &Way, r
     if let Some(model) = reading.model.as_deref() {
         attempt.names(Some(model));
     }
-    let attempt = attempt.of_prompt(prompt::unseen(snapshot, way, reading));
+    let mut attempt = attempt.of_prompt(prompt::unseen(snapshot, way, reading));
+    if reading.is_media() && !free {
+        attempt.is_no_text();
+    }
     attempt.delivered(delivery(reading)).of_picture(picture(reading).as_ref())
 }
 
@@ -106,18 +114,42 @@ pub(super) fn of_model(
         max_output: own.and_then(|facts| facts.max_output).or_else(|| entry?.max_output),
         ..Facts::default()
     };
-    let size = head.body().len();
-    let worst = match reading.front {
-        Some((_, codec)) if codec.is_plain(head) => worst::of_text(size, reading.limit(), &facts).ok()?,
-        front => {
-            let extent = front.map(|(_, codec)| codec.extent(head)).unwrap_or_default();
-            worst::of_call(&reading.call()?, extent, size, &facts)?
-        }
-    };
-    let worst = Worst { services: services.unwrap_or(worst.services), ..worst };
+    let worst_with = |facts: &Facts| worst_of(reading, head, facts, services);
+    let worst = worst_with(&facts)?;
     let picture = picture(reading);
     let asked =
         Asked { deployment: &way.deployment.id, provider, model, served: None, picture: picture.as_ref() };
     let Bound { fixed, per_output_token, output_tokens } = worst::price::bound(snapshot, &asked, &worst)?;
-    Some(PriceBound { fixed, per_output_token, output_tokens, clamp_to: None })
+    let bound = PriceBound { fixed, per_output_token, output_tokens, clamp_to: None };
+    match beside(snapshot, way, reading).ok()? {
+        Some(beside) => beside.dearest(bound, worst_with),
+        None => Some(bound),
+    }
+}
+
+/// The most that a call of a known form can use at a model of such lengths.
+fn worst_of(reading: &Reading, head: &Head, facts: &Facts, services: Option<Services>) -> Option<Worst> {
+    let size = head.body().len();
+    let worst = match reading.front {
+        Some((_, codec)) if codec.is_plain(head) => worst::of_text(size, reading.limit(), facts).ok()?,
+        front => {
+            let extent = front.map(|(_, codec)| codec.extent(head)).unwrap_or_default();
+            worst::of_call(&reading.call()?, extent, size, facts)?
+        }
+    };
+    Some(Worst { services: services.unwrap_or(worst.services), ..worst })
+}
+
+/// The models that a call names beside its own.
+///
+/// # Errors
+/// 400 for a body that does not say clearly which.
+pub(super) fn beside<'a>(
+    snapshot: &'a Snapshot,
+    way: &'a Way,
+    reading: &Reading,
+) -> Result<Option<Beside<'a>>> {
+    let Some(head) = &reading.head else { return Ok(None) };
+    let model = reading.model.as_deref().unwrap_or_default();
+    Beside::of(snapshot, &way.deployment, (&way.target, model), head)
 }

@@ -24,6 +24,8 @@ pub(super) struct Reading {
     pub(super) acts: bool,
     /// What its provider's dialect knows of it, where it is no front's.
     own: Option<(Dialect, OwnCall)>,
+    /// What of query or body would have the answer sent elsewhere, if it is sound.
+    elsewhere: Option<&'static str>,
 }
 
 /// Whether a body is read whole: JSON is, so that what it asks for is known. Everything else goes on as it comes.
@@ -61,7 +63,8 @@ impl Reading {
         let in_path = || if acts && front.is_none() { own_api::model(path, query) } else { None };
         let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
         let model = asked.model.clone().or_else(in_path).or_else(in_body).filter(|model| !model.is_empty());
-        Self { front, asked, head, model, acts, own: None }
+        let elsewhere = own_api::answered_elsewhere(query, head.as_ref());
+        Self { front, asked, head, model, acts, own: None, elsewhere }
     }
 
     /// The same at a provider that speaks this dialect.
@@ -74,6 +77,16 @@ impl Reading {
             self.own = Some((spoken, own));
         }
         self
+    }
+
+    /// Whether it is about sound or pictures, which are not sold by the text that is sent.
+    pub(super) fn is_media(&self) -> bool {
+        self.asked.op.is_picture() || matches!(self.asked.op, Op::Transcribe | Op::Translate | Op::Speech)
+    }
+
+    /// What has its answer sent elsewhere.
+    pub(super) fn elsewhere(&self) -> Option<&'static str> {
+        self.elsewhere.filter(|_| self.acts && self.is_media())
     }
 
     /// Whether a stream is asked for, as far as path and body tell; of a path that is nobody's it may always be one.

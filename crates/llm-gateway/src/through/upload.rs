@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use llm_providers::codec::WireRequest;
-use llm_providers::own_api::FormModel;
+use llm_providers::own_api::{self, FormModel};
 use llm_providers::transport::ByteStream;
 use llm_types::{ApiError, ErrorKind, Result, Segments};
 use parking_lot::Mutex;
@@ -47,13 +48,29 @@ impl Fault {
     }
 }
 
-/// The model that a form names, as far as it has gone on.
+/// What a form says of its call, as far as it has gone on.
 #[derive(Debug, Clone)]
-pub(crate) struct Named(Arc<Mutex<FormModel>>);
+pub(crate) struct Named {
+    form: Arc<Mutex<FormModel>>,
+    /// Its answer has to come here.
+    here: Arc<AtomicBool>,
+}
 
 impl Named {
     pub(super) fn model(&self) -> Option<String> {
-        self.0.lock().model().map(str::to_owned)
+        self.form.lock().model().map(str::to_owned)
+    }
+
+    /// The form goes no further once it says that its answer is to go elsewhere.
+    pub(super) fn demand_here(&self) {
+        self.here.store(true, Ordering::Relaxed);
+    }
+
+    fn see(&self, data: &[u8]) -> Result<()> {
+        let mut form = self.form.lock();
+        form.see(data);
+        let elsewhere = form.elsewhere().filter(|_| self.here.load(Ordering::Relaxed));
+        elsewhere.map_or(Ok(()), |name| Err(own_api::elsewhere_refused(name)))
     }
 }
 
@@ -119,7 +136,8 @@ where
         return Err(too_large(bounds.stream));
     }
     let fault = Fault::default();
-    let named = FormModel::of(&head.headers).map(|form| Named(Arc::new(Mutex::new(form))));
+    let named = FormModel::of(&head.headers);
+    let named = named.map(|form| Named { form: Arc::new(Mutex::new(form)), here: Arc::default() });
     let state = Some(Coming { body, size: 0, bounds, fault: fault.clone(), named: named.clone() });
     let stream: Pin<Box<dyn futures_util::Stream<Item = Result<Bytes>> + Send>> =
         Box::pin(stream::unfold(state, |state| async move {
@@ -172,10 +190,8 @@ where
                 return Some(Err(too_large(self.bounds.stream)));
             }
             if !data.is_empty() {
-                if let Some(named) = &self.named {
-                    named.0.lock().see(&data);
-                }
-                return Some(Ok(data));
+                let seen = self.named.as_ref().map_or(Ok(()), |named| named.see(&data));
+                return Some(seen.map(|()| data));
             }
         }
     }

@@ -135,6 +135,22 @@ pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<W
     })
 }
 
+/// The deployments at a provider that serve a model, by its name there, each with what its group is called then.
+pub(crate) fn leading<'s>(
+    snapshot: &'s Snapshot,
+    provider: &str,
+    model: &str,
+) -> impl Iterator<Item = (String, &'s Arc<Deployment<Backend>>)> {
+    let there = at(snapshot, provider).map(|there| there.deployments).unwrap_or_default();
+    let serves = |candidate: &Candidate<'s>| {
+        let star = star(candidate, model)?;
+        let group = candidate.group;
+        let name = star.map_or_else(|| group.to_owned(), |star| group.replacen('*', star, 1));
+        Some((name, candidate.deployment))
+    };
+    there.iter().filter_map(serves).collect::<Vec<_>>().into_iter()
+}
+
 /// What the `*` of a deployment stands for when it serves this model (`None`: it has none); `None`: it does not.
 fn star<'m>(candidate: &Candidate<'_>, model: &'m str) -> Option<Option<&'m str>> {
     let served = candidate.target.model();

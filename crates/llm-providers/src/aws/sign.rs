@@ -77,12 +77,16 @@ impl Signer {
 
     /// Shows what is sent beside the signature and is secret: what goes with a temporary key. The key itself is not sent.
     pub(crate) fn sent(&self, see: &mut dyn FnMut(&str)) {
-        let mut of = |identity: &Identity| {
-            let credentials = identity.data::<Credentials>();
-            if let Some(token) = credentials.and_then(Credentials::session_token) {
-                see(token);
-            }
-        };
+        self.each_signed_as(|credentials| credentials.session_token().into_iter().for_each(&mut *see));
+    }
+
+    /// Shows the public half of the key that calls were signed with: no secret, and nobody's business but the operator's.
+    pub(crate) fn named(&self, see: &mut dyn FnMut(&str)) {
+        self.each_signed_as(|credentials| see(credentials.access_key_id()));
+    }
+
+    fn each_signed_as(&self, mut see: impl FnMut(&Credentials)) {
+        let mut of = |identity: &Identity| identity.data::<Credentials>().into_iter().for_each(&mut see);
         match &self.source {
             Source::Fixed { account: _, identity } => of(identity),
             #[cfg(feature = "aws-chain")]

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::stated::stated;
 use super::{openai_chat, openai_images};
 use crate::codec::{ClientCodec as _, Memo, Seen, StreamTap, WireRequest};
+use crate::own_api;
 
 wire_struct! {
     /// What was used, in the words of all of them.
@@ -178,13 +179,21 @@ pub(in crate::dialect) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 /// # Errors
 /// 400.
 pub(in crate::dialect) fn answered_here(fields: &[(String, String)]) -> Result<()> {
-    const ELSEWHERE: [&str; 5] = ["callback", "callback_method", "webhook", "webhook_id", "webhook_metadata"];
-    match fields.iter().find(|(name, _)| ELSEWHERE.contains(&name.as_str())) {
+    match fields.iter().find(|(name, _)| own_api::ELSEWHERE.contains(&name.as_str())) {
         None => Ok(()),
         Some((name, _)) => {
             let message = format!("`{name}` sends the answer elsewhere: leave it out, and read it here");
             Err(ApiError::bad_request(message).with_param(name.clone()))
         }
+    }
+}
+
+/// Says what is lost of vectors of several types: an answer of OpenAI's kind has one of each.
+pub(in crate::dialect) fn one_type(extra: &llm_types::Extra, name: &'static str, changes: &mut Changes) {
+    let types = extra.get(name).and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
+    if types.is_some_and(|types| types.len() > 1) {
+        changes
+            .altered(name, "an answer has one vector for each input: those of the other types are left out");
     }
 }
 

@@ -35,6 +35,7 @@ mod prompt;
 pub mod replicate;
 pub mod rerank;
 mod scalar;
+mod seen;
 pub mod stability;
 mod stated;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Whole ways: a client of one dialect, a provider of another, and the same client's next turn.
 
 mod pictures;
+mod seen;
 
 use llm_types::{Call, Changes, Dialect, Op, ProviderSpec};
 use serde_json::{Value, json};

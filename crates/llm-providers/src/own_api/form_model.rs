@@ -1,8 +1,9 @@
-//! The model that a form names which goes on as it comes.
+//! The model that a form names which goes on as it comes, and whether its answer goes elsewhere.
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
+use super::elsewhere::{ELSEWHERE, says_so};
 use crate::form::{Parts, Piece};
 
 /// The fields that name one.
@@ -17,7 +18,10 @@ pub struct FormModel {
     parts: Option<Parts>,
     /// What the field holds that is being read.
     open: Option<Vec<u8>>,
+    /// Which field of those that send the answer elsewhere that is; `None`: it names the model.
+    what: Option<&'static str>,
     found: Option<String>,
+    elsewhere: Option<&'static str>,
 }
 
 impl FormModel {
@@ -25,7 +29,7 @@ impl FormModel {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let parts = Parts::of(headers).ok().filter(|_| !headers.contains_key(CONTENT_ENCODING))?;
-        Some(Self { parts: Some(parts), open: None, found: None })
+        Some(Self { parts: Some(parts), open: None, what: None, found: None, elsewhere: None })
     }
 
     /// Looks at the next bytes.
@@ -35,17 +39,27 @@ impl FormModel {
         loop {
             match parts.next_piece() {
                 Ok(Some(Piece::Begin(head))) => {
-                    let named = head.file.is_none() && NAMES.contains(&head.name.as_str());
-                    self.open = named.then(Vec::new);
+                    self.what = ELSEWHERE.into_iter().find(|name| *name == head.name);
+                    let named = NAMES.contains(&head.name.as_str()) || self.what.is_some();
+                    self.open = (head.file.is_none() && named).then(Vec::new);
                 }
                 Ok(Some(Piece::Data(data))) => {
                     if let Some(open) = &mut self.open {
                         open.extend_from_slice(&data);
-                        self.open = self.open.take().filter(|open| open.len() <= LIMIT);
+                        if open.len() > LIMIT {
+                            // However long it is, it says something.
+                            self.elsewhere = self.elsewhere.or(self.what);
+                            self.open = None;
+                        }
                     }
                 }
                 Ok(Some(Piece::End)) => {
                     let text = self.open.take().and_then(|open| String::from_utf8(open).ok());
+                    if let Some(name) = self.what {
+                        let says = text.is_some_and(|text| says_so(&text));
+                        self.elsewhere = self.elsewhere.or(says.then_some(name));
+                        continue;
+                    }
                     // Of two the last one counts, as where such forms are read.
                     self.found = text.filter(|text| !text.is_empty()).or(self.found.take());
                 }
@@ -62,6 +76,12 @@ impl FormModel {
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.found.as_deref()
+    }
+
+    /// The field that has the answer sent elsewhere, as far as the form is read.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<&'static str> {
+        self.elsewhere
     }
 }
 
@@ -98,6 +118,20 @@ mod tests {
         check(&[model("a"), model("b")], Some("b"));
         check(&[file("name=\"model_id\"\r\n\r\nscribe_v1"), field("name=\"models\"", "x")], None);
         check(&[field("name=\"model\"; filename=\"m\"", "x"), model(""), model(&"m".repeat(300))], None);
+    }
+
+    #[test]
+    fn an_answer_that_goes_elsewhere_is_seen_on_its_way() {
+        let check = |value: &str, expect: Option<&str>| {
+            let mut form = form();
+            let file = field("name=\"file\"; filename=\"a.mp3\"", "RIFF");
+            form.see(format!("{file}{}--b--\r\n", field("name=\"webhook\"", value)).as_bytes());
+            assert_eq!(form.elsewhere(), expect, "{value}");
+        };
+        check("true", Some("webhook"));
+        check(&"t".repeat(300), Some("webhook"));
+        check("false", None);
+        check("", None);
     }
 
     #[test]

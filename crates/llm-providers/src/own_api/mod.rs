@@ -3,6 +3,7 @@
 //! Its paths and bodies are the provider's and are not known here. What is known is what must never go through (keys,
 //! what belongs to a connection, what says on whose account a call is), and where most APIs tell what was used.
 
+mod elsewhere;
 mod form_model;
 mod model;
 mod told;
@@ -13,9 +14,11 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llm_types::{ApiError, Result};
 
+pub(crate) use self::elsewhere::ELSEWHERE;
+pub use self::elsewhere::{answered_elsewhere, elsewhere_refused};
 pub use self::form_model::FormModel;
 pub use self::model::model;
-pub use self::told::{bodies, told, told_by_headers};
+pub use self::told::{bodies, told, told_beside, told_by_headers};
 use crate::target::Target;
 
 /// What belongs to one connection, in requests and answers (RFC 9110, 7.6.1), and to its body's frame.

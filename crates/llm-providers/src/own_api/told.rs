@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use llm_types::{RawValue, Usage};
+use llm_types::{Output, RawValue, Usage};
 use serde::Deserialize;
 
 use crate::codec::Tapped;
@@ -72,6 +72,15 @@ pub fn told_by_headers(headers: &HeaderMap) -> Option<Usage> {
     let [input, output] = COUNTS.map(|name| headers.get(name)?.to_str().ok()?.parse().ok());
     let usage = Usage { input: input?, output: output.unwrap_or_default(), ..Usage::default() };
     Some(usage)
+}
+
+/// Adds to vectors what the head of their answer says of their tokens, where its body does not.
+pub fn told_beside(output: &mut Output, headers: &HeaderMap) {
+    if let Output::Embed(embeddings) = output
+        && embeddings.usage.as_ref().is_none_or(Usage::is_empty)
+    {
+        embeddings.usage = told_by_headers(headers).or(embeddings.usage.take());
+    }
 }
 
 /// The answers in a body, the last one first: some APIs give a stream as a list of them, where each says what was used

@@ -23,6 +23,8 @@ use crate::{dialect, mock};
 
 /// The longest event, in bytes: one holds a picture in base64.
 const EVENT: usize = 64 * 1024 * 1024;
+/// How much of the end of an event may have come before its last byte: `\r\n\r\n`.
+const END: usize = 3;
 
 /// One event, such as `transcript.text.delta` or `image_generation.partial_image`.
 #[derive(Debug, Clone)]
@@ -79,6 +81,8 @@ pub struct MediaStream {
     /// `None`: it is over.
     body: Option<ByteStream>,
     held: BytesMut,
+    /// How much of it is known to hold no event's end.
+    searched: usize,
     events: VecDeque<Result<MediaEvent>>,
     tap: Box<dyn StreamTap>,
     target: Target,
@@ -111,13 +115,23 @@ impl MediaStream {
 
     /// Takes the events that are whole.
     fn take(&mut self) {
-        while let Some(length) = split_event(&self.held).map(|(event, _)| event.len()) {
-            let event = self.held.split_to(length);
+        // What ends an event may be cut anywhere.
+        let from = self.searched.saturating_sub(END);
+        let mut length = self.ends_from(from);
+        while let Some(event) = length.map(|length| self.held.split_to(length)) {
             self.see(&event);
+            length = self.ends_from(0);
         }
+        self.searched = self.held.len();
         if self.held.len() > EVENT {
             self.fail(format!("an event is longer than {EVENT} bytes"));
         }
+    }
+
+    /// How long the first event is, whose end is not before this.
+    fn ends_from(&self, from: usize) -> Option<usize> {
+        let (event, _) = split_event(self.held.get(from..)?)?;
+        Some(from + event.len())
     }
 
     fn see(&mut self, event: &[u8]) {
@@ -246,7 +260,7 @@ impl Client {
 impl MediaStream {
     fn of(body: ByteStream, tap: Box<dyn StreamTap>, target: Target, changes: Changes) -> Self {
         let (held, events) = (BytesMut::new(), VecDeque::new());
-        Self { body: Some(body), held, events, tap, target, changes }
+        Self { body: Some(body), held, searched: 0, events, tap, target, changes }
     }
 }
 

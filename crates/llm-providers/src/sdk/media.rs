@@ -13,7 +13,7 @@ use super::client::{Client, REPLY_LIMIT, named};
 use crate::batch::{Pictures, Split};
 use crate::codec::DecodeCx;
 use crate::transport::{collect, was_sent};
-use crate::{batch, dialect, mock};
+use crate::{batch, dialect, mock, own_api};
 
 /// What was asked for, and what of the request did not reach the provider as it was asked.
 #[derive(Debug, Clone)]
@@ -174,6 +174,7 @@ impl Client {
         let body: Bytes = collect(sent.body, REPLY_LIMIT).await?;
         let cx = DecodeCx { spec: target.spec(), model: target.model(), memo: &sent.memo };
         let mut output = codec.decode(op, &body, &cx).map_err(|error| named(error, &target))?;
+        own_api::told_beside(&mut output, &sent.headers);
         let mut changes = sent.changes;
         self.bytes_of(&mut output, &sent.memo, (&target, &mut changes)).await;
         Ok((output, changes))

@@ -1,9 +1,11 @@
 //! Pictures as the caller wants them: their bytes, where a provider only says where they lie.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::abortable;
 use futures_util::{StreamExt as _, stream};
 use http::header::ACCEPT;
 use llm_types::{Changes, MadeImage, Output, Segments, media_type};
@@ -75,17 +77,17 @@ impl Client {
     }
 }
 
-/// Gives up what takes longer, where there is a clock.
-#[cfg(feature = "tokens")]
+/// Gives up what takes longer. The clock is a thread: not every runtime that a caller has brings one.
 async fn within<T>(time: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return work.await;
-    }
-    let late = |_| format!("it took more than {} s", time.as_secs_f64());
-    tokio::time::timeout(time, work).await.unwrap_or_else(|over| Err(late(over)))
-}
-
-#[cfg(not(feature = "tokens"))]
-async fn within<T>(_time: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    work.await
+    let (work, handle) = abortable(work);
+    let (_ends, clock) = mpsc::channel::<()>();
+    let watch = move || {
+        if clock.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+            handle.abort();
+        }
+    };
+    // Without a thread nobody watches, and the transport's own bounds have to do.
+    let _ = std::thread::Builder::new().name("picture-clock".to_owned()).spawn(watch);
+    let late = |_| Err(format!("it took more than {} s", time.as_secs_f64()));
+    work.await.unwrap_or_else(late)
 }

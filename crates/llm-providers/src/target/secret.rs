@@ -44,10 +44,20 @@ fn secrets(value: &str) -> impl Iterator<Item = &str> {
     rest.into_iter().chain(value.split(' ')).filter(|secret| secret.len() >= SHORTEST)
 }
 
+/// The signatures in a text: `Signature=` and 64 hexadecimal digits, whatever stands between them.
+fn signatures(text: &str) -> impl Iterator<Item = String> {
+    let digits = |rest: &str| rest.trim_start_matches(|c: char| !c.is_ascii_hexdigit()).to_owned();
+    let behind = text.split("Signature").skip(1).map(digits);
+    behind.filter_map(|rest| {
+        let signature = rest.get(..64)?;
+        signature.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| signature.to_owned())
+    })
+}
+
 impl Target {
     /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
     pub fn conceal(&self, error: &mut ApiError) {
-        self.each_secret(|secret| {
+        let mut conceal = |secret: &str| {
             if error.message.contains(secret) {
                 error.message = error.message.replace(secret, CONCEALED);
             }
@@ -56,7 +66,18 @@ impl Target {
             if let Some(body) = told.map(|body| body.replace(secret, CONCEALED)) {
                 error.body = Some(body.into());
             }
-        });
+        };
+        self.each_secret(&mut conceal);
+        let Some(signer) = &self.signer else { return };
+        signer.named(&mut conceal);
+        // Amazon repeats the header that it cannot read, with what it was signed with.
+        let body = error.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let found: Vec<String> = [&*error.message, &*body].into_iter().flat_map(signatures).collect();
+        for signature in found {
+            error.message = error.message.replace(&signature, CONCEALED);
+            let told = error.body.as_deref().map(String::from_utf8_lossy);
+            error.body = told.map(|body| body.replace(&signature, CONCEALED).into());
+        }
     }
 
     /// Whether a text repeats a key that is sent to the provider.

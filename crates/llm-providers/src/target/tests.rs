@@ -273,6 +273,31 @@ fn what_a_provider_repeats_of_a_key_is_concealed() {
     assert!(!target.repeats_secret(b"data: {\"m\":\"sk-planted-\"}"));
 }
 
+#[test]
+fn who_signs_and_how_is_concealed_in_failures() {
+    let mut options = TargetOptions::new("bedrock/amazon.nova-lite-v1:0");
+    options.region = Some("us-east-1".to_owned());
+    options.aws = Some(AwsOptions {
+        access_key_id: Some(Secret::new("AKIAPLANTED0KEY0ID00")),
+        secret_access_key: Some(Secret::new("planted-secret-half")),
+        ..AwsOptions::default()
+    });
+    let target = Target::new(&options, ProviderTable::builtin(), &|_| None).unwrap();
+    let signature = "0123456789abcdef".repeat(4);
+    let words = format!(
+        "Authorization header requires 'x'. Authorization=AWS4-HMAC-SHA256 Credential=AKIAPLANTED0KEY0ID00/20261123/\
+         us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature={signature}"
+    );
+    let mut error = ApiError::upstream(ErrorKind::Auth, words.as_str());
+    error.body = Some(format!("{{\"message\":\"{words}\"}}").into());
+    target.conceal(&mut error);
+    let body = String::from_utf8_lossy(error.body.as_deref().unwrap());
+    for text in [error.message.as_str(), &*body] {
+        assert!(!text.contains("PLANTED") && !text.contains(&signature), "{text}");
+        assert!(text.contains("Credential=[redacted]/20261123"), "{text}");
+    }
+}
+
 /// Called with a key in its address, another in a header.
 fn addressed(query: &str) -> Target {
     let mut options = TargetOptions::new("openai/gpt-4o");

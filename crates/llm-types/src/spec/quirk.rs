@@ -44,6 +44,10 @@ pub enum MessageQuirk {
     JsonObjectOnly,
     /// Sound to be written down goes within JSON and not as a file of a form.
     SoundInJson,
+    /// What `thinking` is told needs a budget: one that fits the effort is.
+    ThinkingBudget,
+    /// Inputs of requests for vectors may be pictures: `{"image": …}`, by an address or in base64.
+    PictureInputs,
 }
 
 /// What requests to order documents have to respect.

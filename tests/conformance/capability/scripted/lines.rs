@@ -95,6 +95,8 @@ pub(super) static LINES: &[Line] = &[
     line("bedrock/amazon.titan-embed-text-v2:0", Embed, vectors::titan, &[]),
     line("volcengine/doubao-embedding", Embed, vectors::openai, &[]),
     line("tei/m", Embed, vectors::openai, &[]),
+    line("scaleway/m", Embed, vectors::openai, &[]),
+    line("watsonx/ibm/slate-30m-english-rtrvr", Embed, vectors::watsonx, &[]),
     line("cohere/rerank-v3.5", Rerank, vectors::rerank, &[]),
     line("azure_ai/Cohere-rerank-v4.0", Rerank, vectors::rerank, &[]),
     line("openrouter/cohere/rerank-v3.5", Rerank, vectors::rerank, &[]),

@@ -67,6 +67,19 @@ pub(super) fn jina(request: &Received) -> Result<Script, String> {
     openai_form(request, "dimensions", "embedding_type")
 }
 
+/// Inputs, and results of another name (cloud.ibm.com/apidocs/watsonx-ai#text-embeddings).
+pub(super) fn watsonx(request: &Received) -> Result<Script, String> {
+    must(request.path() == "/ml/v1/text/embeddings", "another path")?;
+    let body = request.json();
+    must(body["model_id"].is_string() && body["project_id"] == "p", "no model or project")?;
+    must(body.get("encoding_format").is_none() && body.get("dimensions").is_none(), "another member")?;
+    let list: Vec<_> = texts(&body["inputs"])?
+        .iter()
+        .map(|text| json!({"embedding": numbers(text, &Value::Null)}))
+        .collect();
+    Ok(Script::json(&json!({"model_id": body["model_id"], "results": list, "input_token_count": 6})))
+}
+
 /// Signed bytes in base64.
 pub(super) fn perplexity(request: &Received) -> Result<Script, String> {
     must(request.path() == "/v1/embeddings", "another path")?;

@@ -9,10 +9,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::request;
 use http_body::Body as _;
-use llm_providers::batch;
 use llm_providers::codec::{Asked, ClientCodec, DecodeCx, EncodeCx, Memo};
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, RequestBody, collect, collect_told, was_sent};
+use llm_providers::{batch, own_api};
 use llm_types::{ApiError, Changes, ErrorKind, Output, RateLimits, Result};
 use tokio::time::{sleep, timeout};
 
@@ -199,7 +199,8 @@ impl Dispatch {
             *again = None;
             let body: Bytes = collect_told(upstream, REPLY_LIMIT, &head.headers).await?;
             let cx = DecodeCx { spec: asks.target.spec(), model: asks.target.model(), memo: &memo };
-            let output = codec.decode(self.asked.op, &body, &cx)?;
+            let mut output = codec.decode(self.asked.op, &body, &cx)?;
+            own_api::told_beside(&mut output, &head.headers);
             Ok((batch::counted(output, inputs)?, codec.rate_limits(&head.headers)))
         }
         .await;

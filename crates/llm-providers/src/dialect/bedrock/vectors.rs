@@ -176,6 +176,10 @@ pub(super) fn encode(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
             cx.changes.dropped(name.to_owned(), NO_COUNTERPART);
         }
     }
+    for name in ["embedding_types", "embeddingTypes"].into_iter().filter(|name| family.terms().contains(name))
+    {
+        media::one_type(extra, name, cx.changes);
+    }
     let body = match family {
         Family::Cohere => cohere(request, texts, members, cx),
         Family::Titan => titan(request, &texts, members, cx),

@@ -13,6 +13,7 @@ use super::wire::{self, Counted, Raw, Vectors};
 use crate::codec::{EncodeCx, Tapped};
 use crate::dialect::media;
 use crate::dialect::scalar::Count;
+use crate::dialect::seen::{self, Seen};
 
 const NO_COUNTERPART: &str = "cohere has no counterpart";
 /// What vectors are for, in Gemini's words and Cohere's.
@@ -68,6 +69,7 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
     if user.is_some() {
         cx.changes.dropped("user", NO_COUNTERPART);
     }
+    media::one_type(extra, "embedding_types", cx.changes);
     let own = origin.is_none_or(|origin| origin == Dialect::Cohere);
     for (name, value) in extra.iter() {
         if own || TERMS.contains(&name) {
@@ -81,24 +83,29 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
 
 #[derive(Serialize)]
 struct Mixed<'a> {
-    content: [TextPart<'a>; 1],
+    content: Vec<MixedPart<'a>>,
 }
 
 #[derive(Serialize)]
-struct TextPart<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    text: &'a str,
+#[serde(tag = "type", rename_all = "snake_case")]
+enum MixedPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl },
 }
 
-/// The inputs: texts alone, or whatever else the client wrote in Cohere's own form.
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+/// The inputs: texts alone, pictures alone for models that know no mixture, else whatever there is, part by part
+/// (<https://docs.cohere.com/reference/embed>).
 fn given<'r>(
     inputs: &'r [EmbedInput],
     out: &mut wire::EmbedRequest<'r>,
     cx: &mut EncodeCx<'_>,
 ) -> Result<()> {
     let mut texts = Vec::with_capacity(inputs.len());
-    let mut mixed = Vec::new();
     for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
         if title.is_some() {
             cx.changes.dropped(format!("input[{index}].title"), NO_COUNTERPART);
@@ -107,25 +114,57 @@ fn given<'r>(
         match content {
             EmbedContent::Text(text) => texts.push(text.as_str()),
             EmbedContent::Tokens(_) => return Err(wrong("cohere does not take tokens: send texts")),
-            // `{"content": […]}` is Cohere's own, whichever client sends it.
-            EmbedContent::Opaque(_, json) if json.get().contains("\"content\"") => mixed.push((index, json)),
-            EmbedContent::Opaque(dialect, _) => {
-                let message = format!("an input of this kind is known to {dialect} only: send texts");
-                return Err(wrong(&message));
-            }
+            EmbedContent::Opaque(..) => {}
         }
     }
-    if mixed.is_empty() {
+    if texts.len() == inputs.len() {
         out.texts = Some(texts.into_iter().map(Str::from).collect());
         return Ok(());
     }
-    let all = inputs.iter().filter_map(|input| match &input.content {
-        EmbedContent::Text(text) => raw(&Mixed { content: [TextPart { kind: "text", text }] }).map(Raw::from),
-        EmbedContent::Opaque(_, json) => Some(Raw::from(&**json)),
-        EmbedContent::Tokens(_) => None,
+    if cx.model.contains("-v3") {
+        out.images = Some(pictures(inputs)?.into());
+        return Ok(());
+    }
+    let all = inputs.iter().enumerate().map(|(index, input)| {
+        let mixed = mixed(&input.content).map_err(|error| error.with_param(format!("input[{index}]")));
+        mixed.map(Raw::from)
     });
-    out.inputs = Some(all.collect());
+    out.inputs = Some(all.collect::<Result<_>>()?);
     Ok(())
+}
+
+/// Pictures alone.
+fn pictures(inputs: &[EmbedInput]) -> Result<Box<RawValue>> {
+    let one = |(index, input): (usize, &EmbedInput)| match seen::alone(&input.content) {
+        Ok(Seen::Picture(picture)) => Ok(picture.address()),
+        Ok(Seen::Text(_)) => {
+            let message =
+                "this model makes vectors of texts or of pictures: send those in a request of their own";
+            Err(ApiError::bad_request(message).with_param(format!("input[{index}]")))
+        }
+        Err(error) => Err(error.with_param(format!("input[{index}]"))),
+    };
+    let all: Vec<String> = inputs.iter().enumerate().map(one).collect::<Result<_>>()?;
+    raw(&all).ok_or_else(|| ApiError::bad_request("the pictures cannot be written as JSON"))
+}
+
+/// One input, part by part. `{"content": […]}` is Cohere's own, whichever client sends it.
+fn mixed(content: &EmbedContent) -> Result<Box<RawValue>> {
+    let unwritable = || ApiError::bad_request("the input cannot be written as JSON");
+    match content {
+        EmbedContent::Opaque(_, json) if json.get().contains("\"content\"") => return Ok(json.clone()),
+        EmbedContent::Opaque(dialect @ Dialect::Gemini, _) => {
+            let message = format!("an input of this kind is known to {dialect} only: send texts or pictures");
+            return Err(ApiError::bad_request(message));
+        }
+        _ => {}
+    }
+    let parts = seen::parts(content)?;
+    let content = parts.iter().map(|part| match part {
+        Seen::Text(text) => MixedPart::Text { text },
+        Seen::Picture(picture) => MixedPart::ImageUrl { image_url: ImageUrl { url: picture.address() } },
+    });
+    raw(&Mixed { content: content.collect() }).ok_or_else(unwritable)
 }
 
 fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {

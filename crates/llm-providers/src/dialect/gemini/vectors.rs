@@ -1,5 +1,7 @@
 //! Vectors, as the provider gives them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use llm_types::{
     ApiError, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Result,
@@ -10,6 +12,7 @@ use super::encode::NO_COUNTERPART;
 use super::wire::{self, Whole};
 use super::{decode, predict};
 use crate::codec::{DecodeCx, EncodeCx};
+use crate::dialect::seen::{self, Seen};
 
 /// The body of `batchEmbedContents`.
 ///
@@ -24,7 +27,8 @@ pub(super) fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<
     let (purpose, said) = request.purpose().unzip();
     let mut requests = Vec::with_capacity(inputs.len());
     for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
-        let content = self::content(content).map_err(|error| error.with_param(format!("input[{index}]")))?;
+        let content =
+            self::content(content, cx.model).map_err(|error| error.with_param(format!("input[{index}]")))?;
         requests.push(wire::EmbedOne {
             model: Some(Str::from(&name)),
             content: Some(content),
@@ -72,7 +76,7 @@ pub(super) fn resource(model: &str) -> String {
     if model.contains('/') { model.to_owned() } else { format!("models/{model}") }
 }
 
-fn content(content: &EmbedContent) -> Result<wire::Content<'_>> {
+fn content<'r>(content: &'r EmbedContent, model: &str) -> Result<wire::Content<'r>> {
     match content {
         EmbedContent::Text(text) => {
             let part = wire::Part { text: Some(text.as_str().into()), ..wire::Part::default() };
@@ -83,10 +87,40 @@ fn content(content: &EmbedContent) -> Result<wire::Content<'_>> {
         }
         EmbedContent::Opaque(Dialect::Gemini, json) => serde_json::from_str(json.get())
             .map_err(|error| ApiError::bad_request(format!("not a content: {error}"))),
-        EmbedContent::Opaque(dialect, _) => Err(ApiError::bad_request(format!(
-            "an input of this kind is known to {dialect} only: send texts"
-        ))),
+        EmbedContent::Opaque(..) => {
+            let parts = seen::parts(content)?;
+            if parts.iter().any(|part| matches!(part, Seen::Picture(_))) && !sees(model) {
+                let message =
+                    format!("{model} makes vectors of texts only: send texts, or ask gemini-embedding-2");
+                return Err(ApiError::bad_request(message));
+            }
+            let parts: Vec<wire::Part<'_>> = parts.into_iter().map(part).collect::<Result<_>>()?;
+            Ok(wire::Content { parts: Some(parts.into()), ..wire::Content::default() })
+        }
     }
+}
+
+/// Whether a model makes vectors of pictures (<https://ai.google.dev/gemini-api/docs/embeddings>).
+fn sees(model: &str) -> bool {
+    model.contains("gemini-embedding-2") || model.contains("multimodal")
+}
+
+fn part(seen: Seen<'_>) -> Result<wire::Part<'_>> {
+    let picture = match seen {
+        Seen::Text(text) => {
+            return Ok(wire::Part { text: Some(text.into_owned().into()), ..wire::Part::default() });
+        }
+        Seen::Picture(picture) => picture,
+    };
+    let Some((kind, base64)) = picture.bytes() else {
+        let message =
+            "pictures at addresses are not read for vectors: send the bytes, `data:image/png;base64,…`";
+        return Err(ApiError::bad_request(message));
+    };
+    let owned = |text: &str| Str(Cow::Owned(text.to_owned()));
+    let blob =
+        wire::Blob { mime_type: Some(owned(kind)), data: Some(owned(base64)), ..wire::Blob::default() };
+    Ok(wire::Part { inline_data: Some(blob), ..wire::Part::default() })
 }
 
 /// A body of the client's own with the model that is asked put in wherever it stands.

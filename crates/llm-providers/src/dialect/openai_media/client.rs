@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Call, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head, Op,
-    Output, ProviderSpec, Raw, RawValue, ReplyQuirk, Result, Segments, Str, Usage, VectorEncoding,
+    ApiError, Call, Dialect, Edits, EmbedContent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Head,
+    MessageQuirk, Op, Output, ProviderSpec, Raw, RawValue, ReplyQuirk, Result, Segments, Str, Usage,
+    VectorEncoding,
 };
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use crate::codec::{
     ClientCodec, DecodeCx, EncodeCx, Memo, StreamDecoder, StreamTap, Tapped, WireRequest, cannot,
 };
 use crate::dialect::openai_chat;
+use crate::dialect::seen::{self, Picture, Seen};
 use crate::dialect::stated::stated;
 use crate::quirk::{Row, demanded_by};
 
@@ -31,7 +33,10 @@ impl ClientCodec for Client {
         let body = body(request, cx)?;
         let path = path(cx);
         let row = Row::embedding(cx.spec, cx.model);
-        demanded_by(&row, wire(path, Segments::from(body)), cx)
+        let mut wire = demanded_by(&row, wire(path, Segments::from(body)), cx)?;
+        // Whoever has other words for inputs has others for what becomes of them.
+        wire.memo.anew |= row.name_of("input").is_some();
+        Ok(wire)
     }
 
     fn splice(&self, head: &Head, cx: &mut EncodeCx<'_>) -> Result<Option<WireRequest>> {
@@ -43,6 +48,13 @@ impl ClientCodec for Client {
             return Ok(None);
         }
         let row = Row::embedding(cx.spec, cx.model);
+        // Where inputs have another name they are a list, also of one (watsonx).
+        if row.name_of("input").is_some() {
+            return Ok(None);
+        }
+        if row.has(MessageQuirk::PictureInputs) && head.get("input").is_some_and(wire::may_picture) {
+            return Ok(None);
+        }
         let mut edits = Edits::default();
         edits.set(head, "model", serde_json::to_vec(&*row.model()).unwrap_or_default());
         row.apply(head, &mut edits, cx.changes);
@@ -117,6 +129,9 @@ fn body(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Vec<u8>> {
         }
         let content = match content {
             EmbedContent::Tokens(_) if !cx.spec.takes_tokens(cx.model) => Err(tokens(row.provider())),
+            EmbedContent::Opaque(Dialect::OpenaiMedia, _) if row.has(MessageQuirk::PictureInputs) => {
+                pictured(content)
+            }
             content => input(content),
         };
         list.push(content.map_err(|error| error.with_param(format!("input[{index}]")))?);
@@ -170,6 +185,20 @@ fn tokens(provider: &str) -> ApiError {
     ApiError::bad_request(message)
 }
 
+/// An input where pictures may be among them: `{"image": …}`, by an address or in base64.
+fn pictured(content: &EmbedContent) -> Result<Raw<'_>> {
+    #[derive(Serialize)]
+    struct Image<'a> {
+        image: &'a str,
+    }
+    match seen::alone(content)? {
+        Seen::Text(text) => raw(&text),
+        Seen::Picture(Picture::At(url)) => raw(&Image { image: &url }),
+        Seen::Picture(Picture::Bytes { kind: _, base64 }) => raw(&Image { image: &base64 }),
+    }
+    .map(Raw::from)
+}
+
 fn input(content: &EmbedContent) -> Result<Raw<'_>> {
     match content {
         EmbedContent::Text(text) => raw(text).map(Raw::from),
@@ -199,14 +228,14 @@ fn wrong(why: &str) -> ApiError {
 
 fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
     let wire: wire::Reply<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-    let wire::Reply { id, object: _, data, model, usage, error, extra } = wire;
+    let wire::Reply { id, object: _, data, results, model, usage, tokens, error, extra } = wire;
     if error.is_some() {
         // Some put an error into a 200; its body says what it is.
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         return Err(openai_chat::Client.decode_error(status, &HeaderMap::new(), body));
     }
     let packed = if packs_bytes(cx.spec, cx.model) { Packed::Int8 } else { Packed::Float };
-    let mut data = data.ok_or_else(|| wrong("`data` is missing"))?;
+    let mut data = data.or(results).ok_or_else(|| wrong("`data` is missing"))?;
     // Where the places are named they count; the sort keeps others in their order.
     data.sort_by_key(|vector| vector.index.unwrap_or_default());
     let numbers = |vector: wire::Vector<'_>| {
@@ -217,7 +246,10 @@ fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Embeddings> {
         id: id.map(Str::into_string).unwrap_or_default(),
         model: model.map(Str::into_string).unwrap_or_default(),
         vectors: data.into_iter().map(numbers).collect::<Result<_>>()?,
-        usage: usage.as_ref().and_then(self::usage),
+        usage: usage
+            .as_ref()
+            .and_then(self::usage)
+            .or_else(|| tokens.map(|input| Usage { input, ..Usage::default() })),
         origin: Some(Dialect::OpenaiMedia),
         extra: extra.to_extra(),
     })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::dialect::seen;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llm_types::{Dialect, EmbedContent, Head, Raw, RawValue, Str, VectorEncoding, wire_struct};
@@ -25,8 +26,11 @@ wire_struct! {
         id: Str<'a>,
         object: Str<'a>,
         data: Vec<Vector<'a>>,
-        model: Str<'a>,
+        /// The same at watsonx (<https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings>), which counts beside it.
+        results: Vec<Vector<'a>>,
+        model as "model" or "model_id": Str<'a>,
         usage: Counts<'a>,
+        tokens as "input_token_count": u64,
         error: &'a RawValue,
     }
 }
@@ -68,11 +72,24 @@ pub(super) fn inputs(json: &RawValue) -> Option<Vec<&RawValue>> {
     Some(list)
 }
 
+/// Whether there may be pictures among inputs that are not written as `{"image": …}` already.
+pub(super) fn may_picture(json: &[u8]) -> bool {
+    ["\"data:image/", "\"image_url\"", "\"content\""]
+        .iter()
+        .any(|word| memchr::memmem::find(json, word.as_bytes()).is_some())
+}
+
 /// One input.
 pub(super) fn one(json: &RawValue) -> Option<EmbedContent> {
     let text = json.get();
     match text.as_bytes().first()? {
-        b'"' => serde_json::from_str(text).ok().map(EmbedContent::Text),
+        b'"' => {
+            let said: String = serde_json::from_str(text).ok()?;
+            Some(match seen::is_picture(&said) {
+                true => EmbedContent::Opaque(Dialect::OpenaiMedia, json.to_owned()),
+                false => EmbedContent::Text(said),
+            })
+        }
         b'[' => serde_json::from_str(text).ok().map(EmbedContent::Tokens),
         b'{' => Some(EmbedContent::Opaque(Dialect::OpenaiMedia, json.to_owned())),
         _ => None,

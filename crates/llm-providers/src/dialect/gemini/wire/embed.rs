@@ -53,6 +53,18 @@ wire_struct! {
         content: Str<'a>,
         task_type: Str<'a>,
         title: Str<'a>,
+        text: Str<'a>,
+        image: Image<'a>,
+    }
+}
+
+wire_struct! {
+    /// A picture for a model that makes vectors of pictures
+    /// (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/multimodal-embeddings-api>).
+    pub(in super::super) struct Image<'a> {
+        bytes as "bytesBase64Encoded": Str<'a>,
+        uri as "gcsUri": Str<'a>,
+        mime_type as "mimeType": Str<'a>,
     }
 }
 
@@ -61,6 +73,7 @@ wire_struct! {
     pub(in super::super) struct Parameters<'a> {
         output_dimensionality as "outputDimensionality": Whole<u32>,
         auto_truncate as "autoTruncate": bool,
+        dimension: Whole<u32>,
     }
 }
 
@@ -68,6 +81,8 @@ wire_struct! {
     /// The vector of one input.
     pub(in super::super) struct Prediction<'a> {
         embeddings: Predicted<'a>,
+        of_text as "textEmbedding": Vec<f32>,
+        of_image as "imageEmbedding": Vec<f32>,
     }
 }
 

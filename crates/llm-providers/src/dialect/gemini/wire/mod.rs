@@ -10,7 +10,7 @@ mod request;
 mod value;
 
 pub(super) use embed::{
-    Counts, EmbedBody, EmbedOne, Instance, Parameters, PredictBody, Predicted, Prediction, Statistics,
+    Counts, EmbedBody, EmbedOne, Image, Instance, Parameters, PredictBody, Predicted, Prediction, Statistics,
     Vector, VectorFacts, Vectors,
 };
 pub(super) use reply::{

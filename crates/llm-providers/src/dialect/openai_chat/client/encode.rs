@@ -126,7 +126,7 @@ impl Writer<'_, '_> {
         self.tooling(tooling, &mut wire);
         sampling_into(sampling, &mut wire);
         self.output(output, &mut wire);
-        option::reasoning(self, reasoning, &mut wire);
+        option::reasoning(self, reasoning, limits.output_tokens(), &mut wire);
         let Limits { max_tokens, max_completion_tokens, stop } = limits;
         wire.max_tokens = *max_tokens;
         wire.max_completion_tokens = *max_completion_tokens;

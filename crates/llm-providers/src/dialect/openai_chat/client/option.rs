@@ -33,10 +33,25 @@ fn effort_of(thinking: Thinking) -> Effort {
     }
 }
 
-/// `reasoning_effort`, or `thinking` where the row takes it.
+/// The least that a model is let think, in tokens.
+const MIN_BUDGET: u64 = 1024;
+
+/// The budget that an effort means where thoughts have one.
+fn budget_of(effort: Effort) -> u64 {
+    match effort {
+        Effort::None | Effort::Minimal | Effort::Low => MIN_BUDGET,
+        Effort::Medium => 2048,
+        Effort::High => 4096,
+        Effort::XHigh => 8192,
+        Effort::Max => 16_384,
+    }
+}
+
+/// `reasoning_effort`, or `thinking` where the row takes it. `most`: the longest answer that is asked for.
 pub(super) fn reasoning<'a>(
     writer: &mut Writer<'_, '_>,
     reasoning: &'a ReasoningOptions,
+    most: Option<u64>,
     wire: &mut Request<'a>,
 ) {
     let ReasoningOptions { effort, thinking, summary } = reasoning;
@@ -55,9 +70,18 @@ pub(super) fn reasoning<'a>(
             writer.changes.altered("thinking", format!("sent as `reasoning_effort` {effort}"));
         }
         (Some(effort), None) if takes_thinking && writer.row.drops("reasoning_effort") => {
+            // Thoughts count as a part of the answer, and are to leave half of it.
+            let room = |budget: u64| most.map_or(budget, |most| budget.min(most / 2));
+            let has_budget = writer.row.has(MessageQuirk::ThinkingBudget);
+            let budget_tokens = has_budget.then(|| room(budget_of(*effort)));
             let (thinking, word) = match effort {
                 Effort::None => (Thinking::Disabled, "disabled"),
-                _ => (Thinking::Enabled { budget_tokens: None }, "enabled"),
+                // Less than the least is no thinking.
+                _ if budget_tokens.is_some_and(|budget| budget < MIN_BUDGET) => {
+                    let why = "`max_tokens` leaves no room for thoughts";
+                    return writer.changes.dropped("reasoning_effort", why);
+                }
+                _ => (Thinking::Enabled { budget_tokens }, "enabled"),
             };
             wire.thinking = thinking_json(thinking, None);
             writer.changes.altered("reasoning_effort", format!("sent as `thinking` {word}"));

@@ -180,6 +180,27 @@ fn words_of_effort_are_those_of_the_provider() {
     check("deepseek", "deepseek-chat", "high", json!([null, "enabled"]));
     check("deepseek", "deepseek-v4-pro", "none", json!([null, "disabled"]));
     check("deepseek", "deepseek-v4-pro", "high", json!(["high", null]));
+    check("groq", "openai/gpt-oss-20b", "minimal", json!(["low", null]));
+    check("groq", "qwen/qwen3-32b", "high", json!(["default", null]));
+    check("groq", "llama-3.3-70b-versatile", "high", json!([null, null]));
+    check("xai", "grok-3-mini", "high", json!(["high", null]));
+    check("xai", "grok-4-fast-reasoning", "high", json!([null, null]));
+    check("databricks", "databricks-claude-opus-5-5", "high", json!([null, "enabled"]));
+}
+
+#[test]
+fn thoughts_have_a_budget_where_they_need_one() {
+    let thinking = |more: Value| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body["model"] = json!("databricks-claude-sonnet-4");
+        translate(&body.to_string(), &spec("databricks")).0["thinking"].clone()
+    };
+    let enabled = |budget: u64| json!({"type": "enabled", "budget_tokens": budget});
+    assert_eq!(thinking(json!({"reasoning_effort": "high"})), enabled(4096));
+    assert_eq!(thinking(json!({"reasoning_effort": "high", "max_tokens": 3000})), enabled(1500));
+    assert_eq!(thinking(json!({"reasoning_effort": "high", "max_tokens": 1000})), Value::Null);
+    assert_eq!(thinking(json!({"reasoning_effort": "none"})), json!({"type": "disabled"}));
 }
 
 #[test]

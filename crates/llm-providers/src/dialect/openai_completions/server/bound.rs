@@ -1,6 +1,6 @@
 //! What of a request only a text model can do.
 
-use llm_types::{ApiError, ErrorKind, Head, RawValue, Result, Str};
+use llm_types::{ApiError, Dialect, ErrorKind, Head, RawValue, Result, Str};
 
 use super::decode::text;
 
@@ -19,6 +19,14 @@ pub(super) fn bound(head: &Head) -> Result<Option<ApiError>> {
         return Ok(Some(unsupported("echo", what)));
     }
     Ok(None)
+}
+
+/// Who else can serve it: a gap before a `suffix` is filled by Ollama as well, by models that were taught to
+/// (<https://docs.ollama.com/api/generate>).
+pub(super) fn also(head: &Head) -> &'static [Dialect] {
+    let is_one_text = head.get("prompt").and_then(text).is_some();
+    let echoes = head.read::<bool>("echo").ok().flatten().unwrap_or(false);
+    if is_one_text && !echoes { &[Dialect::Ollama] } else { &[] }
 }
 
 fn not_one_text(prompt: &str) -> ApiError {

@@ -7,7 +7,7 @@ mod extent;
 mod stream;
 
 use http::StatusCode;
-use llm_types::{ApiError, Call, Capabilities, Changes, Head, Op, Output, Result};
+use llm_types::{ApiError, Call, Capabilities, Changes, Dialect, Head, Op, Output, Result};
 
 use super::super::openai_chat;
 use crate::bearing::Bearing;
@@ -51,6 +51,10 @@ impl ServerCodec for Server {
 
     fn bound(&self, head: &Head) -> Result<Option<ApiError>> {
         bound::bound(head)
+    }
+
+    fn also(&self, head: &Head) -> &'static [Dialect] {
+        bound::also(head)
     }
 
     fn encode(&self, output: &Output, cx: &ReplyCx) -> Vec<u8> {
