@@ -288,6 +288,12 @@ async fn lines_are_held_against_the_rights_of_the_key() {
     stand.create(&all, &mixed).await.error(400).says(&["gpt-nowhere"]);
     let made = stand.upstream.requests().iter().filter(|one| one.path() == "/v1/batches").count();
     assert_eq!(made, 0, "nothing of it was sent");
+    let beside = line("b", "small").replace("\"model\":", "\"models\":[\"smart\"],\"model\":");
+    assert!(beside.contains("models"));
+    let file = stand.file(&narrow, &[line("a", "small"), beside]).await;
+    let error = stand.create(&narrow, &file).await.error(403);
+    error.says(&["line 2", "`models`", "smart"]);
+    assert_eq!(error.code, "model_not_allowed");
     let (_, routes) = stand.key(json!({"name": "routes", "routes": [CHAT]})).await;
     assert_eq!(stand.get(&routes, "/v1/files").await.status, 403);
     stand.upload(&all, "/v1/files", "--x--".to_owned()).await.error(400).says(&["no file"]);

@@ -1,7 +1,7 @@
 //! Where the provider of a batch is asked, also when its deployment has another name by now, or is gone.
 //!
 //! A deployment's id may come from its place in a list, and lead to somebody else after a change of the configuration. So
-//! what is written down is the account: the provider, its host, and a number that tells neither the key nor the address.
+//! what is written down is the account: the provider, its host, and a number made of its address and credentials.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -46,14 +46,27 @@ impl Account {
     }
 }
 
+/// How good somebody is to ask: whether it is the same account, has the deployment's name, and how alike they are.
+type Rank = (bool, bool, u8);
+
 /// Who may be asked for what this deployment made, the likeliest first: its account under any name, then whoever has its
 /// name with other credentials or at another address, then other keys at its address. `account` is `None` where nobody
 /// wrote it down: then only the name counts, and the provider.
-pub(super) fn targets(
+pub(super) fn targets(snapshot: &Snapshot, of: (&str, &str), account: Option<&Account>) -> Vec<Arc<Target>> {
+    ranked(snapshot, of, account).into_iter().map(|(_, target)| target).collect()
+}
+
+/// Who is now what this deployment was: its account under any name, else whoever has its name.
+pub(super) fn own(snapshot: &Snapshot, of: (&str, &str), account: &Account) -> Option<Arc<Target>> {
+    let best = ranked(snapshot, of, Some(account)).into_iter().next();
+    best.filter(|((is_same, is_named, _), _)| *is_same || *is_named).map(|(_, target)| target)
+}
+
+fn ranked(
     snapshot: &Snapshot,
     (id, provider): (&str, &str),
     account: Option<&Account>,
-) -> Vec<Arc<Target>> {
+) -> Vec<(Rank, Arc<Target>)> {
     let rank = |deployment: &Deployment<Backend>, target: &Target| {
         target.spec().batch_form()?;
         let is_named = *deployment.id == *id;
@@ -79,7 +92,7 @@ pub(super) fn targets(
         is_new
     });
     found.truncate(MOST);
-    found.into_iter().map(|(_, target)| target).collect()
+    found
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::place::{Desk, Place, Serving};
 use super::{Sending, Visit, late};
 use crate::admit::{TAGS, tags};
 use crate::attempt::Delivery;
+use crate::beside::Beside;
 use crate::body::ClientBody;
 use crate::intake;
 use crate::respond::{self, Failed};
@@ -198,6 +199,15 @@ impl Visit {
         })
     }
 
+    /// Holds the models that a line names beside its own against the caller's rights.
+    fn check_beside(&self, serving: &Serving, asked: &Head, desk: &Desk) -> Result<()> {
+        let Serving { deployment, target, name: _ } = serving;
+        match Beside::of(&self.snapshot, deployment, (target, target.model()), asked)? {
+            Some(beside) => beside.check(&desk.principal.who),
+            None => Ok(()),
+        }
+    }
+
     fn line(&self, look: &Look<'_>, (number, line): (u64, Bytes), found: &mut Option<Survey>) -> Result<()> {
         let Look { desk, place, endpoint, metered } = *look;
         if line.trim_ascii().is_empty() {
@@ -227,6 +237,10 @@ impl Visit {
                 found.insert(Survey { serving, model: model.to_owned(), bound, requests })
             }
         };
+        self.check_beside(&survey.serving, line.asked(), desk).map_err(|mut error| {
+            error.message = format!("line {number} of the file: {}", error.message);
+            error
+        })?;
         if let Some(requests) = &mut survey.requests {
             requests.add(&line)?;
         }

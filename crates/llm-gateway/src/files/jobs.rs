@@ -298,9 +298,9 @@ impl Job {
     /// The same, asked with the credentials of the moment.
     fn now(&self, gateway: &Gateway) -> Self {
         let (of, account) = ((&*self.deployment, self.target.provider()), account::Account::of(&self.target));
-        let targets = account::targets(&gateway.snapshot(), of, Some(&account));
+        let own = account::own(&gateway.snapshot(), of, &account);
         // Where it is gone there is only what made it.
-        let target = targets.into_iter().next().unwrap_or_else(|| Arc::clone(&self.target));
+        let target = own.unwrap_or_else(|| Arc::clone(&self.target));
         Self { target, ..self.clone() }
     }
 

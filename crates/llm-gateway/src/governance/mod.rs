@@ -230,6 +230,18 @@ impl Governance {
         true
     }
 
+    /// What this gateway was to tell is told, or could not be.
+    async fn end_alert(&self, claim: &watch::Claim, told: bool) {
+        #[cfg(feature = "sql")]
+        if let Some(kept) = &self.kept {
+            let watch::Claim { name, start, percent, limit } = claim;
+            if let Err(error) = kept.store.end_alert((name, *start), *percent, *limit, told).await {
+                tracing::debug!(%error, name, percent, told, "what became of an alert is not written down");
+            }
+        }
+        let _ = (claim, told);
+    }
+
     /// What is wrong with the store, if anything.
     pub(crate) fn trouble(&self) -> Option<String> {
         #[cfg(feature = "sql")]

@@ -272,15 +272,19 @@ impl Waiting {
                     tokio::time::sleep(PAUSE * 2u32.pow(nth)).await;
                 }
             }
+            if let Some(claim) = alert.claim() {
+                gateway.governance().end_alert(&claim, taken).await;
+            }
             count(if taken { &self.counters.told } else { &self.counters.failed });
         }
     }
 }
 
-/// Passes on what this gateway is to tell, and counts it.
+/// Passes on what this gateway is to tell, and counts it. Where it has nobody to tell, others may have.
 async fn claim(gateway: &Gateway, mut alerts: mpsc::Receiver<Alert>, to: Watcher) {
     while let Some(alert) = alerts.recv().await {
-        if let Some(claim) = alert.claim()
+        if gateway.snapshot().webhook.is_some()
+            && let Some(claim) = alert.claim()
             && !gateway.governance().claim_alert(&claim).await
         {
             continue;

@@ -80,7 +80,7 @@ struct On {
 impl On {
     /// Whether the provider means this one: it may call it by a longer name.
     fn is(&self, model: &str) -> bool {
-        model.is_empty() || self.model.is_empty() || model.starts_with(&*self.model)
+        model.is_empty() || (!self.model.is_empty() && model.starts_with(&*self.model))
     }
 }
 
@@ -168,11 +168,16 @@ impl Meter {
     pub(super) fn transcripts_are(&mut self, model: Option<&str>) {
         let Transcripts { on, was, told, .. } = &self.transcripts;
         let now = model.map(|model| {
-            let known = [on, told, was].into_iter().flatten().find(|on| on.is(model));
+            let all = || [on, told, was].into_iter().flatten();
+            let known = all().find(|on| *on.model == *model).or_else(|| all().find(|on| on.is(model)));
             known.cloned().unwrap_or_else(|| On {
                 model: model.into(),
                 bound: self.bound_of_transcript(model),
-                events: Arc::default(),
+                // Of one that was turned on without a name.
+                events: all()
+                    .find(|on| on.model.is_empty())
+                    .map(|on| Arc::clone(&on.events))
+                    .unwrap_or_default(),
             })
         });
         let all = &mut self.transcripts;

@@ -51,7 +51,9 @@ pub(super) fn settled_by(mut attempt: Attempt, snapshot: &Snapshot, way: &Way, r
     if let Some(model) = reading.model.as_deref() {
         attempt.names(Some(model));
     }
-    let mut attempt = attempt.of_prompt(prompt::unseen(snapshot, way, reading));
+    // Nobody else pays for it.
+    let prompt = if attempt.is_hard() { prompt::unseen(snapshot, way, reading) } else { None };
+    let mut attempt = attempt.of_prompt(prompt);
     if reading.is_media() && !free {
         attempt.is_no_text();
     }

@@ -10,11 +10,14 @@ use super::store::SqlStore;
 
 /// How long what was told is known, in ms: longer than any window but the one that never ends.
 const KEPT: i64 = 400 * 24 * 60 * 60 * 1000;
+/// How long whoever claimed to tell may take, in ms; then another may.
+const HOLD: i64 = 5 * 60 * 1000;
 /// What is removed in one transaction.
 const BATCH: i64 = 2_000;
 
 impl SqlStore {
-    /// Claims to tell that something (by this name, since then) has reached a share of this limit. False: it was told.
+    /// Claims to tell that something (by this name, since then) has reached a share of this limit. False: it was told, or
+    /// somebody else is about to.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -29,7 +32,9 @@ impl SqlStore {
             let mut transaction = self.db.begin().await?;
             let now = self.db.now(&mut transaction).await?;
             let sql = "INSERT INTO alert_told (name, start_ms, percent, limit_m, limit_p, at_ms) \
-                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+                 VALUES ($1, $2, $3, $4, $5, $6) \
+                 ON CONFLICT (name, start_ms, percent, limit_m, limit_p) DO UPDATE SET at_ms = excluded.at_ms \
+                 WHERE alert_told.told_ms IS NULL AND alert_told.at_ms < $7";
             let done = sqlx::query(sql)
                 .bind(name)
                 .bind(start.as_millisecond())
@@ -37,10 +42,44 @@ impl SqlStore {
                 .bind(limit_m)
                 .bind(limit_p)
                 .bind(now)
+                .bind(now.saturating_sub(HOLD))
                 .execute(&mut *transaction)
                 .await?;
             transaction.commit().await?;
             Ok(done.rows_affected() > 0)
+        })
+        .await
+    }
+
+    /// What was claimed is told, or could not be: then whoever sees it next may tell.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn end_alert(
+        &self,
+        (name, start): (&str, Timestamp),
+        percent: u8,
+        limit: PicoUsd,
+        told: bool,
+    ) -> Result<(), SqlError> {
+        let (limit_m, limit_p) = split(limit)?;
+        let which = "name = $1 AND start_ms = $2 AND percent = $3 AND limit_m = $4 AND limit_p = $5";
+        let sql = match told {
+            true => format!("UPDATE alert_told SET told_ms = at_ms WHERE {which}"),
+            false => format!("DELETE FROM alert_told WHERE {which} AND told_ms IS NULL"),
+        };
+        within(async {
+            let mut transaction = self.db.begin().await?;
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(name)
+                .bind(start.as_millisecond())
+                .bind(i64::from(percent))
+                .bind(limit_m)
+                .bind(limit_p)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(())
         })
         .await
     }

@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod alert;
 mod away;
 mod batch;
 mod claim;

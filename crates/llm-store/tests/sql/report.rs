@@ -183,7 +183,17 @@ async fn days_are_those_of_a_time_zone(place: Place) {
     let owner = ask("Europe/Berlin", &[By::Team], &[]);
     compare(&store, &rows, &owner).await;
     assert_eq!(store.usage(&owner).await.unwrap().from, at("2026-11-17T00:00:00Z"));
-    rows.retain(|row| row.time >= at("2026-11-19T00:00:00Z"));
+    // Whole days are no more than what was asked for needs: at its end, and where it begins with one.
+    store.retire(Some(at("2026-11-21T12:00:00Z"))).await.unwrap();
+    for zone in ["Europe/Berlin", "Europe/London"] {
+        let owner = ask(zone, &[By::Team], &[]);
+        let report = store.usage(&owner).await.unwrap();
+        assert_eq!(report.to, at("2026-11-22T00:00:00Z"), "{zone}");
+        let first = if zone == "Europe/London" { "2026-11-18T00:00:00Z" } else { "2026-11-17T00:00:00Z" };
+        assert_eq!(report.from, at(first), "{zone}");
+        compare(&store, &rows, &owner).await;
+    }
+    rows.retain(|row| row.time >= at("2026-11-21T12:00:00Z"));
     compare(&store, &rows, &ask("Europe/Berlin", &[By::Day, By::Team], &[])).await;
 }
 

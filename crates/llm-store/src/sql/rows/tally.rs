@@ -14,6 +14,8 @@ use crate::sql::store::SqlStore;
 
 /// The most rows that are read for a report.
 const MOST: usize = 200_000;
+/// The most lines of one.
+const LINES: usize = 100_000;
 
 /// Sums by the values of what a report is divided by.
 pub(in crate::sql) type Tally = BTreeMap<Vec<String>, Sums>;
@@ -22,7 +24,7 @@ impl SqlStore {
     /// Adds up rows.
     ///
     /// # Errors
-    /// When the store cannot be read, or there are too many.
+    /// When the store cannot be read, or there are too many rows or lines.
     pub(in crate::sql) async fn tally(&self, ask: &ReportAsk, tally: &mut Tally) -> Result<(), SqlError> {
         let Some(filter) = filter(ask) else { return Ok(()) };
         let wanted = Wanted::new(&filter, None);
@@ -37,6 +39,9 @@ impl SqlStore {
                 seen += rows.len();
                 for (_, row) in rows {
                     add(&row, ask, tally);
+                }
+                if tally.len() > LINES {
+                    return Err(SqlError::TooMany);
                 }
                 before = Some(pack);
             }

@@ -107,7 +107,7 @@ impl SqlStore {
     }
 
     /// A report from the tables of sums. `day` is what is the day of an hour, where that is another than UTC's.
-    async fn usage_of_sums(&self, ask: &ReportAsk, day: Option<&str>) -> Result<Report, SqlError> {
+    pub(super) async fn usage_of_sums(&self, ask: &ReportAsk, day: Option<&str>) -> Result<Report, SqlError> {
         let ReportAsk { from, to, group_by, only, zone: _ } = ask;
         let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
         let table = if day.is_some() { Some(Table::Hour) } else { Table::with(&asked) };

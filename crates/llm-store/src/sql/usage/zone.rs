@@ -1,6 +1,6 @@
 //! Days of time zones: from the sums of hours where a zone's days begin with one of UTC's, else from the rows.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use llm_governance::Zone;
 use llm_governance::report::{GroupBy, Report, ReportAsk, ReportRow};
 
@@ -93,22 +93,19 @@ impl SqlStore {
         ask: &ReportAsk,
         (first, end): (Timestamp, Timestamp),
     ) -> Result<Report, SqlError> {
-        let since = self.rows_since().await?;
         // Rows of before are gone, their sums are not: then it is of whole days, and says so.
-        let from = match since.is_none_or(|since| since <= ask.from) {
-            true => ask.from,
-            false => first.checked_sub(SignedDuration::from_hours(24)).unwrap_or(first),
-        };
-        let begin = if from == ask.from { first } else { from };
+        if self.rows_since().await?.is_some_and(|since| since > ask.from) {
+            return self.usage_of_sums(ask, None).await;
+        }
         let part = |from, to| ReportAsk { from, to, zone: Zone::UTC, ..ask.clone() };
-        let inner = Box::pin(self.usage(&part(begin, end))).await?;
+        let inner = Box::pin(self.usage(&part(first, end))).await?;
         let mut tally: Tally = inner.rows.into_iter().map(|row| (row.group, row.sums)).collect();
-        for (from, to) in [(from, begin), (end, ask.to)] {
+        for (from, to) in [(ask.from, first), (end, ask.to)] {
             if from < to {
                 self.tally(&part(from, to), &mut tally).await?;
             }
         }
-        Ok(Report { from, to: ask.to, rows: lines(tally) })
+        Ok(Report { from: ask.from, to: ask.to, rows: lines(tally) })
     }
 }
 
