@@ -215,6 +215,30 @@ async fn an_issuer_may_be_away_at_the_start_and_later() {
 }
 
 #[tokio::test]
+async fn a_token_says_what_may_be_called_also_where_nobody_has_a_key() {
+    let (upstream, key) = (answering(), SigningKey::p256("first"));
+    let issuer = Issuer::start(&[&key]);
+    let jwt = "claims = { models = \"llm.models\" }";
+    let keyless = config(&upstream, &issuer.url(), jwt, "");
+    let gateway =
+        Gateway::start(&keyless.replace(&format!("[[keys]]\nname = \"ci\"\nkey = \"{KEY}\"\n"), ""));
+    let token = |models: Value| {
+        let mut claims = issuer.claims("gateway", "ann");
+        claims["llm"] = json!({ "models": models });
+        key.token(&claims)
+    };
+    assert_eq!(ask(&gateway, &token(json!(["ch*"])), "smart").await.error(403).code, "model_not_allowed");
+    assert_eq!(upstream.requests().len(), 0);
+    assert_eq!(ask(&gateway, &token(json!(["ch*"])), "cheap").await.status, 200);
+    assert_eq!(ask(&gateway, &token(json!(["*"])), "smart").await.status, 200);
+    let own = gateway
+        .post("/v1/openai/chat/completions")
+        .header("authorization", &format!("Bearer {}", token(json!(["ch*"]))));
+    let reply = own.body(json!({"model": "o3", "messages": []}).to_string()).send().await;
+    assert_eq!(reply.error(403).code, "route_not_allowed");
+}
+
+#[tokio::test]
 async fn a_token_is_under_the_terms_of_its_team_and_user() {
     let jwt = "claims = { team = \"groups\", tags = [\"department\"], models = \"llm.models\" }\n\
                teams = { 8f3c = \"search\" }";

@@ -82,6 +82,46 @@ async fn counters_of_unchanged_deployments_go_on_and_others_begin_anew() {
 }
 
 #[tokio::test]
+async fn deployments_are_who_they_were_wherever_they_stand_in_the_list() {
+    let (first, second, third) = (answering(), answering(), answering());
+    let config = |list: &[&Upstream]| {
+        let list: Vec<_> = list.iter().map(|upstream| openai(upstream)).collect();
+        format!("{FAST}{}", model("smart", &list))
+    };
+    let gateway = Options::config(config(&[&first, &second, &third])).start();
+    let drained = gateway.post("/admin/v1/deployments/smart/2/drain").send().await;
+    assert_eq!(drained.json()["state"], "drained");
+    for _ in 0..4 {
+        assert_eq!(gateway.chat(&chat("smart")).await.status, 200);
+    }
+    let state = async |nth: usize| {
+        let id = format!("smart/{nth}");
+        (
+            deployment(&gateway, &id).await["state"].as_str().unwrap() == "drained",
+            successes(&gateway, &id).await,
+        )
+    };
+    assert_eq!((state(1).await, state(2).await, state(3).await), ((false, 2), (true, 0), (false, 2)));
+
+    // The one that was drained goes: nobody inherits that.
+    gateway.reconfigure(&config(&[&first, &third]));
+    assert_eq!((state(1).await, state(2).await), ((false, 2), (false, 2)));
+    assert_eq!(gateway.chat(&chat("smart")).await.status, 200);
+
+    // One comes before one that is drained.
+    gateway.post("/admin/v1/deployments/smart/2/drain").send().await;
+    gateway.reconfigure(&config(&[&second, &first, &third]));
+    let (new, old, out) = (state(1).await, state(2).await, state(3).await);
+    assert_eq!((new, old.0, out.0), ((false, 0), false, true));
+    assert_eq!(old.1 + out.1, 5);
+
+    // They change places.
+    gateway.reconfigure(&config(&[&third, &second, &first]));
+    assert_eq!((state(1).await.0, state(2).await.0, state(3).await.0), (true, false, false));
+    assert_eq!((state(1).await.1, state(3).await.1), (out.1, old.1));
+}
+
+#[tokio::test]
 async fn an_invalid_file_changes_nothing_and_says_why() {
     let upstream = answering();
     let (gateway, config) = smart(&upstream, "");

@@ -264,6 +264,7 @@ impl Assembly<'_> {
     }
 
     fn group(&mut self, name: &str, router: &RouterConfig, deployments: Vec<Deployment<Backend>>) {
+        let deployments = self.carry_over(name, deployments);
         let group = Group::new(name, routing::retries(router), deployments)
             .with_strategy(routing::strategy(router))
             .with_cooldown(routing::cooldown(router))
@@ -279,18 +280,40 @@ impl Assembly<'_> {
         self.previous?.router.groups().find(|group| *group.name == *name).map(|group| &**group)
     }
 
-    /// Goes on with what was learned of a deployment. One with other settings begins anew, but stays drained: that
-    /// is somebody's decision, and not about its settings.
-    fn carry_over(&self, deployment: Deployment<Backend>) -> Deployment<Backend> {
-        let Some(router) = self.previous.map(|previous| &previous.router) else { return deployment };
-        let before = router.deployment(&deployment.id).and_then(|(group, index)| group.get(index));
-        let drained =
-            |before: &Arc<Deployment<Backend>>| before.stats.standing(Instant::now()) == Standing::Drained;
-        if before.is_some_and(drained) {
-            deployment.stats.drain(true);
+    /// Goes on with what was learned of the deployments of a group. A deployment is who it was by its id and settings;
+    /// ids come from places in a list, so one that has neither is looked for by its settings among those of the group
+    /// that are nobody's. One with other settings begins anew, but stays drained: that is somebody's decision, and not
+    /// about its settings.
+    fn carry_over(&self, name: &str, deployments: Vec<Deployment<Backend>>) -> Vec<Deployment<Backend>> {
+        let Some(router) = self.previous.map(|previous| &previous.router) else { return deployments };
+        let same = |one: &Deployment<Backend>, other: &Deployment<Backend>| {
+            one.id == other.id && one.fingerprint == other.fingerprint
+        };
+        let before = self.group_before(name).map(|group| &group.deployments[..]).unwrap_or_default();
+        let mut free: Vec<&Arc<Deployment<Backend>>> =
+            before.iter().filter(|old| !deployments.iter().any(|new| same(new, old))).collect();
+        let mut gone_on = Vec::with_capacity(deployments.len());
+        for deployment in deployments {
+            let kept = router.stats_of(&deployment.id, deployment.fingerprint).or_else(|| {
+                let moved = free.iter().position(|old| old.fingerprint == deployment.fingerprint)?;
+                Some(Arc::clone(&free.swap_remove(moved).stats))
+            });
+            gone_on.push((kept.is_some(), deployment.with_stats(kept)));
         }
-        let kept = router.stats_of(&deployment.id, deployment.fingerprint);
-        deployment.with_stats(kept)
+        let drained = |old: &Deployment<Backend>| old.stats.standing(Instant::now()) == Standing::Drained;
+        let stays_drained = |new: &Deployment<Backend>| {
+            let old = router.deployment(&new.id).and_then(|(group, index)| group.get(index));
+            // Somebody of its group that has moved took it along.
+            let is_here = |old: &Arc<Deployment<Backend>>| before.iter().any(|one| Arc::ptr_eq(one, old));
+            let is_free = |old: &Arc<Deployment<Backend>>| free.iter().any(|one| Arc::ptr_eq(one, old));
+            old.is_some_and(|old| drained(old) && (is_free(old) || !is_here(old)))
+        };
+        for (_, new) in gone_on.iter().filter(|(is_known, _)| !is_known) {
+            if stays_drained(new) {
+                new.stats.drain(true);
+            }
+        }
+        gone_on.into_iter().map(|(_, deployment)| deployment).collect()
     }
 
     fn deployment(&self, deployment: &DeploymentConfig) -> Deployment<Backend> {
@@ -308,7 +331,7 @@ impl Assembly<'_> {
         built.timeout = deployment.timeout;
         built.facts = routing::facts(deployment, &built.target, self.prices);
         built.tags = deployment.tags.iter().map(|tag| tag.as_str().into()).collect();
-        self.carry_over(built)
+        built
     }
 
     /// Where a deployment's calls go: its own settings, then those of its `[[providers]]` row.

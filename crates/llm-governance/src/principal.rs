@@ -209,6 +209,12 @@ impl Principal {
         key.into_iter().chain(token).chain(groups).chain(global)
     }
 
+    /// Whether what they may call is said anywhere.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        self.accesses().next().is_some()
+    }
+
     /// Words that all of their requests are marked with.
     #[must_use]
     pub fn tags(&self) -> &[Arc<str>] {

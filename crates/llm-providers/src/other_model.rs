@@ -93,14 +93,31 @@ fn walk(value: &RawValue, path: Option<&str>, whole: &str, names: &mut Vec<Strin
                 return walk(model, None, whole, names);
             }
             // LiteLLM's form: where to go from which model.
-            let chains: HashMap<String, Vec<String>> = serde_json::from_str(json).unwrap_or_default();
-            names.extend(chains.into_values().flatten());
-            Ok(())
+            let chains: HashMap<String, &RawValue> =
+                serde_json::from_str(json).map_err(|_| unclear(whole))?;
+            chains.into_values().try_for_each(|chain| chained(chain, whole, names))
         }
         (Some(b'"'), None) => {
             let name: Str<'_> = serde_json::from_str(json).map_err(|_| unclear(whole))?;
             names.push(name.as_str().to_owned());
             Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names that a chain goes through: of texts and objects with a `model`, alone or in lists.
+fn chained(chain: &RawValue, whole: &str, names: &mut Vec<String>) -> Result<()> {
+    match chain.get().as_bytes().first() {
+        Some(b'[' | b'"') => walk(chain, None, whole, names),
+        Some(b'{') => {
+            let object: HashMap<String, &RawValue> =
+                serde_json::from_str(chain.get()).map_err(|_| unclear(whole))?;
+            match object.contains_key("model") {
+                true => walk(chain, None, whole, names),
+                // Settings that are for no model.
+                false => Ok(()),
+            }
         }
         _ => Ok(()),
     }

@@ -102,5 +102,21 @@ fn requests(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, picks, requests);
+/// Requests of many sessions, each of which belongs to one of all.
+fn sessions(c: &mut Criterion) {
+    for count in [10, 1000] {
+        let mut bench = c.benchmark_group(format!("request of {count}"));
+        let router = router(count, Strategy::Weighted);
+        let mut session = 1_u64;
+        bench.bench_function("session", |bench| {
+            bench.iter(|| {
+                session = session.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let needs = Needs { session: Some(session), ..Needs::default() };
+                first(&router, &Arc::new(needs), false)
+            });
+        });
+    }
+}
+
+criterion_group!(benches, picks, requests, sessions);
 criterion_main!(benches);

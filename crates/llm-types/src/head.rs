@@ -98,8 +98,9 @@ impl Head {
                 name == key.as_bytes() || name.contains(&b'\\')
             }),
             NestedKeys::TooMany => {
+                let value = bytes(&member.value);
                 let quoted = format!("\"{key}\"");
-                memchr::memmem::find(bytes(&member.value), quoted.as_bytes()).is_some()
+                memchr::memmem::find(value, quoted.as_bytes()).is_some() || has_escaped_keys(value)
             }
         }
     }
@@ -207,6 +208,22 @@ fn name(body: &[u8], key: Quoted) -> Option<Cow<'static, str>> {
     }
     let plain = body.get(key.inside)?;
     Some(known(std::str::from_utf8(plain).ok()?))
+}
+
+/// Whether one of the keys somewhere in a value is escaped: then it may be any.
+fn has_escaped_keys(value: &[u8]) -> bool {
+    struct Escaped<'b>(&'b [u8], bool);
+    impl Keys for Escaped<'_> {
+        fn nested(&mut self, key: Quoted) {
+            self.1 |= self.0.get(key.inside).is_some_and(|key| key.contains(&b'\\'));
+        }
+    }
+    // Most have no escape that could be a letter.
+    if memchr::memmem::find(value, b"\\u").is_none() {
+        return false;
+    }
+    let mut keys = Escaped(value, false);
+    Scanner::new(value).value(1, &mut keys).is_err() || keys.1
 }
 
 /// Notes each different key once.

@@ -150,6 +150,16 @@ impl Governance {
         self.books.is_empty() && !self.keeps_rows() && self.directory().is_empty()
     }
 
+    /// Whether nothing has to be counted for them, nobody wants to know, and they may call whatever there is.
+    pub(crate) fn is_idle_for(&self, who: &Who) -> bool {
+        self.is_idle() && !who.is_restricted()
+    }
+
+    /// Whether nobody is known here, and whoever vouches for them says nothing of what they may call.
+    fn knows_nothing_of(&self, who: &Who) -> bool {
+        self.directory().is_empty() && !who.is_restricted()
+    }
+
     /// Whether rows are kept in a store.
     pub(crate) fn keeps_rows(&self) -> bool {
         #[cfg(feature = "sql")]
@@ -255,7 +265,7 @@ impl Governance {
     /// # Errors
     /// 403 for what is not allowed, 429 for limits.
     pub(crate) async fn enter(&self, who: &Who, facts: &Facts<'_>) -> Result<Option<Grant>, Refusal> {
-        if self.directory().is_empty() {
+        if self.knows_nothing_of(who) {
             return Ok(None);
         }
         self.gate().enter(who, facts).await.map(Some)
@@ -266,7 +276,7 @@ impl Governance {
     /// # Errors
     /// As that.
     pub(crate) fn enter_here(&self, who: &Who, facts: &Facts<'_>) -> Option<Result<Option<Grant>, Refusal>> {
-        if self.directory().is_empty() {
+        if self.knows_nothing_of(who) {
             return Some(Ok(None));
         }
         Some(self.gate().enter_here(who, facts)?.map(Some))
@@ -282,7 +292,7 @@ impl Governance {
         facts: &Facts<'_>,
         seating: Seating,
     ) -> Result<Option<Grant>, Refusal> {
-        if self.directory().is_empty() {
+        if self.knows_nothing_of(who) {
             return Ok(None);
         }
         self.gate().enter_as(who, facts, seating).await.map(Some)

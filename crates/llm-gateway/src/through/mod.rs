@@ -183,7 +183,7 @@ impl Visit {
         headers: &HeaderMap,
     ) -> Result<Ticket, Failed> {
         let governance = self.gateway.governance();
-        if governance.is_idle() {
+        if governance.is_idle_for(&principal.who) {
             return Ok(Ticket::free());
         }
         let who = &principal.who;

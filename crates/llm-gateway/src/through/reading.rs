@@ -60,9 +60,13 @@ impl Reading {
         let head = body.filter(|body| !body.is_empty()).and_then(|body| Head::scan(body.clone()).ok());
         let acts = !matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
         // The paths of our own fronts have no model, except where that was read.
-        let in_path = || if acts && front.is_none() { own_api::model(path, query) } else { None };
-        let in_body = || head.as_ref()?.read::<String>("model").ok().flatten();
-        let model = asked.model.clone().or_else(in_path).or_else(in_body).filter(|model| !model.is_empty());
+        let is_theirs = acts && front.is_none();
+        let in_path = || if is_theirs { own_api::model(path) } else { None };
+        let in_body =
+            || head.as_ref()?.read::<String>("model").ok().flatten().filter(|model| !model.is_empty());
+        let in_query = || if is_theirs { own_api::model_in(path, query?) } else { None };
+        let model = asked.model.clone().or_else(in_path).or_else(in_body).or_else(in_query);
+        let model = model.filter(|model| !model.is_empty());
         let elsewhere = own_api::answered_elsewhere(query, head.as_ref());
         Self { front, asked, head, model, acts, own: None, elsewhere }
     }

@@ -17,7 +17,7 @@ use llm_types::{ApiError, Result};
 pub(crate) use self::elsewhere::ELSEWHERE;
 pub use self::elsewhere::{answered_elsewhere, elsewhere_refused};
 pub use self::form_model::FormModel;
-pub use self::model::model;
+pub use self::model::{model, model_in};
 pub use self::told::{bodies, told, told_beside, told_by_headers};
 use crate::target::Target;
 

@@ -6,14 +6,24 @@ use percent_encoding::percent_decode_str;
 const BEFORE: [&str; 4] = ["model", "models", "deployments", "engines"];
 /// What is done with a model whose name has two segments: its owner's and its own.
 const OF_TWO: &str = "predictions";
+/// Paths whose query names the model: Deepgram's.
+const BY_QUERY: [&str; 3] = ["listen", "speak", "read"];
 /// The member of a query that names one.
 const MEMBER: &str = "model";
 
-/// The model that a path names, else a query: `/model/{model}/converse`, `/publishers/google/models/{model}:predict`,
-/// `/openai/deployments/{model}/chat/completions`, `/models/{owner}/{model}/predictions`, `/listen?model={model}`.
+/// The model that a path names: `/model/{model}/converse`, `/publishers/google/models/{model}:predict`,
+/// `/openai/deployments/{model}/chat/completions`, `/models/{owner}/{model}/predictions`.
 #[must_use]
-pub fn model(path: &str, query: Option<&str>) -> Option<String> {
-    of_path(path).or_else(|| of_query(query?)).filter(|model| !model.is_empty())
+pub fn model(path: &str) -> Option<String> {
+    of_path(path).filter(|model| !model.is_empty())
+}
+
+/// The model that a query names, at a path where queries do: `/listen?model={model}`. Elsewhere it would say nothing of
+/// what is called.
+#[must_use]
+pub fn model_in(path: &str, query: &str) -> Option<String> {
+    let says = path.split('/').any(|segment| BY_QUERY.contains(&segment));
+    of_query(query).filter(|model| says && !model.is_empty())
 }
 
 fn of_path(path: &str) -> Option<String> {
@@ -52,7 +62,8 @@ mod tests {
     #[test]
     fn models_stand_in_their_usual_places() {
         let check = |path: &str, query: Option<&str>, expect: Option<&str>| {
-            assert_eq!(model(path, query).as_deref(), expect, "{path}");
+            let named = model(path).or_else(|| model_in(path, query?));
+            assert_eq!(named.as_deref(), expect, "{path}");
         };
         let claude = "anthropic.claude-3-5-sonnet-20240620-v1:0";
         check(&format!("/model/{claude}/converse"), None, Some(claude));

@@ -22,15 +22,30 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 /// The member of the pool that a session belongs to: each weighs in with its own hash of the session
 /// (rendezvous hashing), so that losing one moves only its own sessions and nothing is remembered.
+///
+/// Each has an exponential draw, `-ln(unit) / weight`: of several with different rates, each is the least in proportion to
+/// its rate.
 pub(crate) fn of_session(session: u64, pool: &Pool<'_>) -> Option<usize> {
-    pool.least(usize::MAX, 0, |_, seat| draw(session, seat))
+    let mut best: Option<(usize, f64)> = None;
+    pool.for_each(|index, seat| {
+        let (unit, rate) = (unit(session, seat), f64::from(seat.weight.max(1)));
+        let least = best.map_or(f64::INFINITY, |(_, least)| least);
+        // No logarithm for most of many: a draw is `(1 - unit) / rate` at least.
+        if (1.0 - unit) / rate >= least {
+            return;
+        }
+        let drawn = -unit.ln() / rate;
+        if drawn < least {
+            best = Some((index, drawn));
+        }
+    });
+    best.map(|(index, _)| index)
 }
 
-/// An exponential draw: of several with different rates, each is the least in proportion to its rate.
-fn draw(session: u64, seat: &Seat) -> f64 {
+/// The hash of a session at a member, in (0, 1].
+fn unit(session: u64, seat: &Seat) -> f64 {
     let bits = mix(session ^ seat.key) >> 40;
-    let unit = (f64::from(u32::try_from(bits).unwrap_or_default()) + 1.0) / f64::from(1_u32 << 24);
-    -unit.ln() / f64::from(seat.weight.max(1))
+    (f64::from(u32::try_from(bits).unwrap_or_default()) + 1.0) / f64::from(1_u32 << 24)
 }
 
 /// The member of the pool where the longest known beginning was answered last, unless it is overrun.
@@ -91,6 +106,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_session_belongs_to_the_least_draw(session in any::<u64>(), weights in prop::collection::vec(0_u32..9, 1..40)) {
+            let seats = seats(&weights);
+            let open = Mask::all(seats.len());
+            let draw = |seat: &Seat| -unit(session, seat).ln() / f64::from(seat.weight.max(1));
+            let least = seats.iter().map(draw).fold(f64::INFINITY, f64::min);
+            let expect = seats.iter().position(|seat| draw(seat) <= least);
+            prop_assert_eq!(of_session(session, &Pool::new(&seats, &open)), expect);
+        }
+
         #[test]
         fn losing_one_moves_only_its_own_sessions(session in any::<u64>(), lost in 0_usize..8) {
             let seats = seats(&[1; 8]);

@@ -54,6 +54,12 @@ fn keys_inside_a_member_are_known_without_a_search() {
     let head = Head::scan(Bytes::from(format!("{{\"tools\":[{{{many}\"last\":1}}]}}"))).unwrap();
     assert!(head.mentions("tools", "last") && head.mentions("tools", "k0"));
     assert!(!head.mentions("tools", "k40"));
+    // An escaped text is no key, an escaped key may be any.
+    for (last, expect) in [("\"text\":\"\\u0061\"", false), ("\"mod\\u0065l\":1", true)] {
+        let body = format!("{{\"tools\":[{{{many}{last}}}]}}");
+        let head = Head::scan(Bytes::from(body)).unwrap();
+        assert_eq!(head.mentions("tools", "model"), expect, "{last}");
+    }
 }
 
 #[test]
