@@ -347,3 +347,22 @@ async fn requests_that_went_straight_push_no_other_record_out() {
     let list = gateway.get("/admin/v1/requests").await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 4, "{list:#}");
 }
+
+#[tokio::test]
+async fn a_failure_says_what_stood_against_everybody_though_it_was_not_sampled() {
+    let (bad, drained) = (Upstream::start().unwrap(), well());
+    bad.always(failing(500, "x"));
+    let router =
+        "[router]\nretries = 1\nbackoff = { base = \"1ms\", max = \"5ms\" }\nrecords = { per_second = 0 }\n";
+    let gateway =
+        Options::config(format!("{router}{}", model("smart", &[openai(&bad), openai(&drained)]))).start();
+    gateway.post("/admin/v1/deployments/smart/2/drain").send().await;
+    let failed = gateway.chat(&chat("smart")).await;
+    assert_eq!(failed.status, 500);
+    let told = gateway.explained(&failed).await;
+    let candidates = &told["groups"][0]["decisions"][0]["candidates"];
+    assert_eq!(candidates[0]["verdict"], "tried before", "{told:#}");
+    assert_eq!(candidates[1]["verdict"], "passed over", "{told:#}");
+    assert!(candidates[1]["reason"].as_str().unwrap().contains("out of service"), "{told:#}");
+    assert_eq!(drained.requests().len(), 0);
+}

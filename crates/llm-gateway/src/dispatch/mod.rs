@@ -216,6 +216,7 @@ impl Dispatch {
     /// Keeps why a request failed.
     fn remember(&self, plan: &mut Plan<'_, Backend>, journey: &Journey, error: &ApiError) {
         if self.snapshot.records.is_kept() {
+            plan.trace_end(Instant::now());
             self.snapshot.records.put(self.decision(plan, journey, Err(error)));
         }
     }

@@ -12,7 +12,7 @@ use crate::candidates::Candidates;
 use crate::choose::Compared;
 use crate::picker::PickCx;
 use crate::pool::Pool;
-use crate::record::{Because, Decision, Reason, Verdict};
+use crate::record::{Because, Decision, Reason, Trace, Verdict};
 use crate::stats::Standing;
 
 /// The most deployments that an error names.
@@ -164,6 +164,21 @@ impl<T> Attempts<T> {
             Verdict::NotPicked if !open.has(index) && is_due() => Verdict::PassedOver(Reason::Waiting),
             verdict => verdict,
         }
+    }
+
+    /// Takes note of what stands against each deployment now, where no decision was kept: for a request that nobody has
+    /// answered.
+    pub(crate) fn trace_end(&mut self, now: Instant) {
+        if self.record.trace.is_some() {
+            return;
+        }
+        let mut candidates = Candidates::new(self.group.seats.len());
+        for index in 0..candidates.len() {
+            candidates.judge(index, self.verdict(index, now));
+        }
+        let mut trace = Trace::default();
+        trace.decisions.push(Decision { at: now, candidates, chosen: None });
+        self.record.trace = Some(Box::new(trace));
     }
 
     /// Keeps a decision of a sampled request.

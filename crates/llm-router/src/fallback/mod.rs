@@ -220,6 +220,12 @@ impl<'r, T> Plan<'r, T> {
         records
     }
 
+    /// Takes note, for the records of a request that nobody has answered, of what stands against each deployment now.
+    pub fn trace_end(&mut self, now: Instant) {
+        let all = self.past.iter_mut().map(|(_, attempts)| attempts).chain([&mut self.attempts]);
+        all.for_each(|attempts| attempts.trace_end(now));
+    }
+
     /// How many attempts there were.
     #[must_use]
     pub fn attempt_count(&self) -> usize {
