@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use llm_testkit::{Script, Upstream, canned};
 use serde_json::json;
 
-use crate::harness::{Gateway, Options, answer, chat, model, openai, streamed, with};
+use crate::harness::{Gateway, Options, answer, chat, model, model_with, openai, streamed, with};
 
 /// Two upstreams, of which the first is asked first.
 pub(crate) struct Pair {
@@ -211,4 +211,40 @@ async fn requests_are_shared_by_weight() {
     }
     let counts: Vec<usize> = upstreams.iter().map(|upstream| upstream.requests().len()).collect();
     assert_eq!(counts, [50, 30, 20]);
+}
+
+#[tokio::test]
+async fn what_a_caller_names_and_is_not_there_is_no_fault_of_a_deployment() {
+    let own = [Upstream::start().unwrap(), Upstream::start().unwrap()];
+    let spare = Upstream::start().unwrap();
+    spare.on("/v1/chat/completions", answer);
+    let group = model_with("smart", "fallbacks = [\"spare\"]\n", &own.each_ref().map(openai));
+    let gateway = Gateway::start(&(group + &model("spare", &[openai(&spare)])));
+    let item = json!({"message": "Item with id 'rs_1' not found.", "param": "input", "code": null,
+        "type": "invalid_request_error"});
+    let kept = json!({"message": "Previous response with id 'resp_1' not found.", "param": null,
+        "code": "previous_response_not_found", "type": "invalid_request_error"});
+    let file = json!({"message": "No such File object: file-1", "param": "id", "code": null,
+        "type": "invalid_request_error"});
+    for missing in [item, kept, file] {
+        own.iter().for_each(|upstream| {
+            upstream.always(Script::status(404).json_body(&json!({"error": missing})));
+        });
+        for _ in 0..2 {
+            let reply = gateway.chat(&chat("smart")).await;
+            assert_ne!(reply.error(404).code, "model_not_found", "{}", reply.text());
+        }
+    }
+    assert_eq!(own.each_ref().map(|upstream| upstream.requests().len()), [3, 3]);
+    own.iter().for_each(|upstream| {
+        upstream.clear();
+        upstream.on("/v1/chat/completions", answer);
+    });
+    for _ in 0..2 {
+        let reply = gateway.chat(&chat("smart")).await;
+        assert_eq!((reply.status, reply.header("x-gateway-attempts")), (200, "1"), "{}", reply.text());
+        assert!(reply.header("x-gateway-deployment").starts_with("smart/"));
+    }
+    assert_eq!(own.each_ref().map(|upstream| upstream.requests().len()), [1, 1]);
+    assert_eq!(spare.requests().len(), 0);
 }

@@ -73,7 +73,12 @@ fn ends_in_an_error(front: &str, reply: &Reply) {
 
 /// Asserts that nobody goes on with what a provider begins like this and breaks off.
 async fn is_not_gone_on_with(begun: &[String], form: bool) {
-    for (front, body) in requests(form) {
+    ends_there(begun, requests(form)).await;
+}
+
+/// The same for these requests.
+async fn ends_there(begun: &[String], requests: [(&'static str, Value); 5]) {
+    for (front, body) in requests {
         let (bad, good) = (Upstream::start().unwrap(), Upstream::start().unwrap());
         bad.always(Script::sse(begun.to_vec()).then(End::Reset));
         good.always(Script::sse(anthropic_stream(5)));
@@ -120,6 +125,22 @@ async fn a_call_of_a_tool_is_not_gone_on_with() {
     is_not_gone_on_with(&begun(&[said(0), call(1)]), false).await;
     // Neither is the text that follows one.
     is_not_gone_on_with(&begun(&[call(0), said(1)]), false).await;
+}
+
+#[tokio::test]
+async fn a_text_is_not_gone_on_with_where_a_tool_may_be_called() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let named = json!({"name": "weather", "parameters": schema});
+    let requests = requests(false).map(|(front, mut body)| {
+        body["tools"] = match front {
+            MESSAGES => json!([{"name": "weather", "input_schema": schema}]),
+            RESPONSES => json!([{"type": "function", "name": "weather", "parameters": schema}]),
+            GEMINI | LIST => json!([{"functionDeclarations": [named]}]),
+            _ => json!([{"type": "function", "function": named}]),
+        };
+        (front, body)
+    });
+    ends_there(&begun(&[said(0)]), requests).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ApiError, ErrorKind};
 
-use crate::rate_limit;
+use crate::{missing, rate_limit};
 
 /// The most of an error body that is kept.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -125,7 +125,9 @@ pub fn classify(status: StatusCode, said: &Said<'_>) -> ErrorKind {
     if any(QUOTA) {
         return ErrorKind::Quota;
     }
-    by_words(status, said, &text).unwrap_or_else(|| by_status(status))
+    let kind = by_words(status, said, &text).unwrap_or_else(|| by_status(status));
+    // The deployment is fine: what the request names is not there, nor would it be elsewhere.
+    if kind == ErrorKind::NotFound && missing::is_the_callers(said) { ErrorKind::BadRequest } else { kind }
 }
 
 /// Business codes of Z.AI, which come beside any status (`providers/errors.md`, section 4).

@@ -13,6 +13,7 @@ pub mod form;
 pub mod frame;
 pub mod gist;
 pub mod mark;
+mod missing;
 pub mod mock;
 pub mod name;
 pub mod other_model;

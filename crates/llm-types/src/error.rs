@@ -289,11 +289,13 @@ impl ApiError {
         self
     }
 
-    /// The HTTP status a client sees: the provider's own for a plain 4xx/5xx it was not mapped from.
+    /// The HTTP status a client sees: the provider's own for a plain 4xx/5xx it was not mapped from, and a 404 for what
+    /// the client itself named and is not there.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match (self.kind, self.upstream_status) {
             (ErrorKind::Api, Some(status)) if status.is_client_error() || status.is_server_error() => status,
+            (ErrorKind::BadRequest, Some(StatusCode::NOT_FOUND)) => StatusCode::NOT_FOUND,
             _ => self.kind.status(),
         }
     }

@@ -1,7 +1,8 @@
 //! Going on with a stream that broke off after its first content (`mid_stream = "continue"`).
 //!
 //! The next deployment gets the conversation with the text so far as the model's turn, and is asked for the rest.
-//! Only text can be gone on from: a stream with tools, JSON, thoughts or several choices ends in an error event.
+//! Only text can be gone on from: where the request has tools or asks for JSON or several choices, or the stream has
+//! calls or thoughts, it ends in an error event.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -263,9 +264,10 @@ type Begun = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>);
 type Opened = (Vec<Bytes>, ByteStream, Box<dyn StreamDecoder>, Arc<Target>, Attempt);
 
 impl Dispatch {
-    /// Whether only text is asked for, and one of it.
+    /// Whether only text is asked for, and one of it, and nothing but text can come.
     fn is_plain(&self, asking: &mut Asking) -> bool {
-        matches!(asking.call(self.codec, &self.asked), Ok(Call::Chat(request)) if is_text(&request.output))
+        let call = asking.call(self.codec, &self.asked);
+        matches!(call, Ok(Call::Chat(request)) if request.tooling.tools.is_empty() && is_text(&request.output))
     }
 
     /// Sends a call, and reads the stream up to its first content, as bytes.

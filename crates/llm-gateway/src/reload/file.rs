@@ -54,6 +54,11 @@ impl ConfigFile {
         &self.path
     }
 
+    /// What the command line says of the address.
+    pub(super) fn listening_on(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
     /// Reads and checks it.
     ///
     /// # Errors

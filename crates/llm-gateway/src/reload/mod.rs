@@ -80,6 +80,12 @@ pub enum ReloadError {
     /// Others could call without a key.
     #[error("auth.master_key must stay set: the gateway listens on {0}, where others can reach it")]
     Exposed(std::net::SocketAddr),
+    /// The file says nothing, as one does that was cut short while it was written.
+    #[error("the file is empty: the old configuration stays in place; write the whole file anew")]
+    Empty,
+    /// Whoever reaches the gateway could call without a key from now on.
+    #[error("auth.master_key is gone from the file: restart the gateway to run it without keys")]
+    Keyless,
     /// It cannot be put into effect.
     #[error("{0}")]
     Unusable(ApiError),
@@ -172,12 +178,18 @@ fn take(
     (config, warnings): (Config, Vec<Diagnostic>),
     state: &mut State,
 ) -> Result<Reloaded, ReloadError> {
+    if is_empty(origin, &config) && *state.config != config {
+        return Err(ReloadError::Empty);
+    }
     let restart = fixed::changed(&origin.started, &config);
     // Whatever the file says now: the listener stays where it is.
     let mut effective = config.clone();
     effective.server.listen = origin.started.server.listen;
     if effective.exposed_without_key() {
         return Err(ReloadError::Exposed(effective.server.listen));
+    }
+    if state.config.auth.master_key.is_some() && effective.auth.master_key.is_none() {
+        return Err(ReloadError::Keyless);
     }
     let mut deployments = Deployments::default();
     let tables = tables(&state.config, &config);
@@ -196,6 +208,13 @@ fn take(
     state.restart.clone_from(&restart);
     state.warnings.clone_from(&warnings);
     Ok(Reloaded { generation: state.generation, changed, tables, deployments, restart, warnings })
+}
+
+/// Whether nothing is said: what the command line says is not the file's.
+fn is_empty(origin: &Origin, config: &Config) -> bool {
+    let mut empty = Config::default();
+    empty.server.listen = origin.file.listening_on().unwrap_or(empty.server.listen);
+    *config == empty
 }
 
 /// Puts what is in place together anew, with another price map. Blocks.

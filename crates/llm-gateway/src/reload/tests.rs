@@ -81,6 +81,41 @@ async fn a_listener_that_others_reach_keeps_its_key_whatever_the_file_says() {
 }
 
 #[tokio::test]
+async fn an_empty_file_changes_nothing() {
+    let (_dir, path) = written(&model("a"));
+    for listen in [None, Some("127.0.0.1:7")] {
+        std::fs::write(&path, model("a")).unwrap();
+        let gateway = gateway(&path, listen);
+        for text in ["", " \n\n", "# [[models]]\n"] {
+            std::fs::write(&path, text).unwrap();
+            let error = gateway.reload("a test").await.unwrap_err();
+            assert!(matches!(error, ReloadError::Empty), "{text:?}: {error}");
+            assert!(error.to_string().contains("the old configuration stays"), "{error}");
+            assert_eq!(names(&gateway), ["a"], "{text:?}");
+            assert!(gateway.reloads().state().unwrap().refused.is_some());
+        }
+        std::fs::write(&path, model("b")).unwrap();
+        assert!(gateway.reload("a test").await.unwrap().changed);
+        assert_eq!(names(&gateway), ["b"]);
+    }
+    // Who began with nothing has nothing to lose.
+    std::fs::write(&path, "").unwrap();
+    let gateway = gateway(&path, None);
+    std::fs::write(&path, "# nothing yet").unwrap();
+    assert!(!gateway.reload("a test").await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_reload_does_not_take_the_key_away() {
+    let (_dir, path) = written(&format!("[auth]\nmaster_key = \"sk-m\"\n{}", model("a")));
+    let gateway = gateway(&path, None);
+    std::fs::write(&path, model("b")).unwrap();
+    let error = gateway.reload("a test").await.unwrap_err();
+    assert!(matches!(error, ReloadError::Keyless), "{error}");
+    assert_eq!((names(&gateway), gateway.snapshot().master_key.is_some()), (vec!["a".to_owned()], true));
+}
+
+#[tokio::test]
 async fn what_is_not_of_the_file_goes_on() {
     let (_dir, path) = written(&model("a"));
     let gateway = gateway(&path, None);
