@@ -130,7 +130,7 @@ async fn spend_survives_a_kill() {
         ("team", "search".to_owned()),
         ("tag", "blue".to_owned()),
         ("key", id.clone()),
-        ("provider,served", "openai gpt-4o-2024-08-06".to_owned()),
+        ("provider,model_served", "openai gpt-4o-2024-08-06".to_owned()),
         ("day,model", format!("{day} smart")),
     ] {
         assert_eq!(usage(&gateway, by).await, [(heading, 3 * one, 3)], "{by}");
