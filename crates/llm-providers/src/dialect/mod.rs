@@ -11,6 +11,7 @@ pub mod cohere;
 mod complete;
 mod custom;
 pub mod deepgram;
+mod effort;
 pub mod elevenlabs;
 pub mod feature_extraction;
 pub mod gemini;

@@ -11,9 +11,8 @@ use super::super::model::{DEFAULT_MAX_TOKENS, Facts, Thinks};
 use super::super::wire;
 use super::encoder::Encoder;
 use super::message::Conversation;
+use crate::dialect::effort::{MIN_BUDGET, budget_of};
 
-/// The smallest budget.
-const MIN_BUDGET: u64 = 1024;
 /// What is left for the answer when the caller sets no limit.
 const ROOM: u64 = 4096;
 /// The least that is left for the answer when a budget has to be cut.
@@ -59,17 +58,6 @@ impl Plan {
         };
         let display = display.filter(|_| self.thinks()).map(Into::into);
         Some(wire::Thinking { kind: Some(kind.into()), budget_tokens, display, ..wire::Thinking::default() })
-    }
-}
-
-/// The budget that an effort level means on models that take budgets.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal | Effort::Low => MIN_BUDGET,
-        Effort::Medium => 2048,
-        Effort::High => 4096,
-        Effort::XHigh => 8192,
-        Effort::Max => 16_384,
     }
 }
 

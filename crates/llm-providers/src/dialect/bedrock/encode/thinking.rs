@@ -10,9 +10,8 @@ use super::super::wire::{Claude, ClaudeOutput, Fields, NovaReasoning};
 use super::Encoder;
 use super::message::Conversation;
 use crate::dialect::anthropic::model::{Facts, Thinks as ClaudeThinks};
+use crate::dialect::effort::{MIN_BUDGET, budget_of};
 
-/// The smallest budget.
-const MIN_BUDGET: u64 = 1024;
 /// What is left for the answer when the caller sets no limit.
 const ROOM: u64 = 4096;
 /// The least that is left for the answer when a budget has to be cut.
@@ -46,17 +45,6 @@ impl Plan {
     /// Whether Claude thinks, so that other options are excluded.
     pub(super) fn thinks(&self) -> bool {
         matches!(self.mode, Mode::Budget(_) | Mode::Adaptive)
-    }
-}
-
-/// The budget that an effort means where budgets are taken.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal | Effort::Low => MIN_BUDGET,
-        Effort::Medium => 2048,
-        Effort::High => 4096,
-        Effort::XHigh => 8192,
-        Effort::Max => 16_384,
     }
 }
 

@@ -7,6 +7,7 @@ use llm_types::{Members, MessageQuirk, Str};
 
 use super::super::wire::{self, Request, Written};
 use super::encode::Writer;
+use crate::dialect::effort::{MIN_BUDGET, budget_of};
 
 /// The word of `reasoning_effort` as it will be sent: the rules of a row may depend on it.
 pub(super) fn effort_word(request: &ChatRequest) -> Option<&str> {
@@ -30,20 +31,6 @@ fn effort_of(thinking: Thinking) -> Effort {
         Thinking::Enabled { budget_tokens: Some(2048..) } => Effort::Medium,
         Thinking::Enabled { budget_tokens: Some(1024..) } => Effort::Low,
         Thinking::Enabled { budget_tokens: Some(_) } => Effort::Minimal,
-    }
-}
-
-/// The least that a model is let think, in tokens.
-const MIN_BUDGET: u64 = 1024;
-
-/// The budget that an effort means where thoughts have one.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal | Effort::Low => MIN_BUDGET,
-        Effort::Medium => 2048,
-        Effort::High => 4096,
-        Effort::XHigh => 8192,
-        Effort::Max => 16_384,
     }
 }
 
