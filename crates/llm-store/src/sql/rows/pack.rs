@@ -16,14 +16,14 @@ use crate::sql::error::SqlError;
 /// The longest text of a pack that is believed, in bytes.
 const LONGEST: usize = 256 << 20;
 /// The longest text whose room is kept for another pack, in bytes.
-const WORTH: usize = 4 << 20;
+const WORTH: usize = 1 << 20;
 
 /// Rows of one life of a node, in the order of its journal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pack {
     /// Number, and where the text ends.
     rows: Vec<(u64, usize)>,
-    /// A JSON array without its end.
+    /// A JSON array.
     text: Vec<u8>,
     /// Of the oldest and the newest row.
     times: Option<(i64, i64)>,
@@ -39,9 +39,13 @@ impl Pack {
     /// Adds a row, whose number is greater than those before.
     pub(super) fn add(&mut self, seq: u64, entry: &Entry<'_>) {
         let Entry { subject, request, time_us, sums, text } = entry;
-        self.text.push(if self.rows.is_empty() { b'[' } else { b',' });
+        match self.text.last_mut() {
+            Some(end) => *end = b',',
+            None => self.text.push(b'['),
+        }
         self.text.extend_from_slice(text);
         self.rows.push((seq, self.text.len()));
+        self.text.push(b']');
         let (first, last) = self.times.unwrap_or((*time_us, *time_us));
         self.times = Some((first.min(*time_us), last.max(*time_us)));
         let (least, greatest) = &mut self.requests;
@@ -141,10 +145,7 @@ impl Pack {
 
     /// As it is stored.
     pub(super) fn body(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.text.len() + 1);
-        text.extend_from_slice(&self.text);
-        text.push(b']');
-        compress_prepend_size(&text)
+        compress_prepend_size(&self.text)
     }
 
     /// An empty pack in the same room; `None`: that is too large to be kept.

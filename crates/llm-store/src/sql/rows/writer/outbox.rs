@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 use crate::sql::rows::line::{Entry, Line};
 use crate::sql::rows::pack::Pack;
 
+/// How many empty packs are kept for their room.
+const SPARE: usize = 4;
+
 #[derive(Debug)]
 pub(super) struct Outbox {
     state: Mutex<State>,
@@ -30,8 +33,8 @@ struct State {
     packs: VecDeque<Pack>,
     /// How many rows that are.
     count: usize,
-    /// An empty pack with room.
-    spare: Option<Pack>,
+    /// Empty packs with room: some are being stored while others are filled.
+    spare: Vec<Pack>,
     /// From this row on they are in the journal alone.
     spilled: Option<u64>,
     /// Rows that are in no journal and perhaps not in the database, by their numbers.
@@ -51,7 +54,7 @@ impl State {
         match self.packs.back_mut().filter(|pack| pack.len() < most) {
             Some(pack) => pack.add(seq, entry),
             None => {
-                let mut pack = self.spare.take().unwrap_or_default();
+                let mut pack = self.spare.pop().unwrap_or_default();
                 pack.add(seq, entry);
                 self.packs.push_back(pack);
             }
@@ -167,8 +170,11 @@ impl Outbox {
 
     /// Takes a pack whose rows are stored, for its room.
     pub(super) fn recycle(&self, pack: Pack) {
-        let emptied = pack.emptied();
-        self.state.lock().spare = emptied;
+        let Some(emptied) = pack.emptied() else { return };
+        let mut state = self.state.lock();
+        if state.spare.len() < SPARE {
+            state.spare.push(emptied);
+        }
     }
 
     /// Everything before this row was read back.
