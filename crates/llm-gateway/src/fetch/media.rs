@@ -257,9 +257,14 @@ fn led_on(from: &Uri, location: &str) -> Result<Uri, String> {
     }
 }
 
-/// Only where it is, not what its query says: that may be a key.
+/// Only where it is: what its query says may be a key, and what stands before an `@` a password.
 fn refused(url: &str, why: &str) -> ApiError {
-    let shown: String = url.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect();
+    let place = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+    // Wherever the authority ends for whoever reads it: a password may hold a slash.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let between = if scheme.is_empty() { "" } else { "://" };
+    let shown: String = [scheme, between, rest].concat().chars().take(200).collect();
     ApiError::bad_request(format!("`{shown}` cannot be fetched: {why}")).with_code("media_not_fetched")
 }
 
@@ -307,7 +312,16 @@ mod tests {
 
     #[test]
     fn an_error_does_not_repeat_what_may_be_a_key() {
-        let error = refused("https://h/a.png?sig=secret#x", "no");
-        assert!(error.message.contains("https://h/a.png") && !error.message.contains("secret"));
+        for url in [
+            "https://h/a.png?sig=secret#x",
+            "https://bob:secret@h/a.png",
+            "https://secret@h/a.png",
+            "https://bob:secret/@h/a.png",
+        ] {
+            let error = refused(url, "no");
+            let place = error.message.contains("https://h/a.png");
+            assert!(place && !error.message.contains("secret"), "{}", error.message);
+        }
+        assert!(refused("bob:secret@h", "no").message.starts_with("`h` cannot"));
     }
 }

@@ -19,6 +19,22 @@ const FORMS: [(&str, &str); 6] = [
     ("pcm", "encoding=linear16&container=none&sample_rate=24000"),
 ];
 
+/// The models that have voices of their own; another is one voice.
+const FAMILIES: [&str; 2] = ["aura", "aura-2"];
+
+/// The model with this voice; `None`: it is no voice of that model.
+fn voiced(model: &str, voice: &str) -> Option<String> {
+    if voice == model {
+        return Some(model.to_owned());
+    }
+    let family = FAMILIES.iter().find(|family| **family == model)?;
+    let own = voice.strip_prefix(*family).and_then(|rest| rest.strip_prefix('-'));
+    let name = own.map_or(voice, |own| own.split_once('-').map_or(own, |(name, _)| name));
+    // Not `2-thalia` of `aura`: that would be another model.
+    let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
+    is_name.then(|| if own.is_some() { voice.to_owned() } else { format!("{family}-{name}-en") })
+}
+
 /// Writes a request. A model without its voice (`aura-2`) gets that of the request.
 ///
 /// # Errors
@@ -34,11 +50,15 @@ pub(super) fn encode(request: &SpeechRequest, cx: &mut EncodeCx<'_>) -> Result<W
             .with_param("response_format")
     })?;
     let mut model = row.model().into_owned();
-    match voice.as_deref() {
-        Some(voice) if voice.starts_with("aura-") => voice.clone_into(&mut model),
-        Some(voice) if model == "aura" || model == "aura-2" => model = format!("{model}-{voice}-en"),
-        Some(_) => cx.changes.dropped("voice", "the model is the voice at deepgram"),
-        None => {}
+    if let Some(voice) = voice.as_deref() {
+        match voiced(&model, voice) {
+            Some(voiced) => model = voiced,
+            None if FAMILIES.contains(&&*model) => {
+                let message = format!("`{voice}` is no voice of {model}: say its name, such as `thalia`");
+                return Err(ApiError::bad_request(message).with_param("voice"));
+            }
+            None => cx.changes.dropped("voice", "the model is the voice at deepgram"),
+        }
     }
     for (name, set) in [
         ("instructions", instructions.is_some()),

@@ -83,6 +83,29 @@ fn the_language_is_what_was_heard_or_asked_for() {
 }
 
 #[test]
+fn a_voice_does_not_lead_to_another_model() {
+    let spec = ProviderTable::builtin().get("deepgram").unwrap().as_ref().clone();
+    let asked = Asked::of(Op::Speech);
+    let check = |model: &str, voice: &str, expect: Option<(&str, bool)>| {
+        let mut changes = Changes::default();
+        let mut cx = EncodeCx { spec: &spec, model, asked: &asked, changes: &mut changes };
+        let call = Call::Speak(Box::new(SpeechRequest::new("a", voice)));
+        let path = Client.encode(&call, &mut cx).map(|wire| wire.path.to_string());
+        let told = changes.list().iter().any(|change| change.path == "voice");
+        let got = path.ok().map(|path| (path.split(['=', '&']).nth(1).unwrap_or_default().to_owned(), told));
+        assert_eq!(got, expect.map(|(model, told)| (model.to_owned(), told)), "{model} {voice}");
+    };
+    check("aura-2", "thalia", Some(("aura-2-thalia-en", false)));
+    check("aura-2", "aura-2-apollo-en", Some(("aura-2-apollo-en", false)));
+    check("aura", "asteria", Some(("aura-asteria-en", false)));
+    check("aura-2-thalia-en", "aura-2-thalia-en", Some(("aura-2-thalia-en", false)));
+    check("aura-2-thalia-en", "aura-2-apollo-en", Some(("aura-2-thalia-en", true)));
+    check("aura", "aura-2-apollo-en", None);
+    check("aura", "2-apollo", None);
+    check("aura-2", "aura-asteria-en", None);
+}
+
+#[test]
 fn speech_is_counted_by_characters() {
     let spec = ProviderTable::builtin().get("deepgram").unwrap().as_ref().clone();
     let (asked, mut changes) = (Asked::of(Op::Speech), Changes::default());

@@ -1,7 +1,7 @@
 //! Us calling ElevenLabs.
 
 use http::{HeaderMap, StatusCode};
-use llm_types::{ApiError, Call, Head, Op, Output, Result, Str};
+use llm_types::{ApiError, Call, ErrorKind, Head, Op, Output, Result, Str};
 
 use super::{listen, speak, wire};
 use crate::classify::{self, Said};
@@ -50,7 +50,12 @@ impl ClientCodec for Client {
         let said = |text: Option<Str<'_>>| text.map(Str::into_string).unwrap_or_default();
         let (kind, message) = (said(detail.status), text.unwrap_or_else(|| said(detail.message)));
         let said = Said { message: &message, kind: &kind, code: &kind, ..Said::default() };
-        classify::upstream_error(status, headers, &said, body)
+        let mut error = classify::upstream_error(status, headers, &said, body);
+        // It comes with 401; the key is fine.
+        if kind == "quota_exceeded" {
+            error.kind = ErrorKind::Payment;
+        }
+        error
     }
 
     /// Nothing of this dialect is read as a stream.

@@ -25,6 +25,11 @@ fn failures_are_told_in_its_words() {
         r#"{"detail":[{"loc":["body","text"],"msg":"field required","type":"missing"}]}"#,
         (ErrorKind::Unprocessable, "field required"),
     );
+    check(
+        401,
+        r#"{"detail":{"status":"quota_exceeded","message":"This request exceeds your quota of 10000."}}"#,
+        (ErrorKind::Payment, "your quota"),
+    );
     check(404, r#"{"detail":"Not Found"}"#, (ErrorKind::NotFound, "Not Found"));
 }
 

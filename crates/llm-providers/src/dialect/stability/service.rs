@@ -87,7 +87,15 @@ pub(super) fn of<'m>(model: &'m str, request: &ImageRequest) -> Result<Service<'
         "core" | "stable-image-core" => made("generate/core", None),
         "ultra" | "stable-image-ultra" => made("generate/ultra", None),
         "sd3" => made("generate/sd3", None),
-        other => made("generate/sd3", Some(other)),
+        other if other.starts_with("sd3") => made("generate/sd3", Some(other)),
+        other => {
+            let changing: Vec<&str> = CHANGING.iter().map(|(name, ..)| *name).collect();
+            let message = format!(
+                "stability has no `{other}` here: choose core, ultra, an sd3 (`sd3.5-large`), or to change a picture {}",
+                changing.join(", ")
+            );
+            return Err(ApiError::bad_request(message).with_param("model"));
+        }
     })
 }
 

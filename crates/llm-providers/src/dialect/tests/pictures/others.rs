@@ -45,6 +45,11 @@ fn stability_has_a_service_for_each_kind_of_edit() {
     assert_eq!(param(edit("stability/sketch", &masked)).as_deref(), Some("mask"));
     assert_eq!(param(make("stability/inpaint", json!({}))).as_deref(), Some("image"));
     assert_eq!(param(make("stability/core", json!({"n": 2}))).as_deref(), Some("n"));
+    // What is not known is not taken for an SD3, which would be another picture at another price.
+    for made in [make("stability/creative", json!({})), edit("stability/creative", &words)] {
+        assert_eq!(param(made).as_deref(), Some("model"));
+    }
+    assert!(make("stability/sd3.5-medium", json!({})).is_ok());
     let sent = make("stability/core", json!({"size": "1536x1024", "seed": 4})).unwrap();
     assert_eq!(
         sent.body,
