@@ -3,7 +3,7 @@
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use llm_testkit::{Script, Upstream, canned};
+use llm_testkit::{End, Script, Upstream, canned};
 
 use crate::harness::{Gateway, Raw, chat, model, openai};
 
@@ -98,5 +98,24 @@ async fn an_answer_before_the_end_of_the_body_is_not_lost() {
         let mut raw = Raw::connect(gateway.addr()).await;
         raw.write(format!("{head}expect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len())).await;
         assert_eq!(raw.answer().await.0.status(), Some(status));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_at_once_has_its_head_all_the_same() {
+    let upstream = Upstream::start().unwrap();
+    let gateway = Gateway::start(&model("voice", &[openai(&upstream)]));
+    // Head and end come in one piece, so that both are there when the answer begins.
+    let cut = Script::status(200).header("content-type", "audio/mpeg").header("content-length", "9000");
+    upstream.always(cut.chunk(&b"ID3"[..]).then(End::Truncate));
+    let body = r#"{"model":"voice","input":"Hi","voice":"alloy"}"#;
+    for _ in 0..60 {
+        let mut raw = Raw::connect(gateway.addr()).await;
+        let length = body.len();
+        raw.write(format!(
+            "POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+        assert_eq!(raw.head().await.status(), Some(200));
     }
 }

@@ -66,6 +66,8 @@ enum Inner {
     Stream(Box<Exchange>),
     Opening(Box<Waiting>),
     Through(Box<Through>),
+    /// Broken off: the connection ends once what was said before has gone out.
+    Broken,
 }
 
 struct Waiting {
@@ -83,6 +85,7 @@ impl std::fmt::Debug for ClientBody {
             Inner::Stream(_) => "ClientBody(stream)",
             Inner::Opening(_) => "ClientBody(opening)",
             Inner::Through(_) => "ClientBody(through)",
+            Inner::Broken => "ClientBody(broken)",
         })
     }
 }
@@ -136,6 +139,16 @@ impl ClientBody {
     }
 }
 
+impl ClientBody {
+    /// Ends in the middle, one turn later: an error ends the connection with what is still to be written, and that may
+    /// be the head of the answer.
+    fn break_off(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.inner = Inner::Broken;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 impl Waiting {
     /// The next comment while the stream is being opened, then what it opened to.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -182,14 +195,16 @@ impl Body for ClientBody {
             return match &mut this.inner {
                 Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
                 Inner::Stream(exchange) => match exchange.poll_bytes(cx) {
-                    Poll::Ready(None) if exchange.is_broken() => {
-                        this.inner = Inner::Whole(None);
-                        Poll::Ready(Some(Err(BrokenOff)))
-                    }
+                    Poll::Ready(None) if exchange.is_broken() => this.break_off(cx),
                     polled => polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
                 },
-                Inner::Through(answer) => {
-                    answer.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
+                Inner::Through(answer) => match answer.poll_bytes(cx) {
+                    Poll::Ready(Some(Err(BrokenOff))) => this.break_off(cx),
+                    polled => polled.map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+                },
+                Inner::Broken => {
+                    this.inner = Inner::Whole(None);
+                    Poll::Ready(Some(Err(BrokenOff)))
                 }
                 Inner::Opening(waiting) => match waiting.poll(cx) {
                     Poll::Pending => Poll::Pending,
@@ -214,7 +229,7 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Inner::Stream(_) | Inner::Opening(_) | Inner::Through(_) => SizeHint::default(),
+            Inner::Stream(_) | Inner::Opening(_) | Inner::Through(_) | Inner::Broken => SizeHint::default(),
         }
     }
 }
