@@ -191,7 +191,8 @@ pub fn by_status(status: StatusCode) -> ErrorKind {
         425 | 429 => ErrorKind::RateLimit,
         400..=499 => ErrorKind::BadRequest,
         500 => ErrorKind::Internal,
-        502 => ErrorKind::BadGateway,
+        // Nobody follows a redirect with a key.
+        300..=399 | 502 => ErrorKind::BadGateway,
         503 | 520..=527 => ErrorKind::Unavailable,
         504 => ErrorKind::GatewayTimeout,
         529 => ErrorKind::Overloaded,
@@ -202,7 +203,11 @@ pub fn by_status(status: StatusCode) -> ErrorKind {
 /// The failure as an [`ApiError`], with what its headers say about waiting. `body` is kept for the log.
 #[must_use]
 pub fn upstream_error(status: StatusCode, headers: &HeaderMap, said: &Said<'_>, body: &[u8]) -> ApiError {
-    let message = if said.message.is_empty() { plain_text(status, body) } else { clip(said.message) };
+    let message = match led_away(status, headers) {
+        Some(message) => message,
+        None if said.message.is_empty() => plain_text(status, body),
+        None => clip(said.message),
+    };
     let mut error = ApiError::upstream(classify(status, said), message);
     error.upstream_status = Some(status);
     error.code = (!said.code.is_empty()).then(|| said.code.to_owned());
@@ -212,6 +217,9 @@ pub fn upstream_error(status: StatusCode, headers: &HeaderMap, said: &Said<'_>, 
         matches!(error.kind, ErrorKind::RateLimit).then(|| wait_in_words(said.message)).flatten()
     });
     error.should_retry = header(headers, "x-should-retry").and_then(|word| word.parse().ok());
+    if status.is_redirection() {
+        error.should_retry = Some(false);
+    }
     if error.kind == ErrorKind::RateLimit && said.message.to_lowercase().contains(TOO_LARGE) {
         error.should_retry = error.should_retry.or(Some(false));
     }
@@ -258,6 +266,18 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 
+/// What a redirect means for whoever set the address.
+fn led_away(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    if !status.is_redirection() {
+        return None;
+    }
+    let to = header(headers, "location").and_then(|place| place.parse::<http::Uri>().ok());
+    let to = to.as_ref().and_then(http::Uri::host).map(|host| format!(" to {host}")).unwrap_or_default();
+    Some(format!(
+        "the upstream answered {status} and leads on{to}: redirects are not followed, correct `api_base`"
+    ))
+}
+
 /// A message for a body that is not in the dialect's shape: HTML is not repeated to the client.
 fn plain_text(status: StatusCode, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body.get(..body.len().min(MESSAGE_LIMIT)).unwrap_or_default());
@@ -275,6 +295,19 @@ fn clip(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_is_an_address_to_correct() {
+        let mut headers = HeaderMap::new();
+        headers.insert("location", "https://u:secret@other.example/v1?sig=secret".parse().unwrap());
+        let status = StatusCode::TEMPORARY_REDIRECT;
+        let error = upstream_error(status, &headers, &Said::default(), b"");
+        assert_eq!((error.kind, error.should_retry), (ErrorKind::BadGateway, Some(false)));
+        assert!(error.message.contains("to other.example: redirects"), "{}", error.message);
+        assert!(!error.message.contains("secret"), "{}", error.message);
+        let error = upstream_error(status, &HeaderMap::new(), &Said::default(), b"");
+        assert!(error.message.contains("leads on: redirects"), "{}", error.message);
+    }
 
     #[test]
     fn words_decide_before_the_status() {
@@ -399,11 +432,11 @@ mod tests {
             (K::Unprocessable, &[422]),
             (K::RateLimit, &[425, 429]),
             (K::Internal, &[500]),
-            (K::BadGateway, &[502]),
+            (K::BadGateway, &[302, 307, 502]),
             (K::Unavailable, &[503, 520, 521, 523, 525, 526, 527]),
             (K::GatewayTimeout, &[504]),
             (K::Overloaded, &[529]),
-            (K::Api, &[501, 505, 599, 302]),
+            (K::Api, &[501, 505, 599]),
         ];
         for (kind, statuses) in rows {
             for status in statuses {
