@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use llm_governance::{Change, Directory, Error, Gate, KeyStore, MemoryReports, Reports, Revision, Scope};
 use llm_types::{ApiError, ErrorKind, Result};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::configured::{Configured, removal};
 use crate::deed::{Deed, scope_of};
+use crate::file_first::{FileFirst, Present};
 
 /// Who there is, what they may spend, and where that is kept.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Registry {
     /// Rows and the audit log.
     reports: Arc<dyn Reports>,
     /// What the configuration file defines: nobody else changes it.
-    configured: ArcSwap<Configured>,
+    configured: Present,
     /// What is kept under names that the configuration file defines.
     hidden: parking_lot::Mutex<HashMap<Scope, Change>>,
     /// Held by whoever changes something that was read before.
@@ -42,6 +42,13 @@ impl Registry {
     #[must_use]
     pub fn kept(gate: Gate, store: Arc<dyn KeyStore>, reports: Arc<dyn Reports>) -> Self {
         Self::with(gate, Some(store), reports)
+    }
+
+    /// What is defined in the configuration file holds for this ledger as well.
+    #[must_use]
+    pub fn over(mut self, ledger: &FileFirst) -> Self {
+        self.configured = ledger.configured();
+        self
     }
 
     fn with(gate: Gate, store: Option<Arc<dyn KeyStore>>, reports: Arc<dyn Reports>) -> Self {
@@ -160,10 +167,11 @@ impl Registry {
         let away = gone.iter().filter(|scope| !hidden.contains_key(scope)).map(removal);
         let back = gone.iter().filter_map(|scope| hidden.get(scope).cloned());
         let changes: Vec<_> = away.chain(back).chain(next.changes().cloned()).collect();
-        self.directory().apply(changes)?;
+        // Money is asked for by the new limits from their first moment on.
+        self.configured.store(Arc::new(next));
+        self.directory().apply(changes).inspect_err(|_| self.configured.store(before))?;
         gone.iter().for_each(|scope| drop(hidden.remove(scope)));
         hide(&mut hidden, put_aside);
-        self.configured.store(Arc::new(next));
         Ok(())
     }
 

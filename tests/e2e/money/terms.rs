@@ -137,6 +137,50 @@ async fn each_budget_that_a_request_falls_under_must_have_room() {
 }
 
 #[tokio::test]
+async fn a_lower_limit_holds_for_money_that_is_leased() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    upstream.always(answer());
+    let gateway = till.gateway(&model("smart", &[priced(&upstream)]));
+    let body = bounded("smart");
+    let key = Key::make(&gateway, hard(COST.saturating_mul(10_000))).await;
+    assert_eq!(key.ask(&gateway, &body).await.status, 200);
+    // One more fits, the reserve for a third does not.
+    key.patch(&gateway, hard(COST.saturating_mul(3))).await;
+    let mut answered = 1;
+    for _ in 0..8 {
+        answered += usize::from(key.ask(&gateway, &body).await.status == 200);
+    }
+    assert!((1..=3).contains(&answered), "{answered} of at most 3");
+    let spend = key.spend(&gateway).await;
+    assert!(spend.spent <= COST.saturating_mul(3), "{spend:?}");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_file_wins_over_the_one_that_it_hides() {
+    let (upstream, till) = (Upstream::start().unwrap(), Till::file());
+    upstream.always(answer());
+    let models = model("smart", &[priced(&upstream)]);
+    let (body, stored) = (bounded("smart"), COST.saturating_mul(1_000));
+    let key = {
+        let gateway = till.gateway(&models);
+        let budget = json!({"scope": "global", "limit_usd": stored.to_string(), "window": "day"});
+        assert_eq!(admin(&gateway, http::Method::POST, "/budgets", &budget).await.status, 201);
+        let key = Key::make(&gateway, json!({})).await;
+        assert_eq!(key.ask(&gateway, &body).await.status, 200);
+        key
+    };
+    let limit = COST.saturating_mul(4);
+    let file =
+        format!("{models}\n[[budgets]]\nscope = \"global\"\nlimit_usd = \"{limit}\"\nwindow = \"day\"\n");
+    let gateway = till.gateway(&file);
+    let mut answered = 1;
+    for _ in 0..10 {
+        answered += usize::from(key.ask(&gateway, &body).await.status == 200);
+    }
+    assert!((1..=4).contains(&answered), "{answered} of at most 4");
+}
+
+#[tokio::test]
 async fn limits_say_when_to_come_back() {
     let (upstream, till, gate) = (Upstream::start().unwrap(), Till::file(), Gate::new());
     upstream.always(answer());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_admin::Registry;
+use llm_admin::{FileFirst, Registry};
 use llm_config::{Store, store_file};
-use llm_governance::lease::{Funding, Ledger};
+use llm_governance::lease::Funding;
 use llm_governance::{Directory, Gate, KeyStore, Revision};
 use llm_store::{RowOptions, RowTask, RowWriter, SqlError, SqlReports, SqlStore};
 use llm_types::{ApiError, ErrorKind, Result};
@@ -117,12 +117,12 @@ impl Governance {
         let options = RowOptions::new(journal(settings), node.clone());
         let (rows, task) = RowWriter::start(&store, options).map_err(failed)?;
         let directory = Arc::new(Directory::leasing());
-        let ledger: Arc<dyn Ledger> = Arc::new(store.clone());
-        let funding = Funding::new(ledger, node.clone(), settings.lease);
+        let ledger = Arc::new(FileFirst::new(Arc::new(store.clone())));
+        let funding = Funding::new(ledger.clone(), node.clone(), settings.lease);
         let (watcher, waiting) = Watcher::new();
         let gate = Gate::with(directory, watcher.clone(), Some(funding));
         let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
-        let registry = Registry::kept(gate, Arc::new(store.clone()), reports);
+        let registry = Registry::kept(gate, Arc::new(store.clone()), reports).over(&ledger);
         let seen = registry.load(&store).await.map_err(super::refused)?;
         let (sink, decided) = Sink::new();
         let kept = Kept {

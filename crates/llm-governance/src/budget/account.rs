@@ -69,7 +69,10 @@ pub(crate) struct Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duty {
     /// It is in use and ends soon.
-    Renew,
+    Renew {
+        /// How large it is here.
+        held: PicoUsd,
+    },
     /// Only this much of it is needed; the rest was taken out of it already.
     Return {
         keep: PicoUsd,
@@ -177,10 +180,14 @@ impl Account {
 
     /// The store has granted: the whole lease is now `amount`, until `until`; where `dry`, it had less than asked.
     pub(crate) fn fund(&self, window: &BudgetWindow, grant: Granted, observer: &dyn Observer) {
-        let Granted { amount, until, dry, elsewhere, unknown } = grant;
+        let Granted { amount, held, until, dry, elsewhere, unknown } = grant;
         self.with(window, observer, |slot, events| {
             if let Some(count) = slot.count(window.start) {
-                count.fund = Fund::Leased { amount, until: Some(until), dry };
+                // The limit may have become lower since the store was asked.
+                let mut lowered = matches!(count.fund, Fund::Leased { amount, .. } if amount < held);
+                lowered &= amount > count.taken();
+                let amount = if lowered { count.taken() } else { amount };
+                count.fund = Fund::Leased { amount, until: Some(until), dry, excess: lowered };
                 count.unknown = unknown;
             }
             slot.note_elsewhere(window.start, elsewhere, events);
@@ -188,8 +195,8 @@ impl Account {
     }
 
     /// How much larger the lease has to be for an attempt that needs so much; zero: it only has to last longer.
-    /// `None`: it is enough by now, or the store has no more.
-    pub(crate) fn missing(&self, window: &BudgetWindow, need: Need, now: Now) -> Option<Need> {
+    /// `None`: it is enough by now, or the store has no more. And how large it is here.
+    pub(crate) fn missing(&self, window: &BudgetWindow, need: Need, now: Now) -> Option<(Need, PicoUsd)> {
         let state = self.lock();
         let slot = state.slots.iter().find(|slot| slot.id == window.budget)?;
         let Count { span, fund, .. } = &slot.current;
@@ -200,7 +207,7 @@ impl Account {
         }
         let taken = slot.current.taken();
         let missing = |need| taken.saturating_add(need).saturating_sub(*amount).max(PicoUsd::ZERO);
-        Some(Need { whole: missing(need.whole), least: missing(need.least) })
+        Some((Need { whole: missing(need.whole), least: missing(need.least) }, *amount))
     }
 
     /// What other nodes have spent in a window.
@@ -255,7 +262,8 @@ pub(crate) enum Returning {
 fn duty(count: &mut Count, over: bool, all: Returning, soon: Instant) -> Option<Duty> {
     let taken = count.taken();
     let (settled, idle) = (count.settled, count.reserved.is_zero());
-    let Fund::Leased { amount, until: Some(until), .. } = &mut count.fund else { return None };
+    let Fund::Leased { amount, until: Some(until), excess, .. } = &mut count.fund else { return None };
+    let excess = std::mem::take(excess);
     let ends = *until <= soon;
     let keep = taken.min(*amount);
     if over {
@@ -263,12 +271,12 @@ fn duty(count: &mut Count, over: bool, all: Returning, soon: Instant) -> Option<
         return if idle {
             Some(Duty::Return { keep: settled, over: true })
         } else {
-            ends.then_some(Duty::Renew)
+            ends.then_some(Duty::Renew { held: keep })
         };
     }
     match all {
-        Returning::Idle if ends && !idle => Some(Duty::Renew),
-        Returning::Idle if !ends || *amount == keep => None,
+        Returning::Idle if ends && !idle => Some(Duty::Renew { held: *amount }),
+        Returning::Idle if !excess && (!ends || *amount == keep) => None,
         Returning::Idle | Returning::All => {
             *amount = keep;
             Some(Duty::Return { keep, over: false })
@@ -280,6 +288,8 @@ fn duty(count: &mut Count, over: bool, all: Returning, soon: Instant) -> Option<
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Granted {
     pub(crate) amount: PicoUsd,
+    /// How large it was here when the store was asked.
+    pub(crate) held: PicoUsd,
     pub(crate) until: Instant,
     pub(crate) dry: Option<Dry>,
     pub(crate) elsewhere: PicoUsd,

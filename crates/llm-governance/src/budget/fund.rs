@@ -32,6 +32,8 @@ pub(super) enum Fund {
         until: Option<Instant>,
         /// What the store had left, where that was too little.
         dry: Option<Dry>,
+        /// The store holds more for this node than `amount`, which it is to have back.
+        excess: bool,
     },
 }
 
@@ -48,7 +50,7 @@ impl Fund {
     pub(super) fn new(funds: Funds) -> Self {
         match funds {
             Funds::Own => Self::Whole,
-            Funds::Leased => Self::Leased { amount: PicoUsd::ZERO, until: None, dry: None },
+            Funds::Leased => Self::Leased { amount: PicoUsd::ZERO, until: None, dry: None, excess: false },
         }
     }
 
@@ -74,6 +76,16 @@ impl Fund {
     pub(super) fn ask_again(&mut self) {
         if let Self::Leased { dry, .. } = self {
             *dry = None;
+        }
+    }
+
+    /// The limit is lower: of what was leased under the one before nothing more is spent than what is taken. The rest
+    /// goes back, and what may be had of the lower limit is asked for.
+    pub(super) fn lower(&mut self, taken: PicoUsd) {
+        if let Self::Leased { amount, until: Some(_), excess, .. } = self
+            && *amount > taken
+        {
+            (*amount, *excess) = (taken.max(PicoUsd::ZERO), true);
         }
     }
 }

@@ -197,6 +197,10 @@ impl Slot {
         if self.budget.limit != budget.limit {
             self.current.fund.ask_again();
         }
+        if budget.limit < self.budget.limit {
+            let taken = self.current.taken();
+            self.current.fund.lower(taken);
+        }
         self.budget = budget.clone();
         self.current.told &= self.current.reached(budget.limit);
     }

@@ -149,7 +149,7 @@ impl Funding {
         let Shortage { account, window, span, limit, need } = shortage;
         self.health.check(now().steady)?;
         let _lane = self.lane(account).lock().await;
-        let Some(Need { whole: missing, least }) = account.missing(window, *need, now()) else {
+        let Some((Need { whole: missing, least }, held)) = account.missing(window, *need, now()) else {
             return Ok(());
         };
         let ask = SliceAsk {
@@ -157,6 +157,8 @@ impl Funding {
             window: window.clone(),
             end: span.end,
             limit: *limit,
+            fixed: false,
+            held,
             missing,
             least,
             time: self.time,
@@ -181,7 +183,7 @@ impl Funding {
         let until = asked.steady + self.time;
         let dry = slice.dry.then(|| Dry { until: asked.steady + DRY, left: slice.left });
         let Slice { amount, elsewhere, unknown, .. } = slice;
-        let granted = Granted { amount, until, dry, elsewhere, unknown };
+        let granted = Granted { amount, held: ask.held, until, dry, elsewhere, unknown };
         account.fund(&ask.window, granted, observer);
         Ok(())
     }
@@ -198,11 +200,10 @@ impl Funding {
         self.health.check(now().steady)?;
         for Due { window, end, limit, what } in account.due(now(), self.time / 2, all, observer) {
             match what {
-                Duty::Renew => {
-                    let node = Arc::clone(&self.node);
-                    let zero = PicoUsd::ZERO;
-                    let ask =
-                        SliceAsk { node, window, end, limit, missing: zero, least: zero, time: self.time };
+                Duty::Renew { held } => {
+                    let (node, zero) = (Arc::clone(&self.node), PicoUsd::ZERO);
+                    let (missing, least, time) = (zero, zero, self.time);
+                    let ask = SliceAsk { node, window, end, limit, fixed: false, held, missing, least, time };
                     self.acquire(account, &ask, &now, observer).await?;
                 }
                 Duty::Return { keep, over } => {

@@ -70,6 +70,9 @@ impl MemoryLedger {
         let mut windows = self.windows.lock();
         let window = windows.entry(ask.window.clone()).or_default();
         window.limit = ask.limit;
+        if let Some(lease) = window.leases.get_mut(&ask.node) {
+            lease.amount = lease.amount.min(ask.held.max(lease.used));
+        }
         let left = ask.limit.saturating_sub(window.committed());
         let granted = slice(left, ask);
         let spent = window.sum(|lease| lease.used);

@@ -8,7 +8,8 @@
 //! lease     : amount = used + unknown + outstanding
 //! ```
 //!
-//! - *acquire*: `amount` grows by a slice if `committed` leaves room, and the lease's end moves on.
+//! - *acquire*: `amount` falls to what the node holds to its own knowledge, grows by a slice if `committed` leaves room,
+//!   and the lease's end moves on.
 //! - *book*: a row adds its cost to `used`, in the transaction that writes the row, once for each row.
 //! - *hand back*: `amount` falls to what the node still needs, never below `used`.
 //! - *expire*: a lease whose node has not been heard of until its end and some grace turns `outstanding` into
@@ -47,6 +48,11 @@ pub struct SliceAsk {
     pub end: Timestamp,
     /// The budget's limit, as the node knows it. The store's own, where it has one, wins.
     pub limit: PicoUsd,
+    /// The limit stands in the node's configuration: it wins over the store's own.
+    pub fixed: bool,
+    /// How large the lease is to the node's knowledge. Where the store has more it is back with the store: the node
+    /// has not heard of it, or may not spend it since its limit is lower.
+    pub held: PicoUsd,
     /// How much more is needed; zero: the lease is only to last longer.
     pub missing: PicoUsd,
     /// Less than this is of no use: what the shortest answer that will do needs.
@@ -77,7 +83,7 @@ pub trait Ledger: Debug + Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be asked. The node must then assume that it got nothing; should the store have granted
-    /// after all, the next answer says so.
+    /// after all, it has that back with the next question.
     async fn acquire(&self, ask: &SliceAsk) -> Result<Slice, Error>;
 
     /// Makes the node's lease as small as `keep`, or as what was booked on it, whichever is more.

@@ -239,6 +239,50 @@ fn who_asks_for_too_much_is_in_nobodys_way() {
     node.start(1_000).unwrap();
 }
 
+impl Node {
+    fn limit(&self, limit: i128) {
+        let terms = with_budgets([Budget::hard(pico(limit), Period::Total)]);
+        self.gate.directory().apply([put_key(key("sk-1", terms))]).unwrap();
+    }
+}
+
+#[test]
+fn a_lower_limit_holds_for_what_is_leased_already() {
+    let ledger = Arc::new(MemoryLedger::new(HOUR));
+    let mut one = node(&ledger, "a".into(), HOUR);
+    let mut two = node(&ledger, "b".into(), HOUR);
+    // Each gets a slice that is larger than what is left under the lower limit.
+    one.start(1_000).unwrap();
+    two.start(1_000).unwrap();
+    assert!(ledger.view(&ledger.windows()[0]).committed > pico(6_000));
+    one.limit(5_000);
+    two.limit(5_000);
+    // Refused early, until the other has given back what it may not spend, and never late.
+    let mut started = 2;
+    for _ in 0..20 {
+        started += i128::from(one.start(1_000).is_ok()) + i128::from(two.start(1_000).is_ok());
+        one.gate.tend().now_or_never().unwrap().unwrap();
+        two.gate.tend().now_or_never().unwrap().unwrap();
+        assert!(started <= 5, "{started} thousand of 5");
+    }
+    // Who had too little is not asked for half a second.
+    std::thread::sleep(Duration::from_millis(600));
+    for node in [&mut one, &mut two] {
+        while node.start(1_000).is_ok() {
+            started += 1;
+        }
+    }
+    assert_eq!(started, 5, "and all of it");
+    assert_eq!(ledger.view(&ledger.windows()[0]).committed, pico(5_000));
+    // Below what is spent nothing is left; what is raised again is there at once.
+    one.limit(100);
+    assert!(one.start(1).is_err());
+    one.limit(7_000);
+    two.limit(7_000);
+    one.start(2_000).unwrap();
+    assert!(one.start(1).is_err());
+}
+
 #[test]
 fn a_lease_that_has_ended_pays_for_nothing() {
     let ledger = Arc::new(MemoryLedger::new(HOUR));

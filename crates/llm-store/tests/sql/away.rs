@@ -91,7 +91,17 @@ async fn gateways_that_write_at_once_do_not_deadlock(place: Place) {
             let (end, limit) = (window.budget.window.span(window.start).end, pico(1_000_000));
             let time = std::time::Duration::from_secs(60);
             let (missing, least) = (pico(100), pico(1));
-            let ask = SliceAsk { node: "n1".into(), window, end, limit, missing, least, time };
+            let ask = SliceAsk {
+                node: "n1".into(),
+                window,
+                end,
+                limit,
+                fixed: false,
+                held: limit,
+                missing,
+                least,
+                time,
+            };
             timeout(SOON, store.acquire(&ask)).await.unwrap().unwrap();
         }
     }
@@ -132,7 +142,17 @@ fn a_database_that_comes_back_gets_every_row_and_wakes_who_follows() {
         let end = window.budget.window.span(window.start).end;
         let (limit, missing, least) = (pico(1_000), pico(10), pico(1));
         let time = std::time::Duration::from_secs(60);
-        let ask = SliceAsk { node: "n1".into(), window, end, limit, missing, least, time };
+        let ask = SliceAsk {
+            node: "n1".into(),
+            window,
+            end,
+            limit,
+            fixed: false,
+            held: limit,
+            missing,
+            least,
+            time,
+        };
         assert!(timeout(SOON, store.acquire(&ask)).await.unwrap().is_err(), "an answer, and a refusal");
         assert!(timeout(SOON, store.keep(&team("b"), "root")).await.unwrap().is_err());
         while writer.status().store_away.is_none() {

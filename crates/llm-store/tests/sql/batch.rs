@@ -24,6 +24,8 @@ async fn its_money_outlives_its_gateway_and_is_booked_once(place: Place) {
         window: hard.clone(),
         end: hard.budget.window.span(hard.start).end,
         limit: pico(10_000),
+        fixed: false,
+        held: pico(0),
         missing: pico(1_000),
         least: pico(1_000),
         time: Duration::ZERO,

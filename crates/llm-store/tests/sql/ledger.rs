@@ -52,6 +52,8 @@ fn ask(node: &str, window: &BudgetWindow, missing: i128, least: i128) -> SliceAs
         window: window.clone(),
         end: window.budget.window.span(window.start).end,
         limit: pico(LIMIT),
+        fixed: false,
+        held: pico(i128::MAX),
         missing: pico(missing),
         least: pico(least),
         time: Duration::from_secs(3600),
@@ -171,6 +173,15 @@ async fn the_stores_own_limit_wins(place: Place) {
     let none = pico(0);
     assert_eq!(slice, Slice { amount: pico(300), dry: true, left: none, elsewhere: none, unknown: none });
     assert_eq!(store.window(&window).await.unwrap().limit, pico(300));
+    // What the node may spend no more is the store's again, but for what is booked.
+    let less = SliceAsk { held: pico(100), ..ask("n1", &window, 0, 0) };
+    assert_eq!(store.acquire(&less).await.unwrap().amount, pico(100));
+    assert_eq!(store.window(&window).await.unwrap().committed, pico(100));
+    // A limit that the node's configuration has wins over it, lower or higher.
+    let fixed =
+        |limit, missing| SliceAsk { fixed: true, limit: pico(limit), ..ask("n2", &window, missing, 1) };
+    assert_eq!(store.acquire(&fixed(150, 100)).await.unwrap().amount, pico(50));
+    assert_eq!(store.acquire(&fixed(1_000, 400)).await.unwrap().amount, pico(450));
 }
 
 async fn what_a_dead_node_held_is_unknown_until_somebody_releases_it(place: Place) {

@@ -61,9 +61,10 @@ impl SqlStore {
     async fn lease(&self, ask: &SliceAsk) -> Result<Slice, SqlError> {
         let mut transaction = self.db.begin().await?;
         let on = &mut *transaction;
-        let SliceAsk { node, window, end, limit, missing, least: _, time } = ask;
+        let SliceAsk { node, window, end, limit, fixed, held, missing, least: _, time } = ask;
         let now = self.db.now(on).await?;
-        let limit = own_limit(on, &window.budget).await?.unwrap_or(*limit);
+        let own = if *fixed { None } else { own_limit(on, &window.budget).await? };
+        let limit = own.unwrap_or(*limit);
         let spent = window::lock(on, window, *end, limit).await?;
         let mut own = Lease { amount: PicoUsd::ZERO, used: PicoUsd::ZERO };
         let (mut open, mut unknown) = (PicoUsd::ZERO, PicoUsd::ZERO);
@@ -78,11 +79,17 @@ impl SqlStore {
         .fetch_all(&mut *on)
         .await?;
         for row in &leases {
-            let lease = Lease::read(row)?;
-            open = open.saturating_add(lease.open());
-            if row.try_get::<String, _>("node")? == **node {
+            let mut lease = Lease::read(row)?;
+            let is_own = row.try_get::<String, _>("node")? == **node;
+            if is_own {
+                lease.amount = lease.amount.min((*held).max(lease.used));
                 own = lease;
-            } else if row.try_get::<Option<i64>, _>("until_ms")?.is_none() {
+            }
+            open = open.saturating_add(lease.open());
+            if is_own {
+                continue;
+            }
+            if row.try_get::<Option<i64>, _>("until_ms")?.is_none() {
                 unknown = unknown.saturating_add(lease.open());
             }
         }
