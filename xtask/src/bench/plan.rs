@@ -130,7 +130,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 13] = [
+pub(super) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,

@@ -59,7 +59,7 @@ fn of_many_too_the_one_that_is_due_is_asked_next() {
     // What is learned goes on in a later group, and that too knows who is due.
     let deployments = (0..1000)
         .map(|nth| Deployment::new(format!("d{nth}"), 0, ()).with_stats(Some(Arc::clone(stats(nth)))));
-    let after = Arc::new(Group::new("smart", group.policy.clone(), deployments));
+    let after = Arc::new(Group::new("smart", group.policy, deployments));
     assert_eq!(ask(&after, now + 31 * SECOND, &[]), [(3, Because::Probe)]);
 }
 
@@ -76,7 +76,7 @@ fn nobody_cools_down_where_that_was_switched_off() {
         .deployments
         .iter()
         .map(|old| Deployment::new(&*old.id, 0, ()).with_stats(Some(Arc::clone(&old.stats))));
-    let off = Group::new("smart", before.policy.clone(), kept).with_cooldown(CooldownPolicy::OFF);
+    let off = Group::new("smart", before.policy, kept).with_cooldown(CooldownPolicy::OFF);
     off.end_cooldowns(now);
     assert_eq!(stats.standing(now), Standing::Ready);
     let router = crate::Router::builder().group(off).build().unwrap();
