@@ -105,7 +105,7 @@ pub(crate) fn recoveries(changes: &[Change], aftermath: &Aftermath, upstreams: &
             |sighting: &&Sighting| sighting.left[upstream].is_some() && of_fault.contains(&sighting.asked);
         let cooled = aftermath.sightings.iter().any(|sighting| cools(&sighting));
         // Who is slow answers.
-        assert_eq!(cooled, fault != Fault::Slow, "{case}: whether it cooled down");
+        assert!(cooled || fault == Fault::Slow, "{case}: it was never left alone");
         let cooldown = one_cooldown(&case, aftermath, upstream, &well);
         let probe = probe(&case, aftermath, &upstreams[upstream], (upstream, &cooldown));
         let since = |at: Instant| at.saturating_duration_since(*over);

@@ -22,16 +22,21 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 /// At every moment one of the three has been well for longer than a cooldown (`judge::somebody_is_well`), and each is well
-/// for long enough after each fault that its recovery can be seen. Hanging lasts for longer than anybody waits.
+/// for long enough after each fault that its recovery can be seen. Hanging lasts for longer than anybody waits, and ends when
+/// few have just waited for that long: they would be late after it is over.
 const TROUBLE: [Change; 8] = [
     Change { upstream: 0, from: s(1), to: s(5), fault: Fault::RateLimited },
     Change { upstream: 2, from: s(1), to: s(3), fault: Fault::ResetEarly },
     Change { upstream: 1, from: s(5), to: s(8), fault: Fault::Broken },
-    Change { upstream: 0, from: s(9), to: s(15), fault: Fault::Hang },
+    Change { upstream: 0, from: s(9), to: ms(17_500), fault: Fault::Hang },
     Change { upstream: 1, from: s(12), to: s(15), fault: Fault::Garbage },
     Change { upstream: 1, from: s(19), to: s(22), fault: Fault::ResetLate },
-    Change { upstream: 0, from: s(19), to: s(22), fault: Fault::Slow },
+    Change { upstream: 0, from: s(22), to: s(25), fault: Fault::Slow },
     Change { upstream: 2, from: s(24), to: s(26), fault: Fault::Broken },
 ];
 
@@ -55,7 +60,7 @@ const LIGHT: [Change; 6] = [
     Change { upstream: 1, from: s(3), to: s(5), fault: Fault::ResetEarly },
     Change { upstream: 2, from: s(5), to: s(8), fault: Fault::Slow },
     Change { upstream: 0, from: s(7), to: s(9), fault: Fault::Garbage },
-    Change { upstream: 1, from: s(11), to: s(17), fault: Fault::Hang },
+    Change { upstream: 1, from: s(11), to: ms(19_500), fault: Fault::Hang },
     Change { upstream: 0, from: s(14), to: s(17), fault: Fault::Broken },
 ];
 
@@ -80,8 +85,8 @@ async fn nobody_notices_that_redis_comes_and_goes() {
         redis.restart().unwrap();
         redis.subscribe("gateway:cooldowns:v1").unwrap()
     };
-    let (aftermath, mut told) = storm.rage(&LIGHT, s(22), trouble).await;
-    judge::somebody_is_well(&LIGHT, s(22));
+    let (aftermath, mut told) = storm.rage(&LIGHT, s(24), trouble).await;
+    judge::somebody_is_well(&LIGHT, s(24));
     judge::answers(&aftermath, &storm.upstreams);
     judge::recoveries(&LIGHT, &aftermath, &storm.upstreams);
     judge::no_waiting(&aftermath, &LIGHT, s(2)..s(10), COMMAND);
