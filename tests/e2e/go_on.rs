@@ -163,6 +163,10 @@ async fn a_client_that_leaves_in_between_leaves_nothing_behind() {
     assert!(slow.wait_cancelled(PATIENCE).await.is_some());
     let told = gateway.explain(&id).await;
     assert!(told["end"]["broke_off"].as_str().unwrap().contains("went away"), "{told}");
+    let [group] = &told["end"]["groups"].as_array().unwrap()[..] else { panic!("{told}") };
+    let attempt = &group["attempts"][0];
+    assert_eq!((&attempt["deployment"], &attempt["error"]), (&json!("smart/2"), &Value::Null), "{told}");
+    assert!(attempt["took_ms"].as_f64().is_some() && group["ended"] == "it was abandoned", "{told}");
     let list = gateway.get("/admin/v1/deployments").await.json();
     for deployment in list["data"].as_array().unwrap() {
         assert_eq!(deployment["in_flight"], 0, "{deployment}");

@@ -7,7 +7,8 @@ use llm_testkit::{Gate, Script, Upstream, canned};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Gateway, Options, PATIENCE, chat, failing, llmctl, model, openai, streamed, well, well_after, with,
+    Gateway, Options, PATIENCE, chat, failing, llmctl, model, model_with, openai, streamed, well, well_after,
+    with,
 };
 
 #[tokio::test]
@@ -88,6 +89,33 @@ async fn a_prompt_that_does_not_fit_goes_where_it_does() {
     assert_eq!(gateway.chat(&chat("smart")).await.served(), "long/1");
     small.push(failing(400, "invalid_value"));
     assert_eq!(gateway.chat(&chat("smart")).await.status, 400, "any other mistake is the caller's");
+}
+
+#[tokio::test]
+async fn a_fallback_that_is_not_asked_is_told_why() {
+    let (bad, good) = (Upstream::start().unwrap(), well());
+    bad.always(failing(500, "x"));
+    let chains = "fallbacks = [\"broken\", \"spare\", \"last\"]\ncontext_window_fallbacks = [\"long\"]";
+    let config = model_with("smart", chains, &[openai(&bad)])
+        + &model_with("broken", "fallbacks = [\"smart\"]", &[openai(&bad)])
+        + &["spare", "last", "long"].map(|name| model(name, &[openai(&good)])).concat();
+    let gateway = Gateway::start(&config);
+    let reply = gateway.chat(&chat("smart")).await;
+    assert_eq!(reply.served(), "spare/1");
+    let told = gateway.explained(&reply).await;
+    let expect = json!([
+        {"model": "last", "fallback_of": "smart", "reason": "another model answered before"},
+        {"model": "long", "fallback_of": "smart", "reason": "is for another kind of failure"},
+        {"model": "smart", "fallback_of": "broken", "reason": "was asked before"},
+    ]);
+    assert_eq!(told["passed_over"], expect, "{told}");
+    let id = reply.header("x-gateway-request-id");
+    let text = llmctl(&["explain", id, "--gateway", &gateway.url()]).run();
+    let line = "fallback `smart` of `broken` passed over: was asked before";
+    assert!(text.good().contains(line), "{}", text.good());
+    // Nobody falls back without a failure.
+    let reply = gateway.chat(&chat("spare")).await;
+    assert_eq!(gateway.explained(&reply).await.get("passed_over"), None);
 }
 
 #[tokio::test]

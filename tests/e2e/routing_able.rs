@@ -115,6 +115,55 @@ async fn tools_and_pictures_pass_over_who_cannot_take_them() {
 }
 
 #[tokio::test]
+async fn a_model_behind_a_star_has_the_window_that_it_has() {
+    let (any, long) = (well(), well());
+    let config = model_with("any/*", "context_window_fallbacks = [\"long\"]", &[of(&any, "openai/*")])
+        + &model("long", &[openai(&long)]);
+    let gateway = Gateway::start(&config);
+    let ask = async |named: &str, words: usize| {
+        let mut request = chat(named);
+        request["messages"][0]["content"] = "word ".repeat(words).into();
+        let reply = gateway.chat(&request).await;
+        (reply.served().to_owned(), gateway.explained(&reply).await)
+    };
+    assert_eq!(ask("any/gpt-4o", 20_000).await.0, "any/*/1");
+    assert_eq!(ask("any/gpt-3.5-turbo", 1_000).await.0, "any/*/1");
+    let (served, told) = ask("any/gpt-3.5-turbo", 20_000).await;
+    assert_eq!((&*served, any.requests().len()), ("long/1", 2), "it was not asked for what does not fit");
+    let why = told["groups"][0]["decisions"][0]["candidates"][0]["reason"].as_str().unwrap();
+    assert!(why.contains("context window of 16385"), "{told}");
+    assert_eq!(ask("any/nobody-knows-it", 20_000).await.0, "any/*/1");
+}
+
+#[tokio::test]
+async fn texts_for_vectors_go_where_each_of_them_fits() {
+    let vectors = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    let (small, large) = (Upstream::start().unwrap(), Upstream::start().unwrap());
+    let both = json!({"object": "list", "model": "m", "usage": {"prompt_tokens": 2, "total_tokens": 2}, "data": [
+        {"object": "embedding", "index": 0, "embedding": [0.5]}, {"object": "embedding", "index": 1, "embedding": [0.5]}]});
+    small.always(Script::json(&both));
+    large.always(Script::json(&vectors));
+    let known = |upstream: &Upstream, order: u32| {
+        with(&of(upstream, "openai/text-embedding-3-small"), &format!("order = {order}"))
+    };
+    let config = model("vectors", &[with(&known(&small, 0), "context_window = 500"), known(&large, 1)]);
+    let gateway = Gateway::start(&config);
+    let ask = async |input: Value| {
+        let body = json!({"model": "vectors", "input": input});
+        let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.served().to_owned()
+    };
+    // A window is for each of them: several that fit do so together.
+    let short = "word ".repeat(300);
+    assert_eq!(ask(json!([short, short])).await, "vectors/1");
+    assert_eq!(ask(json!(short.repeat(2))).await, "vectors/2");
+    assert_eq!(ask(json!([vec![10_000; 600]])).await, "vectors/2");
+    assert_eq!(small.requests().len(), 1, "it was not asked for what does not fit");
+}
+
+#[tokio::test]
 async fn another_model_takes_what_nobody_of_a_model_can() {
     for (what, name, reason) in
         [("tools", HANDLESS, "does not offer tools"), ("pictures", BLIND, "does not offer image input")]

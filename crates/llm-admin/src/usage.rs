@@ -158,11 +158,7 @@ fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
     }
     for (name, example) in [("day", "2026-11-21"), ("hour", "2026-11-21T15:00:00Z")] {
         let value = page::text(visit, name);
-        let good = |value: &String| match name {
-            "day" => value.parse::<jiff::civil::Date>().is_ok(),
-            _ => value.parse::<Timestamp>().is_ok(),
-        };
-        if value.as_ref().is_some_and(|value| !good(value)) {
+        if value.as_ref().is_some_and(|value| !is_as_told(name, value)) {
             return Err(wrong(name, format!("must be written as reports do: {example}")));
         }
     }
@@ -174,11 +170,32 @@ fn asked(visit: &Visit<'_>) -> Result<ReportAsk> {
     Ok(ReportAsk { from, to, group_by, only, zone })
 }
 
+/// Whether a day or an hour is written as reports write it: any other spelling would be that of no line.
+fn is_as_told(name: &str, value: &str) -> bool {
+    let told = match name {
+        "day" => value.parse::<Date>().map(|day| day.to_string()),
+        _ => value.parse::<Timestamp>().map(|hour| hour.to_string()),
+    };
+    told.is_ok_and(|told| told == value)
+}
+
 #[cfg(test)]
 mod tests {
     use llm_types::PicoUsd;
 
     use super::*;
+
+    #[test]
+    fn days_and_hours_are_written_in_one_way() {
+        let check = |name: &str, value: &str, expect| assert_eq!(is_as_told(name, value), expect, "{value}");
+        check("day", "2026-11-20", true);
+        check("day", "20261120", false);
+        check("day", "2026-11-20T00:00:00", false);
+        check("day", "yesterday", false);
+        check("hour", "2026-11-20T15:00:00Z", true);
+        check("hour", "2026-11-20T16:00:00+01:00", false);
+        check("hour", "2026-11-20 15:00:00Z", false);
+    }
 
     #[test]
     fn means_are_of_what_there_is() {

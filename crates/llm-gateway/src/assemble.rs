@@ -33,6 +33,8 @@ use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
 use crate::tenant::Tenants;
 
+pub(crate) use self::routing::window;
+
 /// Looks an environment variable up.
 pub type Env = fn(&str) -> Option<String>;
 

@@ -19,7 +19,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::attempt::Attempt;
-use crate::dispatch::{Resume, Resumed, Stuck};
+use crate::dispatch::{Resume, Resumed, Trail};
 use crate::governance::Kept;
 use crate::place::Place;
 use crate::record::{Afterwards, Decision};
@@ -61,7 +61,10 @@ pub(crate) async fn read_preamble(
 }
 
 /// Somebody is asked to go on with an answer.
-type Resuming = Pin<Box<dyn Future<Output = Result<Resumed, Stuck>> + Send>>;
+struct Resuming {
+    asks: Pin<Box<dyn Future<Output = Result<Resumed, ApiError>> + Send>>,
+    trail: Trail,
+}
 
 /// A streamed answer on its way to the client.
 pub(crate) struct Exchange {
@@ -191,7 +194,7 @@ impl Exchange {
                 return Poll::Ready(Some(bytes));
             }
             if let Some(resuming) = &mut self.resuming {
-                match resuming.as_mut().poll(cx) {
+                match resuming.asks.as_mut().poll(cx) {
                     Poll::Ready(resumed) => self.joined(resumed),
                     Poll::Pending => match self.late(cx) {
                         None => return Poll::Pending,
@@ -291,7 +294,9 @@ impl Exchange {
             let received = if attempt.is_free() { 0 } else { self.relay.received(&self.target) };
             drop(attempt.break_off(self.relay.spent(), received, error));
         }
-        self.resuming = Some(Box::pin(resume.go_on(ticket, said.to_owned(), error.clone())));
+        let trail = Trail::default();
+        let asks = Box::pin(resume.go_on(ticket, (said.to_owned(), error.clone()), Arc::clone(&trail)));
+        self.resuming = Some(Resuming { asks, trail });
         self.upstream = None;
         if let Some(place) = self.place.take() {
             place.fail(error);
@@ -300,17 +305,13 @@ impl Exchange {
     }
 
     /// Goes on with another deployment's stream, behind a comment that marks the seam.
-    fn joined(&mut self, resumed: Result<Resumed, Stuck>) {
-        self.resuming = None;
-        let Resumed { resume, ticket, attempt, head, upstream, decoder, place, target, deployment, groups } =
+    fn joined(&mut self, resumed: Result<Resumed, ApiError>) {
+        self.stop_asking();
+        let Resumed { resume, ticket, attempt, head, upstream, decoder, place, target, deployment } =
             match resumed {
                 Ok(resumed) => resumed,
-                Err(Stuck { cause, groups }) => {
-                    self.after.groups.extend(groups);
-                    return self.fail(&cause);
-                }
+                Err(cause) => return self.fail(&cause),
             };
-        self.after.groups.extend(groups);
         (self.ticket, self.attempt) = (Some(ticket), Some(attempt));
         self.relay.push(self.front.seam(self.form, &deployment));
         self.relay.go_on(decoder);
@@ -318,6 +319,14 @@ impl Exchange {
         self.upstream = Some(Box::pin(rest));
         (self.resume, self.place, self.target) = (Some(resume), Some(place), target);
         self.after.by.push(deployment);
+    }
+
+    /// Nobody is asked to go on any more; what was done so far is kept.
+    fn stop_asking(&mut self) {
+        if let Some(Resuming { asks, trail }) = self.resuming.take() {
+            drop(asks);
+            self.after.groups.append(&mut trail.lock());
+        }
     }
 
     /// Why the answer may not be waited for any longer, if so. The timers are asked again only when somebody
@@ -380,6 +389,7 @@ impl Exchange {
     /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
     /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
+        self.stop_asking();
         self.break_off(error);
         if let Some(place) = self.place.take() {
             place.fail(error);
@@ -387,7 +397,6 @@ impl Exchange {
         if let Some(decision) = self.decision.take() {
             decision.end(self.relay.usage(), Some(error), std::mem::take(&mut self.after));
         }
-        self.resuming = None;
         tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
         let parting = self.relay.parting().concat();
         let parting = (!parting.is_empty()).then(|| self.screen.pass(&self.target, parting.into())).flatten();
@@ -435,6 +444,7 @@ impl Drop for Exchange {
             self.let_go();
         }
         if self.upstream.is_some() || self.resuming.is_some() {
+            self.stop_asking();
             let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
             self.break_off(&gone);
             if let Some(decision) = self.decision.take() {

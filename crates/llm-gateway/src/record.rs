@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_router::{Group, Plan, Trace};
+use llm_router::{Group, Plan, Skipped, Trace};
 use llm_types::{ApiError, Dialect, Usage};
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -49,6 +49,8 @@ pub(crate) struct Decision {
     pub(crate) upstream: Duration,
     /// What was done in each group.
     pub(crate) groups: SmallVec<[(Arc<Group<Backend>>, llm_router::Record); 1]>,
+    /// Models that were named as fallbacks and not asked.
+    pub(crate) skipped: Box<[Skipped]>,
     /// What the client was told instead of an answer.
     pub(crate) error: Option<ApiError>,
     /// What was lost or altered for the deployment that answered.
@@ -298,6 +300,7 @@ mod tests {
             took: Duration::ZERO,
             upstream: Duration::ZERO,
             groups: SmallVec::new(),
+            skipped: Box::default(),
             error: None,
             changes: Box::default(),
             end: Mutex::default(),

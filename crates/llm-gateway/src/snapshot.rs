@@ -11,6 +11,7 @@ use llm_cost::PriceBook;
 use llm_router::{Deployment, Router};
 use llm_types::Secret;
 
+use crate::assemble;
 use crate::backend::Backend;
 use crate::cache::Answers;
 use crate::fetch::MediaFetch;
@@ -109,6 +110,13 @@ impl Snapshot {
     #[must_use]
     pub fn model_count(&self) -> usize {
         self.models.len()
+    }
+
+    /// The window of the model that a deployment of any model calls in place of its `*`, where that is known.
+    pub(crate) fn window(&self, deployment: &Deployment<Backend>, star: &str) -> Option<u64> {
+        let target = deployment.target.target(Some(star)).ok()?;
+        let known = self.prices.entry_of(&deployment.id, &deployment.target.provider, target.model())?;
+        assemble::window(known)
     }
 
     /// Every deployment, in config order.

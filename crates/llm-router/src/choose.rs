@@ -12,12 +12,12 @@ use crate::group::Group;
 use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::picker::PickCx;
-use crate::pool::{Pool, Seat, below, mix};
+use crate::pool::{Pool, Seat};
 use crate::record::{Because, Reason};
 use crate::stats::{Grant, Refused, Standing, Stats};
 
 /// Of more candidates than this, only the one that is picked is looked at.
-const MANY: usize = 64;
+pub(crate) const MANY: usize = 64;
 
 /// Who was chosen, and let the request in.
 #[derive(Debug, Clone, Copy)]
@@ -140,11 +140,12 @@ impl<T> Group<T> {
     }
 
     /// Chooses among so many that looking at the health of each takes longer than choosing: pick first, look
-    /// then. Whoever is unwell is noticed when it is picked, or by the look at one more.
+    /// then. Whoever is unwell is noticed when it is picked; whose probe is due is written down.
     fn choose_unseen(&self, open: &Mask, ask: &Ask<'_>) -> Option<Choice> {
-        let other = below(mix(ask.cx.random), self.seats.len()).filter(|index| open.has(*index));
         let is = |index: usize, standing| self.is(index, standing, ask);
-        let (index, because) = match other.filter(|index| ask.may_probe && is(*index, Standing::ProbeDue)) {
+        let watch = self.watch.as_ref().filter(|_| ask.may_probe);
+        let due = watch.and_then(|watch| watch.due(open, ask.cx.now, |index| is(index, Standing::ProbeDue)));
+        let (index, because) = match due {
             Some(index) => (index, Because::Probe),
             None => self.pick(open, ask).filter(|(index, _)| is(*index, Standing::Ready))?,
         };

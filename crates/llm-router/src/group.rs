@@ -7,6 +7,7 @@ use std::time::Instant;
 use llm_types::ApiError;
 
 use crate::affinity::PrefixMap;
+use crate::choose::MANY;
 use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::deployment::Deployment;
 use crate::facts::Capabilities;
@@ -16,7 +17,7 @@ use crate::needs::Needs;
 use crate::picker::{Picker, Strategy};
 use crate::policy::RetryPolicy;
 use crate::pool::Seat;
-use crate::stats::News;
+use crate::stats::{News, Watch};
 
 /// A model name and whoever can answer to it. Immutable: a reload builds a new one.
 pub struct Group<T> {
@@ -41,6 +42,8 @@ pub struct Group<T> {
     /// Sets of positions, to be asked in this order.
     pub(crate) tiers: Box<[Mask]>,
     least: Least,
+    /// Who is to be probed, where there are too many to look at each.
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 /// What every deployment of a group has at least: most requests ask for no more, and nobody has to be looked at.
@@ -74,6 +77,7 @@ impl<T> Group<T> {
             seats: deployments.iter().map(|deployment| Seat::new(deployment)).collect(),
             tiers: tiers(&deployments),
             least: Least::of(&deployments),
+            watch: watch(&deployments),
             deployments,
         }
     }
@@ -121,6 +125,13 @@ impl<T> Group<T> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Arc<Deployment<T>>> {
         self.deployments.get(index)
+    }
+
+    /// Ends every cooldown here, where there is to be none: whoever cooled down when that was decided is asked again.
+    pub fn end_cooldowns(&self, now: Instant) {
+        if self.cooldown.duration.is_zero() {
+            self.deployments.iter().for_each(|deployment| deployment.stats.end_cooldown(now));
+        }
     }
 
     /// Takes note of an active health check of the deployment at this position, and tells other gateways what it
@@ -210,9 +221,20 @@ impl Least {
             && needs.region.is_none()
             && needs.pin.is_none()
             && self.capabilities.has(needs.capabilities)
-            && needs.tokens() <= self.context_window
+            && needs.windows.is_empty()
+            && needs.in_window() <= self.context_window
             && needs.output_tokens <= self.max_output
     }
+}
+
+/// Who is to be probed; `None` where each is looked at anyway.
+fn watch<T>(deployments: &[Arc<Deployment<T>>]) -> Option<Arc<Watch>> {
+    let watch =
+        (deployments.len() > MANY).then(|| Arc::new(Watch::new(deployments.len(), Instant::now())))?;
+    for (index, deployment) in deployments.iter().enumerate() {
+        deployment.stats.be_watched(&watch, index);
+    }
+    Some(watch)
 }
 
 /// Lower `order` first; those without weight after everybody else.

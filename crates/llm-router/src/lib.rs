@@ -31,7 +31,7 @@ pub use cooldown::{Cooldown, CooldownPolicy, CooldownStore, Effect};
 pub use deployment::Deployment;
 pub use error::BuildError;
 pub use facts::{Allowance, Capabilities, Facts, Price};
-pub use fallback::{Fallback, Fallbacks, Plan};
+pub use fallback::{Fallback, Fallbacks, Plan, Skip, Skipped};
 pub use group::Group;
 pub use lease::Lease;
 pub use mask::Mask;

@@ -26,6 +26,11 @@ pub struct Needs {
     pub capabilities: Capabilities,
     /// Estimated tokens of the prompt; 0: unknown.
     pub input_tokens: u64,
+    /// Of several prompts in one request, the tokens of the longest: each has a window of its own. `None`: it is one prompt.
+    pub longest_input: Option<u64>,
+    /// Windows that are known only of this request, by the ids of deployments whose facts do not say theirs: of those
+    /// that serve whichever model is named.
+    pub windows: SmallVec<[(Arc<str>, u64); 1]>,
     /// The most tokens of the answer, or an estimate; 0: unknown.
     pub output_tokens: u64,
     /// How long an answer usually is that nothing bounds, in tokens: counted against limits, until it is known.
@@ -49,6 +54,8 @@ impl Default for Needs {
             region: None,
             capabilities: Capabilities::NONE,
             input_tokens: 0,
+            longest_input: None,
+            windows: SmallVec::new(),
             output_tokens: 0,
             usual_output: 0,
             stream: false,
@@ -65,6 +72,11 @@ impl Needs {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// The tokens that have to fit a window.
+    pub(crate) fn in_window(&self) -> u64 {
+        self.longest_input.unwrap_or(self.input_tokens).saturating_add(self.output_tokens)
     }
 
     /// The tokens to count against a limit before the answer is known. An answer that nothing bounds is counted as usual,
@@ -86,7 +98,7 @@ impl Needs {
 
     /// What of the deployment, whatever its health, keeps it from answering.
     pub(crate) fn unmet<T>(&self, deployment: &Deployment<T>) -> Option<Reason> {
-        let Self { tags, region, capabilities, input_tokens, output_tokens, pin, .. } = self;
+        let Self { tags, region, capabilities, output_tokens, pin, windows, .. } = self;
         let Facts { order: _, region: stands, capabilities: can, context_window, max_output, .. } =
             &deployment.facts;
         if pin.as_ref().is_some_and(|id| *id != deployment.id) {
@@ -101,8 +113,9 @@ impl Needs {
         if !can.has(*capabilities) {
             return Some(Reason::Capability(capabilities.without(*can)));
         }
-        let need = input_tokens.saturating_add(*output_tokens);
-        if let Some(has) = context_window.filter(|has| need > *has) {
+        let need = self.in_window();
+        let named = || windows.iter().find(|(id, _)| *id == deployment.id).map(|(_, window)| *window);
+        if let Some(has) = context_window.or_else(named).filter(|has| need > *has) {
             return Some(Reason::ContextWindow { need, has });
         }
         let has = max_output.filter(|has| output_tokens > has)?;
@@ -113,6 +126,28 @@ impl Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_is_for_each_prompt_and_may_be_known_of_the_request_alone() {
+        let window = |context_window| Facts { context_window, ..Facts::default() };
+        let facts = [Some(1_000), None, None].into_iter().zip(["own", "named", "unknown"]);
+        let group = crate::Group::new(
+            "m",
+            crate::RetryPolicy::default(),
+            facts.map(|(has, id)| Deployment::new(id, 0, ()).with_facts(window(has))),
+        );
+        let able = |needs: &Needs| group.able(needs).iter().collect::<Vec<_>>();
+        let mut needs = Needs { input_tokens: 1_500, output_tokens: 100, ..Needs::default() };
+        assert_eq!(able(&needs), [1, 2]);
+        needs.windows = [("named".into(), 1_200), ("own".into(), 9_000)].into_iter().collect();
+        assert_eq!(able(&needs), [2], "what the facts say goes first");
+        let reason = needs.unmet(&group.deployments[1]);
+        assert_eq!(reason, Some(Reason::ContextWindow { need: 1_600, has: 1_200 }));
+        needs.longest_input = Some(1_050);
+        assert_eq!(able(&needs), [1, 2]);
+        needs.longest_input = Some(500);
+        assert_eq!(able(&needs), [0, 1, 2]);
+    }
 
     #[test]
     fn an_answer_without_bounds_is_counted_as_usual_and_fits_every_limit() {

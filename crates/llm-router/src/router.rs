@@ -122,7 +122,9 @@ impl<T> Router<T> {
         let meant = deployments.find(|deployment| {
             *deployment.id == *cooldown.id && deployment.fingerprint == cooldown.fingerprint
         });
-        if let Some(deployment) = meant {
+        // Where nobody cools down, others do not say so either; a rest is no cooldown.
+        let cools = group.is_none_or(|group| !group.cooldown.duration.is_zero());
+        if let Some(deployment) = meant.filter(|_| cools || cooldown.is_rest()) {
             deployment.stats.learn_cooldown(cooldown.left, cooldown.trips, now);
         }
     }

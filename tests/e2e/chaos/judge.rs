@@ -7,13 +7,27 @@ use std::time::{Duration, Instant};
 use llm_testkit::Received;
 
 use super::client::{Answer, Answered};
-use super::fault::{Moody, answer, marker};
+use super::fault::{Fault, Moody, answer, marker};
 use super::storm::{Aftermath, COOLDOWN, Change, DEADLINE, MODELS, Sighting};
 
 /// What machines that build may add to a wait.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// Asserts that every client got what it should.
+/// Asserts of a timetable that at every moment somebody has been well for longer than a cooldown.
+pub(crate) fn somebody_is_well(changes: &[Change], time: Duration) {
+    let unwell = |upstream: usize, at: Duration| {
+        let mut own = changes.iter().filter(|change| change.upstream == upstream);
+        own.any(|change| change.from <= at && at < change.to + COOLDOWN)
+    };
+    // Who is well changes only where something begins or ends.
+    let moments = changes.iter().flat_map(|change| [change.from, change.to, change.to + COOLDOWN]);
+    for at in moments.filter(|at| *at <= time) {
+        assert!((0..MODELS.len()).any(|upstream| !unwell(upstream, at)), "nobody is well at {at:?}");
+    }
+}
+
+/// Asserts that every client got what it should: as somebody was well all the time, everybody succeeds but those whose stream
+/// was cut after content, and they got a proper error.
 pub(crate) fn answers(aftermath: &Aftermath, upstreams: &[Moody; 3]) {
     let results = &aftermath.answered;
     let mut attempts: HashMap<String, Vec<(char, Received)>> = HashMap::new();
@@ -75,31 +89,33 @@ fn wrong(
     None
 }
 
-/// Asserts that who is well again is asked again within one cooldown: the one that is stated when the fault is over, or
+/// Asserts that who is well again is asked again within one cooldown, after every fault: the one that is stated when the fault is over, or
 /// that what was under way by then has brought about. The next request after it is the probe, and no other cooldown
 /// follows.
 pub(crate) fn recoveries(changes: &[Change], aftermath: &Aftermath, upstreams: &[Moody; 3]) {
-    let mut checked = [0; 3];
     for (change, over) in changes.iter().zip(&aftermath.over) {
-        let next = changes.iter().filter(|next| next.upstream == change.upstream && next.from >= change.to);
+        let Change { upstream, from, to, fault } = *change;
+        let case = format!("{fault:?} of {}", upstreams[upstream].name());
+        let next = changes.iter().filter(|next| next.upstream == upstream && next.from >= to);
         let well_until = next.map(|next| next.from).min().unwrap_or(aftermath.time);
-        if well_until < change.to + COOLDOWN + SLACK {
-            continue;
-        }
+        assert!(well_until >= to + COOLDOWN + SLACK, "{case}: nothing can be seen of how it recovers");
         let well = *over..aftermath.start + well_until;
-        let case = format!("{:?} of {}", change.fault, upstreams[change.upstream].name());
-        let cooldown = one_cooldown(&case, aftermath, change.upstream, &well);
-        let probe = probe(&case, aftermath, &upstreams[change.upstream], (change.upstream, &cooldown));
+        let of_fault = aftermath.start + from..well.end;
+        let cools =
+            |sighting: &&Sighting| sighting.left[upstream].is_some() && of_fault.contains(&sighting.asked);
+        let cooled = aftermath.sightings.iter().any(|sighting| cools(&sighting));
+        // Who is slow answers.
+        assert!(cooled || fault == Fault::Slow, "{case}: it was never left alone");
+        let cooldown = one_cooldown(&case, aftermath, upstream, &well);
+        let probe = probe(&case, aftermath, &upstreams[upstream], (upstream, &cooldown));
         let since = |at: Instant| at.saturating_duration_since(*over);
         eprintln!("{case}: left alone until {:?}, asked again after {:?}", since(cooldown.end), since(probe));
+        assert!(
+            since(cooldown.start) <= COOLDOWN + SLACK,
+            "{case}: left alone until {:?}",
+            since(cooldown.start)
+        );
         assert!(probe < well.end, "{case}: asked again after {:?}", since(probe));
-        checked[change.upstream] += 1;
-    }
-    for nth in changes.iter().map(|change| change.upstream) {
-        let name = upstreams[nth].name();
-        assert!(checked[nth] > 0, "no recovery of {name} was looked at");
-        let seen = aftermath.sightings.iter().any(|sighting| sighting.left[nth].is_some());
-        assert!(seen, "no cooldown of {name} was seen");
     }
 }
 
@@ -146,21 +162,33 @@ fn probe(case: &str, aftermath: &Aftermath, moody: &Moody, of: (usize, &Range<In
 const COMMANDS: u32 = 1;
 
 /// Asserts that no request that was under way while something was away waited longer in the gateway than the longest did at
-/// other times, but for what it may wait for each command; and that none took much longer on the whole, which upstreams and
-/// clients have their part in. How long a busy machine lets everybody wait is seen by who looks at the deployments, which
-/// asks nobody else.
-pub(crate) fn no_waiting(aftermath: &Aftermath, away: Range<Duration>, command: Duration) {
+/// other times, but for what it may wait for each command; that most of those that came after it was missed did not wait for
+/// it at all; and that none took much longer on the whole, which upstreams and clients have their part in. How long a busy
+/// machine lets everybody wait is seen by who looks at the deployments, which asks nobody else.
+pub(crate) fn no_waiting(
+    aftermath: &Aftermath,
+    changes: &[Change],
+    away: Range<Duration>,
+    command: Duration,
+) {
     let Aftermath { start, answered, sightings, .. } = aftermath;
     let look = sightings.iter().map(|sighting| sighting.told - sighting.asked).max().unwrap_or_default();
-    let (usual, then): (Vec<_>, Vec<_>) = answered.iter().partition(|result| {
-        let began = result.began.saturating_duration_since(*start);
-        began >= away.end || began + result.took <= away.start
-    });
+    let began = |result: &Answered| result.began.saturating_duration_since(*start);
+    let during = |result: &Answered, of: &Range<Duration>| {
+        began(result) < of.end && began(result) + result.took > of.start
+    };
+    let hangs: Vec<_> = changes
+        .iter()
+        .filter(|change| change.fault == Fault::Hang)
+        .map(|change| change.from..change.to)
+        .collect();
+    let answered = answered.iter().filter(|result| !hangs.iter().any(|hang| during(result, hang)));
+    let (then, usual): (Vec<_>, Vec<_>) = answered.partition(|result| during(result, &away));
     assert!(usual.len() > 100 && then.len() > 100, "{} and {} requests", usual.len(), then.len());
-    for (what, of, times) in [
-        ("wait", (|result| result.overhead.unwrap_or_default()) as fn(&Answered) -> Duration, 1),
-        ("request", |result| result.took, 2),
-    ] {
+    let wait = |result: &Answered| result.overhead.unwrap_or_default();
+    for (what, of, times) in
+        [("wait", wait as fn(&Answered) -> Duration, 1), ("request", |result| result.took, 2)]
+    {
         let longest =
             |results: &[&Answered]| results.iter().map(|result| of(result)).max().unwrap_or_default();
         let (usual, then) = (longest(&usual), longest(&then));
@@ -170,6 +198,17 @@ pub(crate) fn no_waiting(aftermath: &Aftermath, away: Range<Duration>, command: 
         );
         assert!(then <= bound, "a {what} of {then:?} instead of {bound:?} at most");
     }
+    let later = away.start + command * 2..away.end;
+    let decile = |mut waits: Vec<Duration>| {
+        waits.sort_unstable();
+        waits.get(waits.len() * 9 / 10).copied().unwrap_or_default()
+    };
+    let usual = decile(usual.iter().map(|result| wait(result)).collect());
+    let then = decile(
+        then.iter().filter(|result| later.contains(&began(result))).map(|result| wait(result)).collect(),
+    );
+    eprintln!("nine of ten waited for {usual:?} at most, for {then:?} while it was away and known to be");
+    assert!(then < usual + command, "a tenth waited for {then:?} or longer, {usual:?} at other times");
 }
 
 /// Says what happened, for whoever looks.

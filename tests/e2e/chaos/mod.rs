@@ -22,23 +22,29 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Two of the three are in trouble at most, and who is well by then has been for longer than a cooldown.
-const TROUBLE: [Change; 9] = [
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// At every moment one of the three has been well for longer than a cooldown (`judge::somebody_is_well`), and each is well
+/// for long enough after each fault that its recovery can be seen. Hanging lasts for longer than anybody waits, and ends when
+/// few have just waited for that long: they would be late after it is over.
+const TROUBLE: [Change; 8] = [
     Change { upstream: 0, from: s(1), to: s(5), fault: Fault::RateLimited },
-    Change { upstream: 1, from: s(5), to: s(9), fault: Fault::Broken },
-    Change { upstream: 0, from: s(9), to: s(13), fault: Fault::Hang },
-    Change { upstream: 1, from: s(9), to: s(13), fault: Fault::Garbage },
-    Change { upstream: 1, from: s(15), to: s(19), fault: Fault::ResetLate },
-    Change { upstream: 2, from: s(17), to: s(22), fault: Fault::Broken },
-    Change { upstream: 0, from: s(18), to: s(22), fault: Fault::Slow },
-    Change { upstream: 0, from: s(23), to: s(26), fault: Fault::Hang },
-    Change { upstream: 1, from: s(23), to: s(26), fault: Fault::ResetEarly },
+    Change { upstream: 2, from: s(1), to: s(3), fault: Fault::ResetEarly },
+    Change { upstream: 1, from: s(5), to: s(8), fault: Fault::Broken },
+    Change { upstream: 0, from: s(9), to: ms(17_500), fault: Fault::Hang },
+    Change { upstream: 1, from: s(12), to: s(15), fault: Fault::Garbage },
+    Change { upstream: 1, from: s(19), to: s(22), fault: Fault::ResetLate },
+    Change { upstream: 0, from: s(22), to: s(25), fault: Fault::Slow },
+    Change { upstream: 2, from: s(24), to: s(26), fault: Fault::Broken },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_is_answered_whatever_the_upstreams_do() {
     let storm = Storm::begin("");
     let (aftermath, ()) = storm.rage(&TROUBLE, s(30), async {}).await;
+    judge::somebody_is_well(&TROUBLE, s(30));
     judge::answers(&aftermath, &storm.upstreams);
     judge::recoveries(&TROUBLE, &aftermath, &storm.upstreams);
     storm.gateway.assert_alive().await;
@@ -47,12 +53,15 @@ async fn everybody_is_answered_whatever_the_upstreams_do() {
 /// How long a command of Redis may take.
 const COMMAND: Duration = Duration::from_millis(500);
 
-/// Without anything that must reach a client as an error.
-const LIGHT: [Change; 4] = [
-    Change { upstream: 0, from: s(1), to: s(4), fault: Fault::RateLimited },
-    Change { upstream: 1, from: s(4), to: s(6), fault: Fault::ResetEarly },
-    Change { upstream: 0, from: s(6), to: s(9), fault: Fault::Broken },
-    Change { upstream: 1, from: s(9), to: s(12), fault: Fault::RateLimited },
+/// Every fault but the one that must reach a client: a stream that is cut after content. Nobody hangs while Redis is away, so
+/// that how long requests take then says how long they waited for it.
+const LIGHT: [Change; 6] = [
+    Change { upstream: 0, from: s(1), to: s(3), fault: Fault::RateLimited },
+    Change { upstream: 1, from: s(3), to: s(5), fault: Fault::ResetEarly },
+    Change { upstream: 2, from: s(5), to: s(8), fault: Fault::Slow },
+    Change { upstream: 0, from: s(7), to: s(9), fault: Fault::Garbage },
+    Change { upstream: 1, from: s(11), to: ms(19_500), fault: Fault::Hang },
+    Change { upstream: 0, from: s(14), to: s(17), fault: Fault::Broken },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,10 +85,11 @@ async fn nobody_notices_that_redis_comes_and_goes() {
         redis.restart().unwrap();
         redis.subscribe("gateway:cooldowns:v1").unwrap()
     };
-    let (aftermath, mut told) = storm.rage(&LIGHT, s(16), trouble).await;
+    let (aftermath, mut told) = storm.rage(&LIGHT, s(24), trouble).await;
+    judge::somebody_is_well(&LIGHT, s(24));
     judge::answers(&aftermath, &storm.upstreams);
     judge::recoveries(&LIGHT, &aftermath, &storm.upstreams);
-    judge::no_waiting(&aftermath, s(2)..s(10), COMMAND);
+    judge::no_waiting(&aftermath, &LIGHT, s(2)..s(10), COMMAND);
     assert!(aftermath.answered.iter().all(|result| result.answer.is_whole()));
     storm.gateway.wait_log("Redis is away");
     let until = Instant::now() + PATIENCE;

@@ -198,6 +198,45 @@ async fn a_batch_that_nobody_can_be_asked_for_is_told_and_booked_when_somebody_c
 }
 
 #[tokio::test]
+async fn a_batch_is_no_strangers_whatever_he_shows_under_its_id() {
+    let (gate, till) = (Gate::new(), Till::file());
+    gate.open();
+    let (upstream, receiver) = (provider(&gate, 10), Upstream::start().unwrap());
+    receiver.always(Script::status(200));
+    let mut gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let key = Key::make(&gateway, json!({"name": "ci"})).await;
+    made(&gateway, &key, &upstream).await;
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    let alerts = format!("[alerts]\nwebhook = \"{}\"\n", receiver.url());
+    // One knows nothing of it, and one has another batch of that id.
+    let unknown = json!({"error": {"message": "no such batch", "type": "invalid_request_error"}});
+    let other = json!({"id": "batch_1", "object": "batch", "status": "completed", "endpoint": CHAT,
+        "completed_at": 1_700_000_000, "output_file_id": "file-out",
+        "metadata": {"gateway": "another-request..gpt-4o"}});
+    for (nth, shown) in
+        [Script::status(404).json_body(&unknown), Script::json(&other)].into_iter().enumerate()
+    {
+        let stranger = Upstream::start().unwrap();
+        stranger.always(shown);
+        let config = till.config("one", "", &format!("{alerts}{}", smart(&stranger)));
+        let mut gateway = Gateway::start(&config);
+        assert!(stranger.wait_requests(1, PATIENCE).await, "{}", gateway.logs());
+        gateway.wait_log("a batch cannot be booked: nobody who is configured knows");
+        assert!(stranger.requests().iter().all(|one| one.path() != ANSWERS), "{nth}");
+        assert!(receiver.wait_requests(1, PATIENCE).await, "{}", gateway.logs());
+        gateway.signal("TERM");
+        gateway.wait_exit();
+    }
+    // It is told once, and is its own account's.
+    assert_eq!(receiver.requests().len(), 1);
+    assert_eq!(receiver.requests()[0].json()["type"], "batch_unreachable");
+    let _gateway = Gateway::start(&till.config("one", "", &smart(&upstream)));
+    let rows = till.rows(&key, 1).await;
+    assert_eq!((rows.len(), rows[0].cost.text().as_str()), (1, SMALL), "{rows:?}");
+}
+
+#[tokio::test]
 async fn a_batch_is_booked_once_also_when_its_row_is_gone() {
     let (gate, till) = (Gate::new(), Till::file());
     gate.open();

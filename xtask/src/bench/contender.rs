@@ -53,13 +53,20 @@ impl Who {
     /// Whether it is measured with this request.
     pub(super) fn takes_part(self, request: Request) -> bool {
         match self {
-            Self::Plain | Self::Routed => request == Request::Routed,
-            Self::Unrecorded | Self::Recorded => request == Request::Recorded,
+            Self::Plain => matches!(request, Request::Routed | Request::RoutedRecorded),
+            Self::Routed => request == Request::Routed,
+            Self::Unrecorded => request == Request::Recorded,
+            Self::Recorded => matches!(request, Request::Recorded | Request::RoutedRecorded),
             Self::Unmetered | Self::Metered => request == Request::Metered,
             Self::Few | Self::Many => request == Request::ManyKeys,
-            _ => {
-                !matches!(request, Request::Routed | Request::Recorded | Request::Metered | Request::ManyKeys)
-            }
+            _ => !matches!(
+                request,
+                Request::Routed
+                    | Request::Recorded
+                    | Request::RoutedRecorded
+                    | Request::Metered
+                    | Request::ManyKeys
+            ),
         }
     }
 
@@ -146,7 +153,12 @@ impl Who {
         ]);
         match (request, self) {
             (
-                Request::Chat | Request::Routed | Request::Recorded | Request::Metered | Request::ManyKeys,
+                Request::Chat
+                | Request::Routed
+                | Request::Recorded
+                | Request::RoutedRecorded
+                | Request::Metered
+                | Request::ManyKeys,
                 _,
             ) => {
                 json!({"model": "m", "messages": question, "temperature": 0.7})

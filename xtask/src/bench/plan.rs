@@ -29,6 +29,8 @@ pub(super) enum Request {
     Routed,
     /// The same with a record of every request; against one without records.
     Recorded,
+    /// The same with a record of every request; against one deployment without any of it.
+    RoutedRecorded,
     /// The short chat request of a key with limits and three budgets, priced and written down in SQLite; against the
     /// same request where nothing is metered.
     Metered,
@@ -128,7 +130,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 13] = [
+pub(super) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -158,6 +160,12 @@ pub(super) const SCENARIOS: [Scenario; 13] = [
         request: Request::Recorded,
         load: Load::Connections(32),
         rows: &[Row { measure: Measure::CpuPerRequest, target: Target::AddedMicros(2.0) }],
+    },
+    Scenario {
+        title: "chat 1 kB over ten deployments with every request recorded, to one without the router's work",
+        request: Request::RoutedRecorded,
+        load: Load::Connections(32),
+        rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.05) }],
     },
     Scenario {
         title: "chat 1 kB with key, limits, budgets and usage rows, to one where nothing is metered",

@@ -29,6 +29,8 @@ struct Request {
     #[serde(default)]
     changes: String,
     groups: Vec<Group>,
+    #[serde(default)]
+    passed_over: Vec<PassedOver>,
     error: Option<Failed>,
     end: Option<End>,
     /// Only those that were chosen are among the candidates.
@@ -44,6 +46,14 @@ struct Group {
     decisions: Vec<Decision>,
     waits: Vec<Wait>,
     ended: Option<String>,
+}
+
+/// A model that was named as a fallback and not asked.
+#[derive(Debug, Deserialize)]
+struct PassedOver {
+    model: String,
+    fallback_of: String,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +146,9 @@ fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
     }
     for group in &request.groups {
         told(group, out)?;
+    }
+    for PassedOver { model, fallback_of, reason } in &request.passed_over {
+        writeln!(out.out, "fallback `{model}` of `{fallback_of}` passed over: {reason}")?;
     }
     if request.shortened {
         writeln!(out.out, "\nthere were too many candidates to keep those that were not chosen")?;

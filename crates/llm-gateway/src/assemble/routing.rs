@@ -1,7 +1,7 @@
 //! `[router]` and the settings of deployments, as the router knows them.
 
 use llm_config::{Cooldown, Deployment, RetriesByError, Router, Strategy};
-use llm_cost::{Asked, Capabilities as Known, Mode, PriceBook};
+use llm_cost::{Asked, Capabilities as Known, Entry, Mode, PriceBook};
 use llm_router::{
     Allowance, Backoff, Capabilities, CooldownPolicy, Facts, Fallbacks, KindRetries, Price, RetryPolicy,
     Strategy as RouterStrategy, Weighing,
@@ -82,6 +82,7 @@ pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBo
     let target = backend.target(None).ok();
     let model = target.as_ref().map(|target| target.model());
     let known = model.and_then(|model| prices.entry_of(&deployment.id, &backend.provider, model));
+    let window = known.and_then(window);
     let known = known.filter(|entry| matches!(entry.mode, Mode::Chat | Mode::Responses));
     let model = model.unwrap_or_default();
     let asked =
@@ -90,7 +91,7 @@ pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBo
         order: deployment.order,
         region: deployment.region.as_deref().map(Into::into),
         capabilities: known.and_then(|entry| entry.capabilities).map_or(Capabilities::ALL, capabilities),
-        context_window: deployment.context_window.or(known.and_then(|entry| entry.context_window)),
+        context_window: deployment.context_window.or(window),
         max_output: deployment.max_output.or(known.and_then(|entry| entry.max_output)),
         price: price(prices, &asked),
         allowance: Allowance {
@@ -99,6 +100,12 @@ pub(super) fn facts(deployment: &Deployment, backend: &Backend, prices: &PriceBo
             max_parallel: deployment.max_parallel,
         },
     }
+}
+
+/// The tokens that a prompt, and its answer where there is one, may have.
+pub(crate) fn window(known: &Entry) -> Option<u64> {
+    let takes_prompts = matches!(known.mode, Mode::Chat | Mode::Responses | Mode::Embedding);
+    known.context_window.filter(|_| takes_prompts)
 }
 
 /// What a model of the catalogue can do; of what the catalogue does not speak of, everything.

@@ -48,7 +48,7 @@ pub(crate) use later::{Later, MOST as MOST_LATER};
 pub(crate) use needs::{hour, is_told, told_needs};
 pub(crate) use own::Fallbacks;
 pub(crate) use ready::Asking;
-pub(crate) use resume::{Groups, Resume, Resumed, Stuck};
+pub(crate) use resume::{Groups, Resume, Resumed, Trail};
 pub(crate) use send::is_stream;
 
 use self::fetched::Fetched;
@@ -295,6 +295,7 @@ impl Dispatch {
             at: std::time::SystemTime::now(),
             took: self.started.elapsed(),
             upstream: journey.upstream,
+            skipped: plan.skipped(),
             groups: plan.take_records(),
             error: outcome.err().cloned(),
             changes: outcome.map(Changes::header).unwrap_or_default().into(),

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_providers::estimate;
-use llm_router::{Group, Needs, Plan, Prefixes, hash};
-use llm_types::{ApiError, Capabilities, Op, Result};
+use llm_router::{Found, Group, Needs, Plan, Prefixes, hash};
+use llm_types::{ApiError, Call, Capabilities, EmbedContent, EmbedInput, Op, Result};
 use smallvec::SmallVec;
 
 use super::Dispatch;
@@ -32,7 +32,10 @@ const MOST: usize = 16;
 type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
 
 /// Groups to go to, each with its entry in the request's own list.
-type Others<'s> = SmallVec<[(Option<usize>, &'s Arc<Group<Backend>>); 4]>;
+type Others<'s> = SmallVec<[(Option<usize>, Found<'s, Backend>); 4]>;
+
+/// Every model takes so many tokens.
+const SHORT: u64 = 500;
 
 impl Dispatch {
     /// Says what the request asks of whoever answers it, and where else it may go. A text of so many bytes comes
@@ -67,10 +70,12 @@ impl Dispatch {
         let read = |entry: usize| {
             let mut asking = Asking::from(fallbacks.head(Some(entry))?);
             let mut needs = self.wants(&asking, true)?;
-            if looks_long(needs.capabilities) {
+            if looks_long(needs.capabilities) || self.asked.op == Op::Embed {
                 self.measure(&mut needs, &mut asking);
             }
             needs.input_tokens = needs.input_tokens.saturating_add(roughly(more));
+            let named = fallbacks.names.get(entry).and_then(|named| self.snapshot.router.find(&named.model));
+            self.note_windows(&mut needs, named.into_iter());
             Ok((entry, Arc::new(needs)))
         };
         let entries = fallbacks.names.iter().enumerate();
@@ -85,21 +90,24 @@ impl Dispatch {
         if !group.is_choosy() && others.is_empty() && !told {
             return Ok(None);
         }
-        let counted = group.counts_tokens() || others.iter().any(|(_, group)| group.counts_tokens());
+        let counted = group.counts_tokens() || others.iter().any(|(_, found)| found.group.counts_tokens());
         // Nobody looks for what everybody can do.
         let matters = !others.is_empty() || counted || !group.can_everything();
         let mut needs = self.wants(asking, matters)?;
+        let own = Found { group, star: self.star.as_deref() };
+        self.note_windows(&mut needs, std::iter::once(own).chain(others.iter().map(|(_, found)| *found)));
         let all_able = |group: &Group<Backend>, needs: &Needs| {
             group.all_able(needs) || group.able(needs).count() == group.deployments.len()
         };
         let is_able = all_able(group, &needs);
-        let elsewhere = |needs: &Needs| others.iter().all(|(_, group)| all_able(group, needs));
-        if !is_able || (looks_long(needs.capabilities) && (counted || !elsewhere(&needs))) {
+        let elsewhere = |needs: &Needs| others.iter().all(|(_, found)| all_able(found.group, needs));
+        let (long, several) = (looks_long(needs.capabilities), self.asked.op == Op::Embed);
+        if !is_able || (long && counted) || ((long || several) && !elsewhere(&needs)) {
             self.measure(&mut needs, asking);
         }
-        let able = |(entry, group): &(Option<usize>, &Arc<Group<Backend>>)| {
+        let able = |(entry, found): &(Option<usize>, Found<'_, Backend>)| {
             let own = changed.iter().find(|(changed, _)| Some(*changed) == *entry);
-            !group.able(own.map_or(&needs, |(_, needs)| needs)).is_empty()
+            !found.group.able(own.map_or(&needs, |(_, needs)| needs)).is_empty()
         };
         // Another model may have what none of these has.
         if !is_able && !others.iter().any(able) {
@@ -144,7 +152,7 @@ impl Dispatch {
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
         let usual = usual.into_iter().flatten().map(|name| (None, name));
-        let all = own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?.group)));
+        let all = own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?)));
         let mut all: Others<'_> = all.collect();
         if self.fallbacks.is_none() {
             self.follow(&mut all);
@@ -155,15 +163,33 @@ impl Dispatch {
     /// Adds where these groups lead in turn.
     fn follow<'s>(&'s self, all: &mut Others<'s>) {
         let mut at = 0;
-        while let Some((_, group)) = all.get(at).copied() {
-            let found = group.fallbacks.names().filter_map(|name| self.snapshot.router.find(name));
-            for next in found.map(|found| found.group) {
-                let known = || all.iter().map(|(_, known)| *known).chain([&self.group]);
-                if all.len() < MOST && !known().any(|known| Arc::ptr_eq(known, next)) {
+        while let Some((_, Found { group, .. })) = all.get(at).copied() {
+            for next in group.fallbacks.names().filter_map(|name| self.snapshot.router.find(name)) {
+                let known = || all.iter().map(|(_, known)| known.group).chain([&self.group]);
+                if all.len() < MOST && !known().any(|known| Arc::ptr_eq(known, next.group)) {
                     all.push((None, next));
                 }
             }
             at += 1;
+        }
+    }
+
+    /// Looks up the windows of models that stand behind a `*`: only a request says which they are.
+    fn note_windows<'f>(&self, needs: &mut Needs, groups: impl Iterator<Item = Found<'f, Backend>>) {
+        if needs.tokens() <= SHORT {
+            return;
+        }
+        for found in groups {
+            let Some(star) = found.star else { continue };
+            for deployment in found.group.deployments.iter() {
+                let is_known = needs.windows.iter().any(|(id, _)| *id == deployment.id);
+                if is_known || deployment.facts.context_window.is_some() || !deployment.target.is_wildcard() {
+                    continue;
+                }
+                if let Some(window) = self.snapshot.window(deployment, star) {
+                    needs.windows.push((Arc::clone(&deployment.id), window));
+                }
+            }
         }
     }
 
@@ -177,8 +203,30 @@ impl Dispatch {
         if self.codec.is_opaque(&self.asked) { 0 } else { asking.head.body().len() }
     }
 
+    /// About so many tokens has the longest of the texts that vectors are wanted of, as far as it must fit. Of those that
+    /// are long altogether nobody knows before they are sent.
+    fn longest(&self, asking: &mut Asking) -> u64 {
+        if asking.head.body().len() > LONG {
+            return 0;
+        }
+        let Ok(Call::Embed(request)) = asking.call(self.codec, &self.asked) else { return 0 };
+        if request.truncate == Some(true) {
+            return 0;
+        }
+        let tokens = |input: &EmbedInput| match &input.content {
+            EmbedContent::Text(text) => roughly(text.len()),
+            EmbedContent::Tokens(tokens) => u64::try_from(tokens.len()).unwrap_or(u64::MAX),
+            EmbedContent::Opaque(..) => 0,
+        };
+        request.inputs.iter().map(tokens).max().unwrap_or_default()
+    }
+
     /// Counts the prompt instead of guessing it: pictures in base64 look longer than they are.
     fn measure(&self, needs: &mut Needs, asking: &mut Asking) {
+        if self.asked.op == Op::Embed {
+            needs.longest_input = Some(self.longest(asking));
+            return;
+        }
         if self.asked.op != Op::Chat {
             return;
         }
@@ -233,7 +281,7 @@ fn relax(group: &Group<Backend>, needs: &mut Needs) {
     needs.capabilities = Capabilities::NONE;
     if group.able(needs).is_empty() {
         // The prompt fits nobody by our estimate, and there is no other model to ask.
-        needs.input_tokens = 0;
+        (needs.input_tokens, needs.longest_input) = (0, None);
     }
 }
 

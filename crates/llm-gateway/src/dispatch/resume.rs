@@ -14,6 +14,7 @@ use llm_providers::transport::{ByteStream, collect};
 use llm_router::{Group, Limits as Bounds, Plan, Record, Step};
 use llm_types::chat::{Format, Limits, Message, OutputOptions};
 use llm_types::{ApiError, Call, ErrorKind, Result};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::Dispatch;
@@ -79,14 +80,22 @@ pub(crate) struct Resumed {
     pub(crate) target: Arc<Target>,
     /// Its id.
     pub(crate) deployment: Arc<str>,
-    pub(crate) groups: Groups,
 }
 
-/// Nobody goes on with it.
-pub(crate) struct Stuck {
-    /// What to end the stream with.
-    pub(crate) cause: ApiError,
-    pub(crate) groups: Groups,
+/// What was done so that somebody goes on, to be read once nobody does any more: whoever asks may be dropped at any time.
+pub(crate) type Trail = Arc<Mutex<Groups>>;
+
+/// The way to somebody who goes on; it leaves its trail however it ends.
+struct Trailed<'s> {
+    plan: Plan<'s, Backend>,
+    trail: Trail,
+}
+
+impl Drop for Trailed<'_> {
+    fn drop(&mut self) {
+        self.plan.abandon(Instant::now());
+        self.trail.lock().extend(self.plan.take_records());
+    }
 }
 
 impl Resume {
@@ -106,19 +115,19 @@ impl Resume {
     /// Asks other deployments to go on with what was said.
     ///
     /// # Errors
-    /// The failure to end the stream with.
+    /// The failure to end the stream with: nobody goes on with it.
     pub(crate) async fn go_on(
         mut self: Box<Self>,
         mut ticket: Ticket,
-        said: String,
-        cause: ApiError,
-    ) -> Result<Resumed, Stuck> {
+        (said, cause): (String, ApiError),
+        trail: Trail,
+    ) -> Result<Resumed, ApiError> {
         let snapshot = Arc::clone(&self.dispatch.snapshot);
-        let mut plan = match self.plan(&snapshot, &said) {
-            Ok(plan) => plan,
-            Err(_) => return Err(Stuck { cause, groups: Groups::new() }),
+        let mut way = match self.plan(&snapshot, &said) {
+            Ok(plan) => Trailed { plan, trail },
+            Err(_) => return Err(cause),
         };
-        match self.find(&mut plan, &mut ticket, &said).await {
+        match self.find(&mut way.plan, &mut ticket, &said).await {
             Some((opened, place, deployment)) => {
                 tracing::info!(
                     request_id = &*self.dispatch.request_id,
@@ -127,7 +136,6 @@ impl Resume {
                 );
                 self.broken.push(Arc::clone(&deployment));
                 let (head, upstream, decoder, target, attempt) = opened;
-                let groups = plan.take_records().into_vec();
                 Ok(Resumed {
                     resume: self,
                     ticket,
@@ -138,10 +146,9 @@ impl Resume {
                     place,
                     target,
                     deployment,
-                    groups,
                 })
             }
-            None => Err(Stuck { cause, groups: plan.take_records().into_vec() }),
+            None => Err(cause),
         }
     }
 

@@ -96,7 +96,10 @@ impl Jobs {
 
     /// Follows a batch until it is booked.
     pub(super) fn follow(&self, gateway: &Arc<Gateway>, job: Job, held: Held) {
-        self.put(&job, Standing::Open(held));
+        // It may be in the store though nobody heard of that, and somebody found it there.
+        if let Some(held) = self.begin(&job, held) {
+            return held.forget();
+        }
         let gateway = Arc::clone(gateway);
         Arc::clone(&gateway).background(async move {
             let (began, mut pause) = (Instant::now(), FIRST);
@@ -132,6 +135,16 @@ impl Jobs {
     /// It could not be booked.
     pub(super) fn unclaim(&self, job: &Job) {
         self.0.lock().remove(&job.request);
+    }
+
+    /// Holds this for a batch; gives it back where another books it, or has.
+    fn begin(&self, job: &Job, held: Held) -> Option<Held> {
+        let mut all = self.0.lock();
+        if all.contains_key(&job.request) {
+            return Some(held);
+        }
+        Self::put_into(&mut all, job, Standing::Open(held));
+        None
     }
 
     fn put(&self, job: &Job, standing: Standing) {
@@ -180,7 +193,9 @@ impl Jobs {
     /// Somebody has seen a batch.
     pub(super) fn seen(&self, gateway: &Arc<Gateway>, (desk, place): (&Desk, &Place), known: &Batch) {
         let Some(tag) = known.tag.as_ref().filter(|_| known.is_over()) else { return };
-        let job = self.0.lock().get(&*tag.request).map(|(job, _)| job.clone());
+        // What a batch says of itself is no more than its word.
+        let own = self.0.lock().get(&*tag.request).map(|(job, _)| job.clone());
+        let job = own.filter(|job| job.id == known.id);
         let (held, known) = (Arc::clone(gateway), known.clone());
         if let Some(job) = job {
             gateway.tasks().spawn(async move { job.now(&held).settle(&held, &known).await });

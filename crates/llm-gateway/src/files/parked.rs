@@ -11,12 +11,12 @@ use llm_governance::{Basis, BudgetWindow, KeyId, Reservation, RowCache, RowOwner
 use llm_providers::bulk::Batch;
 use llm_providers::target::Target;
 use llm_store::{DueBatches, OpenBatch};
-use llm_types::{ApiError, ErrorKind, PicoUsd, Result};
+use llm_types::{ApiError, ErrorKind, PicoUsd, Result, Secret};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::interval;
 
-use super::account::{self, Account};
+use super::account::{self, Account, Likely};
 use super::held::Held;
 use super::jobs::{FIRST, FOLLOWED, Job, LAST, is_booked, is_gone};
 use super::place::Place;
@@ -58,6 +58,21 @@ pub(super) struct Parked {
     windows: Vec<BudgetWindow>,
 }
 
+/// How a batch stands.
+enum Found {
+    /// It is over, says whom it was asked of.
+    Over(Box<Job>, Batch),
+    /// It is not, or whoever knows does not answer.
+    Open,
+    /// Nobody who is configured knows of it.
+    Nowhere,
+}
+
+/// Whether whoever says so does not know what was asked for, or not who asks.
+fn is_strange(error: &ApiError) -> bool {
+    is_gone(error) || error.upstream_status.is_some_and(|status| matches!(status.as_u16(), 400 | 401 | 403))
+}
+
 /// Writes a batch down, whoever waits for it. What is held comes back where there is no store, or it does not answer.
 pub(super) async fn park(gateway: &Arc<Gateway>, job: &Job, held: Held) -> Option<Held> {
     if !gateway.governance().keeps_rows() {
@@ -77,7 +92,8 @@ pub(super) async fn park(gateway: &Arc<Gateway>, job: &Job, held: Held) -> Optio
 async fn write(gateway: &Gateway, job: &Job, held: Held) -> Option<Held> {
     let mut open = held.into_attempt()?.into_open()?;
     let reservation = open.reservation.take();
-    let parked = Parked::of(job, &open, reservation.as_ref());
+    let snapshot = gateway.snapshot();
+    let parked = Parked::of(job, (&open, reservation.as_ref()), snapshot.master_key.as_ref());
     let governance = gateway.governance();
     let Ok(body) = serde_json::to_string(&parked) else {
         open.reservation = reservation;
@@ -142,20 +158,23 @@ async fn look(gateway: &Gateway, body: &str) {
             return;
         }
     };
-    let targets = parked.targets(gateway);
-    if targets.is_empty() {
-        parked.unreachable(gateway);
+    let found = parked.known(gateway).await;
+    match found {
+        Found::Nowhere => parked.unreachable(gateway),
+        Found::Open | Found::Over(..) => gateway.governance().batch_reached(&parked.request),
     }
-    let known = parked.known(gateway, targets).await;
-    let late = parked.age() > FOLLOWED;
-    let closed = match known {
-        Some((job, known)) => match parked.settle(gateway, &job, &known).await {
+    let (late, lost) = (parked.age() > FOLLOWED, matches!(found, Found::Nowhere));
+    let closed = match found {
+        Found::Over(job, known) => match parked.settle(gateway, &job, &known).await {
             // What could not be read in days will not be.
-            Err(_) if late => parked.give_up(gateway).await,
+            Err(_) if late => parked.give_up(gateway, ErrorKind::Timeout).await,
             settled => settled,
         },
-        None if late => parked.give_up(gateway).await,
-        None => return,
+        Found::Open | Found::Nowhere if !late => return,
+        Found::Nowhere | Found::Open => {
+            let why = if lost { ErrorKind::NotFound } else { ErrorKind::Timeout };
+            parked.give_up(gateway, why).await
+        }
     };
     if let Err(error) = closed {
         tracing::warn!(%error, request_id = &*parked.request, "a batch cannot be booked yet");
@@ -190,7 +209,7 @@ fn read(body: &str) -> Result<Parked> {
 }
 
 impl Parked {
-    fn of(job: &Job, open: &Open, reservation: Option<&Reservation>) -> Self {
+    fn of(job: &Job, (open, reservation): (&Open, Option<&Reservation>), master: Option<&Secret>) -> Self {
         let account = &*open.account;
         let RowOwner { key, user, team, organisation } = account.who.clone();
         Self {
@@ -199,7 +218,7 @@ impl Parked {
             endpoint: job.endpoint.clone(),
             deployment: Arc::clone(&job.deployment),
             provider: Arc::clone(&job.provider),
-            account: Some(Account::of(&job.target)),
+            account: Some(Account::of(&job.target).sealed(master)),
             model: Arc::clone(&job.model),
             model_asked: Arc::clone(&account.model),
             bound: job.bound,
@@ -217,34 +236,38 @@ impl Parked {
     }
 
     /// Where its provider may be asked, as things are configured now.
-    fn targets(&self, gateway: &Gateway) -> Vec<Arc<Target>> {
+    fn targets(&self, gateway: &Gateway) -> Vec<Likely> {
         let of = (&*self.deployment, &*self.provider);
         account::targets(&gateway.snapshot(), of, self.account.as_ref())
     }
 
-    /// It, once it is over, and who says so.
-    async fn known(&self, gateway: &Gateway, targets: Vec<Arc<Target>>) -> Option<(Job, Batch)> {
-        for job in targets.into_iter().filter_map(|target| self.job(target)) {
-            if let Ok(known) = job.look(gateway).await
-                && known.id == self.id
-            {
-                return known.is_over().then_some((job, known));
+    /// How it stands, as whoever made it says.
+    async fn known(&self, gateway: &Gateway) -> Found {
+        let mut silent = false;
+        for likely in self.targets(gateway) {
+            let Some(job) = self.job(Arc::clone(&likely.target)) else { continue };
+            match job.look(gateway).await {
+                Ok(known) if self.is_it(&likely, &known) => {
+                    return if known.is_over() { Found::Over(Box::new(job), known) } else { Found::Open };
+                }
+                Ok(_) => {}
+                // Another account than its own knows nothing of it.
+                Err(error) => silent |= likely.is_same || !is_strange(&error),
             }
         }
-        None
+        if silent { Found::Open } else { Found::Nowhere }
+    }
+
+    /// Whether what somebody shows is this batch. What we wrote into it tells; where nothing is shown of that its id does,
+    /// at the host where it was made.
+    fn is_it(&self, likely: &Likely, known: &Batch) -> bool {
+        let told = known.tag.as_ref().map(|tag| *tag.request == *self.request);
+        known.id == self.id && told.unwrap_or(likely.is_same || !likely.is_elsewhere)
     }
 
     /// Nobody can be asked for it: whoever runs the gateway has to know, for its cost will not be.
     fn unreachable(&self, gateway: &Gateway) {
-        let (request_id, deployment, provider) = (&*self.request, &*self.deployment, &*self.provider);
-        tracing::warn!(
-            request_id,
-            batch = self.id,
-            deployment,
-            provider,
-            "a batch cannot be booked: no deployment is configured for the account that it was made with"
-        );
-        gateway.governance().batch_unreachable((request_id, &self.id), (deployment, provider));
+        gateway.governance().batch_unreachable((&self.request, &self.id), (&self.deployment, &self.provider));
     }
 
     fn job(&self, target: Arc<Target>) -> Option<Job> {
@@ -303,14 +326,11 @@ impl Parked {
 
     /// It does not end, or nobody can ask how it did. What a hard budget holds for it is charged; others are told that there
     /// was one whose cost is not known.
-    async fn give_up(&self, gateway: &Gateway) -> Result<()> {
+    async fn give_up(&self, gateway: &Gateway, why: ErrorKind) -> Result<()> {
         tracing::warn!(request_id = &*self.request, "a batch does not end: it is not followed any more");
         let sum = if self.hard { Sum::at_most(self.bound) } else { Sum::unknown() };
-        let error = match self.targets(gateway).is_empty() {
-            true => ErrorKind::NotFound,
-            false => ErrorKind::Timeout,
-        };
-        self.close(gateway, UsageRow { error: Some(error), ..self.row(&sum) }).await
+        let status = why.status().as_u16();
+        self.close(gateway, UsageRow { error: Some(why), status, ..self.row(&sum) }).await
     }
 
     async fn close(&self, gateway: &Gateway, row: UsageRow) -> Result<()> {

@@ -6,7 +6,7 @@ use llm_governance::{BudgetWindow, Event, Observer as _, UsageRow};
 use llm_store::{DueBatches, OpenBatch};
 use llm_types::{PicoUsd, Result};
 
-use super::store::Kept;
+use super::store::{CLAIM, Kept};
 use super::{Governance, refused};
 
 impl Governance {
@@ -31,6 +31,11 @@ impl Governance {
     /// Nobody can be asked for a batch: see [`Watcher::batch_unreachable`](super::watch::Watcher::batch_unreachable).
     pub(crate) fn batch_unreachable(&self, batch: (&str, &str), of: (&str, &str)) {
         self.watcher.batch_unreachable(batch, of);
+    }
+
+    /// Somebody can be asked for the batch that this request made.
+    pub(crate) fn batch_reached(&self, request: &str) {
+        self.watcher.batch_reached(request);
     }
 
     /// Batches that this gateway is to look at.
@@ -58,7 +63,7 @@ impl Governance {
         row: Option<&UsageRow>,
     ) -> Result<()> {
         let Some(kept) = &self.kept else { return Ok(()) };
-        let closed = kept.store.close_batch(request, windows, row).await;
+        let closed = kept.store.close_batch(request, windows, row, CLAIM).await;
         if let Some(row) = row.filter(|_| matches!(closed, Ok(true))) {
             self.books.iter().for_each(|books| books.book(row));
             if row.overrun {

@@ -30,7 +30,7 @@ const LAST_DECISIONS: Duration = Duration::from_secs(2);
 /// After a store that could not be followed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a gateway has to write the row of a batch that it claimed.
-const CLAIM: Duration = Duration::from_secs(3600);
+pub(super) const CLAIM: Duration = Duration::from_secs(3600);
 /// How often old rows are looked for.
 const RETIRE: Duration = Duration::from_secs(3600);
 

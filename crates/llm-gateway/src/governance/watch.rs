@@ -21,9 +21,12 @@ use crate::gateway::Gateway;
 
 /// How many alerts wait for the webhook.
 const WAITING: usize = 1024;
-/// How many batches are told that nobody can be asked for; the log has all.
+/// Of how many batches it is told that nobody can be asked for them.
 #[cfg(feature = "sql")]
 const UNREACHABLE: usize = 10_000;
+/// How long the log is not told again.
+#[cfg(feature = "sql")]
+const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is asked, how long it may take, and the first pause, which doubles.
 const TRIES: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -87,9 +90,9 @@ impl Alert {
 pub(super) struct Watcher {
     alerts: mpsc::Sender<Alert>,
     counters: Arc<Counters>,
-    /// The requests of batches that were told.
+    /// The requests of batches that nobody can be asked for, and when the log was told last.
     #[cfg(feature = "sql")]
-    unreachable: parking_lot::Mutex<std::collections::HashSet<String>>,
+    unreachable: parking_lot::Mutex<std::collections::HashMap<String, std::time::Instant>>,
 }
 
 /// What waits for the webhook.
@@ -162,18 +165,41 @@ impl Watcher {
         }
     }
 
-    /// Nobody can be asked for a batch (its request, its id there) of this deployment and provider: told once.
+    /// Somebody can be asked for the batch that this request made.
+    #[cfg(feature = "sql")]
+    pub(super) fn batch_reached(&self, request: &str) {
+        self.unreachable.lock().remove(request);
+    }
+
+    /// Nobody can be asked for a batch (its request, its id there) of this deployment and provider: told when that begins,
+    /// and in the log once a day as long as it lasts.
     #[cfg(feature = "sql")]
     pub(super) fn batch_unreachable(
         &self,
         (request, batch): (&str, &str),
         (deployment, provider): (&str, &str),
     ) {
-        let mut told = self.unreachable.lock();
-        if told.len() >= UNREACHABLE || !told.insert(request.to_owned()) {
+        let now = std::time::Instant::now();
+        let before = {
+            let mut told = self.unreachable.lock();
+            let before = told.get(request).copied();
+            let is_told = before.is_some_and(|at| now.saturating_duration_since(at) < AGAIN);
+            if is_told || (before.is_none() && told.len() >= UNREACHABLE) {
+                return;
+            }
+            told.insert(request.to_owned(), now);
+            before
+        };
+        tracing::warn!(
+            request_id = request,
+            batch,
+            deployment,
+            provider,
+            "a batch cannot be booked: nobody who is configured knows of the account that it was made with"
+        );
+        if before.is_some() {
             return;
         }
-        drop(told);
         self.alert(Alert::BatchUnreachable {
             request_id: request.to_owned(),
             batch: batch.to_owned(),

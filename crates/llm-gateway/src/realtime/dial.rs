@@ -200,6 +200,7 @@ impl Wish<'_> {
             at: SystemTime::now(),
             took: started.elapsed(),
             upstream,
+            skipped: plan.skipped(),
             groups: plan.take_records(),
             error,
             changes: Box::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_router::{Because, Candidate, End, Group, Verdict, WaitedFor};
+use llm_router::{Because, Candidate, End, Group, Skipped, Verdict, WaitedFor};
 use llm_types::ApiError;
 use serde::Serialize;
 
@@ -41,6 +41,9 @@ pub(crate) struct Told {
     #[serde(skip_serializing_if = "str::is_empty")]
     changes: Box<str>,
     groups: Vec<ToldGroup>,
+    /// Models that were named as fallbacks and not asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<ToldSkipped>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ToldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,14 @@ struct ToldGroup {
     waits: Vec<ToldWait>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldSkipped {
+    model: Arc<str>,
+    /// The model that falls back to it.
+    fallback_of: Arc<str>,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -194,6 +205,7 @@ impl From<&Decision> for Told {
             overhead_ms: ms(decision.took.saturating_sub(decision.upstream)),
             changes: decision.changes.clone(),
             groups: told_groups(&decision.groups, decision.started),
+            passed_over: decision.skipped.iter().map(told_skipped).collect(),
             error: decision.error.as_ref().map(told_error),
             shortened: false,
             end: end.as_ref().map(|end| ToldEnd {
@@ -274,6 +286,11 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
         waits: waits.collect(),
         ended: record.end.map(ended),
     }
+}
+
+fn told_skipped(skipped: &Skipped) -> ToldSkipped {
+    let Skipped { model, group, why } = skipped;
+    ToldSkipped { model: Arc::clone(model), fallback_of: Arc::clone(group), reason: why.to_string() }
 }
 
 fn told_error(error: &ApiError) -> ToldError {

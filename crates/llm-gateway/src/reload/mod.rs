@@ -12,7 +12,7 @@ mod tests;
 mod watch;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use llm_admin::Deed;
@@ -201,6 +201,9 @@ fn take(
         gateway.configure(&effective).map_err(ReloadError::Unusable)?;
         deployments = compare(&previous, &snapshot);
         gateway.replace(snapshot);
+        // Not before: a configuration that is refused changes nothing.
+        let now = Instant::now();
+        gateway.snapshot().router.groups().for_each(|group| group.end_cooldowns(now));
         state.config = Arc::new(config);
         state.generation += 1;
         state.since = SystemTime::now();

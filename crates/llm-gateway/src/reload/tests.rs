@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use llm_providers::transport::{ByteStream, RequestBody, Transport};
+use llm_router::Standing;
 use llm_types::{Call, ErrorKind, Reply, Result};
 use tempfile::TempDir;
 
 use super::*;
+use crate::auth::Auth;
 use crate::{Guard, Principal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,6 +115,46 @@ async fn a_reload_does_not_take_the_key_away() {
     let error = gateway.reload("a test").await.unwrap_err();
     assert!(matches!(error, ReloadError::Keyless), "{error}");
     assert_eq!((names(&gateway), gateway.snapshot().master_key.is_some()), (vec!["a".to_owned()], true));
+}
+
+#[tokio::test]
+async fn a_reload_without_keys_opens_nothing() {
+    let key = "[[keys]]\nname = \"ci\"\nkey = \"sk-0123456789abcdef\"\n";
+    let auth = "[auth]\nmaster_key = \"sk-m\"\n";
+    let (_dir, path) = written(&format!("{auth}{key}{}", model("a")));
+    let gateway = gateway(&path, None);
+    let check = async || {
+        let (snapshot, headers) = (gateway.snapshot(), http::HeaderMap::new());
+        let (master, governance) = (snapshot.master_key.as_ref(), gateway.governance());
+        Auth { master, issuers: None, governance, address: None }.check(&headers, None).await
+    };
+    // Keys may go: who comes without one is still asked for it.
+    std::fs::write(&path, format!("{auth}{}", model("a"))).unwrap();
+    assert!(gateway.reload("a test").await.unwrap().changed);
+    assert_eq!(check().await.unwrap_err().kind, ErrorKind::Auth);
+    std::fs::write(&path, format!("{key}{}", model("a"))).unwrap();
+    assert!(matches!(gateway.reload("a test").await.unwrap_err(), ReloadError::Keyless));
+    assert_eq!(check().await.unwrap_err().kind, ErrorKind::Auth);
+}
+
+#[tokio::test]
+async fn a_cooldown_ends_when_there_are_to_be_none() {
+    let (_dir, path) = written(&model("a"));
+    let gateway = gateway(&path, None);
+    let standing = || {
+        let snapshot = gateway.snapshot();
+        let (group, index) = snapshot.router.deployment("a/1").unwrap();
+        group.deployments[index].stats.standing(Instant::now())
+    };
+    let snapshot = gateway.snapshot();
+    let (group, index) = snapshot.router.deployment("a/1").unwrap();
+    group.deployments[index].stats.learn_cooldown(PATIENCE, 1, Instant::now());
+    std::fs::write(&path, format!("{}{}", model("a"), model("b"))).unwrap();
+    assert!(gateway.reload("a test").await.unwrap().changed);
+    assert!(matches!(standing(), Standing::Cooling(_)), "any other reload leaves it as it is");
+    std::fs::write(&path, format!("[router]\ncooldown = false\n{}", model("a"))).unwrap();
+    assert!(gateway.reload("a test").await.unwrap().changed);
+    assert_eq!(standing(), Standing::Ready);
 }
 
 #[tokio::test]

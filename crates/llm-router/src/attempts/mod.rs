@@ -293,6 +293,14 @@ impl<T> Attempts<T> {
         std::mem::take(&mut self.record)
     }
 
+    /// The caller stops asking: what is under way ends with that.
+    pub(crate) fn abandon(&mut self, now: Instant) {
+        let running = self.record.attempts.iter_mut().filter(|attempt| attempt.took.is_none());
+        running.for_each(|attempt| attempt.took = Some(now.saturating_duration_since(attempt.started)));
+        self.state = State::Done;
+        self.give_up(End::Abandoned, now);
+    }
+
     fn give_up(&mut self, end: End, now: Instant) -> Step {
         self.record.end.get_or_insert(end);
         self.ended.get_or_insert(now);

@@ -6,6 +6,7 @@
 //! it may be well by now.
 
 mod chain;
+mod skipped;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
 pub use self::chain::{Fallback, Fallbacks};
+pub use self::skipped::{Skip, Skipped};
 use crate::attempts::{Attempts, Step, is_for_others};
 use crate::deployment::Deployment;
 use crate::group::Group;
@@ -47,6 +49,10 @@ pub struct Plan<'r, T> {
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
     defaults_used: bool,
+    /// A group gave up: how many had before, and when.
+    considered: Option<(usize, Instant)>,
+    /// The group that is asked now had been left.
+    returned: bool,
     /// The caller named whom to ask now, and nobody else is to be asked.
     instead: bool,
     needs: Option<Arc<Needs>>,
@@ -91,6 +97,8 @@ impl<'r, T> Plan<'r, T> {
             past: Vec::new(),
             own: None,
             defaults_used: false,
+            considered: None,
+            returned: false,
             instead: false,
             needs: None,
             changed: Vec::new(),
@@ -226,6 +234,11 @@ impl<'r, T> Plan<'r, T> {
         all.for_each(|attempts| attempts.trace_end(now));
     }
 
+    /// The caller stops asking: what is under way ends with that.
+    pub fn abandon(&mut self, now: Instant) {
+        self.attempts.abandon(now);
+    }
+
     /// How many attempts there were.
     #[must_use]
     pub fn attempt_count(&self) -> usize {
@@ -277,6 +290,7 @@ impl<'r, T> Plan<'r, T> {
     /// Moves on to the next group as long as one gives up.
     fn go_on(&mut self, mut step: Step, now: Instant) -> Step {
         while step == Step::Fail {
+            self.considered = Some((self.past.len(), now));
             let unwell = self.attempts.record().end == Some(End::AllCooling);
             let mut moved = self.advance(now, unwell.then_some(now)) || (unwell && self.go_back(now, true));
             if !moved && unwell {
@@ -315,6 +329,7 @@ impl<'r, T> Plan<'r, T> {
         };
         let (target, attempts) = self.past.remove(at);
         self.leave_for(target, attempts);
+        self.returned = true;
         self.attempts.insist();
         true
     }
@@ -322,17 +337,19 @@ impl<'r, T> Plan<'r, T> {
     fn leave_for(&mut self, target: Target, attempts: Attempts<T>) {
         let target = std::mem::replace(&mut self.current, target);
         self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
+        self.returned = false;
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {
+        // A pause that would take too long here is not the end of the request's time.
+        let ended = matches!(self.attempts.record().end, Some(End::Answered | End::Abandoned) | None);
+        !ended && self.hindrance(now).is_none()
+    }
+
+    /// Whether this failure leads to other groups at all.
+    fn leads_on(&self) -> bool {
         use ErrorKind as K;
         let record = self.attempts.record();
-        // A pause that would take too long here is not the end of the request's time.
-        let ended = matches!(record.end, Some(End::Answered | End::Abandoned) | None);
-        let once = self.most == Some(0) && !record.attempts.is_empty();
-        if ended || once || now >= self.deadline || self.past.len() + 1 >= MOST {
-            return false;
-        }
         match self.attempts.failure_kind() {
             K::Budget => self.instead,
             K::ClientCancelled | K::Guardrail | K::MethodNotAllowed => false,

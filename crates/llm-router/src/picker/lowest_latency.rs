@@ -51,7 +51,8 @@ impl Picker for LowestLatency {
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
         let seconds = cx.expected(seat);
         let busy = f64::from(seat.stats.in_flight()) + 1.0;
-        let score = seconds.map(|seconds| told(seconds * busy));
+        // As in a comparison of two that nobody knows.
+        let score = Some(told(seconds.unwrap_or(1.0) * busy));
         Estimate { score, seconds: seconds.map(told), ..Estimate::default() }
     }
 

@@ -42,9 +42,6 @@ impl Picker for Weighted {
 
     /// How many turns each is ahead of its share, this pick's part of it included: less is better.
     fn weigh(&self, pool: &Pool<'_>, _: &PickCx, candidates: &mut Candidates) {
-        if pool.len() <= 1 {
-            return;
-        }
         let credits = self.credits.lock();
         let is_idle = pool.iter().all(|(_, seat)| seat.weight == 0);
         let weight = |seat: &Seat| if is_idle { 1 } else { i64::from(seat.weight) };

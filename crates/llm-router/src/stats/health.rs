@@ -5,13 +5,16 @@
 //! something does is the lock taken that the rare changes go through.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::clock::Clock;
 use super::standing::Standing;
 use super::tally::Tally;
+use super::watch::Watch;
 use crate::cooldown::{CooldownPolicy, Effect};
 
 /// So long after its cooldown anybody may be the probe.
@@ -77,6 +80,8 @@ struct Breaker {
     trips: u32,
     closed_at: Option<Instant>,
     last_blow: Option<Instant>,
+    /// Large groups that it stands in, and where.
+    watches: SmallVec<[(Weak<Watch>, usize); 1]>,
 }
 
 impl Health {
@@ -123,6 +128,7 @@ impl Health {
             }
             Standing::ProbeDue => {
                 breaker.probing = true;
+                self.publish(&breaker);
                 Some(Pass::Probe)
             }
             Standing::Drained => None,
@@ -190,10 +196,13 @@ impl Health {
         let asked = blow.retry_after.and_then(|wait| now.checked_add(wait));
         if !opens {
             let longer = asked.zip(breaker.open_until).is_some_and(|(asked, until)| asked > until);
+            if longer {
+                (breaker.open_until, breaker.asked_until) = (asked, asked);
+            }
+            self.publish(&breaker);
             if !longer {
                 return None;
             }
-            (breaker.open_until, breaker.asked_until) = (asked, asked);
             return blow.retry_after.map(|left| News { left, trips: breaker.trips });
         }
         if breaker.open_until.is_none() {
@@ -215,7 +224,9 @@ impl Health {
     /// Takes note that a request ended without saying anything about the deployment.
     pub(crate) fn release(&self, pass: Pass) {
         if pass == Pass::Probe {
-            self.breaker.lock().probing = false;
+            let mut breaker = self.breaker.lock();
+            breaker.probing = false;
+            self.publish(&breaker);
         }
     }
 
@@ -263,6 +274,19 @@ impl Health {
     fn publish(&self, breaker: &Breaker) {
         let troubled = breaker.drained || breaker.open_until.is_some() || breaker.rest_until.is_some();
         self.troubled.store(u32::from(troubled), Ordering::Release);
+        for (watch, index) in &breaker.watches {
+            if let Some(watch) = watch.upgrade() {
+                watch.mark(*index, breaker.probe_at());
+            }
+        }
+    }
+
+    /// Tells a group, in which it has this position, when it is to be probed. Groups that are gone are forgotten.
+    pub(crate) fn be_watched(&self, watch: &Arc<Watch>, index: usize) {
+        let mut breaker = self.breaker.lock();
+        breaker.watches.retain(|(watch, _)| watch.strong_count() > 0);
+        breaker.watches.push((Arc::downgrade(watch), index));
+        watch.mark(index, breaker.probe_at());
     }
 
     /// Counts an answer. Counts halve every half window, so that old ones fade instead of ending at once.
@@ -276,6 +300,12 @@ impl Health {
 }
 
 impl Breaker {
+    /// When anybody may find out whether it is well again.
+    fn probe_at(&self) -> Option<Instant> {
+        let until = self.open_until.filter(|_| !self.drained && !self.probing)?;
+        Some(self.rest_until.map_or(until, |rest| until.max(rest)))
+    }
+
     fn standing(&self, now: Instant) -> Standing {
         if self.drained {
             return Standing::Drained;

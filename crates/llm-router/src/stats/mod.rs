@@ -14,6 +14,7 @@ mod standing;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,7 @@ pub use minute::Load;
 pub(crate) use outcome::{Failure, Seen};
 pub use outcome::{Outcome, Used};
 pub use standing::Standing;
+pub(crate) use watch::Watch;
 
 use self::clock::Clock;
 use self::headroom::Headroom;
@@ -178,6 +180,11 @@ impl Stats {
         self.health.is_overdue(now)
     }
 
+    /// Tells a group, in which it has this position, when it is to be probed.
+    pub(crate) fn be_watched(&self, watch: &Arc<Watch>, index: usize) {
+        self.health.be_watched(watch, index);
+    }
+
     /// Takes the deployment out of service, or puts it back. Requests under way go on.
     pub fn drain(&self, drained: bool) {
         self.health.drain(drained);
@@ -187,6 +194,11 @@ impl Stats {
     /// a rate limit has nothing left.
     pub fn learn_cooldown(&self, left: Duration, trips: u32, now: Instant) {
         self.health.learn(left, trips, now);
+    }
+
+    /// Ends a cooldown, and tells nobody.
+    pub(crate) fn end_cooldown(&self, now: Instant) {
+        self.health.learn(Duration::ZERO, 0, now);
     }
 
     /// Takes note of an active health check: an answer ends a cooldown, a failure counts as a request's would.

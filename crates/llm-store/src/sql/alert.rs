@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use llm_types::PicoUsd;
 
-use super::backend::within;
 use super::error::SqlError;
 use super::money::split;
 use super::store::SqlStore;
@@ -28,7 +27,7 @@ impl SqlStore {
         limit: PicoUsd,
     ) -> Result<bool, SqlError> {
         let (limit_m, limit_p) = split(limit)?;
-        within(async {
+        let claim = async {
             let mut transaction = self.db.begin().await?;
             let now = self.db.now(&mut transaction).await?;
             let sql = "INSERT INTO alert_told (name, start_ms, percent, limit_m, limit_p, at_ms) \
@@ -47,8 +46,9 @@ impl SqlStore {
                 .await?;
             transaction.commit().await?;
             Ok(done.rows_affected() > 0)
-        })
-        .await
+        };
+        // Whatever is to be told waits for it.
+        self.db.briefly(claim).await
     }
 
     /// What was claimed is told, or could not be: then whoever sees it next may tell.
@@ -63,25 +63,33 @@ impl SqlStore {
         told: bool,
     ) -> Result<(), SqlError> {
         let (limit_m, limit_p) = split(limit)?;
-        let which = "name = $1 AND start_ms = $2 AND percent = $3 AND limit_m = $4 AND limit_p = $5";
         let sql = match told {
-            true => format!("UPDATE alert_told SET told_ms = at_ms WHERE {which}"),
-            false => format!("DELETE FROM alert_told WHERE {which} AND told_ms IS NULL"),
+            // Also what nobody could claim, because the store was away.
+            true => {
+                "INSERT INTO alert_told (name, start_ms, percent, limit_m, limit_p, at_ms, told_ms) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $6) \
+                 ON CONFLICT (name, start_ms, percent, limit_m, limit_p) DO UPDATE SET told_ms = excluded.told_ms"
+            }
+            false => {
+                "DELETE FROM alert_told WHERE name = $1 AND start_ms = $2 AND percent = $3 AND limit_m = $4 \
+                 AND limit_p = $5 AND told_ms IS NULL AND at_ms <= $6"
+            }
         };
-        within(async {
+        let end = async {
             let mut transaction = self.db.begin().await?;
-            sqlx::query(sqlx::AssertSqlSafe(sql))
+            let now = self.db.now(&mut transaction).await?;
+            sqlx::query(sql)
                 .bind(name)
                 .bind(start.as_millisecond())
                 .bind(i64::from(percent))
                 .bind(limit_m)
                 .bind(limit_p)
+                .bind(now)
                 .execute(&mut *transaction)
                 .await?;
-            transaction.commit().await?;
-            Ok(())
-        })
-        .await
+            Ok(transaction.commit().await?)
+        };
+        self.db.briefly(end).await
     }
 
     /// Forgets what was told long ago; says how much.

@@ -78,6 +78,8 @@ pub(super) struct Db {
     read: AnyPool,
     /// When it was last found to be away.
     away: Arc<Mutex<Option<Instant>>>,
+    /// The same, found by who is no request.
+    silent: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Db {
@@ -100,7 +102,7 @@ impl Db {
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { backend, write, read, away: Arc::default() })
+        Ok(Self { backend, write, read, away: Arc::default(), silent: Arc::default() })
     }
 
     /// Begins to write. In SQLite the lock is taken at once: a reader cannot become a writer later without failing.
@@ -151,19 +153,35 @@ impl Db {
         &self,
         work: impl Future<Output = Result<T, SqlError>> + Send,
     ) -> Result<T, SqlError> {
-        if self.away.lock().is_some_and(|since| since.elapsed() < REST) {
-            return Err(SqlError::Late);
-        }
-        let done = tokio::time::timeout(BRIEF, work).await.unwrap_or(Err(SqlError::Late));
-        let away = matches!(done, Err(SqlError::Late | SqlError::Database(_)));
-        *self.away.lock() = away.then(Instant::now);
-        done
+        swiftly(&self.away, work).await
+    }
+
+    /// The same for what others wait behind who are no requests, and who are to keep none from asking.
+    pub(super) async fn briefly<T>(
+        &self,
+        work: impl Future<Output = Result<T, SqlError>> + Send,
+    ) -> Result<T, SqlError> {
+        swiftly(&self.silent, work).await
     }
 
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
+}
+
+/// Does something soon or not at all, and not while the database was away a moment ago.
+async fn swiftly<T>(
+    away: &Mutex<Option<Instant>>,
+    work: impl Future<Output = Result<T, SqlError>> + Send,
+) -> Result<T, SqlError> {
+    if away.lock().is_some_and(|since| since.elapsed() < REST) {
+        return Err(SqlError::Late);
+    }
+    let done = tokio::time::timeout(BRIEF, work).await.unwrap_or(Err(SqlError::Late));
+    let is_away = matches!(done, Err(SqlError::Late | SqlError::Database(_)));
+    *away.lock() = is_away.then(Instant::now);
+    done
 }
 
 /// Ends work that takes too long; what it had begun is rolled back.

@@ -167,12 +167,13 @@ impl SqlStore {
     /// and nothing is booked.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// When the store cannot be written, or somebody else claimed the batch less than `hold` ago.
     pub async fn close_batch(
         &self,
         request: &str,
         windows: &[BudgetWindow],
         row: Option<&UsageRow>,
+        hold: Duration,
     ) -> Result<bool, SqlError> {
         within(async {
             let mut transaction = self.db.begin().await?;
@@ -182,15 +183,24 @@ impl SqlStore {
                 return Ok(false);
             }
             let (node, now) = (holder(request), self.db.now(on).await?);
-            if let Some(row) = row {
-                rows::write_one(on, &node, row, now).await?;
-            }
-            claim::note(on, (request, &node), now).await?;
+            let ours = match row {
+                Some(row) => {
+                    let ours = claim::book(on, (request, &node), now, hold).await?;
+                    if ours {
+                        rows::write_one(on, &node, row, now).await?;
+                    }
+                    ours
+                }
+                None => {
+                    claim::note(on, (request, &node), now).await?;
+                    true
+                }
+            };
             for window in in_order(windows) {
                 end_hold(on, window, &node, now).await?;
             }
             transaction.commit().await?;
-            Ok(true)
+            Ok(ours)
         })
         .await
     }

@@ -17,6 +17,36 @@ const KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Claims that are removed in one transaction.
 const BATCH: i64 = 2_000;
 
+/// Writes down that a batch is booked, in the transaction that writes its row. False: it is booked, and no row is to be
+/// written.
+///
+/// # Errors
+/// [`SqlError::Claimed`] where somebody else claimed it, less than `hold` ago.
+pub(super) async fn book(
+    on: &mut AnyConnection,
+    (request, node): (&str, &str),
+    now: i64,
+    hold: Duration,
+) -> Result<bool, SqlError> {
+    let sql = "INSERT INTO batch_booked (request, node, claimed_ms, booked_ms) VALUES ($1, $2, $3, $3) \
+         ON CONFLICT (request) DO UPDATE SET node = excluded.node, claimed_ms = excluded.claimed_ms, \
+         booked_ms = excluded.booked_ms WHERE batch_booked.booked_ms IS NULL AND batch_booked.claimed_ms <= $4";
+    let hold = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
+    let done = sqlx::query(sql)
+        .bind(request)
+        .bind(node)
+        .bind(now)
+        .bind(now.saturating_sub(hold))
+        .execute(&mut *on)
+        .await?;
+    if done.rows_affected() > 0 {
+        return Ok(true);
+    }
+    let sql = "SELECT COUNT(*) FROM batch_booked WHERE request = $1 AND booked_ms IS NOT NULL";
+    let booked: i64 = sqlx::query_scalar(sql).bind(request).fetch_one(on).await?;
+    if booked > 0 { Ok(false) } else { Err(SqlError::Claimed) }
+}
+
 /// Writes down that a batch is booked.
 pub(super) async fn note(
     on: &mut AnyConnection,

@@ -81,6 +81,9 @@ pub enum SqlError {
         /// The most bytes.
         most: usize,
     },
+    /// Somebody else has said that it books the batch.
+    #[error("another gateway is about to book the batch: it is looked at again later")]
+    Claimed,
     /// Somebody else changed the object first.
     #[error("{object} was changed meanwhile: read it again and repeat the change")]
     Conflict {

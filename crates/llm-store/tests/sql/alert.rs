@@ -1,5 +1,7 @@
 //! What several gateways see one tells.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use llm_types::PicoUsd;
 
@@ -24,5 +26,26 @@ async fn an_alert_is_told_by_one_and_claimed_again_where_it_could_not_be(place: 
     other.end_alert(of, percent, limit, true).await.unwrap();
     one.end_alert(of, percent, limit, false).await.unwrap();
     assert!(!one.claim_alert(of, percent, limit).await.unwrap());
+    // What was told while the store was away, and nobody could claim, is not told again.
+    let late = ("key:k2", start);
+    one.end_alert(late, percent, limit, true).await.unwrap();
+    assert!(!other.claim_alert(late, percent, limit).await.unwrap());
     assert_eq!(one.trim_alerts().await.unwrap(), 0, "it is of this year");
+}
+
+/// Alerts wait behind each other, and a webhook is not to be told minutes late because the database is away.
+#[tokio::test]
+async fn a_database_that_is_away_keeps_no_alerts_waiting() {
+    let mut place = Place::postgres();
+    let store = place.open().await;
+    place.server.as_mut().unwrap().stop().unwrap();
+    let (start, limit) = (Timestamp::UNIX_EPOCH, PicoUsd::from_pico(5));
+    let began = Instant::now();
+    for nth in 0..20 {
+        let name = format!("key:{nth}");
+        assert!(store.claim_alert((&name, start), 80, limit).await.is_err());
+        assert!(store.end_alert((&name, start), 80, limit, true).await.is_err());
+    }
+    // Each would wait for seconds by itself.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use llm_governance::lease::SliceAsk;
 use llm_governance::{Ledger as _, Mode, Scope};
-use llm_store::OpenBatch;
+use llm_store::{OpenBatch, SqlError};
 use tokio::task::JoinSet;
 
 use crate::harness::{Place, both, pico, row, window};
 
-both!(its_money_outlives_its_gateway_and_is_booked_once, whoever_asks_first_looks_at_it);
+both!(
+    its_money_outlives_its_gateway_and_is_booked_once,
+    whoever_asks_first_looks_at_it,
+    who_follows_it_and_who_finds_it_book_it_once,
+);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -51,7 +55,7 @@ async fn its_money_outlives_its_gateway_and_is_booked_once(place: Place) {
     let mut all = JoinSet::new();
     for _ in 0..6 {
         let (store, row, windows) = (store.clone(), row.clone(), windows.clone());
-        all.spawn(async move { store.close_batch("r1", &windows, Some(&row)).await.unwrap() });
+        all.spawn(async move { store.close_batch("r1", &windows, Some(&row), HOUR).await.unwrap() });
     }
     let won = all.join_all().await;
     assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
@@ -65,6 +69,36 @@ async fn its_money_outlives_its_gateway_and_is_booked_once(place: Place) {
     assert_eq!(store.retire(Some(later)).await.unwrap().rows, 1);
     assert!(store.is_batch_noted("r1").await.unwrap());
     assert!(!store.claim_batch("r1", "late", Duration::ZERO).await.unwrap(), "it is booked");
+}
+
+/// Who made it did not hear that it is in the store, and books it by itself; somebody else finds it there.
+async fn who_follows_it_and_who_finds_it_book_it_once(place: Place) {
+    let store = place.open().await;
+    let row = |request: &str| row(request, 1, 300);
+    for request in ["followed", "left", "found"] {
+        let windows = row(request).bookings.to_vec();
+        let (body, amount) = ("{}", pico(0));
+        let batch = OpenBatch { request, body, amount, windows: &windows, hold: HOUR, first: HOUR };
+        store.open_batch("maker", &batch).await.unwrap();
+    }
+    let close = async |request: &str, hold| {
+        let row = row(request);
+        store.close_batch(request, &row.bookings, Some(&row), hold).await
+    };
+    assert!(store.claim_batch("followed", "maker", HOUR).await.unwrap());
+    assert!(matches!(close("followed", HOUR).await, Err(SqlError::Claimed)));
+    assert!(store.batch("followed").await.unwrap().is_some(), "it is looked at again");
+    store.note_batch("followed", "maker").await.unwrap();
+    assert!(!close("followed", HOUR).await.unwrap(), "its row is the maker's");
+    assert_eq!(store.batch("followed").await.unwrap(), None);
+    // A maker that died in between left it to others.
+    assert!(store.claim_batch("left", "maker", HOUR).await.unwrap());
+    assert!(close("left", Duration::ZERO).await.unwrap());
+    assert!(close("found", HOUR).await.unwrap());
+    assert!(!store.claim_batch("found", "maker", HOUR).await.unwrap());
+    let row = row("found");
+    let view = store.window(&row.bookings[0]).await.unwrap();
+    assert_eq!(view.spent, pico(600), "two of three were booked here");
 }
 
 async fn whoever_asks_first_looks_at_it(place: Place) {

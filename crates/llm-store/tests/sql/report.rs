@@ -12,6 +12,7 @@ use crate::harness::{Place, SOON, at, both, pico, row};
 both!(
     sums_are_those_of_the_rows,
     days_are_those_of_a_time_zone,
+    days_are_as_long_as_the_clocks_say,
     sums_outlive_the_rows,
     rows_are_found_in_many_packs,
     figures_beyond_belief_are_added_up_as_they_are
@@ -19,11 +20,16 @@ both!(
 
 /// Rows that differ in everything.
 fn rows() -> Vec<UsageRow> {
+    rows_since("2026-11-18")
+}
+
+/// The same of six days and a half.
+fn rows_since(day: &str) -> Vec<UsageRow> {
     (0..300_u32)
         .map(|nth| {
-            let mut row = row(&format!("r{nth}"), 1, i128::from(nth) * 1_000_000_007);
+            let mut row = row(&format!("{day}-{nth}"), 1, i128::from(nth) * 1_000_000_007);
             let hour = jiff::SignedDuration::from_mins(i64::from(nth) * 31);
-            row.time = at("2026-11-18T00:00:00Z") + hour;
+            row.time = at(&format!("{day}T00:00:00Z")) + hour;
             row.who.key = Some(KeyId::of_name(&format!("key {}", nth % 7)));
             row.who.team = (!nth.is_multiple_of(5)).then(|| format!("t{}", nth % 3).into());
             row.served.model_asked = format!("m{}", nth % 4).into();
@@ -37,14 +43,18 @@ fn rows() -> Vec<UsageRow> {
 }
 
 async fn filled(place: &Place) -> (SqlStore, Vec<UsageRow>) {
+    filled_with(place, rows()).await
+}
+
+async fn filled_with(place: &Place, rows: Vec<UsageRow>) -> (SqlStore, Vec<UsageRow>) {
     let store = place.open().await;
     let (writer, task) = place.writer(&store, "n1");
-    for row in rows() {
-        drop(writer.try_append(&row));
+    for row in &rows {
+        drop(writer.try_append(row));
     }
     assert!(writer.drain(SOON).await);
     task.await.unwrap();
-    (store, rows())
+    (store, rows)
 }
 
 /// The words of a row for what a report is divided by; several for tags.
@@ -197,6 +207,37 @@ async fn days_are_those_of_a_time_zone(place: Place) {
     compare(&store, &rows, &ask("Europe/Berlin", &[By::Day, By::Team], &[])).await;
 }
 
+/// Days of 23, 25, 23½ and 24½ hours.
+async fn days_are_as_long_as_the_clocks_say(place: Place) {
+    let changes = [
+        ("Europe/Berlin", "2026-03-27"),
+        ("Europe/Berlin", "2026-10-23"),
+        ("America/New_York", "2026-10-30"),
+        ("Australia/Lord_Howe", "2026-04-03"),
+        ("Australia/Lord_Howe", "2026-10-01"),
+    ];
+    let rows = changes.iter().flat_map(|(_, day)| rows_since(day)).collect();
+    let (store, rows) = filled_with(&place, rows).await;
+    for (zone, day) in changes {
+        let zone: Zone = zone.parse().unwrap();
+        let first: jiff::civil::Date = day.parse().unwrap();
+        let (from, to) =
+            (zone.midnight(first).unwrap(), zone.midnight(first + jiff::Span::new().days(6)).unwrap());
+        assert_ne!(to.as_second() - from.as_second(), 6 * 24 * 3600, "the clocks of {zone} are changed");
+        let changed = first + jiff::Span::new().days(2);
+        for (group_by, only) in [
+            (&[By::Day, By::Model][..], Vec::new()),
+            (&[By::Day, By::Team], Vec::new()),
+            (&[By::Model], vec![(By::Day, changed.to_string())]),
+            (&[By::Team], Vec::new()),
+        ] {
+            let ask = ReportAsk { from, to, group_by: group_by.to_vec(), only, zone: zone.clone() };
+            compare(&store, &rows, &ask).await;
+            assert!(!store.usage(&ask).await.unwrap().rows.is_empty(), "{ask:?}");
+        }
+    }
+}
+
 async fn sums_outlive_the_rows(place: Place) {
     let (store, rows) = filled(&place).await;
     let before = at("2026-11-20T00:00:00Z");
@@ -241,7 +282,7 @@ async fn rows_are_found_in_many_packs(place: Place) {
         RowFilter { deployment: Some("d5".into()), failed: true, ..any.clone() },
         RowFilter { provider: Some("p1".into()), from: Some(at("2026-11-19T00:00:00Z")), ..any.clone() },
         RowFilter { to: Some(at("2026-11-20T07:00:00Z")), failed: true, ..any.clone() },
-        RowFilter { request: Some("r123".into()), ..any.clone() },
+        RowFilter { request: Some("2026-11-18-123".into()), ..any.clone() },
         RowFilter { user: Some("nobody".into()), ..any.clone() },
     ] {
         let takes = |row: &&UsageRow| {

@@ -2,6 +2,7 @@
 
 use super::health::{MINUTE, SECOND, ask, tried};
 use super::*;
+use crate::cooldown::CooldownPolicy;
 use crate::record::Because;
 use crate::stats::Standing;
 
@@ -33,6 +34,57 @@ fn a_probe_that_is_dropped_makes_room_for_the_next() {
     assert_eq!(first.next(later, None), Step::Try(0));
     drop(first);
     assert_eq!(ask(&group, later, &[]), [(0, Because::Probe)]);
+}
+
+#[test]
+fn of_many_too_the_one_that_is_due_is_asked_next() {
+    let now = Instant::now();
+    let group = group(1000, 2);
+    let stats = |index: usize| &group.deployments[index].stats;
+    for (index, seconds) in [(900, 20), (700, 10), (3, 30)] {
+        stats(index).learn_cooldown(Duration::from_secs(seconds), 1, now);
+    }
+    assert_eq!(ask(&group, now + 9 * SECOND, &[])[0].1, Because::Strategy);
+    assert_eq!(ask(&group, now + 11 * SECOND, &[]), [(700, Because::Probe)]);
+    // One finds out, and nobody else meanwhile; if that comes to nothing, the next one does.
+    let later = now + 21 * SECOND;
+    let mut first = begin(&group, later, MINUTE);
+    assert_eq!(first.next(later, None), Step::Try(900));
+    assert_eq!(ask(&group, later, &[])[0].1, Because::Strategy);
+    drop(first);
+    stats(900).drain(true);
+    assert_eq!(ask(&group, later, &[])[0].1, Because::Strategy);
+    stats(900).drain(false);
+    assert_eq!(ask(&group, later, &[]), [(900, Because::Probe)]);
+    // What is learned goes on in a later group, and that too knows who is due.
+    let deployments = (0..1000)
+        .map(|nth| Deployment::new(format!("d{nth}"), 0, ()).with_stats(Some(Arc::clone(stats(nth)))));
+    let after = Arc::new(Group::new("smart", group.policy, deployments));
+    assert_eq!(ask(&after, now + 31 * SECOND, &[]), [(3, Because::Probe)]);
+}
+
+#[test]
+fn nobody_cools_down_where_that_was_switched_off() {
+    let now = Instant::now();
+    let before = group(2, 2);
+    tried(&before, now, &[failure(ErrorKind::Auth)]);
+    let stats = &before.deployments[0].stats;
+    assert!(matches!(stats.standing(now), Standing::Cooling(_)));
+    before.end_cooldowns(now);
+    assert!(matches!(stats.standing(now), Standing::Cooling(_)), "here they go on");
+    let kept = before
+        .deployments
+        .iter()
+        .map(|old| Deployment::new(&*old.id, 0, ()).with_stats(Some(Arc::clone(&old.stats))));
+    let off = Group::new("smart", before.policy, kept).with_cooldown(CooldownPolicy::OFF);
+    off.end_cooldowns(now);
+    assert_eq!(stats.standing(now), Standing::Ready);
+    let router = crate::Router::builder().group(off).build().unwrap();
+    let told = |trips| crate::Cooldown { group: "smart", id: "smart/1", fingerprint: 0, left: MINUTE, trips };
+    router.learn(&told(1), now);
+    assert_eq!(stats.standing(now), Standing::Ready, "nor because others say so");
+    router.learn(&told(0), now);
+    assert_eq!(stats.standing(now), Standing::Resting(now + MINUTE));
 }
 
 #[test]

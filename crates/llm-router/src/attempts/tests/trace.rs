@@ -159,6 +159,22 @@ fn who_has_no_price_is_told_so() {
 }
 
 #[test]
+fn the_only_one_has_a_score() {
+    let now = Instant::now();
+    for strategy in Routing::ALL.into_iter().chain([Routing::LowestCost(Some(SECOND))]) {
+        let decision = decided(&priced(&[0], strategy), Needs::default(), now);
+        assert!(scores(&decision).iter().all(Option::is_some), "{strategy:?}: {decision:?}");
+        let tags = ["eu", "us"];
+        let deployments = tags.map(|tags| Deployment::new(tags, 0, ()).tagged(tags));
+        let group = Group::new("g", RetryPolicy::default(), deployments).with_strategy(strategy);
+        let needs = Needs { tags: ["eu".into()].into_iter().collect(), ..Needs::default() };
+        let decision = decided(&Arc::new(group), needs, now);
+        assert_eq!(reasons(&decision), ["", "lacks a tag that the request asks for"]);
+        assert!(scores(&decision)[0].is_some(), "{strategy:?}: {decision:?}");
+    }
+}
+
+#[test]
 fn who_was_not_compared_is_told_why() {
     let now = Instant::now();
     let orders = [0, 1, 0].map(|order| Facts { order, ..Facts::default() });

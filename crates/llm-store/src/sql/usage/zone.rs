@@ -10,6 +10,10 @@ use crate::sql::error::SqlError;
 use crate::sql::rows::Tally;
 use crate::sql::store::SqlStore;
 
+/// Nothing was written down before: what a zone's clocks showed then (in 1890 Berlin was 53 minutes and 28 seconds ahead) is
+/// of no report.
+const OLDEST: Timestamp = Timestamp::constant(1_577_836_800, 0);
+
 /// How a report about a zone's time is made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -56,7 +60,7 @@ impl Way {
 /// The day of an hour in a zone, in SQL; `None`: not all of its days begin with an hour of UTC.
 fn day(zone: &Zone, from: Timestamp, to: Timestamp) -> Option<String> {
     const SECONDS: i64 = 3600;
-    let offsets = zone.offsets(from, to);
+    let offsets = zone.offsets(from.max(OLDEST), to.max(OLDEST));
     let mut whole = Vec::with_capacity(offsets.len());
     for (since, offset) in offsets {
         let (since, offset) = (since.as_microsecond(), i64::from(offset));
@@ -137,6 +141,9 @@ mod tests {
         let case = format!("CASE WHEN hour < {hour} THEN (hour + 2) / 24 ELSE (hour + 1) / 24 END");
         check("Europe/Berlin", &[By::Day, By::Model], autumn, hours(&case));
         check("America/Phoenix", &[By::Day], autumn, hours("(hour + -7) / 24"));
+        check("America/Phoenix", &[By::Day], ("1850-01-01T00:00:00Z", autumn.1), hours("(hour + -7) / 24"));
+        let winter = ("2026-06-01T00:00:00Z", "2026-06-10T00:00:00Z");
+        check("Australia/Lord_Howe", &[By::Day], winter, Way::Rows);
         check("Asia/Kolkata", &[By::Day], autumn, Way::Rows);
         check("Europe/Berlin", &[By::Day, By::Team], autumn, Way::Rows);
         check("Europe/Berlin", &[By::Model], autumn, Way::Sums);

@@ -48,7 +48,7 @@ pub(super) fn body(error: &ApiError) -> (StatusCode, Vec<u8>) {
     let envelope = Envelope {
         r#type: "error",
         error: Inner {
-            r#type: native.unwrap_or_else(|| type_of(error.kind)),
+            r#type: native.unwrap_or_else(|| type_of(error)),
             message: if own_words { &error.message } else { &told },
         },
         request_id: error.request_id.as_deref(),
@@ -76,14 +76,17 @@ fn status_of(error: &ApiError) -> StatusCode {
     }
 }
 
-/// Anthropic's word for a kind of error.
-fn type_of(kind: ErrorKind) -> &'static str {
+/// Anthropic's word for an error.
+fn type_of(error: &ApiError) -> &'static str {
     use ErrorKind as K;
-    match kind {
+    let status = error.status();
+    match error.kind {
+        // Whatever it is that the caller named: the status alone says that it is not there.
+        _ if status == StatusCode::NOT_FOUND => "not_found_error",
+        K::Api if status.is_client_error() => "invalid_request_error",
         K::Auth => "authentication_error",
         K::Payment | K::Budget => "billing_error",
         K::Permission => "permission_error",
-        K::NotFound => "not_found_error",
         K::TooLarge => "request_too_large",
         K::RateLimit | K::Quota => "rate_limit_error",
         K::Timeout | K::GatewayTimeout => "timeout_error",

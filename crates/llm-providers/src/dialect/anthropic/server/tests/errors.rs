@@ -135,6 +135,21 @@ fn every_kind_has_its_type_and_status() {
 }
 
 #[test]
+fn a_status_of_the_provider_s_own_has_its_type() {
+    let check = |kind: ErrorKind, status: u16, word: &str| {
+        let mut error = ApiError::upstream(kind, "no");
+        error.upstream_status = StatusCode::from_u16(status).ok();
+        let (told, body) = told(&error);
+        assert_eq!((told, body["error"]["type"].as_str()), (status, Some(word)));
+    };
+    // Of what the caller named: a file, a container, an earlier response.
+    check(ErrorKind::BadRequest, 404, "not_found_error");
+    check(ErrorKind::NotFound, 404, "not_found_error");
+    check(ErrorKind::Api, 418, "invalid_request_error");
+    check(ErrorKind::Api, 507, "api_error");
+}
+
+#[test]
 fn anthropic_s_own_errors_keep_their_words() {
     let check = |status: u16, kind: &str, provider: Option<&str>, expect: (u16, &str, &str)| {
         let mut error = ApiError::upstream(ErrorKind::Quota, "too low");
