@@ -12,9 +12,14 @@ const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
 /// Body and losses of what is sent to a model when a client of OpenAI's asks for vectors of these.
 fn sent(name: &str, model: &str, input: &Value) -> Result<(Value, String)> {
+    let body = json!({"model": "m", "input": input, "encoding_format": "float"}).to_string();
+    sent_as(name, model, body)
+}
+
+/// The same of a body as it is written.
+fn sent_as(name: &str, model: &str, body: String) -> Result<(Value, String)> {
     let spec = ProviderTable::builtin().get(name).unwrap().as_ref().clone();
     let asked = Asked { dialect: Some(Dialect::OpenaiMedia), ..Asked::of(Op::Embed) };
-    let body = json!({"model": "m", "input": input, "encoding_format": "float"}).to_string();
     let spoken = spec.dialect_for(Op::Embed, asked.dialect, model);
     let codec = dialect::client(spoken).unwrap();
     let mut changes = Changes::default();
@@ -38,6 +43,21 @@ fn check(name: &str, model: &str, input: Value, expect: Value) {
         assert_eq!(&body[member], value, "{name}/{model} {input}: {body}");
     }
     assert!(!lost.contains("input"), "{lost}");
+}
+
+#[test]
+fn pictures_are_seen_however_they_are_written() {
+    let inputs = json!(["a", {"image": "iVBORw0KGgo="}]);
+    for picture in [
+        r#""data:image\/png;base64,iVBORw0KGgo=""#,
+        r#""DATA:image/png;base64,iVBORw0KGgo=""#,
+        r#""\u0064ata:image/png;base64,iVBORw0KGgo=""#,
+        r#"{"image_\u0075rl":"data:image/png;base64,iVBORw0KGgo="}"#,
+    ] {
+        let body = format!(r#"{{"model":"m","input":["a",{picture}]}}"#);
+        let (sent, _) = sent_as("jina_ai", "jina-embeddings-v4", body).unwrap();
+        assert_eq!(sent["input"], inputs, "{picture}");
+    }
 }
 
 #[test]
