@@ -98,6 +98,34 @@ fn pictures_go_where_they_are_seen() {
 }
 
 #[test]
+fn pictures_go_to_models_on_bedrock_in_their_words() {
+    let (base64, jpg) = ("iVBORw0KGgo=", "data:image/jpg;base64,AAAA");
+    let titan = "amazon.titan-embed-image-v1";
+    check("bedrock", titan, json!([{"image": PICTURE}]), json!({"inputImage": base64, "inputText": null}));
+    let both = json!([{"content": [{"text": "a"}, {"type": "image_url", "image_url": {"url": PICTURE}}]}]);
+    check("bedrock", titan, both.clone(), json!({"inputImage": base64, "inputText": "a"}));
+    let nova = "amazon.nova-2-multimodal-embeddings-v1:0";
+    let params =
+        |image| json!({"singleEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", "image": image}});
+    check("bedrock", nova, json!([PICTURE]), params(json!({"format": "png", "source": {"bytes": base64}})));
+    check("bedrock", nova, json!([jpg]), params(json!({"format": "jpeg", "source": {"bytes": "AAAA"}})));
+    let images = json!({"images": [PICTURE, jpg], "input_type": "image", "texts": null});
+    check("bedrock", "cohere.embed-english-v3", json!([PICTURE, {"image": jpg}]), images);
+    let images = json!({"images": [PICTURE], "input_type": "search_document", "texts": null});
+    check("bedrock", "cohere.embed-v4:0", json!([PICTURE]), images);
+    for (model, input) in [
+        (nova, both),
+        (titan, json!([{"image": "https://a.example/a.png"}])),
+        (titan, json!([{"content": []}])),
+        ("cohere.embed-v4:0", json!(["a", PICTURE])),
+        ("cohere.embed-v4:0", json!([[1, 2]])),
+    ] {
+        let error = sent("bedrock", model, &input).unwrap_err();
+        assert!(error.param.as_deref().is_some_and(|param| param.starts_with("input")), "{model} {input}");
+    }
+}
+
+#[test]
 fn pictures_that_nobody_sees_are_refused_by_their_place() {
     for (name, model) in [
         ("vertex_ai", "text-embedding-005"),
