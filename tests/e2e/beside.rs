@@ -51,6 +51,7 @@ impl Stand {
             price("gpt-cheap", "600.0").replace("openrouter/openai", "together_ai"),
             price("gpt-cheap", "1.0").replace("openrouter/openai", "helicone"),
             price("gpt-fair", "2000.0").replace("openrouter/openai", "helicone"),
+            price("gpt-half", "600.0").replace("openrouter/openai", "helicone"),
         ];
         let config = format!(
             "[auth]\nmaster_key = \"sk-master-of-the-tests\"\n{}{}\
@@ -149,6 +150,9 @@ async fn a_name_with_commas_is_as_good_as_a_list() {
     check(PAYING, front, "helicone/gpt-cheap,!openai", (200, "")).await;
     check(PAYING, front, "helicone/gpt-cheap,gpt-fair", (402, "budget_exceeded")).await;
     check(PAYING, front, "helicone/gpt-cheap,nobody", (402, "cost_unbounded")).await;
+    // Who answered has no price by the name that it gives: what was reserved is paid.
+    check(PAYING, front, "helicone/gpt-cheap,gpt-half", (200, "")).await;
+    check(PAYING, front, "helicone/gpt-cheap,gpt-half", (402, "budget_exceeded")).await;
 }
 
 #[tokio::test]
