@@ -92,6 +92,9 @@ pub(crate) fn frame(operation: &str, event: &Value) -> Vec<u8> {
     match (operation, event["type"].as_str()) {
         ("ollama_chat", _) => format!("{event}\n"),
         ("converse", _) => return message(event),
+        ("predictions", _) => {
+            format!("event: {}\ndata: {}\n\n", event[0].as_str().unwrap(), event[1].as_str().unwrap())
+        }
         ("messages" | "responses" | "chat_v2", Some(name)) => format!("event: {name}\ndata: {event}\n\n"),
         _ => format!("data: {event}\n\n"),
     }

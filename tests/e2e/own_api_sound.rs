@@ -109,9 +109,15 @@ async fn an_answer_that_goes_elsewhere_is_no_hard_budget_s() {
     let body = json!({"url": "https://a.example/sound.wav"}).to_string().into_bytes();
     let scribe = "/v1/elevenlabs/v1/speech-to-text";
     let webhook = form(&[("model_id", "scribe_v1"), ("webhook", "true")]);
-    for (path, kind, body, member) in
-        [(listen, "application/json", body, "callback"), (scribe, FORM, webhook, "webhook")]
-    {
+    let json = |path| (path, "application/json", body.clone(), "callback");
+    for (path, kind, body, member) in [
+        json(listen),
+        json("/v1/deepgram/listen/?model=nova-3&callback=https://a.example"),
+        json("/v1/deepgram/list%65n?model=nova-3&callback=https://a.example"),
+        json("/v1/deepgram/listen%2F?model=nova-3&%63allback=https://a.example"),
+        (scribe, FORM, webhook.clone(), "webhook"),
+        ("/v1/elevenlabs/v1/speech-to-text/", FORM, webhook, "webhook"),
+    ] {
         let reply = stand.call(path, kind, body).await;
         assert_eq!(reply.status, 400, "{path}: {}", reply.text());
         let error = &reply.json()["error"];

@@ -15,6 +15,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use llm_cost::{Asked, Capabilities, Catalogue, Charge as Price, Picture};
 use llm_governance::{Basis, Charge, PriceBound, Reservation, RowItem, RowServed, UsageRow};
+use llm_providers::other_model::first;
 use llm_providers::target::Target;
 use llm_providers::transport::{Progress, was_sent};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Usage};
@@ -360,7 +361,7 @@ impl Open {
         if let Some(flat) = flat {
             (row.cost, row.items, row.cost_incomplete) = (flat, smallvec::SmallVec::new(), self.incomplete);
         }
-        let unknown = flat.is_none() && self.is_unknown(end);
+        let unknown = flat.is_none() && (self.is_unknown(end) || self.is_nobodys(&price, end));
         let Self { account, reservation, .. } = *self;
         let row = match reservation {
             Some(reservation) if unknown => {
@@ -390,6 +391,14 @@ impl Open {
                 // Words are counted as they come, thoughts that are kept back are not.
                 Delivery::Stream => silent && hard() && self.thinks(),
             }
+    }
+
+    /// Whether one of several models in one name answered, and it is not known which: all that was reserved for the
+    /// dearest has to do.
+    fn is_nobodys(&self, price: &Price, end: &End<'_>) -> bool {
+        let (spec, model) = (self.target.spec(), self.target.model());
+        let hard = || self.reservation.as_ref().is_some_and(Reservation::is_hard);
+        !end.unbilled && first(spec, model) != model && price.total().is_none() && hard()
     }
 
     /// The prompt, where nobody says what it used, its bytes do not, and a hard budget pays it.

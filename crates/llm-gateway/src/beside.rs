@@ -1,8 +1,9 @@
 //! Models that a body names beside the one that it is for, at a provider that chooses among them by itself.
 //!
 //! Nobody gets by way of such a list what their key may not call, and no hard budget lets one in whose dearest model it
-//! does not cover. Which names those are is data of the provider's row (`llm_providers::other_model`); a name is known to
-//! access lists as the models are that lead there, else as `{provider}/{name}`.
+//! does not cover, with all that are paid beside it. Which names those are is data of the provider's row
+//! (`llm_providers::other_model`); a name is known to access lists, budgets and limits as the models are that lead
+//! there, else as `{provider}/{name}`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use llm_governance::{PriceBound, Principal as Who};
 use llm_providers::other_model::{OtherModel, other_models};
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts};
-use llm_types::{ApiError, ErrorKind, Head, Result};
+use llm_types::{ApiError, ErrorKind, Head, PicoUsd, Result};
 
 use crate::backend::Backend;
 use crate::snapshot::Snapshot;
@@ -27,6 +28,8 @@ pub(crate) struct Beside<'a> {
     snapshot: &'a Snapshot,
     deployment: Arc<Deployment<Backend>>,
     models: Vec<OtherModel>,
+    /// Whether the name of the call's own model is the configuration's and not the caller's.
+    is_given: bool,
 }
 
 impl<'a> Beside<'a> {
@@ -41,7 +44,13 @@ impl<'a> Beside<'a> {
         head: &Head,
     ) -> Result<Option<Self>> {
         let models = other_models(target.spec(), model, head)?;
-        Ok((!models.is_empty()).then(|| Self { snapshot, deployment: Arc::clone(deployment), models }))
+        let is_given = || !deployment.target.is_wildcard() && target.model() == model;
+        Ok((!models.is_empty()).then(|| Self {
+            snapshot,
+            deployment: Arc::clone(deployment),
+            is_given: is_given(),
+            models,
+        }))
     }
 
     /// Whether a caller may call all of them.
@@ -51,13 +60,11 @@ impl<'a> Beside<'a> {
     pub(crate) fn check(&self, who: &Who) -> Result<()> {
         let provider = &*self.deployment.target.provider;
         let refused = |other: &&OtherModel| match &other.name {
-            Some(name) => {
-                !who.may_call(&format!("{provider}/{name}"))
-                    && !leading(self.snapshot, provider, name).any(|(group, _)| who.may_call(&group))
-            }
+            Some(_) if self.is_given && other.is_of_own_name() => false,
+            Some(name) => !self.names(name).any(|known| who.may_call(&known)),
             None => !who.may_call(&format!("{provider}/*")),
         };
-        let Some(OtherModel { member, name }) = self.models.iter().find(refused) else { return Ok(()) };
+        let Some(OtherModel { member, name, .. }) = self.models.iter().find(refused) else { return Ok(()) };
         let message = match name {
             Some(name) => format!(
                 "`{member}` names `{name}`, which this key may not call at {provider}: leave it out, or have \
@@ -71,15 +78,34 @@ impl<'a> Beside<'a> {
         Err(ApiError::new(ErrorKind::Permission, message).with_param(member).with_code("model_not_allowed"))
     }
 
-    /// The bound of a call that any of them may answer, from that of its own model and the most that it can use at a
-    /// model of such lengths; `None`: nothing bounds one of them.
-    pub(crate) fn dearest(
+    /// What a model of the provider is known as here.
+    fn names(&self, name: &str) -> impl Iterator<Item = String> {
+        let provider = &*self.deployment.target.provider;
+        let leading = leading(self.snapshot, provider, name).map(|(group, _)| group);
+        leading.chain([format!("{provider}/{name}")])
+    }
+
+    /// The models, by the names that a caller may call them by: their budgets and limits hold as well.
+    pub(crate) fn known(&self, who: &Who) -> Vec<Arc<str>> {
+        let named = self.models.iter().filter_map(|other| other.name.as_deref());
+        let mut known: Vec<Arc<str>> = Vec::new();
+        for name in named.flat_map(|name| self.names(name)).filter(|name| who.may_call(name)) {
+            if !known.iter().any(|other| **other == *name) {
+                known.push(name.into());
+            }
+        }
+        known
+    }
+
+    /// The bound of a call that any of them may answer, with those that are paid beside it, from that of its own model
+    /// and the most that it can use at a model of such lengths; `None`: nothing bounds one of them.
+    pub(crate) fn bound(
         &self,
         own: PriceBound,
         mut worst: impl FnMut(&Facts) -> Option<Worst>,
     ) -> Option<PriceBound> {
         let provider = &*self.deployment.target.provider;
-        let mut dearest = own;
+        let (mut dearest, mut added) = (own, PicoUsd::ZERO);
         for other in &self.models {
             let name = other.name.as_deref()?;
             if price::searches_unasked(provider, name) {
@@ -91,12 +117,17 @@ impl<'a> Beside<'a> {
             // As its answer will be paid.
             let asked =
                 Asked { deployment: &self.deployment.id, provider, model: name, served: None, picture: None };
-            let Bound { fixed, per_output_token, output_tokens } =
-                price::bound(self.snapshot, &asked, &worst)?;
+            let bound = price::bound(self.snapshot, &asked, &worst)?;
+            if other.is_added {
+                added = added.saturating_add(bound.total());
+                continue;
+            }
+            let Bound { fixed, per_output_token, output_tokens } = bound;
             dearest.fixed = dearest.fixed.max(fixed);
             dearest.per_output_token = dearest.per_output_token.max(per_output_token);
             dearest.output_tokens = dearest.output_tokens.max(output_tokens);
         }
+        dearest.fixed = dearest.fixed.saturating_add(added);
         Some(dearest)
     }
 
@@ -105,7 +136,7 @@ impl<'a> Beside<'a> {
         if error.code.as_deref() != Some(UNBOUNDED) {
             return error;
         }
-        let told = |OtherModel { member, name }: &OtherModel| match name {
+        let told = |OtherModel { member, name, .. }: &OtherModel| match name {
             Some(name) => format!("`{member}` names `{name}`"),
             None => format!("`{member}` chooses a model that nobody sees here"),
         };

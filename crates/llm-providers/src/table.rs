@@ -259,7 +259,9 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
         only,
         without,
         other_models,
+        added_models,
         unnamed_models,
+        model_lists,
     } = user;
     if !rename.is_empty() {
         known.rename = rename;
@@ -290,7 +292,9 @@ fn merge_quirks(known: &mut llm_types::Quirks, user: llm_types::Quirks) {
     option(&mut known.only, only);
     list(&mut known.without, without);
     list(&mut known.other_models, other_models);
+    list(&mut known.added_models, added_models);
     list(&mut known.unnamed_models, unnamed_models);
+    option(&mut known.model_lists, model_lists);
 }
 
 fn list<T>(known: &mut Vec<T>, user: Vec<T>) {

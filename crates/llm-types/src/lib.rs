@@ -66,7 +66,7 @@ pub use rerank::{Ranked, Ranking, RerankDocument, RerankRequest};
 pub use secret::Secret;
 pub use segments::{Piece, Segments};
 pub use spec::{
-    AuthStyle, BatchForm, ImageEditForm, ImageSize, KeyRule, MessageQuirk, ModelName, ModelRule,
+    AuthStyle, BatchForm, ImageEditForm, ImageSize, KeyRule, MessageQuirk, ModelLists, ModelName, ModelRule,
     ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};

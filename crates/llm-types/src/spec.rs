@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use batch::BatchForm;
-pub use quirk::{ImageEditForm, ImageSize, MessageQuirk, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm};
+pub use quirk::{
+    ImageEditForm, ImageSize, MessageQuirk, ModelLists, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm,
+};
 pub use rule::ModelRule;
 
 use crate::{Dialect, Op, TokenSource, TranscriptFormat, Variant};
@@ -241,11 +243,15 @@ pub struct Quirks {
     pub only: Option<Op>,
     /// Operations of the row that are not there.
     pub without: Vec<Op>,
-    /// Where bodies name further models that may answer or be asked: `models`, `providerOptions.gateway.models`. On the
+    /// Where bodies name further models that may answer instead: `models`, `providerOptions.gateway.models`. On the
     /// way lists are gone through; at the end stand names, or objects with a `model`. They hold in every dialect.
     pub other_models: Vec<String>,
+    /// Where bodies name models that are asked, and paid, beside the one that answers: `safety_model`. As those.
+    pub added_models: Vec<String>,
     /// Top-level members by which bodies choose models without naming them: `preset`.
     pub unnamed_models: Vec<String>,
+    /// What a name of a model with commas means; `None`: one model.
+    pub model_lists: Option<ModelLists>,
 }
 
 impl ProviderSpec {

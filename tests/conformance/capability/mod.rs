@@ -85,7 +85,8 @@ async fn the_page_says_what_was_seen() {
     let mut problems = scripted::run(&lab, &mut matrix).await;
     problems.extend(wire::run(&lab, &mut matrix).await);
     assert!(problems.is_empty(), "{problems:#?}");
-    recorded::run(&lab, &mut matrix).await;
+    let problems = recorded::run(&lab, &mut matrix).await;
+    assert!(problems.is_empty(), "{problems:#?}");
     let unseen: Vec<_> = FEATURES
         .iter()
         .filter(|feature| feature.op == Op::Chat)

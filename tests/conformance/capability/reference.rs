@@ -2,7 +2,8 @@
 //!
 //! One file per wire API has answers in its documented form, and the members that a request must have for them
 //! (`tests/fixtures/reference`); `providers.json` says which models a provider is asked for, on which page its reference is,
-//! and which features that does not have.
+//! which features that does not have, and what it has in words of its own: `paths`, members (`sent`), `answers`, its `error`.
+//! A provider with several wire APIs has a list of these.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
 use llm_testkit::event_stream::message;
 use llm_testkit::{Received, Script, Upstream};
-use llm_types::{MessageQuirk, Op};
+use llm_types::{MessageQuirk, Op, glob_matches};
 use serde_json::Value;
 
 use super::{Mark, Matrix, scripted};
@@ -28,12 +29,19 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
     let upstream = Upstream::start().unwrap();
     let client = client(lab);
     let mut problems = Vec::new();
-    for (provider, about) in files["providers"].as_object().unwrap() {
+    let providers = files["providers"].as_object().unwrap();
+    let wire_apis = |about: &'_ Value| match about {
+        Value::Array(several) => several.clone(),
+        about => vec![about.clone()],
+    };
+    let wire_apis = providers
+        .iter()
+        .flat_map(|(provider, about)| wire_apis(about).into_iter().map(move |about| (provider, about)));
+    for (provider, about) in wire_apis {
+        let about = &about;
         let dialect = about["dialect"].as_str().unwrap();
         let wrapped = about["framing"] == "payload_parts";
-        // Where a host of its own stands before the wire API, its errors are its own too.
-        let error = about.get("error").unwrap_or(&files[dialect]["error"]);
-        let api = Api { name: dialect, file: &files[dialect], error, wrapped };
+        let api = Api { name: dialect, file: &files[dialect], own: about, wrapped };
         for model in about["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()) {
             deploy(lab, dialect, model, &upstream);
             for feature in llm_conform::of(Op::Chat) {
@@ -57,9 +65,23 @@ pub(super) async fn run(lab: &Lab, matrix: &mut Matrix) -> Vec<String> {
 struct Api<'f> {
     name: &'f str,
     file: &'f Value,
-    error: &'f Value,
+    /// What of it the provider has in words of its own.
+    own: &'f Value,
     /// Its streams come in Amazon's binary messages.
     wrapped: bool,
+}
+
+impl Api<'_> {
+    /// A part of its description: the provider's own, else that of the wire API.
+    fn part(&self, pointer: &str) -> Option<&Value> {
+        self.own.pointer(pointer).or_else(|| self.file.pointer(pointer))
+    }
+
+    /// What stands there for a feature, else for a text.
+    fn answer(&self, part: &str, name: &str) -> &Value {
+        let found = self.part(&format!("/{part}/{name}"));
+        found.or_else(|| self.part(&format!("/{part}/text"))).unwrap()
+    }
 }
 
 /// A client of the gateway, as `llmctl --gateway` has it.
@@ -105,7 +127,7 @@ async fn play(
     feature: &Feature,
 ) -> Result<bool, String> {
     upstream.clear();
-    upstream.push(script(api, feature));
+    answers(api, feature, upstream);
     let name = format!("{GATEWAY}/m");
     let verdict = if feature.name == "errors" {
         // The gateway itself knows no model of that name: the provider's own words are wanted.
@@ -132,7 +154,12 @@ async fn play(
 /// Whether the documented members were sent.
 fn says(api: &Api<'_>, feature: &Feature, sent: &Received) -> Result<bool, String> {
     let body = sent.json();
-    for (places, expect) in api.file["sent"][feature.name].as_object().into_iter().flatten() {
+    let way = if feature.name.starts_with("stream") { "/paths/stream" } else { "/paths/whole" };
+    if let Some(path) = api.part(way).filter(|path| !glob_matches(path.as_str().unwrap(), &sent.target)) {
+        return Err(format!("{} is not {path}", sent.target));
+    }
+    let members = api.part(&format!("/sent/{}", feature.name)).and_then(Value::as_object);
+    for (places, expect) in members.into_iter().flatten() {
         let found = places.split('|').find_map(|place| body.pointer(place));
         let right = found.is_some_and(|found| expect == "*" || found == expect);
         if !right {
@@ -142,12 +169,27 @@ fn says(api: &Api<'_>, feature: &Feature, sent: &Received) -> Result<bool, Strin
     Ok(true)
 }
 
+/// Has the provider answer: at once, or where the first answer points to.
+fn answers(api: &Api<'_>, feature: &Feature, upstream: &Upstream) {
+    let script = script(api, feature, &upstream.url());
+    if let Some(created) = api.file.get("created").filter(|_| feature.name != "errors") {
+        upstream.push(Script::status(201).json_body(&pointing(created, &upstream.url())));
+    }
+    upstream.push(script);
+}
+
+/// An answer with the addresses that it points to.
+fn pointing(answer: &Value, at: &str) -> Value {
+    serde_json::from_str(&answer.to_string().replace("{at}", at)).unwrap()
+}
+
 /// What the provider answers.
-fn script(api: &Api<'_>, feature: &Feature) -> Script {
+fn script(api: &Api<'_>, feature: &Feature, at: &str) -> Script {
     let name = match feature.name {
         "errors" => {
-            let status = u16::try_from(api.error["status"].as_u64().unwrap()).unwrap();
-            return Script::status(status).json_body(&api.error["body"]);
+            let error = api.part("/error").unwrap();
+            let status = u16::try_from(error["status"].as_u64().unwrap()).unwrap();
+            return Script::status(status).json_body(&error["body"]);
         }
         "stream" | "stream_usage" => return stream(api, "text"),
         "stream_tools" => return stream(api, "tools"),
@@ -157,9 +199,7 @@ fn script(api: &Api<'_>, feature: &Feature) -> Script {
         "json_schema" => "schema",
         other => other,
     };
-    let answers = &api.file["answers"];
-    let answer = answers.get(name).unwrap_or(&answers["text"]);
-    Script::json(answer)
+    Script::json(&pointing(api.answer("answers", name), at))
 }
 
 fn stream(api: &Api<'_>, name: &str) -> Script {
@@ -169,8 +209,7 @@ fn stream(api: &Api<'_>, name: &str) -> Script {
         "ollama_chat" => "application/x-ndjson",
         _ => "text/event-stream",
     };
-    let streams = &api.file["streams"];
-    let events = streams.get(name).unwrap_or(&streams["text"]).as_array().unwrap();
+    let events = api.answer("streams", name).as_array().unwrap();
     let script = Script::status(200).header("content-type", kind);
     let done = (api.name == "chat").then(|| b"data: [DONE]\n\n".to_vec());
     let framed = events.iter().map(|event| frame(api.name, event)).chain(done);

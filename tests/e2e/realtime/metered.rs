@@ -403,3 +403,39 @@ async fn transcripts_that_the_limits_have_no_room_for_are_on_again_when_there_is
     repeated(&mut socket, transcript("item_4", tokens_of_a_transcript())).await;
     assert_eq!(rows(&gateway, &id, 2).await.len(), 2);
 }
+
+/// As many responses as a session may run at once.
+const AT_ONCE: usize = 16;
+
+#[tokio::test]
+async fn a_response_beyond_those_at_once_is_cancelled_followed_and_booked() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::start(&config(&provider));
+    let (id, own) = key(&gateway, json!({"name": "busy"})).await;
+    let mut socket = session(&gateway, &own).await;
+    for _ in 0..AT_ONCE {
+        say(&mut socket, create("hold")).await;
+        assert_eq!(kinds(&mut socket, 1).await, WHOLE[..1]);
+    }
+    // The client is not let in with another, and nothing of it goes on.
+    say(&mut socket, create("hold")).await;
+    let event = hear(&mut socket).await.unwrap();
+    assert_eq!((&event["type"], &event["error"]["event_id"]), (&json!("error"), &json!("mine")), "{event}");
+    assert_eq!(provider.count("response.create").await, AT_ONCE);
+    // The provider begins one by itself: it is cancelled, and paid for what it was.
+    say(&mut socket, json!({"type": "response.begin"})).await;
+    assert_eq!(kinds(&mut socket, 3).await, ["response.created", "error", "response.done"]);
+    assert_eq!(provider.count("response.cancel").await, 1);
+    assert_eq!(rows(&gateway, &id, 1).await.len(), 1);
+    // One that ends makes room.
+    say(&mut socket, json!({"type": "response.finish", "response_id": "resp_1"})).await;
+    assert_eq!(kinds(&mut socket, 1).await, WHOLE[2..]);
+    answered(&mut socket).await;
+    for number in 2..=AT_ONCE {
+        say(&mut socket, json!({"type": "response.finish", "response_id": format!("resp_{number}")})).await;
+        assert_eq!(kinds(&mut socket, 1).await, WHOLE[2..]);
+    }
+    let rows = rows(&gateway, &id, AT_ONCE + 2).await;
+    let costs: Vec<_> = rows.iter().map(|row| row["cost_usd"].as_str().unwrap()).collect();
+    assert_eq!(costs, ["0.3216"; AT_ONCE + 2], "{rows:?}");
+}

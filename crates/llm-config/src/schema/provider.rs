@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use llm_types::{
-    AuthStyle, Dialect, ImageEditForm, ImageSize, MessageQuirk, ModelRule, Op, ProviderSpec, ReplyQuirk,
-    RerankForm, RerankQuirk, RunnerForm, Secret, TokenSource, TranscriptFormat, UrlForm,
+    AuthStyle, Dialect, ImageEditForm, ImageSize, MessageQuirk, ModelLists, ModelRule, Op, ProviderSpec,
+    ReplyQuirk, RerankForm, RerankQuirk, RunnerForm, Secret, TokenSource, TranscriptFormat, UrlForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -179,14 +179,22 @@ pub struct Quirks {
     /// Operations that are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Word<Op>>,
-    /// Where bodies name further models that may answer or be asked: `models`, `providerOptions.gateway.models`. A key
-    /// must be allowed each of them.
+    /// Where bodies name further models that may answer instead: `models`, `providerOptions.gateway.models`. A key
+    /// must be allowed each of them, and a hard budget covers the dearest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_models: Vec<String>,
+    /// Where bodies name models that are asked, and paid, beside the one that answers: `safety_model`. A key must be
+    /// allowed each of them, and a hard budget covers all together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added_models: Vec<String>,
     /// Top-level members by which bodies choose models without naming them (`preset`): for keys that may call all of the
     /// provider's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unnamed_models: Vec<String>,
+    /// What a name of a model with commas means: `in_turn` (several, asked until one answers) or `refused`. Default: one
+    /// model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_lists: Option<Word<ModelLists>>,
 }
 
 /// Quirks of certain models.
@@ -341,7 +349,9 @@ impl Quirks {
             only,
             without,
             other_models,
+            added_models,
             unnamed_models,
+            model_lists,
         } = self;
         llm_types::Quirks {
             rename,
@@ -365,7 +375,9 @@ impl Quirks {
             only: only.as_ref().map(Word::get),
             without: without.iter().map(Word::get).collect(),
             other_models,
+            added_models,
             unnamed_models,
+            model_lists: model_lists.as_ref().map(Word::get),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use llm_cost::{Asked, Bound, Picture, Worst};
 use llm_governance::{PriceBound, Refusal};
 use llm_providers::batch::Pictures;
+use llm_providers::other_model::first;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts, Plan};
 use llm_types::{ApiError, Call, ErrorKind, Op, Result};
@@ -59,10 +60,11 @@ impl Dispatch {
         if ticket.is_free() || self.asked.op == Op::CountTokens {
             return Ok(Some(Attempt::free()));
         }
-        if !ticket.is_turned_to(&self.turned(plan)) {
+        let mut due = self.chosen(index, plan, asking)?;
+        if !ticket.is_turned_to(&self.turned(plan, &due)) {
             return Ok(None);
         }
-        let due = self.due(index, plan, (ticket, asking))?;
+        self.bounded(&mut due, (ticket, asking));
         let paid = ticket.attempt_here(&due.deployment, &due.target, due.bound);
         paid.map(|paid| self.paid_for(paid, &due, plan, asking)).transpose()
     }
@@ -77,18 +79,15 @@ impl Dispatch {
         plan: &mut Plan<'_, Backend>,
         (ticket, asking): (&mut Ticket, &mut Asking),
     ) -> Result<Attempt> {
-        ticket.turn_to(&self.turned(plan)).await.map_err(|refusal| refused(*refusal))?;
-        let due = self.due(index, plan, (ticket, asking))?;
+        let mut due = self.chosen(index, plan, asking)?;
+        ticket.turn_to(&self.turned(plan, &due)).await.map_err(|refusal| refused(*refusal))?;
+        self.bounded(&mut due, (ticket, asking));
         let paid = ticket.attempt(&due.deployment, &due.target, due.bound).await;
         self.paid_for(paid, &due, plan, asking)
     }
 
-    fn due(
-        &self,
-        index: usize,
-        plan: &Plan<'_, Backend>,
-        (ticket, asking): (&Ticket, &mut Asking),
-    ) -> Result<Due<'_>> {
+    /// Whom an attempt asks, where the caller may.
+    fn chosen(&self, index: usize, plan: &Plan<'_, Backend>, asking: &Asking) -> Result<Due<'_>> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
@@ -97,16 +96,23 @@ impl Dispatch {
         if let Some(beside) = &beside {
             beside.check(&self.principal.who).map_err(elsewhere)?;
         }
-        let pays = ticket.pays(&deployment.target.provider);
-        let bound = if pays { self.bound(&deployment, &target, asking) } else { None };
-        let (bound, prompt) = (bound.map(|(bound, _)| bound), bound.and_then(|(_, prompt)| prompt));
-        let bound = match &beside {
+        Ok(Due { deployment, target, beside, bound: None, prompt: None })
+    }
+
+    /// What that costs at most, where somebody has to pay for it.
+    fn bounded(&self, due: &mut Due<'_>, (ticket, asking): (&Ticket, &mut Asking)) {
+        if !ticket.pays(&due.deployment.target.provider) {
+            return;
+        }
+        let bound = self.bound(&due.deployment, &due.target, asking);
+        due.prompt = bound.and_then(|(_, prompt)| prompt);
+        let bound = bound.map(|(bound, _)| bound);
+        due.bound = match &due.beside {
             Some(beside) => {
-                bound.and_then(|bound| beside.dearest(bound, |facts| Some(self.worst(facts, asking)?.0)))
+                bound.and_then(|bound| beside.bound(bound, |facts| Some(self.worst(facts, asking)?.0)))
             }
             None => bound,
         };
-        Ok(Due { deployment, target, beside, bound, prompt })
     }
 
     /// What came of paying.
@@ -139,12 +145,20 @@ impl Dispatch {
         Some(media::picture(request))
     }
 
-    /// The names of the model that the plan leads to, where it is not the one that was asked for: its budgets and
-    /// limits hold as well. Nobody leaves them by calling it by another name, or by way of a model that fails.
-    fn turned(&self, plan: &Plan<'_, Backend>) -> SmallVec<[Arc<str>; 2]> {
+    /// The names of the model that the plan leads to, where it is not the one that was asked for, and of those that the
+    /// body names: their budgets and limits hold as well. Nobody leaves them by calling a model by another name, or by
+    /// way of one that fails.
+    fn turned(&self, plan: &Plan<'_, Backend>, due: &Due<'_>) -> SmallVec<[Arc<str>; 2]> {
         let own = plan.entry().and_then(|entry| self.fallback_names()?.nth(entry)).map(Arc::from);
-        let names = self.fallback(plan).into_iter().chain(own);
-        names.filter(|name| **name != *self.model && **name != *self.peek.model).collect()
+        let beside = due.beside.iter().flat_map(|beside| beside.known(&self.principal.who));
+        let names = self.fallback(plan).into_iter().chain(own).chain(beside);
+        let mut turned = SmallVec::new();
+        for name in names.filter(|name| **name != *self.model && **name != *self.peek.model) {
+            if !turned.contains(&name) {
+                turned.push(name);
+            }
+        }
+        turned
     }
 
     /// The most that a call can cost, and its prompt where that is more than its bytes; `None`: nothing bounds it.
@@ -157,7 +171,7 @@ impl Dispatch {
         if deployment.target.searches_unasked(target) {
             return None;
         }
-        let (provider, model) = (&*deployment.target.provider, target.model());
+        let (provider, model) = (&*deployment.target.provider, first(target.spec(), target.model()));
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
         let (worst, limited) = self.worst(&facts, asking)?;
         let unseen = (!self.is_seen(asking)).then_some(worst.input_tokens);

@@ -1,6 +1,7 @@
 //! One call at one deployment: sent, and its answer read or begun.
 
 pub(super) mod parts;
+mod read;
 mod until;
 
 use std::collections::VecDeque;
@@ -31,9 +32,6 @@ use crate::relay::{Relay, UsageEvent};
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 /// The most that is read of an error's body, in bytes.
 pub(super) const ERROR_LIMIT: usize = 1024 * 1024;
-
-/// What is no text counts as so many bytes of one at most: a picture in base64 is longer than it is read.
-const PICTURE: usize = 4 * 1_024;
 
 /// A call on the wire.
 struct Sent {
@@ -245,12 +243,7 @@ impl Dispatch {
         let Ok(Some(unread)) = self.codec.vectors_unread(asks.body()) else {
             return attempt::estimate(asks.body().len());
         };
-        let length = |input: &Bytes| match input.first() {
-            Some(b'[') => 4 * input.split(|byte| *byte == b',').count(),
-            Some(b'{') => input.len().min(PICTURE),
-            _ => input.len().saturating_sub(2),
-        };
-        attempt::estimate(unread.inputs.iter().map(length).sum())
+        attempt::estimate(unread.inputs.iter().map(|input| read::length(input)).sum())
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.

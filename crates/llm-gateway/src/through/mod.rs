@@ -119,6 +119,10 @@ impl Visit {
         let beside = price::beside(&self.snapshot, &way, &reading)?;
         beside.as_ref().map_or(Ok(()), |beside| beside.check(&principal.who))?;
         let mut ticket = self.admit(&principal, &reading, &way, &headers).await?;
+        if let Some(beside) = &beside {
+            let turned = ticket.turn_to(&beside.known(&principal.who)).await;
+            turned.map_err(|refusal| Failed::refused(*refusal))?;
+        }
         let bound =
             price::bound(&self.snapshot, &way, &reading, ticket.pays(&way.deployment.target.provider));
         let attempt = ticket.attempt(&way.deployment, &way.target, bound).await;

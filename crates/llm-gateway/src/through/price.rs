@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use llm_cost::{Asked, Bound, Picture, Services, Worst};
 use llm_governance::PriceBound;
+use llm_providers::other_model::first;
 use llm_providers::target::Target;
 use llm_router::{Deployment, Facts};
 use llm_types::{Call, Head, Op, PicoUsd, Result, ServiceTier};
@@ -104,13 +105,14 @@ pub(super) fn of_model(
     reading: &Reading,
     services: Option<Services>,
 ) -> Option<PriceBound> {
-    let (head, model) = (reading.head.as_ref()?, reading.model.as_deref()?);
+    let head = reading.head.as_ref()?;
+    let model = first(way.target.spec(), reading.model.as_deref()?);
     let provider = &*way.deployment.target.provider;
     if worst::price::searches_unasked(provider, model) {
         return None;
     }
     let entry = snapshot.prices.entry(provider, model);
-    let own = (way.target.model() == model).then_some(&way.deployment.facts);
+    let own = (Some(way.target.model()) == reading.model.as_deref()).then_some(&way.deployment.facts);
     let facts = Facts {
         context_window: own.and_then(|facts| facts.context_window).or_else(|| entry?.context_window),
         max_output: own.and_then(|facts| facts.max_output).or_else(|| entry?.max_output),
@@ -124,7 +126,7 @@ pub(super) fn of_model(
     let Bound { fixed, per_output_token, output_tokens } = worst::price::bound(snapshot, &asked, &worst)?;
     let bound = PriceBound { fixed, per_output_token, output_tokens, clamp_to: None };
     match beside(snapshot, way, reading).ok()? {
-        Some(beside) => beside.dearest(bound, worst_with),
+        Some(beside) => beside.bound(bound, worst_with),
         None => Some(bound),
     }
 }

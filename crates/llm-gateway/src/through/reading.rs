@@ -33,7 +33,7 @@ pub(super) fn is_read(method: &Method, path: &str, headers: &HeaderMap) -> bool 
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     match kind {
         Some(kind) => kind.starts_with(b"application/json"),
-        None => *method == Method::POST && front::like(path).is_some(),
+        None => *method == Method::POST && front::like(&own_api::plain_path(path)).is_some(),
     }
 }
 
@@ -45,7 +45,9 @@ impl Reading {
         headers: &HeaderMap,
         body: Option<&Bytes>,
     ) -> Self {
-        let found = front::like(path).filter(|_| *method == Method::POST);
+        // A name within the path may hold a slash of its own.
+        let plain = own_api::plain_path(path);
+        let found = front::like(path).or_else(|| front::like(&plain)).filter(|_| *method == Method::POST);
         let named = found.as_ref().map(|(_, named)| named.clone()).unwrap_or_default();
         let front = found.and_then(|(front, _)| Some((front, front.codec().ok()?)));
         let op = front.map_or(Op::Chat, |(front, _)| front.op);
@@ -64,7 +66,7 @@ impl Reading {
         let in_path = || if is_theirs { own_api::model(path) } else { None };
         let in_body =
             || head.as_ref()?.read::<String>("model").ok().flatten().filter(|model| !model.is_empty());
-        let in_query = || if is_theirs { own_api::model_in(path, query?) } else { None };
+        let in_query = || if is_theirs { own_api::model_in(&plain, query?) } else { None };
         let model = asked.model.clone().or_else(in_path).or_else(in_body).or_else(in_query);
         let model = model.filter(|model| !model.is_empty());
         let elsewhere = own_api::answered_elsewhere(query, head.as_ref());
@@ -75,7 +77,7 @@ impl Reading {
     pub(super) fn at(mut self, spoken: Dialect, path: &str) -> Self {
         let body = self.head.as_ref().map(|head| head.body().as_ref());
         let codec = dialect::client(spoken).filter(|_| self.acts && self.front.is_none());
-        if let Some(own) = codec.and_then(|codec| codec.own(path, body)) {
+        if let Some(own) = codec.and_then(|codec| codec.own(&own_api::plain_path(path), body)) {
             self.asked.op = own.op;
             self.model = own.model.clone().or(self.model);
             self.own = Some((spoken, own));

@@ -32,7 +32,13 @@ enum How {
     /// All of it at its end, by the dialect that it may be in.
     Whole { pieces: Vec<Bytes>, size: usize, dialects: Vec<(&'static dyn ClientCodec, Op)> },
     /// Event by event.
-    Events { framing: Framing, tap: Option<Box<dyn StreamTap>>, tail: BytesMut },
+    Events {
+        framing: Framing,
+        tap: Option<Box<dyn StreamTap>>,
+        tail: BytesMut,
+        /// How much of the tail is known to hold no event's end.
+        searched: usize,
+    },
     /// Nothing is read.
     Blind,
 }
@@ -52,7 +58,7 @@ impl Watch {
             Some(framing) => {
                 let tap = own.or_else(|| native().filter(|_| reading.acts));
                 let tap = tap.map(|(codec, op)| codec.stream_tap(op));
-                How::Events { framing, tap, tail: BytesMut::new() }
+                How::Events { framing, tap, tail: BytesMut::new(), searched: 0 }
             }
             None if reading.acts => {
                 let dialects = own.or_else(native).into_iter().collect();
@@ -114,12 +120,15 @@ impl Watch {
 
     /// The events that are complete.
     fn whole_events(&mut self) -> Bytes {
-        let How::Events { framing, tail, .. } = &mut self.way else { return Bytes::new() };
-        let mut end = 0;
-        while let Some((event, _)) = framing.split(tail.get(end..).unwrap_or_default()) {
+        let How::Events { framing, tail, searched, .. } = &mut self.way else { return Bytes::new() };
+        let mut end = framing.first_end(tail, *searched).unwrap_or(0);
+        while end > 0
+            && let Some((event, _)) = framing.split(tail.get(end..).unwrap_or_default())
+        {
             end += event.len();
         }
         let whole = tail.split_to(end).freeze();
+        *searched = tail.len();
         if tail.len() > EVENT_LIMIT {
             self.usage = self.usage().cloned();
             self.model = self.model().map(str::to_owned);

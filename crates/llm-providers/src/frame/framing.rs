@@ -4,6 +4,9 @@ use memchr::memchr;
 
 use super::{event_stream, is_whole, split_event};
 
+/// How much of the end of an event may have come before its last byte: `\r\n\r\n`.
+const END: usize = 3;
+
 /// How the events of a stream are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -40,6 +43,16 @@ impl Framing {
         bytes.split_at_checked(end)
     }
 
+    /// How long the first complete event is, where so many bytes are known to hold no event's end: a long event that
+    /// comes in many chunks is searched once.
+    #[must_use]
+    pub fn first_end(self, bytes: &[u8], searched: usize) -> Option<usize> {
+        // What ends an event may be cut anywhere.
+        let from = if self == Self::Messages { 0 } else { searched.saturating_sub(END) };
+        let (event, _) = self.split(bytes.get(from..)?)?;
+        Some(from + event.len())
+    }
+
     /// What lacks at the end of a stream for its rest to be an event; `None`: it is half of one.
     #[must_use]
     pub fn lacks(self, rest: &[u8]) -> Option<&'static [u8]> {
@@ -64,6 +77,23 @@ mod tests {
         check("application/json", None);
         check("audio/mpeg", None);
         check("", None);
+    }
+
+    #[test]
+    fn what_was_searched_is_not_searched_again() {
+        let check = |framing: Framing, bytes: &[u8], searched: usize, expect: Option<usize>| {
+            assert_eq!(framing.first_end(bytes, searched), expect, "{framing:?} {searched}");
+        };
+        let event = b"data: 1\r\n\r\ndata";
+        for searched in 0..=10 {
+            check(Framing::Events, event, searched, Some(11));
+        }
+        // A blank line among what is known to hold none is not looked at.
+        check(Framing::Events, b"data: 1\n\ndata: 2345\n\n", 13, Some(21));
+        check(Framing::Lines, b"{\n}}}}}\n", 7, Some(8));
+        let mut message = 20_u32.to_be_bytes().to_vec();
+        message.resize(20, 0);
+        check(Framing::Messages, &message, 19, Some(20));
     }
 
     #[test]

@@ -129,6 +129,21 @@ pub fn path_and_query(path: &str, query: Option<&str>) -> Result<String> {
     Ok(format!("{path}{mark}{}", kept.join("&")))
 }
 
+/// A path as its provider may read it: without escapes, and without slashes that say nothing. For what a call is, never for
+/// where it goes.
+#[must_use]
+pub fn plain_path(path: &str) -> Cow<'_, str> {
+    if !path.contains(['%', '\\']) && !path.ends_with('/') && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut read = Cow::Borrowed(path);
+    for _ in 0..ESCAPES {
+        read = Cow::Owned(percent_encoding::percent_decode_str(&read).decode_utf8_lossy().into_owned());
+    }
+    let segments = read.split(['/', '\\']).map(str::trim).filter(|segment| !segment.is_empty());
+    Cow::Owned(segments.fold(String::new(), |path, segment| path + "/" + segment))
+}
+
 fn is_key(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default();
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
@@ -138,6 +153,17 @@ fn is_key(pair: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_read_as_its_provider_may() {
+        let check = |path: &str, expect: &str| assert_eq!(plain_path(path), expect, "{path}");
+        check("/v1/listen", "/v1/listen");
+        check("/v1/listen/", "/v1/listen");
+        check("/v1%2Flisten%2f", "/v1/listen");
+        check("/v1/%6Cisten", "/v1/listen");
+        check("/v1/%256Cisten//", "/v1/listen");
+        check("//v1\\listen%20", "/v1/listen");
+    }
 
     #[test]
     fn headers_of_a_connection_and_of_an_account_stay_behind() {

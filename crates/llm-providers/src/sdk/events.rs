@@ -16,15 +16,13 @@ use super::client::{Client, REPLY_LIMIT, is_json, named};
 use super::media::other;
 use crate::batch::{Pictures, Split};
 use crate::codec::{DecodeCx, ReplyCx, Seen, StreamTap};
-use crate::frame::split_event;
+use crate::frame::Framing;
 use crate::target::Target;
 use crate::transport::{ByteStream, collect};
 use crate::{dialect, mock};
 
 /// The longest event, in bytes: one holds a picture in base64.
 const EVENT: usize = 64 * 1024 * 1024;
-/// How much of the end of an event may have come before its last byte: `\r\n\r\n`.
-const END: usize = 3;
 
 /// One event, such as `transcript.text.delta` or `image_generation.partial_image`.
 #[derive(Debug, Clone)]
@@ -115,23 +113,15 @@ impl MediaStream {
 
     /// Takes the events that are whole.
     fn take(&mut self) {
-        // What ends an event may be cut anywhere.
-        let from = self.searched.saturating_sub(END);
-        let mut length = self.ends_from(from);
+        let mut length = Framing::Events.first_end(&self.held, self.searched);
         while let Some(event) = length.map(|length| self.held.split_to(length)) {
             self.see(&event);
-            length = self.ends_from(0);
+            length = Framing::Events.first_end(&self.held, 0);
         }
         self.searched = self.held.len();
         if self.held.len() > EVENT {
             self.fail(format!("an event is longer than {EVENT} bytes"));
         }
-    }
-
-    /// How long the first event is, whose end is not before this.
-    fn ends_from(&self, from: usize) -> Option<usize> {
-        let (event, _) = split_event(self.held.get(from..)?)?;
-        Some(from + event.len())
     }
 
     fn see(&mut self, event: &[u8]) {

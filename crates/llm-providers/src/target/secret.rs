@@ -4,7 +4,9 @@
 //! go on as they come: there a key may be cut anywhere, so that what may be its beginning waits for what follows
 //! ([`Screen`]).
 
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use llm_types::ApiError;
@@ -44,39 +46,83 @@ fn secrets(value: &str) -> impl Iterator<Item = &str> {
     rest.into_iter().chain(value.split(' ')).filter(|secret| secret.len() >= SHORTEST)
 }
 
+/// The digits of a signature.
+const SIGNATURE: usize = 64;
+
 /// The signatures in a text: `Signature=` and 64 hexadecimal digits, whatever stands between them.
-fn signatures(text: &str) -> impl Iterator<Item = String> {
-    let digits = |rest: &str| rest.trim_start_matches(|c: char| !c.is_ascii_hexdigit()).to_owned();
-    let behind = text.split("Signature").skip(1).map(digits);
-    behind.filter_map(|rest| {
-        let signature = rest.get(..64)?;
-        signature.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| signature.to_owned())
+fn signatures(text: &str) -> impl Iterator<Item = &str> {
+    let digits = |rest: &'_ str| rest.find(|c: char| c.is_ascii_hexdigit());
+    let behind = text.split("Signature").skip(1);
+    behind.filter_map(move |rest| {
+        let signature = rest.get(digits(rest)?..)?.get(..SIGNATURE)?;
+        signature.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(signature)
     })
 }
 
+/// Where signatures stand that are known by their digits.
+fn signed(text: &str, known: &HashSet<String>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for run in text.split(|c: char| !c.is_ascii_hexdigit()) {
+        let is_known = |at: &usize| run.get(*at..at + SIGNATURE).is_some_and(|one| known.contains(one));
+        let last = run.len().checked_sub(SIGNATURE);
+        let places = last.into_iter().flat_map(|last| (0..=last).filter(is_known));
+        found.extend(places.map(|at| start + at..start + at + SIGNATURE));
+        // What is no digit may be longer than a byte.
+        let behind = text.get(start + run.len()..).and_then(|rest| rest.chars().next());
+        start += run.len() + behind.map_or(0, char::len_utf8);
+    }
+    found
+}
+
+/// The text without what stands in these places; `None`: there is nothing to be taken out.
+fn concealed(text: &str, mut places: Vec<Range<usize>>) -> Option<String> {
+    if places.is_empty() {
+        return None;
+    }
+    places.sort_by_key(|place| (place.start, std::cmp::Reverse(place.end)));
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for place in places {
+        // One may be part of another, or begin within it.
+        if place.start >= at {
+            out.push_str(text.get(at..place.start).unwrap_or_default());
+            out.push_str(CONCEALED);
+        }
+        at = at.max(place.end);
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Some(out)
+}
+
 impl Target {
-    /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse.
+    /// Takes what calls are sent with out of a failure's words: some providers repeat the key they refuse. However much
+    /// there is of it, a text is written anew once.
     pub fn conceal(&self, error: &mut ApiError) {
-        let mut conceal = |secret: &str| {
-            if error.message.contains(secret) {
-                error.message = error.message.replace(secret, CONCEALED);
-            }
-            let told =
-                error.body.as_deref().map(String::from_utf8_lossy).filter(|body| body.contains(secret));
-            if let Some(body) = told.map(|body| body.replace(secret, CONCEALED)) {
-                error.body = Some(body.into());
-            }
-        };
-        self.each_secret(&mut conceal);
-        let Some(signer) = &self.signer else { return };
-        signer.named(&mut conceal);
-        // Amazon repeats the header that it cannot read, with what it was signed with.
         let body = error.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        let found: Vec<String> = [&*error.message, &*body].into_iter().flat_map(signatures).collect();
-        for signature in found {
-            error.message = error.message.replace(&signature, CONCEALED);
-            let told = error.body.as_deref().map(String::from_utf8_lossy);
-            error.body = told.map(|body| body.replace(&signature, CONCEALED).into());
+        let (mut in_message, mut in_body) = (Vec::new(), Vec::new());
+        let mut find = |secret: &str| {
+            let places = |text: &str| {
+                let starts = memchr::memmem::find_iter(text.as_bytes(), secret.as_bytes());
+                starts.map(|start| start..start + secret.len()).collect::<Vec<_>>()
+            };
+            in_message.extend(places(&error.message));
+            in_body.extend(places(&body));
+        };
+        self.each_secret(&mut find);
+        if let Some(signer) = &self.signer {
+            signer.named(&mut find);
+            // Amazon repeats the header that it cannot read, with what it was signed with.
+            let known = [&*error.message, &*body].into_iter().flat_map(signatures).map(str::to_owned);
+            let known: HashSet<String> = known.collect();
+            in_message.extend(signed(&error.message, &known));
+            in_body.extend(signed(&body, &known));
+        }
+        let body = concealed(&body, in_body);
+        if let Some(message) = concealed(&error.message, in_message) {
+            error.message = message;
+        }
+        if let Some(body) = body {
+            error.body = Some(body.into());
         }
     }
 
@@ -151,6 +197,24 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_written_anew_once() {
+        let check = |text: &str, places: &[Range<usize>], expect: Option<&str>| {
+            assert_eq!(concealed(text, places.to_vec()).as_deref(), expect, "{text} {places:?}");
+        };
+        check("a key", &[], None);
+        check("a key", &[2..5, 2..5], Some("a [redacted]"));
+        check("key key", &[4..7, 0..3], Some("[redacted] [redacted]"));
+        // The longer goes first, and what begins within one ends with it.
+        check("abcdef", &[0..2, 0..4], Some("[redacted]ef"));
+        check("abcdef", &[0..4, 2..5], Some("[redacted]f"));
+        let known = HashSet::from(["ab".repeat(32)]);
+        let text = format!("ä{0} x{0}ü {0}0", "ab".repeat(32));
+        let found = signed(&text, &known);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(concealed(&text, found).as_deref(), Some("ä[redacted] x[redacted]ü [redacted]0"));
+    }
 
     #[test]
     fn a_key_may_stand_in_any_word_of_a_header() {

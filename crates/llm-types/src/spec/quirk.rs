@@ -75,6 +75,16 @@ pub enum RerankForm {
     Sources,
 }
 
+/// What a name of a model with commas means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelLists {
+    /// Models that are asked in turn until one answers; one with `!` in front is left out (Helicone).
+    InTurn,
+    /// Models that are all asked, whose answers are a list that nobody here reads: such a name is refused (LiteLLM).
+    Refused,
+}
+
 /// How the size of a picture is said where it is not `size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

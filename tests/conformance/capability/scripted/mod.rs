@@ -175,6 +175,15 @@ pub(super) fn placed(mut deployment: Deployment) -> Deployment {
             deployment.api_base = Some("https://us-south.ml.cloud.ibm.com".to_owned());
             deployment.project = Some("p".to_owned());
         }
+        "cloudflare" => {
+            deployment.api_base = Some("https://api.cloudflare.com/client/v4/accounts/a/ai/v1".to_owned());
+        }
+        "databricks" => {
+            deployment.api_base = Some("https://w.cloud.databricks.com/serving-endpoints".to_owned());
+        }
+        "snowflake" => {
+            deployment.api_base = Some("https://a.snowflakecomputing.com/api/v2/cortex/v1".to_owned());
+        }
         "bedrock" | "sagemaker" | "sagemaker_chat" => deployment.region = Some("us-east-1".to_owned()),
         name if !spec.api_base.as_ref().is_some_and(open) => {
             deployment.api_base = Some(format!("https://{}.example/v1", name.replace('_', "-")));

@@ -1,18 +1,20 @@
 //! Vectors from Titan, Nova and Cohere's models by `InvokeModel`: each family has a body of its own.
 //!
+//! Pictures are seen by `titan-embed-image` (with a text, too), Nova's multimodal model and Cohere's, in base64 alone.
+//!
 //! What Cohere's models and Nova used stands in a header alone, which a codec does not see: it is estimated. That Titan and
 //! Nova take one text at a time is a fact of the row (`embed_inputs`).
 
-use llm_types::{
-    ApiError, Dialect, EmbedContent, EmbedInput, EmbedRequest, Embeddings, Raw, Result, Str, Usage,
-    wire_struct,
-};
+mod content;
 
+use llm_types::{ApiError, Dialect, EmbedRequest, Embeddings, Raw, Result, Str, Usage, wire_struct};
+
+use self::content::{Content, NO_COUNTERPART, alone, base64, contents};
 use crate::codec::{EncodeCx, Memo, Tapped, WireRequest};
 use crate::dialect::media::{self, wrong};
 use crate::dialect::scalar::Count;
+use crate::dialect::seen::Picture;
 
-const NO_COUNTERPART: &str = "the model on bedrock has no counterpart";
 /// A family of models, with the members of its own that clients of any dialect may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -67,6 +69,7 @@ wire_struct! {
     /// What Titan's models are asked.
     struct Titan<'a> {
         text as "inputText": Str<'a>,
+        image as "inputImage": Str<'a>,
         dimensions: u32,
         config as "embeddingConfig": TitanConfig<'a>,
     }
@@ -93,6 +96,22 @@ wire_struct! {
         purpose as "embeddingPurpose": Str<'a>,
         dimension as "embeddingDimension": u32,
         text: NovaText<'a>,
+        image: NovaImage<'a>,
+    }
+}
+
+wire_struct! {
+    /// A picture (<https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html>).
+    struct NovaImage<'a> {
+        format: Str<'a>,
+        source: NovaSource<'a>,
+    }
+}
+
+wire_struct! {
+    /// Its bytes in base64.
+    struct NovaSource<'a> {
+        bytes: Str<'a>,
     }
 }
 
@@ -108,6 +127,8 @@ wire_struct! {
     /// What Cohere's models are asked.
     struct Cohere<'a> {
         texts: Vec<Str<'a>>,
+        /// As `data:` addresses.
+        images: Vec<String>,
         input_type: Str<'a>,
         truncate: Str<'a>,
         output_dimension: u32,
@@ -149,7 +170,7 @@ wire_struct! {
 /// Writes a request.
 ///
 /// # Errors
-/// When the model makes no vectors, or an input is not a text.
+/// When the model makes no vectors, or none of what an input is.
 pub(super) fn encode(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<WireRequest> {
     let EmbedRequest {
         model: _,
@@ -162,7 +183,7 @@ pub(super) fn encode(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
         origin,
         extra,
     } = request;
-    let texts = texts(inputs, cx)?;
+    let contents = contents(inputs, cx)?;
     if user.is_some() {
         cx.changes.dropped("user", NO_COUNTERPART);
     }
@@ -181,39 +202,16 @@ pub(super) fn encode(request: &EmbedRequest, cx: &mut EncodeCx<'_>) -> Result<Wi
         media::one_type(extra, name, cx.changes);
     }
     let body = match family {
-        Family::Cohere => cohere(request, texts, members, cx),
-        Family::Titan => titan(request, &texts, members, cx),
-        Family::Nova => nova(request, &texts, members, cx),
+        Family::Cohere => cohere(request, contents, members, cx),
+        Family::Titan => titan(request, alone(contents)?, members, cx),
+        Family::Nova => nova(request, alone(contents)?, members, cx),
     }?;
     Ok(media::json(format!("/model/{}/invoke", crate::url::escape(model)), body, Memo::default()))
 }
 
-fn texts<'r>(inputs: &'r [EmbedInput], cx: &mut EncodeCx<'_>) -> Result<Vec<Str<'r>>> {
-    let mut texts = Vec::with_capacity(inputs.len());
-    for (index, EmbedInput { content, title }) in inputs.iter().enumerate() {
-        if title.is_some() {
-            cx.changes.dropped(format!("input[{index}].title"), NO_COUNTERPART);
-        }
-        let EmbedContent::Text(text) = content else {
-            let message = "bedrock's models are sent texts alone here: send the input as text";
-            return Err(ApiError::bad_request(message).with_param(format!("input[{index}]")));
-        };
-        texts.push(Str::from(text));
-    }
-    Ok(texts)
-}
-
-/// The only text. A longer list is cut into calls before it comes here.
-fn alone<'r>(texts: &[Str<'r>]) -> Result<Str<'r>> {
-    match texts {
-        [text] => Ok(text.clone()),
-        _ => Err(ApiError::bad_request("this model takes one text at a time").with_param("input")),
-    }
-}
-
 fn titan<'r>(
     request: &'r EmbedRequest,
-    texts: &[Str<'r>],
+    Content { text, picture }: Content<'r>,
     extra: llm_types::Members<'r>,
     cx: &mut EncodeCx<'_>,
 ) -> Result<Vec<u8>> {
@@ -223,7 +221,8 @@ fn titan<'r>(
             cx.changes.dropped(name, NO_COUNTERPART);
         }
     }
-    let mut out = Titan { text: Some(alone(texts)?), extra, ..Titan::default() };
+    let image = picture.as_ref().and_then(base64);
+    let mut out = Titan { text, image, extra, ..Titan::default() };
     let pictures = cx.model.contains("embed-image");
     match dimensions {
         Some(length) if pictures => {
@@ -237,7 +236,7 @@ fn titan<'r>(
 
 fn nova<'r>(
     request: &'r EmbedRequest,
-    texts: &[Str<'r>],
+    content: Content<'r>,
     extra: llm_types::Members<'r>,
     cx: &mut EncodeCx<'_>,
 ) -> Result<Vec<u8>> {
@@ -264,15 +263,28 @@ fn nova<'r>(
         }
     };
     let truncation = truncate.map(|cut| Str::from(if cut { "END" } else { "NONE" }));
-    let text = NovaText {
-        value: Some(alone(texts)?),
+    if truncation.is_some() && content.text.is_none() {
+        cx.changes.dropped("truncate", "a picture is not cut");
+    }
+    let text = content.text.map(|text| NovaText {
+        value: Some(text),
         truncation: Some(truncation.unwrap_or_else(|| Str::from("END"))),
         ..NovaText::default()
-    };
+    });
+    let image = content.picture.as_ref().map(|picture| {
+        let kind = picture.bytes().map_or("", |(kind, _)| kind);
+        let format = kind.rsplit('/').next().filter(|format| *format != "jpg").unwrap_or("jpeg");
+        NovaImage {
+            format: Some(Str::from(format.to_owned())),
+            source: Some(NovaSource { bytes: base64(picture), ..NovaSource::default() }),
+            ..NovaImage::default()
+        }
+    });
     let params = NovaParams {
         purpose: Some(Str::from(purpose)),
         dimension: *dimensions,
-        text: Some(text),
+        text,
+        image,
         ..NovaParams::default()
     };
     media::beside(
@@ -283,14 +295,35 @@ fn nova<'r>(
 
 fn cohere<'r>(
     request: &'r EmbedRequest,
-    texts: Vec<Str<'r>>,
+    contents: Vec<Content<'r>>,
     extra: llm_types::Members<'r>,
     cx: &mut EncodeCx<'_>,
 ) -> Result<Vec<u8>> {
     let EmbedRequest { dimensions, task, truncate, extra: given, .. } = request;
     let said = |name: &str| given.get(name).is_some();
-    let mut out = Cohere { texts: Some(texts), extra, ..Cohere::default() };
-    if !said("input_type") {
+    let mut out = Cohere { extra, ..Cohere::default() };
+    let pictures = contents.iter().filter_map(|one| one.picture.as_ref());
+    let pictures: Vec<String> = pictures.map(Picture::address).collect();
+    // A picture has no purpose but that in the third version.
+    let is_picture = !pictures.is_empty() && cx.model.contains("-v3");
+    match pictures.len() {
+        0 => out.texts = Some(contents.into_iter().filter_map(|one| one.text).collect()),
+        count if count == contents.len() => out.images = Some(pictures),
+        _ => {
+            let message =
+                "this model makes vectors of texts or of pictures: send those in a request of their own";
+            return Err(ApiError::bad_request(message).with_param("input"));
+        }
+    }
+    if is_picture {
+        if out.extra.remove("input_type").is_some_and(|said| said.get() != "\"image\"") {
+            cx.changes.altered("input_type", "a picture is always `image` there");
+        }
+        out.input_type = Some(Str::from("image"));
+        if task.is_some() {
+            cx.changes.dropped("task", NO_COUNTERPART);
+        }
+    } else if !said("input_type") {
         let purpose = task.as_deref().map(|task| {
             TASKS.iter().find(|(name, _)| *name == task).map(|(_, own)| *own).unwrap_or_else(|| {
                 cx.changes.altered("task", "cohere does not know this purpose: sent as documents");
@@ -366,7 +399,7 @@ fn usage(count: Option<Count>) -> Option<Usage> {
 
 #[cfg(test)]
 mod tests {
-    use llm_types::{Changes, EmbedRequest, Extra, Op, RawValue};
+    use llm_types::{Changes, EmbedContent, EmbedInput, EmbedRequest, Extra, Op, RawValue};
     use serde_json::{Value, json};
 
     use super::*;

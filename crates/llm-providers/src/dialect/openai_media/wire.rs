@@ -72,11 +72,18 @@ pub(super) fn inputs(json: &RawValue) -> Option<Vec<&RawValue>> {
     Some(list)
 }
 
-/// Whether there may be pictures among inputs that are not written as `{"image": …}` already.
+/// Whether there may be pictures among inputs that are not written as `{"image": …}` already. What is written with escapes
+/// may be one of these words.
 pub(super) fn may_picture(json: &[u8]) -> bool {
-    ["\"data:image/", "\"image_url\"", "\"content\""]
-        .iter()
-        .any(|word| memchr::memmem::find(json, word.as_bytes()).is_some())
+    let words = ["\"image_url\"", "\"content\"", "\\u00"];
+    let colons = || memchr::memchr_iter(b':', json);
+    let is_data = |colon: usize| {
+        let before = colon.checked_sub(4).and_then(|start| json.get(start..colon));
+        let behind = json.get(colon + 1..colon + 6);
+        before.is_some_and(|word| word.eq_ignore_ascii_case(b"data"))
+            && behind.is_some_and(|word| word.eq_ignore_ascii_case(b"image"))
+    };
+    words.iter().any(|word| memchr::memmem::find(json, word.as_bytes()).is_some()) || colons().any(is_data)
 }
 
 /// One input.

@@ -12,9 +12,14 @@ const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
 /// Body and losses of what is sent to a model when a client of OpenAI's asks for vectors of these.
 fn sent(name: &str, model: &str, input: &Value) -> Result<(Value, String)> {
+    let body = json!({"model": "m", "input": input, "encoding_format": "float"}).to_string();
+    sent_as(name, model, body)
+}
+
+/// The same of a body as it is written.
+fn sent_as(name: &str, model: &str, body: String) -> Result<(Value, String)> {
     let spec = ProviderTable::builtin().get(name).unwrap().as_ref().clone();
     let asked = Asked { dialect: Some(Dialect::OpenaiMedia), ..Asked::of(Op::Embed) };
-    let body = json!({"model": "m", "input": input, "encoding_format": "float"}).to_string();
     let spoken = spec.dialect_for(Op::Embed, asked.dialect, model);
     let codec = dialect::client(spoken).unwrap();
     let mut changes = Changes::default();
@@ -38,6 +43,21 @@ fn check(name: &str, model: &str, input: Value, expect: Value) {
         assert_eq!(&body[member], value, "{name}/{model} {input}: {body}");
     }
     assert!(!lost.contains("input"), "{lost}");
+}
+
+#[test]
+fn pictures_are_seen_however_they_are_written() {
+    let inputs = json!(["a", {"image": "iVBORw0KGgo="}]);
+    for picture in [
+        r#""data:image\/png;base64,iVBORw0KGgo=""#,
+        r#""DATA:image/png;base64,iVBORw0KGgo=""#,
+        r#""\u0064ata:image/png;base64,iVBORw0KGgo=""#,
+        r#"{"image_\u0075rl":"data:image/png;base64,iVBORw0KGgo="}"#,
+    ] {
+        let body = format!(r#"{{"model":"m","input":["a",{picture}]}}"#);
+        let (sent, _) = sent_as("jina_ai", "jina-embeddings-v4", body).unwrap();
+        assert_eq!(sent["input"], inputs, "{picture}");
+    }
 }
 
 #[test]
@@ -75,6 +95,34 @@ fn pictures_go_where_they_are_seen() {
     let stored = json!({"instances": [{"image": {"gcsUri": "gs://a/b.png"}}]});
     check("vertex_ai", "multimodalembedding@001", json!([{"image": "gs://a/b.png"}]), stored);
     check("vertex_ai", "multimodalembedding@001", json!(["a"]), json!({"instances": [{"text": "a"}]}));
+}
+
+#[test]
+fn pictures_go_to_models_on_bedrock_in_their_words() {
+    let (base64, jpg) = ("iVBORw0KGgo=", "data:image/jpg;base64,AAAA");
+    let titan = "amazon.titan-embed-image-v1";
+    check("bedrock", titan, json!([{"image": PICTURE}]), json!({"inputImage": base64, "inputText": null}));
+    let both = json!([{"content": [{"text": "a"}, {"type": "image_url", "image_url": {"url": PICTURE}}]}]);
+    check("bedrock", titan, both.clone(), json!({"inputImage": base64, "inputText": "a"}));
+    let nova = "amazon.nova-2-multimodal-embeddings-v1:0";
+    let params =
+        |image| json!({"singleEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", "image": image}});
+    check("bedrock", nova, json!([PICTURE]), params(json!({"format": "png", "source": {"bytes": base64}})));
+    check("bedrock", nova, json!([jpg]), params(json!({"format": "jpeg", "source": {"bytes": "AAAA"}})));
+    let images = json!({"images": [PICTURE, jpg], "input_type": "image", "texts": null});
+    check("bedrock", "cohere.embed-english-v3", json!([PICTURE, {"image": jpg}]), images);
+    let images = json!({"images": [PICTURE], "input_type": "search_document", "texts": null});
+    check("bedrock", "cohere.embed-v4:0", json!([PICTURE]), images);
+    for (model, input) in [
+        (nova, both),
+        (titan, json!([{"image": "https://a.example/a.png"}])),
+        (titan, json!([{"content": []}])),
+        ("cohere.embed-v4:0", json!(["a", PICTURE])),
+        ("cohere.embed-v4:0", json!([[1, 2]])),
+    ] {
+        let error = sent("bedrock", model, &input).unwrap_err();
+        assert!(error.param.as_deref().is_some_and(|param| param.starts_with("input")), "{model} {input}");
+    }
 }
 
 #[test]
