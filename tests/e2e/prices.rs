@@ -114,8 +114,13 @@ fn map(gpt_4o: &str, of_hundred: usize) -> Value {
     let rows = all.filter(|(nth, _)| nth % 100 < of_hundred).map(|(_, (provider, entry))| {
         let base = entry.prices.base();
         let first = base.iter().find(|(_, pico)| *pico > 0).map_or(0, |(_, pico)| pico);
+        let input = base.get(llm_cost::Class::Input).filter(|pico| *pico > 0).unwrap_or(first);
+        let output = base.get(llm_cost::Class::Output).unwrap_or_default();
         let name = json!(format!("{provider}/{}", entry.model));
-        format!(r#"{name}: {{"litellm_provider": "{provider}", "input_cost_per_token": {first}e-12}}"#)
+        format!(
+            r#"{name}: {{"litellm_provider": "{provider}", "input_cost_per_token": {input}e-12,
+                "output_cost_per_token": {output}e-12}}"#
+        )
     });
     let own = format!(
         r#""gpt-4o": {{"litellm_provider": "openai", "mode": "chat", "max_input_tokens": 128000,

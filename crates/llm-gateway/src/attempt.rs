@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use llm_cost::{Asked, Capabilities, Catalogue, Charge as Price, Picture};
+use llm_cost::{Asked, Capabilities, Charge as Price, Picture};
 use llm_governance::{Basis, Charge, PriceBound, Reservation, RowItem, RowServed, UsageRow};
 use llm_providers::other_model::first;
 use llm_providers::target::Target;
@@ -407,11 +407,12 @@ impl Open {
         self.prompt.filter(|_| end.usage.is_none() && !end.unbilled && hard() && !self.is_unknown(end))
     }
 
-    /// Whether the model may think before it answers.
+    /// Whether the model may think before it answers: also where nothing is known of it.
     fn thinks(&self) -> bool {
-        let found = Catalogue::builtin().find(&self.provider, self.target.model());
-        let able = found.and_then(|found| found.entry.capabilities);
-        able.is_some_and(|able| able.has(Capabilities::REASONING))
+        let model = self.target.model();
+        let known = self.account.prices.entry_of(&self.deployment, &self.provider, model);
+        let able = known.and_then(|entry| entry.capabilities);
+        able.is_none_or(|able| able.has(Capabilities::REASONING))
     }
 
     /// How much of an answer a stream can have written that nobody saw, where that has to be paid: all of it if it said

@@ -13,14 +13,23 @@ use super::litellm::{PriceMap, from_litellm};
 
 /// Of a hundred models with a price, how many may become free or unknown.
 const FREED: usize = 5;
+/// What every answer costs.
+const TOKENS: [(&str, Class); 2] = [("input prices", Class::Input), ("output prices", Class::Output)];
+/// What a cached prompt costs.
+const CACHED: [(&str, Class); 3] = [
+    ("cache read prices", Class::CacheRead),
+    ("cache write prices", Class::CacheWrite),
+    ("cache write prices of an hour", Class::CacheWrite1h),
+];
 /// What is taken for another unit.
 const FACTOR: u64 = 10;
 
 /// Whether a map may replace what is known.
 ///
 /// # Errors
-/// [`Error::Refused`] with the reason: half of the known models are missing, more than five of a hundred prices are
-/// gone or zero, a model that has a price would be free, or most prices are ten times what they were, or a tenth.
+/// [`Error::Refused`] with the reason: half of the known models are missing, a model that has a price would be free, more
+/// than five of a hundred prices of one kind (input, output, cached) are gone or zero, or most of them are ten times what
+/// they were, or a tenth.
 pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
     let refused = |reason: String| Err(Error::Refused(reason));
     let old: Vec<_> =
@@ -29,15 +38,18 @@ pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
     if map.is_empty() || 2 * missing >= old.len().max(1) {
         return refused(format!("it lacks {missing} of {} known models: is it complete?", old.len()));
     }
-    let prices: Vec<_> =
-        old.iter().filter_map(|(old, new)| Some((price(old)?, (*new).and_then(price)))).collect();
-    let both = old.iter().filter(|(old, new)| new.is_some() && price(old).is_some()).count();
-    let gone =
-        old.iter().filter(|(old, new)| price(old).is_some() && new.is_some_and(|new| price(new).is_none()));
-    let gone = gone.count();
-    if 100 * gone > FREED * both {
-        return refused(format!("{gone} of {both} models that have a price would be free or unknown"));
+    let common: Vec<_> = old.into_iter().filter_map(|(old, new)| Some((old, new?))).collect();
+    for (name, class) in TOKENS {
+        let of = |entry: &Entry| entry.prices.base().get(class);
+        alike(name, common.iter().map(|(old, new)| (of(old), of(new))))?;
     }
+    for (name, class) in CACHED {
+        let of = |entry: &Entry| entry.prices.base().get(class);
+        // Without a price of its own it has that of the prompt.
+        let told = common.iter().filter(|(_, new)| of(new).is_some());
+        alike(name, told.map(|(old, new)| (of(old), of(new))))?;
+    }
+    alike("prices", common.iter().map(|(old, new)| (price(old), price(new))))?;
     let freed = known
         .iter()
         .find(|(provider, old)| sells_tokens(old) && named(map, provider, &old.model).is_some_and(is_free));
@@ -46,10 +58,28 @@ pub fn check(map: &Catalogue, known: &Catalogue) -> Result<(), Error> {
             "`{provider}/{model}` has a price and would be free: if it is, say so in [[prices]] of the configuration"
         ));
     }
-    let odd = prices.iter().filter_map(|(old, new)| Some((*old, (*new)?)));
-    let odd = odd.filter(|(old, new)| old / FACTOR >= *new || new / FACTOR >= *old).count();
-    if 2 * odd > both {
-        return refused(format!("{odd} of {both} prices would change tenfold: is it in US dollars for one?"));
+    Ok(())
+}
+
+/// Whether prices, each as it was and as it would be, change no more than is believed.
+fn alike(what: &str, prices: impl Iterator<Item = (Option<u64>, Option<u64>)>) -> Result<(), Error> {
+    let (mut both, mut gone, mut odd) = (0, 0, 0);
+    for (old, new) in prices {
+        let Some(old) = old.filter(|old| *old > 0) else { continue };
+        both += 1;
+        match new.filter(|new| *new > 0) {
+            None => gone += 1,
+            Some(new) => odd += usize::from(old / FACTOR >= new || new / FACTOR >= old),
+        }
+    }
+    if 100 * gone > FREED * both {
+        let message = format!("{gone} of {both} models that have a price would be free or unknown ({what})");
+        return Err(Error::Refused(message));
+    }
+    if 2 * odd > both - gone {
+        let message =
+            format!("{odd} of {} {what} would change tenfold: is it in US dollars for one?", both - gone);
+        return Err(Error::Refused(message));
     }
     Ok(())
 }
@@ -128,8 +158,37 @@ mod tests {
         check(catalogue(100, |_| Some(1_000_000)), "change tenfold");
         check(
             catalogue(100, |nth| Some(if nth < 51 { 100 } else { 1_000 })),
-            "51 of 100 prices would change tenfold",
+            "51 of 100 input prices would change tenfold",
         );
+    }
+
+    #[test]
+    fn no_kind_of_price_is_lost() {
+        let full = [(Class::Input, 1_000), (Class::Output, 4_000), (Class::CacheRead, 100)];
+        let catalogue = |rates: &[(Class, u64)]| {
+            Catalogue::new((0..100).map(|nth| {
+                let prices = Prices::flat(Rates::new(rates.iter().copied()));
+                ("p".into(), Entry::new(format!("m{nth:03}"), prices))
+            }))
+        };
+        let known = catalogue(&full);
+        let check = |rates: &[(Class, u64)], expect: &str| {
+            let result = check(&catalogue(rates), &known).map_err(|error| error.to_string());
+            let is_so = result
+                .as_ref()
+                .map_or_else(|error| !expect.is_empty() && error.contains(expect), |()| expect.is_empty());
+            assert!(is_so, "{result:?} {expect}");
+        };
+        let [input, output, read] = full;
+        check(&full, "");
+        // The prompt's own price, which is dearer.
+        check(&[input, output], "");
+        check(&[input, (Class::Output, 0), read], "free or unknown (output prices)");
+        check(&[input, read], "free or unknown (output prices)");
+        check(&[output, read], "free or unknown (input prices)");
+        check(&[input, output, (Class::CacheRead, 0)], "free or unknown (cache read prices)");
+        check(&[input, (Class::Output, 4), read], "output prices would change tenfold");
+        check(&[input, output, (Class::CacheRead, 1)], "cache read prices would change tenfold");
     }
 
     #[test]
