@@ -18,18 +18,27 @@ fn thinking(upstream: &Upstream) -> String {
 #[tokio::test]
 async fn thoughts_before_the_first_word_are_paid_when_a_stream_is_cut() {
     let (upstream, till) = (Upstream::start().unwrap(), Till::file());
-    let models = model("thinks", &[thinking(&upstream)]) + &model("speaks", &[priced(&upstream)]);
+    let named = |name: &str| priced(&upstream).replace("openai/gpt-4o", &format!("openai/{name}"));
+    let based = named("mine").replace(", price", ", base_model = \"openai/o3\", price");
+    let sized = ", context_window = 128000, max_output = 16384, price";
+    let unknown = named("unheard-of").replace(", price", sized);
+    let models = model("thinks", &[thinking(&upstream)])
+        + &model("speaks", &[priced(&upstream)])
+        + &model("based", &[based])
+        + &model("unknown", &[unknown]);
     let gateway = till.gateway(&models);
     let key = Key::make(&gateway, hard("10")).await;
     let events = || openai_stream(9, IncludeUsage::Yes).into_iter().take(4);
-    for name in ["thinks", "speaks"] {
+    for name in ["thinks", "speaks", "based", "unknown"] {
         upstream.push(Script::sse(events()).delay_head(Duration::from_millis(400)).then(End::Reset));
         key.call(&gateway, &streamed(name)).open().await.whole().await;
     }
-    let rows = till.rows(&key, 2).await;
+    let rows = till.rows(&key, 4).await;
     let output = |name: &str| rows.iter().find(|row| row.model_asked == name).map(|row| row.usage.output);
     assert_eq!(output("speaks"), Some(4), "{rows:?}");
-    assert!(output("thinks") > Some(4 + 150), "as much as can be thought in that time: {rows:?}");
+    for name in ["thinks", "based", "unknown"] {
+        assert!(output(name) > Some(4 + 150), "{name}: as much as can be thought in that time: {rows:?}");
+    }
 }
 
 #[tokio::test]
