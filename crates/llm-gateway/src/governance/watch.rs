@@ -14,7 +14,7 @@ use http::header::CONTENT_TYPE;
 use llm_governance::{BudgetWindow, Event, Observer, THRESHOLDS};
 use llm_providers::transport::{RequestBody, collect};
 use llm_types::{ApiError, ErrorKind, PicoUsd, Result, Secret, Segments};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
@@ -50,6 +50,7 @@ enum Alert {
     /// A budget is used up to a share of its limit.
     BudgetThreshold {
         budget: String,
+        #[serde(serialize_with = "begun")]
         window_start: jiff::Timestamp,
         percent: u8,
         spent_usd: PicoUsd,
@@ -57,7 +58,13 @@ enum Alert {
         time: jiff::Timestamp,
     },
     /// A provider billed more than was reserved.
-    BudgetOverrun { budget: String, window_start: jiff::Timestamp, by_usd: PicoUsd, time: jiff::Timestamp },
+    BudgetOverrun {
+        budget: String,
+        #[serde(serialize_with = "begun")]
+        window_start: jiff::Timestamp,
+        by_usd: PicoUsd,
+        time: jiff::Timestamp,
+    },
     /// Nobody can be asked what a batch used: its account is not configured any more.
     BatchUnreachable {
         request_id: String,
@@ -66,6 +73,11 @@ enum Alert {
         provider: String,
         time: jiff::Timestamp,
     },
+}
+
+/// When a window began; `null`: it has no beginning.
+fn begun<S: Serializer>(start: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    Some(start).filter(|start| **start != jiff::Timestamp::MIN).serialize(to)
 }
 
 impl Alert {
@@ -333,4 +345,20 @@ async fn tell(gateway: &Gateway, webhook: &Secret, body: Bytes) -> Result<()> {
     // It is told, whatever follows; read, so that the connection can be used again, but neither for long nor much.
     let _ = tokio::time::timeout(REST, collect(body, 64 * 1024)).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_without_a_beginning_has_none() {
+        let told = |window_start| {
+            let (budget, by_usd, time) = ("global".to_owned(), PicoUsd::ZERO, jiff::Timestamp::UNIX_EPOCH);
+            let alert = Alert::BudgetOverrun { budget, window_start, by_usd, time };
+            serde_json::to_value(alert).unwrap()["window_start"].clone()
+        };
+        assert_eq!(told(jiff::Timestamp::MIN), serde_json::Value::Null);
+        assert_eq!(told(jiff::Timestamp::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+    }
 }

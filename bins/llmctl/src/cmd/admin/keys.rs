@@ -56,8 +56,10 @@ async fn order(one: &OneArgs, method: Method, what: &str, body: Option<&Value>) 
 fn table() -> ([&'static str; 9], impl Fn(&Value) -> [String; 9]) {
     let header = ["ID", "NAME", "HINT", "TEAM", "USER", "MODELS", "BUDGETS", "EXPIRES", "STATE"];
     let row = |key: &Value| {
-        let state = match key.get("blocked") == Some(&Value::Bool(true)) {
-            true => "blocked",
+        let ends = key.get("expires_at").and_then(Value::as_str).and_then(|time| time.parse().ok());
+        let state = match ends.is_some_and(|ends: jiff::Timestamp| ends <= jiff::Timestamp::now()) {
+            _ if key.get("blocked") == Some(&Value::Bool(true)) => "blocked",
+            true => "expired",
             false => "good",
         };
         [
