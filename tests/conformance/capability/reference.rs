@@ -142,6 +142,21 @@ fn says(api: &Api<'_>, feature: &Feature, sent: &Received) -> Result<bool, Strin
     Ok(true)
 }
 
+/// What an answer tells that shows a feature.
+const TOLD: [(&str, &str); 5] = [
+    ("system", "A sheltered place. Ahoy!"),
+    ("multi_turn", "It is red."),
+    ("tool_results", "It is 17 °C in Oslo."),
+    ("images", "Red."),
+    ("documents", "Harbour."),
+];
+
+/// The answer with another text in it.
+fn answer_with(answer: &Value, text: &str) -> Value {
+    const SENTENCE: &str = "A harbour is a sheltered place for boats.";
+    serde_json::from_str(&answer.to_string().replace(SENTENCE, text)).unwrap()
+}
+
 /// What the provider answers.
 fn script(api: &Api<'_>, feature: &Feature) -> Script {
     let name = match feature.name {
@@ -159,7 +174,10 @@ fn script(api: &Api<'_>, feature: &Feature) -> Script {
     };
     let answers = &api.file["answers"];
     let answer = answers.get(name).unwrap_or(&answers["text"]);
-    Script::json(answer)
+    match TOLD.iter().find(|(feature, _)| *feature == name) {
+        Some((_, told)) => Script::json(&answer_with(answer, told)),
+        None => Script::json(answer),
+    }
 }
 
 fn stream(api: &Api<'_>, name: &str) -> Script {
