@@ -206,7 +206,7 @@ fn what_takes_no_words_is_asked_without() {
 
 #[test]
 fn an_order_has_an_id_as_from_a_gateway() {
-    let ran = llmctl(&["rerank", "mock/echo", "a boat", "a boat", "a car", "--json"]).run();
+    let ran = llmctl(&["rerank", "mock/echo", "--query", "a boat", "a boat", "a car", "--json"]).run();
     ran.good();
     assert!(ran.json()["id"].as_str().is_some_and(|id| !id.is_empty()), "{ran:?}");
 }
