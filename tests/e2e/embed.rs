@@ -304,3 +304,28 @@ async fn tokens_that_only_a_head_tells_are_told() {
     let reply = gateway.post("/v1/embeddings").body(body.to_string()).send().await;
     assert_eq!(reply.json()["usage"]["prompt_tokens"], 10, "{}", reply.text());
 }
+
+#[tokio::test]
+async fn what_vectors_used_is_told_in_openais_words() {
+    let upstream = Upstream::start().unwrap();
+    let voyage = deployment_of("voyage/voyage-4", &format!("{}/v1", upstream.url()));
+    let one = gemini(&upstream).replace("gemini-2.5-flash", "gemini-embedding-001");
+    let gateway = Gateway::start(&[model("voyage", &[voyage]), model("vectors", &[one])].concat());
+    upstream.push(Script::json(&json!({"object": "list", "model": "voyage-4", "usage": {"total_tokens": 5},
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 2.0]}]})));
+    let reply = gateway
+        .post("/v1/embeddings")
+        .body(json!({"model": "voyage", "input": "a"}).to_string())
+        .send()
+        .await;
+    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": 5, "total_tokens": 5}), "{}", reply.text());
+    // Where nobody counts, each input is a token at least.
+    upstream.push(Script::json(&json!({"embeddings": [{"values": [0.5]}, {"values": [0.25]}]})));
+    let asked = json!({"model": "vectors", "input": ["a", "b"]}).to_string();
+    let reply = gateway.post("/v1/embeddings").body(asked).send().await;
+    assert_eq!(reply.json()["usage"], json!({"prompt_tokens": 2, "total_tokens": 2}), "{}", reply.text());
+}
+
+fn deployment_of(name: &str, base: &str) -> String {
+    format!("{{ model = \"{name}\", api_base = \"{base}\", api_key = \"{}\" }}", crate::harness::PROVIDER_KEY)
+}

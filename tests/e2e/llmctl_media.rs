@@ -5,7 +5,7 @@ use std::fs::File;
 use llm_testkit::{Gate, Script, Upstream};
 use serde_json::json;
 
-use crate::harness::{Llmctl, PROVIDER_KEY, llmctl};
+use crate::harness::{Gateway, Llmctl, PROVIDER_KEY, llmctl, model};
 
 fn direct(upstream: &Upstream, args: &[&str]) -> Llmctl {
     let base = format!("{}/v1", upstream.url());
@@ -165,4 +165,48 @@ fn more_pictures_than_one_call_makes_are_asked_for_in_several() {
     let mut made = [std::fs::read(&file).unwrap(), std::fs::read(folder.path().join("a-2.png")).unwrap()];
     made.sort();
     assert_eq!(made, [b"a".to_vec(), b"b".to_vec()]);
+}
+
+#[test]
+fn what_takes_no_words_is_asked_without() {
+    let upstream = Upstream::start().unwrap();
+    let made = || Script::json(&json!({"image": "YQ==", "finish_reason": "SUCCESS"}));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png");
+    std::fs::write(&file, b"\x89PNG").unwrap();
+    let named = |name: &str| {
+        let base = upstream.url();
+        let at = format!(
+            "{{ model = \"stability/{name}\", api_base = \"{base}\", api_key = \"{PROVIDER_KEY}\" }}"
+        );
+        model(name, &[at])
+    };
+    let gateway = Gateway::start(&["remove-background", "search-and-replace"].map(named).concat());
+    let image = |args: &[&str]| {
+        upstream.push(made());
+        let url = gateway.url();
+        let args = [&["image"], args, &["--image", file.to_str().unwrap(), "--gateway", &url]].concat();
+        llmctl(&args).run().good();
+        let sent = upstream.last_request().unwrap();
+        (sent.path().to_owned(), String::from_utf8_lossy(&sent.body).into_owned())
+    };
+    let (path, body) = image(&["remove-background"]);
+    assert_eq!(path, "/v2beta/stable-image/edit/remove-background");
+    assert!(!body.contains("name=\"prompt\""), "{body}");
+    let (_, body) =
+        image(&["search-and-replace", "a hat", "--set", "search_prompt=a cap", "--set", "seed=4"]);
+    for field in ["name=\"search_prompt\"\r\n\r\na cap\r\n", "name=\"seed\"\r\n\r\n4\r\n"] {
+        assert!(body.contains(field), "{field}: {body}");
+    }
+    llmctl(&["image", "stability/core", "a", "--set", "odd"])
+        .env("STABILITY_API_KEY", PROVIDER_KEY)
+        .run()
+        .failed(2, &["NAME=VALUE"]);
+}
+
+#[test]
+fn an_order_has_an_id_as_from_a_gateway() {
+    let ran = llmctl(&["rerank", "mock/echo", "--query", "a boat", "a boat", "a car", "--json"]).run();
+    ran.good();
+    assert!(ran.json()["id"].as_str().is_some_and(|id| !id.is_empty()), "{ran:?}");
 }

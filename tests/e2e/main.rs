@@ -85,6 +85,7 @@ mod routing_policy;
 mod sdk;
 mod secret;
 mod shared;
+mod speech;
 mod start;
 mod strategies;
 mod timeout;

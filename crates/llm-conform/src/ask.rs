@@ -175,7 +175,8 @@ async fn streamed(stream: Result<ChatStream>) -> Heard {
         Ok(stream) => stream,
         Err(error) => return failed(error),
     };
-    let (mut builder, mut streamed) = (ReplyBuilder::default(), Streamed::default());
+    let (mut builder, mut streamed) =
+        (ReplyBuilder::default(), Streamed { whole: stream.is_whole(), ..Streamed::default() });
     let mut failure = None;
     while let Some(event) = stream.next().await {
         match event {

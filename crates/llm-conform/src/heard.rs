@@ -16,6 +16,8 @@ pub struct Heard {
 /// How a stream came.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Streamed {
+    /// Whether it was no stream: the answer came whole.
+    pub whole: bool,
     /// How many pieces of text, thoughts or arguments.
     pub pieces: usize,
     /// Whether it said why it ended.

@@ -49,21 +49,73 @@ fn no_answer() -> Verdict {
 
 pub(crate) fn text(heard: &Heard) -> Verdict {
     let Some(reply) = heard.reply() else { return no_answer() };
-    if reply.text().trim().is_empty() && reply.finish() != Some(FinishKind::Length) {
-        return failed("the answer holds no text");
+    if reply.text().trim().is_empty() {
+        return match reply.finish() {
+            Some(FinishKind::Length) => Verdict::Unseen("the answer was cut before any text came".into()),
+            _ => failed("the answer holds no text"),
+        };
     }
     check(reply.finish().is_some(), "the answer does not say why it ended")
 }
 
-pub(crate) fn stream(heard: &Heard) -> Verdict {
+/// An answer that holds one of these words.
+fn tells(heard: &Heard, words: &[&str], missing: &'static str) -> Verdict {
+    let verdict = text(heard);
+    let said = heard.reply().map(|reply| reply.text().to_lowercase()).unwrap_or_default();
+    let told = said.split(|letter: char| !letter.is_alphanumeric()).any(|word| words.contains(&word));
+    if verdict == Verdict::Passed && !told { Verdict::Unseen(missing.into()) } else { verdict }
+}
+
+pub(crate) fn obeyed(heard: &Heard) -> Verdict {
+    tells(heard, &["ahoy"], "the answer does not end as the instructions say")
+}
+
+pub(crate) fn gone_on(heard: &Heard) -> Verdict {
+    tells(heard, &["red"], "the answer knows nothing of the turns before it")
+}
+
+/// With its unit written to it, too.
+pub(crate) fn result(heard: &Heard) -> Verdict {
+    tells(heard, &["17", "17c", "seventeen"], "the answer does not tell the result")
+}
+
+pub(crate) fn colour(heard: &Heard) -> Verdict {
+    tells(heard, &["red"], "the answer does not tell the colour of the picture")
+}
+
+pub(crate) fn page(heard: &Heard) -> Verdict {
+    tells(heard, &["harbour", "harbor"], "the answer does not tell the word on the page")
+}
+
+/// Whether events came at all.
+fn events(heard: &Heard) -> Verdict {
     let Some(streamed) = heard.streamed else { return no_answer() };
+    if streamed.whole {
+        return failed("a stream was asked for, and the answer came whole");
+    }
     if streamed.pieces == 0 {
         return failed("nothing was streamed");
     }
-    if !streamed.finished {
-        return failed("the stream does not say why it ended");
+    check(streamed.finished, "the stream does not say why it ended")
+}
+
+fn streamed(heard: &Heard, judge: fn(&Heard) -> Verdict) -> Verdict {
+    match events(heard) {
+        Verdict::Passed => judge(heard),
+        verdict => verdict,
     }
-    text(heard)
+}
+
+pub(crate) fn stream(heard: &Heard) -> Verdict {
+    streamed(heard, text)
+}
+
+pub(crate) fn stream_usage(heard: &Heard) -> Verdict {
+    streamed(heard, usage)
+}
+
+pub(crate) fn stream_call(heard: &Heard) -> Verdict {
+    streamed(heard, call)
 }
 
 pub(crate) fn usage(heard: &Heard) -> Verdict {
@@ -199,11 +251,7 @@ pub(crate) fn signed(heard: &Heard) -> Verdict {
 
 /// What only whoever keeps the answer before can say.
 pub(crate) fn remembered(heard: &Heard) -> Verdict {
-    let Some(reply) = heard.reply() else { return no_answer() };
-    if reply.text().to_lowercase().contains("red") {
-        return Verdict::Passed;
-    }
-    Verdict::Unseen("the answer knows nothing of the one before it".into())
+    tells(heard, &["red"], "the answer knows nothing of the one before it")
 }
 
 /// A count by whoever has the model: ours is an estimate, and a gateway says of its own that it is one.

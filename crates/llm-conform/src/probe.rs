@@ -66,7 +66,7 @@ pub(crate) fn max_tokens() -> Call {
 }
 
 pub(crate) fn system() -> Call {
-    conversation([Message::system("Be brief."), Message::user(HELLO)]).into()
+    conversation([Message::system("End every answer with the word Ahoy."), Message::user(HELLO)]).into()
 }
 
 pub(crate) fn multi_turn() -> Call {
@@ -149,7 +149,7 @@ pub(crate) fn tool_results() -> Call {
     };
     let mut request = calling(ASKED, None);
     request.messages.push(Message::new(Role::Assistant, [Part::ToolCall(call)]));
-    request.messages.push(Message::tool_result("call_1", r#"{"celsius":4}"#));
+    request.messages.push(Message::tool_result("call_1", r#"{"celsius":17}"#));
     request.into()
 }
 

@@ -23,7 +23,7 @@ use llm_types::{
 };
 
 pub use content::is_content;
-pub use follow::{Follow, Next};
+pub use follow::{Follow, Next, Over};
 pub use memo::{MediaMemo, Memo, Ordering};
 pub use own::OwnCall;
 pub(crate) use tap::named;

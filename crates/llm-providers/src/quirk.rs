@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    Changes, Dialect, Edits, Head, ImageEditForm, ImageSize, MessageQuirk, ProviderSpec, Quirks, RerankForm,
-    RerankQuirk, Result, Str, TranscriptFormat,
+    Changes, Dialect, Edits, Head, ImageEditForm, ImageSize, MessageQuirk, ProviderSpec, Quirks, ReplyQuirk,
+    RerankForm, RerankQuirk, Result, Str, TranscriptFormat,
 };
 
 use crate::codec::{EncodeCx, WireRequest};
@@ -61,6 +61,11 @@ impl<'a> Row<'a> {
     /// Whether messages have to respect this.
     pub(crate) fn has(&self, quirk: MessageQuirk) -> bool {
         self.quirks.iter().any(|quirks| quirks.messages.contains(&quirk))
+    }
+
+    /// Whether answers are written anew.
+    pub(crate) fn normalizes(&self) -> bool {
+        self.quirks.iter().any(|quirks| quirks.reply.contains(&ReplyQuirk::Normalize))
     }
 
     /// Whether requests to order documents have to respect this.
@@ -155,7 +160,11 @@ impl<'a> Row<'a> {
             self.member(head, member.name(), edits, changes);
         }
         for (name, value) in self.quirks.iter().flat_map(|quirks| &quirks.set) {
-            edits.set(head, name, serde_json::to_vec(value).unwrap_or_default());
+            let json = serde_json::to_vec(value).unwrap_or_default();
+            if head.get(name).is_some_and(|own| own != json) {
+                changes.altered(name.clone(), format!("it is set for {}", self.provider));
+            }
+            edits.set(head, name, json);
         }
     }
 
@@ -383,6 +392,28 @@ mod tests {
         check(Dialect::Anthropic, "stop_sequences", &["stop_sequences"]);
         check(Dialect::Gemini, "generationConfig", &["generationConfig", "temperature"]);
     }
+
+    #[test]
+    fn what_a_row_sets_replaces_a_client_s_word_and_says_so() {
+        let mut quirks = Quirks::default();
+        quirks.set.insert("project_id".to_owned(), "own".to_owned());
+        let spec = ProviderSpec { name: "corp".to_owned(), quirks, ..ProviderSpec::default() };
+        let check = |body: &'static str, told: &str| {
+            let head = Head::scan(body.into()).unwrap();
+            let (mut edits, mut changes) = (Edits::default(), Changes::default());
+            Row::new(&spec, "m", None).apply(&head, &mut edits, &mut changes);
+            let sent: serde_json::Value = serde_json::from_slice(&edits.apply(&head).to_bytes()).unwrap();
+            assert_eq!(
+                (&sent["project_id"], &*changes.header()),
+                (&serde_json::json!("own"), told),
+                "{body}"
+            );
+        };
+        check(r#"{"project_id":"other"}"#, "altered project_id (it is set for corp)");
+        check(r#"{"project_id":"own"}"#, "");
+        check("{}", "");
+    }
+
     #[test]
     fn what_is_decided_here_is_said_under_one_name() {
         let mut quirks = Quirks::default();

@@ -154,7 +154,8 @@ impl Target {
             let signed = place.as_ref().and_then(|place| place.variable(name));
             signed.or_else(|| location.as_ref().and_then(|there| there.variable(name))).or_else(|| env(name))
         };
-        let mut route = route(&spec, &model, options, &at).map_err(named)?;
+        let documented = table.get(&spec.name).and_then(|row| row.api_base.as_deref());
+        let mut route = route(&spec, &model, (options, documented), &at).map_err(named)?;
         let host = route.as_ref().map(|route| route.base().host()).unwrap_or_default().to_owned();
         let key = key(&spec, options, env).map_err(named)?;
         let sent = key.as_ref().filter(|key| !is_exchanged(&spec, key, &host));
@@ -347,11 +348,21 @@ impl Target {
     }
 }
 
-fn route(spec: &ProviderSpec, model: &str, options: &TargetOptions, env: Env<'_>) -> Result<Option<Route>> {
+/// `documented`: the usual base of the provider, which people configure also for models that are elsewhere.
+fn route(
+    spec: &ProviderSpec,
+    model: &str,
+    (options, documented): (&TargetOptions, Option<&str>),
+    env: Env<'_>,
+) -> Result<Option<Route>> {
     if spec.dialect == Dialect::Mock {
         return Ok(None);
     }
     let base = credential::base_in(spec, options.api_base.as_deref(), env)?;
+    let base = match documented {
+        Some(documented) => base.beside(documented, spec.api_base.as_deref().unwrap_or_default()),
+        None => base,
+    };
     let version = credential::version(spec, options.api_version.as_deref(), env)?;
     Route::new(spec.url, base, model, version.as_deref()).map(Some)
 }

@@ -123,6 +123,18 @@ impl Base {
         &self.path
     }
 
+    /// The base of a model that is at `own`, where this one is, or ends like, the `documented` base below it.
+    #[must_use]
+    pub(crate) fn beside(mut self, documented: &str, own: &str) -> Self {
+        let path = |text: &str| Self::parse(text).map(|base| base.path).unwrap_or_default();
+        let (documented, own) = (path(documented), path(own));
+        let is_below = documented.strip_prefix(&own).is_some_and(|rest| rest.starts_with('/'));
+        if let Some(rest) = self.path.strip_suffix(&documented).filter(|_| is_below) {
+            self.path = format!("{rest}{own}");
+        }
+        self
+    }
+
     /// The value of a member of the query.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {

@@ -183,6 +183,21 @@ fn pointing(answer: &Value, at: &str) -> Value {
     serde_json::from_str(&answer.to_string().replace("{at}", at)).unwrap()
 }
 
+/// What an answer tells that shows a feature.
+const TOLD: [(&str, &str); 5] = [
+    ("system", "A sheltered place. Ahoy!"),
+    ("multi_turn", "It is red."),
+    ("tool_results", "It is 17 °C in Oslo."),
+    ("images", "Red."),
+    ("documents", "Harbour."),
+];
+
+/// The answer with another text in it.
+fn answer_with(answer: &Value, text: &str) -> Value {
+    const SENTENCE: &str = "A harbour is a sheltered place for boats.";
+    serde_json::from_str(&answer.to_string().replace(SENTENCE, text)).unwrap()
+}
+
 /// What the provider answers.
 fn script(api: &Api<'_>, feature: &Feature, at: &str) -> Script {
     let name = match feature.name {
@@ -199,7 +214,11 @@ fn script(api: &Api<'_>, feature: &Feature, at: &str) -> Script {
         "json_schema" => "schema",
         other => other,
     };
-    Script::json(&pointing(api.answer("answers", name), at))
+    let answer = api.answer("answers", name);
+    match TOLD.iter().find(|(feature, _)| *feature == name) {
+        Some((_, told)) => Script::json(&pointing(&answer_with(answer, told), at)),
+        None => Script::json(&pointing(answer, at)),
+    }
 }
 
 fn stream(api: &Api<'_>, name: &str) -> Script {

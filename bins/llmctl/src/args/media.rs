@@ -87,7 +87,7 @@ pub(crate) struct ImageArgs {
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
 
-    /// What is to be seen. None: standard input. `""`: no words, for edits that take none.
+    /// What is to be seen. None: standard input; with `--image` what is piped in, or no words, for edits that take none.
     #[arg(value_name = "PROMPT")]
     pub(crate) prompt: Option<String>,
 
@@ -122,6 +122,10 @@ pub(crate) struct ImageArgs {
     /// How many.
     #[arg(long, short, value_name = "COUNT")]
     pub(crate) n: Option<u32>,
+
+    /// A member of the provider's own, such as `search_prompt=hat` or `strength=0.4`. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
 
     /// Ask for the pictures themselves, also of models that say where they lie.
     #[arg(long)]

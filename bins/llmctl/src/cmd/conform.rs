@@ -7,7 +7,7 @@ use std::time::Duration;
 use llm_conform::{FEATURES, Feature, Finding, Limits, Verdict, ask};
 use llm_cost::Asked;
 use llm_providers::estimate;
-use llm_types::{Call, Op, PicoUsd, Usage};
+use llm_types::{Call, ErrorKind, Op, PicoUsd, Usage};
 use serde::Serialize;
 
 use crate::args::ConformArgs;
@@ -47,6 +47,7 @@ pub(crate) async fn run(args: &ConformArgs, out: &mut Output) -> Result<Exit, Fa
         return dry(&plan, &features, out);
     }
     let caller = caller(args)?;
+    reachable(&caller)?;
     if !out.json {
         writeln!(out.err, "{}", plan.said())?;
     }
@@ -173,6 +174,18 @@ fn caller(args: &ConformArgs) -> Result<Caller, Failure> {
     }
 }
 
+/// Whether there is anybody to ask.
+fn reachable(caller: &Caller) -> Result<(), Failure> {
+    match caller.client().target(caller.model()) {
+        Ok(_) => Ok(()),
+        // One would be told of every feature that it failed, and not why.
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::BadRequest) => {
+            Err(Failure::Usage(error.into()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn table(findings: &[Finding], out: &mut Output) -> Result<(), Failure> {
     let row = |one: &Finding| {
         let tokens = match (one.prompt_tokens, one.completion_tokens) {
@@ -261,6 +274,15 @@ mod tests {
         for row in expect {
             assert!(rows.iter().any(|found| found == row), "{row}: {rows:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_where_nobody_is() {
+        let (mut out, text, err) = output(false);
+        let failure = run(&args(&["nosuch/x"]), &mut out).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(failure.to_string().contains("nosuch"), "{failure}");
+        assert_eq!((text.text().as_str(), err.text().as_str()), ("", ""));
     }
 
     #[tokio::test]

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use llm_providers::codec::{ReplyCx, ServerCodec};
 use llm_providers::dialect::{openai_images, openai_moderations, openai_transcriptions};
 use llm_types::{
-    Changes, ImageRequest, ImageTask, ModerateRequest, Output as Answer, SpeechRequest, TranscribeRequest,
-    TranscriptFormat, Upload, Usage,
+    Changes, Extra, ImageRequest, ImageTask, ModerateRequest, Output as Answer, RawValue, SpeechRequest,
+    TranscribeRequest, TranscriptFormat, Upload, Usage,
 };
 
 use crate::args::{ImageArgs, ModerateArgs, SpeakArgs, TranscribeArgs};
@@ -90,6 +90,8 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
     };
     let prompt = match task {
         ImageTask::Vary => String::new(),
+        // Backgrounds are removed without words: whoever needs some says so.
+        ImageTask::Edit if args.prompt.is_none() => prompt::piped().map_err(Failure::Usage)?,
         _ => prompt::of_process(args.prompt.as_deref()).map_err(Failure::Usage)?,
     };
     let request = ImageRequest {
@@ -100,6 +102,7 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
         response_format: args.bytes.then(|| "b64_json".to_owned()),
         n: args.n,
         task,
+        extra: members(&args.set).map_err(Failure::Usage)?,
         images: images.map_err(Failure::Usage)?,
         mask: args.mask.as_deref().map(upload).transpose().map_err(Failure::Usage)?,
         ..ImageRequest::new(prompt)
@@ -125,6 +128,19 @@ pub(crate) async fn image(args: &ImageArgs, out: &mut Output) -> Result<Exit, Fa
         show(&answer, &openai_images::Server, &args.model, out)?;
     }
     remark(usage.as_ref(), &changes, out)
+}
+
+/// Members of a provider's own: JSON where a value is some, else texts.
+fn members(set: &[String]) -> anyhow::Result<Extra> {
+    let mut extra = Extra::default();
+    for one in set {
+        let (name, value) = one.split_once('=').with_context(|| format!("`{one}` is not NAME=VALUE"))?;
+        match serde_json::from_str::<&RawValue>(value) {
+            Ok(json) => extra.set(name, json.to_owned()),
+            Err(_) => extra.set_json(name, &value)?,
+        }
+    }
+    Ok(extra)
 }
 
 /// Tells whether a text is against a policy.

@@ -18,7 +18,9 @@ pub(crate) async fn run(args: &RerankArgs, out: &mut Output) -> Result<Exit, Fai
     let documents = request.documents.clone();
     let reply = caller.rerank(request).await?;
     if out.json {
-        let cx = ReplyCx { model: args.model.clone(), ..ReplyCx::default() };
+        // Who answers without one has it from us, as from a gateway.
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let cx = ReplyCx { model: args.model.clone(), id, ..ReplyCx::default() };
         let json = Server.encode(&Answer::Rerank(Box::new(reply.ranking.clone())), &cx);
         out.out.write_all(&json)?;
         writeln!(out.out)?;

@@ -10,6 +10,17 @@ pub(crate) fn of_process(argument: Option<&str>) -> anyhow::Result<String> {
     read(argument, piped.then(|| stdin.lock()), io::stdin)
 }
 
+/// What is piped in, where anything is.
+pub(crate) fn piped() -> anyhow::Result<String> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Ok(String::new());
+    }
+    let bytes = super::bounded(stdin, "standard input")?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("the prompt is not UTF-8 text"))?;
+    Ok(if text.trim().is_empty() { String::new() } else { text })
+}
+
 /// A prompt in a file; `-` reads standard input.
 pub(crate) fn of_file(path: &Path) -> anyhow::Result<String> {
     let bytes = match path.as_os_str() == "-" {

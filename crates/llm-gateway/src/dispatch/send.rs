@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use llm_providers::codec::{ClientCodec, DecodeCx, Memo, ReplyCx};
+use llm_providers::dialect::openai_speech::Sound;
 use llm_providers::replay::replay;
 use llm_providers::transport::{ByteStream, RequestBody, collect};
 use llm_providers::{batch, own_api};
@@ -116,6 +117,13 @@ impl Dispatch {
         }
         if self.peek.stream && self.streams(&head.headers) {
             return Ok((Box::pin(self.open(upstream, sent, asks, left)).await?, rate_limits));
+        }
+        if self.peek.stream && self.asked.op == Op::Speech && is_sound(&head.headers) {
+            // Wanted in events: each piece is one.
+            let sound = Box::new(Sound::new(sent.memo.used().cloned()));
+            let relay = Relay::translate(sound, self.codec.encoder(self.reply_cx(asks)));
+            let upstream = Until::bound(until, upstream);
+            return Ok((Box::pin(self.open_raw(upstream, relay, left)).await?, rate_limits));
         }
         let body = timeout(left, collect(upstream, REPLY_LIMIT)).await.map_err(|_| late(bound))??;
         let other = sent.memo.differs(&body);
@@ -243,7 +251,8 @@ impl Dispatch {
         let Ok(Some(unread)) = self.codec.vectors_unread(asks.body()) else {
             return attempt::estimate(asks.body().len());
         };
-        attempt::estimate(unread.inputs.iter().map(|input| read::length(input)).sum())
+        // Each is a token at least.
+        attempt::estimate(unread.inputs.iter().map(|input| read::length(input).max(4)).sum())
     }
 
     /// Writes an answer that was read in full, in the form the client asked for.
@@ -284,6 +293,12 @@ impl Dispatch {
         chunks.push_back(encoder.take());
         Ok(ReplyBody::Written { chunks, usage, served, pause: pause(&asks.target) })
     }
+}
+
+/// Whether an answer is sound and nothing around it.
+fn is_sound(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.starts_with(b"audio/") || kind.starts_with(b"application/octet-stream")
 }
 
 /// Whether an answer is a stream of events.

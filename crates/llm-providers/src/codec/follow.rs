@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 /// What is to be done with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -19,7 +21,18 @@ pub enum Next {
     Stream {
         /// Where, as the provider says it.
         url: String,
+        /// Where it can be asked for as well.
+        get: Option<String>,
     },
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// All of it came.
+    Done,
+    /// It failed.
+    Failed,
 }
 
 /// Knows from an answer whether it is the last. The transport does what it says.
@@ -30,9 +43,20 @@ pub trait Follow: Debug + Send + Sync {
     /// Where what is under way can be given up.
     fn cancel(&self, body: &[u8]) -> Option<String>;
 
-    /// Whether the last bytes of a stream say that it is over.
-    fn is_over(&self, tail: &[u8]) -> bool {
-        let _ = tail;
-        false
+    /// Who goes on where the stream of an answer cannot be had.
+    fn whole(&self) -> Option<&'static dyn Follow> {
+        None
+    }
+
+    /// Whether whole events of a stream say that it is over.
+    fn over(&self, events: &[u8]) -> Option<Over> {
+        let _ = events;
+        None
+    }
+
+    /// An event that says what of the last answer the stream did not.
+    fn told(&self, body: &[u8]) -> Option<Bytes> {
+        let _ = body;
+        None
     }
 }

@@ -265,7 +265,7 @@ impl Client {
             // Some servers answer whole whatever was asked.
             let body = collect(sent.body, REPLY_LIMIT).await?;
             let reply = chat(codec, &body, &cx).map_err(|error| named(error, &target))?;
-            return Ok(ChatStream::replayed(&reply, dialect).with_changes(sent.changes));
+            return Ok(ChatStream::whole(&reply, dialect).with_changes(sent.changes));
         }
         let decoder = codec.decoder(Op::Chat, &cx);
         Ok(ChatStream::new(sent.body, decoder, dialect, target).with_changes(sent.changes))

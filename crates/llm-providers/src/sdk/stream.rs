@@ -20,6 +20,8 @@ pub struct ChatStream {
     decoder: Option<Box<dyn StreamDecoder>>,
     events: VecDeque<Event<'static>>,
     changes: Changes,
+    /// Whether the provider answered whole.
+    whole: bool,
     /// Whose signatures it holds.
     dialect: Dialect,
     /// Whose failures may repeat its key; `None`: nobody's.
@@ -40,7 +42,8 @@ impl ChatStream {
         target: Target,
     ) -> Self {
         let (decoder, target) = (Some(decoder), Some(Box::new(target)));
-        Self { body, decoder, events: VecDeque::new(), changes: Changes::default(), dialect, target }
+        let (events, changes) = (VecDeque::new(), Changes::default());
+        Self { body, decoder, events, changes, whole: false, dialect, target }
     }
 
     /// The events of an answer that is whole already.
@@ -51,7 +54,12 @@ impl ChatStream {
             Flow::Continue(())
         });
         let (body, changes) = (Box::pin(stream::empty()), Changes::default());
-        Self { body, decoder: None, events, changes, dialect, target: None }
+        Self { body, decoder: None, events, changes, whole: false, dialect, target: None }
+    }
+
+    /// The events of an answer of a provider that does not stream although it was asked to.
+    pub(crate) fn whole(reply: &Reply, dialect: Dialect) -> Self {
+        Self { whole: true, ..Self::replayed(reply, dialect) }
     }
 
     pub(crate) fn with_changes(mut self, changes: Changes) -> Self {
@@ -63,6 +71,12 @@ impl ChatStream {
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// Whether the provider answered whole, not with a stream: its events were made of that.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The next event; `None`: the answer is complete.

@@ -344,3 +344,20 @@ fn a_key_is_seen_wherever_it_is_cut() {
         }
     }
 }
+
+#[test]
+fn the_documented_base_leads_models_that_are_beside_it_too() {
+    let at = |model: &str, base: Option<&str>| {
+        let options = TargetOptions {
+            api_base: base.map(str::to_owned),
+            api_key: Some(Secret::new("k")),
+            ..TargetOptions::new(model)
+        };
+        call(&build(&options).unwrap(), "/x", &[]).uri().to_string()
+    };
+    let (order, chat) = ("deepinfra/Qwen/Qwen3-Reranker-0.6B", "deepinfra/Qwen/Qwen3");
+    assert_eq!(at(order, None), "https://api.deepinfra.com/v1/x");
+    assert_eq!(at(order, Some("https://api.deepinfra.com/v1/openai/")), "https://api.deepinfra.com/v1/x");
+    assert_eq!(at(order, Some("http://127.0.0.1:9/v1")), "http://127.0.0.1:9/v1/x");
+    assert_eq!(at(chat, Some("http://127.0.0.1:9/v1/openai")), "http://127.0.0.1:9/v1/openai/x");
+}

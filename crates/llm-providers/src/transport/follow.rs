@@ -5,6 +5,8 @@
 //! points to is the provider's word: credentials go to the host of the first call only, and nothing to a host outside
 //! of its domain.
 
+mod watched;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,11 +14,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, Uri, response};
 use llm_types::{ApiError, ErrorKind, Result, Segments};
 
+use self::watched::Watched;
 use super::{ByteStream, Progress, RequestBody, Transport, collect};
 use crate::codec::{Follow, Next};
 
@@ -26,10 +29,8 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const FAILURES: u32 = 3;
 /// How long an answer that nobody waits for any more may take to say what is to be canceled.
 const LAST_WORD: Duration = Duration::from_secs(30);
-/// How long a cancellation may take.
+/// How long a cancellation may take, and what is asked when a stream is over.
 const CANCEL_TIME: Duration = Duration::from_secs(5);
-/// As much of a stream's last bytes is looked at as a chunk may have cut off.
-const TAIL: usize = 32;
 
 /// A call that is being sent.
 pub(super) struct Sending<'p> {
@@ -91,20 +92,32 @@ impl Course {
         };
         let mut under_way = UnderWay { course: Arc::clone(&course), transport, cancel: None };
         let (mut asked, mut failures) = (0_u32, 0);
+        let mut follow = course.follow;
         loop {
-            under_way.cancel = course.follow.cancel(&body);
-            let (url, after) = match course.follow.next(&body, asked) {
+            under_way.cancel = follow.cancel(&body);
+            let (url, after) = match follow.next(&body, asked) {
                 Next::Done => {
                     under_way.cancel = None;
                     head.headers.remove(CONTENT_LENGTH);
                     let body: ByteStream = Box::pin(stream::once(std::future::ready(Ok(body))));
                     return Ok(Response::from_parts(head, body));
                 }
-                Next::Stream { url } => {
+                Next::Stream { url, get } => {
                     let request = course.request(Method::GET, &url, "text/event-stream")?;
-                    let (head, body) = under_way.transport.send(request).await?.into_parts();
-                    let body = Watched { body, tail: Vec::new(), under_way };
-                    return Ok(Response::from_parts(head, Box::pin(body)));
+                    let answer = under_way.transport.send(request).await;
+                    match (answer, follow.whole()) {
+                        (Ok(answer), _) if answer.status().is_success() => {
+                            let (head, body) = answer.into_parts();
+                            let events = Watched::new(body, get, under_way).events();
+                            return Ok(Response::from_parts(head, events));
+                        }
+                        // Nothing came of it yet: it can be waited for instead.
+                        (_, Some(whole)) if get.is_some() => {
+                            follow = whole;
+                            continue;
+                        }
+                        (answer, _) => return answer,
+                    }
                 }
                 Next::Again { url, after } => (url, after),
             };
@@ -229,35 +242,6 @@ impl Drop for UnderWay {
         // Whether it arrives changes nothing here.
         runtime
             .spawn(async move { tokio::time::timeout(CANCEL_TIME, transport.send(request)).await.is_ok() });
-    }
-}
-
-/// A stream that is canceled where it is dropped before its end.
-struct Watched {
-    body: ByteStream,
-    tail: Vec<u8>,
-    under_way: UnderWay,
-}
-
-impl Stream for Watched {
-    type Item = Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let next = this.body.poll_next_unpin(cx);
-        match &next {
-            Poll::Ready(Some(Ok(chunk))) => {
-                this.tail.extend_from_slice(chunk);
-                if this.under_way.course.follow.is_over(&this.tail) {
-                    this.under_way.cancel = None;
-                }
-                let cut = this.tail.len().saturating_sub(TAIL);
-                this.tail.drain(..cut);
-            }
-            Poll::Ready(None) => this.under_way.cancel = None,
-            _ => {}
-        }
-        next
     }
 }
 

@@ -66,6 +66,9 @@ pub(super) fn encode(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
             add(name, text);
         }
     }
+    if url.is_some() && !file.data.is_empty() {
+        cx.changes.dropped("url", "the file that is sent is written down");
+    }
     let memo = Memo { media: Some(Arc::new(heard(request))), ..Memo::default() };
     if let Some(url) = url.filter(|_| file.data.is_empty()) {
         let body = media::bytes(&wire::Address { url: Some(Str::from(url)), ..wire::Address::default() })?;

@@ -115,3 +115,15 @@ fn speech_is_counted_by_characters() {
     let used = wire.memo.used().unwrap();
     assert_eq!((used.units.characters, used.total_tokens(), used.estimated), (6, 0, false));
 }
+
+#[test]
+fn an_address_beside_a_file_is_told() {
+    let spec = ProviderTable::builtin().get("deepgram").unwrap();
+    let asked = Asked::of(Op::Transcribe);
+    let mut changes = Changes::default();
+    let mut cx = EncodeCx { spec, model: "nova-3", asked: &asked, changes: &mut changes };
+    let fields = vec![("url".to_owned(), "https://a.example/talk.wav".to_owned())];
+    let both = TranscribeRequest { fields, ..TranscribeRequest::new(Upload::new("a.wav", "RIFF")) };
+    Client.encode(&Call::Transcribe(Box::new(both)), &mut cx).unwrap();
+    assert!(changes.header().contains("dropped url"), "{}", changes.header());
+}

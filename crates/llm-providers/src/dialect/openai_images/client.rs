@@ -201,6 +201,14 @@ fn body<'r>(request: &'r ImageRequest, row: &Row<'r>, cx: &mut EncodeCx<'_>) -> 
         ..wire::Request::default()
     };
     sized(&mut out, size.as_deref(), row, cx);
+    let sized = [
+        ("aspect_ratio", out.aspect_ratio.is_some()),
+        ("width", out.width.is_some()),
+        ("height", out.height.is_some()),
+    ];
+    for (name, _) in sized.into_iter().filter(|(name, said)| *said && extra.get(name).is_some()) {
+        cx.changes.dropped(name, "`size` says it already");
+    }
     if origin.is_none_or(|origin| origin == Dialect::OpenaiImages) {
         out.extra = extra.members();
     } else {

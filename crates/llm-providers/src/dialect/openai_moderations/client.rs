@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use llm_types::{
-    ApiError, Call, Dialect, Head, ModerateRequest, Moderation, Op, Output, Raw, Result, Str, Verdict,
+    ApiError, Call, Dialect, Head, MessageQuirk, ModerateRequest, Moderation, Op, Output, Raw, RawValue,
+    Result, Str, Verdict,
 };
 
 use super::wire;
@@ -28,9 +29,13 @@ impl ClientCodec for Client {
         let ModerateRequest { model: _, input, origin, extra } = &**request;
         let row = Row::of(Dialect::OpenaiModerations, cx.spec, cx.model, None);
         let model = row.model();
+        let text = match row.has(MessageQuirk::FlattenContent) {
+            true => one_text(input, row.provider())?,
+            false => None,
+        };
         let mut out = wire::Request {
             model: Some(Str::from(&*model)),
-            input: Some(Raw::from(&**input)),
+            input: Some(Raw::from(text.as_deref().unwrap_or(input))),
             ..wire::Request::default()
         };
         if origin.is_none_or(|origin| origin == Dialect::OpenaiModerations) {
@@ -90,6 +95,24 @@ impl ClientCodec for Client {
     fn stream_tap(&self, op: Op) -> Box<dyn StreamTap> {
         openai_chat::Client.stream_tap(op)
     }
+}
+
+/// The parts of an input as one text, for those who judge texts alone; `None`: it has no parts.
+///
+/// # Errors
+/// When one of them is no text.
+fn one_text(input: &RawValue, provider: &str) -> Result<Option<Box<RawValue>>> {
+    let Ok(parts) = serde_json::from_str::<Vec<wire::Part<'_>>>(input.get()) else { return Ok(None) };
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let texts: Option<Vec<&str>> = parts.iter().map(|part| part.text.as_ref().map(Str::as_str)).collect();
+    let Some(texts) = texts else {
+        let message =
+            format!("{provider} judges texts alone: leave pictures out, or choose a model that sees");
+        return Err(ApiError::bad_request(message).with_param("input"));
+    };
+    media::raw(&texts.join("\n")).map(Some)
 }
 
 fn read(body: &[u8]) -> Result<wire::Reply<'_>> {

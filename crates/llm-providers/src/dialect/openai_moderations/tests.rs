@@ -45,3 +45,26 @@ fn what_a_provider_tells_beside_the_verdicts_is_told_on() {
     assert_eq!((&written["usage"], &written["object"]), (&answer["usage"], &answer["object"]));
     assert_eq!(written["results"][0]["flagged"], true);
 }
+
+#[test]
+fn who_judges_texts_alone_gets_the_parts_as_one() {
+    let asked = Asked { dialect: Some(Dialect::OpenaiModerations), ..Asked::of(Op::Moderate) };
+    let sent = |provider: &str, input: Value| {
+        let spec = ProviderTable::builtin().get(provider).unwrap();
+        let mut changes = Changes::default();
+        let mut cx = EncodeCx { spec, model: "m", asked: &asked, changes: &mut changes };
+        let body = serde_json::json!({"model": "m", "input": input}).to_string();
+        let wire = Client.encode(&Server.decode(body.as_bytes(), &asked).unwrap(), &mut cx)?;
+        Ok::<_, llm_types::ApiError>(
+            serde_json::from_slice::<Value>(&wire.body.to_bytes()).unwrap()["input"].clone(),
+        )
+    };
+    let texts = serde_json::json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
+    assert_eq!(sent("mistral", texts.clone()).unwrap(), "a\nb");
+    assert_eq!(sent("openai", texts.clone()).unwrap(), texts);
+    assert_eq!(sent("mistral", serde_json::json!(["a", "b"])).unwrap(), serde_json::json!(["a", "b"]));
+    let picture = serde_json::json!([{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]);
+    let error = sent("mistral", picture).unwrap_err();
+    assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::BadRequest, Some("input")));
+    assert!(error.message.contains("texts alone"), "{error}");
+}

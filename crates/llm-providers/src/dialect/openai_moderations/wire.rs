@@ -13,6 +13,14 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// A part of what is looked at.
+    pub(super) struct Part<'a> {
+        kind as "type": Str<'a>,
+        text: Str<'a>,
+    }
+}
+
+wire_struct! {
     /// What was found.
     pub(super) struct Reply<'a> {
         id: Str<'a>,

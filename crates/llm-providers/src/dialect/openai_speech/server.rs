@@ -6,11 +6,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderValue;
 use llm_types::{ApiError, Call, Dialect, Extra, Head, Op, Output, Result, SpeechRequest, Str};
-use serde::Serialize;
 
-use super::wire;
+use super::{stream, wire};
 use crate::codec::{Asked, Peek, ReplyCx, ServerCodec, StreamEncoder};
-use crate::dialect::media;
 use crate::dialect::openai_chat;
 use crate::dialect::openai_transcriptions::server::missing;
 
@@ -49,26 +47,10 @@ impl ServerCodec for Server {
     }
 
     fn streamed(&self, output: &Output, _cx: &ReplyCx) -> Option<Bytes> {
-        #[derive(Serialize)]
-        struct Event<'a> {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            audio: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            usage: Option<&'a llm_types::RawValue>,
-        }
         let Output::Speech(speech) = output else { return None };
-        let usage = speech.usage.as_ref().and_then(media::counted);
-        let audio = Some(STANDARD.encode(&speech.audio));
-        let delta = Event { kind: "speech.audio.delta", audio, usage: None };
-        let done = Event { kind: "speech.audio.done", audio: None, usage: usage.as_deref() };
         let mut out = Vec::new();
-        for event in [delta, done] {
-            out.extend_from_slice(b"data: ");
-            out.extend(serde_json::to_vec(&event).unwrap_or_default());
-            out.extend_from_slice(b"\n\n");
-        }
+        stream::delta(&mut out, &STANDARD.encode(&speech.audio));
+        stream::done(&mut out, speech.usage.as_ref());
         Some(Bytes::from(out))
     }
 
@@ -76,8 +58,8 @@ impl ServerCodec for Server {
         openai_chat::Server.encode_error(error)
     }
 
-    fn encoder(&self, cx: ReplyCx) -> Box<dyn StreamEncoder> {
-        openai_chat::Server.encoder(cx)
+    fn encoder(&self, _cx: ReplyCx) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::default())
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::wire::{Prediction, Urls};
-use crate::codec::{Follow, Next};
+use bytes::Bytes;
+use llm_types::Str;
+
+use super::wire::{METRICS, Prediction, Urls};
+use crate::codec::{Follow, Next, Over};
 
 /// For an answer that is wanted whole.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ impl Follow for Whole {
 impl Follow for Streamed {
     fn next(&self, body: &[u8], asked: u32) -> Next {
         match begun(body) {
-            Some(Urls { stream: Some(url), .. }) => Next::Stream { url: url.into_string() },
+            Some(Urls { stream: Some(url), get, .. }) => {
+                Next::Stream { url: url.into_string(), get: get.map(Str::into_string) }
+            }
             // A model that does not stream is asked until it is done.
             Some(_) => Whole.next(body, asked),
             None => Next::Done,
@@ -43,9 +48,23 @@ impl Follow for Streamed {
         cancel(body)
     }
 
-    fn is_over(&self, tail: &[u8]) -> bool {
-        memchr::memmem::find(tail, b"event: done").is_some()
-            || memchr::memmem::find(tail, b"event: error").is_some()
+    fn whole(&self) -> Option<&'static dyn Follow> {
+        Some(&Whole)
+    }
+
+    fn over(&self, events: &[u8]) -> Option<Over> {
+        let mut lines = events.split(|byte| *byte == b'\n');
+        lines.find_map(|line| match line.strip_prefix(b"event:")?.trim_ascii() {
+            b"done" => Some(Over::Done),
+            b"error" => Some(Over::Failed),
+            _ => None,
+        })
+    }
+
+    fn told(&self, body: &[u8]) -> Option<Bytes> {
+        let read: Prediction<'_> = serde_json::from_slice(body).ok()?;
+        let metrics = serde_json::to_string(&read.metrics?).ok()?;
+        Some(format!("event: {METRICS}\ndata: {metrics}\n\n").into())
     }
 }
 
@@ -57,7 +76,7 @@ fn begun(body: &[u8]) -> Option<Urls<'_>> {
 }
 
 fn cancel(body: &[u8]) -> Option<String> {
-    begun(body)?.cancel.map(llm_types::Str::into_string)
+    begun(body)?.cancel.map(Str::into_string)
 }
 
 /// Twice as long each time.

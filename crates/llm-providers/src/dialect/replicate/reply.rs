@@ -99,7 +99,8 @@ fn text(output: Option<&Raw<'_>>) -> Result<String> {
     Ok(pieces.iter().map(|piece| &*piece.0).collect())
 }
 
-fn usage(metrics: &Metrics<'_>) -> Option<Usage> {
+/// What was counted, where it was.
+pub(super) fn usage(metrics: &Metrics<'_>) -> Option<Usage> {
     let Metrics { input, output, extra: _ } = metrics;
     let count = |count: &Option<Count>| count.map(|Count(count)| count).unwrap_or_default();
     (input.is_some() || output.is_some()).then(|| Usage {

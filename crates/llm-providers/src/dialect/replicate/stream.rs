@@ -5,8 +5,8 @@ use llm_types::{
     ApiError, Delta, ErrorKind, Event, EventSink, FinishKind, Flow, PartStart, Result, Start, Usage,
 };
 
-use super::reply::{canceled, failed};
-use super::wire::Said;
+use super::reply::{canceled, failed, usage};
+use super::wire::{METRICS, Metrics, Said};
 use crate::codec::{Seen, StreamDecoder, StreamTap};
 use crate::frame::{SseEvent, SseFrames};
 
@@ -21,6 +21,7 @@ pub(super) struct Decoder {
 struct State {
     begun: bool,
     done: bool,
+    usage: Option<Usage>,
 }
 
 impl StreamDecoder for Decoder {
@@ -71,7 +72,16 @@ impl State {
                 {
                     return Ok(Flow::Break(()));
                 }
+                if let Some(used) = self.usage.take()
+                    && sink.event(Event::Usage(used)).is_break()
+                {
+                    return Ok(Flow::Break(()));
+                }
                 Ok(sink.event(Event::Finish { choice: 0, finish: FinishKind::Stop.into() }))
+            }
+            METRICS => {
+                self.usage = counted(event.data);
+                Ok(Flow::Continue(()))
             }
             // Logs, and whatever is new.
             _ => Ok(Flow::Continue(())),
@@ -87,6 +97,10 @@ impl State {
         }
         sink.event(Event::PartStart { choice: 0, part: 0, start: PartStart::Text })
     }
+}
+
+fn counted(data: &[u8]) -> Option<Usage> {
+    serde_json::from_slice::<Metrics<'_>>(data).ok().as_ref().and_then(usage)
 }
 
 /// What an event of failure says: a text, or an object with a detail.
@@ -112,12 +126,17 @@ fn ended(data: &[u8]) -> Option<ApiError> {
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     done: bool,
+    usage: Option<Usage>,
 }
 
 impl StreamTap for Tap {
     fn see(&mut self, event: &[u8]) -> Seen {
         let mut seen = Seen::Quiet;
+        let known = &mut self.usage;
         let fed = SseFrames::default().feed(event, |event| {
+            if event.name == METRICS {
+                *known = counted(event.data);
+            }
             seen = match (event.name, ended(event.data)) {
                 ("output", _) => Seen::Content,
                 ("error", _) => Seen::Failed(broke_off(event.data)),
@@ -132,7 +151,7 @@ impl StreamTap for Tap {
     }
 
     fn usage(&self) -> Option<&Usage> {
-        None
+        self.usage.as_ref()
     }
 
     fn is_done(&self) -> bool {

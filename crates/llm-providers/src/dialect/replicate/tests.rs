@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Client;
 use super::follow::{Streamed, Whole};
 use crate::codec::{
-    Asked, ClientCodec, DecodeCx, EncodeCx, Follow, Memo, Next, Seen, ServerCodec, WireRequest,
+    Asked, ClientCodec, DecodeCx, EncodeCx, Follow, Memo, Next, Over, Seen, ServerCodec, WireRequest,
 };
 use crate::table::ProviderTable;
 
@@ -123,7 +123,10 @@ fn who_waits_asks_again_and_who_streams_goes_elsewhere() {
         assert_eq!(Whole.next(body.as_bytes(), 0), again(250));
         assert_eq!(Whole.next(body.as_bytes(), 2), again(1000));
         assert_eq!(Whole.next(body.as_bytes(), 40), again(5000));
-        assert_eq!(Streamed.next(body.as_bytes(), 0), Next::Stream { url: "https://s".into() });
+        assert_eq!(
+            Streamed.next(body.as_bytes(), 0),
+            Next::Stream { url: "https://s".into(), get: Some("https://g".into()) }
+        );
         assert_eq!(Whole.cancel(body.as_bytes()).as_deref(), Some("https://c"));
     }
     for body in [body("succeeded"), body("failed"), body("canceled"), String::new(), "[]".to_owned()] {
@@ -194,5 +197,13 @@ fn streams_read_alike_wherever_they_are_cut() {
     assert!(matches!(tap.see(b"event: error\ndata: a\n\n"), Seen::Failed(_)));
     assert!(matches!(tap.see(b"event: done\ndata: {}\n\n"), Seen::Done));
     assert!(tap.is_done());
-    assert!(Streamed.is_over(b"x\n\nevent: done\nda") && !Streamed.is_over(b"event: output\n"));
+    let over = |events: &str| Streamed.over(events.as_bytes());
+    assert_eq!(over("event: output\ndata: x\n\nevent: done\ndata: {}\n\n"), Some(Over::Done));
+    assert_eq!(over("event: error\r\ndata: x\r\n\r\n"), Some(Over::Failed));
+    assert_eq!(over("event: output\ndata: event: done\n\n"), None);
+    let told = Streamed.told(br#"{"metrics": {"input_token_count": 5, "output_token_count": 7}}"#).unwrap();
+    let counted = gather([&*told, text.as_bytes()]).unwrap().usage.unwrap();
+    assert_eq!((counted.input, counted.output), (5, 7));
+    assert_eq!(Streamed.told(b"{}"), None);
+    assert!(matches!(tap.see(&told), Seen::Quiet) && tap.usage().is_some());
 }

@@ -47,6 +47,9 @@ wire_struct! {
     }
 }
 
+/// Our own event in a stream: what was counted, of which streams say nothing.
+pub(super) const METRICS: &str = "metrics";
+
 wire_struct! {
     /// What was counted.
     pub(super) struct Metrics<'a> {

@@ -306,3 +306,15 @@ fn words_are_asked_for_where_nothing_is_done_without() {
         Some("prompt")
     );
 }
+
+#[test]
+fn a_size_that_is_said_twice_is_told() {
+    let changes = |model: &str, body: Value| make(model, body).unwrap().changes;
+    let pixels = json!({"size": "1024x768", "width": 512, "height": 512});
+    let said = changes("together_ai/black-forest-labs/FLUX.1-schnell", pixels);
+    assert!(said.contains("dropped width") && said.contains("dropped height"), "{said}");
+    let said = changes("xai/grok-imagine-image", json!({"size": "1024x1024", "aspect_ratio": "16:9"}));
+    assert!(said.contains("dropped aspect_ratio"), "{said}");
+    let said = changes("xai/grok-imagine-image", json!({"aspect_ratio": "16:9"}));
+    assert!(!said.contains("aspect_ratio"), "{said}");
+}

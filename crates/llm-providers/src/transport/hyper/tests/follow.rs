@@ -76,12 +76,54 @@ async fn a_stream_is_read_where_the_answer_points() {
     let upstream = Upstream::start().unwrap();
     let at = upstream.url();
     upstream.push_for(CREATE, Script::status(201).json_body(&prediction(&at, "starting", Value::Null)));
-    upstream.push_for("/stream", Script::sse(["event: output\ndata: a\n\n", "event: done\ndata: {}\n\n"]));
+    upstream
+        .push_for("/stream", Script::sse(["event: output\ndata: a\n\n", "event: done\nda", "ta: {}\n\n"]));
+    let mut done = prediction(&at, "succeeded", json!(["a"]));
+    done["metrics"] = json!({"input_token_count": 5, "output_token_count": 7});
+    upstream.push_for("/get", Script::json(&done));
     let answer = call(&upstream, true).await.unwrap();
     let body = collect(answer.into_body(), 1 << 20).await.unwrap();
-    assert_eq!(body, "event: output\ndata: a\n\nevent: done\ndata: {}\n\n");
-    assert_eq!(upstream.last_request().unwrap().header("accept"), Some("text/event-stream"));
-    assert_eq!(asked(&upstream), [format!("POST {CREATE}"), "GET /stream".to_owned()]);
+    // What was counted stands before the end.
+    let counted = "event: metrics\ndata: {\"input_token_count\":5,\"output_token_count\":7}\n\n";
+    assert_eq!(body, format!("event: output\ndata: a\n\n{counted}event: done\ndata: {{}}\n\n"));
+    assert_eq!(upstream.requests()[1].header("accept"), Some("text/event-stream"));
+    assert_eq!(asked(&upstream), [&format!("POST {CREATE}"), "GET /stream", "GET /get"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_streamed_is_waited_for() {
+    let upstream = Upstream::start().unwrap();
+    let at = upstream.url();
+    upstream.push_for(CREATE, Script::status(201).json_body(&prediction(&at, "starting", Value::Null)));
+    upstream.push_for("/stream", Script::status(502).json_body(&json!({"detail": "no stream"})));
+    upstream.push_for("/get", Script::json(&prediction(&at, "succeeded", json!(["a"]))));
+    let answer = call(&upstream, true).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
+    assert_eq!(asked(&upstream), [&format!("POST {CREATE}"), "GET /stream", "GET /get"]);
+    // Where it cannot be asked for either, it is given up.
+    upstream.clear();
+    let mut begun = prediction(&at, "starting", Value::Null);
+    begun["urls"]["get"] = Value::Null;
+    upstream.push_for(CREATE, Script::status(201).json_body(&begun));
+    upstream.push_for("/stream", Script::status(502).json_body(&json!({"detail": "no stream"})));
+    upstream.push_for("/cancel", Script::json(&json!({})));
+    assert_eq!(call(&upstream, true).await.unwrap().status(), 502);
+    cancelled(&upstream).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_too_early_is_canceled() {
+    let upstream = Upstream::start().unwrap();
+    let at = upstream.url();
+    upstream.push_for(CREATE, Script::status(201).json_body(&prediction(&at, "starting", Value::Null)));
+    upstream.push_for("/stream", Script::sse(["event: output\ndata: event: done\n\n"]));
+    upstream.push_for("/cancel", Script::json(&json!({})));
+    let answer = call(&upstream, true).await.unwrap();
+    assert_eq!(collect(answer.into_body(), 1 << 20).await.unwrap(), "event: output\ndata: event: done\n\n");
+    cancelled(&upstream).await;
 }
 
 /// Waits until something is canceled.
