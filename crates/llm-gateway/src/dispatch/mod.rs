@@ -38,7 +38,7 @@ use crate::governance::Kept;
 use crate::owner::Limit;
 use crate::place::Place;
 use crate::principal::Principal;
-use crate::record::{Afterwards, Decision, is_straight};
+use crate::record::{Afterwards, Decision, Share};
 use crate::relay::Relay;
 use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
@@ -261,9 +261,8 @@ impl Dispatch {
         let changes = &reply.changes;
         let records = &self.snapshot.records;
         if records.wants(plan) {
-            // Whoever asks why comes to read it.
-            let straight = is_straight(plan) && self.told(&EXPLAIN).is_none();
-            return Some(records.keep(self.decision(plan, journey, Ok(changes)), straight));
+            let share = Share::of(plan, self.told(&EXPLAIN));
+            return Some(records.keep(self.decision(plan, journey, Ok(changes)), share));
         }
         let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
         let keeps = matches!(&reply.body, ReplyBody::Stream { relay, .. } if relay.keeps_said());
