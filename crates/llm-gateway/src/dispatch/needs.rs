@@ -129,7 +129,7 @@ impl Dispatch {
         Ok(Needs {
             capabilities: if reads { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE },
             // Counting tokens uses none.
-            input_tokens: if counts { 0 } else { roughly(self.text_length(asking)) },
+            input_tokens: if counts { 0 } else { rough(self.text(asking)) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
             usual_output: if answers(self.asked.op) { USUAL_ANSWER } else { 0 },
             stream: self.peek.stream,
@@ -198,9 +198,14 @@ impl Dispatch {
         if self.is_told { self.asked.headers.get(name) } else { None }
     }
 
-    /// How long the text of the request is, in bytes. Of a form with a file it is not known, and nearly nothing.
+    /// The text of the request. Of a form with a file it is not known, and nearly nothing.
+    fn text<'a>(&self, asking: &'a Asking) -> &'a [u8] {
+        if self.codec.is_opaque(&self.asked) { &[] } else { asking.head.body() }
+    }
+
+    /// How long the text of the request is, in bytes.
     pub(crate) fn text_length(&self, asking: &Asking) -> usize {
-        if self.codec.is_opaque(&self.asked) { 0 } else { asking.head.body().len() }
+        self.text(asking).len()
     }
 
     /// About so many tokens has the longest of the texts that vectors are wanted of, as far as it must fit. Of those that
@@ -214,7 +219,7 @@ impl Dispatch {
             return 0;
         }
         let tokens = |input: &EmbedInput| match &input.content {
-            EmbedContent::Text(text) => roughly(text.len()),
+            EmbedContent::Text(text) => rough(text.as_bytes()),
             EmbedContent::Tokens(tokens) => u64::try_from(tokens.len()).unwrap_or(u64::MAX),
             EmbedContent::Opaque(..) => 0,
         };
@@ -297,6 +302,16 @@ pub(super) fn roughly(bytes: usize) -> u64 {
     u64::try_from(bytes / 4).unwrap_or(u64::MAX)
 }
 
+/// About so many tokens has a text. What is not ASCII is told apart: a character of Chinese or Japanese has three bytes, and
+/// is about one token.
+fn rough(text: &[u8]) -> u64 {
+    if text.is_ascii() {
+        return roughly(text.len());
+    }
+    let other = text.iter().filter(|byte| !byte.is_ascii()).count();
+    roughly(text.len().saturating_sub(other)).saturating_add(u64::try_from(other / 3).unwrap_or(u64::MAX))
+}
+
 pub(crate) fn hour() -> u8 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
@@ -312,6 +327,15 @@ mod tests {
     use llm_router::{Deployment, Facts, Group, RetryPolicy};
 
     use super::*;
+
+    #[test]
+    fn a_text_counts_by_its_characters_where_they_are_long() {
+        let check = |text: &str, expect| assert_eq!(rough(text.as_bytes()), expect, "{text}");
+        check(&"word ".repeat(400), 500);
+        check(&"港は六時に開きます".repeat(100), 900);
+        check("", 0);
+        check(&format!("{}{}", "abcd".repeat(10), "港".repeat(10)), 20);
+    }
 
     #[test]
     fn what_nobody_has_is_left_out() {
