@@ -5,6 +5,7 @@
 //! lets it through; `ask` does both, with a second deployment beside a slow one.
 
 mod ask;
+mod control;
 mod fetched;
 mod later;
 mod needs;
@@ -44,6 +45,7 @@ use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
+pub(crate) use control::Control;
 pub(crate) use later::{Later, MOST as MOST_LATER};
 pub(crate) use needs::{hour, is_told, told_needs};
 pub(crate) use own::Fallbacks;
@@ -86,6 +88,8 @@ pub(crate) struct Dispatch {
     pub(crate) is_kept: bool,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
+    /// How it wants to be asked for again.
+    pub(crate) control: Option<Box<Control>>,
     /// Which pictures it asks for, once that is read.
     pub(crate) picture: OnceLock<llm_cost::Picture>,
 }

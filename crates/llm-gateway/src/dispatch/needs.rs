@@ -54,6 +54,9 @@ impl Dispatch {
         if let Some(Fallbacks { names, .. }) = &self.fallbacks {
             plan.fall_back_to(names.clone());
         }
+        if let Some(control) = &self.control {
+            control.tell(plan);
+        }
         for (entry, needs) in changed {
             plan.need_at(entry, needs);
         }
@@ -144,15 +147,16 @@ impl Dispatch {
     /// The groups that the request may go to from its own, by whatever failure, and from those.
     fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
-        if self.fallbacks.is_none() && self.group.fallbacks.names().next().is_none() && !router.has_defaults()
-        {
+        let too_long = self.control.iter().filter_map(|control| control.too_long.as_ref()).flatten();
+        let is_plain = self.fallbacks.is_none() && self.control.is_none();
+        if is_plain && self.group.fallbacks.names().next().is_none() && !router.has_defaults() {
             return Others::new();
         }
         let own = self.fallbacks.as_ref().map(|own| own.names.iter().enumerate());
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
         let usual = usual.into_iter().flatten().map(|name| (None, name));
-        let all = own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?)));
+        let all = own.chain(too_long.map(|name| (None, name))).chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?)));
         let mut all: Others<'_> = all.collect();
         if self.fallbacks.is_none() {
             self.follow(&mut all);
