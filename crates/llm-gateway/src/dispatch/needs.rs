@@ -34,6 +34,15 @@ type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
 /// Groups to go to, each with its entry in the request's own list.
 type Others<'s> = SmallVec<[(Option<usize>, Found<'s, Backend>); 4]>;
 
+/// What of a request is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// Which abilities it uses.
+    uses: bool,
+    /// How its prompt begins.
+    prompt: bool,
+}
+
 /// Every model takes so many tokens.
 const SHORT: u64 = 500;
 
@@ -72,12 +81,12 @@ impl Dispatch {
         }
         let read = |entry: usize| {
             let mut asking = Asking::from(fallbacks.head(Some(entry))?);
-            let mut needs = self.wants(&asking, true)?;
+            let named = fallbacks.names.get(entry).and_then(|named| self.snapshot.router.find(&named.model));
+            let mut needs = self.wants(&asking, Look { uses: true, prompt: self.remembers(named) })?;
             if looks_long(needs.capabilities) || self.asked.op == Op::Embed {
                 self.measure(&mut needs, &mut asking);
             }
             needs.input_tokens = needs.input_tokens.saturating_add(roughly(more));
-            let named = fallbacks.names.get(entry).and_then(|named| self.snapshot.router.find(&named.model));
             self.note_windows(&mut needs, named.into_iter());
             Ok((entry, Arc::new(needs)))
         };
@@ -95,9 +104,13 @@ impl Dispatch {
         }
         let counted = group.counts_tokens() || others.iter().any(|(_, found)| found.group.counts_tokens());
         // Nobody looks for what everybody can do.
-        let matters = !others.is_empty() || counted || !group.can_everything();
-        let mut needs = self.wants(asking, matters)?;
+        let uses = !others.is_empty() || counted || !group.can_everything();
         let own = Found { group, star: self.star.as_deref() };
+        let is_one = group.deployments.len() == 1;
+        // Where one has no choice, those after it may.
+        let prompt =
+            self.remembers([own]) || (is_one && self.remembers(others.iter().map(|(_, found)| *found)));
+        let mut needs = self.wants(asking, Look { uses, prompt })?;
         self.note_windows(&mut needs, std::iter::once(own).chain(others.iter().map(|(_, found)| *found)));
         let all_able = |group: &Group<Backend>, needs: &Needs| {
             group.all_able(needs) || group.able(needs).count() == group.deployments.len()
@@ -120,15 +133,15 @@ impl Dispatch {
     }
 
     /// What a request asks for by its headers and a shallow look at its body; what it uses only where that matters.
-    fn wants(&self, asking: &Asking, matters: bool) -> Result<Needs> {
+    fn wants(&self, asking: &Asking, look: Look) -> Result<Needs> {
         let headers = if self.is_told { Some(&self.asked.headers) } else { None };
         let told = headers.map(told_needs).transpose()?.unwrap_or_default();
         let gist = self.codec.gist(&asking.head, &self.asked);
         let affinity = self.snapshot.policy(&self.group.name).affinity;
         let session = told.session.or_else(|| gist.session.as_deref().map(hash));
-        let prompt = if affinity.prefix && self.group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let prompt = if look.prompt { gist.prompt } else { &[] };
         let counts = self.asked.op == Op::CountTokens;
-        let reads = matters && self.asked.op == Op::Chat;
+        let reads = look.uses && self.asked.op == Op::Chat;
         Ok(Needs {
             capabilities: if reads { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE },
             // Counting tokens uses none.
@@ -144,6 +157,12 @@ impl Dispatch {
         })
     }
 
+    /// Whether one of these groups has several that may have the beginning of the prompt, and goes by that.
+    fn remembers<'f>(&self, groups: impl IntoIterator<Item = Found<'f, Backend>>) -> bool {
+        let goes_by = |group: &Group<Backend>| self.snapshot.policy(&group.name).affinity.prefix;
+        groups.into_iter().any(|found| found.group.deployments.len() > 1 && goes_by(found.group))
+    }
+
     /// The groups that the request may go to from its own, by whatever failure, and from those.
     fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
@@ -156,7 +175,10 @@ impl Dispatch {
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
         let usual = usual.into_iter().flatten().map(|name| (None, name));
-        let all = own.chain(too_long.map(|name| (None, name))).chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?)));
+        let all = own
+            .chain(too_long.map(|name| (None, name)))
+            .chain(usual)
+            .filter_map(|(entry, name)| Some((entry, router.find(name)?)));
         let mut all: Others<'_> = all.collect();
         if self.fallbacks.is_none() {
             self.follow(&mut all);
