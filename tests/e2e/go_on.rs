@@ -107,6 +107,14 @@ async fn clients_of_every_front_get_the_rest() {
         assert_eq!(told["end"]["continued_by"], json!(["smart/2"]), "{told}");
         let group = &told["end"]["groups"][0];
         assert_eq!(group["attempts"][0]["deployment"], "smart/2", "{told}");
+        assert_eq!((&told["deployment"], &told["attempts"]), (&json!("smart/2"), &json!(2)), "{told}");
+        assert_eq!(
+            (&told["outcome"], &group["attempts"][0]["broke_off"]),
+            (&json!("answered"), &Value::Null)
+        );
+        let broke = &told["groups"][0]["attempts"][0]["broke_off"];
+        assert_eq!((&broke["output_tokens"], broke["at_ms"].is_f64()), (&json!(2), true), "{told}");
+        assert!(broke["error"]["message"].is_string(), "{told}");
         assert_eq!(group["decisions"][0]["candidates"][0]["reason"], "its stream broke off", "{told}");
     }
 }
@@ -172,6 +180,24 @@ async fn a_client_that_leaves_in_between_leaves_nothing_behind() {
         assert_eq!(deployment["in_flight"], 0, "{deployment}");
     }
     gate.open();
+}
+
+#[tokio::test]
+async fn the_record_has_the_cause_of_each_that_broke_off() {
+    let (first, second) = (breaking_openai(), breaking());
+    let gateway = start(&model("smart", &[openai(&first), with(&anthropic(&second), "order = 1")]));
+    let reply = gateway.chat(&streamed("smart")).await;
+    assert!(reply.text().contains("\"error\":{"), "{}", reply.text());
+    let told = gateway.explained(&reply).await;
+    assert_eq!((&told["outcome"], &told["attempts"]), (&json!("broke off"), &json!(2)), "{told}");
+    assert_eq!((&told["deployment"], &told["end"]["continued_by"]), (&json!("smart/2"), &json!(["smart/2"])));
+    for (groups, tokens) in [(&told["groups"], 3), (&told["end"]["groups"], 2)] {
+        let broke = &groups[0]["attempts"][0]["broke_off"];
+        assert_eq!(broke["output_tokens"], tokens, "{told}");
+        assert!(broke["error"]["message"].is_string(), "{told}");
+    }
+    let logs = gateway.logs();
+    assert_eq!(logs.matches("stream broke off").count(), 2, "once for each: {logs}");
 }
 
 /// A stream of the Responses API with a search that OpenAI runs itself.

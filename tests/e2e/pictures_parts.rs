@@ -1,12 +1,14 @@
 //! Pictures in other numbers and forms than their provider makes: several requests for one, bytes for addresses,
 //! variations, events of an edit.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llm_testkit::{Script, Upstream};
+use llm_testkit::{Gate, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Options, PROVIDER_KEY, Reply, model};
+use crate::harness::{Gateway, Options, PATIENCE, PROVIDER_KEY, Reply, model};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nwhat a picture holds";
 
@@ -263,4 +265,67 @@ async fn each_request_of_an_edit_is_reserved_with_its_pictures() {
     assert!(upstream.requests().is_empty());
     let reply = edit(1).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
+}
+
+/// One picture.
+fn one_picture() -> Script {
+    Script::json(&json!({"created": 1, "data": [{"b64_json": "YQ=="}]}))
+}
+
+#[tokio::test]
+async fn each_part_counts_in_the_limits_of_its_deployment() {
+    let upstream = Upstream::start().unwrap();
+    upstream.always(one_picture());
+    let bounded =
+        |limits: &str| at("openai/dall-e-3", &upstream.url()).replace(" }", &format!(", {limits} }}"));
+    let gateway = Gateway::start(&model("small", &[bounded("rpm = 2")]));
+    let ask = |n: u32| json!({"model": "small", "prompt": "a", "n": n});
+    // Five never fit into two a minute.
+    let refused = make(&gateway, &ask(5)).await;
+    assert!(refused.header("retry-after").parse::<u32>().is_ok(), "{:?}", refused.headers);
+    refused.error(429).says(&["5 calls", "2 are allowed"]);
+    assert_eq!(upstream.requests().len(), 0);
+    assert_eq!(base64s(&make(&gateway, &ask(2)).await).len(), 2);
+    make(&gateway, &ask(1)).await.error(429);
+    assert_eq!(upstream.requests().len(), 2);
+    // Where somebody else has room for all of them, that one is asked.
+    let other = Upstream::start().unwrap();
+    other.always(one_picture());
+    let wide = at("openai/dall-e-3", &other.url()).replace(" }", ", order = 1 }");
+    let gateway = Gateway::start(&model("small", &[bounded("rpm = 2"), wide]));
+    let made = make(&gateway, &ask(3)).await;
+    assert_eq!((base64s(&made).len(), upstream.requests().len(), other.requests().len()), (3, 2, 3));
+    // Nothing stays booked of what was not sent.
+    assert_eq!(base64s(&make(&gateway, &ask(2)).await).len(), 2);
+    assert_eq!((upstream.requests().len(), other.requests().len()), (4, 3));
+}
+
+#[tokio::test]
+async fn as_many_parts_are_under_way_as_the_deployment_may_have() {
+    let upstream = Upstream::start().unwrap();
+    let gate = Gate::new();
+    upstream.always(one_picture().gate_head(&gate));
+    let bounded = at("openai/dall-e-3", &upstream.url()).replace(" }", ", max_parallel = 2 }");
+    let gateway = Gateway::start(&model("small", &[bounded]));
+    let body = json!({"model": "small", "prompt": "a", "n": 5});
+    let making = make(&gateway, &body);
+    tokio::pin!(making);
+    let until = Instant::now() + PATIENCE;
+    while upstream.requests().len() < 2 {
+        assert!(Instant::now() < until, "two may be asked for beside each other");
+        tokio::select! {
+            reply = &mut making => panic!("{}", reply.text()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    // Whatever else were sent would come now.
+    tokio::select! {
+        reply = &mut making => panic!("{}", reply.text()),
+        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+    }
+    assert_eq!(upstream.requests().len(), 2);
+    assert_eq!(gateway.deployment("small/1").await["in_flight"], 2);
+    gate.open();
+    assert_eq!(base64s(&making.await).len(), 5);
+    gateway.wait_deployment("small/1", |known| known["in_flight"] == 0).await;
 }

@@ -346,6 +346,11 @@ async fn requests_that_went_straight_push_no_other_record_out() {
     assert_eq!(found, [&[false; 8][..], &[true; 2]].concat(), "a quarter of the room");
     let list = gateway.get("/admin/v1/requests").await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 4, "{list:#}");
+    for _ in 0..10 {
+        let body = chat("smart").to_string();
+        gateway.post(path).header("x-gateway-explain", "1").body(body).send().await;
+    }
+    assert_eq!(gateway.explained(&failed).await["groups"][0]["model"], "fails", "asking why pushes it out");
 }
 
 #[tokio::test]

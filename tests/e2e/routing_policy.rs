@@ -2,7 +2,7 @@
 //! and minutes of tokens that are used up.
 
 use llm_testkit::{Script, Upstream, canned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{
     Gateway, Options, Reply, chat, failing, model, model_with, openai, streamed, well, with,
@@ -197,5 +197,123 @@ async fn a_minute_of_tokens_that_is_used_up_leads_on() {
         let mut short = request.clone();
         short["max_tokens"] = 100.into();
         assert_eq!(gateway.chat(&short).await.served(), "smart/1");
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_did_not_fit_goes_to_a_larger_window_of_the_same_model() {
+    let (small, same, large, chain) = (Upstream::start().unwrap(), well(), well(), well());
+    small.always(failing(400, "context_length_exceeded"));
+    let windowed = |upstream: &Upstream, window: u32, order: u32| {
+        with(&openai(upstream), &format!("context_window = {window}, order = {order}"))
+    };
+    let three = [windowed(&small, 9_000, 0), windowed(&same, 9_000, 1), windowed(&large, 90_000, 2)];
+    let models = model_with("smart", "context_window_fallbacks = [\"long\"]", &three)
+        + &model("long", &[openai(&chain)]);
+    let gateway = start("", &models);
+    for request in [chat("smart"), streamed("smart")] {
+        assert_eq!(gateway.chat(&request).await.served(), "smart/3");
+    }
+    assert_eq!((small.requests().len(), same.requests().len(), chain.requests().len()), (2, 0, 0));
+    let known = gateway.deployment("smart/1").await;
+    assert_eq!((&known["counts"]["failures"], &known["state"]), (&json!(0), &json!("closed")), "{known}");
+    // Nobody has a larger one: the chain for that.
+    large.on("/v1/chat/completions", |_| failing(400, "context_length_exceeded"));
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "long/1");
+    // A character of three bytes is about a token: nobody has to find out that six thousand do not fit into five.
+    let (small, large) = (well(), well());
+    let gateway = start("", &model("smart", &[windowed(&small, 5_500, 0), windowed(&large, 90_000, 1)]));
+    let mut long = chat("smart");
+    long["messages"][0]["content"] = "港".repeat(6_000).into();
+    assert_eq!(gateway.chat(&long).await.served(), "smart/2");
+    assert_eq!(small.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_request_says_of_being_asked_again_holds_and_is_not_sent_on() {
+    let (bad, other, long) = (Upstream::start().unwrap(), well(), well());
+    let models = model_with("smart", "fallbacks = [\"other\"]", &[openai(&bad)])
+        + &model("other", &[openai(&other)])
+        + &model("long", &[openai(&long)]);
+    let gateway = start("retries = 3\n", &models);
+    let asked = |more: Value| {
+        let mut request = chat("smart");
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    bad.always(failing(500, "x"));
+    gateway.chat(&asked(json!({"disable_fallbacks": true, "num_retries": 0}))).await.error(500);
+    assert_eq!((bad.requests().len(), other.requests().len()), (1, 0));
+    // Fewer retries, and the fallbacks all the same; never more than the configuration allows.
+    for (retries, most) in [(1, 2), (9, 4)] {
+        let before = bad.requests().len();
+        let reply = gateway.chat(&asked(json!({"num_retries": retries}))).await;
+        assert_eq!((reply.served(), bad.requests().len() - before), ("other/1", most));
+    }
+    let sent = other.last_request().unwrap().json();
+    assert!(sent.get("num_retries").is_none() && sent.get("disable_fallbacks").is_none(), "{sent}");
+    bad.always(failing(400, "context_length_exceeded"));
+    let reply = gateway.chat(&asked(json!({"context_window_fallbacks": [{"smart": ["long"]}]}))).await;
+    assert_eq!(reply.served(), "long/1");
+    assert!(long.last_request().unwrap().json().get("context_window_fallbacks").is_none());
+    assert_eq!(gateway.chat(&chat("smart")).await.served(), "other/1");
+    let keyed = json!({"fallbacks": [{"model": "other", "api_key": "sk-of-a-client"}]});
+    gateway.chat(&asked(keyed)).await.error(400).says(&["cannot change `api_key`"]);
+}
+
+#[tokio::test]
+async fn an_answer_without_any_choice_is_none() {
+    let (empty, good) = (Upstream::start().unwrap(), well());
+    let gateway =
+        start("retries = 1\n", &model("smart", &[openai(&empty), with(&openai(&good), "order = 1")]));
+    let nothing = |usage: Value| json!({"id": "a", "object": "chat.completion", "created": 1, "model": "m", "choices": [], "usage": usage});
+    let used = json!({"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9});
+    let mut messages = chat("smart");
+    messages["max_tokens"] = 50.into();
+    for (path, request) in [("/v1/chat/completions", chat("smart")), ("/v1/messages", messages)] {
+        let mut streams = request.clone();
+        streams["stream"] = true.into();
+        for usage in [Value::Null, used.clone()] {
+            empty.push(Script::json(&nothing(usage.clone())));
+            let reply = gateway.post(path).body(request.to_string()).send().await;
+            assert_eq!(reply.served(), "smart/2", "{path} {usage}");
+            let chunk = json!({"id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage});
+            empty.push(Script::sse([format!("data: {chunk}\n\n"), "data: [DONE]\n\n".to_owned()]));
+            let reply = gateway.post(path).body(streams.to_string()).send().await;
+            assert_eq!(reply.served(), "smart/2", "{path} {usage}");
+        }
+        empty.push(Script::sse(["data: [DONE]\n\n".to_owned()]));
+        let reply = gateway.post(path).body(streams.to_string()).send().await;
+        assert_eq!(reply.served(), "smart/2", "{path}");
+        // An empty text is an answer, also behind a chunk that has filter results only.
+        let choice =
+            json!({"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"});
+        let mut said = nothing(used.clone());
+        said["choices"] = json!([choice]);
+        empty.push(Script::json(&said));
+        let reply = gateway.post(path).body(request.to_string()).send().await;
+        assert_eq!(reply.served(), "smart/1", "{path}");
+        let filtered = json!({"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]});
+        let end = json!({"id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+        let events = [filtered, end].map(|chunk| format!("data: {chunk}\n\n"));
+        empty.push(Script::sse(events.into_iter().chain(["data: [DONE]\n\n".to_owned()])));
+        let reply = gateway.post(path).body(streams.to_string()).send().await;
+        assert_eq!(reply.served(), "smart/1", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn fallbacks_go_by_the_beginning_of_a_prompt_where_the_model_itself_has_no_choice() {
+    let (bad, one, other) = (Upstream::start().unwrap(), well(), well());
+    bad.always(failing(500, "x"));
+    let models = model_with("smart", "fallbacks = [\"two\"]", &[openai(&bad)])
+        + &model("two", &[openai(&one), openai(&other)]);
+    let gateway = start("retries = 0\nstrategy = \"round-robin\"\naffinity = { prefix = true }\n", &models);
+    let mut long = chat("smart");
+    long["messages"][0]["content"] = "The harbour opens at six. ".repeat(400).into();
+    let first = gateway.chat(&long).await.served().to_owned();
+    for _ in 0..4 {
+        assert_eq!(gateway.chat(&long).await.served(), first);
     }
 }

@@ -69,9 +69,7 @@ impl Dispatch {
         let who = &self.principal.who;
         let tags = tags(&self.principal, self.told(&TAGS))?;
         let model = &*self.peek.model;
-        if let Some(mut names) = self.fallback_names()
-            && let Some(name) = names.find(|name| !who.may_call(name))
-        {
+        if let Some(name) = self.named_fallbacks().find(|name| !who.may_call(name)) {
             let message = format!("this key may not fall back to `{name}`: it may not call that model");
             let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
             return Err(error.with_code("model_not_allowed").into());

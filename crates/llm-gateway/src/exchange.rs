@@ -22,7 +22,7 @@ use crate::attempt::Attempt;
 use crate::dispatch::{Resume, Resumed, Trail};
 use crate::governance::Kept;
 use crate::place::Place;
-use crate::record::{Afterwards, Decision};
+use crate::record::{Afterwards, Break, Decision};
 use crate::relay::Relay;
 use crate::stop::{Heard, Stop};
 use crate::tasks::Tasks;
@@ -284,18 +284,13 @@ impl Exchange {
             // There is no time left for anybody.
             return false;
         }
-        let Some(said) = self.relay.said() else { return false };
         let Some(resume) = self.resume.take_if(|resume| resume.may(error)) else { return false };
-        tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+        let Some(said) = self.relay.said().map(str::to_owned) else { return false };
         let ticket = self.ticket.take().unwrap_or(Ticket::free());
-        if let Some(mut attempt) = self.attempt.take() {
-            attempt.names(self.relay.model());
-            // Its row is safe long before the answer is over.
-            let received = if attempt.is_free() { 0 } else { self.relay.received(&self.target) };
-            drop(attempt.break_off(self.relay.spent(), received, error));
-        }
+        // Its row is safe long before the answer is over.
+        drop(self.broke_off(error));
         let trail = Trail::default();
-        let asks = Box::pin(resume.go_on(ticket, (said.to_owned(), error.clone()), Arc::clone(&trail)));
+        let asks = Box::pin(resume.go_on(ticket, (said, error.clone()), Arc::clone(&trail)));
         self.resuming = Some(Resuming { asks, trail });
         self.upstream = None;
         if let Some(place) = self.place.take() {
@@ -389,15 +384,17 @@ impl Exchange {
     /// The answer broke off after content was sent: the client gets an error event, never a clean end. Where
     /// the provider said it in the client's dialect, those are its words.
     fn fail(&mut self, error: &ApiError) {
+        if self.resuming.is_some() {
+            tracing::warn!(request_id = &*self.request_id, %error, "nobody went on with the stream in time");
+        }
         self.stop_asking();
-        self.break_off(error);
+        self.settle(error);
         if let Some(place) = self.place.take() {
             place.fail(error);
         }
         if let Some(decision) = self.decision.take() {
             decision.end(self.relay.usage(), Some(error), std::mem::take(&mut self.after));
         }
-        tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
         let parting = self.relay.parting().concat();
         let parting = (!parting.is_empty()).then(|| self.screen.pass(&self.target, parting.into())).flatten();
         if let Some(bytes) = parting {
@@ -424,13 +421,22 @@ impl Exchange {
         self.relay.push(event);
     }
 
-    /// What came of the answer until here is what is paid.
-    fn break_off(&mut self, error: &ApiError) {
-        if let Some(mut attempt) = self.attempt.take() {
-            attempt.names(self.relay.model());
-            let received = if attempt.is_free() { 0 } else { self.relay.received(&self.target) };
-            self.kept = attempt.break_off(self.relay.spent(), received, error);
+    /// The stream of whoever answers now broke off, if somebody does: what came of it until here is what is paid.
+    fn broke_off(&mut self, error: &ApiError) -> Kept {
+        let Some(mut attempt) = self.attempt.take() else { return Kept::default() };
+        attempt.names(self.relay.model());
+        let tokens = self.relay.received(&self.target);
+        if error.kind != ErrorKind::ClientCancelled {
+            tracing::warn!(request_id = &*self.request_id, kind = ?error.kind, %error, "stream broke off");
+            let at = std::time::Instant::now();
+            self.after.breaks.push(Break { at, tokens, error: error.clone() });
         }
+        attempt.break_off(self.relay.spent(), tokens, error)
+    }
+
+    /// No more will come of the answer.
+    fn settle(&mut self, error: &ApiError) {
+        self.kept = self.broke_off(error);
         if let Some(ticket) = self.ticket.take() {
             ticket.finish(self.relay.usage());
         }
@@ -446,7 +452,7 @@ impl Drop for Exchange {
         if self.upstream.is_some() || self.resuming.is_some() {
             self.stop_asking();
             let gone = ApiError::new(ErrorKind::ClientCancelled, "the client went away");
-            self.break_off(&gone);
+            self.settle(&gone);
             if let Some(decision) = self.decision.take() {
                 decision.end(self.relay.usage(), Some(&gone), std::mem::take(&mut self.after));
             }

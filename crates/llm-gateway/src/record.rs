@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+use http::HeaderValue;
 use llm_router::{Group, Plan, Skipped, Trace};
 use llm_types::{ApiError, Dialect, Usage};
 use parking_lot::Mutex;
@@ -88,9 +89,20 @@ impl From<&Usage> for Tokens {
     }
 }
 
+/// The stream of a deployment ended early.
+#[derive(Debug)]
+pub(crate) struct Break {
+    pub(crate) at: Instant,
+    /// How much of the answer came from it until then.
+    pub(crate) tokens: u64,
+    pub(crate) error: ApiError,
+}
+
 /// Who went on with an answer that broke off, and how that came about.
 #[derive(Debug, Default)]
 pub(crate) struct Afterwards {
+    /// That of whoever answered first, then those of whoever went on.
+    pub(crate) breaks: Vec<Break>,
     /// The deployments.
     pub(crate) by: Vec<Arc<str>>,
     /// What was done in each group.
@@ -105,7 +117,7 @@ impl Decision {
         broke_off: Option<&ApiError>,
         after: Afterwards,
     ) {
-        if broke_off.is_some() || !after.groups.is_empty() {
+        if broke_off.is_some() || !after.breaks.is_empty() || !after.groups.is_empty() {
             if let Some(ring) = self.otherwise.as_ref().and_then(Weak::upgrade) {
                 ring.keep(Arc::clone(self));
             }
@@ -114,7 +126,8 @@ impl Decision {
         }
         let took = self.started.elapsed();
         let broke_off = broke_off.map(|error| error.message.as_str().into());
-        let after = (!after.by.is_empty() || !after.groups.is_empty()).then(|| Box::new(after));
+        let tells = !after.breaks.is_empty() || !after.groups.is_empty();
+        let after = tells.then(|| Box::new(after));
         let ended = Ended { took, tokens: usage.map(Tokens::from), broke_off, after };
         {
             let mut end = self.end.lock();
@@ -142,9 +155,11 @@ impl Decision {
 /// would find it, and whatever it pushed out, outside of the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Records {
-    /// Of requests that failed, took several attempts, or whose client asks why.
+    /// Of requests that failed or took several attempts.
     telling: Arc<Ring>,
-    /// Of requests that went straight.
+    /// Of requests that went straight and whose client asks why: whoever may call can do that as often as they like.
+    asked: Arc<Ring>,
+    /// Of other requests that went straight.
     straight: Arc<Ring>,
     /// Of 2³².
     sample: u64,
@@ -153,6 +168,30 @@ pub(crate) struct Records {
 
 /// The part of the room that is for requests that went straight: one in so many.
 const STRAIGHT: usize = 4;
+/// The same of those whose client asks why; in a small room they lie among the others.
+const ASKED: usize = 8;
+
+/// Which room a decision on an answered request is kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// It took several attempts.
+    Telling,
+    /// It went straight, and its client asks why.
+    Asked,
+    /// It went straight.
+    Straight,
+}
+
+impl Share {
+    /// That of a request that was answered, with the header in which its client asks why.
+    pub(crate) fn of(plan: &Plan<'_, Backend>, asks: Option<&HeaderValue>) -> Self {
+        match asks {
+            _ if !is_straight(plan) => Self::Telling,
+            Some(_) => Self::Asked,
+            None => Self::Straight,
+        }
+    }
+}
 
 /// How many a second, as a generic cell rate: every one moves a mark on, which may be ahead of now by so much.
 #[derive(Debug)]
@@ -188,22 +227,26 @@ impl Records {
     pub(crate) fn new(keep: usize, sample: f64, per_second: u32) -> Self {
         let straight = keep.div_ceil(STRAIGHT);
         // One of each at least, where any are kept.
-        let telling = (keep - straight).max(straight.min(1));
-        let (telling, straight) = (Arc::new(Ring::new(telling)), Arc::new(Ring::new(straight)));
+        let asked = keep / ASKED;
+        let telling = (keep - straight - asked).max(straight.min(1));
+        let [telling, asked, straight] = [telling, asked, straight].map(|room| Arc::new(Ring::new(room)));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32")]
         let sample = (sample.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
-        Self { telling, straight, sample, rate: Rate::new(per_second) }
+        Self { telling, asked, straight, sample, rate: Rate::new(per_second) }
     }
 
     /// Goes on with the decisions that these hold, where there is the same room for them.
     pub(crate) fn going_on(self, other: &Self) -> Self {
-        let fits = [(&self.telling, &other.telling), (&self.straight, &other.straight)]
-            .iter()
-            .all(|(ring, other)| ring.len() == other.len());
+        let fits = self.rings().iter().zip(other.rings()).all(|(ring, other)| ring.len() == other.len());
         if !fits {
             return self;
         }
-        Self { telling: Arc::clone(&other.telling), straight: Arc::clone(&other.straight), ..self }
+        let [telling, asked, straight] = other.rings().map(Arc::clone);
+        Self { telling, asked, straight, ..self }
+    }
+
+    fn rings(&self) -> [&Arc<Ring>; 3] {
+        [&self.telling, &self.asked, &self.straight]
     }
 
     /// Whether any are kept.
@@ -238,13 +281,13 @@ impl Records {
     }
 
     /// Keeps a decision on a request that was answered, for whoever has to tell how its answer ends.
-    pub(crate) fn keep(&self, decision: Decision, straight: bool) -> Arc<Decision> {
-        if straight {
-            let otherwise = Some(Arc::downgrade(&self.telling));
-            self.straight.keep_new(Decision { otherwise, ..decision })
-        } else {
-            self.telling.keep_new(decision)
-        }
+    pub(crate) fn keep(&self, decision: Decision, share: Share) -> Arc<Decision> {
+        let ring = match share {
+            Share::Telling => return self.telling.keep_new(decision),
+            Share::Asked if self.asked.len() > 0 => &self.asked,
+            Share::Asked | Share::Straight => &self.straight,
+        };
+        ring.keep_new(Decision { otherwise: Some(Arc::downgrade(&self.telling)), ..decision })
     }
 
     /// A decision that is kept only if there is something to tell of it later.
@@ -255,23 +298,18 @@ impl Records {
     /// The decision on this request.
     pub(crate) fn find(&self, request_id: &str) -> Option<Arc<Decision>> {
         let is_it = |decision: &Arc<Decision>| *decision.request_id == *request_id;
-        self.telling.latest().chain(self.straight.latest()).find(is_it)
+        self.rings().into_iter().flat_map(|ring| ring.latest()).find(is_it)
     }
 
     /// The latest, newest first.
     pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Decision>> {
-        let mut straight = self.straight.latest().peekable();
-        let mut telling = self.telling.latest().peekable();
+        let rings = self.rings().into_iter();
+        let mut all: Vec<Arc<Decision>> = rings.flat_map(|ring| ring.latest().take(most)).collect();
+        all.sort_by_key(|kept| std::cmp::Reverse(kept.at));
         let mut latest: Vec<Arc<Decision>> = Vec::new();
-        while latest.len() < most {
-            let next = match (straight.peek(), telling.peek()) {
-                (Some(one), Some(other)) if one.at > other.at => straight.next(),
-                (_, Some(_)) => telling.next(),
-                _ => straight.next(),
-            };
-            let Some(next) = next else { break };
-            // One that went straight and broke off is in both.
-            if !latest.iter().any(|known| Arc::ptr_eq(known, &next)) {
+        for next in all {
+            // One that went straight and broke off is in two.
+            if latest.len() < most && !latest.iter().any(|known| Arc::ptr_eq(known, &next)) {
                 latest.push(next);
             }
         }
@@ -280,7 +318,7 @@ impl Records {
 }
 
 /// Whether the first that was asked answered, where the request belongs.
-pub(crate) fn is_straight(plan: &Plan<'_, Backend>) -> bool {
+fn is_straight(plan: &Plan<'_, Backend>) -> bool {
     plan.attempt_count() <= 1 && plan.depth() == 0
 }
 
@@ -329,18 +367,33 @@ mod tests {
         let records = Records::new(4, 1.0, 1);
         records.put(decision("failed"));
         for id in ["a", "b", "c", "d", "e"] {
-            records.keep(decision(id), true);
+            records.keep(decision(id), Share::Straight);
         }
-        let last = records.keep(decision("retried"), false);
+        let last = records.keep(decision("retried"), Share::Telling);
         let ids: Vec<_> = records.latest(10).iter().map(|kept| kept.request_id.to_string()).collect();
         assert_eq!(ids, ["retried", "e", "failed"]);
         assert!(Arc::ptr_eq(&last, &records.find("retried").unwrap()));
     }
 
     #[test]
+    fn those_whose_clients_ask_why_push_nothing_else_out() {
+        let records = Records::new(8, 1.0, 1);
+        records.put(decision("failed"));
+        records.keep(decision("straight"), Share::Straight);
+        for id in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+            records.keep(decision(id), Share::Asked);
+        }
+        let ids: Vec<_> = records.latest(10).iter().map(|kept| kept.request_id.to_string()).collect();
+        assert_eq!(ids, ["i", "straight", "failed"]);
+        let small = Records::new(4, 1.0, 1);
+        small.keep(decision("asked"), Share::Asked);
+        assert!(small.find("asked").is_some(), "where there is no room of their own");
+    }
+
+    #[test]
     fn one_that_broke_off_stays() {
         let records = Records::new(4, 1.0, 1);
-        let broken = records.keep(decision("broken"), true);
+        let broken = records.keep(decision("broken"), Share::Straight);
         let whole = records.keep_if(decision("whole"));
         let other = records.keep_if(decision("other"));
         whole.end(None, None, Afterwards::default());
@@ -349,7 +402,7 @@ mod tests {
             decision.end(None, Some(&error), Afterwards::default());
         }
         assert_eq!(records.latest(10).len(), 2, "once each");
-        records.keep(decision("next"), true);
+        records.keep(decision("next"), Share::Straight);
         assert!(records.find("broken").is_some() && records.find("other").is_some());
         assert!(records.find("whole").is_none());
     }

@@ -45,6 +45,6 @@ pub use pool::{Pool, Seat};
 pub use record::{Attempt, Because, Decision, End, Reason, Record, Trace, Verdict, Waited, WaitedFor};
 pub use router::{Found, Router, RouterBuilder};
 pub use stats::{
-    Counts, InFlight, Latencies, Lesson, Load, Outcome, RateLimit, RateLimits, RateLimitsLeft, Shape,
-    Standing, Stats, Used,
+    Counts, Further, InFlight, Latencies, Lesson, Load, Outcome, RateLimit, RateLimits, RateLimitsLeft,
+    Shape, Standing, Stats, Used,
 };

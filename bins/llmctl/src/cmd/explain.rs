@@ -65,6 +65,15 @@ struct Attempt {
     #[serde(default)]
     lost: bool,
     error: Option<Failed>,
+    broke_off: Option<Broke>,
+}
+
+/// An answer that had begun by then ended early.
+#[derive(Debug, Deserialize)]
+struct Broke {
+    at_ms: f64,
+    output_tokens: u64,
+    error: Failed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +120,9 @@ struct End {
     #[serde(default)]
     groups: Vec<Group>,
 }
+
+/// What lies closer together is one moment, in milliseconds.
+const MOMENT_MS: f64 = 1.0;
 
 /// Explains one request.
 pub(crate) async fn run(args: &ExplainArgs, out: &mut Output) -> Result<Exit, Failure> {
@@ -181,12 +193,21 @@ fn explain(request: &Request, out: &mut Output) -> Result<(), Failure> {
 fn told(group: &Group, out: &mut Output) -> Result<(), Failure> {
     writeln!(out.out, "\nmodel `{}`, {}", group.model, group.strategy)?;
     attempts(group, out)?;
+    let mut shown: Option<(f64, Vec<[String; 9]>)> = None;
     for decision in &group.decisions {
-        writeln!(out.out, "\n  candidates at {}", ms(decision.at_ms))?;
+        let rows: Vec<_> = decision.candidates.iter().map(row).collect();
+        let at = decision.at_ms;
+        // Several looks at one moment say the same.
+        let is_same = |(before, known): &(f64, Vec<_>)| at - before < MOMENT_MS && *known == rows;
+        if shown.as_ref().is_some_and(is_same) {
+            continue;
+        }
+        writeln!(out.out, "\n  candidates at {}", ms(at))?;
         out.table(
             ["", "DEPLOYMENT", "VERDICT", "SCORE", "EXPECTED", "ERRORS", "USD", "SAMPLES", "WHY"],
-            decision.candidates.iter().map(row).collect(),
+            rows.clone(),
         )?;
+        shown = Some((at, rows));
     }
     for Wait { at_ms, pause_ms, why, deployment } in &group.waits {
         let whom = deployment.as_deref().unwrap_or("nobody");
@@ -200,7 +221,7 @@ fn told(group: &Group, out: &mut Output) -> Result<(), Failure> {
 
 fn attempts(group: &Group, out: &mut Output) -> Result<(), Failure> {
     for (index, attempt) in group.attempts.iter().enumerate() {
-        let Attempt { deployment, because, at_ms, took_ms, lost, error } = attempt;
+        let Attempt { deployment, because, at_ms, took_ms, lost, error, broke_off } = attempt;
         let took = took_ms.map_or_else(|| "is under way".to_owned(), ms);
         let what = match error {
             Some(Failed { status, kind, message }) => format!("{status} {kind}: {message}"),
@@ -209,6 +230,13 @@ fn attempts(group: &Group, out: &mut Output) -> Result<(), Failure> {
             None => "answered".to_owned(),
         };
         writeln!(out.out, "  {}. {deployment} at {} ({because}), {took}: {what}", index + 1, ms(*at_ms))?;
+        if let Some(Broke { at_ms, output_tokens, error: Failed { status, kind, message } }) = broke_off {
+            let at = ms(*at_ms);
+            writeln!(
+                out.out,
+                "     broke off at {at} after about {output_tokens} tokens: {status} {kind}: {message}"
+            )?;
+        }
     }
     Ok(())
 }
@@ -279,6 +307,55 @@ mod tests {
         ] {
             assert!(shown.contains(words), "no `{words}` in {shown}");
         }
+    }
+
+    #[test]
+    fn each_answer_that_broke_off_is_told_with_its_cause() {
+        let text = r#"{"id": "01", "time": "2026-11-21T10:00:00.000Z", "model": "smart", "operation": "chat",
+            "stream": true, "deployment": "smart/2", "attempts": 2, "outcome": "answered", "took_ms": 90.0,
+            "upstream_ms": 30.0, "overhead_ms": 1.5,
+            "groups": [{"model": "smart", "strategy": "weighted", "ended": "answered", "decisions": [], "waits": [],
+                "attempts": [{"deployment": "smart/1", "because": "the strategy chose it", "at_ms": 0.1,
+                    "waited_ms": 0, "took_ms": 30, "broke_off": {"at_ms": 45.0, "output_tokens": 7,
+                        "error": {"status": 502, "kind": "unavailable", "message": "reset"}}}]}],
+            "end": {"took_ms": 90.0, "continued_by": ["smart/2"]}}"#;
+        let (mut out, shown, _) = output(false);
+        explain(&serde_json::from_str(text).unwrap(), &mut out).unwrap();
+        let shown = shown.text();
+        for words in [
+            "answered by smart/2 after 2 attempts",
+            "broke off at 45 ms after about 7 tokens: 502 unavailable: reset",
+            "continued by smart/2",
+        ] {
+            assert!(shown.contains(words), "no `{words}` in {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_at_one_moment_is_shown_once() {
+        let decision = |at_ms: f64, reason: &str| -> Decision {
+            let text = format!(
+                r#"{{"at_ms": {at_ms}, "candidates": [{{"deployment": "m/1", "verdict": "passed over", "reason": "{reason}"}}]}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let group = Group {
+            model: "m".to_owned(),
+            strategy: "weighted".to_owned(),
+            attempts: Vec::new(),
+            decisions: vec![
+                decision(0.1, "is drained"),
+                decision(0.11, "is drained"),
+                decision(0.12, "is drained"),
+                decision(0.13, "is full"),
+                decision(50.0, "is full"),
+            ],
+            waits: Vec::new(),
+            ended: None,
+        };
+        let (mut out, shown, _) = output(false);
+        told(&group, &mut out).unwrap();
+        assert_eq!(shown.text().matches("candidates at").count(), 3, "{}", shown.text());
     }
 
     #[test]

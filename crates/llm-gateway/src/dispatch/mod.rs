@@ -5,6 +5,7 @@
 //! lets it through; `ask` does both, with a second deployment beside a slow one.
 
 mod ask;
+mod control;
 mod fetched;
 mod later;
 mod needs;
@@ -38,12 +39,13 @@ use crate::governance::Kept;
 use crate::owner::Limit;
 use crate::place::Place;
 use crate::principal::Principal;
-use crate::record::{Afterwards, Decision, is_straight};
+use crate::record::{Afterwards, Decision, Share};
 use crate::relay::Relay;
 use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
+pub(crate) use control::Control;
 pub(crate) use later::{Later, MOST as MOST_LATER};
 pub(crate) use needs::{hour, is_told, told_needs};
 pub(crate) use own::Fallbacks;
@@ -86,6 +88,8 @@ pub(crate) struct Dispatch {
     pub(crate) is_kept: bool,
     /// Where it goes instead of its group's fallbacks.
     pub(crate) fallbacks: Option<Fallbacks>,
+    /// How it wants to be asked for again.
+    pub(crate) control: Option<Box<Control>>,
     /// Which pictures it asks for, once that is read.
     pub(crate) picture: OnceLock<llm_cost::Picture>,
 }
@@ -261,9 +265,8 @@ impl Dispatch {
         let changes = &reply.changes;
         let records = &self.snapshot.records;
         if records.wants(plan) {
-            // Whoever asks why comes to read it.
-            let straight = is_straight(plan) && self.told(&EXPLAIN).is_none();
-            return Some(records.keep(self.decision(plan, journey, Ok(changes)), straight));
+            let share = Share::of(plan, self.told(&EXPLAIN));
+            return Some(records.keep(self.decision(plan, journey, Ok(changes)), share));
         }
         let continues = || self.snapshot.policy(&self.group.name).mid_stream == MidStream::Continue;
         let keeps = matches!(&reply.body, ReplyBody::Stream { relay, .. } if relay.keeps_said());

@@ -34,6 +34,15 @@ type Changed = SmallVec<[(usize, Arc<Needs>); 2]>;
 /// Groups to go to, each with its entry in the request's own list.
 type Others<'s> = SmallVec<[(Option<usize>, Found<'s, Backend>); 4]>;
 
+/// What of a request is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// Which abilities it uses.
+    uses: bool,
+    /// How its prompt begins.
+    prompt: bool,
+}
+
 /// Every model takes so many tokens.
 const SHORT: u64 = 500;
 
@@ -54,6 +63,9 @@ impl Dispatch {
         if let Some(Fallbacks { names, .. }) = &self.fallbacks {
             plan.fall_back_to(names.clone());
         }
+        if let Some(control) = &self.control {
+            control.tell(plan);
+        }
         for (entry, needs) in changed {
             plan.need_at(entry, needs);
         }
@@ -69,12 +81,12 @@ impl Dispatch {
         }
         let read = |entry: usize| {
             let mut asking = Asking::from(fallbacks.head(Some(entry))?);
-            let mut needs = self.wants(&asking, true)?;
+            let named = fallbacks.names.get(entry).and_then(|named| self.snapshot.router.find(&named.model));
+            let mut needs = self.wants(&asking, Look { uses: true, prompt: self.remembers(named) })?;
             if looks_long(needs.capabilities) || self.asked.op == Op::Embed {
                 self.measure(&mut needs, &mut asking);
             }
             needs.input_tokens = needs.input_tokens.saturating_add(roughly(more));
-            let named = fallbacks.names.get(entry).and_then(|named| self.snapshot.router.find(&named.model));
             self.note_windows(&mut needs, named.into_iter());
             Ok((entry, Arc::new(needs)))
         };
@@ -92,9 +104,13 @@ impl Dispatch {
         }
         let counted = group.counts_tokens() || others.iter().any(|(_, found)| found.group.counts_tokens());
         // Nobody looks for what everybody can do.
-        let matters = !others.is_empty() || counted || !group.can_everything();
-        let mut needs = self.wants(asking, matters)?;
+        let uses = !others.is_empty() || counted || !group.can_everything();
         let own = Found { group, star: self.star.as_deref() };
+        let is_one = group.deployments.len() == 1;
+        // Where one has no choice, those after it may.
+        let prompt =
+            self.remembers([own]) || (is_one && self.remembers(others.iter().map(|(_, found)| *found)));
+        let mut needs = self.wants(asking, Look { uses, prompt })?;
         self.note_windows(&mut needs, std::iter::once(own).chain(others.iter().map(|(_, found)| *found)));
         let all_able = |group: &Group<Backend>, needs: &Needs| {
             group.all_able(needs) || group.able(needs).count() == group.deployments.len()
@@ -117,19 +133,19 @@ impl Dispatch {
     }
 
     /// What a request asks for by its headers and a shallow look at its body; what it uses only where that matters.
-    fn wants(&self, asking: &Asking, matters: bool) -> Result<Needs> {
+    fn wants(&self, asking: &Asking, look: Look) -> Result<Needs> {
         let headers = if self.is_told { Some(&self.asked.headers) } else { None };
         let told = headers.map(told_needs).transpose()?.unwrap_or_default();
         let gist = self.codec.gist(&asking.head, &self.asked);
         let affinity = self.snapshot.policy(&self.group.name).affinity;
         let session = told.session.or_else(|| gist.session.as_deref().map(hash));
-        let prompt = if affinity.prefix && self.group.deployments.len() > 1 { gist.prompt } else { &[] };
+        let prompt = if look.prompt { gist.prompt } else { &[] };
         let counts = self.asked.op == Op::CountTokens;
-        let reads = matters && self.asked.op == Op::Chat;
+        let reads = look.uses && self.asked.op == Op::Chat;
         Ok(Needs {
             capabilities: if reads { self.codec.uses(&asking.head, &self.asked) } else { Capabilities::NONE },
             // Counting tokens uses none.
-            input_tokens: if counts { 0 } else { roughly(self.text_length(asking)) },
+            input_tokens: if counts { 0 } else { rough(self.text(asking)) },
             output_tokens: gist.max_output.filter(|_| !counts).unwrap_or_default(),
             usual_output: if answers(self.asked.op) { USUAL_ANSWER } else { 0 },
             stream: self.peek.stream,
@@ -141,18 +157,28 @@ impl Dispatch {
         })
     }
 
+    /// Whether one of these groups has several that may have the beginning of the prompt, and goes by that.
+    fn remembers<'f>(&self, groups: impl IntoIterator<Item = Found<'f, Backend>>) -> bool {
+        let goes_by = |group: &Group<Backend>| self.snapshot.policy(&group.name).affinity.prefix;
+        groups.into_iter().any(|found| found.group.deployments.len() > 1 && goes_by(found.group))
+    }
+
     /// The groups that the request may go to from its own, by whatever failure, and from those.
     fn others(&self) -> Others<'_> {
         let router = &self.snapshot.router;
-        if self.fallbacks.is_none() && self.group.fallbacks.names().next().is_none() && !router.has_defaults()
-        {
+        let too_long = self.control.iter().filter_map(|control| control.too_long.as_ref()).flatten();
+        let is_plain = self.fallbacks.is_none() && self.control.is_none();
+        if is_plain && self.group.fallbacks.names().next().is_none() && !router.has_defaults() {
             return Others::new();
         }
         let own = self.fallbacks.as_ref().map(|own| own.names.iter().enumerate());
         let own = own.into_iter().flatten().map(|(entry, fallback)| (Some(entry), &fallback.model));
         let usual = self.fallbacks.is_none().then(|| self.group.fallbacks.names().chain(router.defaults()));
         let usual = usual.into_iter().flatten().map(|name| (None, name));
-        let all = own.chain(usual).filter_map(|(entry, name)| Some((entry, router.find(name)?)));
+        let all = own
+            .chain(too_long.map(|name| (None, name)))
+            .chain(usual)
+            .filter_map(|(entry, name)| Some((entry, router.find(name)?)));
         let mut all: Others<'_> = all.collect();
         if self.fallbacks.is_none() {
             self.follow(&mut all);
@@ -198,9 +224,14 @@ impl Dispatch {
         if self.is_told { self.asked.headers.get(name) } else { None }
     }
 
-    /// How long the text of the request is, in bytes. Of a form with a file it is not known, and nearly nothing.
+    /// The text of the request. Of a form with a file it is not known, and nearly nothing.
+    fn text<'a>(&self, asking: &'a Asking) -> &'a [u8] {
+        if self.codec.is_opaque(&self.asked) { &[] } else { asking.head.body() }
+    }
+
+    /// How long the text of the request is, in bytes.
     pub(crate) fn text_length(&self, asking: &Asking) -> usize {
-        if self.codec.is_opaque(&self.asked) { 0 } else { asking.head.body().len() }
+        self.text(asking).len()
     }
 
     /// About so many tokens has the longest of the texts that vectors are wanted of, as far as it must fit. Of those that
@@ -214,7 +245,7 @@ impl Dispatch {
             return 0;
         }
         let tokens = |input: &EmbedInput| match &input.content {
-            EmbedContent::Text(text) => roughly(text.len()),
+            EmbedContent::Text(text) => rough(text.as_bytes()),
             EmbedContent::Tokens(tokens) => u64::try_from(tokens.len()).unwrap_or(u64::MAX),
             EmbedContent::Opaque(..) => 0,
         };
@@ -297,6 +328,16 @@ pub(super) fn roughly(bytes: usize) -> u64 {
     u64::try_from(bytes / 4).unwrap_or(u64::MAX)
 }
 
+/// About so many tokens has a text. What is not ASCII is told apart: a character of Chinese or Japanese has three bytes, and
+/// is about one token.
+fn rough(text: &[u8]) -> u64 {
+    if text.is_ascii() {
+        return roughly(text.len());
+    }
+    let other = text.iter().filter(|byte| !byte.is_ascii()).count();
+    roughly(text.len().saturating_sub(other)).saturating_add(u64::try_from(other / 3).unwrap_or(u64::MAX))
+}
+
 pub(crate) fn hour() -> u8 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u8::try_from(since.as_secs() / 3600 % 24).unwrap_or_default()
@@ -312,6 +353,15 @@ mod tests {
     use llm_router::{Deployment, Facts, Group, RetryPolicy};
 
     use super::*;
+
+    #[test]
+    fn a_text_counts_by_its_characters_where_they_are_long() {
+        let check = |text: &str, expect| assert_eq!(rough(text.as_bytes()), expect, "{text}");
+        check(&"word ".repeat(400), 500);
+        check(&"港は六時に開きます".repeat(100), 900);
+        check("", 0);
+        check(&format!("{}{}", "abcd".repeat(10), "港".repeat(10)), 20);
+    }
 
     #[test]
     fn what_nobody_has_is_left_out() {

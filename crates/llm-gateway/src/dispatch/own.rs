@@ -12,15 +12,17 @@ use llm_types::{ApiError, Edits, Head, RawValue, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Dispatch;
 use super::ready::Asking;
+use super::{Dispatch, control};
 use crate::models;
 use crate::snapshot::Snapshot;
 
 /// The member.
 const NAME: &str = "fallbacks";
+/// Members that an entry cannot change: whom the gateway calls, and with which key, is its configuration's business.
+const KEPT: [&str; 5] = ["stream", NAME, "api_key", "api_base", "base_url"];
 /// The most entries.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// Where a request goes instead of its group's fallbacks.
 #[derive(Debug)]
@@ -73,6 +75,11 @@ impl Fallbacks {
         Ok(given.then(|| Self { names, changes, base: head.clone() }))
     }
 
+    /// A list without models.
+    pub(super) fn none(head: &Head) -> Self {
+        Self { names: Vec::new(), changes: Vec::new(), base: head.clone() }
+    }
+
     /// The request as one entry of the list has it; `None`: as it came.
     pub(super) fn head(&self, entry: Option<usize>) -> Result<Head> {
         let changes = entry.and_then(|entry| self.changes.get(entry)).filter(|changes| !changes.is_empty());
@@ -91,7 +98,7 @@ impl Fallbacks {
 
 /// The models of an entry that says where to go from which model, as far as it is about the one that was asked
 /// for; `None`: it is no such entry.
-fn chain(entry: &RawValue, asked: &str) -> Option<Vec<String>> {
+pub(super) fn chain(entry: &RawValue, asked: &str) -> Option<Vec<String>> {
     let chains: HashMap<String, Vec<String>> = serde_json::from_str(entry.get()).ok()?;
     let about = |name: &String| name == asked || name == "*";
     Some(chains.into_iter().filter(|(name, _)| about(name)).flat_map(|(_, models)| models).collect())
@@ -118,7 +125,8 @@ fn read(entry: &RawValue) -> Result<(String, Vec<(String, Bytes)>), String> {
         Some((member.name().to_owned(), Bytes::copy_from_slice(json)))
     });
     let changed: Vec<_> = changed.collect();
-    if let Some((name, _)) = changed.iter().find(|(name, _)| name == "stream" || name == NAME) {
+    let is_kept = |name: &str| KEPT.contains(&name) || control::NAMES.contains(&name);
+    if let Some((name, _)) = changed.iter().find(|(name, _)| is_kept(name)) {
         return Err(format!("an entry of `fallbacks` cannot change `{name}`"));
     }
     Ok((model, changed))
@@ -129,6 +137,12 @@ impl Dispatch {
     pub(crate) fn fallback_names(&self) -> Option<impl Iterator<Item = &str>> {
         let fallbacks = self.fallbacks.as_ref()?;
         Some(fallbacks.names.iter().map(|fallback| &*fallback.model))
+    }
+
+    /// All the models that the request itself names to go to.
+    pub(crate) fn named_fallbacks(&self) -> impl Iterator<Item = &str> {
+        let too_long = self.control.iter().filter_map(|control| control.too_long.as_ref()).flatten();
+        self.fallback_names().into_iter().flatten().chain(too_long.map(|name| &**name))
     }
 
     /// Turns to an entry of the request's own list: from here on the request is as the entry has it.
@@ -207,6 +221,9 @@ mod tests {
         check("[{\"n\":1}]", "must be a model's name");
         check("[\"mock/ecko\"]", "mock/ecko");
         check("[{\"model\":\"mock/echo\",\"stream\":true}]", "cannot change `stream`");
+        check("[{\"model\":\"mock/echo\",\"api_key\":\"x\"}]", "cannot change `api_key`");
+        check("[{\"model\":\"mock/echo\",\"api_base\":\"http://a.example\"}]", "cannot change `api_base`");
+        check("[{\"model\":\"mock/echo\",\"num_retries\":3}]", "cannot change `num_retries`");
         check(&format!("[{}]", vec!["\"mock/echo\""; 17].join(",")), "more than 16");
     }
 }

@@ -162,7 +162,10 @@ impl Dispatch {
             let asks = Asks { vectors: self.vectors(asking), ..self.asks((target, dialect, mark), asking) };
             return Ok(Ready { way: Way::Here(output), asks, changes });
         };
-        let (way, changes) = self.write(codec, dialect, &target, asking)?;
+        let (mut way, changes) = self.write(codec, dialect, &target, asking)?;
+        if let Way::Wire { more: Some(parts), .. } = &mut way {
+            parts.go_to(deployment);
+        }
         let mut asks = self.asks((target, dialect, mark), asking);
         if matches!(way, Way::Wire { pass: false, .. }) {
             asks.vectors = self.vectors(asking);

@@ -26,7 +26,7 @@ use crate::backend::Backend;
 use crate::dispatch::{EXPLAIN, hour, told_needs};
 use crate::gateway::Gateway;
 use crate::place::Place;
-use crate::record::{Decision, is_straight};
+use crate::record::{Decision, Share};
 use crate::respond::Failed;
 use crate::ticket::Ticket;
 
@@ -121,8 +121,8 @@ impl Wish<'_> {
                     let place = Place::from(plan.answered(Instant::now()));
                     let (fallback, attempts) = (self.fallback(plan), plan.attempt_count());
                     let wanted = records.wants(plan);
-                    let straight = is_straight(plan) && !self.headers.contains_key(&EXPLAIN);
-                    let decision = wanted.then(|| records.keep(self.decision(plan, took, None), straight));
+                    let share = Share::of(plan, self.headers.get(&EXPLAIN));
+                    let decision = wanted.then(|| records.keep(self.decision(plan, took, None), share));
                     let dialled = Dialled { deployment, target, place, decision, fallback, attempts, took };
                     return Ok((far, dialled));
                 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_router::{Because, Candidate, End, Group, Skipped, Verdict, WaitedFor};
+use llm_router::{Because, Candidate, End, Group, Reason, Skipped, Verdict, WaitedFor};
 use llm_types::ApiError;
 use serde::Serialize;
 
-use super::Decision;
+use super::{Break, Decision};
 use crate::backend::Backend;
 
 /// One request in a list.
@@ -99,6 +99,17 @@ struct ToldAttempt {
     lost: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ToldError>,
+    /// Its answer had begun by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broke_off: Option<ToldBreak>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldBreak {
+    at_ms: f64,
+    /// How much of the answer came from it, about.
+    output_tokens: u64,
+    error: ToldError,
 }
 
 #[derive(Debug, Serialize)]
@@ -178,6 +189,10 @@ impl From<&Decision> for Summary {
                 record.attempts.iter().rev().find(|attempt| attempt.error.is_none() && !attempt.lost)?;
             group.get(attempt.index).map(|deployment| Arc::clone(&deployment.id))
         };
+        let after = end.and_then(|end| end.after.as_deref());
+        let last = after.and_then(|after| after.by.last().cloned());
+        let answered = || decision.groups.iter().rev().find_map(answered);
+        let groups = decision.groups.iter().chain(after.into_iter().flat_map(|after| &after.groups));
         let came = decision.at.checked_sub(decision.took).unwrap_or(decision.at);
         let time = jiff::Timestamp::try_from(came).map(|time| format!("{time:.3}")).unwrap_or_default();
         Self {
@@ -186,8 +201,8 @@ impl From<&Decision> for Summary {
             model: Arc::clone(&decision.model),
             operation: decision.operation,
             stream: decision.stream,
-            deployment: decision.groups.iter().rev().find_map(answered).filter(|_| decision.error.is_none()),
-            attempts: decision.groups.iter().map(|(_, record)| record.attempts.len()).sum(),
+            deployment: last.or_else(answered).filter(|_| decision.error.is_none()),
+            attempts: groups.map(|(_, record)| record.attempts.len()).sum(),
             outcome,
             took_ms: ms(end.map_or(decision.took, |end| end.took)),
         }
@@ -198,13 +213,16 @@ impl From<&Decision> for Told {
     fn from(decision: &Decision) -> Self {
         let summary = Summary::from(decision);
         let end = decision.end.lock();
+        let after = end.as_ref().and_then(|end| end.after.as_deref());
+        let mut breaks = after.map(|after| after.breaks.as_slice()).unwrap_or_default().iter();
+        let mut told = |groups| told_groups(groups, decision.started, &mut breaks);
         Self {
             summary,
             front: decision.front.map(|front| front.to_string()),
             upstream_ms: ms(decision.upstream),
             overhead_ms: ms(decision.took.saturating_sub(decision.upstream)),
             changes: decision.changes.clone(),
-            groups: told_groups(&decision.groups, decision.started),
+            groups: told(&decision.groups),
             passed_over: decision.skipped.iter().map(told_skipped).collect(),
             error: decision.error.as_ref().map(told_error),
             shortened: false,
@@ -213,19 +231,33 @@ impl From<&Decision> for Told {
                 input_tokens: end.tokens.map(|tokens| tokens.prompt),
                 output_tokens: end.tokens.map(|tokens| tokens.completion),
                 broke_off: end.broke_off.clone(),
-                continued_by: end.after.as_deref().map(|after| after.by.clone()).unwrap_or_default(),
-                groups: end
-                    .after
-                    .as_deref()
-                    .map(|after| told_groups(&after.groups, decision.started))
-                    .unwrap_or_default(),
+                continued_by: after.map(|after| after.by.clone()).unwrap_or_default(),
+                groups: after.map(|after| told(&after.groups)).unwrap_or_default(),
             }),
         }
     }
 }
 
-fn told_groups(groups: &[(Arc<Group<Backend>>, llm_router::Record)], started: Instant) -> Vec<ToldGroup> {
-    groups.iter().map(|(group, record)| told_group(group, record, started)).collect()
+/// What was done in each group. Whoever answered in one may have broken off later.
+fn told_groups(
+    groups: &[(Arc<Group<Backend>>, llm_router::Record)],
+    started: Instant,
+    breaks: &mut std::slice::Iter<'_, Break>,
+) -> Vec<ToldGroup> {
+    let told = |(group, record): &(Arc<Group<Backend>>, llm_router::Record)| {
+        let mut told = told_group(group, record, started);
+        let answered =
+            told.attempts.iter_mut().rev().find(|attempt| attempt.error.is_none() && !attempt.lost);
+        if let Some(attempt) = answered.filter(|_| record.end == Some(End::Answered)) {
+            attempt.broke_off = breaks.next().map(|broke| ToldBreak {
+                at_ms: ms(broke.at.saturating_duration_since(started)),
+                output_tokens: broke.tokens,
+                error: told_error(&broke.error),
+            });
+        }
+        told
+    };
+    groups.iter().map(told).collect()
 }
 
 fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Instant) -> ToldGroup {
@@ -239,6 +271,7 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
         took_ms: attempt.took.map(ms),
         lost: attempt.lost,
         error: attempt.error.as_ref().map(told_error),
+        broke_off: None,
     });
     let trace = record.trace.as_deref();
     let decisions = trace.into_iter().flat_map(|trace| &trace.decisions).map(|decision| ToldDecision {
@@ -249,14 +282,16 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
             .iter()
             .enumerate()
             .map(|(index, Candidate { verdict, estimate })| {
+                let chosen = decision.chosen.map(|(index, _)| index);
                 let reason = match verdict {
+                    Verdict::PassedOver(Reason::Later) => Some(later(group, index, chosen).to_owned()),
                     Verdict::PassedOver(reason) => Some(reason.to_string()),
                     Verdict::NotPicked | Verdict::Tried => None,
                 };
                 ToldCandidate {
                     deployment: id(index).unwrap_or_default(),
                     verdict: match verdict {
-                        _ if decision.chosen.is_some_and(|(chosen, _)| chosen == index) => CHOSEN,
+                        _ if chosen == Some(index) => CHOSEN,
                         Verdict::NotPicked => "not needed",
                         Verdict::Tried => "tried before",
                         Verdict::PassedOver(_) => "passed over",
@@ -285,6 +320,16 @@ fn told_group(group: &Group<Backend>, record: &llm_router::Record, started: Inst
         decisions: decisions.collect(),
         waits: waits.collect(),
         ended: record.end.map(ended),
+    }
+}
+
+/// Why a deployment's turn comes after that of whoever was chosen.
+fn later(group: &Group<Backend>, index: usize, chosen: Option<usize>) -> &'static str {
+    let tier = |index: usize| group.get(index).map(|one| (one.weight == 0, one.facts.order));
+    let first = chosen.map_or_else(|| (0..group.deployments.len()).filter_map(tier).min(), tier);
+    match (tier(index), first) {
+        (Some((true, _)), Some((false, _))) => "comes after the others: its weight is 0",
+        _ => "comes after the others: its order is higher",
     }
 }
 
@@ -343,6 +388,22 @@ fn ms(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_somebody_comes_later_is_what_the_configuration_says() {
+        let config = llm_config::Config::from_models(["mock/echo"]);
+        let snapshot = crate::assemble::snapshot(&config, |_| None, None).unwrap();
+        let backend = snapshot.router.groups().next().unwrap().deployments[0].target.clone();
+        let deployment = |id: &str, order, weight| {
+            let facts = llm_router::Facts { order, ..llm_router::Facts::default() };
+            llm_router::Deployment::new(id, 0, backend.clone()).weighing(weight).with_facts(facts)
+        };
+        let three = [deployment("first", 0, 1), deployment("second", 1, 1), deployment("idle", 0, 0)];
+        let group = Group::new("m", llm_router::RetryPolicy::default(), three);
+        let words = |index, chosen| later(&group, index, chosen).rsplit(": ").next().unwrap();
+        assert_eq!([words(1, Some(0)), words(2, Some(0))], ["its order is higher", "its weight is 0"]);
+        assert_eq!([words(2, Some(1)), words(1, None)], ["its weight is 0", "its order is higher"]);
+    }
 
     #[test]
     fn what_is_shortened_says_so_and_keeps_the_chosen() {

@@ -89,6 +89,15 @@ pub enum Split {
 }
 
 impl Split {
+    /// How many parts are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        match self {
+            Self::Vectors(parts) => parts.inputs.len(),
+            Self::Pictures(pictures) => pictures.counts.len(),
+        }
+    }
+
     /// Shows every part that is left, so that whatever is wrong with one is known before any is sent.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 mod again;
 mod explain;
 mod hedge;
+mod larger;
 #[cfg(test)]
 mod tests;
 
@@ -339,7 +340,9 @@ impl<T> Attempts<T> {
     fn after_failure(&mut self, now: Instant, error: &ApiError) -> Result<Step, End> {
         let by_kind = self.group.policy.by_kind.get(error.kind);
         let forced = error.should_retry == Some(true) || by_kind.is_some_and(|retries| retries > 0);
-        if !forced && !error.kind.retry_other() {
+        // A prompt that did not fit may fit elsewhere: nobody else would do.
+        let larger = !forced && error.kind == ErrorKind::ContextWindow && self.leave_smaller();
+        if !forced && !larger && !error.kind.retry_other() {
             return Err(End::NotRetryable);
         }
         let allowed = by_kind.unwrap_or(self.group.policy.retries).min(self.most);
@@ -352,7 +355,7 @@ impl<T> Attempts<T> {
         if let Some(choice) = self.choose(now) {
             return Ok(self.start(choice, now, Duration::ZERO));
         }
-        self.again(now)
+        if larger { Err(End::NotRetryable) } else { self.again(now) }
     }
 
     /// Goes on though everybody here was unwell. Some time may have passed elsewhere.

@@ -5,6 +5,7 @@
 //! left because everybody there was unwell, or its provider wanted a pause, is gone back to when all else has failed:
 //! it may be well by now.
 
+mod bound;
 mod chain;
 mod skipped;
 #[cfg(test)]
@@ -59,6 +60,10 @@ pub struct Plan<'r, T> {
     /// What it needs as entries of its own list have it.
     changed: Vec<(usize, Arc<Needs>)>,
     most: Option<u32>,
+    /// The most retries in each group, as the request itself says.
+    retries: Option<u32>,
+    /// Where it goes when its prompt does not fit, as it says.
+    too_long: Option<Vec<Arc<str>>>,
     rng: Option<Box<SmallRng>>,
     objection: Option<Box<Objection<T>>>,
 }
@@ -103,6 +108,8 @@ impl<'r, T> Plan<'r, T> {
             needs: None,
             changed: Vec::new(),
             most: None,
+            retries: None,
+            too_long: None,
             rng: None,
             objection: None,
         };
@@ -369,6 +376,9 @@ impl<'r, T> Plan<'r, T> {
             return !self.queue.is_empty();
         }
         let found = match &self.own {
+            _ if self.own_chain(self.attempts.failure_kind()).is_some() => {
+                self.own_targets().unwrap_or_default()
+            }
             // Its own list is used up once it was begun.
             Some(_) if !self.past.is_empty() || !self.queue.is_empty() => Vec::new(),
             Some(own) => {
@@ -448,7 +458,7 @@ impl<'r, T> Plan<'r, T> {
         if let Some(needs) = self.needs_of(&target) {
             next.need(Arc::clone(needs));
         }
-        if let Some(most) = self.most {
+        if let Some(most) = self.most_retries() {
             next.limit_retries(most);
         }
         if let Some(rng) = &self.rng {

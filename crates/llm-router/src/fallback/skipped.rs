@@ -101,9 +101,11 @@ impl<T> Plan<'_, T> {
             });
             return own.collect();
         }
-        let fallbacks = &attempts.group().fallbacks;
-        let meant = fallbacks.chain(attempts.failure_kind());
-        let names = fallbacks.names().map(|name| (name, meant.contains(name)));
+        let (fallbacks, kind) = (&attempts.group().fallbacks, attempts.failure_kind());
+        let own = self.own_chain(kind);
+        let meant = own.unwrap_or_else(|| fallbacks.chain(kind));
+        let names =
+            own.unwrap_or_default().iter().chain(fallbacks.names()).map(|name| (name, meant.contains(name)));
         let defaults = self.router.defaults().iter().map(|name| (name, true));
         let found = |(name, is_meant): (&Arc<str>, bool)| {
             Some((Arc::clone(name), self.resolve(name, None)?, is_meant))

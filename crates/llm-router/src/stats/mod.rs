@@ -4,6 +4,7 @@
 //! counters of those that did not change over to them, health, limits and all that was learned included.
 
 mod clock;
+mod further;
 mod headroom;
 mod health;
 mod latency;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use llm_types::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 
+pub use further::Further;
 pub use headroom::{RateLimit, RateLimits, RateLimitsLeft};
 pub(crate) use health::{Blow, News, Pass};
 pub use latency::Latencies;

@@ -2,6 +2,7 @@
 
 mod health;
 mod hedge;
+mod larger;
 mod probe;
 mod recovery;
 mod trace;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use llm_types::chat::{LogProbs, Part, TokenLogProb};
-use llm_types::{Choice, Dialect, Extra, RawValue, Reply, ReplyQuirk, Result, Usage, wire_struct};
+use llm_types::{ApiError, Choice, Dialect, Extra, RawValue, Reply, ReplyQuirk, Result, Usage, wire_struct};
 
 use super::super::wire::{self, Completion, Count, OrNull, Token, Word, Written, without_padding};
 use super::citation::Sources;
@@ -49,6 +49,12 @@ impl Habits {
     }
 }
 
+/// An answer without a single choice: even one that says nothing has one, with the reason why it ended. Another
+/// deployment may do better.
+pub(super) fn nothing() -> ApiError {
+    error::format("the upstream answered without any choice: nothing was said")
+}
+
 /// The whole answer.
 pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     let text = String::from_utf8_lossy(body);
@@ -62,6 +68,9 @@ pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     let Some(choices) = wire.choices.take() else {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     };
+    if choices.is_empty() {
+        return Err(nothing());
+    }
     let habits = Habits::of(cx);
     let sources = Sources::read(wire.citations.as_ref(), wire.search_results.as_ref());
     let used = match wire.usage.take() {

@@ -64,6 +64,9 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
     if facts.choices.is_none() {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     }
+    if facts.choices.as_ref().is_some_and(Vec::is_empty) {
+        return Err(decode::nothing());
+    }
     Ok(Tapped { usage: facts.usage(), model: facts.model.and_then(Word::non_empty) })
 }
 
@@ -71,8 +74,10 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
 fn plain(body: &[u8]) -> Option<Tapped<'_>> {
     let names = ["choices", "usage", "error", "service_tier", "model"];
     let Glance { values, nested, .. } = glance(body, names, "error")?;
-    let [Some([b'[', ..]), Some(used), None | Some(b"null"), tier, model] = values else { return None };
-    if nested {
+    let [Some([b'[', choices @ ..]), Some(used), None | Some(b"null"), tier, model] = values else {
+        return None;
+    };
+    if nested || choices.trim_ascii_start().starts_with(b"]") {
         return None;
     }
     let wire = counted(used).or_else(|| serde_json::from_slice(used).ok())?;
@@ -140,6 +145,8 @@ pub(super) struct Tap {
     usage: Option<Usage>,
     model: Option<Box<str>>,
     content: bool,
+    /// An event came that is JSON of another shape.
+    odd: bool,
     done: bool,
     begun: Choices,
     ended: Choices,
@@ -164,6 +171,7 @@ impl Default for Tap {
             usage: None,
             model: None,
             content: false,
+            odd: false,
             done: false,
             begun: 0,
             ended: 0,
@@ -221,6 +229,9 @@ impl StreamTap for Tap {
         let counts = has_value(event, &needles.usage, b"{");
         let finishes = has_value(event, &needles.finish, b"\"");
         if is_done(event) {
+            if self.begun == 0 && !self.content && !self.odd {
+                return Seen::Error(decode::nothing());
+            }
             self.done = true;
             return Seen::Done;
         }
@@ -268,7 +279,8 @@ fn is_done(event: &[u8]) -> bool {
 impl Tap {
     /// An event that does not say what it should. JSON of another shape is for the client to see; what is
     /// none, before anything else came, is not a stream of this dialect, and another deployment may do better.
-    fn unread(&self, json: &str) -> Seen {
+    fn unread(&mut self, json: &str) -> Seen {
+        self.odd = true;
         if self.content || serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() {
             return Seen::Content;
         }

@@ -240,6 +240,9 @@ impl State {
 
     /// The end: nothing more can come for any choice.
     fn close(&mut self, sink: &mut dyn EventSink) -> Result<Flow> {
+        if self.choices.is_empty() {
+            return Err(decode::nothing());
+        }
         self.done = true;
         for choice in &mut self.choices {
             if choice.close(sink).is_break() {
