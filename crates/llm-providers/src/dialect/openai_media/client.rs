@@ -63,7 +63,8 @@ impl ClientCodec for Client {
         // Who asks by the provider's own name of it gets what the provider makes of that.
         let own = row.name_of("encoding_format").is_some_and(|name| head.get(name).is_some());
         wire.memo.vectors = wire::asked(head).filter(|_| !own);
-        let rewritten = packs_bytes(cx.spec, cx.model) || row.normalizes();
+        let rewritten = packs_bytes(cx.spec, cx.model)
+            || Row::of(Dialect::OpenaiMedia, cx.spec, cx.model, None).normalizes();
         wire.memo.anew = rewritten && wire.memo.vectors.is_some();
         Ok(Some(wire))
     }
