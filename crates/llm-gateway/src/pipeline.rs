@@ -54,6 +54,21 @@ pub(crate) struct Arrival {
     pub(crate) started: Instant,
 }
 
+/// What a request itself says of retries and fallbacks, taken out of it.
+fn orders(
+    head: &mut Head,
+    snapshot: &Snapshot,
+    model: &str,
+) -> Result<(Option<Box<Control>>, Option<Fallbacks>), Failed> {
+    let control = Control::take(head, snapshot, model)?;
+    let own = Fallbacks::take(head, snapshot, model)?;
+    let fallbacks = match &control {
+        Some(control) => control.bound(own, head),
+        None => own,
+    };
+    Ok((control, fallbacks))
+}
+
 /// Takes a request from its first byte to the head of its answer.
 ///
 /// # Errors
@@ -84,13 +99,7 @@ where
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let (mut head, limit, left_out) =
         limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
-    let control = Control::take(&mut head, &snapshot, &peek.model)?;
-    let own = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
-    let fallbacks = match &control {
-        Some(control) => control.bound(own, &head),
-        None => own,
-    };
-    let is_kept = codec.is_kept(&head);
+    let (control, fallbacks) = orders(&mut head, &snapshot, &peek.model)?;
     let (stream, binary, form) = (peek.stream, peek.binary, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
@@ -105,13 +114,13 @@ where
         model: model.as_str().into(),
         request_id: Arc::clone(&request_id),
         peek,
+        is_kept: codec.is_kept(&head),
         asking: head.into(),
         group,
         star,
         started,
         deadline,
         limit,
-        is_kept,
         fallbacks,
         control,
         left_out,
