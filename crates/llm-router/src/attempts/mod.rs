@@ -4,10 +4,10 @@
 //! failures come in as values, so every rule can be tested without a clock or a network, and a decision can
 //! be replayed from a log.
 //!
-//! The rules, in order: never more than the policy's retries; never past the deadline; a failure that would
-//! be the same everywhere ends it; an untried deployment that is well is asked at once; otherwise one that has
-//! been tried and said nothing against it is asked again after a pause, a well one before an unwell one, if the
-//! router's retry budget allows.
+//! The rules, in order: never past the deadline; a failure that would be the same everywhere ends it; an untried
+//! deployment that is well is asked at once, however many failed before it; otherwise, as long as the policy's retries
+//! last, one that has been tried and said nothing against it is asked again after a pause, a well one before an unwell
+//! one, if the retry budget allows.
 
 mod again;
 mod explain;
@@ -37,6 +37,10 @@ use crate::record::{Attempt, End, Record, Trace};
 
 /// How far timers may be off.
 const TICK: Duration = Duration::from_millis(5);
+
+/// The most further attempts at one group that go to somebody who is well and was not asked yet: with so many down it is
+/// not theirs alone.
+pub(crate) const MOST_MOVES: usize = 16;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -343,7 +347,13 @@ impl<T> Attempts<T> {
             return Err(End::NotRetryable);
         }
         let allowed = by_kind.unwrap_or(self.group.policy.retries).min(self.most);
-        if self.sent() > usize::try_from(allowed).unwrap_or(usize::MAX) {
+        let is_within = |most: u32| self.sent() <= usize::try_from(most).unwrap_or(usize::MAX);
+        let may_return = is_within(allowed);
+        // Retries bound coming back; without any nobody else is asked either. Nor is everybody for the request's own fault.
+        let is_theirs = error.kind.retry_other() || is_for_others(error);
+        let may_go_on = allowed > 0 && is_theirs && is_within(self.most) && self.sent() <= MOST_MOVES;
+        let may_move = may_return || may_go_on;
+        if !may_move {
             return Err(End::RetriesSpent);
         }
         if now >= self.deadline {
@@ -352,7 +362,7 @@ impl<T> Attempts<T> {
         if let Some(choice) = self.choose(now) {
             return Ok(self.start(choice, now, Duration::ZERO));
         }
-        self.again(now)
+        if may_return { self.again(now) } else { Err(End::RetriesSpent) }
     }
 
     /// Goes on though everybody here was unwell. Some time may have passed elsewhere.

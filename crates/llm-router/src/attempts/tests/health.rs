@@ -308,9 +308,11 @@ fn retries_may_be_bounded_by_kind() {
     };
     use ErrorKind as K;
     let none = KindRetries::default();
-    check(none, &[K::Timeout; 3], &[0, 1, 2]);
+    check(none, &[K::Timeout; 3], &[0, 1, 2, 3]);
+    check(none, &[K::Timeout; 4], &[0, 1, 2, 3]);
+    check(KindRetries { timeout: Some(4), ..none }, &[K::Timeout; 4], &[0, 1, 2, 3, 0]);
     check(KindRetries { timeout: Some(0), ..none }, &[K::Timeout; 3], &[0]);
-    check(KindRetries { timeout: Some(1), ..none }, &[K::Internal, K::Timeout], &[0, 1]);
+    check(KindRetries { timeout: Some(1), ..none }, &[K::Internal, K::Timeout], &[0, 1, 2]);
     check(KindRetries { rate_limit: Some(3), ..none }, &[K::RateLimit; 3], &[0, 1, 2, 3]);
     check(KindRetries { bad_request: Some(1), ..none }, &[K::BadRequest; 3], &[0, 1]);
 }

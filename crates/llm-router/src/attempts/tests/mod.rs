@@ -94,7 +94,11 @@ fn failures_decide_where_to_go() {
     check(3, 2, &[K::Unavailable, K::RateLimit], &[0, 1, 2], End::Answered);
     check(3, 2, &[K::Auth, K::NotFound], &[0, 1, 2], End::Answered);
     check(3, 2, &[K::Unavailable; 3], &[0, 1, 2], End::RetriesSpent);
-    check(3, 1, &[K::Unavailable; 3], &[0, 1], End::RetriesSpent);
+    // Retries bound the returns: nobody who is well and untried is left out for them, unless there are none at all.
+    check(3, 1, &[K::Unavailable; 3], &[0, 1, 2], End::RetriesSpent);
+    check(5, 2, &[K::Unavailable; 4], &[0, 1, 2, 3, 4], End::Answered);
+    check(5, 2, &[K::Unavailable; 5], &[0, 1, 2, 3, 4], End::RetriesSpent);
+    check(40, 2, &[K::Unavailable; 40], &Vec::from_iter(0..17), End::RetriesSpent);
     check(3, 0, &[K::Unavailable; 3], &[0], End::RetriesSpent);
     // Returns when nobody is.
     check(1, 2, &[K::Unavailable; 2], &[0, 0, 0], End::Answered);
@@ -371,8 +375,9 @@ proptest! {
             match step {
                 Step::Try(index) => {
                     prop_assert!(now < end, "an attempt past the deadline");
-                    prop_assert!(tried.len() <= retries as usize, "too many attempts");
-                    if tried.contains(&index) {
+                    let returns = tried.contains(&index);
+                    prop_assert!(tried.len() <= retries as usize || (!returns && retries > 0), "too many attempts");
+                    if returns {
                         prop_assert!((0..count).all(|other| tried.contains(&other)), "returned too early");
                     }
                     tried.push(index);
