@@ -137,6 +137,13 @@ impl<T> Attempts<T> {
         Err(End::NobodyLeft)
     }
 
+    /// Whether anybody is untried, or may be asked again.
+    pub(crate) fn has_anybody(&self) -> bool {
+        let mut untried = self.able.clone();
+        untried.remove(&self.tried);
+        !untried.is_empty() || self.returns.iter().any(|(_, state)| *state != Return::Never)
+    }
+
     /// Of those that may be asked again by now, the one that rested longest; a strategy knows nothing of this
     /// request's own failures.
     pub(super) fn rested(&self, now: Instant, well: bool) -> Option<usize> {

@@ -12,18 +12,20 @@
 mod again;
 mod explain;
 mod hedge;
+mod limits;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_types::{ApiError, ErrorKind, Origin};
+use llm_types::{ApiError, Origin};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore};
 use smallvec::SmallVec;
 
 use self::again::Return;
+pub use self::limits::Limits;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::choose::{Ask, Choice};
@@ -34,9 +36,6 @@ use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::picker::PickCx;
 use crate::record::{Attempt, End, Record, Trace};
-
-/// How far timers may be off.
-const TICK: Duration = Duration::from_millis(5);
 
 /// The most further attempts at one group that go to somebody who is well and was not asked yet: with so many down it is
 /// not theirs alone.
@@ -51,17 +50,6 @@ pub enum Step {
     Wait(Duration),
     /// Give up: see [`Attempts::failure`].
     Fail,
-}
-
-/// How long an attempt may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// All of it.
-    pub total: Duration,
-    /// A stream up to its first content.
-    pub first_token: Duration,
-    /// The request's time ends it before half of what the deployment has: being late then says nothing about that.
-    pub hurried: bool,
 }
 
 /// The attempts of one request. Dropping it ends the ones under way.
@@ -88,6 +76,8 @@ pub struct Attempts<T> {
     flights: SmallVec<[Lease<T>; 1]>,
     /// There is another group to ask when everybody here is unwell.
     elsewhere: bool,
+    /// There is another group to ask when somebody here does not answer in time.
+    others: bool,
     /// Not for the next step: nobody there is better off.
     insists: bool,
     /// The beginning of a pause that was charged to the retry budget and nobody was asked after.
@@ -134,6 +124,7 @@ impl<T> Attempts<T> {
             returns: SmallVec::new(),
             flights: SmallVec::new(),
             elsewhere: false,
+            others: false,
             insists: false,
             paused: None,
             record: Record::default(),
@@ -213,6 +204,11 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
+    /// Says whether another group could be asked after somebody here who does not answer in time.
+    pub(crate) fn set_others(&mut self, others: bool) {
+        self.others = others;
+    }
+
     /// Whether somebody here could be asked at once, after [`End::AllCooling`].
     pub(crate) fn could_go_on(&self, now: Instant) -> bool {
         let mut untried = self.able.clone();
@@ -260,21 +256,6 @@ impl<T> Attempts<T> {
     pub fn answered(&mut self, now: Instant) -> Option<Lease<T>> {
         let index = self.flights.last()?.index();
         self.answered_by(index, now)
-    }
-
-    /// How long an attempt on this deployment may take, begun now.
-    #[must_use]
-    pub fn limits(&self, deployment: &Deployment<T>, now: Instant) -> Limits {
-        let left = self.deadline.saturating_duration_since(now);
-        let own = self.own_time(deployment);
-        let total = own.min(left);
-        let first_token = self.group.policy.first_token_timeout.min(total);
-        Limits { total, first_token, hurried: left < own / 2 }
-    }
-
-    /// How long an attempt may take where the request has time for it.
-    fn own_time(&self, deployment: &Deployment<T>) -> Duration {
-        deployment.timeout.unwrap_or(self.group.policy.timeout)
     }
 
     /// The group.
@@ -451,15 +432,6 @@ impl<T> Attempts<T> {
             attempt.took = Some(now.saturating_duration_since(attempt.started));
             attempt.error = Some(error.clone());
         }
-    }
-
-    /// Whether the request's time ran out in less than half of what the deployment has for an attempt: others used up
-    /// the rest, and nothing is known of this one.
-    fn is_hurried(&self, flight: &Lease<T>, now: Instant, error: &ApiError) -> bool {
-        let timed_out = matches!(error.kind, ErrorKind::Timeout | ErrorKind::GatewayTimeout);
-        let half = flight.deployment().map_or(Duration::ZERO, |deployment| self.own_time(deployment) / 2);
-        let late = now.checked_add(TICK).is_none_or(|now| now >= self.deadline);
-        timed_out && late && self.deadline.saturating_duration_since(flight.started()) < half
     }
 
     fn running(&mut self, index: usize) -> Option<&mut Attempt> {

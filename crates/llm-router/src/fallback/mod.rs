@@ -6,6 +6,7 @@
 //! it may be well by now.
 
 mod chain;
+mod followed;
 mod skipped;
 #[cfg(test)]
 mod tests;
@@ -285,6 +286,13 @@ impl<'r, T> Plan<'r, T> {
             }
         };
         self.attempts.set_elsewhere(chained);
+        self.share_time();
+    }
+
+    /// Tells the group that is asked now whether others could be asked after it.
+    fn share_time(&mut self) {
+        let others = self.could_be_followed();
+        self.attempts.set_others(others);
     }
 
     /// Moves on to the next group as long as one gives up.
@@ -338,6 +346,7 @@ impl<'r, T> Plan<'r, T> {
         let target = std::mem::replace(&mut self.current, target);
         self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
         self.returned = false;
+        self.share_time();
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {

@@ -1,10 +1,11 @@
 //! What must hold of every attempt, of every request, and in the end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::DEADLINE;
 use super::world::{Request, World};
 use crate::affinity;
 use crate::group::Group;
@@ -79,6 +80,32 @@ pub(super) fn check(
     let case = Case { group, place, because: attempt.because, open, fit, unwell };
     case.is_the_best(world, request, now)?;
     case.is_where_it_belongs(world, request)
+}
+
+/// An attempt that hangs leaves time for somebody who is well and was not asked yet.
+pub(super) fn leaves_time(
+    world: &World<'_>,
+    request: &Request<'_>,
+    (at, index): (usize, usize),
+    until: u64,
+) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let started = record.attempts.last().unwrap().started;
+    let left = world.time(request.arrival.at + DEADLINE).saturating_duration_since(started);
+    let mut others = group.able(&request.needs);
+    others.keep(|other| {
+        let seat = &group.seats()[other];
+        let fits = seat.stats.fits(&seat.allowance, request.needs.booked(&seat.allowance), started).is_ok();
+        let untried = record.attempts.iter().all(|attempt| attempt.index != other);
+        untried && seat.stats.standing(started).is_open() && fits
+    });
+    let may_move = world.scene.teams[at].retries > 0 && !others.is_empty();
+    if may_move && left > Duration::from_secs(3) {
+        let end = request.arrival.at + DEADLINE;
+        prop_assert!(until + 900 < end, "{index} may use up the time of {others:?}: {until} of {end}");
+    }
+    Ok(())
 }
 
 impl Case<'_> {

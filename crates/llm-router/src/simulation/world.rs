@@ -301,7 +301,12 @@ impl<'r> World<'r> {
         self.note_charge(request, millis);
         let number = self.numbers;
         self.numbers += 1;
-        let phase = self.scene.teams[group].scripts[index].at(millis);
+        let mut phase = self.scene.teams[group].scripts[index].at(millis);
+        let bound = self.bound(request, index, now);
+        rules::leaves_time(self, request, (group, index), millis + bound)?;
+        if phase.takes > bound {
+            phase = Phase { kind: Some(ErrorKind::Timeout), takes: bound, retry_after: None, breaks: false };
+        }
         request.flights.push(Flight { number, group, index, nth, phase });
         let mut then = vec![(millis + phase.takes, Event::Ends(number))];
         if let Some(at) = request.plan().attempts().hedge_at() {
@@ -309,6 +314,16 @@ impl<'r> World<'r> {
             then.push((after, Event::Hedge(number)));
         }
         Ok(then)
+    }
+
+    /// How long the attempt that has begun may take until its first content.
+    fn bound(&self, request: &mut Request<'r>, index: usize, now: Instant) -> u64 {
+        let streams = request.needs.stream;
+        let attempts = request.plan().attempts();
+        let deployment = Arc::clone(&attempts.group().deployments[index]);
+        let limits = attempts.limits(&deployment, now);
+        let bound = if streams { limits.first_token } else { limits.total };
+        u64::try_from(bound.as_millis()).unwrap().max(1)
     }
 
     /// Takes note of what the attempt that has begun was charged to the retry budget, as far as that can be seen.

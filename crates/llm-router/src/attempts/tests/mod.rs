@@ -2,6 +2,7 @@
 
 mod health;
 mod hedge;
+mod limits;
 mod probe;
 mod recovery;
 mod trace;
@@ -197,26 +198,6 @@ fn nothing_happens_past_the_deadline() {
     assert_eq!(asked.next(now, None), Step::Try(0));
     assert_eq!(asked.next(now, Some(&error)), Step::Fail, "the wait would end at the deadline");
     assert_eq!(asked.record().end, Some(End::Deadline));
-}
-
-#[test]
-fn attempts_are_as_long_as_the_deadline_leaves() {
-    let now = Instant::now();
-    let group = group(1, 0);
-    let mut short = Deployment::new("x", 0, ());
-    short.timeout = Some(Duration::from_secs(3));
-    let check = |deployment: &Deployment<()>, deadline, total, first_token, hurried| {
-        let attempts = begin(&group, now, Duration::from_secs(deadline));
-        let [total, first_token] = [total, first_token].map(Duration::from_secs);
-        let expect = Limits { total, first_token, hurried };
-        assert_eq!(attempts.limits(deployment, now), expect);
-    };
-    let plain = Arc::clone(&group.deployments[0]);
-    check(&plain, 600, 30, 5, false);
-    check(&plain, 20, 20, 5, false);
-    check(&plain, 10, 10, 5, true);
-    check(&plain, 2, 2, 2, true);
-    check(&short, 600, 3, 3, false);
 }
 
 #[test]
