@@ -13,6 +13,7 @@ mod again;
 mod explain;
 mod hedge;
 mod limits;
+mod paused;
 #[cfg(test)]
 mod tests;
 
@@ -304,6 +305,9 @@ impl<T> Attempts<T> {
         unwell.keep(|index| !matches!(self.obstacle(index, now), Some(reason) if !reason.passes()));
         if self.may_leave() && !unwell.is_empty() {
             return Err(End::AllCooling);
+        }
+        if self.all_paused(now).is_some() {
+            return self.wait_for_first(now);
         }
         self.last_resort(now, Duration::ZERO).ok_or(End::NoCandidate)
     }

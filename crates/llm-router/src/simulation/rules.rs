@@ -141,6 +141,14 @@ impl Case<'_> {
         if !self.unwell {
             return Ok(());
         }
+        // Not while everybody's provider has asked to be left alone.
+        let candidates = self.group.able(&request.needs);
+        let is_asked = |other: usize| {
+            let stats = &self.group.seats()[other].stats;
+            matches!(stats.standing(now), Standing::Resting(_)) || stats.is_left_alone(now)
+        };
+        let left_alone = candidates.count() > 1 && candidates.iter().all(is_asked);
+        prop_assert!(!left_alone, "{index} was asked though all are to be left alone: {:?}", self.because);
         // No other model either that the request has not been at yet.
         let plan = request.plan.as_ref().unwrap();
         let been = |group: usize| {

@@ -175,6 +175,12 @@ impl Stats {
         self.health.is_left_alone(now)
     }
 
+    /// Whether its cooldown, if it has one, is as long as its provider has asked for; also while it is found out whether
+    /// it is over.
+    pub(crate) fn is_asked_pause(&self) -> bool {
+        self.health.is_asked_pause()
+    }
+
     /// Whether its probe has been due for long.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         self.health.is_overdue(now)

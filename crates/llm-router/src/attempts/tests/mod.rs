@@ -3,6 +3,7 @@
 mod health;
 mod hedge;
 mod limits;
+mod paused;
 mod probe;
 mod recovery;
 mod trace;
