@@ -1,6 +1,6 @@
 //! Asking somebody a second time, when nobody untried is well.
 //!
-//! Who may be asked again, when, and after which pause. All of it is charged to the router's retry budget: it
+//! Who may be asked again, when, and after which pause. All of it is charged to the group's retry budget: it
 //! puts load on what has just failed.
 
 use std::time::{Duration, Instant};

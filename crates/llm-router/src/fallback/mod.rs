@@ -323,7 +323,7 @@ impl<'r, T> Plan<'r, T> {
 
     /// Begins with the next group. With a time: only if anybody in the queue is well then.
     fn advance(&mut self, now: Instant, well_at: Option<Instant>) -> bool {
-        self.may_fall_back(now) && self.find_targets(well_at) && self.move_on()
+        self.may_fall_back(now) && self.find_targets(well_at) && self.move_on(now)
     }
 
     /// Goes on at the group that was left first without having said no: only if anybody there is well by now, or because
@@ -445,7 +445,7 @@ impl<'r, T> Plan<'r, T> {
     }
 
     /// Begins with the next target.
-    fn move_on(&mut self) -> bool {
+    fn move_on(&mut self, now: Instant) -> bool {
         let Some(target) = self.queue.pop() else {
             return false;
         };
@@ -453,7 +453,7 @@ impl<'r, T> Plan<'r, T> {
             return false;
         };
         let sampled = self.attempts.record().trace.is_some();
-        let mut next = self.router.more_attempts(group, self.deadline);
+        let mut next = self.router.attempts(group, now, self.deadline);
         if let Some(needs) = self.needs_of(&target) {
             next.need(Arc::clone(needs));
         }

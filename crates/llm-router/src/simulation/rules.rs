@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::DEADLINE;
 use super::world::{Request, World};
 use crate::affinity;
+use crate::budget::Spent;
 use crate::group::Group;
 use crate::mask::Mask;
 use crate::pool::Pool;
@@ -250,12 +251,15 @@ impl World<'_> {
             }
         }
         // The budget's minute ends at the turn of five seconds.
-        for at in &self.charged {
-            let within = |times: &[u64], millis: u64| {
-                times.iter().filter(|time| **time <= *at && **time + millis > *at).count()
+        for (group, what, at) in &self.charged {
+            let within = |time: u64, millis: u64| time <= *at && time + millis > *at;
+            let alike = |(other, spent, time): &&(usize, Spent, u64)| {
+                (other, spent) == (group, what) && within(*time, 55_000)
             };
-            let (charged, requests) = (within(&self.charged, 55_000), within(&self.came, 60_000));
-            prop_assert!(charged <= 10 + requests / 10, "{charged} retries for {requests} requests");
+            let charged = self.charged.iter().filter(alike).count();
+            let came = |(other, time): &&(usize, u64)| other == group && within(*time, 60_000);
+            let requests = self.came.iter().filter(came).count();
+            prop_assert!(charged <= 10 + requests / 10, "{what:?}: {charged} for {requests} requests");
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ fn nobody_is_asked_twice_without_reason() {
     assert_eq!(unwell.hedge(at), None, "nobody unwell");
 
     let budget = Arc::new(RetryBudget::new(now));
-    while budget.withdraw(now) {}
+    while budget.take(crate::Spent::Hedge, now) {}
     let group = hedged(2, 2);
     let needs = Arc::new(Needs { stream: true, ..Needs::default() });
     let poor = &mut Attempts::new(Arc::clone(&group), budget, now + MINUTE).needing(needs);
