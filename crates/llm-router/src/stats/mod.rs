@@ -288,8 +288,8 @@ impl Stats {
 
     /// What was learned for requests of this shape; `None` until something was.
     #[must_use]
-    pub fn lesson(&self, shape: Shape) -> Option<Lesson> {
-        self.learned.get().map(|learned| learned.lesson(shape))
+    pub fn lesson(&self, shape: Shape, now: Instant) -> Option<Lesson> {
+        self.learned.get().map(|learned| learned.lesson(shape, self.clock.tick(now)))
     }
 
     /// Begins to learn by size and hour.
@@ -395,7 +395,7 @@ impl Stats {
         let times = if shape.stream { &self.latency.first_token } else { &self.latency.whole };
         times.note(took, self.clock, now);
         if let Some(learned) = self.learned.get() {
-            learned.note(shape, false, Some(took));
+            learned.note(shape, false, Some(took), self.clock.tick(now));
         }
         self.health.success(grant.pass, policy, self.clock, now)
     }
@@ -424,7 +424,7 @@ impl Stats {
                 times.note(waited, self.clock, now);
             }
             if let Some(learned) = self.learned.get() {
-                learned.note(shape, true, waited);
+                learned.note(shape, true, waited, self.clock.tick(now));
             }
         }
         let blow = Blow { pass, effect, retry_after: asked(error), alone };
