@@ -113,7 +113,7 @@ impl<T> Attempts<T> {
             attempt.took = Some(now.saturating_duration_since(attempt.started));
         }
         if let (Some(needs), Some(seat)) = (&self.needs, self.group.seats.get(index)) {
-            self.group.prefixes.note(&needs.prefixes, seat.key);
+            self.group.prefixes.note(&needs.prefixes, seat.key, now);
         }
         self.record.end = Some(End::Answered);
         self.state = State::Done;

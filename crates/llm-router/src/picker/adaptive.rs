@@ -6,7 +6,7 @@
 //! requests goes to whoever is known least, so that the picture stays true. What was bad fades with time: whoever is not
 //! asked for a while is tried again, and has its share back within minutes if it is well.
 
-use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn};
+use super::{COMPARED, Estimate, PickCx, Picker, is_fast_enough, told, weigh_drawn};
 use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
@@ -92,6 +92,10 @@ impl Picker for Adaptive {
             return pool.least(COMPARED, mix(draw), |_, seat| f64::from(samples(seat)) + chance(seat));
         }
         pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).0)
+    }
+
+    fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
+        is_fast_enough(index, pool, cx)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {

@@ -11,6 +11,7 @@ use crate::affinity;
 use crate::budget::Spent;
 use crate::group::Group;
 use crate::mask::Mask;
+use crate::picker::PickCx;
 use crate::pool::Pool;
 use crate::record::{Because, End};
 use crate::stats::Standing;
@@ -80,7 +81,7 @@ pub(super) fn check(
     }
     let case = Case { group, place, because: attempt.because, open, fit, unwell };
     case.is_the_best(world, request, now)?;
-    case.is_where_it_belongs(world, request)
+    case.is_where_it_belongs(world, request, now)
 }
 
 /// An attempt that hangs leaves time for somebody who is well and was not asked yet.
@@ -169,7 +170,12 @@ impl Case<'_> {
     }
 
     /// A session stays where it belongs as long as that one can be asked, a prompt where it was answered last.
-    fn is_where_it_belongs(&self, world: &World<'_>, request: &Request<'_>) -> Result<(), TestCaseError> {
+    fn is_where_it_belongs(
+        &self,
+        world: &World<'_>,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), TestCaseError> {
         if !matches!(self.because, Because::Strategy | Because::Session | Because::Prefix) {
             return Ok(());
         }
@@ -192,6 +198,11 @@ impl Case<'_> {
             prop_assert_eq!(self.because, Because::Strategy);
             return Ok(());
         };
+        let cx = PickCx::new(now).needing(&request.needs);
+        if !self.group.picker.keeps(home, &pool, &cx) {
+            prop_assert_eq!(self.because, Because::Strategy);
+            return Ok(());
+        }
         let overrun = world.seen[at][home].under_way > 8;
         prop_assert!(overrun || self.because == Because::Prefix, "it was answered at {home}, not at {index}");
         prop_assert!(self.because != Because::Prefix || home == index, "it was answered at {home}");

@@ -4,6 +4,7 @@ mod health;
 mod hedge;
 mod limits;
 mod paused;
+mod prefix;
 mod probe;
 mod recovery;
 mod trace;
