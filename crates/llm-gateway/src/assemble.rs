@@ -112,10 +112,6 @@ fn assembled(
     }
     let Assembly { groups, aliases, models, policies, .. } = assembly;
     let builder = Router::builder().default_fallbacks(config.router.fallbacks.iter().map(String::as_str));
-    let builder = match previous {
-        Some(previous) => builder.budget(Arc::clone(previous.router.budget())),
-        None => builder,
-    };
     let shared = Shared::of(config.redis.as_ref(), previous.and_then(|previous| previous.shared.as_ref()))?;
     let builder = match &shared {
         Some(shared) => builder.cooldown_store(shared.cooldowns()),
@@ -272,7 +268,9 @@ impl Assembly<'_> {
             .with_cooldown(routing::cooldown(router))
             .with_fallbacks(routing::fallbacks(router));
         self.groups.push(match self.group_before(name) {
-            Some(before) => group.with_prefixes(Arc::clone(&before.prefixes)),
+            Some(before) => {
+                group.with_prefixes(Arc::clone(&before.prefixes)).with_budget(Arc::clone(&before.budget))
+            }
             None => group,
         });
     }

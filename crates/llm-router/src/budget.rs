@@ -1,9 +1,12 @@
-//! A bound on retries over all requests.
+//! A bound on retries over all requests to a group.
 //!
 //! When everything fails, retrying each request twice triples the load on what is already down. Over the
 //! last minute, retries that wait or return to a deployment already tried may be a tenth of the requests,
 //! and ten more so that quiet traffic is retried at all. Moving on to an untried deployment is not charged:
 //! it takes load off the one that failed.
+//!
+//! Each group has its own, so that one whose provider is down does not take the retries of the others; and beside it an
+//! allowance of the same size for hedges, so that neither takes what is the other's.
 //!
 //! A sliding window, not a bucket: a bucket that only traffic fills leaves a quiet gateway without retries
 //! for hours after one outage, and one that never forgets lets a busy day pay for a storm.
@@ -24,7 +27,17 @@ pub struct RetryBudget(Mutex<Window>);
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     requests: u64,
-    retries: u64,
+    /// By [`Spent`].
+    spent: [u64; 2],
+}
+
+/// What is taken out of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// A retry that waits, or returns to a deployment already tried.
+    Retry,
+    /// A second deployment beside a slow one.
+    Hedge,
 }
 
 #[derive(Debug)]
@@ -54,29 +67,45 @@ impl RetryBudget {
     /// Takes one retry, if one is left.
     #[must_use]
     pub fn withdraw(&self, now: Instant) -> bool {
+        self.take(Spent::Retry, now)
+    }
+
+    /// Takes one retry or hedge, if one of its kind is left.
+    #[must_use]
+    pub fn take(&self, what: Spent, now: Instant) -> bool {
         let mut window = self.0.lock();
         window.advance(now);
-        if window.sum.retries >= FREE + window.sum.requests / REQUESTS_PER_RETRY {
+        if *window.sum.of(what) >= FREE + window.sum.requests / REQUESTS_PER_RETRY {
             return false;
         }
-        window.sum.retries += 1;
-        window.slot(now).retries += 1;
+        *window.sum.of(what) += 1;
+        *window.slot(now).of(what) += 1;
         true
     }
 
-    /// Gives back a retry that was taken and not made.
-    pub fn give_back(&self, now: Instant) {
+    /// Gives back what was taken and not made.
+    pub fn give_back(&self, what: Spent, now: Instant) {
         let mut window = self.0.lock();
         window.advance(now);
         let newest = window.newest;
         let slots = (0..SLOTS as u64).map(|back| newest.saturating_sub(back));
         for number in slots {
-            let slot = window.at(number);
-            if slot.retries > 0 {
-                slot.retries -= 1;
-                window.sum.retries -= 1;
+            let slot = window.at(number).of(what);
+            if *slot > 0 {
+                *slot -= 1;
+                *window.sum.of(what) -= 1;
                 return;
             }
+        }
+    }
+}
+
+impl Slot {
+    fn of(&mut self, what: Spent) -> &mut u64 {
+        let [retries, hedges] = &mut self.spent;
+        match what {
+            Spent::Retry => retries,
+            Spent::Hedge => hedges,
         }
     }
 }
@@ -89,7 +118,7 @@ impl Window {
         for step in 1..=passed.min(SLOTS as u64) {
             let old = std::mem::take(self.at(self.newest + step));
             self.sum.requests -= old.requests;
-            self.sum.retries -= old.retries;
+            self.sum.spent.iter_mut().zip(old.spent).for_each(|(sum, old)| *sum -= old);
         }
         self.newest = self.newest.max(number);
     }
@@ -117,10 +146,25 @@ mod tests {
         assert_eq!(taken(start), 10);
         // Also when it was taken a while ago, and never more than was taken.
         let later = start + Duration::from_secs(30);
-        budget.give_back(later);
+        budget.give_back(Spent::Retry, later);
         assert_eq!((taken(later), taken(later)), (1, 0));
-        (0..30).for_each(|_| budget.give_back(later));
+        (0..30).for_each(|_| budget.give_back(Spent::Retry, later));
         assert_eq!(taken(later), 10);
+    }
+
+    #[test]
+    fn hedges_have_an_allowance_of_their_own() {
+        let now = Instant::now();
+        let budget = RetryBudget::new(now);
+        let hedges = || (0..30).filter(|_| budget.take(Spent::Hedge, now)).count();
+        assert_eq!((hedges(), hedges()), (10, 0));
+        assert!(budget.withdraw(now), "retries are not theirs");
+        budget.give_back(Spent::Hedge, now);
+        assert_eq!(hedges(), 1);
+        (0..100).for_each(|_| budget.deposit(now));
+        assert_eq!(hedges(), 10);
+        assert_eq!(hedges() + usize::from(!budget.take(Spent::Hedge, now + 2 * SLOT)), 1);
+        assert!(budget.take(Spent::Hedge, now + 13 * SLOT), "a minute is forgotten");
     }
 
     /// Requests and retries at seconds; what each retry is answered.

@@ -200,8 +200,8 @@ impl<T> Group<T> {
                 return Some((affinity::of_session(session, &pool)?, Because::Session));
             }
             if !needs.prefixes.is_empty() {
-                let found = affinity::of_prefix(&needs.prefixes, &self.prefixes, &pool, ask.cx.random);
-                if let Some(index) = found {
+                let found = affinity::of_prefix(&needs.prefixes, &self.prefixes, &pool, &ask.cx);
+                if let Some(index) = found.filter(|index| self.picker.keeps(*index, &pool, &ask.cx)) {
                     return Some((index, Because::Prefix));
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use llm_types::ApiError;
 
 use crate::affinity::PrefixMap;
+use crate::budget::RetryBudget;
 use crate::choose::MANY;
 use crate::cooldown::{Cooldown, CooldownPolicy, CooldownStore};
 use crate::deployment::Deployment;
@@ -37,6 +38,8 @@ pub struct Group<T> {
     pub fallbacks: Fallbacks,
     /// Where the beginnings of prompts were answered, to be kept over a reload.
     pub prefixes: Arc<PrefixMap>,
+    /// The bound on retries and hedges over all requests here, to be kept over a reload.
+    pub budget: Arc<RetryBudget>,
     pub(crate) store: Option<Arc<dyn CooldownStore>>,
     pub(crate) seats: Box<[Seat]>,
     /// Sets of positions, to be asked in this order.
@@ -73,6 +76,7 @@ impl<T> Group<T> {
             strategy: Strategy::default().name(),
             fallbacks: Fallbacks::default(),
             prefixes: Arc::default(),
+            budget: Arc::new(RetryBudget::new(Instant::now())),
             store: None,
             seats: deployments.iter().map(|deployment| Seat::new(deployment)).collect(),
             tiers: tiers(&deployments),
@@ -118,6 +122,13 @@ impl<T> Group<T> {
     #[must_use]
     pub fn with_prefixes(mut self, prefixes: Arc<PrefixMap>) -> Self {
         self.prefixes = prefixes;
+        self
+    }
+
+    /// Goes on with the retry budget of an older group.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<RetryBudget>) -> Self {
+        self.budget = budget;
         self
     }
 

@@ -56,6 +56,11 @@ impl<T> Lease<T> {
         self.group.get(self.index)
     }
 
+    /// Whether it finds out how the deployment is.
+    pub(crate) fn probes(&self) -> bool {
+        self.grant.pass == Pass::Probe
+    }
+
     /// When the request was sent.
     #[must_use]
     pub fn started(&self) -> Instant {

@@ -25,7 +25,7 @@ mod stats;
 
 pub use affinity::{PrefixMap, Prefixes, hash};
 pub use attempts::{Attempts, Limits, Step};
-pub use budget::RetryBudget;
+pub use budget::{RetryBudget, Spent};
 pub use candidates::{Candidate, Candidates};
 pub use cooldown::{Cooldown, CooldownPolicy, CooldownStore, Effect};
 pub use deployment::Deployment;

@@ -11,7 +11,8 @@ use rand::Rng;
 /// How a group is asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The most attempts after the first, on whichever deployment.
+    /// The most attempts after the first before one that waits or goes back to a deployment already tried. Whoever is well
+    /// and was not tried yet is asked also after that; with 0 nobody is.
     pub retries: u32,
     /// The pause before a deployment is asked a second time.
     pub backoff: Backoff,

@@ -229,7 +229,7 @@ pub enum End {
     NobodyLeft,
     /// The policy allows no further retry.
     RetriesSpent,
-    /// The router's retry budget is spent.
+    /// The group's retry budget is spent.
     BudgetSpent,
     /// The request's time is up, or would be after the pause.
     Deadline,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::attempts::Attempts;
-use crate::budget::RetryBudget;
 use crate::cooldown::{Cooldown, CooldownStore};
 use crate::error::BuildError;
 use crate::fallback::Plan;
@@ -42,7 +41,6 @@ pub struct Router<T> {
     /// Most letters first, then config order.
     patterns: Vec<Pattern>,
     defaults: Vec<Arc<str>>,
-    budget: Arc<RetryBudget>,
 }
 
 #[derive(Debug)]
@@ -63,13 +61,7 @@ impl<T> Router<T> {
     /// Begins a router.
     #[must_use]
     pub fn builder() -> RouterBuilder<T> {
-        RouterBuilder {
-            groups: Vec::new(),
-            aliases: Vec::new(),
-            defaults: Vec::new(),
-            budget: None,
-            store: None,
-        }
+        RouterBuilder { groups: Vec::new(), aliases: Vec::new(), defaults: Vec::new(), store: None }
     }
 
     /// Who answers to this name.
@@ -87,8 +79,8 @@ impl<T> Router<T> {
     /// Begins a request to this group, which must be answered before the deadline.
     #[must_use]
     pub fn attempts(&self, group: &Arc<Group<T>>, now: Instant, deadline: Instant) -> Attempts<T> {
-        self.budget.deposit(now);
-        self.more_attempts(group, deadline)
+        group.budget.deposit(now);
+        Attempts::new(Arc::clone(group), Arc::clone(&group.budget), deadline)
     }
 
     /// Begins a request to what was found, which falls back to other groups and must be answered before the
@@ -96,11 +88,6 @@ impl<T> Router<T> {
     #[must_use]
     pub fn plan(&self, found: Found<'_, T>, now: Instant, deadline: Instant) -> Plan<'_, T> {
         Plan::new(self, found, now, deadline)
-    }
-
-    /// Goes on with a request at another group.
-    pub(crate) fn more_attempts(&self, group: &Arc<Group<T>>, deadline: Instant) -> Attempts<T> {
-        Attempts::new(Arc::clone(group), Arc::clone(&self.budget), deadline)
     }
 
     /// Whether every group falls back to something in the end.
@@ -162,12 +149,6 @@ impl<T> Router<T> {
             .find(|deployment| &*deployment.id == id && deployment.fingerprint == fingerprint)
             .map(|deployment| Arc::clone(&deployment.stats))
     }
-
-    /// The bound on retries over all requests, to be kept over a reload.
-    #[must_use]
-    pub fn budget(&self) -> &Arc<RetryBudget> {
-        &self.budget
-    }
 }
 
 /// Groups and aliases on their way to a [`Router`].
@@ -176,7 +157,6 @@ pub struct RouterBuilder<T> {
     groups: Vec<Group<T>>,
     aliases: Vec<(Arc<str>, Arc<str>)>,
     defaults: Vec<Arc<str>>,
-    budget: Option<Arc<RetryBudget>>,
     store: Option<Arc<dyn CooldownStore>>,
 }
 
@@ -206,13 +186,6 @@ impl<T> RouterBuilder<T> {
     #[must_use]
     pub fn cooldown_store(mut self, store: Arc<dyn CooldownStore>) -> Self {
         self.store = Some(store);
-        self
-    }
-
-    /// Goes on with the retry budget of an older router.
-    #[must_use]
-    pub fn budget(mut self, budget: Arc<RetryBudget>) -> Self {
-        self.budget = Some(budget);
         self
     }
 
@@ -249,12 +222,11 @@ impl<T> RouterBuilder<T> {
         names.retain(|name, group| {
             self.groups.get(*group).is_none_or(|owner| owner.name != *name) || !name.contains('*')
         });
-        let budget = self.budget.unwrap_or_else(|| Arc::new(RetryBudget::new(Instant::now())));
         for group in &mut self.groups {
             group.store.clone_from(&self.store);
         }
         let groups = self.groups.into_iter().map(Arc::new).collect();
-        let router = Router { groups, aliases, names, patterns, defaults: self.defaults, budget };
+        let router = Router { groups, aliases, names, patterns, defaults: self.defaults };
         check_fallbacks(&router)?;
         Ok(router)
     }
@@ -291,7 +263,9 @@ fn check<T>(group: &Group<T>) -> Result<(), BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Deployment, Outcome, RetryPolicy};
+    use llm_types::{ApiError, ErrorKind};
+
+    use crate::{Deployment, Outcome, RetryPolicy, Spent, Step};
 
     fn group(name: &str, deployments: usize) -> Group<()> {
         let deployments = (1..=deployments).map(|nth| Deployment::new(format!("{name}/{nth}"), 0, ()));
@@ -373,6 +347,23 @@ mod tests {
             builder().group(Group::new("a", RetryPolicy::default(), twins)),
             "the model `a` has two deployments with the id `x`: give each its own",
         );
+    }
+
+    #[test]
+    fn a_broken_group_takes_nobody_elses_retries() {
+        let router = router();
+        let (now, second) = (Instant::now(), std::time::Duration::from_secs(1));
+        let down = ApiError::upstream(ErrorKind::Conflict, "went wrong");
+        let retried = |name: &str| {
+            let group = router.find(name).unwrap().group;
+            let mut attempts = router.attempts(group, now, now + 60 * second);
+            assert_eq!(attempts.next(now, None), Step::Try(0));
+            matches!(attempts.next(now, Some(&down)), Step::Wait(_))
+        };
+        assert_eq!((0..50).filter(|_| retried("smart")).count(), 15, "ten, and a tenth of those so far");
+        assert!(retried("openai/o1"), "those of another group are its own");
+        let budget = &router.find("smart").unwrap().group.budget;
+        assert!(!budget.withdraw(now) && budget.take(Spent::Hedge, now), "hedges are beside them");
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub struct Router {
     #[serde(with = "duration::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<duration::Text>")]
     pub max_latency: Option<Duration>,
-    /// Further attempts after the first one failed.
+    /// Further attempts after the first one failed, before one that waits or goes back to a deployment already tried. One
+    /// that is well and untried is asked also after that (16 times at most); with 0 nobody else is asked.
     #[schemars(range(max = 20))]
     pub retries: u32,
     /// Further attempts after failures of some kinds, instead of `retries`.

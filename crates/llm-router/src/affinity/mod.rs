@@ -3,12 +3,13 @@
 //! A provider that has the beginning of a prompt in its cache answers sooner and for less, and only that one
 //! deployment has it. So requests of one session stay together, and a long beginning goes back to where it was
 //! last answered. Both are wishes: an unhealthy deployment is left at once, and a beginning that everybody
-//! shares does not pile all traffic onto one deployment.
+//! shares neither piles all traffic onto one deployment nor goes to one that the strategy finds several times worse.
 
 mod prefix;
 
 pub use prefix::{PrefixMap, Prefixes};
 
+use crate::picker::PickCx;
 use crate::pool::{Pool, Seat, mix};
 
 /// Requests under way that a wish may bring to a deployment beyond twice what another one carries.
@@ -49,12 +50,12 @@ fn unit(session: u64, seat: &Seat) -> f64 {
 }
 
 /// The member of the pool where the longest known beginning was answered last, unless it is overrun.
-pub(crate) fn of_prefix(prefixes: &Prefixes, map: &PrefixMap, pool: &Pool<'_>, random: u64) -> Option<usize> {
+pub(crate) fn of_prefix(prefixes: &Prefixes, map: &PrefixMap, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
     let (index, seat) = prefixes.longest_first().find_map(|prefix| {
-        let key = map.get(prefix)?;
+        let key = map.get(prefix, cx.now)?;
         pool.iter().find(|(_, seat)| prefix::short(seat.key) == key)
     })?;
-    let [(_, one), (_, two)] = pool.two(random)?;
+    let [(_, one), (_, two)] = pool.two(cx.random)?;
     let other = one.stats.in_flight().min(two.stats.in_flight());
     let overrun = seat.stats.in_flight() > other.saturating_mul(2).saturating_add(SLACK);
     (!overrun).then_some(index)
@@ -89,20 +90,20 @@ mod tests {
         let seats = seats(&[1, 1]);
         let open = Mask::all(2);
         let pool = Pool::new(&seats, &open);
-        let map = PrefixMap::default();
+        let (map, cx) = (PrefixMap::default(), PickCx::new(std::time::Instant::now()));
         let prefixes = Prefixes::of(&[b'x'; 10_000]);
-        assert_eq!(of_prefix(&prefixes, &map, &pool, 0), None);
-        map.note(&prefixes, seats[1].key);
-        assert_eq!(of_prefix(&prefixes, &map, &pool, 0), Some(1));
+        assert_eq!(of_prefix(&prefixes, &map, &pool, &cx), None);
+        map.note(&prefixes, seats[1].key, cx.now);
+        assert_eq!(of_prefix(&prefixes, &map, &pool, &cx), Some(1));
         let guards: Vec<_> = (0..SLACK).map(|_| seats[1].stats.begin()).collect();
-        assert_eq!(of_prefix(&prefixes, &map, &pool, 0), Some(1));
+        assert_eq!(of_prefix(&prefixes, &map, &pool, &cx), Some(1));
         let _one_more = seats[1].stats.begin();
-        assert_eq!(of_prefix(&prefixes, &map, &pool, 0), None);
+        assert_eq!(of_prefix(&prefixes, &map, &pool, &cx), None);
         drop(guards);
-        assert_eq!(of_prefix(&prefixes, &map, &pool, 0), Some(1));
+        assert_eq!(of_prefix(&prefixes, &map, &pool, &cx), Some(1));
         let mut alone = Mask::none(2);
         alone.set(0);
-        assert_eq!(of_prefix(&prefixes, &map, &Pool::new(&seats, &alone), 0), None, "it is out");
+        assert_eq!(of_prefix(&prefixes, &map, &Pool::new(&seats, &alone), &cx), None, "it is out");
     }
 
     proptest! {

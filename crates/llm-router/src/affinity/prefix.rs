@@ -3,10 +3,15 @@
 //! A beginning is known by hashes at 4 KiB, 8 KiB, 16 KiB and so on: providers cache from about a thousand
 //! tokens, and doubling keeps a prompt of megabytes to a dozen numbers. The table has a fixed size and no lock;
 //! an entry that is pushed out, or two that look alike, cost one cache miss at a provider.
+//!
+//! An entry ends when it was not used for as long as providers keep a cache. Nor does it hold for ever: what many requests
+//! share (a system prompt) would keep them all at one deployment, whatever the strategy says, and is soon cached wherever
+//! it is asked. So after some answers the strategy decides anew where it is.
 
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -17,7 +22,18 @@ const MOST: usize = 12;
 const SETS: usize = 4096;
 const WAYS: usize = 4;
 /// The lower bits of an entry, which say which deployment.
-const KEY: u64 = (1 << 24) - 1;
+const KEY: u64 = (1 << 18) - 1;
+/// Above them how many answers in a row were that one's.
+const COUNT: u32 = 18;
+/// Above those when the last one was, in units of [`UNIT`].
+const TIME: u32 = 26;
+/// The rest tells beginnings apart.
+const TAG: u64 = !((1 << 42) - 1);
+const UNIT: Duration = Duration::from_secs(4);
+/// So long after its last use a provider may have forgotten it.
+const LIFE: Duration = Duration::from_secs(300);
+/// After so many answers in a row the strategy decides again.
+const TURNS: u64 = 32;
 
 /// The beginnings of one prompt, shortest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,45 +91,77 @@ pub(super) fn short(key: u64) -> u64 {
 
 /// Beginnings and deployments: 16,384 entries, 128 KiB, made when the first one comes.
 #[derive(Default)]
-pub struct PrefixMap(OnceLock<Box<[AtomicU64]>>);
+pub struct PrefixMap(OnceLock<Table>);
+
+struct Table {
+    start: Instant,
+    entries: Box<[AtomicU64]>,
+}
+
+impl Table {
+    fn new(start: Instant) -> Self {
+        Self { start, entries: (0..SETS * WAYS).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn units(&self, now: Instant) -> u16 {
+        let units = now.saturating_duration_since(self.start).as_secs() / UNIT.as_secs();
+        u16::try_from(units & u64::from(u16::MAX)).unwrap_or_default()
+    }
+
+    /// Whether an entry was used as lately as it has to be. Three days on an old one may seem new again, for a while.
+    fn is_alive(&self, entry: u64, now: Instant) -> bool {
+        let then = u16::try_from((entry >> TIME) & u64::from(u16::MAX)).unwrap_or_default();
+        let passed = self.units(now).wrapping_sub(then);
+        // A clock that is behind has seen nothing end.
+        entry != 0 && (u64::from(passed) * UNIT.as_secs() <= LIFE.as_secs() || passed > u16::MAX / 2)
+    }
+}
 
 impl PrefixMap {
-    /// The deployment's short key.
-    pub(super) fn get(&self, prefix: u64) -> Option<u64> {
-        let set = set(self.0.get()?, prefix)?;
-        let entries = set.iter().map(|entry| entry.load(Ordering::Relaxed));
-        entries
-            .into_iter()
-            .find(|entry| *entry != 0 && entry & !KEY == prefix & !KEY)
-            .map(|entry| entry & KEY)
+    /// The deployment's short key, unless the strategy is to decide.
+    pub(super) fn get(&self, prefix: u64, now: Instant) -> Option<u64> {
+        let table = self.0.get()?;
+        let entries = set(&table.entries, prefix)?.iter().map(|entry| entry.load(Ordering::Relaxed));
+        let entry =
+            entries.into_iter().find(|entry| entry & TAG == prefix & TAG && table.is_alive(*entry, now))?;
+        (count(entry) < TURNS).then_some(entry & KEY)
     }
 
     /// Takes note that this deployment has these beginnings now.
-    pub(crate) fn note(&self, prefixes: &Prefixes, key: u64) {
+    pub(crate) fn note(&self, prefixes: &Prefixes, key: u64, now: Instant) {
         if prefixes.is_empty() {
             return;
         }
-        let table = self.0.get_or_init(|| (0..SETS * WAYS).map(|_| AtomicU64::new(0)).collect());
+        let table = self.0.get_or_init(|| Table::new(now));
+        let (key, time) = (short(key), u64::from(table.units(now)) << TIME);
         for prefix in &prefixes.0 {
-            let Some(set) = set(table, *prefix) else {
+            let Some(set) = set(&table.entries, *prefix) else {
                 continue;
             };
-            let new = (prefix & !KEY) | short(key);
-            let alike = |entry: &&AtomicU64| entry.load(Ordering::Relaxed) & !KEY == prefix & !KEY;
-            let free = |entry: &&AtomicU64| entry.load(Ordering::Relaxed) == 0;
-            let slot = set.iter().find(alike).or_else(|| set.iter().find(free));
+            let load = |slot: &AtomicU64| slot.load(Ordering::Relaxed);
+            let alike = |slot: &&AtomicU64| load(slot) != 0 && load(slot) & TAG == prefix & TAG;
+            let ended = |slot: &&AtomicU64| !table.is_alive(load(slot), now);
+            let slot = set.iter().find(alike).or_else(|| set.iter().find(ended));
             // Somebody has to go; which one does not matter as long as it is not always the same.
-            let slot = slot.or_else(|| set.get(index(mix(*prefix), WAYS)));
-            if let Some(slot) = slot.filter(|slot| slot.load(Ordering::Relaxed) != new) {
-                slot.store(new, Ordering::Relaxed);
-            }
+            let Some(slot) = slot.or_else(|| set.get(index(mix(*prefix), WAYS))) else {
+                continue;
+            };
+            let old = load(slot);
+            let goes_on = alike(&slot) && old & KEY == key && !ended(&slot);
+            let turns = if goes_on { (count(old) + 1) % (TURNS + 1) } else { 1 };
+            slot.store((prefix & TAG) | time | (turns << COUNT) | key, Ordering::Relaxed);
         }
     }
 }
 
+/// How many answers in a row were one deployment's.
+fn count(entry: u64) -> u64 {
+    (entry >> COUNT) & 0xFF
+}
+
 fn set(table: &[AtomicU64], prefix: u64) -> Option<&[AtomicU64]> {
     // The tag is the upper bits; the place comes from the lower ones.
-    table.chunks_exact(WAYS).nth(index(prefix & KEY, SETS))
+    table.chunks_exact(WAYS).nth(index(prefix & !TAG, SETS))
 }
 
 fn index(number: u64, count: usize) -> usize {
@@ -122,7 +170,7 @@ fn index(number: u64, count: usize) -> usize {
 
 impl fmt::Debug for PrefixMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PrefixMap").field(&self.0.get().map(|table| table.len())).finish()
+        f.debug_tuple("PrefixMap").field(&self.0.get().map(|table| table.entries.len())).finish()
     }
 }
 
@@ -162,13 +210,45 @@ mod tests {
 
     #[test]
     fn the_table_stays_bounded_and_remembers_the_newest() {
-        let map = PrefixMap::default();
+        let (map, now) = (PrefixMap::default(), Instant::now());
         for nth in 0..50_000_u64 {
             let prefixes = Prefixes(SmallVec::from_slice(&[mix(nth)]));
-            map.note(&prefixes, nth + 1);
-            assert_eq!(map.get(mix(nth)), Some(short(nth + 1)));
+            map.note(&prefixes, nth + 1, now);
+            assert_eq!(map.get(mix(nth), now), Some(short(nth + 1)));
         }
-        let kept = (0..50_000_u64).filter(|nth| map.get(mix(*nth)) == Some(short(nth + 1))).count();
+        let kept = (0..50_000_u64).filter(|nth| map.get(mix(*nth), now) == Some(short(nth + 1))).count();
         assert!((14_000..=SETS * WAYS).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn an_entry_ends_when_it_is_not_used() {
+        let (map, start) = (PrefixMap::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let prefixes = Prefixes::of(&[b'x'; 5_000]);
+        let get = |seconds| map.get(prefixes.0[0], at(seconds));
+        map.note(&prefixes, 7, start);
+        assert_eq!((get(0), get(290), get(310)), (Some(7), Some(7), None));
+        map.note(&prefixes, 7, at(290));
+        assert_eq!((get(580), get(610)), (Some(7), None));
+        map.note(&prefixes, 9, at(4_000));
+        assert_eq!((get(4_000), get(4_310)), (Some(9), None));
+    }
+
+    #[test]
+    fn it_is_decided_again_after_some_answers() {
+        let (map, now) = (PrefixMap::default(), Instant::now());
+        let prefixes = Prefixes::of(&[b'x'; 5_000]);
+        let noted = |key| map.note(&prefixes, key, now);
+        let get = || map.get(prefixes.0[0], now);
+        (1..TURNS).for_each(|_| noted(7));
+        assert_eq!(get(), Some(7));
+        noted(7);
+        assert_eq!(get(), None, "the strategy decides");
+        noted(9);
+        assert_eq!(get(), Some(9), "and it goes with it");
+        (1..TURNS).for_each(|_| noted(9));
+        assert_eq!(get(), None);
+        noted(9);
+        assert_eq!(get(), Some(9), "also where it stays");
     }
 }

@@ -1,6 +1,6 @@
 //! Asking somebody a second time, when nobody untried is well.
 //!
-//! Who may be asked again, when, and after which pause. All of it is charged to the router's retry budget: it
+//! Who may be asked again, when, and after which pause. All of it is charged to the group's retry budget: it
 //! puts load on what has just failed.
 
 use std::time::{Duration, Instant};
@@ -60,6 +60,9 @@ impl<T> Attempts<T> {
             return Err(End::AllCooling);
         }
         let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
+            if self.all_paused(now).is_some() {
+                return self.wait_for_first(now);
+            }
             // Whoever was tried is unwell by now, or must not be asked again.
             if self.some_untried(now) {
                 // A pause that was paid for is paid for.
@@ -113,8 +116,14 @@ impl<T> Attempts<T> {
         if let Some(choice) = self.choose(now) {
             return Ok(self.start(choice, now, waited));
         }
+        if self.record.attempts.is_empty() {
+            return self.first(now);
+        }
         let cx = self.pick_cx(now);
         for well in [true, false] {
+            if !well && self.all_paused(now).is_some() {
+                return Err(End::NobodyLeft);
+            }
             // Whoever was waited for is unwell by now, and another group may answer at once.
             if !well && self.may_leave() && self.rested(now, well).is_some() {
                 self.paused = Some(since);
@@ -135,6 +144,13 @@ impl<T> Attempts<T> {
             }
         }
         Err(End::NobodyLeft)
+    }
+
+    /// Whether anybody is untried, or may be asked again.
+    pub(crate) fn has_anybody(&self) -> bool {
+        let mut untried = self.able.clone();
+        untried.remove(&self.tried);
+        !untried.is_empty() || self.returns.iter().any(|(_, state)| *state != Return::Never)
     }
 
     /// Of those that may be asked again by now, the one that rested longest; a strategy knows nothing of this
@@ -165,12 +181,10 @@ impl<T> Attempts<T> {
         let pauses = pauses.filter(|(index, time, _)| *time < self.deadline && self.is_well(*index, *time));
         let first = pauses.min_by_key(|(_, time, _)| *time)?;
         let pause = first.1.saturating_duration_since(now);
-        let never = |index| self.returns.contains(&(index, Return::Never));
-        let sooner = self.able.iter().filter(|index| *index != first.0 && !never(*index)).any(|index| {
-            match self.obstacle(index, now) {
-                Some(Reason::Cooling(left) | Reason::Resting(left)) => left < pause,
-                reason => matches!(reason, None | Some(Reason::Probing)),
-            }
+        let mut others = self.able.iter().filter(|index| *index != first.0 && self.may_be_asked(*index));
+        let sooner = others.any(|index| match self.obstacle(index, now) {
+            Some(Reason::Cooling(left) | Reason::Resting(left)) => left < pause,
+            reason => matches!(reason, None | Some(Reason::Probing)),
         });
         (!sooner).then_some(first)
     }
@@ -184,6 +198,11 @@ impl<T> Attempts<T> {
         untried.remove(&self.tried);
         let unwell = |reason| matches!(reason, Reason::Cooling(_) | Reason::Resting(_) | Reason::Probing);
         untried.iter().any(|index| self.obstacle(index, now).is_none_or(unwell))
+    }
+
+    /// Whether it is untried, or may be asked again.
+    pub(super) fn may_be_asked(&self, index: usize) -> bool {
+        !self.returns.contains(&(index, Return::Never))
     }
 
     fn set_return(&mut self, index: usize, state: Return) {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use llm_types::{ApiError, ErrorKind, Origin};
 
 use super::Attempts;
+use super::paused::SOON;
 use crate::candidates::Candidates;
 use crate::choose::Compared;
 use crate::picker::PickCx;
@@ -40,6 +41,11 @@ impl<T> Attempts<T> {
             // The text names providers itself.
             error.provider = None;
         }
+        // Whoever of them is to be asked first, not whoever said so last.
+        let paused = self.ended.and_then(|ended| self.all_paused(ended));
+        if let (Some((_, wait)), true) = (paused, error.kind == ErrorKind::RateLimit) {
+            error.retry_after = Some(wait);
+        }
         error
     }
 
@@ -60,7 +66,11 @@ impl<T> Attempts<T> {
         if self.record.attempts.iter().any(|attempt| attempt.took.is_some()) {
             return ApiError::new(ErrorKind::Unavailable, format!("no deployment of `{name}` answered"));
         }
-        let mut text = format!("no deployment of `{name}` can take this request");
+        let paused = self.ended.and_then(|ended| self.all_paused(ended));
+        let mut text = match paused {
+            Some(_) => format!("the providers of `{name}` have asked for a pause"),
+            None => format!("no deployment of `{name}` can take this request"),
+        };
         let mut separator = ": ";
         let (mut full, mut too_long, mut unwell, mut against) = (false, false, false, 0);
         let mut wait = None;
@@ -72,6 +82,7 @@ impl<T> Attempts<T> {
             let left = match reason {
                 Reason::Minute(left) => left,
                 Reason::Resting(left) | Reason::Cooling(left) => Some(left),
+                Reason::Parallel => Some(SOON),
                 _ => None,
             };
             wait = wait.into_iter().chain(left).min();
@@ -88,7 +99,7 @@ impl<T> Attempts<T> {
             let _ = write!(text, "; and {} more", against - NAMED);
         }
         // Whoever is full could take it later; without one of them nobody ever will.
-        let kind = match (full, too_long) {
+        let kind = match (full || paused.is_some(), too_long) {
             (true, _) => ErrorKind::RateLimit,
             (false, true) => ErrorKind::ContextWindow,
             (false, false) if unwell || against == 0 => ErrorKind::Unavailable,
@@ -96,7 +107,7 @@ impl<T> Attempts<T> {
             (false, false) => ErrorKind::BadRequest,
         };
         let mut error = ApiError::new(kind, text);
-        error.retry_after = wait;
+        error.retry_after = paused.map(|(_, wait)| wait).or(wait);
         error
     }
 

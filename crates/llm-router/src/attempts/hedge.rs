@@ -2,13 +2,14 @@
 //!
 //! The slowest of a hundred first tokens is often ten times as slow as the middle one. Asking somebody else
 //! after a while, and taking whoever begins first, cuts that off for the price of the second request; so it is
-//! charged to the retry budget, and only a deployment that is well and untried is asked.
+//! charged to an allowance for hedges, and only a deployment that is well and untried is asked.
 
 use std::time::{Duration, Instant};
 
 use llm_types::ApiError;
 
 use super::{Attempts, State, Step};
+use crate::budget::Spent;
 use crate::lease::Lease;
 use crate::record::{Because, End};
 
@@ -26,7 +27,7 @@ impl<T> Attempts<T> {
     }
 
     /// Asks a second deployment beside the one under way: its position, or `None` when there is nobody to ask
-    /// or the retry budget is spent. From then on, come back with [`Attempts::failed`] and
+    /// or the allowance for hedges is spent. From then on, come back with [`Attempts::failed`] and
     /// [`Attempts::answered_by`].
     pub fn hedge(&mut self, now: Instant) -> Option<usize> {
         if self.hedge_at().is_none_or(|at| now < at) {
@@ -35,7 +36,7 @@ impl<T> Attempts<T> {
         // One try, whatever comes of it.
         self.hedged = true;
         let choice = self.choose(now)?;
-        if !self.budget.withdraw(now) {
+        if !self.budget.take(Spent::Hedge, now) {
             if let Some(seat) = self.group.seats.get(choice.index) {
                 seat.stats.give_back(&choice.grant, now);
             }
@@ -82,7 +83,7 @@ impl<T> Attempts<T> {
             let attempt = self.record.attempts.remove(sent);
             if attempt.because == Because::Hedge {
                 self.hedges -= 1;
-                self.budget.give_back(now);
+                self.budget.give_back(Spent::Hedge, now);
                 self.retrace_choice(None);
             }
         }
@@ -112,7 +113,7 @@ impl<T> Attempts<T> {
             attempt.took = Some(now.saturating_duration_since(attempt.started));
         }
         if let (Some(needs), Some(seat)) = (&self.needs, self.group.seats.get(index)) {
-            self.group.prefixes.note(&needs.prefixes, seat.key);
+            self.group.prefixes.note(&needs.prefixes, seat.key, now);
         }
         self.record.end = Some(End::Answered);
         self.state = State::Done;

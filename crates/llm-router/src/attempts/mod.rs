@@ -4,15 +4,17 @@
 //! failures come in as values, so every rule can be tested without a clock or a network, and a decision can
 //! be replayed from a log.
 //!
-//! The rules, in order: never more than the policy's retries; never past the deadline; a failure that would
-//! be the same everywhere ends it; an untried deployment that is well is asked at once; otherwise one that has
-//! been tried and said nothing against it is asked again after a pause, a well one before an unwell one, if the
-//! router's retry budget allows.
+//! The rules, in order: never past the deadline; a failure that would be the same everywhere ends it; an untried
+//! deployment that is well is asked at once, however many failed before it; otherwise, as long as the policy's retries
+//! last, one that has been tried and said nothing against it is asked again after a pause, a well one before an unwell
+//! one, if the retry budget allows.
 
 mod again;
 mod explain;
 mod hedge;
 mod larger;
+mod limits;
+mod paused;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ use rand::{Rng, RngCore};
 use smallvec::SmallVec;
 
 use self::again::Return;
+pub use self::limits::Limits;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::choose::{Ask, Choice};
@@ -36,8 +39,9 @@ use crate::needs::Needs;
 use crate::picker::PickCx;
 use crate::record::{Attempt, End, Record, Trace};
 
-/// How far timers may be off.
-const TICK: Duration = Duration::from_millis(5);
+/// The most further attempts at one group that go to somebody who is well and was not asked yet: with so many down it is
+/// not theirs alone.
+pub(crate) const MOST_MOVES: usize = 16;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,17 +52,6 @@ pub enum Step {
     Wait(Duration),
     /// Give up: see [`Attempts::failure`].
     Fail,
-}
-
-/// How long an attempt may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// All of it.
-    pub total: Duration,
-    /// A stream up to its first content.
-    pub first_token: Duration,
-    /// The request's time ends it before half of what the deployment has: being late then says nothing about that.
-    pub hurried: bool,
 }
 
 /// The attempts of one request. Dropping it ends the ones under way.
@@ -85,6 +78,8 @@ pub struct Attempts<T> {
     flights: SmallVec<[Lease<T>; 1]>,
     /// There is another group to ask when everybody here is unwell.
     elsewhere: bool,
+    /// There is another group to ask when somebody here does not answer in time.
+    others: bool,
     /// Not for the next step: nobody there is better off.
     insists: bool,
     /// The beginning of a pause that was charged to the retry budget and nobody was asked after.
@@ -131,6 +126,7 @@ impl<T> Attempts<T> {
             returns: SmallVec::new(),
             flights: SmallVec::new(),
             elsewhere: false,
+            others: false,
             insists: false,
             paused: None,
             record: Record::default(),
@@ -210,6 +206,11 @@ impl<T> Attempts<T> {
         self.elsewhere = elsewhere;
     }
 
+    /// Says whether another group could be asked after somebody here who does not answer in time.
+    pub(crate) fn set_others(&mut self, others: bool) {
+        self.others = others;
+    }
+
     /// Whether somebody here could be asked at once, after [`End::AllCooling`].
     pub(crate) fn could_go_on(&self, now: Instant) -> bool {
         let mut untried = self.able.clone();
@@ -259,21 +260,6 @@ impl<T> Attempts<T> {
         self.answered_by(index, now)
     }
 
-    /// How long an attempt on this deployment may take, begun now.
-    #[must_use]
-    pub fn limits(&self, deployment: &Deployment<T>, now: Instant) -> Limits {
-        let left = self.deadline.saturating_duration_since(now);
-        let own = self.own_time(deployment);
-        let total = own.min(left);
-        let first_token = self.group.policy.first_token_timeout.min(total);
-        Limits { total, first_token, hurried: left < own / 2 }
-    }
-
-    /// How long an attempt may take where the request has time for it.
-    fn own_time(&self, deployment: &Deployment<T>) -> Duration {
-        deployment.timeout.unwrap_or(self.group.policy.timeout)
-    }
-
     /// The group.
     #[must_use]
     pub fn group(&self) -> &Arc<Group<T>> {
@@ -321,6 +307,9 @@ impl<T> Attempts<T> {
         if self.may_leave() && !unwell.is_empty() {
             return Err(End::AllCooling);
         }
+        if self.all_paused(now).is_some() {
+            return self.wait_for_first(now);
+        }
         self.last_resort(now, Duration::ZERO).ok_or(End::NoCandidate)
     }
 
@@ -346,7 +335,13 @@ impl<T> Attempts<T> {
             return Err(End::NotRetryable);
         }
         let allowed = by_kind.unwrap_or(self.group.policy.retries).min(self.most);
-        if self.sent() > usize::try_from(allowed).unwrap_or(usize::MAX) {
+        let is_within = |most: u32| self.sent() <= usize::try_from(most).unwrap_or(usize::MAX);
+        let may_return = is_within(allowed);
+        // Retries bound coming back; without any nobody else is asked either. Nor is everybody for the request's own fault.
+        let is_theirs = error.kind.retry_other() || is_for_others(error);
+        let may_go_on = allowed > 0 && is_theirs && is_within(self.most) && self.sent() <= MOST_MOVES;
+        let may_move = may_return || may_go_on;
+        if !may_move {
             return Err(End::RetriesSpent);
         }
         if now >= self.deadline {
@@ -355,7 +350,11 @@ impl<T> Attempts<T> {
         if let Some(choice) = self.choose(now) {
             return Ok(self.start(choice, now, Duration::ZERO));
         }
-        if larger { Err(End::NotRetryable) } else { self.again(now) }
+        match (larger, may_return) {
+            (true, _) => Err(End::NotRetryable),
+            (false, true) => self.again(now),
+            (false, false) => Err(End::RetriesSpent),
+        }
     }
 
     /// Goes on though everybody here was unwell. Some time may have passed elsewhere.
@@ -444,15 +443,6 @@ impl<T> Attempts<T> {
             attempt.took = Some(now.saturating_duration_since(attempt.started));
             attempt.error = Some(error.clone());
         }
-    }
-
-    /// Whether the request's time ran out in less than half of what the deployment has for an attempt: others used up
-    /// the rest, and nothing is known of this one.
-    fn is_hurried(&self, flight: &Lease<T>, now: Instant, error: &ApiError) -> bool {
-        let timed_out = matches!(error.kind, ErrorKind::Timeout | ErrorKind::GatewayTimeout);
-        let half = flight.deployment().map_or(Duration::ZERO, |deployment| self.own_time(deployment) / 2);
-        let late = now.checked_add(TICK).is_none_or(|now| now >= self.deadline);
-        timed_out && late && self.deadline.saturating_duration_since(flight.started()) < half
     }
 
     fn running(&mut self, index: usize) -> Option<&mut Attempt> {

@@ -7,6 +7,7 @@
 
 mod bound;
 mod chain;
+mod followed;
 mod skipped;
 #[cfg(test)]
 mod tests;
@@ -292,6 +293,13 @@ impl<'r, T> Plan<'r, T> {
             }
         };
         self.attempts.set_elsewhere(chained);
+        self.share_time();
+    }
+
+    /// Tells the group that is asked now whether others could be asked after it.
+    fn share_time(&mut self) {
+        let others = self.could_be_followed();
+        self.attempts.set_others(others);
     }
 
     /// Moves on to the next group as long as one gives up.
@@ -322,7 +330,7 @@ impl<'r, T> Plan<'r, T> {
 
     /// Begins with the next group. With a time: only if anybody in the queue is well then.
     fn advance(&mut self, now: Instant, well_at: Option<Instant>) -> bool {
-        self.may_fall_back(now) && self.find_targets(well_at) && self.move_on()
+        self.may_fall_back(now) && self.find_targets(well_at) && self.move_on(now)
     }
 
     /// Goes on at the group that was left first without having said no: only if anybody there is well by now, or because
@@ -345,6 +353,7 @@ impl<'r, T> Plan<'r, T> {
         let target = std::mem::replace(&mut self.current, target);
         self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
         self.returned = false;
+        self.share_time();
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {
@@ -446,7 +455,7 @@ impl<'r, T> Plan<'r, T> {
     }
 
     /// Begins with the next target.
-    fn move_on(&mut self) -> bool {
+    fn move_on(&mut self, now: Instant) -> bool {
         let Some(target) = self.queue.pop() else {
             return false;
         };
@@ -454,7 +463,7 @@ impl<'r, T> Plan<'r, T> {
             return false;
         };
         let sampled = self.attempts.record().trace.is_some();
-        let mut next = self.router.more_attempts(group, self.deadline);
+        let mut next = self.router.attempts(group, now, self.deadline);
         if let Some(needs) = self.needs_of(&target) {
             next.need(Arc::clone(needs));
         }

@@ -442,8 +442,9 @@ fn a_model_that_is_well_by_now_goes_before_whoever_is_unwell_here() {
 
     // The same, and there is nobody to go to: the pause is charged once, and told.
     let alone = router();
-    while alone.budget().withdraw(now) {}
-    (0..10).for_each(|_| alone.budget().deposit(now));
+    let budget = &alone.groups().next().unwrap().budget;
+    while budget.withdraw(now) {}
+    (0..10).for_each(|_| budget.deposit(now));
     let mut plan = alone.plan(alone.find("a").unwrap(), now, now + MINUTE);
     assert_eq!(plan.next(now, None), Step::Try(0));
     let Step::Wait(wait) = plan.next(now, Some(&down)) else { panic!("no pause") };

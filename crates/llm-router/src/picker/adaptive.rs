@@ -3,9 +3,10 @@
 //! Each answer teaches time, failures and cost for requests of its size at its hour. A candidate's score is
 //! the seconds a request is expected to cost: its time, more the busier the deployment is, plus what a failure
 //! costs times how likely it is, plus what money is worth in seconds. The lowest is asked; a small part of the
-//! requests goes to whoever is known least, so that the picture stays true.
+//! requests goes to whoever is known least, so that the picture stays true. What was bad fades with time: whoever is not
+//! asked for a while is tried again, and has its share back within minutes if it is well.
 
-use super::{COMPARED, Estimate, PickCx, Picker, told, weigh_drawn};
+use super::{COMPARED, Estimate, PickCx, Picker, is_fast_enough, told, weigh_drawn};
 use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat, mix};
 use crate::record::Reason;
@@ -53,7 +54,7 @@ impl Adaptive {
 
     /// The expected loss in seconds, and what it is made of.
     fn weigh(&self, seat: &Seat, cx: &PickCx) -> (f64, Estimate) {
-        let lesson = seat.stats.lesson(cx.shape());
+        let lesson = seat.stats.lesson(cx.shape(), cx.now);
         let samples = lesson.map_or(0, |lesson| lesson.all_samples);
         let known = lesson.filter(|_| samples >= LEARNING);
         let priced = seat.price.map(|price| price.of(cx.input_tokens, cx.output_tokens));
@@ -84,12 +85,17 @@ impl Picker for Adaptive {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
         let draw = mix(cx.random);
         if self.explores(cx) {
-            let samples = |seat: &Seat| seat.stats.lesson(cx.shape()).map_or(0, |lesson| lesson.samples);
+            let samples =
+                |seat: &Seat| seat.stats.lesson(cx.shape(), cx.now).map_or(0, |lesson| lesson.samples);
             // Of equals any: less than one sample's difference is chance.
             let chance = |seat: &Seat| f64::from(mix(draw ^ seat.key).to_le_bytes()[0]) / 256.0;
             return pool.least(COMPARED, mix(draw), |_, seat| f64::from(samples(seat)) + chance(seat));
         }
         pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).0)
+    }
+
+    fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
+        is_fast_enough(index, pool, cx)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Estimate, PickCx, Picker, leave_out, told, weigh_each};
+use super::{Estimate, PickCx, Picker, WORSE, is_fast_enough, leave_out, told, weigh_each};
 use crate::candidates::Candidates;
 use crate::mask::Mask;
 use crate::pool::{Pool, Rates, Seat, below, mix};
@@ -121,6 +121,13 @@ impl Picker for LowestCost {
             Some(within) if late(seat, cx, within) > 0.0 => cheapest_in_time(pool, cx, within, |_| ()),
             _ => Some(index),
         }
+    }
+
+    fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
+        let price = price(cx);
+        let best = cheapest(pool, &price).map_or(f64::INFINITY, |(_, seat)| price(seat));
+        let in_time = self.within.is_none() || is_fast_enough(index, pool, cx);
+        in_time && pool.get(index).is_some_and(|seat| price(seat) <= WORSE * best)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {

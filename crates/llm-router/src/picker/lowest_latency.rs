@@ -5,7 +5,7 @@
 //! streams and to the end for whole answers, per token of the answer where its length is known, times one more
 //! than what is already under way there.
 
-use super::{Estimate, PickCx, Picker, told, weigh_each};
+use super::{Estimate, PickCx, Picker, is_fast_enough, told, weigh_each};
 use crate::candidates::Candidates;
 use crate::pool::{Pool, Seat};
 use crate::record::Reason;
@@ -46,6 +46,10 @@ impl Picker for LowestLatency {
         }
         let [cost, other] = costs([first, second], cx);
         Some(if other.score < cost.score { two } else { one })
+    }
+
+    fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
+        is_fast_enough(index, pool, cx)
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {

@@ -145,10 +145,26 @@ pub trait Picker: Debug + Send + Sync {
         weigh_each(self, pool, cx, candidates);
     }
 
+    /// Whether a prompt that this one has in its cache may stay there: not where it is several times worse than the best.
+    fn keeps(&self, _index: usize, _pool: &Pool<'_>, _cx: &PickCx) -> bool {
+        true
+    }
+
     /// Whether what is learned by size and hour is used.
     fn learns(&self) -> bool {
         false
     }
+}
+
+/// How many times as slow or as dear as the best whoever has a prompt in its cache may be.
+const WORSE: f64 = 3.0;
+
+/// Whether this one is not expected to take several times as long as the fastest was when it was last heard of.
+fn is_fast_enough(index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
+    let Some(own) = pool.get(index).and_then(|seat| cx.expected(seat)) else { return true };
+    let known = |seat: &Seat| cx.expected_at_worst(seat).unwrap_or(f64::INFINITY);
+    let fastest = pool.least(COMPARED, cx.random, |_, seat| known(seat));
+    fastest.and_then(|fastest| pool.get(fastest)).is_none_or(|fastest| own <= WORSE * known(fastest))
 }
 
 /// What is thought of each, whoever else may be picked.

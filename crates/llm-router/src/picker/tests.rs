@@ -381,3 +381,41 @@ fn a_newcomer_is_tried_but_not_flooded() {
     let _load = busy(&seats[1], 2);
     assert_eq!(turns(&picker, &seats, cx, 1), [1, 0]);
 }
+
+#[test]
+fn a_blip_is_forgotten_within_minutes() {
+    let start = Instant::now();
+    let shares = |per_hour: u64, blip: &dyn Fn(&Seat, &PickCx)| {
+        let (seats, open) = (plain(2), Mask::all(2));
+        let pool = Pool::new(&seats, &open);
+        let picker = Adaptive::new(Weighing::default());
+        seats.iter().for_each(|seat| seat.stats.start_learning());
+        let gap = Duration::from_secs(3600) / u32::try_from(per_hour).unwrap();
+        let mut cx = PickCx::new(start);
+        seats.iter().for_each(|seat| (0..40).for_each(|_| answer(seat, &cx, 1000 * MS, &Used::default())));
+        (0..40).for_each(|_| blip(&seats[0], &cx));
+        let (mut before, mut after) = ([0_u32; 2], [0_u32; 2]);
+        for nth in 0.. {
+            cx.now += gap;
+            let index = picker.pick(&pool, &cx.with_random(mix(nth))).unwrap();
+            answer(&seats[index], &cx, 1000 * MS, &Used::default());
+            let passed = cx.now.saturating_duration_since(start).as_secs();
+            match passed {
+                0..=60 => before[index] += 1,
+                61..=600 => {}
+                601..=4200 => after[index] += 1,
+                _ => break,
+            }
+        }
+        (before, after)
+    };
+    let fails = |seat: &Seat, cx: &PickCx| fail(seat, cx);
+    let slow = |seat: &Seat, cx: &PickCx| answer(seat, cx, 8000 * MS, &Used::default());
+    for per_hour in [100, 36_000] {
+        for blip in [&fails as &dyn Fn(&Seat, &PickCx), &slow] {
+            let (before, after) = shares(per_hour, blip);
+            assert!(before[0] * 10 <= before[1], "{per_hour} an hour: it is left alone first: {before:?}");
+            assert!(after[0] * 3 >= after[0] + after[1], "{per_hour} an hour: {after:?}");
+        }
+    }
+}

@@ -1,14 +1,17 @@
 //! What must hold of every attempt, of every request, and in the end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::DEADLINE;
 use super::world::{Request, World};
 use crate::affinity;
+use crate::budget::Spent;
 use crate::group::Group;
 use crate::mask::Mask;
+use crate::picker::PickCx;
 use crate::pool::Pool;
 use crate::record::{Because, End};
 use crate::stats::Standing;
@@ -53,8 +56,9 @@ pub(super) fn check(
     let most = script.allowance.max_parallel.unwrap_or(u32::MAX);
     prop_assert!(seen.under_way <= most, "{} of {most} at once", seen.under_way);
     let calls = record.attempts.iter().filter(|attempt| attempt.because != Because::Hedge).count();
-    let most = 1 + world.scene.teams[at].retries as usize;
-    prop_assert!(calls <= most, "{calls} attempts, of {most}");
+    let retries = world.scene.teams[at].retries as usize;
+    let moves = retries > 0 && !matches!(attempt.because, Because::Again | Because::LastResort);
+    prop_assert!(calls <= 1 + retries || moves, "{calls} attempts, of {}", 1 + retries);
 
     let mut open = group.able(&request.needs);
     open.keep(|other| {
@@ -77,7 +81,33 @@ pub(super) fn check(
     }
     let case = Case { group, place, because: attempt.because, open, fit, unwell };
     case.is_the_best(world, request, now)?;
-    case.is_where_it_belongs(world, request)
+    case.is_where_it_belongs(world, request, now)
+}
+
+/// An attempt that hangs leaves time for somebody who is well and was not asked yet.
+pub(super) fn leaves_time(
+    world: &World<'_>,
+    request: &Request<'_>,
+    (at, index): (usize, usize),
+    until: u64,
+) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let started = record.attempts.last().unwrap().started;
+    let left = world.time(request.arrival.at + DEADLINE).saturating_duration_since(started);
+    let mut others = group.able(&request.needs);
+    others.keep(|other| {
+        let seat = &group.seats()[other];
+        let fits = seat.stats.fits(&seat.allowance, request.needs.booked(&seat.allowance), started).is_ok();
+        let untried = record.attempts.iter().all(|attempt| attempt.index != other);
+        untried && seat.stats.standing(started).is_open() && fits
+    });
+    let may_move = world.scene.teams[at].retries > 0 && !others.is_empty();
+    if may_move && left > Duration::from_secs(3) {
+        let end = request.arrival.at + DEADLINE;
+        prop_assert!(until + 900 < end, "{index} may use up the time of {others:?}: {until} of {end}");
+    }
+    Ok(())
 }
 
 impl Case<'_> {
@@ -113,6 +143,14 @@ impl Case<'_> {
         if !self.unwell {
             return Ok(());
         }
+        // Not while everybody's provider has asked to be left alone.
+        let candidates = self.group.able(&request.needs);
+        let is_asked = |other: usize| {
+            let stats = &self.group.seats()[other].stats;
+            matches!(stats.standing(now), Standing::Resting(_)) || stats.is_left_alone(now)
+        };
+        let left_alone = candidates.count() > 1 && candidates.iter().all(is_asked);
+        prop_assert!(!left_alone, "{index} was asked though all are to be left alone: {:?}", self.because);
         // No other model either that the request has not been at yet.
         let plan = request.plan.as_ref().unwrap();
         let been = |group: usize| {
@@ -132,7 +170,12 @@ impl Case<'_> {
     }
 
     /// A session stays where it belongs as long as that one can be asked, a prompt where it was answered last.
-    fn is_where_it_belongs(&self, world: &World<'_>, request: &Request<'_>) -> Result<(), TestCaseError> {
+    fn is_where_it_belongs(
+        &self,
+        world: &World<'_>,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), TestCaseError> {
         if !matches!(self.because, Because::Strategy | Because::Session | Because::Prefix) {
             return Ok(());
         }
@@ -155,6 +198,11 @@ impl Case<'_> {
             prop_assert_eq!(self.because, Because::Strategy);
             return Ok(());
         };
+        let cx = PickCx::new(now).needing(&request.needs);
+        if !self.group.picker.keeps(home, &pool, &cx) {
+            prop_assert_eq!(self.because, Because::Strategy);
+            return Ok(());
+        }
         let overrun = world.seen[at][home].under_way > 8;
         prop_assert!(overrun || self.because == Because::Prefix, "it was answered at {home}, not at {index}");
         prop_assert!(self.because != Because::Prefix || home == index, "it was answered at {home}");
@@ -214,12 +262,15 @@ impl World<'_> {
             }
         }
         // The budget's minute ends at the turn of five seconds.
-        for at in &self.charged {
-            let within = |times: &[u64], millis: u64| {
-                times.iter().filter(|time| **time <= *at && **time + millis > *at).count()
+        for (group, what, at) in &self.charged {
+            let within = |time: u64, millis: u64| time <= *at && time + millis > *at;
+            let alike = |(other, spent, time): &&(usize, Spent, u64)| {
+                (other, spent) == (group, what) && within(*time, 55_000)
             };
-            let (charged, requests) = (within(&self.charged, 55_000), within(&self.came, 60_000));
-            prop_assert!(charged <= 10 + requests / 10, "{charged} retries for {requests} requests");
+            let charged = self.charged.iter().filter(alike).count();
+            let came = |(other, time): &&(usize, u64)| other == group && within(*time, 60_000);
+            let requests = self.came.iter().filter(came).count();
+            prop_assert!(charged <= 10 + requests / 10, "{what:?}: {charged} for {requests} requests");
         }
         Ok(())
     }

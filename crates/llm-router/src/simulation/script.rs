@@ -18,6 +18,8 @@ use crate::router::Router;
 
 /// Each phase lasts so many milliseconds; the last one for ever.
 const PHASE: u64 = 7_000;
+/// As good as for ever.
+const HANG: u64 = 10_000_000;
 /// When the last request may come.
 pub(super) const LAST: u64 = 60_000;
 
@@ -155,7 +157,8 @@ fn any_phase() -> impl Strategy<Value = Phase> {
     ];
     let kind = prop::option::weighted(0.5, prop::sample::select(kinds));
     let retry_after = prop::option::weighted(0.3, 1_u64..20_000);
-    (kind, 1_u64..4_000, retry_after, prop::bool::weighted(0.1))
+    let takes = prop_oneof![9 => 1_u64..4_000, 1 => Just(HANG)];
+    (kind, takes, retry_after, prop::bool::weighted(0.1))
         .prop_map(|(kind, takes, retry_after, breaks)| Phase { kind, takes, retry_after, breaks })
 }
 

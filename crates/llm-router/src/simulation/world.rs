@@ -12,7 +12,9 @@ use super::DEADLINE;
 use super::rules::{self, Choice};
 use super::script::{Arrival, Phase, Scene, name};
 use crate::attempts::Step;
+use crate::budget::Spent;
 use crate::fallback::Plan;
+use crate::group::Group;
 use crate::lease::Lease;
 use crate::needs::Needs;
 use crate::record::Because;
@@ -45,6 +47,8 @@ pub(super) struct Request<'r> {
     /// The rest of an answer.
     stream: Option<(Lease<()>, Flight)>,
     steps: usize,
+    /// Those it has come to.
+    groups: BTreeSet<usize>,
 }
 
 /// An attempt under way.
@@ -81,9 +85,10 @@ pub(super) struct World<'r> {
     pub(super) seen: Vec<Vec<Seen>>,
     /// Where prompts were answered last, by group.
     pub(super) homes: HashMap<(usize, u8), usize>,
-    /// When the retry budget was charged, as far as that can be seen.
-    pub(super) charged: Vec<u64>,
-    pub(super) came: Vec<u64>,
+    /// When retry budgets were charged, as far as that can be seen: of which group, for what.
+    pub(super) charged: Vec<(usize, Spent, u64)>,
+    /// When requests came to which group.
+    pub(super) came: Vec<(usize, u64)>,
     /// Why anybody was asked.
     pub(super) reasons: BTreeSet<String>,
     numbers: usize,
@@ -99,6 +104,7 @@ impl<'r> Request<'r> {
             flights: Vec::new(),
             stream: None,
             steps: 0,
+            groups: BTreeSet::new(),
         }
     }
 
@@ -135,9 +141,8 @@ impl<'r> World<'r> {
 
     /// Who is asked now, by group and position.
     pub(super) fn standings(&self, now: Instant) -> Vec<Vec<Standing>> {
-        let standing = |group: &Arc<crate::group::Group<()>>| {
-            group.seats().iter().map(|seat| seat.stats.standing(now)).collect()
-        };
+        let standing =
+            |group: &Arc<Group<()>>| group.seats().iter().map(|seat| seat.stats.standing(now)).collect();
         self.router.groups().map(standing).collect()
     }
 
@@ -177,7 +182,6 @@ impl<'r> World<'r> {
     fn turn(&mut self, request: &mut Request<'r>, millis: u64) -> Result<Then, TestCaseError> {
         let now = self.time(millis);
         if let Some(rng) = request.rng.take() {
-            self.came.push(millis);
             let name = name(request.arrival.group);
             let found = self.router.find(&name).unwrap();
             let mut plan = self.router.plan(found, now, self.time(millis + DEADLINE));
@@ -269,6 +273,7 @@ impl<'r> World<'r> {
         choice: &Choice,
     ) -> Result<Then, TestCaseError> {
         request.steps += 1;
+        self.note_groups(request, millis);
         prop_assert!(request.steps < 100, "a request without an end");
         match step {
             Step::Try(index) => self.begins(request, millis, index, choice),
@@ -290,7 +295,7 @@ impl<'r> World<'r> {
     ) -> Result<Then, TestCaseError> {
         let now = self.time(millis);
         let plan = request.plan.as_ref().unwrap();
-        let group = self.router.groups().position(|group| Arc::ptr_eq(group, plan.group())).unwrap();
+        let group = self.place(plan.group());
         let tokens = request.arrival.tokens.0 + request.arrival.tokens.1;
         let seen = &mut self.seen[group][index];
         seen.under_way += 1;
@@ -301,7 +306,12 @@ impl<'r> World<'r> {
         self.note_charge(request, millis);
         let number = self.numbers;
         self.numbers += 1;
-        let phase = self.scene.teams[group].scripts[index].at(millis);
+        let mut phase = self.scene.teams[group].scripts[index].at(millis);
+        let bound = self.bound(request, index, now);
+        rules::leaves_time(self, request, (group, index), millis + bound)?;
+        if phase.takes > bound {
+            phase = Phase { kind: Some(ErrorKind::Timeout), takes: bound, retry_after: None, breaks: false };
+        }
         request.flights.push(Flight { number, group, index, nth, phase });
         let mut then = vec![(millis + phase.takes, Event::Ends(number))];
         if let Some(at) = request.plan().attempts().hedge_at() {
@@ -311,6 +321,16 @@ impl<'r> World<'r> {
         Ok(then)
     }
 
+    /// How long the attempt that has begun may take until its first content.
+    fn bound(&self, request: &mut Request<'r>, index: usize, now: Instant) -> u64 {
+        let streams = request.needs.stream;
+        let attempts = request.plan().attempts();
+        let deployment = Arc::clone(&attempts.group().deployments[index]);
+        let limits = attempts.limits(&deployment, now);
+        let bound = if streams { limits.first_token } else { limits.total };
+        u64::try_from(bound.as_millis()).unwrap().max(1)
+    }
+
     /// Takes note of what the attempt that has begun was charged to the retry budget, as far as that can be seen.
     fn note_charge(&mut self, request: &Request<'r>, millis: u64) {
         let plan = request.plan.as_ref().unwrap();
@@ -318,14 +338,29 @@ impl<'r> World<'r> {
         let attempt = record.attempts.last().unwrap();
         let reason = if plan.depth() > 0 { "Fallback".to_owned() } else { format!("{:?}", attempt.because) };
         self.reasons.insert(reason);
+        let what = if attempt.because == Because::Hedge { Spent::Hedge } else { Spent::Retry };
         let charged = match attempt.because {
             Because::Again | Because::Hedge => true,
             Because::LastResort => record.attempts.len() > 1,
             _ => !attempt.waited.is_zero(),
         };
         if charged {
-            self.charged.push(millis.saturating_sub(u64::try_from(attempt.waited.as_millis()).unwrap()));
+            let waited = u64::try_from(attempt.waited.as_millis()).unwrap();
+            let group = self.place(plan.group());
+            self.charged.push((group, what, millis.saturating_sub(waited)));
         }
+    }
+
+    /// Takes note of the groups that the request has come to.
+    fn note_groups(&mut self, request: &mut Request<'r>, millis: u64) {
+        let plan = request.plan.as_ref().unwrap();
+        let groups: Vec<_> = plan.records().map(|(group, _)| self.place(group)).collect();
+        let new = groups.into_iter().filter(|group| request.groups.insert(*group));
+        self.came.extend(new.map(|group| (group, millis)));
+    }
+
+    fn place(&self, group: &Arc<Group<()>>) -> usize {
+        self.router.groups().position(|known| Arc::ptr_eq(known, group)).unwrap()
     }
 
     fn leave(&mut self, flight: Flight) {

@@ -71,6 +71,8 @@ struct Breaker {
     open_until: Option<Instant>,
     /// Until when its provider has asked to be left alone.
     asked_until: Option<Instant>,
+    /// The same, as we ourselves have heard it.
+    heard_until: Option<Instant>,
     rest_until: Option<Instant>,
     /// Until when others have been told that it rests.
     rest_told: Option<Instant>,
@@ -103,6 +105,12 @@ impl Health {
         }
         let breaker = self.breaker.lock();
         breaker.open_until.is_some() && breaker.asked_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether the cooldown that there is was asked for by its provider.
+    pub(crate) fn is_asked_pause(&self) -> bool {
+        let breaker = self.breaker.lock();
+        breaker.open_until.is_some() && breaker.heard_until >= breaker.open_until
     }
 
     /// Whether its probe has been due for so long that nobody seems to come by who may be one.
@@ -197,7 +205,7 @@ impl Health {
         if !opens {
             let longer = asked.zip(breaker.open_until).is_some_and(|(asked, until)| asked > until);
             if longer {
-                (breaker.open_until, breaker.asked_until) = (asked, asked);
+                (breaker.open_until, breaker.asked_until, breaker.heard_until) = (asked, asked, asked);
             }
             self.publish(&breaker);
             if !longer {
@@ -216,7 +224,7 @@ impl Health {
         let length = blow.retry_after.unwrap_or(length);
         breaker.trips = breaker.trips.saturating_add(1);
         breaker.open_until = now.checked_add(length);
-        breaker.asked_until = asked;
+        (breaker.asked_until, breaker.heard_until) = (asked, asked);
         self.publish(&breaker);
         Some(News { left: length, trips: breaker.trips })
     }

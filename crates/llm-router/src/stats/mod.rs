@@ -177,6 +177,12 @@ impl Stats {
         self.health.is_left_alone(now)
     }
 
+    /// Whether its cooldown, if it has one, is as long as its provider has asked for; also while it is found out whether
+    /// it is over.
+    pub(crate) fn is_asked_pause(&self) -> bool {
+        self.health.is_asked_pause()
+    }
+
     /// Whether its probe has been due for long.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         self.health.is_overdue(now)
@@ -284,8 +290,8 @@ impl Stats {
 
     /// What was learned for requests of this shape; `None` until something was.
     #[must_use]
-    pub fn lesson(&self, shape: Shape) -> Option<Lesson> {
-        self.learned.get().map(|learned| learned.lesson(shape))
+    pub fn lesson(&self, shape: Shape, now: Instant) -> Option<Lesson> {
+        self.learned.get().map(|learned| learned.lesson(shape, self.clock.tick(now)))
     }
 
     /// Begins to learn by size and hour.
@@ -391,7 +397,7 @@ impl Stats {
         let times = if shape.stream { &self.latency.first_token } else { &self.latency.whole };
         times.note(took, self.clock, now);
         if let Some(learned) = self.learned.get() {
-            learned.note(shape, false, Some(took));
+            learned.note(shape, false, Some(took), self.clock.tick(now));
         }
         self.health.success(grant.pass, policy, self.clock, now)
     }
@@ -420,7 +426,7 @@ impl Stats {
                 times.note(waited, self.clock, now);
             }
             if let Some(learned) = self.learned.get() {
-                learned.note(shape, true, waited);
+                learned.note(shape, true, waited, self.clock.tick(now));
             }
         }
         let blow = Blow { pass, effect, retry_after: asked(error), alone };

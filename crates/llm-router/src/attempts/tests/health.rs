@@ -62,7 +62,8 @@ fn the_only_one_is_always_asked() {
 fn when_all_are_unwell_the_first_to_be_well_is_asked() {
     let now = Instant::now();
     let group = group(2, 1);
-    tried(&group, now, &[after(ErrorKind::RateLimit, 30 * SECOND), after(ErrorKind::RateLimit, 10 * SECOND)]);
+    group.deployments[0].stats.learn_cooldown(30 * SECOND, 1, now);
+    group.deployments[1].stats.learn_cooldown(10 * SECOND, 1, now);
     assert_eq!(ask(&group, now + SECOND, &[]), [(1, Because::LastResort)]);
 
     let mut elsewhere = begin(&group, now + SECOND, MINUTE).with_elsewhere(true);
@@ -75,7 +76,8 @@ fn when_all_are_unwell_the_first_to_be_well_is_asked() {
 fn one_that_is_being_probed_is_not_the_first_resort() {
     let now = Instant::now();
     let group = group(2, 1);
-    tried(&group, now, &[after(ErrorKind::RateLimit, SECOND), after(ErrorKind::RateLimit, 10 * SECOND)]);
+    group.deployments[0].stats.learn_cooldown(SECOND, 1, now);
+    group.deployments[1].stats.learn_cooldown(10 * SECOND, 1, now);
     let due = now + 2 * SECOND;
     let mut probe = begin(&group, due, MINUTE);
     assert_eq!(probe.next(due, None), Step::Try(0));
@@ -198,7 +200,9 @@ fn places_come_back_with_the_lease() {
     assert_eq!(first.next(now, None), Step::Try(0));
     let lease = first.answered(now).unwrap();
     drop(first);
-    assert_eq!(begin(&group, now, MINUTE).next(now, None), Step::Fail);
+    let mut second = begin(&group, now, MINUTE);
+    assert_eq!(second.next(now, None), Step::Fail);
+    assert_eq!(second.failure().retry_after, Some(SECOND), "a place is free soon");
     drop(lease);
     assert_eq!(begin(&group, now, MINUTE).next(now, None), Step::Try(0));
 }
@@ -308,9 +312,11 @@ fn retries_may_be_bounded_by_kind() {
     };
     use ErrorKind as K;
     let none = KindRetries::default();
-    check(none, &[K::Timeout; 3], &[0, 1, 2]);
+    check(none, &[K::Timeout; 3], &[0, 1, 2, 3]);
+    check(none, &[K::Timeout; 4], &[0, 1, 2, 3]);
+    check(KindRetries { timeout: Some(4), ..none }, &[K::Timeout; 4], &[0, 1, 2, 3, 0]);
     check(KindRetries { timeout: Some(0), ..none }, &[K::Timeout; 3], &[0]);
-    check(KindRetries { timeout: Some(1), ..none }, &[K::Internal, K::Timeout], &[0, 1]);
+    check(KindRetries { timeout: Some(1), ..none }, &[K::Internal, K::Timeout], &[0, 1, 2]);
     check(KindRetries { rate_limit: Some(3), ..none }, &[K::RateLimit; 3], &[0, 1, 2, 3]);
     check(KindRetries { bad_request: Some(1), ..none }, &[K::BadRequest; 3], &[0, 1]);
 }

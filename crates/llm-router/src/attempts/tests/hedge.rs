@@ -50,7 +50,7 @@ fn the_faster_one_wins_and_the_other_is_let_go() {
 #[test]
 fn one_failure_of_two_is_waited_out_and_both_lead_on() {
     let now = Instant::now();
-    let group = hedged(4, 1);
+    let group = hedged(3, 1);
     let mut attempts = streaming(&group, now);
     assert_eq!(attempts.next(now, None), Step::Try(0));
     assert_eq!(attempts.hedge(now + 100 * MS), Some(1));
@@ -61,7 +61,7 @@ fn one_failure_of_two_is_waited_out_and_both_lead_on() {
     assert_eq!(attempts.failed(2, now + 250 * MS, &down), Some(Step::Fail));
     assert_eq!(attempts.record().end, Some(End::RetriesSpent));
     assert!(attempts.failure().message.starts_with("all 3 attempts failed"));
-    assert_eq!(in_flight(&group), [0; 4]);
+    assert_eq!(in_flight(&group), [0; 3]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn nobody_is_asked_twice_without_reason() {
     assert_eq!(unwell.hedge(at), None, "nobody unwell");
 
     let budget = Arc::new(RetryBudget::new(now));
-    while budget.withdraw(now) {}
+    while budget.take(crate::Spent::Hedge, now) {}
     let group = hedged(2, 2);
     let needs = Arc::new(Needs { stream: true, ..Needs::default() });
     let poor = &mut Attempts::new(Arc::clone(&group), budget, now + MINUTE).needing(needs);

@@ -214,7 +214,7 @@ fn a_hedge_that_is_not_afforded_is_nobodys() {
     let group = Arc::new(Group::new("g", policy, deployments));
     for spent in [false, true] {
         let budget = Arc::new(RetryBudget::new(now));
-        while spent && budget.withdraw(now) {}
+        while spent && budget.take(crate::Spent::Hedge, now) {}
         let needs = Arc::new(Needs { stream: true, ..Needs::default() });
         let mut attempts = Attempts::new(Arc::clone(&group), budget, now + MINUTE).needing(needs).sampled();
         assert!(matches!(attempts.next(now, None), Step::Try(_)));

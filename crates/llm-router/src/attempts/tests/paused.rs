@@ -1,0 +1,128 @@
+//! All of several are under pauses that their providers have asked for.
+
+use super::health::{MINUTE, SECOND, ask, tried};
+use super::*;
+use crate::fallback::Fallbacks;
+use crate::record::{Because, WaitedFor};
+use crate::router::Router;
+use crate::stats::Standing;
+
+/// Two deployments whose providers have asked for these pauses, in seconds.
+fn limited(pauses: [u64; 2], now: Instant) -> Arc<Group<()>> {
+    let group = group(2, 1);
+    let failures = pauses.map(|pause| after(ErrorKind::RateLimit, Duration::from_secs(pause)));
+    let mut attempts = begin(&group, now, MINUTE).at_most(1);
+    play(&mut attempts, now, &failures);
+    assert_eq!(attempts.record().attempts.len(), 2);
+    group
+}
+
+#[test]
+fn nobody_is_asked_during_the_pauses_of_all() {
+    let now = Instant::now();
+    let group = limited([300, 120], now);
+    let later = now + 20 * SECOND;
+    let mut attempts = begin(&group, later, MINUTE);
+    assert_eq!(attempts.next(later, None), Step::Fail);
+    assert!(attempts.record().attempts.is_empty());
+    let error = attempts.failure();
+    assert_eq!((error.kind, error.retry_after.map(|wait| wait.as_secs())), (ErrorKind::RateLimit, Some(100)));
+    assert!(
+        error.message.starts_with("the providers of `smart` have asked for a pause: openai/model-1"),
+        "{error}"
+    );
+    // When the first pause is over, one finds out; the others wait no more than before.
+    let due = now + 121 * SECOND;
+    let mut scout = begin(&group, due, MINUTE);
+    assert_eq!(scout.next(due, None), Step::Try(1));
+    assert_eq!(scout.record().attempts[0].because, Because::Probe);
+    let mut second = begin(&group, due, Duration::from_millis(900));
+    assert_eq!(second.next(due, None), Step::Fail, "one scout");
+    assert_eq!(second.failure().retry_after, Some(SECOND));
+    assert!(scout.answered(due).is_some());
+    assert_eq!(tried(&group, due, &[]), [1]);
+}
+
+#[test]
+fn the_request_whose_attempts_began_the_pauses_is_told_the_shortest() {
+    let now = Instant::now();
+    let mut attempts = begin(&group(2, 5), now, 100 * MINUTE);
+    let failures = [after(ErrorKind::RateLimit, 120 * SECOND), after(ErrorKind::RateLimit, 300 * SECOND)];
+    let got = play(&mut attempts, now, &failures);
+    assert_eq!(got, (vec![0, 1], Some(End::NobodyLeft)), "nobody goes back to them");
+    assert_eq!(attempts.failure().retry_after.map(|wait| wait.as_secs()), Some(119));
+}
+
+#[test]
+fn a_short_pause_is_waited_for() {
+    let now = Instant::now();
+    let group = limited([30, 8], now);
+    let later = now + 4 * SECOND;
+    let mut attempts = begin(&group, later, MINUTE);
+    let Step::Wait(pause) = attempts.next(later, None) else { panic!("it is not long") };
+    assert!(pause > 3 * SECOND && pause < 5 * SECOND, "{pause:?}");
+    assert_eq!(attempts.record().waits[0].why, WaitedFor::RetryAfter(1));
+    assert_eq!(attempts.next(later + pause, None), Step::Try(1));
+    assert_eq!(attempts.record().attempts[0].because, Because::Probe);
+    // Another one that waited finds the scout under way: it waits once more as far as retries go, then it is told.
+    let mut other = begin(&group, later, MINUTE);
+    let due = later + pause;
+    assert_eq!(other.next(due, None), Step::Wait(SECOND));
+    assert_eq!(other.next(due + SECOND, None), Step::Fail);
+    assert_eq!(other.record().end, Some(End::NoCandidate));
+    // Nobody waits past the deadline, nor on the account of a budget that is spent.
+    assert_eq!(begin(&group, later, 3 * SECOND).next(later, None), Step::Fail);
+    let budget = Arc::new(RetryBudget::new(later));
+    while budget.withdraw(later) {}
+    assert_eq!(Attempts::new(Arc::clone(&group), budget, later + MINUTE).next(later, None), Step::Fail);
+}
+
+#[test]
+fn our_own_cooldowns_and_those_who_are_alone_are_asked_all_the_same() {
+    let now = Instant::now();
+    let mixed = group(2, 1);
+    assert_eq!(tried(&mixed, now, &[after(ErrorKind::RateLimit, 300 * SECOND)]), [0, 1]);
+    mixed.deployments[1].stats.learn_cooldown(60 * SECOND, 1, now);
+    assert_eq!(ask(&mixed, now + SECOND, &[]), [(1, Because::LastResort)], "somebody is asked");
+
+    let left = limited([300, 120], now);
+    left.deployments[1].stats.drain(true);
+    assert_eq!(ask(&left, now + SECOND, &[]), [(0, Because::LastResort)], "the only one that is left");
+
+    let single = group(1, 1);
+    for _ in 0..3 {
+        assert_eq!(tried(&single, now, &[after(ErrorKind::RateLimit, 300 * SECOND)])[0], 0);
+    }
+    assert_eq!(single.deployments[0].stats.standing(now), Standing::Ready);
+}
+
+#[test]
+fn a_fallback_is_asked_at_once() {
+    let now = Instant::now();
+    let paused = |name: &str| {
+        let members = (0..2).map(|nth| Deployment::new(format!("{name}/{nth}"), 0, ()));
+        let group = Group::new(name, RetryPolicy::default(), members);
+        let wait = Duration::from_secs(100);
+        let limit = crate::stats::RateLimit { left: Some(0), limit: None, reset: Some(wait) };
+        for deployment in &*group.deployments {
+            deployment
+                .stats
+                .note_rate_limits(&crate::RateLimits { requests: limit, ..Default::default() }, now);
+        }
+        group
+    };
+    let well = Group::new("well", RetryPolicy::default(), [Deployment::new("w", 0, ())]);
+    let router = Router::builder()
+        .group(paused("a").with_fallbacks(Fallbacks::to(["b", "well"])))
+        .group(paused("b"))
+        .group(well)
+        .group(paused("c").with_fallbacks(Fallbacks::to(["b"])))
+        .build()
+        .unwrap();
+    let mut plan = router.plan(router.find("a").unwrap(), now, now + 600 * SECOND);
+    assert_eq!((plan.next(now, None), &*plan.group().name), (Step::Try(0), "well"));
+    let mut plan = router.plan(router.find("c").unwrap(), now, now + 600 * SECOND);
+    assert_eq!((plan.next(now, None), plan.attempt_count()), (Step::Fail, 0));
+    let error = plan.failure();
+    assert_eq!((error.kind, error.retry_after), (ErrorKind::RateLimit, Some(100 * SECOND)));
+}
