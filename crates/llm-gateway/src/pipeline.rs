@@ -26,7 +26,7 @@ use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
 use crate::cache::{Hit, Visit};
-use crate::dispatch::{Answer, AnswerBody, Control, Dispatch, Fallbacks, is_told};
+use crate::dispatch::{Answer, AnswerBody, Dispatch, control, is_told};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
@@ -84,13 +84,7 @@ where
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let (mut head, limit, left_out) =
         limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
-    let control = Control::take(&mut head, &snapshot, &peek.model)?;
-    let own = Fallbacks::take(&mut head, &snapshot, &peek.model)?;
-    let fallbacks = match &control {
-        Some(control) => control.bound(own, &head),
-        None => own,
-    };
-    let is_kept = codec.is_kept(&head);
+    let (control, fallbacks) = control::take(&mut head, &snapshot, &peek.model)?;
     let (stream, binary, form) = (peek.stream, peek.binary, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };
@@ -105,13 +99,13 @@ where
         model: model.as_str().into(),
         request_id: Arc::clone(&request_id),
         peek,
+        is_kept: codec.is_kept(&head),
         asking: head.into(),
         group,
         star,
         started,
         deadline,
         limit,
-        is_kept,
         fallbacks,
         control,
         left_out,
