@@ -26,7 +26,7 @@ use crate::auth::without_key;
 use crate::backend::Backend;
 use crate::body::{ClientBody, SILENCE};
 use crate::cache::{Hit, Visit};
-use crate::dispatch::{Answer, AnswerBody, Control, Dispatch, Fallbacks, is_told};
+use crate::dispatch::{Answer, AnswerBody, Dispatch, control, is_told};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::owner::{self, Limit, Owner};
@@ -52,21 +52,6 @@ pub(crate) struct Arrival {
     pub(crate) stream: Option<bool>,
     pub(crate) request_id: Arc<str>,
     pub(crate) started: Instant,
-}
-
-/// What a request itself says of retries and fallbacks, taken out of it.
-fn orders(
-    head: &mut Head,
-    snapshot: &Snapshot,
-    model: &str,
-) -> Result<(Option<Box<Control>>, Option<Fallbacks>), Failed> {
-    let control = Control::take(head, snapshot, model)?;
-    let own = Fallbacks::take(head, snapshot, model)?;
-    let fallbacks = match &control {
-        Some(control) => control.bound(own, head),
-        None => own,
-    };
-    Ok((control, fallbacks))
 }
 
 /// Takes a request from its first byte to the head of its answer.
@@ -99,7 +84,7 @@ where
     let (group, star) = (Arc::clone(found.group), found.star.map(Box::from));
     let (mut head, limit, left_out) =
         limit(&snapshot, &principal, (front, codec), (&group, star.as_deref()), head)?;
-    let (control, fallbacks) = orders(&mut head, &snapshot, &peek.model)?;
+    let (control, fallbacks) = control::take(&mut head, &snapshot, &peek.model)?;
     let (stream, binary, form) = (peek.stream, peek.binary, peek.form);
     // The group's own name, also for an alias; what a wildcard is asked for tells more than its pattern.
     let model = if star.is_some() { peek.model.clone() } else { group.name.to_string() };

@@ -29,12 +29,28 @@ pub(crate) struct Control {
     disabled: bool,
 }
 
+/// Takes out of a request what it says of being asked again, and its own list of fallbacks.
+///
+/// # Errors
+/// [`llm_types::ErrorKind::BadRequest`] for what cannot be understood.
+pub(crate) fn take(
+    head: &mut Head,
+    snapshot: &Snapshot,
+    asked: &str,
+) -> Result<(Option<Box<Control>>, Option<Fallbacks>)> {
+    let control = Control::take(head, snapshot, asked)?;
+    let own = Fallbacks::take(head, snapshot, asked)?;
+    let is_disabled = control.as_ref().is_some_and(|control| control.disabled);
+    let own = if is_disabled { Some(Fallbacks::none(head)) } else { own };
+    Ok((control, own))
+}
+
 impl Control {
     /// Takes the members out of a request; `None`: it has none.
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] for what cannot be understood.
-    pub(crate) fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Box<Self>>> {
+    fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Box<Self>>> {
         let is_ours = |name: &str| NAMES.contains(&name);
         if !head.members().iter().any(|member| is_ours(member.name())) {
             return Ok(None);
@@ -50,11 +66,6 @@ impl Control {
         *head = Head::scan(edits.apply(head).to_bytes())?;
         let disabled = disabled.unwrap_or_default();
         Ok(Some(Box::new(Self { retries, too_long: too_long.filter(|_| !disabled), disabled })))
-    }
-
-    /// The request's own list, as far as it wants any.
-    pub(crate) fn bound(&self, own: Option<Fallbacks>, head: &Head) -> Option<Fallbacks> {
-        if self.disabled { Some(Fallbacks::none(head)) } else { own }
     }
 
     /// Says it to the router.

@@ -5,7 +5,7 @@
 //! lets it through; `ask` does both, with a second deployment beside a slow one.
 
 mod ask;
-mod control;
+pub(crate) mod control;
 mod fetched;
 mod later;
 mod needs;
@@ -45,7 +45,6 @@ use crate::respond::{Failed, Labels};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
-pub(crate) use control::Control;
 pub(crate) use later::{Later, MOST as MOST_LATER};
 pub(crate) use needs::{hour, is_told, told_needs};
 pub(crate) use own::Fallbacks;
@@ -53,6 +52,7 @@ pub(crate) use ready::Asking;
 pub(crate) use resume::{Groups, Resume, Resumed, Trail};
 pub(crate) use send::is_stream;
 
+use self::control::Control;
 use self::fetched::Fetched;
 use self::resume::Answering;
 use self::underway::{Parts as Way, Underway};

@@ -40,7 +40,7 @@ impl Fallbacks {
     ///
     /// # Errors
     /// [`llm_types::ErrorKind::BadRequest`] when it is no list of models of this gateway.
-    pub(crate) fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Self>> {
+    pub(super) fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Self>> {
         let Some(json) = head.get(NAME) else { return Ok(None) };
         let wrong = |message: String| ApiError::bad_request(message).with_param(NAME);
         let list: Option<Vec<&RawValue>> = serde_json::from_slice(json).map_err(|_| {
