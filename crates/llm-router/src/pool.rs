@@ -4,6 +4,7 @@
 //! by side in memory. Filters have run; what is left is a set of positions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deployment::Deployment;
 use crate::facts::{Allowance, Price};
@@ -175,6 +176,47 @@ impl<'a> Pool<'a> {
         best.map(|(index, _)| index)
     }
 
+    /// As [`Pool::least`], and of equals the next in turn, by weight: see [`Turn`].
+    pub(crate) fn least_in_turn(
+        &self,
+        most: usize,
+        (random, turn): (u64, u64),
+        score: impl Fn(usize, &Seat) -> f64,
+    ) -> Option<usize> {
+        let (mut best, mut equals) = (None, Equals::default());
+        let mut least = f64::INFINITY;
+        let mut look = |index: usize, seat: &Seat| {
+            let score = score(index, seat);
+            if best.is_none() || score < least {
+                (best, least, equals) = (Some(index), score, Equals::default());
+            }
+            if score <= least {
+                equals.add(seat);
+            }
+        };
+        let all = self.count <= most;
+        if all {
+            self.for_each(&mut look);
+        } else {
+            let some = self.some(most, random);
+            some.filter_map(|index| Some((index, self.seats.get(index)?)))
+                .for_each(|(index, seat)| look(index, seat));
+        }
+        if equals.count < 2 {
+            return best;
+        }
+        let mut nth = equals.nth(turn);
+        let mut is_next = |index: &usize| {
+            self.seats.get(*index).is_some_and(|seat| score(*index, seat) <= least && nth.passes(seat))
+        };
+        let next = if all {
+            self.open.iter().find(&mut is_next)
+        } else {
+            self.some(most, random).find(&mut is_next)
+        };
+        next.or(best)
+    }
+
     /// Whom [`Pool::least`] looks at; `None`: at everybody.
     #[must_use]
     pub fn drawn(&self, most: usize, random: u64) -> Option<Mask> {
@@ -186,6 +228,56 @@ impl<'a> Pool<'a> {
     fn some(&self, most: usize, random: u64) -> impl Iterator<Item = usize> + 'a {
         let from = below(mix(random), self.seats.len()).unwrap_or_default();
         self.open.from(from).take(most)
+    }
+}
+
+/// Whose turn it is among equals: numbers that fall evenly on any part of their range, so that weights are kept over any
+/// few of them (multiples of the golden ratio).
+#[derive(Debug, Default)]
+pub(crate) struct Turn(AtomicU64);
+
+impl Turn {
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+    }
+
+    /// What the next one will be.
+    pub(crate) fn peek(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Candidates of which none is better.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Equals {
+    pub(crate) count: usize,
+    weight: u64,
+}
+
+impl Equals {
+    pub(crate) fn add(&mut self, seat: &Seat) {
+        self.count += 1;
+        self.weight += u64::from(seat.weight.max(1));
+    }
+
+    /// Where this turn falls.
+    pub(crate) fn nth(self, turn: u64) -> Nth {
+        let place = (u128::from(turn) * u128::from(self.weight)) >> 64;
+        Nth(u64::try_from(place).unwrap_or_default())
+    }
+}
+
+/// A place among equals, by weight.
+#[derive(Debug)]
+pub(crate) struct Nth(u64);
+
+impl Nth {
+    /// Whether it falls on this one, those before it having been shown.
+    pub(crate) fn passes(&mut self, seat: &Seat) -> bool {
+        let weight = u64::from(seat.weight.max(1));
+        let is_here = self.0 < weight;
+        self.0 = self.0.saturating_sub(weight);
+        is_here
     }
 }
 

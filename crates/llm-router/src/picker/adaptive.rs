@@ -8,7 +8,7 @@
 
 use super::{COMPARED, Estimate, PickCx, Picker, is_fast_enough, told, weigh_drawn};
 use crate::candidates::Candidates;
-use crate::pool::{Pool, Seat, mix};
+use crate::pool::{Pool, Seat, Turn, mix};
 use crate::record::Reason;
 
 /// What a request under way adds to the expected time of the next: providers serve many at once.
@@ -43,13 +43,14 @@ impl Default for Weighing {
 #[derive(Debug)]
 pub struct Adaptive {
     weighing: Weighing,
+    turn: Turn,
 }
 
 impl Adaptive {
     /// With these weights.
     #[must_use]
     pub fn new(weighing: Weighing) -> Self {
-        Self { weighing }
+        Self { weighing, turn: Turn::default() }
     }
 
     /// The expected loss in seconds, and what it is made of.
@@ -91,7 +92,7 @@ impl Picker for Adaptive {
             let chance = |seat: &Seat| f64::from(mix(draw ^ seat.key).to_le_bytes()[0]) / 256.0;
             return pool.least(COMPARED, mix(draw), |_, seat| f64::from(samples(seat)) + chance(seat));
         }
-        pool.least(COMPARED, draw, |_, seat| self.weigh(seat, cx).0)
+        pool.least_in_turn(COMPARED, (draw, self.turn.next()), |_, seat| self.weigh(seat, cx).0)
     }
 
     fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Estimate, PickCx, Picker, WORSE, is_fast_enough, leave_out, told, weigh_each};
 use crate::candidates::Candidates;
 use crate::mask::Mask;
-use crate::pool::{Pool, Rates, Seat, below, mix};
+use crate::pool::{Equals, Pool, Rates, Seat, Turn, below, mix};
 use crate::record::{Reason, Verdict};
 
 /// Tokens assumed on either side when a request's size is not known.
@@ -22,17 +22,18 @@ const SOME: usize = 16;
 /// How late somebody unknown counts for each request under way there, in seconds: less than anybody who is known to be.
 const MOMENT: f64 = 1e-9;
 
-/// The lowest price; of equals the one with fewest requests in flight. An unknown price is the highest.
+/// The lowest price; of equals the one with fewest requests in flight, then the next in turn by weight. An unknown price is the highest.
 #[derive(Debug)]
 pub struct LowestCost {
     within: Option<Duration>,
+    turn: Turn,
 }
 
 impl LowestCost {
     /// With an optional bound on the expected time: to a stream's first content, or to the end.
     #[must_use]
     pub fn new(within: Option<Duration>) -> Self {
-        Self { within }
+        Self { within, turn: Turn::default() }
     }
 }
 
@@ -61,9 +62,11 @@ fn price(cx: &PickCx) -> impl Fn(&Seat) -> f64 {
     }
 }
 
-/// The cheapest; of equals the one with fewest requests in flight, which is looked up only for them.
-fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize, &'a Seat)> {
+/// The cheapest; of equals the one with fewest requests in flight, which is looked up only for them, then the one whose
+/// turn it is by weight.
+fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64, turn: u64) -> Option<(usize, &'a Seat)> {
     let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
+    let mut equals = Equals::default();
     pool.for_each(|index, seat| {
         let price = price(seat);
         if price > lowest {
@@ -71,10 +74,18 @@ fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64) -> Option<(usize,
         }
         let busy = seat.stats.in_flight();
         if best.is_none() || price < lowest || busy < fewest {
-            (best, lowest, fewest) = (Some((index, seat)), price, busy);
+            (best, lowest, fewest, equals) = (Some((index, seat)), price, busy, Equals::default());
+        }
+        if busy <= fewest {
+            equals.add(seat);
         }
     });
-    best
+    if equals.count < 2 {
+        return best;
+    }
+    let mut nth = equals.nth(turn);
+    let is_equal = |seat: &Seat| price(seat) <= lowest && seat.stats.in_flight() <= fewest;
+    pool.iter().find(|(_, seat)| is_equal(seat) && nth.passes(seat)).or(best)
 }
 
 /// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far. In a
@@ -116,7 +127,7 @@ fn cheapest_in_time(
 
 impl Picker for LowestCost {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
-        let (index, seat) = cheapest(pool, price(cx))?;
+        let (index, seat) = cheapest(pool, price(cx), self.turn.next())?;
         match self.within {
             Some(within) if late(seat, cx, within) > 0.0 => cheapest_in_time(pool, cx, within, |_| ()),
             _ => Some(index),
@@ -125,7 +136,7 @@ impl Picker for LowestCost {
 
     fn keeps(&self, index: usize, pool: &Pool<'_>, cx: &PickCx) -> bool {
         let price = price(cx);
-        let best = cheapest(pool, &price).map_or(f64::INFINITY, |(_, seat)| price(seat));
+        let best = cheapest(pool, &price, 0).map_or(f64::INFINITY, |(_, seat)| price(seat));
         let in_time = self.within.is_none() || is_fast_enough(index, pool, cx);
         in_time && pool.get(index).is_some_and(|seat| price(seat) <= WORSE * best)
     }
@@ -140,7 +151,8 @@ impl Picker for LowestCost {
     /// many seconds each is late.
     fn weigh(&self, pool: &Pool<'_>, cx: &PickCx, candidates: &mut Candidates) {
         weigh_each(self, pool, cx, candidates);
-        let (Some(within), Some((_, cheapest))) = (self.within, cheapest(pool, price(cx))) else {
+        let (Some(within), Some((_, cheapest))) = (self.within, cheapest(pool, price(cx), self.turn.peek()))
+        else {
             return leave_unpriced(pool, candidates);
         };
         let mut skipped = Mask::none(pool.seats());

@@ -247,7 +247,7 @@ impl Strategy {
             Self::LeastBusy => Box::new(LeastBusy::default()),
             Self::LowestLatency => Box::new(LowestLatency),
             Self::LowestCost(within) => Box::new(LowestCost::new(within)),
-            Self::MostHeadroom => Box::new(MostHeadroom),
+            Self::MostHeadroom => Box::new(MostHeadroom::default()),
             Self::Adaptive(weighing) => Box::new(Adaptive::new(weighing)),
         }
     }

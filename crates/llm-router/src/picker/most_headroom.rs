@@ -6,11 +6,13 @@
 
 use super::{COMPARED, Estimate, PickCx, Picker, weigh_drawn};
 use crate::candidates::Candidates;
-use crate::pool::{Pool, Seat};
+use crate::pool::{Pool, Seat, Turn};
 
-/// The largest share left; of equals the one with fewest requests in flight. Unknown limits are whole.
-#[derive(Debug)]
-pub struct MostHeadroom;
+/// The largest share left; of equals the one with fewest requests in flight, then the next in turn by weight. Unknown limits are whole.
+#[derive(Debug, Default)]
+pub struct MostHeadroom {
+    turn: Turn,
+}
 
 /// Less is better: the share used up, then requests in flight.
 fn score(seat: &Seat, cx: &PickCx) -> f64 {
@@ -20,7 +22,7 @@ fn score(seat: &Seat, cx: &PickCx) -> f64 {
 
 impl Picker for MostHeadroom {
     fn pick(&self, pool: &Pool<'_>, cx: &PickCx) -> Option<usize> {
-        pool.least(COMPARED, cx.random, |_, seat| score(seat, cx))
+        pool.least_in_turn(COMPARED, (cx.random, self.turn.next()), |_, seat| score(seat, cx))
     }
 
     fn estimate(&self, seat: &Seat, cx: &PickCx) -> Estimate {
