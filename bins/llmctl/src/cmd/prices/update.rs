@@ -128,6 +128,8 @@ fn tell(done: &Updated, out: &mut Output) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use llm_cost::Class;
+
     use super::*;
     use crate::output::testing::output;
 
@@ -138,7 +140,13 @@ mod tests {
         let rows = rows.map(|(_, (provider, entry))| {
             let pico = price(entry).unwrap_or_default();
             let name = serde_json::to_string(&format!("{provider}/{}", entry.model)).unwrap();
-            format!(r#"{name}: {{"litellm_provider": "{provider}", "input_cost_per_token": {pico}e-12}}"#)
+            let base = entry.prices.base();
+            let input = base.get(Class::Input).filter(|pico| *pico > 0).unwrap_or(pico);
+            let output = base.get(Class::Output).unwrap_or_default();
+            format!(
+                r#"{name}: {{"litellm_provider": "{provider}", "input_cost_per_token": {input}e-12,
+                    "output_cost_per_token": {output}e-12}}"#
+            )
         });
         format!("{{{more}{}}}", rows.collect::<Vec<_>>().join(","))
     }

@@ -49,6 +49,12 @@ impl Habits {
     }
 }
 
+/// Whether this is the usage of an answer that says nothing. One whose words were billed is what it is, without a choice
+/// that could be read.
+pub(super) fn is_nothing(usage: Option<&Usage>) -> bool {
+    usage.is_none_or(|usage| usage.completion_tokens() == 0)
+}
+
 /// An answer without a single choice: even one that says nothing has one, with the reason why it ended. Another
 /// deployment may do better.
 pub(super) fn nothing() -> ApiError {
@@ -68,15 +74,15 @@ pub(super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     let Some(choices) = wire.choices.take() else {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     };
-    if choices.is_empty() {
-        return Err(nothing());
-    }
     let habits = Habits::of(cx);
     let sources = Sources::read(wire.citations.as_ref(), wire.search_results.as_ref());
     let used = match wire.usage.take() {
         Some(used) => Some(usage::usage(&used, habits.reasoning)),
         None => groq(wire.x_groq.as_ref(), habits)?,
     };
+    if choices.is_empty() && is_nothing(used.as_ref()) {
+        return Err(nothing());
+    }
     let service = usage::service(wire.service_tier.as_ref());
     let used = used.map(|used| Usage { service, ..used });
     without_padding(&mut wire.extra);

@@ -64,10 +64,11 @@ pub(super) fn whole(body: &[u8]) -> Result<Tapped<'_>> {
     if facts.choices.is_none() {
         return Err(error::format("the upstream's answer has no `choices`: it is not a chat completion"));
     }
-    if facts.choices.as_ref().is_some_and(Vec::is_empty) {
+    let usage = facts.usage();
+    if decode::is_nothing(usage.as_ref()) && facts.choices.as_ref().is_some_and(Vec::is_empty) {
         return Err(decode::nothing());
     }
-    Ok(Tapped { usage: facts.usage(), model: facts.model.and_then(Word::non_empty) })
+    Ok(Tapped { usage, model: facts.model.and_then(Word::non_empty) })
 }
 
 /// An answer as nearly all are: with choices, a usage of its own, and no error anywhere.
