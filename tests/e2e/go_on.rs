@@ -196,8 +196,13 @@ async fn the_record_has_the_cause_of_each_that_broke_off() {
         assert_eq!(broke["output_tokens"], tokens, "{told}");
         assert!(broke["error"]["message"].is_string(), "{told}");
     }
-    let logs = gateway.logs();
-    assert_eq!(logs.matches("stream broke off").count(), 2, "once for each: {logs}");
+    // The log is written behind the answer.
+    let until = std::time::Instant::now() + crate::harness::PATIENCE;
+    let count = || gateway.logs().matches("stream broke off").count();
+    while count() < 2 && std::time::Instant::now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(count(), 2, "once for each: {}", gateway.logs());
 }
 
 /// A stream of the Responses API with a search that OpenAI runs itself.
