@@ -58,7 +58,7 @@ const BY_KIND: [Case<'_>; 6] = [
 async fn retries_go_by_the_kind_of_failure() {
     let upstreams = [Upstream::start().unwrap(), Upstream::start().unwrap()];
     let two = upstreams.each_ref().map(openai);
-    // A gateway for each: what is asked again is paid from a budget over all requests.
+    // A gateway for each: what is asked again is paid from a budget over all requests of a group.
     for (retries, count, failures) in BY_KIND {
         let settings = format!("retries_by_error = {{ {retries} }}");
         let gateway = start("retries = 1\n", &model_with("smart", &settings, &two[..count]));

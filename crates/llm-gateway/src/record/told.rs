@@ -371,7 +371,7 @@ fn ended(end: End) -> &'static str {
         End::NotRetryable => "the failure would have been the same everywhere",
         End::NobodyLeft => "every deployment was tried and none may be asked again",
         End::RetriesSpent => "no further retry is allowed",
-        End::BudgetSpent => "the retry budget over all requests is spent",
+        End::BudgetSpent => "the retry budget of this group's requests is spent",
         End::Deadline => "the request's time was up, or a pause would have outlasted it",
         End::Abandoned => "it was abandoned",
         _ => "ended",
