@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use llm_types::{ApiError, Head, ModelLists, ProviderSpec, Quirks, RawValue, Result, Str};
+use llm_types::{ApiError, Head, ModelLists, NameSet, ProviderSpec, Quirks, RawValue, Result, Str};
 
 /// Where bodies of several providers name further models: OpenRouter, Perplexity and gateways of their kind in `models`;
 /// LiteLLM and Anthropic in `fallbacks`.
@@ -104,6 +104,19 @@ pub fn other_models(spec: &ProviderSpec, model: &str, head: &Head) -> Result<Vec
         return Err(ApiError::bad_request(message));
     }
     Ok(found)
+}
+
+/// The members in which a body may name such models, for this model of the provider.
+pub(crate) fn members(spec: &ProviderSpec, model: &str) -> NameSet {
+    let rules = spec.rules.iter().filter(|rule| rule.is_for(model)).map(|rule| &rule.quirks);
+    let paths = std::iter::once(&spec.quirks).chain(rules).flat_map(|quirks| {
+        let Quirks { other_models, added_models, unnamed_models, .. } = quirks;
+        other_models.iter().chain(added_models).chain(unnamed_models)
+    });
+    let paths = USUAL.into_iter().chain([TOOLS]).chain(paths.map(String::as_str));
+    paths.fold(NameSet::NONE, |names, path| {
+        names.with(path.split_once('.').map_or(path, |(member, _)| member))
+    })
 }
 
 /// Models that were found in a body.
@@ -296,6 +309,24 @@ mod tests {
         let found = other_models(&spec, "own", &head).unwrap();
         let found: Vec<_> = found.iter().map(|one| (one.name.as_deref().unwrap(), one.is_added)).collect();
         assert_eq!(found, [("a", false), ("own", true), ("own", true), ("a", true), ("a", true)]);
+    }
+
+    #[test]
+    fn no_body_that_names_another_model_is_passed_over() {
+        let quirks = |path: &str| Quirks { other_models: vec![path.to_owned()], ..Quirks::default() };
+        let spec = ProviderSpec { quirks: quirks("plugins.models"), ..ProviderSpec::default() };
+        let check = |body: &'static str, expect: bool| {
+            let head = Head::scan(Bytes::from(body)).unwrap();
+            assert_eq!(head.may_have(members(&spec, "own")), expect, "{body}");
+            assert!(expect || other_models(&spec, "own", &head).unwrap().is_empty(), "{body}");
+        };
+        check(r#"{"model":"own","messages":[],"stream":true,"max_tokens":5,"temperature":1}"#, false);
+        check(r#"{"model":"own","models":["a"]}"#, true);
+        check(r#"{"model":"own","fallbacks":["a"]}"#, true);
+        check(r#"{"model":"own","tools":[{"model":"a"}]}"#, true);
+        check(r#"{"model":"own","plugins":{"models":["a"]}}"#, true);
+        // A name with an escape is the same name.
+        check(r#"{"model":"own","model\u0073":["a"]}"#, true);
     }
 
     #[test]

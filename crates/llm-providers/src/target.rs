@@ -15,7 +15,8 @@ use std::time::{Instant, SystemTime};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Request};
 use llm_types::{
-    ApiError, AuthStyle, Dialect, ErrorKind, Op, ProviderSpec, Result, Secret, Segments, TokenSource, UrlForm,
+    ApiError, AuthStyle, Dialect, ErrorKind, Head, NameSet, Op, ProviderSpec, Result, Secret, Segments,
+    TokenSource, UrlForm,
 };
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,7 @@ use crate::aws::{self, AwsOptions, Signer};
 use crate::codec::WireRequest;
 use crate::credential::{self, Env, Key, given, set};
 use crate::name;
+use crate::other_model;
 use crate::table::ProviderTable;
 use crate::token::{self, Google, Grant, OauthOptions, Tokens};
 use crate::url::Route;
@@ -113,6 +115,8 @@ pub struct Target {
     in_address: Arc<[String]>,
     fingerprint: u64,
     verbatim: bool,
+    /// The members in which bodies may name further models.
+    others: NameSet,
 }
 
 impl fmt::Debug for Target {
@@ -186,10 +190,11 @@ impl Target {
         let values = header::values(options, env).map_err(named)?;
         let spec = Arc::new(settled(&spec, &model, &host, (&values, &at)));
         let verbatim = spec.quirks_for(&model, None).all(|quirks| quirks.reply.is_empty());
+        let others = other_model::members(&spec, &model);
         let model = model.into();
         let in_address =
             route.as_ref().map(|route| secret::of_address(route.base())).unwrap_or_default().into();
-        Ok(Self { spec, model, route, headers, signer, tokens, in_address, fingerprint, verbatim })
+        Ok(Self { spec, model, route, headers, signer, tokens, in_address, fingerprint, verbatim, others })
     }
 
     /// The provider's row.
@@ -226,6 +231,13 @@ impl Target {
     #[must_use]
     pub fn dialect_for(&self, op: Op, client: Option<Dialect>) -> Dialect {
         self.spec.dialect_for(op, client, &self.model)
+    }
+
+    /// Whether a body may name models beside the target's own
+    /// ([`other_models`](crate::other_model::other_models)); `false`: it names none.
+    #[must_use]
+    pub fn may_name_others(&self, head: &Head) -> bool {
+        head.may_have(self.others) || self.model.contains(',')
     }
 
     /// The host that calls go to; `None`: no network is needed.

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::names::NameSet;
 use crate::scan::{Fault, Keys, Quoted, Scanner};
 use crate::{ApiError, Result};
 
@@ -22,6 +23,7 @@ const KEY_LIMIT: usize = 24;
 pub struct Head {
     body: Bytes,
     members: Vec<Member>,
+    names: NameSet,
 }
 
 /// One top-level member.
@@ -52,13 +54,13 @@ impl Head {
     /// A body without members.
     #[must_use]
     pub fn empty() -> Self {
-        Self { body: Bytes::from_static(b"{}"), members: Vec::new() }
+        Self::opaque(Bytes::from_static(b"{}"))
     }
 
     /// A body that is no JSON: nothing of it is a member.
     #[must_use]
     pub fn opaque(body: Bytes) -> Self {
-        Self { body, members: Vec::new() }
+        Self { body, members: Vec::new(), names: NameSet::NONE }
     }
 
     /// Reads where the members of a JSON object are.
@@ -80,14 +82,15 @@ impl Head {
                 return Err(ApiError::bad_request(message).with_param(member.name.to_string()));
             }
         }
-        Ok(Self { body, members })
+        let names = members.iter().fold(NameSet::NONE, |names, member| names.with(&member.name));
+        Ok(Self { body, members, names })
     }
 
     /// Whether an object somewhere inside a member has this key. May say yes without reason where keys are
     /// escaped or many; never no of a key that is there.
     #[must_use]
     pub fn mentions(&self, member: &str, key: &str) -> bool {
-        let Some(member) = self.members.iter().find(|m| m.name == member) else {
+        let Some(member) = self.member(member) else {
             return false;
         };
         let bytes = |range: &Range<usize>| self.body.get(range.clone()).unwrap_or_default();
@@ -109,7 +112,7 @@ impl Head {
     /// many; never yes where there is another.
     #[must_use]
     pub fn mentions_only(&self, member: &str, keys: &[&str]) -> bool {
-        let Some(member) = self.members.iter().find(|m| m.name == member) else {
+        let Some(member) = self.member(member) else {
             return true;
         };
         let NestedKeys::All(found) = &member.keys else { return false };
@@ -125,6 +128,19 @@ impl Head {
         &self.body
     }
 
+    /// Whether one of these may be a member; `false`: none is.
+    #[must_use]
+    pub fn may_have(&self, names: NameSet) -> bool {
+        self.names.meets(names)
+    }
+
+    fn member(&self, name: &str) -> Option<&Member> {
+        if !self.names.may_have(name) {
+            return None;
+        }
+        self.members.iter().find(|member| member.name == name)
+    }
+
     /// All members in order.
     #[must_use]
     pub fn members(&self) -> &[Member] {
@@ -134,7 +150,7 @@ impl Head {
     /// The raw JSON of a member.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let member = self.members.iter().find(|member| member.name == name)?;
+        let member = self.member(name)?;
         self.body.get(member.value.clone())
     }
 
@@ -156,7 +172,7 @@ impl Head {
     /// # Errors
     /// [`crate::ErrorKind::BadRequest`] when it is not an object.
     pub fn nested(&self, name: &str) -> Result<Option<Head>> {
-        let Some(member) = self.members.iter().find(|member| member.name == name) else {
+        let Some(member) = self.member(name) else {
             return Ok(None);
         };
         let value = self.body.slice(member.value.clone());

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use llm_router::Plan;
-use llm_types::{ApiError, Edits, Head, RawValue, Result};
+use llm_types::{ApiError, Edits, Head, NameSet, RawValue, Result};
 
 use super::own::{Fallbacks, MOST, chain};
 use crate::backend::Backend;
@@ -15,6 +15,7 @@ use crate::snapshot::Snapshot;
 
 /// The members.
 pub(super) const NAMES: [&str; 3] = [DISABLED, RETRIES, TOO_LONG];
+const OURS: NameSet = NameSet::of(&NAMES);
 const DISABLED: &str = "disable_fallbacks";
 const RETRIES: &str = "num_retries";
 const TOO_LONG: &str = "context_window_fallbacks";
@@ -52,7 +53,7 @@ impl Control {
     /// [`llm_types::ErrorKind::BadRequest`] for what cannot be understood.
     fn take(head: &mut Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Box<Self>>> {
         let is_ours = |name: &str| NAMES.contains(&name);
-        if !head.members().iter().any(|member| is_ours(member.name())) {
+        if !head.may_have(OURS) || !head.members().iter().any(|member| is_ours(member.name())) {
             return Ok(None);
         }
         let wrong = |name: &str, what: &str| {

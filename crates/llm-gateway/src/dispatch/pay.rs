@@ -92,7 +92,10 @@ impl Dispatch {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
         };
         let target = deployment.target.target(plan.star())?;
-        let beside = Beside::of(&self.snapshot, &deployment, (&target, target.model()), &asking.head)?;
+        let beside = match target.may_name_others(&asking.head) {
+            true => Beside::of(&self.snapshot, &deployment, (&target, target.model()), &asking.head)?,
+            false => None,
+        };
         if let Some(beside) = &beside {
             beside.check(&self.principal.who).map_err(elsewhere)?;
         }
@@ -109,7 +112,9 @@ impl Dispatch {
         let bound = bound.map(|(bound, _)| bound);
         due.bound = match &due.beside {
             Some(beside) => {
-                bound.and_then(|bound| beside.bound(bound, |facts| Some(self.worst(facts, asking)?.0)))
+                let plain = self.is_text(asking);
+                let worst = |facts: &Facts| Some(self.worst(facts, asking, plain)?.0);
+                bound.and_then(|bound| beside.bound(bound, worst))
             }
             None => bound,
         };
@@ -173,8 +178,9 @@ impl Dispatch {
         }
         let (provider, model) = (&*deployment.target.provider, first(target.spec(), target.model()));
         let facts = price::lengths(&self.snapshot, (provider, model), &deployment.facts);
-        let (worst, limited) = self.worst(&facts, asking)?;
-        let unseen = (!self.is_seen(asking)).then_some(worst.input_tokens);
+        let plain = self.is_text(asking);
+        let (worst, limited) = self.worst(&facts, asking, plain)?;
+        let unseen = (!plain && !self.is_seen(asking)).then_some(worst.input_tokens);
         let worst = if self.asked.op.is_picture()
             && let Ok(Call::Image(request)) = asking.call(self.codec, &self.asked)
         {
@@ -191,19 +197,21 @@ impl Dispatch {
         Some((bound, unseen.map(|tokens| Prompt { tokens, bound })))
     }
 
-    /// Whether the bytes of a conversation say how long its prompt is.
+    /// Whether it is text, and nothing of it dearer than that.
+    fn is_text(&self, asking: &Asking) -> bool {
+        !asking.rewritten && self.codec.is_plain(&asking.head)
+    }
+
+    /// Whether the bytes of a conversation that is more than plain say how long its prompt is.
     fn is_seen(&self, asking: &mut Asking) -> bool {
-        if !asking.rewritten && self.codec.is_plain(&asking.head) {
-            return true;
-        }
         let call = asking.call(self.codec, &self.asked).ok();
         call.and_then(|call| call.conversation()).is_none_or(worst::is_seen)
     }
 
     /// The most that a call can use, and whether the caller bounds the answer.
-    fn worst(&self, facts: &Facts, asking: &mut Asking) -> Option<(Worst, bool)> {
+    fn worst(&self, facts: &Facts, asking: &mut Asking, plain: bool) -> Option<(Worst, bool)> {
         let size = asking.head.body().len();
-        if !asking.rewritten && self.codec.is_plain(&asking.head) {
+        if plain {
             let limit = asking.limit(self.codec, &self.asked);
             return Some((worst::of_text(size, limit, facts).ok()?, limit.is_some()));
         }

@@ -37,20 +37,21 @@ const TURNS: u64 = 32;
 
 /// The beginnings of one prompt, shortest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prefixes(SmallVec<[u64; MOST]>);
+pub struct Prefixes(Box<[u64]>);
 
 impl Prefixes {
     /// The beginnings of these bytes; none below 4 KiB.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hashes = SmallVec::new();
+        let mut hashes = SmallVec::<[u64; MOST]>::new();
         let (mut state, mut from, mut to) = (0, 0, SHORTEST);
         while let Some(part) = bytes.get(from..to).filter(|_| hashes.len() < MOST) {
             state = extend(state, part);
             hashes.push(state);
             (from, to) = (to, to * 2);
         }
-        Self(hashes)
+        // Most prompts have none, which takes no memory.
+        Self(hashes.into_boxed_slice())
     }
 
     /// Whether the prompt is too short to be cached.
@@ -212,7 +213,7 @@ mod tests {
     fn the_table_stays_bounded_and_remembers_the_newest() {
         let (map, now) = (PrefixMap::default(), Instant::now());
         for nth in 0..50_000_u64 {
-            let prefixes = Prefixes(SmallVec::from_slice(&[mix(nth)]));
+            let prefixes = Prefixes(Box::new([mix(nth)]));
             map.note(&prefixes, nth + 1, now);
             assert_eq!(map.get(mix(nth), now), Some(short(nth + 1)));
         }
