@@ -57,7 +57,7 @@ impl Who {
             Self::Routed => request == Request::Routed,
             Self::Unrecorded => request == Request::Recorded,
             Self::Recorded => matches!(request, Request::Recorded | Request::RoutedRecorded),
-            Self::Unmetered | Self::Metered => request == Request::Metered,
+            Self::Unmetered | Self::Metered => matches!(request, Request::Metered | Request::MeteredStream),
             Self::Few | Self::Many => request == Request::ManyKeys,
             _ => !matches!(
                 request,
@@ -65,6 +65,7 @@ impl Who {
                     | Request::Recorded
                     | Request::RoutedRecorded
                     | Request::Metered
+                    | Request::MeteredStream
                     | Request::ManyKeys
             ),
         }
@@ -141,7 +142,7 @@ impl Who {
             (_, Self::Gateway) => "/v1/chat/completions",
             (Request::Translated, _) => "/v1/messages",
             (Request::Paced, _) => "/paced/v1/chat/completions",
-            (Request::Metered | Request::ManyKeys, _) => METERED,
+            (Request::Metered | Request::MeteredStream | Request::ManyKeys, _) => METERED,
             _ => "/v1/chat/completions",
         }
     }
@@ -163,7 +164,9 @@ impl Who {
             ) => {
                 json!({"model": "m", "messages": question, "temperature": 0.7})
             }
-            (Request::Stream, _) => json!({"model": "m", "messages": question, "stream": true}),
+            (Request::Stream | Request::MeteredStream, _) => {
+                json!({"model": "m", "messages": question, "stream": true})
+            }
             (Request::Paced, _) => json!({"model": "paced", "messages": question, "stream": true}),
             (Request::LargePrompt, _) => json!({"model": "m", "messages": conversation(LARGE_PROMPT_BYTES)}),
             (Request::Translated, Self::Gateway) => {

@@ -34,7 +34,9 @@ pub(super) enum Request {
     /// The short chat request of a key with limits and three budgets, priced and written down in SQLite; against the
     /// same request where nothing is metered.
     Metered,
-    /// The same request of the same key, at a gateway whose store has many keys beside it; against one where it is the
+    /// The same streamed.
+    MeteredStream,
+    /// The short chat request of the same key, at a gateway whose store has many keys beside it; against one where it is the
     /// only one.
     ManyKeys,
     /// The same streamed, onto an OpenAI upstream. A proxy that can't translate gets OpenAI's request.
@@ -130,7 +132,7 @@ pub(super) const GAP_MS: u64 = 20;
 /// The size of the large prompt, in bytes of JSON.
 pub(super) const LARGE_PROMPT_BYTES: usize = 157_000;
 
-pub(super) const SCENARIOS: [Scenario; 14] = [
+pub(super) const SCENARIOS: [Scenario; 15] = [
     Scenario {
         title: "chat 1 kB, 32 connections",
         request: Request::Chat,
@@ -170,6 +172,12 @@ pub(super) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         title: "chat 1 kB with key, limits, budgets and usage rows, to one where nothing is metered",
         request: Request::Metered,
+        load: Load::Connections(32),
+        rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.15) }],
+    },
+    Scenario {
+        title: "streamed chat with key, limits, budgets and usage rows, to one where nothing is metered",
+        request: Request::MeteredStream,
         load: Load::Connections(32),
         rows: &[Row { measure: Measure::CpuPerRequest, target: Target::Ratio(1.15) }],
     },
