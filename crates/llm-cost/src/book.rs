@@ -9,9 +9,9 @@
 //! that it bills goes before the catalogue: it knows fees and contracts that no catalogue has. It does not go before
 //! a price of the configuration, which somebody has agreed on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::HashMap;
 use llm_types::{PicoUsd, ServiceTier, Usage, glob_matches};
 
 use crate::adjust::Adjustment;
