@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use llm_governance::report::{GroupBy, Report, ReportAsk, ReportRow, Sums};
 use llm_governance::{Scope, Zone};
-use llm_types::PicoUsd;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -108,6 +107,14 @@ impl SqlStore {
 
     /// A report from the tables of sums. `day` is what is the day of an hour, where that is another than UTC's.
     pub(super) async fn usage_of_sums(&self, ask: &ReportAsk, day: Option<&str>) -> Result<Report, SqlError> {
+        match self.added_up(ask, day, Added::Whole).await {
+            // Hardly ever because a sum is too large, and then that is why.
+            Err(SqlError::Database(_)) => self.added_up(ask, day, Added::InHalves).await,
+            report => report,
+        }
+    }
+
+    async fn added_up(&self, ask: &ReportAsk, day: Option<&str>, added: Added) -> Result<Report, SqlError> {
         let ReportAsk { from, to, group_by, only, zone: _ } = ask;
         let asked: Vec<_> = group_by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect();
         let table = if day.is_some() { Some(Table::Hour) } else { Table::with(&asked) };
@@ -124,7 +131,7 @@ impl SqlStore {
         for (nth, column) in columns.iter().enumerate() {
             sql.push(column).push(&format!(" AS g{nth}, "));
         }
-        sums(&mut sql);
+        sums(&mut sql, added);
         table.from(&mut sql, (first, end), ask)?;
         for (by, value) in only {
             let column = column(*by).ok_or(SqlError::NoSums)?;
@@ -151,7 +158,7 @@ impl SqlStore {
                 _ => Ok(row.try_get(nth)?),
             };
             let group = group_by.iter().enumerate().map(value).collect::<Result<_, SqlError>>()?;
-            Ok(ReportRow { group, sums: read(row)? })
+            Ok(ReportRow { group, sums: read(row, group_by.len(), added)? })
         };
         let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, SqlError>>()?;
         rows.retain(|row| row.sums != Sums::default() || !row.group.is_empty());
@@ -220,30 +227,54 @@ fn with_untagged(
     Ok(())
 }
 
-/// `CAST(SUM(…) AS BIGINT) AS …` for each column; in two halves where one number may not hold the sum.
-fn sums(sql: &mut Statement) {
+/// How columns are added up that a provider's figures decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Added {
+    /// As they are: a database fails where one number does not hold the sum.
+    Whole,
+    /// In two halves, which it always does, and takes twice the time.
+    InHalves,
+}
+
+impl Added {
+    fn halves(self, column: &str) -> bool {
+        self == Self::InHalves && COUNTED.contains(&column)
+    }
+}
+
+/// `CAST(SUM(…) AS BIGINT)` for each column; in two halves the upper one first.
+fn sums(sql: &mut Statement, added: Added) {
     for (nth, column) in COLUMNS.iter().enumerate() {
         sql.push(if nth == 0 { "" } else { ", " });
-        if COUNTED.contains(column) {
-            sql.push(&format!("CAST(COALESCE(SUM({column} >> 32), 0) AS BIGINT) AS high_{column}, "));
-            sql.push(&format!("CAST(COALESCE(SUM({column} & 4294967295), 0) AS BIGINT) AS sum_{column}"));
+        if added.halves(column) {
+            sql.push(&format!("CAST(COALESCE(SUM({column} >> 32), 0) AS BIGINT), "));
+            sql.push(&format!("CAST(COALESCE(SUM({column} & 4294967295), 0) AS BIGINT)"));
         } else {
-            sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS sum_{column}"));
+            sql.push(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)"));
         }
     }
 }
 
-fn read(row: &AnyRow) -> Result<Sums, SqlError> {
-    let get = |half: &str, column: &str| row.try_get::<i64, _>(format!("{half}_{column}").as_str());
-    let mut numbers = [0; 14];
-    for (number, column) in numbers.iter_mut().zip(COLUMNS.iter().filter(|one| !one.starts_with("cost_"))) {
-        *number = i128::from(get("sum", column)?);
-        if COUNTED.contains(column) {
-            *number += i128::from(get("high", column)?) << 32;
+/// The sums of a line, which follow so many columns.
+fn read(row: &AnyRow, mut at: usize, added: Added) -> Result<Sums, SqlError> {
+    let mut next = || {
+        at += 1;
+        row.try_get::<i64, _>(at - 1)
+    };
+    let mut cost = [0; 2];
+    let mut numbers = [0; COLUMNS.len() - 2];
+    let mut places = numbers.iter_mut();
+    for column in COLUMNS {
+        let high = if added.halves(column) { i128::from(next()?) << 32 } else { 0 };
+        let number = i128::from(next()?) + high;
+        match column {
+            "cost_m" => cost[0] = i64::try_from(number).unwrap_or(i64::MAX),
+            "cost_p" => cost[1] = i64::try_from(number).unwrap_or(i64::MAX),
+            _ => places.by_ref().take(1).for_each(|place| *place = number),
         }
     }
-    let cost: PicoUsd = join(get("sum", "cost_m")?, get("sum", "cost_p")?);
-    Ok(sums_of(numbers, cost))
+    let [millions, rest] = cost;
+    Ok(sums_of(numbers, join(millions, rest)))
 }
 
 fn moment(count: i64, unit: i64) -> Timestamp {
