@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 use crate::answer::{Reply, ReplyBody, Whole, paced};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
+use crate::belief::Belief;
 use crate::exchange::{Exchange, Parts};
 use crate::gateway::Gateway;
 use crate::governance::Kept;
@@ -329,7 +330,8 @@ impl Dispatch {
                 (paced(chunks, pause), Relay::written(usage))
             }
         };
-        let Delivery { place, deployment: _, target, ticket, attempt, decision } = delivery;
+        let Delivery { place, deployment, target, ticket, attempt, decision } = delivery;
+        let relay = relay.believing(deployment.map(|deployment| Belief::of(&deployment, self.asked.op)));
         let mut parts = Parts {
             relay,
             ticket,
@@ -356,7 +358,9 @@ impl Dispatch {
         let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let Whole { body, usage, served, kind, later } = whole;
         // Zeros for an answer are not counted ones.
-        let usage = usage.filter(|usage| !usage.is_empty());
+        let belief = deployment.as_deref().map(|deployment| Belief::of(deployment, self.asked.op));
+        let is_true = |usage: &Usage| belief.as_ref().is_none_or(|belief| belief.holds(usage));
+        let usage = usage.filter(|usage| !usage.is_empty() && is_true(usage));
         place.finish(usage.as_ref());
         if let Some(decision) = &decision {
             decision.end(usage.as_ref(), None, Afterwards::default());
