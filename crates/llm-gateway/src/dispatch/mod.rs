@@ -130,6 +130,8 @@ struct Journey {
     ticket: Ticket,
     /// How long upstreams were waited for.
     upstream: Duration,
+    /// How many calls went out.
+    calls: usize,
     /// Who failed last.
     last: Option<Labels>,
 }
@@ -210,7 +212,7 @@ impl Dispatch {
 
     /// Nobody answered.
     fn give_up(&self, plan: &mut Plan<'_, Backend>, journey: &mut Journey) -> Failed {
-        let (error, attempts) = (plan.failure(), plan.attempt_count());
+        let (error, attempts) = (plan.failure(), journey.calls);
         self.remember(plan, journey, &error);
         match journey.last.take() {
             Some(labels) => Failed::at(error, &self.model, labels, attempts),
@@ -241,7 +243,7 @@ impl Dispatch {
         let Answered { reply, lease, labels } = answered;
         let deployment = lease.as_ref().and_then(Lease::deployment).map(Arc::clone);
         let id = deployment.as_ref().map(|deployment| Arc::clone(&deployment.id));
-        let attempts = plan.attempt_count();
+        let attempts = journey.calls;
         let (fallback, entry) = (self.fallback(plan), plan.entry());
         let upstream = journey.upstream;
         let decision = self.kept_decision(plan, &journey, &reply);
