@@ -114,7 +114,7 @@ impl Visit {
         let (headers, upload) = upload::take(request, whole, bounds, self.gateway.memory()).await?;
         let query = path.split_once('?').map(|(_, query)| query);
         let reading = Reading::of(&method, (&self.path, query), &headers, upload.whole());
-        let reading = reading.at(there.dialect, &self.path);
+        let reading = reading.at((there.dialect, there.names_model.as_deref()), &self.path);
         let way = way::choose(there, &reading, &principal.who)?;
         self.check_route(&principal, &reading, &way)?;
         let beside = price::beside(&self.snapshot, &way, &reading)?;
