@@ -280,7 +280,9 @@ async fn whatever_is_written_into_an_id_is_only_an_id() {
     gateway.post("/admin/v1/keys").body(deep).send().await.error(400);
     let wide = json!({"metadata": {"x": "y".repeat(20_000)}});
     assert_eq!(post(&gateway, "/keys", wide).await.error(400).param, "metadata");
-    gateway.post("/admin/v1/keys").body(vec![b' '; 2 << 20]).send().await.error(413);
+    let error = gateway.post("/admin/v1/keys").body(vec![b' '; 2 << 20]).send().await.error(413);
+    error.says(&["1048576 bytes", "in several calls"]);
+    assert!(!error.message.contains("server.max_body"), "{error:?}");
     gateway.assert_alive().await;
 }
 

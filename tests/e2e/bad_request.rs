@@ -89,7 +89,7 @@ async fn a_body_over_the_limit_is_a_413_announced_or_not() {
     body["messages"][0]["content"] = canned::text(2000).into();
     let error = gateway.chat(&body).await.error(413);
     assert_eq!(error.code, "request_too_large");
-    error.says(&["1024 bytes", "server.max_body"]);
+    error.says(&["1024 bytes", "raise server.max_body"]);
 
     // Announced only: the answer comes before the body.
     let mut raw = Raw::connect(gateway.addr()).await;

@@ -86,6 +86,15 @@ async fn what_cannot_be_fetched_is_said_and_not_asked_for() {
     for name in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1"] {
         ask(&closed, &[at(name, "/a.png")]).await.error(400).says(&["cannot be fetched"]);
     }
+    // A host that nobody knows is told in the same words as one that is not public. Nobody is asked for so long a name.
+    let unknown = format!("{}.test", "x".repeat(64));
+    let mut told = Vec::new();
+    for name in ["127.0.0.1", "localhost", &unknown] {
+        let error = ask(&closed, &[at(name, "/a.png")]).await.error(400);
+        told.push(error.message.replace(name, "HOST"));
+    }
+    assert!(told[0].contains("not known or not public"), "{told:?}");
+    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
     // What may be asked does not lead to what may not.
     host.on("/out", move |_| {
         Script::status(302).header("location", &format!("http://127.0.0.1:{port}/a.png"))

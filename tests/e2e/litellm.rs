@@ -191,9 +191,36 @@ async fn members_of_litellms_mean_what_they_mean_there() {
     assert_eq!((&team["members_with_roles"], &team["metadata"]), (&members, &json!({"x": 1})));
     let gone = json!({"key_aliases": ["twice"]});
     for _ in 0..2 {
-        good(&gateway, Method::POST, "/key/generate", json!({"key_alias": "twice"})).await;
+        let name = json!({"name": "twice"});
+        let made = crate::litellm::call(&gateway, Method::POST, "/admin/v1/keys", name).await;
+        assert_eq!(made.status, 201, "{}", made.text());
     }
     crate::litellm::call(&gateway, Method::POST, "/key/delete", gone).await.error(400);
+}
+
+#[tokio::test]
+async fn an_alias_is_of_one_key() {
+    let gateway = Gateway::start(CONFIG);
+    let body = json!({"key_alias": "ci", "max_budget": 1, "budget_duration": "30d"});
+    let first = good(&gateway, Method::POST, "/key/generate", body).await;
+    // By the calendar, as the answer says.
+    let ends = first["budget_reset_at"].as_str().unwrap();
+    assert!(ends.contains("-01T00:00:00"), "{first}");
+    let other = good(&gateway, Method::POST, "/key/generate", json!({"key_alias": "cd"})).await;
+    let again = call(&gateway, Method::POST, "/key/generate", json!({"key_alias": "ci"})).await.error(400);
+    assert_eq!((again.param.as_str(), again.code.as_str()), ("key_alias", "already_exists"));
+    let taken = json!({"key": other["token"], "key_alias": "ci"});
+    call(&gateway, Method::POST, "/key/update", taken)
+        .await
+        .error(400)
+        .says(&["there is a key `ci` already"]);
+    let list = good(&gateway, Method::GET, "/key/list", Value::Null).await;
+    assert_eq!(list["total_count"], 2);
+    // Its own, and one whose key is gone.
+    good(&gateway, Method::POST, "/key/update", json!({"key": first["token"], "key_alias": "ci"})).await;
+    good(&gateway, Method::POST, "/key/delete", json!({"keys": [first["token"]]})).await;
+    let taken = json!({"key": other["token"], "key_alias": "ci"});
+    assert_eq!(good(&gateway, Method::POST, "/key/update", taken).await["key_alias"], "ci");
 }
 
 #[tokio::test]
@@ -201,6 +228,7 @@ async fn what_is_not_here_is_said() {
     let gateway = Gateway::start(CONFIG);
     for (body, param) in [
         (json!({"budget_duration": "10d", "max_budget": 1}), "budget_duration"),
+        (json!({"budget_duration": "12h", "max_budget": 1}), "budget_duration"),
         (json!({"guardrails": ["pii"]}), "guardrails"),
         (json!({"rpm_limit": "many"}), "rpm_limit"),
         (json!({"team_id": "nobody"}), "team_id"),

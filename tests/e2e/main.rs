@@ -62,6 +62,7 @@ mod money;
 mod openapi;
 mod own_api;
 mod own_api_kept;
+mod own_api_models;
 mod own_api_sound;
 mod own_api_usage;
 mod pass;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use llm_governance::report::Booked;
+use llm_governance::report::{Booked, Released};
 use llm_governance::{Budget, BudgetId, Change, Group, Mode, Now, Period, Scope, Terms, Window, Zone};
 use llm_types::{ApiError, ErrorKind, Result};
 use schemars::JsonSchema;
@@ -82,6 +82,10 @@ pub struct ReleasedView {
     id: String,
     /// How much of what was unknown may be spent again, in dollars. What a gateway may yet be heard of is not among it.
     released_usd: String,
+    /// What is not released yet, in dollars: a gateway that had leased it may yet be heard of.
+    waiting_usd: String,
+    /// Until when it may, where there is such money and that is known: it can be released some seconds later.
+    waiting_until: Option<String>,
     /// What is spent in the present window.
     spend: Option<WindowView>,
 }
@@ -236,10 +240,13 @@ pub(crate) async fn release(visit: &Visit<'_>) -> Result<Answer> {
     let id = budget_id(&scope, &budget);
     let reports = governance.reports();
     let released = reports.release_unknown(&id, Now::read().wall, &visit.by).await.map_err(refused)?;
+    let Released { amount, waiting, until } = released;
     let booked = spend::booked(governance, std::slice::from_ref(&scope)).await?;
     let OwnedBudgetView { spend, .. } = OwnedBudgetView::of(&scope, &budget, governance, &booked);
-    let released_usd = terms::dollars(released);
-    Ok(Answer::new(StatusCode::OK, &ReleasedView { id: id.to_string(), released_usd, spend }))
+    let [released_usd, waiting_usd] = [amount, waiting].map(terms::dollars);
+    let waiting_until = until.map(form::moment_text);
+    let view = ReleasedView { id: id.to_string(), released_usd, waiting_usd, waiting_until, spend };
+    Ok(Answer::new(StatusCode::OK, &view))
 }
 
 /// The budget with this id, and its owner.

@@ -143,7 +143,7 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<()> {
 fn too_large(limit: usize) -> ApiError {
     ApiError::new(
         ErrorKind::TooLarge,
-        format!("the request's body is larger than {limit} bytes (server.max_body)"),
+        format!("the request's body is larger than {limit} bytes: send less, or raise server.max_body"),
     )
 }
 

@@ -7,6 +7,7 @@ pub mod assemble;
 mod attempt;
 mod auth;
 mod backend;
+mod belief;
 mod beside;
 mod body;
 mod cache;

@@ -21,6 +21,7 @@ use llm_types::{ApiError, ErrorKind, Event, EventSink, Flow, Op, Result, Usage};
 use self::heard::Heard;
 use self::pass::Pass;
 use self::seam::Seam;
+use crate::belief::Belief;
 
 /// Turns upstream chunks into client bytes.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Relay {
     facts: Facts,
     /// The end was told: a stream that ends before its first content is told of it twice.
     ended: bool,
+    /// Which usage is believed; `None`: any.
+    belief: Option<Belief>,
 }
 
 /// What is known of the stream so far.
@@ -122,6 +125,15 @@ impl Relay {
         self
     }
 
+    /// Which usage is believed.
+    pub(crate) fn believing(self, belief: Option<Belief>) -> Self {
+        Self { belief, ..self }
+    }
+
+    fn believes(&self, usage: &Usage) -> bool {
+        self.belief.as_ref().is_none_or(|belief| belief.holds(usage))
+    }
+
     /// Whether what is said is kept.
     pub(crate) fn keeps_said(&self) -> bool {
         self.facts.seam.is_some()
@@ -173,7 +185,7 @@ impl Relay {
     }
 
     fn new(way: Way) -> Self {
-        Self { way, out: VecDeque::new(), facts: Facts::default(), ended: false }
+        Self { way, out: VecDeque::new(), facts: Facts::default(), ended: false, belief: None }
     }
 
     /// Takes the next chunk of the upstream.
@@ -250,14 +262,14 @@ impl Relay {
         self.facts.content
     }
 
-    /// What was used, as far as the provider said; zeros say nothing.
+    /// What was used, as far as the provider said and can be believed; zeros say nothing.
     pub(crate) fn usage(&self) -> Option<&Usage> {
         let usage = match &self.way {
             Way::Translate { .. } => self.facts.usage.as_ref(),
             Way::Pass(pass) => pass.tap.usage(),
             Way::Written { usage } | Way::Raw { usage, .. } => usage.as_ref(),
         };
-        usage.filter(|usage| !usage.is_empty())
+        usage.filter(|usage| !usage.is_empty() && self.believes(usage))
     }
 
     /// The model that whoever is read now names.
@@ -272,7 +284,7 @@ impl Relay {
     /// What the deployment that is read now used: of a stream that was gone on with not the whole.
     pub(crate) fn spent(&self) -> Option<&Usage> {
         match &self.facts.seam {
-            Some(seam) if seam.is_joined() => seam.own(),
+            Some(seam) if seam.is_joined() => seam.own().filter(|usage| self.believes(usage)),
             _ => self.usage(),
         }
     }

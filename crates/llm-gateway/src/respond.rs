@@ -99,7 +99,7 @@ impl From<Refused> for Failed {
 }
 
 impl Failed {
-    /// The failure of the last of `attempts`, which was at the deployment with these labels.
+    /// The failure of the last of `attempts` (those that went out), which was at the deployment with these labels.
     pub(crate) fn at(error: ApiError, model: &str, labels: Labels, attempts: usize) -> Self {
         Self { told: Some(Box::new(Told { model: name(model), labels, attempts })), ..error.into() }
     }

@@ -9,6 +9,7 @@ mod till;
 mod alerts;
 mod attempts;
 mod batches;
+mod believed;
 mod beside;
 mod bounds;
 mod changes;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Method;
 use llm_testkit::{Postgres, Upstream, proc};
 use llm_types::PicoUsd;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{COST, Key, Till, answer, bounded, hard, priced, reserved, wait};
+use super::{COST, Key, Till, admin, answer, bounded, hard, priced, reserved, wait};
 use crate::harness::{Gateway, model};
 
 /// How long it is away.
@@ -127,6 +128,31 @@ async fn hard_budgets_spend_what_is_leased_and_the_others_go_on() {
     })
     .await;
     assert!(window.committed <= limit && window.unknown == PicoUsd::ZERO, "{window:?}");
+}
+
+#[tokio::test]
+async fn administrators_are_told_without_the_words_of_a_database() {
+    let mut postgres = Postgres::start().unwrap();
+    let till = Till::shared(&postgres);
+    let gateway = till.gateway("");
+    let key = Key::make(&gateway, json!({"name": "before"})).await;
+    postgres.stop().unwrap();
+    let path = format!("/keys/{}", key.id);
+    let changes = json!({"name": "after"});
+    for (method, path, body) in [
+        (Method::POST, "/keys", &changes),
+        (Method::PATCH, &*path, &changes),
+        (Method::GET, "/usage?from=2026-01-01&to=2026-01-02", &Value::Null),
+        (Method::GET, "/audit", &Value::Null),
+    ] {
+        let reply = admin(&gateway, method, path, body).await;
+        let told = reply.error(503).message;
+        assert!(told.starts_with("the store "), "{path}: {told}");
+        for word in ["connect", "error", "os ", "pool", "socket", "PG", "postgres", "sql", "timed out"] {
+            assert!(!told.contains(word), "{path}: {told}");
+        }
+    }
+    assert!(gateway.logs().contains("the store fails"), "{}", gateway.logs());
 }
 
 /// Who was answered how, and when.

@@ -19,8 +19,9 @@ use super::prices::rule;
 #[derive(Debug, Serialize)]
 struct Quote {
     model: String,
-    provider: String,
-    found_by: &'static str,
+    /// `None`, as what it was found by: nobody knows a price of it.
+    provider: Option<String>,
+    found_by: Option<&'static str>,
     input_tokens: u64,
     output_tokens: u64,
     /// `given`, `counted` or `estimated`.
@@ -54,9 +55,16 @@ pub(crate) fn run(args: &CostArgs, out: &mut Output) -> Result<Exit, Failure> {
     };
     let book = book(args.map.as_deref()).map_err(Failure::Usage)?;
     let names = std::iter::once(&args.model).chain(&args.compare);
-    let all = names.map(|name| {
-        let model = priced(&book, name).map_err(Failure::Usage)?;
-        of_model(&book, &model, &prompt, args)
+    let found: Vec<_> = names.map(|name| (name, priced(&book, name))).collect();
+    let is_known = found.iter().any(|(_, model)| model.is_ok());
+    let all = found.into_iter().map(|(name, model)| match model {
+        Ok(model) => of_model(&book, &model, &prompt, args),
+        // The others are compared all the same.
+        Err(error) if is_known => {
+            writeln!(out.err, "{name}: it has no price: {error:#}")?;
+            without_price(name, &prompt, args)
+        }
+        Err(error) => Err(Failure::Usage(error)),
     });
     let all = all.collect::<Result<Vec<_>, Failure>>()?;
     match (&all[..], out.json) {
@@ -74,15 +82,15 @@ fn of_model(
     prompt: &Prompt,
     args: &CostArgs,
 ) -> Result<Quote, Failure> {
-    let (input, tokens) = tokens(model, prompt)?;
+    let (input, tokens) = tokens(&model.model, prompt)?;
     let usage = usage(input, args).map_err(Failure::Usage)?;
     let asked = Asked { provider: &model.provider, model: &model.model, ..Asked::default() };
     let bill = book.cost(&asked, &usage).cost;
     let items = bill.items().iter();
     Ok(Quote {
         model: model.asked.clone(),
-        provider: model.provider.clone(),
-        found_by: rule(model.found.rule),
+        provider: Some(model.provider.clone()),
+        found_by: Some(rule(model.found.rule)),
         input_tokens: input,
         output_tokens: args.output,
         tokens,
@@ -93,13 +101,28 @@ fn of_model(
     })
 }
 
+/// A model that has no price, among others.
+fn without_price(name: &str, prompt: &Prompt, args: &CostArgs) -> Result<Quote, Failure> {
+    let (input_tokens, tokens) = tokens(name, prompt)?;
+    Ok(Quote {
+        model: name.to_owned(),
+        provider: None,
+        found_by: None,
+        input_tokens,
+        output_tokens: args.output,
+        tokens,
+        items: Vec::new(),
+        total_usd: None,
+    })
+}
+
 /// The prompt's tokens, and how they are known.
-fn tokens(model: &Priced<'_>, prompt: &Prompt) -> Result<(u64, &'static str), Failure> {
+fn tokens(model: &str, prompt: &Prompt) -> Result<(u64, &'static str), Failure> {
     let request = match prompt {
         Prompt::Given(count) => return Ok((*count, "given")),
         Prompt::Text(request) => request,
     };
-    if let Some(count) = count_prompt(&model.model, request) {
+    if let Some(count) = count_prompt(model, request) {
         return Ok((count, "counted"));
     }
     let estimate = estimate::count(&Call::CountTokens(request.clone()))?;
@@ -151,8 +174,8 @@ fn comparison(all: &[Quote], out: &mut Output) -> Result<(), Failure> {
 /// What a person should know beside the figures.
 fn remark(all: &[Quote], out: &mut Output) -> Result<(), Failure> {
     for one in all {
-        if one.found_by != rule(llm_cost::Rule::Exact) {
-            writeln!(out.err, "{}: priced by {}", one.model, one.found_by)?;
+        if let Some(found_by) = one.found_by.filter(|by| *by != rule(llm_cost::Rule::Exact)) {
+            writeln!(out.err, "{}: priced by {found_by}", one.model)?;
         }
         if all.len() == 1 && one.tokens == "estimated" {
             writeln!(out.err, "the prompt is estimated at {} tokens", one.input_tokens)?;

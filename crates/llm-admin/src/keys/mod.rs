@@ -50,22 +50,28 @@ pub(crate) fn list(visit: &Visit<'_>) -> Result<Answer> {
 pub(crate) async fn create(visit: &Visit<'_>) -> Result<Answer> {
     let form: KeyForm = forms::read(&visit.body)?;
     let new = NewKey::generate().map_err(refused)?;
-    let key = made(visit, form, &new).await?;
+    let key = made(visit, form, &new, |_| Ok(())).await?;
     let mut view = shown(visit, &key).await?;
     view.key = Some(new.secret.expose().to_owned());
     Ok(Answer::new(StatusCode::CREATED, &view))
 }
 
-/// Makes a key with this secret.
+/// Makes a key with this secret. `check` looks at it while nobody here makes or changes another.
 ///
 /// # Errors
-/// 400 for what contradicts what is there, 409 for a secret that is taken, 503 where it cannot be kept.
-pub async fn made(visit: &Visit<'_>, form: KeyForm, new: &NewKey) -> Result<Key> {
+/// 400 for what contradicts what is there, 409 for a secret that is taken, 503 where it cannot be kept; what `check` says.
+pub async fn made(
+    visit: &Visit<'_>,
+    form: KeyForm,
+    new: &NewKey,
+    check: impl FnOnce(&Key) -> Result<()>,
+) -> Result<Key> {
     let governance = visit.registry;
     let id = KeyId::generate().map_err(refused)?;
     let blank = Key { hint: new.hint, ..Key::new(id, new.hash) };
     let _writing = governance.writing().await;
     let key = form.over(blank, governance)?;
+    check(&key)?;
     visit.change("create", Change::PutKey(Box::new(key.clone()))).await?;
     if !governance.is_durable() {
         tracing::warn!(%id, "a key was made, but there is no store: it is gone when the gateway stops");
@@ -80,18 +86,25 @@ pub(crate) async fn get(visit: &Visit<'_>) -> Result<Answer> {
 
 pub(crate) async fn update(visit: &Visit<'_>) -> Result<Answer> {
     let form: KeyForm = forms::read(&visit.body)?;
-    let key = changed(visit, &visit.id, form).await?;
+    let key = changed(visit, &visit.id, form, |_, _| Ok(())).await?;
     Ok(Answer::new(StatusCode::OK, &shown(visit, &key).await?))
 }
 
-/// Changes a key.
+/// Changes a key. `check` looks at what it was and will be, while nobody here makes or changes another.
 ///
 /// # Errors
-/// 404 for one that is not there; else as [`Registry::change`].
-pub async fn changed(visit: &Visit<'_>, id: &str, form: KeyForm) -> Result<Key> {
+/// 404 for one that is not there; else as [`Registry::change`]; what `check` says.
+pub async fn changed(
+    visit: &Visit<'_>,
+    id: &str,
+    form: KeyForm,
+    check: impl FnOnce(&Key, &Key) -> Result<()>,
+) -> Result<Key> {
     let governance = visit.registry;
     let _writing = governance.writing().await;
-    let key = form.over(find(governance.directory(), id)?, governance)?;
+    let before = find(governance.directory(), id)?;
+    let key = form.over(before.clone(), governance)?;
+    check(&before, &key)?;
     visit.change("update", Change::PutKey(Box::new(key.clone()))).await?;
     Ok(key)
 }

@@ -11,6 +11,7 @@ use llm_governance::{BudgetView, Now, RefusalCounts, Scope};
 use llm_types::PicoUsd;
 
 use super::Visit;
+use crate::belief;
 use crate::body::ClientBody;
 use crate::governance::AlertCounts;
 use crate::respond;
@@ -37,6 +38,8 @@ pub(super) fn get(visit: &Visit<'_>) -> Response<ClientBody> {
     page.head("gateway_refusals_total", "counter", "Requests and attempts that were refused.");
     refusals.iter().for_each(|(why, count)| page.line("gateway_refusals_total", &[("reason", why)], count));
     alerts(&mut page, governance.alert_counts());
+    let about = "Answers whose provider told a usage that is not possible: they are estimated.";
+    page.one("gateway_usage_doubted_total", "counter", about, belief::doubted());
     rows(&mut page, visit);
     let mut response = respond::json(StatusCode::OK, page.0);
     response.headers_mut().insert(CONTENT_TYPE, TEXT);

@@ -105,13 +105,40 @@ where
     // Read also where nothing is expected: what is left of it would be taken for the next request.
     let size = if action == Action::Estimate { snapshot.max_body } else { BODY_LIMIT };
     let bounds = intake::Bounds { size, deadline: Instant::now() + BODY_TIMEOUT };
-    let (_, body, _share) = intake::read(Box::new(request), bounds, gateway.memory()).await?;
+    let read = intake::read(Box::new(request), bounds, gateway.memory()).await;
+    let (_, body, _share) = read.map_err(|error| bounded(error, action))?;
     let registry = gateway.governance().registry();
     let inner = llm_admin::Visit { registry, id, query: query.as_deref(), body, by: principal.name() };
     let visit = Visit { gateway, snapshot, caller: principal.who.key_id(), administers, inner };
     let answer = act(&visit, action).await;
     log(&visit, action, answer.as_ref().err()).await;
-    Ok(answer?)
+    Ok(answer.map_err(plain)?)
+}
+
+/// That a body is too large, in words of this API: no setting gives it more room.
+fn bounded(error: ApiError, action: Action) -> ApiError {
+    if error.kind != ErrorKind::TooLarge || action == Action::Estimate {
+        return error;
+    }
+    let message = format!(
+        "the body is larger than {BODY_LIMIT} bytes, the most that the admin API reads: leave out what stays as it is, \
+         or make the change in several calls"
+    );
+    ApiError::new(ErrorKind::TooLarge, message)
+}
+
+/// That the store fails, without the words of its database: they name hosts, statements and drivers, and are for the log.
+fn plain(error: ApiError) -> ApiError {
+    let source = error.source.as_deref().and_then(|source| source.downcast_ref());
+    match source {
+        Some(llm_governance::Error::Store(inner)) if inner.source().is_some() => {
+            tracing::warn!(error = %inner, "the store fails");
+            let message =
+                "the store cannot be reached, or fails: try again in a moment; the gateway's log says why";
+            ApiError::new(ErrorKind::Unavailable, message)
+        }
+        _ => error,
+    }
 }
 
 async fn act(visit: &Visit<'_>, action: Action) -> Result<Response<ClientBody>> {

@@ -42,10 +42,15 @@ impl Dispatch {
         }
         let result = match begun {
             Err(error) => Err(error),
-            Ok((paid, limits)) => match plan.attempts().hedge_at() {
-                None => self.send(paid, limits).await,
-                Some(at) => return Box::pin(self.hedged((index, paid, limits), plan, journey, at)).await,
-            },
+            Ok((paid, limits)) => {
+                journey.calls += 1;
+                match plan.attempts().hedge_at() {
+                    None => self.send(paid, limits).await,
+                    Some(at) => {
+                        return Box::pin(self.hedged((index, paid, limits), plan, journey, at)).await;
+                    }
+                }
+            }
         };
         self.settle((index, started), result, plan, journey)
     }
@@ -169,6 +174,7 @@ impl Dispatch {
                 running.push(first);
                 match begun {
                     Ok((paid, limits)) => {
+                        journey.calls += 1;
                         running.push(Box::pin(self.send(paid, limits).map(move |result| (second, result))));
                     }
                     Err(error) => {

@@ -15,6 +15,7 @@ use llm_types::{ApiError, Op, Result, Segments};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::attempt::Attempt;
+use crate::belief::Belief;
 use crate::gateway::Gateway;
 
 /// After how long it is asked for the first time, and how long each pause is at most: some providers forget an answer ten
@@ -75,7 +76,8 @@ impl Later {
             let Ok(tapped) = self.codec.tap(Op::Chat, &body) else { return };
             attempt.names(tapped.model.as_deref());
             // Nobody waits for its row.
-            let _ = attempt.settle(tapped.usage.as_ref(), 0);
+            let belief = Belief::within(target.model_name(), None);
+            let _ = attempt.settle(tapped.usage.as_ref().filter(|usage| belief.holds(usage)), 0);
             return;
         }
     }

@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 use crate::answer::{Reply, ReplyBody, Whole, paced};
 use crate::attempt::Attempt;
 use crate::backend::Backend;
+use crate::belief::Belief;
 use crate::exchange::{Exchange, Parts};
 use crate::gateway::Gateway;
 use crate::governance::Kept;
@@ -129,6 +130,8 @@ struct Journey {
     ticket: Ticket,
     /// How long upstreams were waited for.
     upstream: Duration,
+    /// How many calls went out.
+    calls: usize,
     /// Who failed last.
     last: Option<Labels>,
 }
@@ -209,7 +212,7 @@ impl Dispatch {
 
     /// Nobody answered.
     fn give_up(&self, plan: &mut Plan<'_, Backend>, journey: &mut Journey) -> Failed {
-        let (error, attempts) = (plan.failure(), plan.attempt_count());
+        let (error, attempts) = (plan.failure(), journey.calls);
         self.remember(plan, journey, &error);
         match journey.last.take() {
             Some(labels) => Failed::at(error, &self.model, labels, attempts),
@@ -240,7 +243,7 @@ impl Dispatch {
         let Answered { reply, lease, labels } = answered;
         let deployment = lease.as_ref().and_then(Lease::deployment).map(Arc::clone);
         let id = deployment.as_ref().map(|deployment| Arc::clone(&deployment.id));
-        let attempts = plan.attempt_count();
+        let attempts = journey.calls;
         let (fallback, entry) = (self.fallback(plan), plan.entry());
         let upstream = journey.upstream;
         let decision = self.kept_decision(plan, &journey, &reply);
@@ -329,7 +332,8 @@ impl Dispatch {
                 (paced(chunks, pause), Relay::written(usage))
             }
         };
-        let Delivery { place, deployment: _, target, ticket, attempt, decision } = delivery;
+        let Delivery { place, deployment, target, ticket, attempt, decision } = delivery;
+        let relay = relay.believing(deployment.map(|deployment| Belief::of(&deployment, self.asked.op)));
         let mut parts = Parts {
             relay,
             ticket,
@@ -356,7 +360,9 @@ impl Dispatch {
         let Delivery { place, deployment, target, ticket, mut attempt, decision } = delivery;
         let Whole { body, usage, served, kind, later } = whole;
         // Zeros for an answer are not counted ones.
-        let usage = usage.filter(|usage| !usage.is_empty());
+        let belief = deployment.as_deref().map(|deployment| Belief::of(deployment, self.asked.op));
+        let is_true = |usage: &Usage| belief.as_ref().is_none_or(|belief| belief.holds(usage));
+        let usage = usage.filter(|usage| !usage.is_empty() && is_true(usage));
         place.finish(usage.as_ref());
         if let Some(decision) = &decision {
             decision.end(usage.as_ref(), None, Afterwards::default());

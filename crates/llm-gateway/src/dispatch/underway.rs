@@ -32,7 +32,8 @@ impl<'s> Underway<'s> {
     /// When what it asks for cannot be understood.
     pub(super) fn begin(mut dispatch: Box<Dispatch>, snapshot: &'s Snapshot, ticket: Ticket) -> Result<Self> {
         let asking = std::mem::take(&mut dispatch.asking);
-        let journey = Journey { asking, fetched: None, ticket, upstream: Duration::ZERO, last: None };
+        let journey =
+            Journey { asking, fetched: None, ticket, upstream: Duration::ZERO, calls: 0, last: None };
         let now = Instant::now();
         let mut parts = Box::new(Parts { plan: dispatch.plan(snapshot, now), dispatch, journey });
         let Parts { dispatch, plan, journey } = &mut *parts;

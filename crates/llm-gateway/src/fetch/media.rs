@@ -166,7 +166,7 @@ impl MediaFetch {
             let request = http::Request::get(&uri).header(ACCEPT, "image/*, application/pdf");
             let request =
                 request.body(Segments::from(Bytes::new()).into()).map_err(|error| error.to_string())?;
-            let answer = self.transport()?.send(request).await.map_err(|error| error.message.clone())?;
+            let answer = self.transport()?.send(request).await.map_err(|error| unreached(&error))?;
             let (head, body) = answer.into_parts();
             if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
                 let location = head.headers.get(LOCATION).and_then(|location| location.to_str().ok());
@@ -211,8 +211,14 @@ impl MediaFetch {
     }
 }
 
-/// Why an address is not asked.
-const NOT_PUBLIC: &str = "it leads to an address that is not public (`fetch.allow` names exceptions)";
+/// Why an address is not asked: the same for a host that is not known, or whoever names hosts here could find out which there are.
+const NOT_PUBLIC: &str = "its host is not known or not public (`fetch.allow` names exceptions)";
+
+/// Why nobody answered.
+fn unreached(error: &ApiError) -> String {
+    // Nor may it be told apart from an address that stands for itself.
+    if error.message.ends_with(NOT_PUBLIC) { NOT_PUBLIC.to_owned() } else { error.message.clone() }
+}
 
 /// Pieces that are at an address.
 fn find<'p>(parts: &'p mut [Part], places: &mut Vec<&'p mut Media>) {

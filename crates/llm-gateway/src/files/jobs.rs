@@ -31,6 +31,7 @@ use super::account;
 use super::held::Held;
 use super::place::{Desk, Place, Serving};
 use super::sum::Sum;
+use crate::belief::Belief;
 use crate::front;
 use crate::gateway::Gateway;
 use crate::ticket::{Account, Ticket};
@@ -441,7 +442,8 @@ impl Job {
 
     fn add(&self, prices: &PriceBook, inline: Option<&Inline>, line: &bytes::Bytes, sum: &mut Sum) {
         let Some(Tapped { usage, model }) = self.tapped(inline, line) else { return };
-        let Some(usage) = usage else {
+        let belief = Belief::within(&self.deployment, None);
+        let Some(usage) = usage.filter(|usage| belief.holds(usage)) else {
             sum.incomplete = true;
             return;
         };

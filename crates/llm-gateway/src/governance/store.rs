@@ -121,7 +121,8 @@ impl Governance {
         let funding = Funding::new(ledger.clone(), node.clone(), settings.lease);
         let (watcher, waiting) = Watcher::new();
         let gate = Gate::with(directory, watcher.clone(), Some(funding));
-        let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()));
+        let grace = request_timeout + SKEW;
+        let reports = Arc::new(SqlReports::new(store.clone(), rows.clone()).with_grace(grace));
         let registry = Registry::kept(gate, Arc::new(store.clone()), reports).over(&ledger);
         let seen = registry.load(&store).await.map_err(super::refused)?;
         let (sink, decided) = Sink::new();
@@ -134,7 +135,7 @@ impl Governance {
             task: Mutex::new(Some(task)),
             seen: Mutex::new(seen),
             settings: settings.clone(),
-            grace: request_timeout + SKEW,
+            grace,
         };
         let alerts = Mutex::new(Some(waiting));
         Ok(Self { registry, alerts, watcher, kept: Some(kept), ..Self::default() })

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use crate::attempt::{Attempt, Delivery};
 use crate::backend::Backend;
+use crate::belief::Belief;
 use crate::gateway::Gateway;
 use crate::snapshot::Snapshot;
 use crate::ticket::{Account, Ticket};
@@ -262,7 +263,8 @@ async fn send(
         Ok(output) => {
             attempt.names(output.model());
             // Nobody waits for the answer.
-            let _ = attempt.settle(output.usage(), 0);
+            let belief = Belief::within(target.model_name(), None);
+            let _ = attempt.settle(output.usage().filter(|usage| belief.holds(usage)), 0);
             Ok(output)
         }
         Err(error) => {

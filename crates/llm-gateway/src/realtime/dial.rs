@@ -98,7 +98,7 @@ impl Wish<'_> {
         if records.samples(now) || (records.is_kept() && self.headers.contains_key(&EXPLAIN)) {
             plan.trace();
         }
-        let mut dialling = Dialling { wish: self, plan, took: Duration::ZERO, is_over: false };
+        let mut dialling = Dialling { wish: self, plan, took: Duration::ZERO, calls: 0, is_over: false };
         let mut last = None;
         let mut step = dialling.plan.next(now, None);
         loop {
@@ -112,14 +112,14 @@ impl Wish<'_> {
                 Step::Try(index) => index,
             };
             let began = Instant::now();
-            let reached = self.ask(index, &mut dialling.plan, ticket).await;
+            let reached = self.ask(index, &mut dialling.plan, ticket, &mut dialling.calls).await;
             dialling.took += began.elapsed();
             match reached {
                 Ok((far, deployment, target)) => {
                     dialling.is_over = true;
                     let (plan, took) = (&mut dialling.plan, dialling.took);
                     let place = Place::from(plan.answered(Instant::now()));
-                    let (fallback, attempts) = (self.fallback(plan), plan.attempt_count());
+                    let (fallback, attempts) = (self.fallback(plan), dialling.calls);
                     let wanted = records.wants(plan);
                     let share = Share::of(plan, self.headers.get(&EXPLAIN));
                     let decision = wanted.then(|| records.keep(self.decision(plan, took, None), share));
@@ -133,7 +133,7 @@ impl Wish<'_> {
                 }
             }
         }
-        let (error, attempts) = (dialling.plan.failure(), dialling.plan.attempt_count());
+        let (error, attempts) = (dialling.plan.failure(), dialling.calls);
         dialling.end(&error);
         Err(match last {
             Some(labels) => Failed::at(error, self.model, labels, attempts),
@@ -147,6 +147,7 @@ impl Wish<'_> {
         index: usize,
         plan: &mut Plan<'_, Backend>,
         ticket: &mut Ticket,
+        calls: &mut usize,
     ) -> Result<(Far, Arc<Deployment<Backend>>, Arc<Target>)> {
         let Some(deployment) = plan.group().get(index).cloned() else {
             return Err(ApiError::new(ErrorKind::Internal, "no such deployment"));
@@ -160,7 +161,7 @@ impl Wish<'_> {
             error
         })?;
         let bound = plan.attempts().limits(&deployment, Instant::now()).total.min(HANDSHAKE);
-        match dial(&self.visit.gateway, &target, (self.headers, self.query), bound).await {
+        match dial(&self.visit.gateway, &target, (self.headers, self.query), bound, calls).await {
             Ok(far) => Ok((far, deployment, target)),
             Err(mut error) => {
                 target.conceal(&mut error);
@@ -218,6 +219,8 @@ struct Dialling<'w, 'v> {
     plan: Plan<'w, Backend>,
     /// How long deployments were waited for.
     took: Duration,
+    /// How many calls went out.
+    calls: usize,
     is_over: bool,
 }
 
@@ -245,6 +248,7 @@ async fn dial(
     target: &Target,
     (headers, query): (&HeaderMap, &str),
     bound: Duration,
+    calls: &mut usize,
 ) -> Result<Far> {
     let mut own = HeaderMap::new();
     if let Some(beta) = headers.get("openai-beta") {
@@ -258,6 +262,7 @@ async fn dial(
         memo: Memo::default(),
     };
     let mut request = target.request(wire)?.map(RequestBody::from);
+    *calls += 1;
     let agreed = async {
         let connection = gateway.transport().open(&mut request).await?;
         let request = handshake(request)?;

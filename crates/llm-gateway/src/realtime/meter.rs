@@ -13,13 +13,14 @@ use llm_cost::{Asked as Priced, Bound, Classes, Services, Worst};
 use llm_governance::{Grant, Now, PriceBound, Seating};
 use llm_providers::target::Target;
 use llm_router::Deployment;
-use llm_types::{ApiError, ErrorKind, Result, Units, Usage};
+use llm_types::{ApiError, ErrorKind, Op, Result, Units, Usage};
 
 use super::dial::Dialled;
 use super::entry::Entry;
 use super::transcript::Transcripts;
 use crate::attempt::Attempt;
 use crate::backend::Backend;
+use crate::belief::Belief;
 use crate::snapshot::Snapshot;
 use crate::ticket::{Ticket, tokens};
 
@@ -203,9 +204,12 @@ impl Meter {
 
     /// A response is over: what it cost is written down.
     pub(super) async fn ended(&mut self, id: &str, usage: Option<&Usage>, said: bool) {
+        let belief = Belief::of(&self.deployment, Op::Realtime);
+        let told = usage.filter(|usage| belief.holds(usage));
         // One that failed or was cancelled before it said anything used nothing.
         let none = Usage::default();
-        let is_unknown = usage.is_none() && said;
+        let is_unknown = told.is_none() && (said || usage.is_some());
+        let usage = told;
         let usage = usage.unwrap_or(&none);
         let place = self.running.iter().position(|(running, _)| running == id);
         let response = match place {

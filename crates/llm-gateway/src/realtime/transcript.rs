@@ -18,6 +18,7 @@ use llm_types::{ApiError, ErrorKind, Result, Usage};
 
 use super::meter::Meter;
 use crate::attempt::Attempt;
+use crate::belief::Belief;
 use crate::ticket::tokens;
 use crate::worst::{self, media};
 
@@ -254,6 +255,8 @@ impl Meter {
             }
             None => return,
         };
+        let belief = Belief::within(&self.deployment.id, None);
+        let usage = usage.filter(|usage| belief.holds(usage));
         attempt.names(Some(&on.model));
         if let Some(grant) = grant {
             grant.finish(usage.map(tokens).unwrap_or_default(), Now::read());

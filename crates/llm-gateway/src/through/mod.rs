@@ -44,6 +44,7 @@ use self::way::Way;
 pub(crate) use self::way::leading;
 use crate::admit::{TAGS, tags};
 use crate::attempt::Attempt;
+use crate::belief::Belief;
 use crate::beside::{Beside, UNBOUNDED};
 use crate::body::ClientBody;
 use crate::gateway::{Gateway, Running};
@@ -113,7 +114,7 @@ impl Visit {
         let (headers, upload) = upload::take(request, whole, bounds, self.gateway.memory()).await?;
         let query = path.split_once('?').map(|(_, query)| query);
         let reading = Reading::of(&method, (&self.path, query), &headers, upload.whole());
-        let reading = reading.at(there.dialect, &self.path);
+        let reading = reading.at((there.dialect, there.names_model.as_deref()), &self.path);
         let way = way::choose(there, &reading, &principal.who)?;
         self.check_route(&principal, &reading, &way)?;
         let beside = price::beside(&self.snapshot, &way, &reading)?;
@@ -280,7 +281,11 @@ impl Visit {
         self.tell_health(&way, Ok(()));
         let left = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let framing = head.headers.get(CONTENT_TYPE).and_then(|kind| Framing::of(kind.as_bytes()));
-        let watch = Watch::of(reading, &way.target, &head.headers, framing);
+        let belief = match way.known {
+            true => Belief::of(&way.deployment, reading.asked.op),
+            false => Belief::within(&way.deployment.id, None),
+        };
+        let watch = Watch::of(reading, &way.target, &head.headers, framing).believing(belief);
         Ok((response, Box::new(Through::new(upstream, watch, left, parts))))
     }
 

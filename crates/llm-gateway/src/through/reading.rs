@@ -37,6 +37,11 @@ pub(super) fn is_read(method: &Method, path: &str, headers: &HeaderMap) -> bool 
     }
 }
 
+/// The model that a member of a body names.
+fn named_in(head: &Head, member: &str) -> Option<String> {
+    head.read::<String>(member).ok().flatten().filter(|model| !model.is_empty())
+}
+
 impl Reading {
     /// Reads what can be read.
     pub(super) fn of(
@@ -64,8 +69,7 @@ impl Reading {
         // The paths of our own fronts have no model, except where that was read.
         let is_theirs = acts && front.is_none();
         let in_path = || if is_theirs { own_api::model(path) } else { None };
-        let in_body =
-            || head.as_ref()?.read::<String>("model").ok().flatten().filter(|model| !model.is_empty());
+        let in_body = || named_in(head.as_ref()?, "model");
         let in_query = || if is_theirs { own_api::model_in(&plain, query?) } else { None };
         let model = asked.model.clone().or_else(in_path).or_else(in_body).or_else(in_query);
         let model = model.filter(|model| !model.is_empty());
@@ -73,8 +77,13 @@ impl Reading {
         Self { front, asked, head, model, acts, own: None, elsewhere }
     }
 
-    /// The same at a provider that speaks this dialect.
-    pub(super) fn at(mut self, spoken: Dialect, path: &str) -> Self {
+    /// The same at a provider that speaks this dialect, and takes the model from this member where that is not `model`.
+    pub(super) fn at(mut self, (spoken, member): (Dialect, Option<&str>), path: &str) -> Self {
+        if let Some(member) = member.filter(|_| self.acts) {
+            // What stands in `model` says nothing there.
+            let in_path = own_api::model(path).filter(|_| self.front.is_none());
+            self.model = in_path.or_else(|| named_in(self.head.as_ref()?, member));
+        }
         let body = self.head.as_ref().map(|head| head.body().as_ref());
         let codec = dialect::client(spoken).filter(|_| self.acts && self.front.is_none());
         if let Some(own) = codec.and_then(|codec| codec.own(&own_api::plain_path(path), body)) {

@@ -11,6 +11,7 @@ use llm_providers::{dialect, own_api};
 use llm_types::{Op, Usage};
 
 use super::reading::Reading;
+use crate::belief::Belief;
 
 /// The largest answer that is kept to be read at its end, in bytes: of a larger one nothing is known.
 const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
@@ -23,6 +24,8 @@ pub(super) struct Watch {
     way: How,
     usage: Option<Usage>,
     model: Option<String>,
+    /// Which usage is believed; `None`: any.
+    belief: Option<Belief>,
     /// About as many tokens.
     pub(super) pieces: u64,
 }
@@ -68,21 +71,28 @@ impl Watch {
         };
         let implied = || reading.implied(target);
         let usage = own_api::told_by_headers(headers).or_else(implied).filter(|_| reading.acts);
-        Self { way, usage, model: None, pieces: 0 }
+        Self { way, usage, model: None, belief: None, pieces: 0 }
     }
 
     /// Watches nothing: what it is an answer to costs nothing.
     pub(super) fn blind() -> Self {
-        Self { way: How::Blind, usage: None, model: None, pieces: 0 }
+        Self { way: How::Blind, usage: None, model: None, belief: None, pieces: 0 }
     }
 
-    /// What the answer used, as far as it said so; zeros say nothing.
+    /// Which usage is believed.
+    pub(super) fn believing(self, belief: Belief) -> Self {
+        Self { belief: Some(belief), ..self }
+    }
+
+    /// What the answer used, as far as it said so and can be believed; zeros say nothing.
     pub(super) fn usage(&self) -> Option<&Usage> {
         let tapped = match &self.way {
             How::Events { tap: Some(tap), .. } => tap.usage(),
             _ => None,
         };
-        [tapped, self.usage.as_ref()].into_iter().flatten().find(|usage| !usage.is_empty())
+        let is_true = |usage: &Usage| self.belief.as_ref().is_none_or(|belief| belief.holds(usage));
+        let told = [tapped, self.usage.as_ref()].into_iter().flatten();
+        told.filter(|usage| !usage.is_empty()).find(|usage| is_true(usage))
     }
 
     /// The model that the answer names.

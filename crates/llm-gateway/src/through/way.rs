@@ -25,6 +25,8 @@ pub(super) struct There<'s> {
     pub(super) signs: bool,
     /// What is spoken there.
     pub(super) dialect: Dialect,
+    /// The member of a body that names the model, where it is not `model`.
+    pub(super) names_model: Option<String>,
     deployments: Vec<Candidate<'s>>,
 }
 
@@ -86,7 +88,8 @@ pub(super) fn at<'s>(snapshot: &'s Snapshot, provider: &str) -> Result<There<'s>
     let name = first.deployment.target.provider.to_string();
     let signs = deployments.iter().any(|one| one.target.signs());
     let dialect = first.target.dialect();
-    Ok(There { name, signs, dialect, deployments })
+    let names_model = first.target.spec().quirks.rename.get("model").cloned();
+    Ok(There { name, signs, dialect, names_model, deployments })
 }
 
 /// Through whom a call goes that was read so far.
@@ -94,7 +97,7 @@ pub(super) fn at<'s>(snapshot: &'s Snapshot, provider: &str) -> Result<There<'s>
 /// # Errors
 /// When its deployment cannot be called with this model.
 pub(super) fn choose(there: There<'_>, reading: &Reading, who: &Who) -> Result<Way> {
-    let There { name: provider, signs: _, dialect: _, deployments } = there;
+    let There { name: provider, deployments, .. } = there;
     let now = Instant::now();
     if let Some(model) = reading.model.as_deref() {
         let mut refused = None;

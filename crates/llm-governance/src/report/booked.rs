@@ -1,5 +1,6 @@
 //! Budgets as rows have them: what outlives a process.
 
+use jiff::Timestamp;
 use llm_types::PicoUsd;
 
 use crate::budget::BudgetWindow;
@@ -16,4 +17,15 @@ pub struct Booked {
     pub unknown: PicoUsd,
     /// What is held for batches that are under way.
     pub held: PicoUsd,
+}
+
+/// What was released of a budget, and what could not be yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Released {
+    /// What may be spent again.
+    pub amount: PicoUsd,
+    /// What nodes have left whose leases are over, and which may yet be heard of: it is released when they may no more.
+    pub waiting: PicoUsd,
+    /// When that is, where it is known.
+    pub until: Option<Timestamp>,
 }

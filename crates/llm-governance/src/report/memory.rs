@@ -12,8 +12,8 @@ use llm_types::PicoUsd;
 use parking_lot::Mutex;
 
 use super::{
-    AuditEntry, AuditFilter, Booked, Page, PageAsk, Report, ReportAsk, ReportRow, Reports, RowFacts,
-    RowFilter, RowView, Sums,
+    AuditEntry, AuditFilter, Booked, Page, PageAsk, Released, Report, ReportAsk, ReportRow, Reports,
+    RowFacts, RowFilter, RowView, Sums,
 };
 use crate::budget::BudgetId;
 use crate::error::Error;
@@ -150,9 +150,9 @@ impl Reports for MemoryReports {
         Ok(None)
     }
 
-    async fn release_unknown(&self, _: &BudgetId, _: Timestamp, _: &str) -> Result<PicoUsd, Error> {
+    async fn release_unknown(&self, _: &BudgetId, _: Timestamp, _: &str) -> Result<Released, Error> {
         // What this process knows is all there is.
-        Ok(PicoUsd::ZERO)
+        Ok(Released::default())
     }
 
     async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {

@@ -20,7 +20,7 @@ use llm_types::PicoUsd;
 
 pub use ask::{GroupBy, Report, ReportAsk, ReportRow, RowFilter};
 pub use audit::{AuditEntry, AuditFilter};
-pub use booked::Booked;
+pub use booked::{Booked, Released};
 pub use group::RowFacts;
 pub use memory::MemoryReports;
 pub use page::{Page, PageAsk, Place};
@@ -79,7 +79,7 @@ pub trait Reports: Debug + Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be written.
-    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<PicoUsd, Error>;
+    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<Released, Error>;
 
     /// Notes what feedback says of a request's answer, from 0 to 1. False: no row of such a request is kept.
     ///

@@ -6,13 +6,17 @@ use percent_encoding::percent_decode_str;
 const BEFORE: [&str; 4] = ["model", "models", "deployments", "engines"];
 /// What is done with a model whose name has two segments: its owner's and its own.
 const OF_TWO: &str = "predictions";
+/// The segments behind which a model stands that is called by what comes behind its name: SageMaker's, and Databricks'.
+const CALLED: [&str; 2] = ["endpoints", "serving-endpoints"];
+/// What comes behind it.
+const CALLS: [&str; 2] = ["invocations", "invocations-response-stream"];
 /// Paths whose query names the model: Deepgram's.
 const BY_QUERY: [&str; 3] = ["listen", "speak", "read"];
 /// The member of a query that names one.
 const MEMBER: &str = "model";
 
 /// The model that a path names: `/model/{model}/converse`, `/publishers/google/models/{model}:predict`,
-/// `/openai/deployments/{model}/chat/completions`, `/models/{owner}/{model}/predictions`.
+/// `/openai/deployments/{model}/chat/completions`, `/models/{owner}/{model}/predictions`, `/endpoints/{model}/invocations`.
 #[must_use]
 pub fn model(path: &str) -> Option<String> {
     of_path(path).filter(|model| !model.is_empty())
@@ -27,6 +31,9 @@ pub fn model_in(path: &str, query: &str) -> Option<String> {
 }
 
 fn of_path(path: &str) -> Option<String> {
+    if let Some(called) = called(path) {
+        return Some(decoded(called));
+    }
     let mut segments = path.split('/').skip_while(|segment| !BEFORE.contains(segment)).skip(1);
     let (first, second, third) = (segments.next()?, segments.next(), segments.next());
     let name = match (second, third) {
@@ -34,6 +41,12 @@ fn of_path(path: &str) -> Option<String> {
         _ => decoded(first),
     };
     Some(without_verb(&name).to_owned())
+}
+
+fn called(path: &str) -> Option<&str> {
+    let mut segments = path.split('/').skip_while(|segment| !CALLED.contains(segment)).skip(1);
+    let (model, call) = (segments.next()?, segments.next()?);
+    CALLS.contains(&call).then_some(model)
 }
 
 fn of_query(query: &str) -> Option<String> {
@@ -80,6 +93,11 @@ mod tests {
         check("/openai/deployments/gpt-4o/chat/completions", Some("api-version=1"), Some("gpt-4o"));
         check("/models/black-forest-labs/flux/predictions", None, Some("black-forest-labs/flux"));
         check("/listen", Some("punctuate=true&model=nova-3"), Some("nova-3"));
+        check("/endpoints/my-llama/invocations", None, Some("my-llama"));
+        check("/endpoints/my-llama/invocations-response-stream", None, Some("my-llama"));
+        check("/serving-endpoints/my-llama/invocations", None, Some("my-llama"));
+        check("/endpoints/my-llama/metrics", None, None);
+        check("/endpoints//invocations", None, None);
         check("/model/", None, None);
         check("/files", Some("limit=2"), None);
     }

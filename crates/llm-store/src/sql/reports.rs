@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use llm_governance::report::{
-    AuditEntry, AuditFilter, Booked, Page, PageAsk, Report, ReportAsk, RowFilter, RowView,
+    AuditEntry, AuditFilter, Booked, Page, PageAsk, Released, Report, ReportAsk, RowFilter, RowView,
 };
 use llm_governance::{BudgetId, Error, Reports, Scope, UsageRow};
 use llm_types::PicoUsd;
@@ -24,19 +24,27 @@ pub struct SqlReports {
     store: SqlStore,
     /// `None`: somebody else writes rows.
     rows: Option<RowWriter>,
+    /// How long after the end of its lease a node may be heard of; `None`: nobody said so.
+    grace: Option<Duration>,
 }
 
 impl SqlReports {
     /// Reports of this store.
     #[must_use]
     pub fn new(store: SqlStore, rows: RowWriter) -> Self {
-        Self { store, rows: Some(rows) }
+        Self { store, rows: Some(rows), grace: None }
     }
 
     /// Reports of a store whose rows others write: those on their way are not waited for, and none is taken.
     #[must_use]
     pub fn reading(store: SqlStore) -> Self {
-        Self { store, rows: None }
+        Self { store, rows: None, grace: None }
+    }
+
+    /// The same, where nodes may be heard of for so long after the end of a lease.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace: Some(grace), ..self }
     }
 
     /// Waits for rows on their way, but not for a database that is away.
@@ -83,7 +91,7 @@ impl Reports for SqlReports {
     async fn booked(&self, scopes: &[Scope], at: Timestamp) -> Result<Option<Vec<Booked>>, Error> {
         self.settle().await;
         let windows = self.store.windows_of(scopes, at).await?;
-        let booked = |WindowView { window, end: _, view, ending, held }: WindowView| Booked {
+        let booked = |WindowView { window, end: _, view, ending, ended: _, held }: WindowView| Booked {
             held,
             window,
             spent: view.spent,
@@ -92,13 +100,15 @@ impl Reports for SqlReports {
         Ok(Some(windows.into_iter().map(booked).collect()))
     }
 
-    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<PicoUsd, Error> {
+    async fn release_unknown(&self, budget: &BudgetId, at: Timestamp, by: &str) -> Result<Released, Error> {
         self.settle().await;
         let windows = self.store.windows(&budget.scope, at).await?;
-        match windows.iter().find(|found| *found.window.budget == *budget) {
-            Some(found) => Ok(self.store.release_unknown(&found.window, by).await?),
-            None => Ok(PicoUsd::ZERO),
-        }
+        let Some(found) = windows.iter().find(|found| *found.window.budget == *budget) else {
+            return Ok(Released::default());
+        };
+        let amount = self.store.release_unknown(&found.window, by).await?;
+        let until = found.ended.zip(self.grace).and_then(|(ended, grace)| ended.checked_add(grace).ok());
+        Ok(Released { amount, waiting: found.ending, until })
     }
 
     async fn rate(&self, request: &str, quality: f64) -> Result<bool, Error> {

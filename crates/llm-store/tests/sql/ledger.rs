@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use llm_governance::lease::{Slice, SliceAsk};
-use llm_governance::report::{AuditFilter, PageAsk};
+use llm_governance::report::{AuditFilter, PageAsk, Released};
 use llm_governance::{
-    Budget, BudgetWindow, Change, Group, KeyStore as _, Ledger as _, MemoryLedger, Mode, Period, Scope, Terms,
+    Budget, BudgetWindow, Change, Group, KeyStore as _, Ledger as _, MemoryLedger, Mode, Period,
+    Reports as _, Scope, Terms,
 };
-use llm_store::{RowWriter, SqlStore};
+use llm_store::{RowWriter, SqlReports, SqlStore};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -20,6 +22,7 @@ both!(
     two_gateways_never_get_more_than_the_limit,
     the_stores_own_limit_wins,
     what_a_dead_node_held_is_unknown_until_somebody_releases_it,
+    what_cannot_be_released_yet_is_told,
 );
 
 const LIMIT: i128 = 1_000_000;
@@ -211,4 +214,21 @@ async fn what_a_dead_node_held_is_unknown_until_somebody_releases_it(place: Plac
         (&*entry.actor, &*entry.action, &*entry.object),
         ("ada", "release_unknown", "team:search/day/hard")
     );
+}
+
+async fn what_cannot_be_released_yet_is_told(place: Place) {
+    let store = place.open().await;
+    let window = window(Scope::Team("search".into()), Mode::Hard, Timestamp::now());
+    let asked = SliceAsk { time: Duration::ZERO, ..ask("n1", &window, LIMIT, 1) };
+    assert_eq!(store.acquire(&asked).await.unwrap().amount, pico(LIMIT));
+    let hour = Duration::from_secs(3600);
+    let reports = SqlReports::reading(store.clone()).with_grace(hour);
+    let release = async || reports.release_unknown(&window.budget, Timestamp::now(), "ada").await.unwrap();
+    let told = release().await;
+    assert_eq!((told.amount, told.waiting), (pico(0), pico(LIMIT)));
+    let until = told.until.unwrap();
+    assert!(until > Timestamp::now() && until <= Timestamp::now() + hour, "{until}");
+    assert_eq!(store.expire(Duration::ZERO).await.unwrap(), 1);
+    let done = release().await;
+    assert_eq!(done, Released { amount: pico(LIMIT), waiting: pico(0), until: None });
 }

@@ -30,6 +30,8 @@ pub enum MessageQuirk {
     NameOnToolsOnly,
     /// `strict` is not known in tools.
     ToolsWithoutStrict,
+    /// `additionalProperties` is refused in the parameters of tools.
+    ToolsWithoutAdditionalProperties,
     /// `cache_control` is understood on parts, messages and tools.
     CacheControl,
     /// Calls of tools without their reasoning are refused: a blank stands for what was lost.

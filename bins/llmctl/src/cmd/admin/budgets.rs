@@ -1,6 +1,7 @@
 //! `llmctl budgets`.
 
 use http::Method;
+use llm_types::PicoUsd;
 use serde_json::{Value, json};
 
 use super::keys::done;
@@ -43,6 +44,7 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
             let path = format!("/budgets/{}/release_unknown", encoded(&one.id));
             let released = Admin::at(&one.at).await?.call(Method::POST, &path, None).await?;
             done(&released, &format!("{} USD released", text(&released, "/released_usd")), out)?;
+            waiting(&released, out)?;
         }
         BudgetsCommand::Forecast { list, scope } => {
             let query = Query::default().and("scope", scope.as_deref());
@@ -50,6 +52,19 @@ pub(crate) async fn budgets(command: &BudgetsCommand, out: &mut Output) -> Resul
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Says what is not released yet, and why.
+fn waiting(released: &Value, out: &mut Output) -> Result<(), Failure> {
+    let amount = text(released, "/waiting_usd");
+    if amount.parse().is_ok_and(|amount: PicoUsd| amount > PicoUsd::ZERO) {
+        let until = match text(released, "/waiting_until").as_str() {
+            "" => "for server.request_timeout after its lease".to_owned(),
+            until => format!("until {until}"),
+        };
+        writeln!(out.err, "{amount} USD not yet: a gateway that had leased it may be heard of {until}")?;
+    }
+    Ok(())
 }
 
 async fn order(one: &OneArgs, method: Method) -> Result<Value, Failure> {

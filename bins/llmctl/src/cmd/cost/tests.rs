@@ -92,6 +92,30 @@ fn a_prompt_is_counted_and_compared() {
 }
 
 #[test]
+fn a_model_without_a_price_hides_no_other() {
+    let args = ["gpt-4o-mini", "--input", "1000", "--compare", "nobody/x,gpt-4o"];
+    let (text, remarks) = ran(&args).unwrap();
+    assert_eq!(
+        words(&text),
+        [
+            "MODEL INPUT OUTPUT TOKENS USD",
+            "gpt-4o-mini 1000 0 given 0.00015",
+            "nobody/x 1000 0 given unknown",
+            "gpt-4o 1000 0 given 0.0025",
+        ]
+    );
+    assert!(remarks.starts_with("nobody/x: it has no price: ") && remarks.lines().count() == 1, "{remarks}");
+    let (told, remarks) = ran(&[&args[..], &["--json"]].concat()).unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told[1]["model"], &told[1]["total_usd"]), (&json!("nobody/x"), &Value::Null));
+    assert_eq!((&told[1]["provider"], &told[2]["total_usd"]), (&Value::Null, &json!("0.0025")));
+    assert!(remarks.starts_with("nobody/x: it has no price"), "{remarks}");
+    // The first one is a model among others, too.
+    let (text, _) = ran(&["nobody/x", "--input", "1000", "--compare", "gpt-4o"]).unwrap();
+    assert_eq!(words(&text).len(), 3);
+}
+
+#[test]
 fn what_cannot_be_priced_is_said() {
     let check = |args: &[&str], expect: &str| {
         let failure = ran(args).unwrap_err();
@@ -102,7 +126,7 @@ fn what_cannot_be_priced_is_said() {
     check(&["gpt-4o", "--input", "5", "--cached", "6"], "which has 5 tokens");
     check(&["gpt-4o", "--input", "5", "--reasoning", "1"], "--reasoning is a part of the answer");
     check(&["gpt-4o", "--file", "/no/such/file"], "/no/such/file");
-    check(&["gpt-4o", "--input", "1", "--compare", "nobody/x"], "nobody");
+    check(&["nobody/y", "--input", "1", "--compare", "nobody/x"], "nobody");
     for wrong in [&["cost", "gpt-4o"][..], &["cost", "gpt-4o", "--input", "1", "--file", "x"]] {
         assert!(Args::try_parse_from([&["llmctl"], wrong].concat()).is_err(), "{wrong:?}");
     }

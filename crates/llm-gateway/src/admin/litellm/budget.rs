@@ -83,7 +83,8 @@ fn window(member: &str, value: &Value) -> Result<Period> {
         "30d" | "31d" | "1mo" | "monthly" => Ok(Period::Month),
         _ => Err(wrong(
             member,
-            "must be 1d, 7d or 30d (1mo): budgets start again by the calendar, daily, weekly or monthly; `null` for never",
+            "must be 1d (24h), 7d (1w) or 30d (1mo): budgets start again by the calendar, daily, weekly or monthly, and not after \
+             some hours; `null` for never",
         )),
     }
 }
@@ -144,6 +145,11 @@ mod tests {
         ] {
             let error = read(body.clone(), &Terms::default()).unwrap_err();
             assert_eq!(error.param.as_deref(), Some(param), "{body}: {error}");
+        }
+        for lasts in ["1h", "12h", "90m", "30s"] {
+            let error =
+                read(json!({"budget_duration": lasts, "max_budget": 1}), &Terms::default()).unwrap_err();
+            assert!(error.message.contains("must be 1d (24h), 7d (1w) or 30d (1mo)"), "{lasts}: {error}");
         }
         for (body, limit) in [
             (json!({"max_budget": 0}), "0"),

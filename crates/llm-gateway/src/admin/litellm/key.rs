@@ -28,10 +28,30 @@ pub(super) async fn generate(visit: &Visit<'_>) -> Result<Response<ClientBody>> 
         None => NewKey::generate().map_err(refused)?,
     };
     let form = lite.form(&Terms::default(), Now::read().wall)?;
-    let key = keys::made(visit, form, &new).await?;
+    let check = |key: &Key| unique(visit.registry.directory(), key);
+    let key = keys::made(visit, form, &new, check).await?;
     let mut shape = shape::key(visit.registry, &key).await?;
     shape.insert("key".to_owned(), new.secret.expose().into());
     Ok(respond::value(StatusCode::OK, &shape))
+}
+
+fn alias_of(key: &Key) -> Option<&str> {
+    key.more.as_ref()?.name.as_deref()
+}
+
+/// No other key may have the alias of this one: LiteLLM's tools go by it.
+///
+/// # Errors
+/// 400 where one has.
+fn unique(directory: &Directory, key: &Key) -> Result<()> {
+    let Some(alias) = alias_of(key) else { return Ok(()) };
+    let mut is_taken = false;
+    directory.each_key(|other| is_taken |= other.id != key.id && alias_of(other) == Some(alias));
+    if is_taken {
+        let message = format!("must be another: there is a key `{alias}` already");
+        return Err(wrong("key_alias", message).with_code("already_exists"));
+    }
+    Ok(())
 }
 
 /// A secret of somebody's own choice.
@@ -63,7 +83,11 @@ pub(super) async fn update(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     let name = lite.text("key")?.ok_or_else(|| wrong("key", "is missing: name a key"))?;
     let before = named(visit.registry.directory(), &name)?;
     let form = lite.form(&before.terms, Now::read().wall)?;
-    let key = keys::changed(visit, &before.id.to_string(), form).await?;
+    let check = |before: &Key, key: &Key| match alias_of(before) == alias_of(key) {
+        true => Ok(()),
+        false => unique(visit.registry.directory(), key),
+    };
+    let key = keys::changed(visit, &before.id.to_string(), form, check).await?;
     let mut shape = shape::key(visit.registry, &key).await?;
     shape.insert("key".to_owned(), name.into());
     Ok(respond::value(StatusCode::OK, &shape))
@@ -126,7 +150,7 @@ pub(super) async fn list(visit: &Visit<'_>) -> Result<Response<ClientBody>> {
     directory.each_key(|key| {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
-        let name = key.more.as_ref().and_then(|more| more.name.as_deref());
+        let name = alias_of(key);
         let fits = is(&team, key.team.as_deref())
             && is(&user, key.user.as_deref())
             && is(&organisation, key.organisation.as_deref())
@@ -195,10 +219,10 @@ pub(super) fn named(directory: &Directory, name: &str) -> Result<Key> {
 ///
 /// # Errors
 /// 404 for none, 400 for several.
-fn called(directory: &Directory, alias: &str) -> Result<KeyId> {
+fn called(directory: &Directory, named: &str) -> Result<KeyId> {
     let mut found = Vec::new();
     directory.each_key(|key| {
-        if key.more.as_ref().and_then(|more| more.name.as_deref()) == Some(alias) {
+        if alias_of(key) == Some(named) {
             found.push(key.id);
         }
     });

@@ -14,11 +14,12 @@ use tower_service::Service;
 type Judgement = dyn Fn(&str, IpAddr) -> bool + Send + Sync;
 
 /// Decides for each address that a host's name leads to whether it may be connected to. Hosts that are addresses
-/// themselves are not looked up: whoever sends the request checks those.
+/// themselves are not looked up: whoever sends the request checks those. A host that is not known is refused in the same
+/// words as one that may not be connected to, so that nobody finds out which names there are.
 #[derive(Clone)]
 pub struct Guard {
     may: Arc<Judgement>,
-    /// What is said where no address may be.
+    /// What is said where no address may be, or there is none.
     refusal: &'static str,
 }
 
@@ -62,14 +63,16 @@ impl Service<Name> for Names {
         let (host, guard) = (name.as_str().to_owned(), self.guard.clone());
         let found = self.system.call(name);
         Box::pin(async move {
-            let mut addresses: Vec<_> = found.await?.collect();
-            if let Some(Guard { may, refusal }) = guard {
-                addresses.retain(|address| may(&host, address.ip()));
-                if addresses.is_empty() {
-                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, refusal));
-                }
+            let found = found.await;
+            let Some(Guard { may, refusal }) = guard else {
+                return Ok(found?.collect::<Vec<_>>().into_iter());
+            };
+            let found = found.into_iter().flatten();
+            let addresses: Vec<_> = found.filter(|address| may(&host, address.ip())).collect();
+            match addresses.is_empty() {
+                true => Err(io::Error::new(io::ErrorKind::PermissionDenied, refusal)),
+                false => Ok(addresses.into_iter()),
             }
-            Ok(addresses.into_iter())
         })
     }
 }

@@ -28,6 +28,8 @@ pub struct WindowView {
     /// What is left of leases that are over, whose gateways may yet be heard of: it is not charged as unknown yet, and
     /// nobody spends it.
     pub ending: PicoUsd,
+    /// When the last of those leases was over.
+    pub ended: Option<Timestamp>,
     /// What is held for batches that are under way.
     pub held: PicoUsd,
 }
@@ -135,7 +137,8 @@ fn views(rows: &[AnyRow], at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
             let limit = join(row.try_get("limit_m")?, row.try_get("limit_p")?);
             let view = LedgerView { limit, spent, unknown: PicoUsd::ZERO, committed: spent };
             let end = moment(row.try_get("end_ms")?);
-            views.push(WindowView { window, end, view, ending: PicoUsd::ZERO, held: PicoUsd::ZERO });
+            let (ending, held) = Default::default();
+            views.push(WindowView { window, end, view, ending, ended: None, held });
         }
         let node: Option<String> = row.try_get("node")?;
         if let (Some(node), Some(last)) = (node, views.last_mut()) {
@@ -143,7 +146,10 @@ fn views(rows: &[AnyRow], at: Timestamp) -> Result<Vec<WindowView>, SqlError> {
             last.view.committed = last.view.committed.saturating_add(open);
             match row.try_get::<Option<i64>, _>("until_ms")? {
                 None => last.view.unknown = last.view.unknown.saturating_add(open),
-                Some(until) if until <= at.as_millisecond() => last.ending = last.ending.saturating_add(open),
+                Some(until) if until <= at.as_millisecond() => {
+                    last.ending = last.ending.saturating_add(open);
+                    last.ended = last.ended.max(Some(moment(until)).filter(|_| !open.is_zero()));
+                }
                 Some(_) if node.starts_with(HOLDER) => last.held = last.held.saturating_add(open),
                 Some(_) => {}
             }

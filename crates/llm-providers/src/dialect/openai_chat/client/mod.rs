@@ -13,6 +13,7 @@ mod foreign;
 mod message;
 mod option;
 mod part;
+mod schema;
 mod shape;
 mod splice;
 mod stream;

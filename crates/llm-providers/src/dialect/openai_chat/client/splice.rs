@@ -103,6 +103,7 @@ fn tools_rewrite(row: &Row<'_>, head: &Head) -> bool {
     let is_object = |name| head.get(name).is_some_and(|json| json.starts_with(b"{"));
     (!row.has(Q::CacheControl) && has("cache_control"))
         || (row.has(Q::ToolsWithoutStrict) && has("strict"))
+        || (row.has(Q::ToolsWithoutAdditionalProperties) && has("additionalProperties"))
         || (row.has(Q::ChoiceWithoutNames) && is_object("tool_choice"))
         || (row.has(Q::JsonObjectOnly) && is_object("response_format"))
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::path::Path;
 use super::super::wire::{self, Arguments, CustomCall, FunctionCall, Lossy, Written};
 use super::encode::Writer;
+use super::schema::opened;
 
 /// The tools on offer, or those of them that bear one of these names.
 pub(super) fn tools<'a>(
@@ -39,6 +40,14 @@ pub(super) fn few(choice: &ToolChoice) -> Option<(&[String], ToolChoice)> {
 
 fn tool<'a>(writer: &mut Writer<'_, '_>, tool: &'a Tool, path: &Path<'_>) -> Option<Written<'a>> {
     let Tool { kind, cache, extra } = tool;
+    let open = match kind {
+        ToolKind::Function { parameters: Some(parameters), .. }
+            if writer.row.has(MessageQuirk::ToolsWithoutAdditionalProperties) =>
+        {
+            opened(parameters)
+        }
+        _ => None,
+    };
     let mut out = wire::Tool { cache_control: writer.cache(cache.as_ref(), path), ..wire::Tool::default() };
     match kind {
         ToolKind::Function { name, description, parameters, strict } => {
@@ -46,11 +55,14 @@ fn tool<'a>(writer: &mut Writer<'_, '_>, tool: &'a Tool, path: &Path<'_>) -> Opt
             if strict.is_some() && without_strict {
                 writer.dropped(&path.key("function").key("strict"));
             }
+            if open.is_some() {
+                writer.dropped(&path.key("function").key("parameters").key("additionalProperties"));
+            }
             out.kind = Some(Str::from("function"));
             out.function = Some(wire::Function {
                 name: Some(Str::from(name)),
                 description: description.as_ref().map(Str::from),
-                parameters: parameters.as_deref(),
+                parameters: open.as_deref().or(parameters.as_deref()),
                 strict: strict.filter(|_| !without_strict),
                 cache_control: None,
                 extra: writer.inner(extra, "function", path),

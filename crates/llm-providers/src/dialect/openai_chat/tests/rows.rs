@@ -226,3 +226,35 @@ fn what_a_host_does_not_take_is_left_out() {
         true,
     );
 }
+
+#[test]
+fn schemas_are_open_where_nothing_else_is_taken() {
+    let schema = |closed: bool| {
+        let mut inner = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+        if closed {
+            inner["additionalProperties"] = json!(false);
+        }
+        let mut outer = json!({"type": "object", "properties": {"where": inner}, "required": ["where"]});
+        if closed {
+            outer["additionalProperties"] = json!(false);
+        }
+        outer
+    };
+    let tool = |schema: Value| json!({"type": "function", "function": {"name": "f", "parameters": schema}});
+    let body = |model: &str, closed| {
+        json!({"model": model, "tools": [tool(schema(closed))],
+            "messages": [{"role": "user", "content": "Hi"}]})
+    };
+    // Snowflake takes it (recordings/snowflake/chat-reasoning-tool-call).
+    let taken = translate(&body("claude-haiku-4-5", true).to_string(), &spec("snowflake"));
+    assert_eq!((&taken.0["tools"], &*taken.1), (&json!([tool(schema(true))]), ""));
+    let (provider, model) = ("watsonx", "ibm/granite-3-3-8b-instruct");
+    let (sent, changes) = sent(provider, &body(model, true));
+    assert_eq!(sent["tools"], json!([tool(schema(false))]), "{provider}");
+    assert!(
+        changes.contains("dropped tools[0].function.parameters.additionalProperties (not supported by"),
+        "{provider}: {changes}"
+    );
+    let open = translate(&body(model, false).to_string(), &spec(provider));
+    assert!(!open.1.contains("additionalProperties"), "{provider}: {}", open.1);
+}
