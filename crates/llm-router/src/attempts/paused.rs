@@ -1,8 +1,9 @@
 //! Where the providers of all have asked to be left alone.
 //!
 //! Asking one of them all the same would only make it worse: the request waits if that is short, else its caller is told
-//! when to come back. Whoever comes when the first pause is over finds out. A cooldown that we decided on ourselves is
-//! another matter, and so is a deployment that is alone: somebody is asked then.
+//! when to come back. When a pause is over its provider's wish is fulfilled: one request is the probe, and nobody waits for
+//! what comes of it, which may take as long as a whole answer. A cooldown that we decided on ourselves is another matter,
+//! and so is a deployment that is alone: somebody is asked then.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::record::{End, Reason, Waited, WaitedFor};
 
 /// The longest wait before anybody was asked.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When to look again for a parallel place, or at what a probe has found out: nobody knows, and it is soon.
+/// When to look again for a parallel place: nobody knows, and it is soon.
 pub(super) const SOON: Duration = Duration::from_secs(1);
 
 impl<T> Attempts<T> {
@@ -36,10 +37,6 @@ impl<T> Attempts<T> {
                 Reason::Cooling(left) if asked() => {
                     anybody = true;
                     left
-                }
-                Reason::Probing if asked() => {
-                    anybody = true;
-                    SOON
                 }
                 Reason::Parallel | Reason::Minute(None) => SOON,
                 Reason::Minute(Some(left)) => left,

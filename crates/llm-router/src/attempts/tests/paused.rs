@@ -31,14 +31,19 @@ fn nobody_is_asked_during_the_pauses_of_all() {
         error.message.starts_with("the providers of `smart` have asked for a pause: openai/model-1"),
         "{error}"
     );
-    // When the first pause is over, one finds out; the others wait no more than before.
+    // When the first pause is over, one finds out; however long that takes, the others ask there too.
     let due = now + 121 * SECOND;
     let mut scout = begin(&group, due, MINUTE);
     assert_eq!(scout.next(due, None), Step::Try(1));
     assert_eq!(scout.record().attempts[0].because, Because::Probe);
-    let mut second = begin(&group, due, Duration::from_millis(900));
-    assert_eq!(second.next(due, None), Step::Fail, "one scout");
-    assert_eq!(second.failure().retry_after, Some(SECOND));
+    let others = (0..3).map(|nth| {
+        let later = due + nth * 20 * SECOND;
+        let mut other = begin(&group, later, MINUTE);
+        assert_eq!(other.next(later, None), Step::Try(1), "the other one's pause is not over");
+        assert_eq!(other.record().attempts[0].because, Because::LastResort);
+        other
+    });
+    drop(others.collect::<Vec<_>>());
     assert!(scout.answered(due).is_some());
     assert_eq!(tried(&group, due, &[]), [1]);
 }
@@ -62,14 +67,14 @@ fn a_short_pause_is_waited_for() {
     let Step::Wait(pause) = attempts.next(later, None) else { panic!("it is not long") };
     assert!(pause > 3 * SECOND && pause < 5 * SECOND, "{pause:?}");
     assert_eq!(attempts.record().waits[0].why, WaitedFor::RetryAfter(1));
+    let mut other = begin(&group, later, MINUTE);
+    assert_eq!(other.next(later, None), Step::Wait(pause));
     assert_eq!(attempts.next(later + pause, None), Step::Try(1));
     assert_eq!(attempts.record().attempts[0].because, Because::Probe);
-    // Another one that waited finds the scout under way: it waits once more as far as retries go, then it is told.
-    let mut other = begin(&group, later, MINUTE);
+    // Another one that waited as long finds the probe under way, and does not wait for what comes of it.
     let due = later + pause;
-    assert_eq!(other.next(due, None), Step::Wait(SECOND));
-    assert_eq!(other.next(due + SECOND, None), Step::Fail);
-    assert_eq!(other.record().end, Some(End::NoCandidate));
+    assert_eq!(other.next(due, None), Step::Try(1));
+    assert_eq!(other.record().attempts[0].because, Because::LastResort);
     // Nobody waits past the deadline, nor on the account of a budget that is spent.
     assert_eq!(begin(&group, later, 3 * SECOND).next(later, None), Step::Fail);
     let budget = Arc::new(RetryBudget::new(later));
