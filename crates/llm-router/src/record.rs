@@ -227,6 +227,8 @@ pub enum End {
     NotRetryable,
     /// Every deployment has been tried and none may be asked again.
     NobodyLeft,
+    /// The providers of all have asked for pauses, which are not waited for, or not any more.
+    AllPaused,
     /// The policy allows no further retry.
     RetriesSpent,
     /// The group's retry budget is spent.

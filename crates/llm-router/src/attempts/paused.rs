@@ -54,7 +54,7 @@ impl<T> Attempts<T> {
     pub(super) fn wait_for_first(&mut self, now: Instant) -> Result<Step, End> {
         let asked = !self.record.attempts.is_empty();
         let (patience, end) =
-            if asked { (RETRY_AFTER_LIMIT, End::NobodyLeft) } else { (PATIENCE, End::NoCandidate) };
+            if asked { (RETRY_AFTER_LIMIT, End::AllPaused) } else { (PATIENCE, End::NoCandidate) };
         let Some((index, pause)) = self.first_of_paused(now, |index| self.may_be_asked(index)) else {
             return Err(end);
         };
@@ -62,13 +62,15 @@ impl<T> Attempts<T> {
         let Some(until) = in_time.filter(|_| self.waits < self.group.policy.retries) else {
             return Err(end);
         };
-        if self.paused.take().is_none() && !self.budget.withdraw(now) {
+        // A pause that was paid for is paid for, also where it has become longer meanwhile.
+        let since = self.paused.take();
+        if since.is_none() && !self.budget.withdraw(now) {
             return Err(end);
         }
         self.waits += 1;
         self.insists = false;
         self.record.waits.push(Waited { at: now, pause, why: WaitedFor::RetryAfter(index) });
-        self.state = State::Waiting { since: now, until };
+        self.state = State::Waiting { since: since.unwrap_or(now), until };
         Ok(Step::Wait(pause))
     }
 }

@@ -54,7 +54,7 @@ fn the_request_whose_attempts_began_the_pauses_is_told_the_shortest() {
     let mut attempts = begin(&group(2, 5), now, 100 * MINUTE);
     let failures = [after(ErrorKind::RateLimit, 120 * SECOND), after(ErrorKind::RateLimit, 300 * SECOND)];
     let got = play(&mut attempts, now, &failures);
-    assert_eq!(got, (vec![0, 1], Some(End::NobodyLeft)), "nobody goes back to them");
+    assert_eq!(got, (vec![0, 1], Some(End::AllPaused)), "nobody goes back to them");
     assert_eq!(attempts.failure().retry_after.map(|wait| wait.as_secs()), Some(119));
 }
 
@@ -80,6 +80,44 @@ fn a_short_pause_is_waited_for() {
     let budget = Arc::new(RetryBudget::new(later));
     while budget.withdraw(later) {}
     assert_eq!(Attempts::new(Arc::clone(&group), budget, later + MINUTE).next(later, None), Step::Fail);
+}
+
+#[test]
+fn whoever_waited_for_a_pause_is_asked_when_it_is_over() {
+    let now = Instant::now();
+    for (deployments, gap) in [(2, 0), (3, 0), (2, 5), (3, 5)] {
+        let group = group(deployments, 3);
+        let mut all: Vec<_> = (0..12).map(|_| begin(&group, now, MINUTE)).collect();
+        let first: Vec<_> = all.iter_mut().map(|attempts| attempts.next(now, None)).collect();
+        assert!(first.iter().all(|step| matches!(step, Step::Try(_))));
+        // Each hears of the limit a moment after the one before, and goes on to whoever has not said so yet.
+        let mut waiting = Vec::new();
+        for (attempts, nth) in all.iter_mut().zip(0..) {
+            let heard = now + nth * gap * MS;
+            let mut step = attempts.next(heard, Some(&after(ErrorKind::RateLimit, SECOND)));
+            while let Step::Try(_) = step {
+                step = attempts.next(heard, Some(&after(ErrorKind::RateLimit, SECOND)));
+            }
+            let Step::Wait(pause) = step else { panic!("{step:?}") };
+            waiting.push((heard + pause, attempts));
+        }
+        waiting.sort_by_key(|(due, _)| *due);
+        for (mut due, attempts) in waiting {
+            let mut step = attempts.next(due, None);
+            if let Step::Wait(longer) = step {
+                assert!(longer < 100 * MS, "others have heard of it later: {longer:?}");
+                due += longer;
+                step = attempts.next(due, None);
+            }
+            assert!(matches!(step, Step::Try(_)), "{:?}", attempts.record());
+            let waited = attempts.record().attempts.last().unwrap().waited;
+            assert!(waited > 900 * MS, "{waited:?}");
+        }
+        let under_way = group.deployments.iter().map(|deployment| deployment.stats.in_flight());
+        let under_way: Vec<_> = under_way.collect();
+        let (least, most) = (under_way.iter().min(), under_way.iter().max());
+        assert!(gap > 0 || most <= least.map(|least| least + 2).as_ref(), "{under_way:?}");
+    }
 }
 
 #[test]
