@@ -3,7 +3,8 @@
 //! Asking one of them all the same would only make it worse: the request waits if that is short, else its caller is told
 //! when to come back. When a pause is over its provider's wish is fulfilled: one request is the probe, and nobody waits for
 //! what comes of it, which may take as long as a whole answer. A cooldown that we decided on ourselves is another matter,
-//! and so is a deployment that is alone: somebody is asked then.
+//! and so are a deployment that is alone and one that said with an answer that its limit has nothing left: when a limit is
+//! full again is not when it has room again, and nobody was turned away. Somebody is asked then.
 
 use std::time::{Duration, Instant};
 
@@ -30,10 +31,6 @@ impl<T> Attempts<T> {
             let asked = || self.group.seats.get(index).is_some_and(|seat| seat.stats.is_asked_pause());
             let wait = match self.obstacle(index, now)? {
                 Reason::Drained => continue,
-                Reason::Resting(left) => {
-                    anybody = true;
-                    left
-                }
                 Reason::Cooling(left) if asked() => {
                     anybody = true;
                     left

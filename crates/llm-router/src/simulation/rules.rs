@@ -145,10 +145,7 @@ impl Case<'_> {
         }
         // Not while everybody's provider has asked to be left alone.
         let candidates = self.group.able(&request.needs);
-        let is_asked = |other: usize| {
-            let stats = &self.group.seats()[other].stats;
-            matches!(stats.standing(now), Standing::Resting(_)) || stats.is_left_alone(now)
-        };
+        let is_asked = |other: usize| self.group.seats()[other].stats.is_left_alone(now);
         let left_alone = candidates.count() > 1 && candidates.iter().all(is_asked);
         prop_assert!(!left_alone, "{index} was asked though all are to be left alone: {:?}", self.because);
         // No other model either that the request has not been at yet.

@@ -140,19 +140,51 @@ fn our_own_cooldowns_and_those_who_are_alone_are_asked_all_the_same() {
 }
 
 #[test]
+fn a_limit_that_an_answer_used_up_is_no_pause() {
+    let now = Instant::now();
+    let used_up = |reset| crate::RateLimits {
+        requests: crate::stats::RateLimit { left: Some(0), limit: Some(30), reset: Some(reset) },
+        ..crate::RateLimits::default()
+    };
+    let group = group(3, 2);
+    let stats = |index: usize| &group.deployments[index].stats;
+    stats(0).note_rate_limits(&used_up(59 * SECOND), now);
+    stats(1).note_rate_limits(&used_up(40 * SECOND), now);
+    assert_eq!(tried(&group, now, &[]), [2], "somebody else first");
+    stats(2).note_rate_limits(&used_up(50 * SECOND), now);
+    assert_eq!(ask(&group, now, &[]), [(1, Because::LastResort)], "it may have room long before it is full");
+    // What is turned away there goes on, and comes back when the pause that was asked for then is over.
+    let limited = after(ErrorKind::RateLimit, 2 * SECOND);
+    let mut attempts = begin(&group, now, MINUTE);
+    assert_eq!(
+        play(&mut attempts, now, &[limited.clone(), limited.clone()]),
+        (vec![1, 2, 0], Some(End::Answered))
+    );
+    assert_eq!(stats(1).standing(now + SECOND), Standing::Cooling(now + MS + 2 * SECOND));
+    let later = now + 3 * SECOND;
+    assert_eq!(ask(&group, later, &[]), [(1, Because::LastResort)]);
+    let mut attempts = begin(&group, later, MINUTE);
+    let (tried, _) = play(&mut attempts, later, &[limited.clone(), limited.clone(), limited]);
+    assert_eq!(
+        (tried.len(), attempts.failure().retry_after.is_some_and(|wait| wait <= 2 * SECOND)),
+        (3, true)
+    );
+}
+
+#[test]
 fn a_fallback_is_asked_at_once() {
     let now = Instant::now();
     let paused = |name: &str| {
         let members = (0..2).map(|nth| Deployment::new(format!("{name}/{nth}"), 0, ()));
-        let group = Group::new(name, RetryPolicy::default(), members);
-        let wait = Duration::from_secs(100);
-        let limit = crate::stats::RateLimit { left: Some(0), limit: None, reset: Some(wait) };
-        for deployment in &*group.deployments {
-            deployment
-                .stats
-                .note_rate_limits(&crate::RateLimits { requests: limit, ..Default::default() }, now);
-        }
-        group
+        let group = Arc::new(Group::new(name, RetryPolicy::default(), members));
+        let mut attempts = begin(&group, now, MINUTE).at_most(1);
+        play(
+            &mut attempts,
+            now,
+            &[after(ErrorKind::RateLimit, 100 * SECOND), after(ErrorKind::RateLimit, 100 * SECOND)],
+        );
+        drop(attempts);
+        Arc::into_inner(group).unwrap()
     };
     let well = Group::new("well", RetryPolicy::default(), [Deployment::new("w", 0, ())]);
     let router = Router::builder()
@@ -167,5 +199,5 @@ fn a_fallback_is_asked_at_once() {
     let mut plan = router.plan(router.find("c").unwrap(), now, now + 600 * SECOND);
     assert_eq!((plan.next(now, None), plan.attempt_count()), (Step::Fail, 0));
     let error = plan.failure();
-    assert_eq!((error.kind, error.retry_after), (ErrorKind::RateLimit, Some(100 * SECOND)));
+    assert_eq!((error.kind, error.retry_after), (ErrorKind::RateLimit, Some(100 * SECOND + MS)));
 }
