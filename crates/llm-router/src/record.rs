@@ -221,7 +221,7 @@ pub enum End {
     Answered,
     /// Every deployment was passed over.
     NoCandidate,
-    /// Every deployment is unwell, and there is another group to ask.
+    /// Every deployment is unwell or late, and there is another group to ask.
     AllCooling,
     /// The last failure would have been the same everywhere.
     NotRetryable,

@@ -366,7 +366,7 @@ fn ended(end: End) -> &'static str {
         End::Answered => "answered",
         End::NoCandidate => "every deployment was passed over",
         End::AllCooling => {
-            "every deployment was unwell or its provider wanted a pause, and another model could be asked"
+            "every deployment was unwell, late or its provider wanted a pause, and another model could be asked"
         }
         End::NotRetryable => "the failure would have been the same everywhere",
         End::AllPaused => {

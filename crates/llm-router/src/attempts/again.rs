@@ -57,7 +57,10 @@ impl<T> Attempts<T> {
         }
         let soonest = self.soonest(now, true);
         // Nobody waits for a provider's pause, or for somebody to be well, while another group may answer at once.
-        if self.may_leave() && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
+        let may_come_back = |(_, until, whose): (usize, Instant, Whose)| {
+            whose != Whose::Providers && !self.takes_the_time_of_others(until.max(now))
+        };
+        if self.may_leave() && !soonest.is_some_and(may_come_back) {
             return Err(End::AllCooling);
         }
         let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {

@@ -72,6 +72,13 @@ impl<T> Attempts<T> {
         moves && untried.iter().any(may_come)
     }
 
+    /// Whether coming back to somebody at this time is at the cost of another group: nobody here answered in time, or too
+    /// little time would be left there.
+    pub(super) fn takes_the_time_of_others(&self, then: Instant) -> bool {
+        let was_late = self.record.last_error().is_some_and(|error| error.kind == ErrorKind::Timeout);
+        was_late || (self.others && self.deadline.saturating_duration_since(then) < 2 * LEAST_SHARE)
+    }
+
     /// How long an attempt may take where the request has time for it.
     fn own_time(&self, deployment: &Deployment<T>) -> Duration {
         deployment.timeout.unwrap_or(self.group.policy.timeout)

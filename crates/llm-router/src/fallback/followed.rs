@@ -12,8 +12,10 @@ use crate::router::Found;
 impl<T> Plan<'_, T> {
     /// Whether an attempt that does not answer in time leads to other groups.
     pub(super) fn could_be_followed(&self) -> bool {
+        // One that was left because it hung is no reason to be short with the last one.
+        let hung = |past: &Attempts<T>| past.failure_kind() == ErrorKind::Timeout;
         let left = |(_, past): &(Target, Attempts<T>)| {
-            past.record().end == Some(End::AllCooling) && past.has_anybody()
+            past.record().end == Some(End::AllCooling) && past.has_anybody() && !hung(past)
         };
         if !self.queue.is_empty() || self.past.iter().any(left) {
             return true;

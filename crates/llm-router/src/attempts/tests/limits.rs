@@ -147,9 +147,7 @@ fn fallbacks_are_others_and_oneself_is_not() {
             let limits = plan.attempts().limits(&deployment, now);
             times.push(limits.total.as_secs());
             now += limits.total;
-            let mut error = failure(ErrorKind::Timeout);
-            error.should_retry = Some(false);
-            step = plan.next(now, Some(&error));
+            step = plan.next(now, Some(&failure(ErrorKind::Timeout)));
         }
         assert_eq!(times, expect, "{name}");
     };
