@@ -55,11 +55,11 @@ impl<T> Attempts<T> {
     /// Whether anybody could be asked in this time if the attempt under way does not answer.
     fn may_be_followed(&self, left: Duration, now: Instant) -> bool {
         let policy = &self.group.policy;
-        if self.most == 0 {
-            return false;
-        }
         if self.others {
             return true;
+        }
+        if self.most == 0 {
+            return false;
         }
         let soon = |wait: Duration| wait < left / 2;
         let may_come = |index| match self.obstacle(index, now) {

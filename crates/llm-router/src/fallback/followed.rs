@@ -12,6 +12,9 @@ use crate::router::Found;
 impl<T> Plan<'_, T> {
     /// Whether an attempt that does not answer in time leads to other groups.
     pub(super) fn could_be_followed(&self) -> bool {
+        if self.most == Some(0) {
+            return false;
+        }
         // One that was left because it hung is no reason to be short with the last one.
         let hung = |past: &Attempts<T>| past.failure_kind() == ErrorKind::Timeout;
         let left = |(_, past): &(Target, Attempts<T>)| {

@@ -149,6 +149,9 @@ impl<'r, T> Plan<'r, T> {
     pub fn limit_retries(&mut self, retries: u32) {
         self.most = Some(retries);
         self.attempts.limit_retries(retries);
+        if retries == 0 {
+            self.share_time();
+        }
     }
 
     /// Names models to ask when this group gives up, whatever the failure: the best first. Those that were asked, or
