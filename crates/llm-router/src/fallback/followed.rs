@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_types::ErrorKind;
+use llm_types::{ApiError, ErrorKind};
 
 use super::{Plan, Target};
 use crate::attempts::Attempts;
@@ -16,12 +16,18 @@ impl<T> Plan<'_, T> {
             return false;
         }
         // One that was left because it hung is no reason to be short with the last one.
-        let hung = |past: &Attempts<T>| past.failure_kind() == ErrorKind::Timeout;
+        let hung = |past: &Attempts<T>| {
+            past.record().last_error().is_some_and(|error| error.kind == ErrorKind::Timeout)
+        };
         let left = |(_, past): &(Target, Attempts<T>)| {
             past.record().end == Some(End::AllCooling) && past.has_anybody() && !hung(past)
         };
         if !self.queue.is_empty() || self.past.iter().any(left) {
             return true;
+        }
+        let kind = if self.attempts.was_too_long() { ErrorKind::ContextWindow } else { ErrorKind::Timeout };
+        if let Some(own) = self.own_chain(kind) {
+            return own.iter().any(|model| self.is_new(model));
         }
         match &self.own {
             Some(own) => {
@@ -30,10 +36,17 @@ impl<T> Plan<'_, T> {
                 own.any(|entry| (entry.overrides && changes(&entry.model)) || self.is_new(&entry.model))
             }
             None => {
-                let chain = self.attempts.group().fallbacks.chain(ErrorKind::Timeout).iter();
+                let chain = self.attempts.group().fallbacks.chain(kind).iter();
                 let defaults = self.router.defaults().iter().filter(|_| !self.defaults_used);
                 chain.chain(defaults).any(|model| self.is_new(model))
             }
+        }
+    }
+
+    /// After this failure: a prompt that is too long for one goes elsewhere from all of them.
+    pub(super) fn share_time_after(&mut self, last: Option<&ApiError>) {
+        if last.is_some_and(|error| error.kind == ErrorKind::ContextWindow) {
+            self.share_time();
         }
     }
 
@@ -44,5 +57,77 @@ impl<T> Plan<'_, T> {
             Arc::ptr_eq(group, attempts.group()) && star == target.star.as_deref()
         };
         !is(&self.current, &self.attempts) && !self.past.iter().any(|(target, past)| is(target, past))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::facts::Facts;
+    use crate::fallback::Fallbacks;
+    use crate::policy::{Backoff, RetryPolicy};
+    use crate::{Deployment, Group, Router, Step};
+
+    /// `a` has a small window first, then a large one.
+    fn router(fallbacks: Fallbacks) -> Router<()> {
+        let windowed = |(order, window): (u32, u64)| {
+            let facts = Facts { order, context_window: Some(window), ..Facts::default() };
+            Deployment::new(format!("a/{order}"), 0, ()).with_facts(facts)
+        };
+        let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
+        let policy = RetryPolicy { retries: 1, backoff, ..RetryPolicy::default() };
+        let one = |name: &str| Group::new(name, policy, [Deployment::new(name, 0, ())]);
+        let a = Group::new("a", policy, [(0, 8_000), (1, 200_000)].map(windowed)).with_fallbacks(fallbacks);
+        Router::builder().group(a).group(one("long")).group(one("b")).build().unwrap()
+    }
+
+    /// Who is asked, when all fail like this: the first for its window, and as told from then on.
+    fn asked(router: &Router<()>, own: Option<&str>, then: ErrorKind) -> Vec<String> {
+        let now = Instant::now();
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + Duration::from_secs(600));
+        if let Some(own) = own {
+            plan.fall_back_when_too_long(vec![own.into()]);
+        }
+        let (mut asked, mut kind) = (Vec::new(), ErrorKind::ContextWindow);
+        let mut step = plan.next(now, None);
+        while step != Step::Fail {
+            let mut last = None;
+            if let Step::Try(index) = step {
+                asked.push(plan.group().deployments[index].id.to_string());
+                last = Some(ApiError::upstream(std::mem::replace(&mut kind, then), "no"));
+            }
+            step = plan.next(now, last.as_ref());
+        }
+        asked
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_stays_so_where_the_larger_ones_are_down() {
+        use ErrorKind as K;
+        let long = Fallbacks { context_window: vec!["long".into()], ..Fallbacks::to(["b"]) };
+        for then in [K::Internal, K::RateLimit, K::Connection] {
+            let asked = asked(&router(long.clone()), None, then);
+            assert_eq!(asked.first().map(|id| &**id), Some("a/0"), "{then:?}");
+            assert!(asked.iter().any(|id| id == "a/1") && asked.iter().any(|id| id == "long"), "{asked:?}");
+            assert!(asked.iter().all(|id| id != "b"), "{asked:?}");
+        }
+        let asked_of_own = asked(&router(Fallbacks::to(["b"])), Some("long"), K::Internal);
+        assert!(asked_of_own.iter().any(|id| id == "long"), "{asked_of_own:?}");
+        // What is the request's own fault is that.
+        assert_eq!(asked(&router(long), None, K::BadRequest), ["a/0", "a/1"]);
+    }
+
+    #[test]
+    fn a_larger_one_that_hangs_leaves_time_for_those() {
+        let now = Instant::now();
+        let router = router(Fallbacks { context_window: vec!["long".into()], ..Fallbacks::default() });
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + Duration::from_secs(600));
+        assert_eq!(plan.next(now, None), Step::Try(0));
+        let too_long = ApiError::upstream(ErrorKind::ContextWindow, "no");
+        assert_eq!(plan.next(now, Some(&too_long)), Step::Try(1));
+        let deployment = Arc::clone(&plan.group().deployments[1]);
+        assert_eq!(plan.attempts().limits(&deployment, now).total, Duration::from_secs(300));
     }
 }

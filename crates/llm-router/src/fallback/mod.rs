@@ -181,12 +181,14 @@ impl<'r, T> Plan<'r, T> {
     /// What to do now; as [`Attempts::next`], with positions in [`Plan::group`].
     pub fn next(&mut self, now: Instant, last: Option<&ApiError>) -> Step {
         let step = self.attempts.next(now, last);
+        self.share_time_after(last);
         self.go_on(step, now)
     }
 
     /// As [`Attempts::failed`].
     pub fn failed(&mut self, index: usize, now: Instant, error: &ApiError) -> Option<Step> {
         let step = self.attempts.failed(index, now, error)?;
+        self.share_time_after(Some(error));
         Some(self.go_on(step, now))
     }
 
@@ -384,13 +386,12 @@ impl<'r, T> Plan<'r, T> {
 
     /// Queues what this failure leads to; whether there is anything. With a time: anybody who is well then.
     fn find_targets(&mut self, well_at: Option<Instant>) -> bool {
-        if self.attempts.failure_kind() == ErrorKind::Budget {
+        let kind = self.attempts.chain_kind();
+        if kind == ErrorKind::Budget {
             return !self.queue.is_empty();
         }
         let found = match &self.own {
-            _ if self.own_chain(self.attempts.failure_kind()).is_some() => {
-                self.own_targets().unwrap_or_default()
-            }
+            _ if self.own_chain(kind).is_some() => self.own_targets().unwrap_or_default(),
             // Its own list is used up once it was begun.
             Some(_) if !self.past.is_empty() || !self.queue.is_empty() => Vec::new(),
             Some(own) => {
@@ -400,7 +401,7 @@ impl<'r, T> Plan<'r, T> {
                 )
             }
             None => {
-                let chain = self.attempts.group().fallbacks.chain(self.attempts.failure_kind());
+                let chain = self.attempts.group().fallbacks.chain(kind);
                 self.fresh(chain.iter().map(|model| self.resolve(model, None)))
             }
         };
