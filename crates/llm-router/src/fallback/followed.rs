@@ -32,7 +32,7 @@ impl<T> Plan<'_, T> {
         match &self.own {
             Some(own) => {
                 let changes = |model: &str| self.router.find(model).is_some();
-                let mut own = own.iter().filter(|_| self.past.is_empty());
+                let mut own = own.iter().filter(|_| !self.own_begun);
                 own.any(|entry| (entry.overrides && changes(&entry.model)) || self.is_new(&entry.model))
             }
             None => {
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
     use crate::facts::Facts;
-    use crate::fallback::Fallbacks;
+    use crate::fallback::{Fallback, Fallbacks};
     use crate::policy::{Backoff, RetryPolicy};
     use crate::{Deployment, Group, Router, Step};
 
@@ -80,15 +80,23 @@ mod tests {
         let policy = RetryPolicy { retries: 1, backoff, ..RetryPolicy::default() };
         let one = |name: &str| Group::new(name, policy, [Deployment::new(name, 0, ())]);
         let a = Group::new("a", policy, [(0, 8_000), (1, 200_000)].map(windowed)).with_fallbacks(fallbacks);
-        Router::builder().group(a).group(one("long")).group(one("b")).build().unwrap()
+        Router::builder().group(a).group(one("long")).group(one("b")).group(one("last")).build().unwrap()
     }
 
+    const NONE: [&[&str]; 2] = [&[], &[]];
+
     /// Who is asked, when all fail like this: the first for its window, and as told from then on.
-    fn asked(router: &Router<()>, own: Option<&str>, then: ErrorKind) -> Vec<String> {
+    fn asked(router: &Router<()>, own: [&[&str]; 2], then: ErrorKind) -> Vec<String> {
         let now = Instant::now();
         let mut plan = router.plan(router.find("a").unwrap(), now, now + Duration::from_secs(600));
-        if let Some(own) = own {
-            plan.fall_back_when_too_long(vec![own.into()]);
+        let [too_long, general] =
+            own.map(|own| own.iter().map(|model| Arc::from(*model)).collect::<Vec<_>>());
+        if !too_long.is_empty() {
+            plan.fall_back_when_too_long(too_long);
+        }
+        if !general.is_empty() {
+            let own = general.into_iter().map(|model| Fallback { model, overrides: false });
+            plan.fall_back_to(own.collect());
         }
         let (mut asked, mut kind) = (Vec::new(), ErrorKind::ContextWindow);
         let mut step = plan.next(now, None);
@@ -108,15 +116,23 @@ mod tests {
         use ErrorKind as K;
         let long = Fallbacks { context_window: vec!["long".into()], ..Fallbacks::to(["b"]) };
         for then in [K::Internal, K::RateLimit, K::Connection] {
-            let asked = asked(&router(long.clone()), None, then);
+            let asked = asked(&router(long.clone()), NONE, then);
             assert_eq!(asked.first().map(|id| &**id), Some("a/0"), "{then:?}");
             assert!(asked.iter().any(|id| id == "a/1") && asked.iter().any(|id| id == "long"), "{asked:?}");
             assert!(asked.iter().all(|id| id != "b"), "{asked:?}");
         }
-        let asked_of_own = asked(&router(Fallbacks::to(["b"])), Some("long"), K::Internal);
+        let asked_of_own = asked(&router(Fallbacks::to(["b"])), [&["long"], &[]], K::Internal);
         assert!(asked_of_own.iter().any(|id| id == "long"), "{asked_of_own:?}");
         // What is the request's own fault is that.
-        assert_eq!(asked(&router(long), None, K::BadRequest), ["a/0", "a/1"]);
+        assert_eq!(asked(&router(long), NONE, K::BadRequest), ["a/0", "a/1"]);
+    }
+
+    #[test]
+    fn its_own_list_comes_after_those_that_it_names_for_long_prompts() {
+        let router = router(Fallbacks::default());
+        let mut asked = asked(&router, [&["long", "last"], &["b", "long"]], ErrorKind::Internal);
+        asked.dedup();
+        assert_eq!(asked, ["a/0", "a/1", "long", "last", "b"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod bound;
 mod chain;
 mod followed;
+mod left;
 mod skipped;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub struct Plan<'r, T> {
     past: Vec<(Target, Attempts<T>)>,
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
+    own_begun: bool,
     defaults_used: bool,
     /// A group gave up: how many had before, and when.
     considered: Option<(usize, Instant)>,
@@ -102,6 +104,7 @@ impl<'r, T> Plan<'r, T> {
             queue: Vec::new(),
             past: Vec::new(),
             own: None,
+            own_begun: false,
             defaults_used: false,
             considered: None,
             returned: false,
@@ -338,29 +341,6 @@ impl<'r, T> Plan<'r, T> {
         self.may_fall_back(now) && self.find_targets(well_at) && self.move_on(now)
     }
 
-    /// Goes on at the group that was left first without having said no: only if anybody there is well by now, or because
-    /// nobody else is left.
-    fn go_back(&mut self, now: Instant, well: bool) -> bool {
-        let left = |attempts: &Attempts<T>| attempts.record().end == Some(End::AllCooling);
-        let may_go_on = |attempts: &Attempts<T>| left(attempts) && (!well || attempts.could_go_on(now));
-        let at = self.past.iter().position(|(_, attempts)| may_go_on(attempts));
-        let Some(at) = at.filter(|_| self.may_fall_back(now)) else {
-            return false;
-        };
-        let (target, attempts) = self.past.remove(at);
-        self.leave_for(target, attempts);
-        self.returned = true;
-        self.attempts.insist();
-        true
-    }
-
-    fn leave_for(&mut self, target: Target, attempts: Attempts<T>) {
-        let target = std::mem::replace(&mut self.current, target);
-        self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
-        self.returned = false;
-        self.share_time();
-    }
-
     fn may_fall_back(&self, now: Instant) -> bool {
         // A pause that would take too long here is not the end of the request's time.
         let ended = matches!(self.attempts.record().end, Some(End::Answered | End::Abandoned) | None);
@@ -390,10 +370,12 @@ impl<'r, T> Plan<'r, T> {
         if kind == ErrorKind::Budget {
             return !self.queue.is_empty();
         }
+        let is_own_chain = self.own_chain(kind).is_some();
+        // Its own list comes once, and after whomever it named for a prompt that is too long.
+        let begins = !self.own_begun && !is_own_chain && !self.instead && self.queue.is_empty();
         let found = match &self.own {
-            _ if self.own_chain(kind).is_some() => self.own_targets().unwrap_or_default(),
-            // Its own list is used up once it was begun.
-            Some(_) if !self.past.is_empty() || !self.queue.is_empty() => Vec::new(),
+            _ if is_own_chain => self.own_targets().unwrap_or_default(),
+            Some(_) if !begins => Vec::new(),
             Some(own) => {
                 let own = own.iter().enumerate();
                 self.fresh(
@@ -405,6 +387,7 @@ impl<'r, T> Plan<'r, T> {
                 self.fresh(chain.iter().map(|model| self.resolve(model, None)))
             }
         };
+        self.own_begun |= begins;
         // What a group refers to goes before what was queued earlier.
         self.queue.extend(found.into_iter().rev());
         if self.own.is_none() && !self.defaults_used {
