@@ -216,6 +216,11 @@ impl<T> Attempts<T> {
         !self.returns.contains(&(index, Return::Never))
     }
 
+    /// From when on it may be asked again, if it was and that is known.
+    pub(super) fn returns_at(&self, index: usize) -> Option<Instant> {
+        self.returns.iter().find(|(known, _)| *known == index)?.1.time()
+    }
+
     fn set_return(&mut self, index: usize, state: Return) {
         match self.returns.iter_mut().find(|(known, _)| *known == index) {
             Some((_, known)) => *known = state,

@@ -47,6 +47,25 @@ impl<T> Attempts<T> {
         first.filter(|_| anybody && candidates > 1)
     }
 
+    /// How long until anybody here may be asked, as far as providers' pauses decide it; whoever cools down without such a
+    /// wish counts as this says.
+    pub(crate) fn pause_ahead(&self, now: Instant, ours: impl Fn(Duration) -> Duration) -> Option<Duration> {
+        let mut pauses = Vec::new();
+        for index in self.able.iter().filter(|index| self.may_be_asked(*index)) {
+            let asked = || self.group.seats.get(index).is_some_and(|seat| seat.stats.is_asked_pause());
+            let standing = match self.obstacle(index, now) {
+                Some(Reason::Drained) => continue,
+                Some(Reason::Cooling(left)) if !asked() => ours(left),
+                Some(Reason::Cooling(left) | Reason::Minute(Some(left))) => left,
+                Some(Reason::Parallel | Reason::Minute(None)) => SOON,
+                _ => Duration::ZERO,
+            };
+            let until = self.returns_at(index).map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+            pauses.push(standing.max(until));
+        }
+        pauses.into_iter().min()
+    }
+
     /// Waits for the first of those that are to be left alone, if that is not long and the retry budget allows.
     pub(super) fn wait_for_first(&mut self, now: Instant) -> Result<Step, End> {
         let asked = !self.record.attempts.is_empty();

@@ -317,8 +317,8 @@ impl<'r, T> Plan<'r, T> {
             let unwell = self.attempts.record().end == Some(End::AllCooling);
             let mut moved = self.advance(now, unwell.then_some(now)) || (unwell && self.go_back(now, true));
             if !moved && unwell {
-                // Nobody elsewhere is better off.
-                self.attempts.insist();
+                // Nobody elsewhere is better off now.
+                self.insist(now);
                 step = self.attempts.next(now, None);
                 if step != Step::Fail {
                     return step;
