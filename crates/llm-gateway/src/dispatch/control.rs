@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 pub(super) const NAMES: [&str; 3] = [DISABLED, RETRIES, TOO_LONG];
 const DISABLED: &str = "disable_fallbacks";
 const RETRIES: &str = "num_retries";
-const TOO_LONG: &str = "context_window_fallbacks";
+pub(super) const TOO_LONG: &str = "context_window_fallbacks";
 
 /// What a request says of itself.
 #[derive(Debug, Default)]

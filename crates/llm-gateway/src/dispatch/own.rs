@@ -145,10 +145,11 @@ impl Dispatch {
         Some(fallbacks.names.iter().map(|fallback| &*fallback.model))
     }
 
-    /// All the models that the request itself names to go to.
-    pub(crate) fn named_fallbacks(&self) -> impl Iterator<Item = &str> {
+    /// All the models that the request itself names to go to, with the member that names them.
+    pub(crate) fn named_fallbacks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let too_long = self.control.iter().filter_map(|control| control.too_long.as_ref()).flatten();
-        self.fallback_names().into_iter().flatten().chain(too_long.map(|name| &**name))
+        let own = self.fallback_names().into_iter().flatten().map(|name| (NAME, name));
+        own.chain(too_long.map(|name| (control::TOO_LONG, &**name)))
     }
 
     /// Turns to an entry of the request's own list: from here on the request is as the entry has it.
