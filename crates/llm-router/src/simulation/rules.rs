@@ -150,6 +150,28 @@ pub(super) fn returns(
     Ok(())
 }
 
+/// Nobody is sent away because all have asked for a pause while the pause of one is over that it may still ask.
+pub(super) fn fails(request: &Request<'_>, now: Instant) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let is_paused = match record.end {
+        Some(End::AllPaused) => true,
+        Some(End::NoCandidate) => plan.failure().message.contains("have asked for a pause"),
+        _ => false,
+    };
+    for index in group.able(&request.needs).iter().filter(|_| is_paused) {
+        let seat = &group.seats()[index];
+        let last = record.attempts.iter().rfind(|attempt| attempt.index == index);
+        let last = last.and_then(|attempt| attempt.error.as_ref());
+        let may_be_asked =
+            last.is_none_or(|error| error.kind.retry_same() && error.kind != ErrorKind::Conflict);
+        let fits = seat.stats.fits(&seat.allowance, request.needs.booked(&seat.allowance), now).is_ok();
+        let is_over = !matches!(seat.stats.standing(now), Standing::Cooling(_) | Standing::Drained);
+        prop_assert!(!(may_be_asked && fits && is_over), "the pause of {index} is over: {record:?}");
+    }
+    Ok(())
+}
+
 impl Case<'_> {
     /// No attempt on an unwell deployment, on one that was tried, or on one of a higher tier while another one
     /// is untried, able, well and has room.

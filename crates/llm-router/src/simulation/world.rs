@@ -284,7 +284,10 @@ impl<'r> World<'r> {
                 rules::returns(self, request, now, millis)?;
                 Ok(vec![(millis, Event::Turn)])
             }
-            Step::Fail => Ok(Then::new()),
+            Step::Fail => {
+                rules::fails(request, now)?;
+                Ok(Then::new())
+            }
         }
     }
 
