@@ -82,6 +82,8 @@ mod responses_tenant;
 mod routing;
 mod routing_able;
 mod routing_edges;
+mod routing_leaves;
+mod routing_pauses;
 mod routing_policy;
 mod sdk;
 mod secret;

@@ -69,9 +69,9 @@ impl Dispatch {
         let who = &self.principal.who;
         let tags = tags(&self.principal, self.told(&TAGS))?;
         let model = &*self.peek.model;
-        if let Some(name) = self.named_fallbacks().find(|name| !who.may_call(name)) {
+        if let Some((member, name)) = self.named_fallbacks().find(|(_, name)| !who.may_call(name)) {
             let message = format!("this key may not fall back to `{name}`: it may not call that model");
-            let error = ApiError::new(ErrorKind::Permission, message).with_param("fallbacks");
+            let error = ApiError::new(ErrorKind::Permission, message).with_param(member);
             return Err(error.with_code("model_not_allowed").into());
         }
         let tokens = if self.asked.op == Op::CountTokens { 0 } else { self.expected_tokens() };

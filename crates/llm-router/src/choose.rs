@@ -97,13 +97,22 @@ impl<T> Group<T> {
     /// Chooses among these whoever will be well first, though nobody is. Limits hold all the same.
     pub(crate) fn choose_unwell(&self, open: &mut Mask, ask: &Ask<'_>) -> Option<Choice> {
         let now = ask.cx.now;
+        // One that is just being probed has enough to do, and one whose provider has asked for a pause is to have it. Those
+        // that are probed may be asked by many at once.
+        let order = |index: usize| {
+            let stats = &self.seats.get(index)?.stats;
+            let standing = stats.standing(now);
+            let rank = match standing {
+                Standing::Drained => return None,
+                Standing::Cooling(_) if stats.is_asked_pause() => 2,
+                Standing::Probing => 1,
+                _ => 0,
+            };
+            Some((rank, standing.until(), stats.in_flight()))
+        };
         loop {
-            let standing = |index: usize| Some(self.seats.get(index)?.stats.standing(now));
-            let unwell = open.iter().filter_map(|index| Some((index, standing(index)?)));
-            let unwell = unwell.filter(|(_, standing)| *standing != Standing::Drained);
-            // One that is just being probed has enough to do.
-            let order = |standing: &Standing| (*standing == Standing::Probing, standing.until());
-            let (index, _) = unwell.min_by_key(|(_, standing)| order(standing))?;
+            let unwell = open.iter().filter_map(|index| Some((order(index)?, index)));
+            let (_, index) = unwell.min()?;
             match self.admit(index, ask, true) {
                 Ok(grant) => return Some(Choice { index, grant, because: Because::LastResort }),
                 Err(_) => open.clear(index),

@@ -221,12 +221,14 @@ pub enum End {
     Answered,
     /// Every deployment was passed over.
     NoCandidate,
-    /// Every deployment is unwell, and there is another group to ask.
+    /// Every deployment is unwell or late, and there is another group to ask.
     AllCooling,
     /// The last failure would have been the same everywhere.
     NotRetryable,
     /// Every deployment has been tried and none may be asked again.
     NobodyLeft,
+    /// The providers of all have asked for pauses, which are not waited for, or not any more.
+    AllPaused,
     /// The policy allows no further retry.
     RetriesSpent,
     /// The group's retry budget is spent.

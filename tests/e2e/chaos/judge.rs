@@ -29,6 +29,18 @@ pub(crate) fn somebody_is_well(changes: &[Change], time: Duration) {
 /// Asserts that every client got what it should: as somebody was well all the time, everybody succeeds but those whose stream
 /// was cut after content, and they got a proper error.
 pub(crate) fn answers(aftermath: &Aftermath, upstreams: &[Moody; 3]) {
+    answers_but(aftermath, upstreams, Duration::ZERO..Duration::ZERO);
+}
+
+/// The same, but that all were limited at once for a while: who asked then, or within the pauses that were asked for, may be
+/// told so.
+pub(crate) fn answers_but(aftermath: &Aftermath, upstreams: &[Moody; 3], limited: Range<Duration>) {
+    let told = limited.start..limited.end + COOLDOWN + SLACK;
+    let may_fail = |result: &Answered| {
+        let began = result.began.saturating_duration_since(aftermath.start);
+        let meanwhile = !limited.is_empty() && began < told.end && began + result.took > told.start;
+        meanwhile && matches!(result.answer, Answer::Error(429, _))
+    };
     let results = &aftermath.answered;
     let mut attempts: HashMap<String, Vec<(char, Received)>> = HashMap::new();
     for moody in upstreams {
@@ -36,8 +48,9 @@ pub(crate) fn answers(aftermath: &Aftermath, upstreams: &[Moody; 3]) {
             attempts.entry(marker(&request)).or_default().push((moody.name(), request));
         }
     }
-    let wrong: Vec<_> =
-        results.iter().filter_map(|result| Some((result, wrong(result, upstreams, &attempts)?))).collect();
+    let wrong: Vec<_> = (results.iter().filter(|result| !may_fail(result)))
+        .filter_map(|result| Some((result, wrong(result, upstreams, &attempts)?)))
+        .collect();
     summary(results, &attempts);
     let shown: Vec<_> = wrong.iter().take(5).map(|(result, why)| format!("{why}: {result:?}")).collect();
     assert!(wrong.is_empty(), "{} of {} requests:\n{}", wrong.len(), results.len(), shown.join("\n"));
@@ -116,6 +129,17 @@ pub(crate) fn recoveries(changes: &[Change], aftermath: &Aftermath, upstreams: &
             since(cooldown.start)
         );
         assert!(probe < well.end, "{case}: asked again after {:?}", since(probe));
+    }
+}
+
+/// Asserts that each upstream is asked and answers again as soon as it is well and a pause is over.
+pub(crate) fn all_are_back(aftermath: &Aftermath, upstreams: &[Moody; 3]) {
+    for (moody, over) in upstreams.iter().zip(&aftermath.over) {
+        let back =
+            moody.upstream.requests().into_iter().find(|request| request.at > *over && request.finished());
+        let after = back.map(|request| request.at - *over);
+        eprintln!("{} answers again after {after:?}", moody.name());
+        assert!(after.is_some_and(|after| after < COOLDOWN + SLACK), "{}: {after:?}", moody.name());
     }
 }
 

@@ -50,6 +50,22 @@ async fn everybody_is_answered_whatever_the_upstreams_do() {
     storm.gateway.assert_alive().await;
 }
 
+/// All at once, as limits of one account may be.
+const LIMITED: [Change; 3] = [
+    Change { upstream: 0, from: s(2), to: s(4), fault: Fault::RateLimited },
+    Change { upstream: 1, from: s(2), to: s(4), fault: Fault::RateLimited },
+    Change { upstream: 2, from: s(2), to: s(4), fault: Fault::RateLimited },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_were_limited_at_once_all_come_back_with_their_pauses() {
+    let storm = Storm::begin("");
+    let (aftermath, ()) = storm.rage(&LIMITED, s(10), async {}).await;
+    judge::answers_but(&aftermath, &storm.upstreams, s(2)..s(4));
+    judge::all_are_back(&aftermath, &storm.upstreams);
+    storm.gateway.assert_alive().await;
+}
+
 /// How long a command of Redis may take.
 const COMMAND: Duration = Duration::from_millis(500);
 

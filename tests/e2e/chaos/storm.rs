@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::{Answered, ask};
+use super::client::{Answer, Answered, ask};
 use super::fault::{Fault, Moody};
 use crate::harness::{Gateway, Options, model_with, openai};
 
@@ -56,6 +56,8 @@ pub(crate) struct Sighting {
 
 /// The model that leads to each upstream.
 pub(crate) const MODELS: [&str; 3] = ["smart", "smart", "spare"];
+/// Before a client that got an error asks anew.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 /// How often somebody looks.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -93,7 +95,12 @@ impl Storm {
                         let nth = turn.fetch_add(1, Ordering::Relaxed);
                         // A quarter goes to the third upstream, streamed and whole as the others.
                         let model = if matches!(nth % 8, 3 | 6) { "spare" } else { "smart" };
-                        answered.push(ask(&gateway, model, format!("request-{nth:06}"), nth % 2 == 0).await);
+                        let result = ask(&gateway, model, format!("request-{nth:06}"), nth % 2 == 0).await;
+                        let failed = matches!(result.answer, Answer::Error(..));
+                        answered.push(result);
+                        if failed {
+                            tokio::time::sleep(AFTER_ERROR).await;
+                        }
                     }
                     answered
                 })

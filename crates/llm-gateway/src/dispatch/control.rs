@@ -18,7 +18,7 @@ pub(super) const NAMES: [&str; 3] = [DISABLED, RETRIES, TOO_LONG];
 const OURS: NameSet = NameSet::of(&NAMES);
 const DISABLED: &str = "disable_fallbacks";
 const RETRIES: &str = "num_retries";
-const TOO_LONG: &str = "context_window_fallbacks";
+pub(super) const TOO_LONG: &str = "context_window_fallbacks";
 
 /// What a request says of itself.
 #[derive(Debug, Default)]
@@ -93,9 +93,14 @@ fn read(head: &Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Vec<Arc<
     let list: Option<Vec<&RawValue>> = serde_json::from_slice(json).map_err(|_| none())?;
     let Some(list) = list else { return Ok(None) };
     let mut models = Vec::new();
+    let mut is_about = list.is_empty();
     for entry in list {
-        let named = chain(entry, asked).or_else(|| Some(vec![serde_json::from_str(entry.get()).ok()?]));
-        models.extend(named.ok_or_else(none)?);
+        let named = match chain(entry, asked) {
+            Some(chain) => chain,
+            None => Some(vec![serde_json::from_str(entry.get()).map_err(|_| none())?]),
+        };
+        is_about |= named.is_some();
+        models.extend(named.unwrap_or_default());
     }
     if models.len() > MOST {
         return Err(wrong(format!("`{TOO_LONG}` names more than {MOST} models: name fewer")));
@@ -103,7 +108,8 @@ fn read(head: &Head, snapshot: &Snapshot, asked: &str) -> Result<Option<Vec<Arc<
     if let Some(unknown) = models.iter().find(|model| snapshot.router.find(model).is_none()) {
         return Err(models::unknown(snapshot, unknown).with_param(TOO_LONG));
     }
-    Ok(Some(models.into_iter().map(Arc::from).collect()))
+    // What it says of other models is nothing about this one.
+    Ok(is_about.then(|| models.into_iter().map(Arc::from).collect()))
 }
 
 #[cfg(test)]
@@ -133,6 +139,13 @@ mod tests {
                 .unwrap();
         let control = control.unwrap();
         assert!(body == r#"{"model":"m"}"# && control.disabled && control.too_long.is_none());
+        let too_long = |list: &str| {
+            let body = format!(r#"{{"model":"m","context_window_fallbacks":{list}}}"#);
+            take(&body).unwrap().1.unwrap().too_long
+        };
+        assert_eq!(too_long(r#"[{"n":["mock/other"]}]"#), None, "the model's own chain stays");
+        assert_eq!(too_long(r#"[{"n":["mock/other"]},{"*":[]}]"#), Some(Vec::new()));
+        assert_eq!(too_long("[]"), Some(Vec::new()));
         assert!(take(r#"{"model":"m"}"#).unwrap().1.is_none());
         let (body, control) = take(r#"{"model":"m","num_retries":null}"#).unwrap();
         assert!(body == r#"{"model":"m"}"# && control.unwrap().retries.is_none());

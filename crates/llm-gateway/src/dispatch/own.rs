@@ -46,15 +46,19 @@ impl Fallbacks {
         let list: Option<Vec<&RawValue>> = serde_json::from_slice(json).map_err(|_| {
             wrong("`fallbacks` must be a list of model names, or of objects with a `model`".to_owned())
         })?;
-        let given = list.is_some();
+        let mut given = list.as_ref().is_some_and(Vec::is_empty);
         let list = list.unwrap_or_default();
         if list.len() > MOST {
             return Err(wrong(format!("`fallbacks` has more than {MOST} entries: name fewer")));
         }
         let (mut names, mut changes) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
-        let named = list.into_iter().map(|entry| match chain(entry, asked) {
-            Some(models) => Ok(models.into_iter().map(|model| (model, Vec::new())).collect()),
-            None => read(entry).map(|one| vec![one]),
+        let named = list.into_iter().map(|entry| {
+            let of_model = chain(entry, asked);
+            given |= !matches!(of_model, Some(None));
+            match of_model {
+                Some(models) => Ok(models.into_iter().flatten().map(|model| (model, Vec::new())).collect()),
+                None => read(entry).map(|one| vec![one]),
+            }
         });
         for (model, changed) in
             named.collect::<Result<Vec<Vec<_>>, _>>().map_err(wrong)?.into_iter().flatten()
@@ -71,7 +75,8 @@ impl Fallbacks {
         let mut edits = Edits::default();
         edits.remove(head, NAME);
         *head = Head::scan(edits.apply(head).to_bytes())?;
-        // `null` is how clients write an option that nobody set; an empty list says that there are to be none.
+        // `null` is how clients write an option that nobody set; an empty list says that there are to be none, and one that is
+        // about other models says nothing of this one.
         Ok(given.then(|| Self { names, changes, base: head.clone() }))
     }
 
@@ -96,12 +101,13 @@ impl Fallbacks {
     }
 }
 
-/// The models of an entry that says where to go from which model, as far as it is about the one that was asked
-/// for; `None`: it is no such entry.
-pub(super) fn chain(entry: &RawValue, asked: &str) -> Option<Vec<String>> {
+/// The models of an entry that says where to go from which model, if it is about the one that was asked for; `None`: it
+/// is no such entry.
+pub(super) fn chain(entry: &RawValue, asked: &str) -> Option<Option<Vec<String>>> {
     let chains: HashMap<String, Vec<String>> = serde_json::from_str(entry.get()).ok()?;
     let about = |name: &String| name == asked || name == "*";
-    Some(chains.into_iter().filter(|(name, _)| about(name)).flat_map(|(_, models)| models).collect())
+    let models = chains.into_iter().filter(|(name, _)| about(name)).map(|(_, models)| models);
+    Some(models.reduce(|all, more| [all, more].concat()))
 }
 
 fn read(entry: &RawValue) -> Result<(String, Vec<(String, Bytes)>), String> {
@@ -139,10 +145,11 @@ impl Dispatch {
         Some(fallbacks.names.iter().map(|fallback| &*fallback.model))
     }
 
-    /// All the models that the request itself names to go to.
-    pub(crate) fn named_fallbacks(&self) -> impl Iterator<Item = &str> {
+    /// All the models that the request itself names to go to, with the member that names them.
+    pub(crate) fn named_fallbacks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let too_long = self.control.iter().filter_map(|control| control.too_long.as_ref()).flatten();
-        self.fallback_names().into_iter().flatten().chain(too_long.map(|name| &**name))
+        let own = self.fallback_names().into_iter().flatten().map(|name| (NAME, name));
+        own.chain(too_long.map(|name| (control::TOO_LONG, &**name)))
     }
 
     /// Turns to an entry of the request's own list: from here on the request is as the entry has it.
@@ -189,6 +196,9 @@ mod tests {
         let (body, list) = take(r#"{"model":"m","fallbacks":null}"#).unwrap();
         assert!(list.is_none() && body == r#"{"model":"m"}"#, "null is no list: {body}");
         assert!(take(r#"{"fallbacks":[]}"#).unwrap().1.unwrap().names.is_empty());
+        let (body, list) = take(r#"{"model":"m","fallbacks":[{"n":["mock/echo"]}]}"#).unwrap();
+        assert!(list.is_none() && body == r#"{"model":"m"}"#, "nothing is said of this model: {body}");
+        assert!(take(r#"{"fallbacks":[{"m":[]}]}"#).unwrap().1.unwrap().names.is_empty());
     }
 
     #[test]

@@ -366,9 +366,12 @@ fn ended(end: End) -> &'static str {
         End::Answered => "answered",
         End::NoCandidate => "every deployment was passed over",
         End::AllCooling => {
-            "every deployment was unwell or its provider wanted a pause, and another model could be asked"
+            "every deployment was unwell, late or its provider wanted a pause, and another model could be asked"
         }
         End::NotRetryable => "the failure would have been the same everywhere",
+        End::AllPaused => {
+            "the providers of all deployments had asked for pauses that were not waited for, or no longer"
+        }
         End::NobodyLeft => "every deployment was tried and none may be asked again",
         End::RetriesSpent => "no further retry is allowed",
         End::BudgetSpent => "the retry budget of this group's requests is spent",

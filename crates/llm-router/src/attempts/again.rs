@@ -10,6 +10,7 @@ use llm_types::{ApiError, ErrorKind, Origin};
 use super::{Attempts, State, Step, is_for_others};
 use crate::candidates::Candidates;
 use crate::choose::{Ask, Choice};
+use crate::mask::Mask;
 use crate::record::{Because, End, Reason, Waited, WaitedFor};
 
 /// The longest wait asked for by a provider that is obeyed; a longer one is replaced by our own backoff.
@@ -56,7 +57,10 @@ impl<T> Attempts<T> {
         }
         let soonest = self.soonest(now, true);
         // Nobody waits for a provider's pause, or for somebody to be well, while another group may answer at once.
-        if self.may_leave() && soonest.is_none_or(|(.., whose)| whose == Whose::Providers) {
+        let may_come_back = |(_, until, whose): (usize, Instant, Whose)| {
+            whose != Whose::Providers && !self.takes_the_time_of_others(until.max(now))
+        };
+        if self.may_leave() && !soonest.is_some_and(may_come_back) {
             return Err(End::AllCooling);
         }
         let Some((index, until, whose)) = soonest.or_else(|| self.first_well(now)) else {
@@ -117,33 +121,40 @@ impl<T> Attempts<T> {
             return Ok(self.start(choice, now, waited));
         }
         if self.record.attempts.is_empty() {
-            return self.first(now);
+            self.paused = Some(since);
+            return self.nobody_well(now);
         }
         let cx = self.pick_cx(now);
-        for well in [true, false] {
-            if !well && self.all_paused(now).is_some() {
-                return Err(End::NobodyLeft);
-            }
-            // Whoever was waited for is unwell by now, and another group may answer at once.
-            if !well && self.may_leave() && self.rested(now, well).is_some() {
-                self.paused = Some(since);
-                return Err(End::AllCooling);
-            }
-            while let Some(index) = self.rested(now, well) {
-                let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
-                // Somebody else may have become its probe since we looked: that is no reason to give up.
-                let mut seen = Candidates::default();
-                self.look(&mut seen, None, &cx);
-                let Ok(grant) = self.group.admit(index, &ask, true) else {
-                    // It is full, and not worth another pause.
-                    self.set_return(index, Return::Never);
-                    continue;
-                };
-                self.trace_choice(seen, now, Some((index, Because::Again)));
-                return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
-            }
+        while let Some(index) = self.rested(now) {
+            let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
+            // Somebody else may have become its probe since we looked: that is no reason to give up.
+            let mut seen = Candidates::default();
+            self.look(&mut seen, None, &cx);
+            let Ok(grant) = self.group.admit(index, &ask, true) else {
+                // It is full, and not worth another pause.
+                self.set_return(index, Return::Never);
+                continue;
+            };
+            self.trace_choice(seen, now, Some((index, Because::Again)));
+            return Ok(self.start(Choice { index, grant, because: Because::Again }, now, waited));
         }
-        Err(End::NobodyLeft)
+        // Whoever was waited for is unwell by now: another group may answer at once, or one waits on.
+        let all_paused = self.all_paused(now).is_some();
+        let unwell = self.unwell(now);
+        if all_paused || (self.may_leave() && !unwell.is_empty()) {
+            self.paused = Some(since);
+            return if self.may_leave() { Err(End::AllCooling) } else { self.wait_for_first(now) };
+        }
+        self.ask_unwell(unwell, now, waited).ok_or(End::NobodyLeft)
+    }
+
+    /// Who is untried, or may be asked again by now.
+    fn unwell(&self, now: Instant) -> Mask {
+        let mut unwell = self.able.clone();
+        unwell.remove(&self.tried);
+        let ready = self.returns.iter().filter(|(_, state)| state.time().is_some_and(|time| time <= now));
+        ready.for_each(|(index, _)| unwell.set(*index));
+        unwell
     }
 
     /// Whether anybody is untried, or may be asked again.
@@ -153,12 +164,12 @@ impl<T> Attempts<T> {
         !untried.is_empty() || self.returns.iter().any(|(_, state)| *state != Return::Never)
     }
 
-    /// Of those that may be asked again by now, the one that rested longest; a strategy knows nothing of this
+    /// Of those that may be asked again by now and are well, the one that rested longest; a strategy knows nothing of this
     /// request's own failures.
-    pub(super) fn rested(&self, now: Instant, well: bool) -> Option<usize> {
+    pub(super) fn rested(&self, now: Instant) -> Option<usize> {
         let last = |index| self.record.attempts.iter().rposition(|attempt| attempt.index == index);
         let ready = self.returns.iter().filter(|(_, state)| state.time().is_some_and(|time| time <= now));
-        let ready = ready.map(|(index, _)| *index).filter(|index| !well || self.is_well(*index, now));
+        let ready = ready.map(|(index, _)| *index).filter(|index| self.is_well(*index, now));
         ready.min_by_key(|index| last(*index))
     }
 
@@ -203,6 +214,11 @@ impl<T> Attempts<T> {
     /// Whether it is untried, or may be asked again.
     pub(super) fn may_be_asked(&self, index: usize) -> bool {
         !self.returns.contains(&(index, Return::Never))
+    }
+
+    /// From when on it may be asked again, if it was and that is known.
+    pub(super) fn returns_at(&self, index: usize) -> Option<Instant> {
+        self.returns.iter().find(|(known, _)| *known == index)?.1.time()
     }
 
     fn set_return(&mut self, index: usize, state: Return) {

@@ -1,6 +1,6 @@
 //! A prompt that did not fit: what was known of its size was an estimate, and whoever has a larger window may take it.
 
-use llm_types::ErrorKind;
+use llm_types::{ApiError, ErrorKind};
 
 use super::Attempts;
 
@@ -33,6 +33,19 @@ impl<T> Attempts<T> {
             }
         }
         anybody
+    }
+
+    /// The kind of failure that other models are chosen by: that the prompt was too long is so still where those with
+    /// larger windows were only unavailable.
+    pub(crate) fn chain_kind(&self) -> ErrorKind {
+        let last = self.failure_kind();
+        if last.retry_other() && self.was_too_long() { ErrorKind::ContextWindow } else { last }
+    }
+
+    /// Whether the prompt did not fit somebody here.
+    pub(crate) fn was_too_long(&self) -> bool {
+        let too_long = |error: &ApiError| error.kind == ErrorKind::ContextWindow;
+        self.record.attempts.iter().any(|attempt| attempt.error.as_ref().is_some_and(too_long))
     }
 
     /// The window of a deployment, as far as it is known.

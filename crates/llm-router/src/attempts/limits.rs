@@ -55,11 +55,11 @@ impl<T> Attempts<T> {
     /// Whether anybody could be asked in this time if the attempt under way does not answer.
     fn may_be_followed(&self, left: Duration, now: Instant) -> bool {
         let policy = &self.group.policy;
-        if self.most == 0 {
-            return false;
-        }
         if self.others {
             return true;
+        }
+        if self.most == 0 {
+            return false;
         }
         let soon = |wait: Duration| wait < left / 2;
         let may_come = |index| match self.obstacle(index, now) {
@@ -70,6 +70,13 @@ impl<T> Attempts<T> {
         untried.remove(&self.tried);
         let moves = policy.by_kind.timeout.unwrap_or(policy.retries) > 0 && self.sent() <= MOST_MOVES;
         moves && untried.iter().any(may_come)
+    }
+
+    /// Whether coming back to somebody at this time is at the cost of another group: nobody here answered in time, or too
+    /// little time would be left there.
+    pub(super) fn takes_the_time_of_others(&self, then: Instant) -> bool {
+        let was_late = self.record.last_error().is_some_and(|error| error.kind == ErrorKind::Timeout);
+        was_late || (self.others && self.deadline.saturating_duration_since(then) < 2 * LEAST_SHARE)
     }
 
     /// How long an attempt may take where the request has time for it.

@@ -37,7 +37,7 @@ use crate::lease::{Granted, Lease};
 use crate::mask::Mask;
 use crate::needs::Needs;
 use crate::picker::PickCx;
-use crate::record::{Attempt, End, Record, Trace};
+use crate::record::{Attempt, Because, End, Record, Trace};
 
 /// The most further attempts at one group that go to somebody who is well and was not asked yet: with so many down it is
 /// not theirs alone.
@@ -215,7 +215,7 @@ impl<T> Attempts<T> {
     pub(crate) fn could_go_on(&self, now: Instant) -> bool {
         let mut untried = self.able.clone();
         untried.remove(&self.tried);
-        let rested = self.rested(now, true).is_some();
+        let rested = self.rested(now).is_some();
         rested || untried.iter().any(|index| self.obstacle(index, now).is_none())
     }
 
@@ -302,6 +302,11 @@ impl<T> Attempts<T> {
         if let Some(choice) = self.choose(now) {
             return Ok(self.start(choice, now, Duration::ZERO));
         }
+        self.nobody_well(now)
+    }
+
+    /// Where to go when nobody was asked yet and nobody is well.
+    fn nobody_well(&mut self, now: Instant) -> Result<Step, End> {
         let mut unwell = self.able.clone();
         unwell.keep(|index| !matches!(self.obstacle(index, now), Some(reason) if !reason.passes()));
         if self.may_leave() && !unwell.is_empty() {
@@ -310,7 +315,8 @@ impl<T> Attempts<T> {
         if self.all_paused(now).is_some() {
             return self.wait_for_first(now);
         }
-        self.last_resort(now, Duration::ZERO).ok_or(End::NoCandidate)
+        let waited = self.paused.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.last_resort(now, waited).ok_or(End::NoCandidate)
     }
 
     fn after_attempt(&mut self, now: Instant, last: Option<&ApiError>) -> Result<Step, End> {
@@ -392,13 +398,21 @@ impl<T> Attempts<T> {
 
     /// Asks the untried one that will be well first, though nobody is.
     fn last_resort(&mut self, now: Instant, waited: Duration) -> Option<Step> {
+        let mut untried = self.able.clone();
+        untried.remove(&self.tried);
+        self.ask_unwell(untried, now, waited)
+    }
+
+    /// Asks the one of these that will be well first.
+    fn ask_unwell(&mut self, mut open: Mask, now: Instant, waited: Duration) -> Option<Step> {
         let cx = self.pick_cx(now);
         let ask = Ask { cx, needs: self.needs.as_deref(), may_probe: false };
-        let mut open = self.able.clone();
-        open.remove(&self.tried);
         let mut seen = Candidates::default();
         self.look(&mut seen, None, &cx);
-        let choice = self.group.choose_unwell(&mut open, &ask)?;
+        let mut choice = self.group.choose_unwell(&mut open, &ask)?;
+        if self.tried.has(choice.index) {
+            choice.because = Because::Again;
+        }
         self.trace_choice(seen, now, Some((choice.index, choice.because)));
         Some(self.start(choice, now, waited))
     }

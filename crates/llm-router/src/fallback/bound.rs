@@ -25,7 +25,7 @@ impl<T> Plan<'_, T> {
 
     /// Those of them that nothing was heard of yet.
     pub(super) fn own_targets(&self) -> Option<Vec<Target>> {
-        let chain = self.own_chain(self.attempts.failure_kind())?;
+        let chain = self.own_chain(self.attempts.chain_kind())?;
         Some(self.fresh(chain.iter().map(|model| self.resolve(model, None))))
     }
 

@@ -8,6 +8,7 @@
 mod bound;
 mod chain;
 mod followed;
+mod left;
 mod skipped;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub struct Plan<'r, T> {
     past: Vec<(Target, Attempts<T>)>,
     /// The request's own list, which goes instead of the groups'.
     own: Option<Vec<Fallback>>,
+    own_begun: bool,
     defaults_used: bool,
     /// A group gave up: how many had before, and when.
     considered: Option<(usize, Instant)>,
@@ -102,6 +104,7 @@ impl<'r, T> Plan<'r, T> {
             queue: Vec::new(),
             past: Vec::new(),
             own: None,
+            own_begun: false,
             defaults_used: false,
             considered: None,
             returned: false,
@@ -149,6 +152,9 @@ impl<'r, T> Plan<'r, T> {
     pub fn limit_retries(&mut self, retries: u32) {
         self.most = Some(retries);
         self.attempts.limit_retries(retries);
+        if retries == 0 {
+            self.share_time();
+        }
     }
 
     /// Names models to ask when this group gives up, whatever the failure: the best first. Those that were asked, or
@@ -178,12 +184,14 @@ impl<'r, T> Plan<'r, T> {
     /// What to do now; as [`Attempts::next`], with positions in [`Plan::group`].
     pub fn next(&mut self, now: Instant, last: Option<&ApiError>) -> Step {
         let step = self.attempts.next(now, last);
+        self.share_time_after(last);
         self.go_on(step, now)
     }
 
     /// As [`Attempts::failed`].
     pub fn failed(&mut self, index: usize, now: Instant, error: &ApiError) -> Option<Step> {
         let step = self.attempts.failed(index, now, error)?;
+        self.share_time_after(Some(error));
         Some(self.go_on(step, now))
     }
 
@@ -309,8 +317,8 @@ impl<'r, T> Plan<'r, T> {
             let unwell = self.attempts.record().end == Some(End::AllCooling);
             let mut moved = self.advance(now, unwell.then_some(now)) || (unwell && self.go_back(now, true));
             if !moved && unwell {
-                // Nobody elsewhere is better off.
-                self.attempts.insist();
+                // Nobody elsewhere is better off now.
+                self.insist(now);
                 step = self.attempts.next(now, None);
                 if step != Step::Fail {
                     return step;
@@ -331,29 +339,6 @@ impl<'r, T> Plan<'r, T> {
     /// Begins with the next group. With a time: only if anybody in the queue is well then.
     fn advance(&mut self, now: Instant, well_at: Option<Instant>) -> bool {
         self.may_fall_back(now) && self.find_targets(well_at) && self.move_on(now)
-    }
-
-    /// Goes on at the group that was left first without having said no: only if anybody there is well by now, or because
-    /// nobody else is left.
-    fn go_back(&mut self, now: Instant, well: bool) -> bool {
-        let left = |attempts: &Attempts<T>| attempts.record().end == Some(End::AllCooling);
-        let may_go_on = |attempts: &Attempts<T>| left(attempts) && (!well || attempts.could_go_on(now));
-        let at = self.past.iter().position(|(_, attempts)| may_go_on(attempts));
-        let Some(at) = at.filter(|_| self.may_fall_back(now)) else {
-            return false;
-        };
-        let (target, attempts) = self.past.remove(at);
-        self.leave_for(target, attempts);
-        self.returned = true;
-        self.attempts.insist();
-        true
-    }
-
-    fn leave_for(&mut self, target: Target, attempts: Attempts<T>) {
-        let target = std::mem::replace(&mut self.current, target);
-        self.past.push((target, std::mem::replace(&mut self.attempts, attempts)));
-        self.returned = false;
-        self.share_time();
     }
 
     fn may_fall_back(&self, now: Instant) -> bool {
@@ -381,15 +366,16 @@ impl<'r, T> Plan<'r, T> {
 
     /// Queues what this failure leads to; whether there is anything. With a time: anybody who is well then.
     fn find_targets(&mut self, well_at: Option<Instant>) -> bool {
-        if self.attempts.failure_kind() == ErrorKind::Budget {
+        let kind = self.attempts.chain_kind();
+        if kind == ErrorKind::Budget {
             return !self.queue.is_empty();
         }
+        let is_own_chain = self.own_chain(kind).is_some();
+        // Its own list comes once, and after whomever it named for a prompt that is too long.
+        let begins = !self.own_begun && !is_own_chain && !self.instead && self.queue.is_empty();
         let found = match &self.own {
-            _ if self.own_chain(self.attempts.failure_kind()).is_some() => {
-                self.own_targets().unwrap_or_default()
-            }
-            // Its own list is used up once it was begun.
-            Some(_) if !self.past.is_empty() || !self.queue.is_empty() => Vec::new(),
+            _ if is_own_chain => self.own_targets().unwrap_or_default(),
+            Some(_) if !begins => Vec::new(),
             Some(own) => {
                 let own = own.iter().enumerate();
                 self.fresh(
@@ -397,10 +383,11 @@ impl<'r, T> Plan<'r, T> {
                 )
             }
             None => {
-                let chain = self.attempts.group().fallbacks.chain(self.attempts.failure_kind());
+                let chain = self.attempts.group().fallbacks.chain(kind);
                 self.fresh(chain.iter().map(|model| self.resolve(model, None)))
             }
         };
+        self.own_begun |= begins;
         // What a group refers to goes before what was queued earlier.
         self.queue.extend(found.into_iter().rev());
         if self.own.is_none() && !self.defaults_used {

@@ -101,7 +101,7 @@ impl<T> Plan<'_, T> {
             });
             return own.collect();
         }
-        let (fallbacks, kind) = (&attempts.group().fallbacks, attempts.failure_kind());
+        let (fallbacks, kind) = (&attempts.group().fallbacks, attempts.chain_kind());
         let own = self.own_chain(kind);
         let meant = own.unwrap_or_else(|| fallbacks.chain(kind));
         let names =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use llm_types::ErrorKind;
 use proptest::prelude::*;
 
 use super::DEADLINE;
@@ -84,7 +85,7 @@ pub(super) fn check(
     case.is_where_it_belongs(world, request, now)
 }
 
-/// An attempt that hangs leaves time for somebody who is well and was not asked yet.
+/// An attempt that hangs leaves time for somebody who is well and was not asked yet, here or at another model.
 pub(super) fn leaves_time(
     world: &World<'_>,
     request: &Request<'_>,
@@ -103,9 +104,70 @@ pub(super) fn leaves_time(
         untried && seat.stats.standing(started).is_open() && fits
     });
     let may_move = world.scene.teams[at].retries > 0 && !others.is_empty();
-    if may_move && left > Duration::from_secs(3) {
+    let elsewhere = well_elsewhere(world, request, at, started);
+    if (may_move || elsewhere.is_some()) && left > Duration::from_secs(3) {
         let end = request.arrival.at + DEADLINE;
-        prop_assert!(until + 900 < end, "{index} may use up the time of {others:?}: {until} of {end}");
+        prop_assert!(
+            until + 900 < end,
+            "{index} may use up the time of {others:?} and g{elsewhere:?}: {until} of {end}"
+        );
+    }
+    Ok(())
+}
+
+/// A model that the request would go to from this one, has not been at yet, and where somebody could be asked now.
+fn well_elsewhere(world: &World<'_>, request: &Request<'_>, at: usize, now: Instant) -> Option<usize> {
+    let plan = request.plan.as_ref().unwrap();
+    let group = |nth: usize| world.router.groups().nth(nth).unwrap();
+    let been = |nth: usize| plan.records().any(|(known, _)| Arc::ptr_eq(known, group(nth)));
+    let is_well = |nth: usize| {
+        group(nth).able(&request.needs).iter().any(|index| {
+            let seat = &group(nth).seats()[index];
+            let tokens = request.needs.booked(&seat.allowance);
+            seat.stats.standing(now).is_open() && seat.stats.fits(&seat.allowance, tokens, now).is_ok()
+        })
+    };
+    let mut chain = world.scene.teams[at].fallbacks.iter().chain(&world.scene.defaults).copied();
+    chain.find(|nth| !been(*nth) && is_well(*nth))
+}
+
+/// Nobody goes back to a model that hung, or with too little time, while another one is well. Decided now, for then.
+pub(super) fn returns(
+    world: &World<'_>,
+    request: &Request<'_>,
+    now: Instant,
+    then: u64,
+) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let Some(last) = record.last_error() else { return Ok(()) };
+    let at = world.router.groups().position(|known| Arc::ptr_eq(known, group)).unwrap();
+    let end = request.arrival.at + DEADLINE;
+    if let Some(other) = well_elsewhere(world, request, at, now) {
+        prop_assert!(last.kind != ErrorKind::Timeout, "back to one that hung, and g{other} is well");
+        prop_assert!(then + 3_990 < end, "back to one of g{at} at {then} of {end}, and g{other} is well");
+    }
+    Ok(())
+}
+
+/// Nobody is sent away because all have asked for a pause while the pause of one is over that it may still ask.
+pub(super) fn fails(request: &Request<'_>, now: Instant) -> Result<(), TestCaseError> {
+    let plan = request.plan.as_ref().unwrap();
+    let (group, record) = plan.records().last().unwrap();
+    let is_paused = match record.end {
+        Some(End::AllPaused) => true,
+        Some(End::NoCandidate) => plan.failure().message.contains("have asked for a pause"),
+        _ => false,
+    };
+    for index in group.able(&request.needs).iter().filter(|_| is_paused) {
+        let seat = &group.seats()[index];
+        let last = record.attempts.iter().rfind(|attempt| attempt.index == index);
+        let last = last.and_then(|attempt| attempt.error.as_ref());
+        let may_be_asked =
+            last.is_none_or(|error| error.kind.retry_same() && error.kind != ErrorKind::Conflict);
+        let fits = seat.stats.fits(&seat.allowance, request.needs.booked(&seat.allowance), now).is_ok();
+        let is_over = !matches!(seat.stats.standing(now), Standing::Cooling(_) | Standing::Drained);
+        prop_assert!(!(may_be_asked && fits && is_over), "the pause of {index} is over: {record:?}");
     }
     Ok(())
 }
@@ -145,27 +207,16 @@ impl Case<'_> {
         }
         // Not while everybody's provider has asked to be left alone.
         let candidates = self.group.able(&request.needs);
-        let is_asked = |other: usize| {
-            let stats = &self.group.seats()[other].stats;
-            matches!(stats.standing(now), Standing::Resting(_)) || stats.is_left_alone(now)
-        };
+        let is_asked = |other: usize| self.group.seats()[other].stats.is_left_alone(now);
         let left_alone = candidates.count() > 1 && candidates.iter().all(is_asked);
         prop_assert!(!left_alone, "{index} was asked though all are to be left alone: {:?}", self.because);
         // No other model either that the request has not been at yet.
-        let plan = request.plan.as_ref().unwrap();
-        let been = |group: usize| {
-            plan.records().any(|(known, _)| Arc::ptr_eq(known, world.router.groups().nth(group).unwrap()))
-        };
-        let chain = world.scene.teams[at].fallbacks.iter().chain(&world.scene.defaults);
-        for target in chain.filter(|target| !been(**target)) {
-            let group = world.router.groups().nth(*target).unwrap();
-            let well = group.able(&request.needs).iter().any(|index| {
-                let seat = &group.seats()[index];
-                let tokens = request.needs.booked(&seat.allowance);
-                seat.stats.standing(now).is_open() && seat.stats.fits(&seat.allowance, tokens, now).is_ok()
-            });
-            prop_assert!(!well, "{index} was asked though unwell, and g{target} is not: {:?}", self.because);
-        }
+        let well = well_elsewhere(world, request, at, now);
+        prop_assert!(
+            well.is_none(),
+            "{index} was asked though unwell, and g{well:?} is not: {:?}",
+            self.because
+        );
         Ok(())
     }
 

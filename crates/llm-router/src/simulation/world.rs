@@ -274,15 +274,20 @@ impl<'r> World<'r> {
     ) -> Result<Then, TestCaseError> {
         request.steps += 1;
         self.note_groups(request, millis);
+        let now = self.time(millis);
         prop_assert!(request.steps < 100, "a request without an end");
         match step {
             Step::Try(index) => self.begins(request, millis, index, choice),
             Step::Wait(pause) => {
                 let millis = millis + u64::try_from(pause.as_millis()).unwrap() + 1;
                 prop_assert!(millis <= request.arrival.at + DEADLINE, "a wait past the deadline");
+                rules::returns(self, request, now, millis)?;
                 Ok(vec![(millis, Event::Turn)])
             }
-            Step::Fail => Ok(Then::new()),
+            Step::Fail => {
+                rules::fails(request, now)?;
+                Ok(Then::new())
+            }
         }
     }
 
@@ -303,6 +308,14 @@ impl<'r> World<'r> {
         let nth = seen.asked.len() - 1;
         prop_assert!(millis < request.arrival.at + DEADLINE, "an attempt past the deadline");
         rules::check(self, request, (group, index), choice, now)?;
+        let record = request.plan.as_ref().unwrap().records().last().unwrap().1;
+        if record
+            .attempts
+            .last()
+            .is_some_and(|attempt| attempt.because == Because::Again && attempt.waited.is_zero())
+        {
+            rules::returns(self, request, now, millis)?;
+        }
         self.note_charge(request, millis);
         let number = self.numbers;
         self.numbers += 1;

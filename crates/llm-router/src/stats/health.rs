@@ -320,7 +320,7 @@ impl Breaker {
         }
         let rest = self.rest_until.filter(|until| *until > now);
         match (self.open_until, rest) {
-            (Some(until), _) if until > now => Standing::Cooling(until.max(rest.unwrap_or(until))),
+            (Some(until), _) if until > now => Standing::Cooling(until),
             (_, Some(until)) => Standing::Resting(until),
             (Some(_), None) if self.probing => Standing::Probing,
             (Some(_), None) => Standing::ProbeDue,

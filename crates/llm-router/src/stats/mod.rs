@@ -177,8 +177,7 @@ impl Stats {
         self.health.is_left_alone(now)
     }
 
-    /// Whether its cooldown, if it has one, is as long as its provider has asked for; also while it is found out whether
-    /// it is over.
+    /// Whether its cooldown, if it has one, is as long as its provider has asked for.
     pub(crate) fn is_asked_pause(&self) -> bool {
         self.health.is_asked_pause()
     }

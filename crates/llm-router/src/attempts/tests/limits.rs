@@ -147,12 +147,24 @@ fn fallbacks_are_others_and_oneself_is_not() {
             let limits = plan.attempts().limits(&deployment, now);
             times.push(limits.total.as_secs());
             now += limits.total;
-            let mut error = failure(ErrorKind::Timeout);
-            error.should_retry = Some(false);
-            step = plan.next(now, Some(&error));
+            step = plan.next(now, Some(&failure(ErrorKind::Timeout)));
         }
         assert_eq!(times, expect, "{name}");
     };
+    let few = |retries: u32, bound: fn(&mut crate::fallback::Plan<'_, ()>, u32)| {
+        let group = |name: &str| Group::new(name, RetryPolicy::default(), [Deployment::new(name, 0, ())]);
+        let with_fallback = group("a").with_fallbacks(Fallbacks::to(["b"]));
+        let router = Router::builder().group(with_fallback).group(group("b")).build().unwrap();
+        let mut plan = router.plan(router.find("a").unwrap(), now, now + 600 * SECOND);
+        bound(&mut plan, retries);
+        assert_eq!(plan.next(now, None), Step::Try(0));
+        let deployment = Arc::clone(&plan.group().deployments[0]);
+        plan.attempts().limits(&deployment, now).total.as_secs()
+    };
+    // Without retries of its own a request falls back all the same; one that cannot be sent twice does not.
+    assert_eq!(few(0, |plan, retries| plan.bound_retries(retries)), 300);
+    assert_eq!(few(0, |plan, retries| plan.limit_retries(retries)), 600);
+    assert_eq!(few(1, |plan, retries| plan.limit_retries(retries)), 300);
     check("a", &[300, 150, 75, 75]);
     check("c", &[300, 150, 150]);
     check("last", &[300, 300]);
