@@ -41,6 +41,7 @@ mod respond;
 mod serve;
 mod shared;
 mod snapshot;
+mod spool;
 mod stop;
 mod tasks;
 mod tenant;

@@ -33,6 +33,7 @@ use crate::owner::{self, Limit, Owner};
 use crate::principal::{Principal, Right};
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
+use crate::spool::Read;
 use crate::stop::Stop;
 use crate::ticket::Ticket;
 use crate::{intake, models, respond};
@@ -74,8 +75,12 @@ where
     let running = gateway.enter(snapshot.max_in_flight)?;
     let deadline = started + snapshot.request_timeout;
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
-    let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
-    let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
+    let Read { headers, body, files, share } = match front.takes_sound() {
+        // Boxed: nobody else carries it along.
+        true => Box::pin(snapshot.spool.read(request, bounds, gateway.memory())).await?,
+        false => intake::read(request, bounds, gateway.memory()).await?.into(),
+    };
+    let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers, files };
     let head = if codec.is_opaque(&asked) { Head::opaque(body) } else { Head::scan(body)? };
     let peek = codec.peek(&head, &asked)?;
 

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use llm_types::{
     ApiError, Call, Capabilities, Changes, Dialect, EventSink, Flow, Head, Op, Output, ProviderSpec,
-    RateLimits, Result, Segments, VectorEncoding,
+    RateLimits, Result, Segments, Stretch, VectorEncoding,
 };
 
 pub use content::is_content;
@@ -50,13 +50,16 @@ pub struct Asked {
     pub query: Option<String>,
     /// The client's headers, its key among them: none may be forwarded without a reason.
     pub headers: HeaderMap,
+    /// What the files of its form hold, in their order, where that is not in the body: there they are empty.
+    pub files: Vec<Stretch>,
 }
 
 impl Asked {
     /// An operation and nothing else.
     #[must_use]
     pub fn of(op: Op) -> Self {
-        Self { op, dialect: None, model: None, stream: None, query: None, headers: HeaderMap::new() }
+        let (headers, files) = (HeaderMap::new(), Vec::new());
+        Self { op, dialect: None, model: None, stream: None, query: None, headers, files }
     }
 
     /// The text of a header.

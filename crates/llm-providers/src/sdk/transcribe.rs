@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::CONTENT_LENGTH;
 use llm_types::{
-    ApiError, Call, Output, Piece, Result, Segments, TranscribeRequest, Transcript, Upload, Usage,
+    ApiError, Call, Content, Output, Piece, Result, Segments, TranscribeRequest, Transcript, Upload, Usage,
 };
 
 use super::client::{Client, REPLY_LIMIT, named};
@@ -41,7 +41,7 @@ impl Client {
         file: FileStream,
     ) -> Result<Answered<Transcript>> {
         let FileStream { name, length, data } = file;
-        let upload = Upload::new(name, Bytes::from_static(MARK));
+        let upload = Upload::of(name, Content::from(Bytes::from_static(MARK)));
         let mut call =
             Call::Transcribe(Box::new(TranscribeRequest { stream: false, file: upload, ..request }));
         let op = call.op();
@@ -83,14 +83,14 @@ impl Client {
                 format!("the file is longer than {} MiB, and has to be held whole here", HELD_LIMIT >> 20);
             return Err(ApiError::bad_request(message).with_param("file"));
         }
-        request.file.data = collect(data, usize::MAX).await?;
+        request.file.data = collect(data, usize::MAX).await?.into();
         self.transcribe(model, *request).await
     }
 }
 
 /// What stands before the file and behind it; `None`: the dialect does not send it as it is.
 fn around(body: &Segments) -> Option<Around> {
-    let plain = |piece: &Piece| matches!(piece, Piece::Plain(_)).then(|| piece.held().clone());
+    let plain = |piece: &Piece| matches!(piece, Piece::Plain(_)).then(|| piece.held().cloned()).flatten();
     let mut before: Vec<Bytes> = body.pieces().map(plain).collect::<Option<_>>()?;
     let at = before.iter().position(|piece| std::ptr::eq(piece.as_ptr(), MARK.as_ptr()))?;
     let behind = before.split_off(at + 1);

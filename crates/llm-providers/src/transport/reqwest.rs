@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
-use llm_types::{ApiError, ErrorKind, Piece, Result};
+use llm_types::{ApiError, Content, ErrorKind, Piece, Result};
 
 use super::follow::{Course, Sending};
-use super::{ByteStream, RequestBody, Transport, Upgrade, decoded};
+use super::{ByteStream, RequestBody, Transport, Upgrade, decoded, ours};
 use crate::token::{MadeWith, judge, settle};
 
 /// A pooled HTTP client on reqwest.
@@ -90,8 +90,8 @@ async fn answered(
 async fn sent(client: &reqwest::Client, request: http::Request<RequestBody>) -> Result<reqwest::Response> {
     let (head, body) = request.into_parts();
     let body = match body {
-        RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
-            reqwest::Body::from(pieces.first().map(|piece| piece.held().clone()).unwrap_or_default())
+        RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(Content::Held(_))]) => {
+            reqwest::Body::from(pieces.first().and_then(|piece| piece.held().cloned()).unwrap_or_default())
         }
         body => reqwest::Body::wrap_stream(body.into_data_stream()),
     };
@@ -113,6 +113,9 @@ fn read(answer: reqwest::Response, made_with: MadeWith) -> Result<http::Response
 /// The failure in words; reqwest's own text may hold the URL, which is left out.
 fn failed(error: reqwest::Error) -> ApiError {
     let error = error.without_url();
+    if let Some(own) = ours(std::error::Error::source(&error)) {
+        return own;
+    }
     let what = if error.is_connect() {
         "could not connect to the upstream"
     } else if error.is_timeout() {
