@@ -45,6 +45,13 @@ impl BodyMemory {
     pub(crate) fn share(&self) -> BodyShare {
         BodyShare { all: self.clone(), own: Used::default() }
     }
+
+    /// What is held in memory and on the disk, in bytes.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> (usize, usize) {
+        let Used { memory, disk } = &*self.0;
+        (memory.load(Ordering::Relaxed), disk.load(Ordering::Relaxed))
+    }
 }
 
 impl BodyShare {
@@ -264,14 +271,14 @@ mod tests {
         let full = |size: usize| Box::new(Request::new(Full::new(Bytes::from(vec![b'x'; size]))));
         let (_, body, share) = read(full(10), bounds(10), &memory).await.unwrap();
         assert_eq!(body.len(), 10);
-        assert_eq!(memory.0.memory.load(Ordering::Relaxed), 10);
+        assert_eq!(memory.used().0, 10);
         drop(share);
-        assert_eq!(memory.0.memory.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.used().0, 0);
         assert_eq!(read(full(11), bounds(10), &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
         let mut announced = full(1);
         announced.headers_mut().insert(CONTENT_LENGTH, "11".parse().unwrap());
         assert_eq!(read(announced, bounds(10), &memory).await.unwrap_err().kind, ErrorKind::TooLarge);
-        assert_eq!(memory.0.memory.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.used().0, 0);
     }
 
     #[tokio::test]

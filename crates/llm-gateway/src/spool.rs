@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 
 use crate::intake::{BodyMemory, BodyShare, Bounds, Coming};
 
-/// Up to this size a form stays in memory, in bytes.
+/// Up to about this size a form stays in memory, in bytes.
 const LARGE: usize = 1024 * 1024;
 /// How much is written at once, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -28,6 +28,8 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
+    /// What is larger is put by, in bytes.
+    large: usize,
     /// It was said that there is no place.
     told: AtomicBool,
 }
@@ -53,7 +55,7 @@ impl Spool {
     /// In this folder, or where the system has its temporary files.
     pub(crate) fn of(folder: Option<&Path>) -> Self {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        Self { folder, told: AtomicBool::new(false) }
+        Self { folder, large: LARGE, told: AtomicBool::new(false) }
     }
 
     /// The same one, where nothing has changed: what was said once is not said again.
@@ -99,8 +101,8 @@ impl Spool {
     {
         let mut coming = Coming::of(request, bounds)?;
         let (share, mut held) = (memory.share(), coming.held());
-        let is_announced = coming.announced().is_some_and(|size| size > LARGE);
-        while !is_announced && held.len() <= LARGE {
+        let is_announced = coming.announced().is_some_and(|size| size > self.large);
+        while !is_announced && held.len() <= self.large {
             let Some(data) = coming.next().await? else {
                 let (headers, body) = (coming.into_headers(), held.into_bytes());
                 return Ok((headers, body, share).into());
@@ -234,3 +236,6 @@ impl Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
