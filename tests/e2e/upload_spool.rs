@@ -1,7 +1,7 @@
 //! Large sound lies in a file while it is worked on: whoever is asked gets all of it, and nothing is left behind.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use llm_providers::form;
-use llm_testkit::{Received, Script, Upstream};
+use llm_testkit::{Gate, Received, Script, Upstream};
 use serde_json::json;
 
 use crate::harness::{
@@ -174,4 +174,30 @@ async fn a_full_disk_is_told_and_nothing_is_left() {
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert!(heard(&upstream.last_request().unwrap()) == sound(size));
     }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_any_more_is_told() {
+    let (broken, other) = (Upstream::start().unwrap(), hears());
+    let gate = Gate::new();
+    broken.always(failing(500, "server_error").gate_head(&gate));
+    let folder = tempfile::tempdir().unwrap();
+    let ways = [with_weight(&whisper(&broken), 1_000_000), with_weight(&whisper(&other), 1)];
+    let gateway = Options::config(spooling(folder.path(), &model("whisper", &ways))).start();
+    let asked = async { ask(&gateway, "whisper", SIZE).await };
+    let cut = async {
+        assert!(broken.wait_requests(1, PATIENCE).await);
+        let open = fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().flatten();
+        let is_it =
+            |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().ends_with("(deleted)"));
+        let file = open.map(|entry| entry.path()).find(is_it).expect("the file is open");
+        OpenOptions::new().write(true).open(file).unwrap().set_len(1000).unwrap();
+        gate.open();
+    };
+    let (reply, ()) = tokio::join!(asked, cut);
+    assert_eq!(reply.status, 500, "{}", reply.text());
+    assert!(reply.text().contains("cannot be read any more"), "{}", reply.text());
+    assert_eq!((broken.requests().len(), other.requests().len()), (1, 0), "nobody gets half of it");
+    until(&gateway, 0).await;
+    gateway.assert_alive().await;
 }

@@ -75,11 +75,7 @@ where
     let running = gateway.enter(snapshot.max_in_flight)?;
     let deadline = started + snapshot.request_timeout;
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
-    let Read { headers, body, files, share } = match front.takes_sound() {
-        // Boxed: nobody else carries it along.
-        true => Box::pin(snapshot.spool.read(request, bounds, gateway.memory())).await?,
-        false => intake::read(request, bounds, gateway.memory()).await?.into(),
-    };
+    let Read { headers, body, files, share } = taken(request, bounds, front, &snapshot, &gateway).await?;
     let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers, files };
     let head = if codec.is_opaque(&asked) { Head::opaque(body) } else { Head::scan(body)? };
     let peek = codec.peek(&head, &asked)?;
@@ -164,6 +160,26 @@ where
     };
     visit.write(response.headers_mut());
     Ok(response)
+}
+
+/// Reads what has come: large sound goes to the disk.
+async fn taken<B>(
+    request: Box<Request<B>>,
+    bounds: intake::Bounds,
+    front: &Front,
+    snapshot: &Snapshot,
+    gateway: &Gateway,
+) -> Result<Read>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let memory = gateway.memory();
+    if !front.takes_sound() {
+        return intake::read(request, bounds, memory).await.map(Read::from);
+    }
+    // Boxed: nobody else carries it along.
+    Box::pin(snapshot.spool.read(request, bounds, memory)).await
 }
 
 /// An answer that costs nothing, and its row.

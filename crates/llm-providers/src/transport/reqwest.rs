@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use llm_types::{ApiError, Content, ErrorKind, Piece, Result};
 
@@ -88,12 +90,18 @@ async fn answered(
 }
 
 async fn sent(client: &reqwest::Client, request: http::Request<RequestBody>) -> Result<reqwest::Response> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = match body {
         RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(Content::Held(_))]) => {
             reqwest::Body::from(pieces.first().and_then(|piece| piece.held().cloned()).unwrap_or_default())
         }
-        body => reqwest::Body::wrap_stream(body.into_data_stream()),
+        body => {
+            // For reqwest a stream has no length, and not every provider takes a form that does not say it.
+            if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+                head.headers.insert(CONTENT_LENGTH, length.into());
+            }
+            reqwest::Body::wrap_stream(body.into_data_stream())
+        }
     };
     let request = client.request(head.method, head.uri.to_string()).headers(head.headers);
     request.body(body).send().await.map_err(failed)
