@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
@@ -16,6 +17,7 @@ use http_body::Body;
 use llm_providers::form::{FieldHead, Parts, Piece};
 use llm_types::{ApiError, ErrorKind, Result, Stretch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use crate::intake::{BodyMemory, BodyShare, Bounds, Coming};
 
@@ -114,7 +116,8 @@ impl Spool {
             return Ok((coming.into_headers(), body, share).into());
         };
         let mut parts = Parts::of(coming.headers())?;
-        let mut form = Form::new(Writer { spool: self, file, buffer: Vec::with_capacity(CHUNK), at: 0 });
+        let buffer = Vec::with_capacity(CHUNK);
+        let mut form = Form::new(Writer { spool: self, file, buffer, at: 0, deadline: bounds.deadline });
         share.shrink(held.len());
         parts.feed(&held.into_bytes());
         loop {
@@ -178,7 +181,11 @@ impl<'s> Form<'s> {
             },
             Piece::End => self.write(&[b"\r\n"]),
         }
-        share.grow(self.body.len() - before)
+        match self.body.len() - before {
+            // Whoever needs no more memory has no part in whether there is any.
+            0 => Ok(()),
+            more => share.grow(more),
+        }
     }
 
     fn write(&mut self, texts: &[&[u8]]) {
@@ -202,6 +209,8 @@ struct Writer<'s> {
     buffer: Vec<u8>,
     /// How much is written.
     at: u64,
+    /// When all of it must be.
+    deadline: Instant,
 }
 
 impl Writer<'_> {
@@ -230,7 +239,11 @@ impl Writer<'_> {
             buffer.clear();
             io::Result::Ok(buffer)
         });
-        let written = written.await.map_err(io::Error::other).flatten();
+        // A disk that hangs keeps its thread, and nobody else.
+        let written = match timeout_at(self.deadline.into(), written).await {
+            Ok(written) => written.map_err(io::Error::other).flatten(),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
         self.buffer = written.map_err(|error| self.spool.unwritten(&error))?;
         self.at = at;
         Ok(())

@@ -1,6 +1,6 @@
 //! Forms cut anywhere, disks that take nothing, and what is counted.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -139,7 +139,8 @@ async fn a_disk_that_takes_nothing_is_told() {
     let named = tempfile::NamedTempFile::new().unwrap();
     let file = Arc::new(File::open(named.path()).unwrap());
     let spool = spool(0);
-    let mut writer = Writer { spool: &spool, file, buffer: Vec::new(), at: 0 };
+    let deadline = bounds(0).deadline;
+    let mut writer = Writer { spool: &spool, file, buffer: Vec::new(), at: 0, deadline };
     let error = writer.add(&vec![0; CHUNK]).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Unavailable, Some("upload_not_stored")));
     assert!(error.message.contains("server.spool"), "{error}");
