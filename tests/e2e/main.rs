@@ -96,3 +96,4 @@ mod translate;
 mod translate_anthropic;
 mod translate_gemini;
 mod upload;
+mod upload_spool;

@@ -4,7 +4,6 @@
 //! serves must not be judged by what is known of providers here.
 
 use llm_config::Provider;
-use llm_providers::form::FileStream;
 use llm_providers::table::ProviderTable;
 use llm_providers::target::TargetOptions;
 use llm_providers::{Answered, ChatReply, ChatStream, Client, RerankReply, SpeechStream, name};
@@ -151,12 +150,8 @@ impl Caller {
     }
 
     /// Asks for what is said in a file, which is read while it is sent.
-    pub(crate) async fn transcribe(
-        &self,
-        request: TranscribeRequest,
-        file: FileStream,
-    ) -> Result<Answered<Transcript>> {
-        self.client.transcribe_stream(&self.model, request, file).await
+    pub(crate) async fn transcribe(&self, request: TranscribeRequest) -> Result<Answered<Transcript>> {
+        self.client.transcribe(&self.model, request).await
     }
 
     /// Asks for speech, as it comes.

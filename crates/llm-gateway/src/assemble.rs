@@ -31,6 +31,7 @@ use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
 use crate::snapshot::{ModelEntry, ModelPolicy, Snapshot};
+use crate::spool::Spool;
 use crate::tenant::Tenants;
 
 pub(crate) use self::routing::window;
@@ -131,6 +132,7 @@ fn assembled(
         issuers: Issuers::of(config, previous.and_then(|previous| previous.issuers.as_ref()))?,
         proxies: Proxies::of(&server.trusted_proxies)?,
         max_body: server.max_body,
+        spool: Spool::of(server.spool.as_deref()).or_before(previous.map(|previous| &previous.spool)),
         request_timeout: server.request_timeout,
         max_in_flight: server.max_in_flight,
         strict: server.strict,

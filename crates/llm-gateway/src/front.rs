@@ -53,6 +53,11 @@ impl Front {
             .ok_or_else(|| ApiError::new(ErrorKind::Internal, "this front has no codec"))
     }
 
+    /// Whether its bodies are forms with sound in them, which may be large.
+    pub(crate) const fn takes_sound(&self) -> bool {
+        matches!(self.op, Op::Transcribe | Op::Translate)
+    }
+
     /// Its path, as lists of allowed routes name it.
     pub(crate) fn route(&self) -> String {
         match self.path {

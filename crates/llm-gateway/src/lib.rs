@@ -42,6 +42,7 @@ mod respond;
 mod serve;
 mod shared;
 mod snapshot;
+mod spool;
 mod stop;
 mod tasks;
 mod tenant;

@@ -33,6 +33,7 @@ use crate::owner::{self, Limit, Owner};
 use crate::principal::{Principal, Right};
 use crate::respond::{Failed, Served};
 use crate::snapshot::Snapshot;
+use crate::spool::Read;
 use crate::stop::Stop;
 use crate::ticket::Ticket;
 use crate::{intake, models, respond};
@@ -74,8 +75,8 @@ where
     let running = gateway.enter(snapshot.max_in_flight)?;
     let deadline = started + snapshot.request_timeout;
     let bounds = intake::Bounds { size: snapshot.max_body, deadline };
-    let (headers, body, share) = intake::read(request, bounds, gateway.memory()).await?;
-    let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers };
+    let Read { headers, body, files, share } = taken(request, bounds, front, &snapshot, &gateway).await?;
+    let asked = Asked { op: front.op, dialect: Some(front.dialect), model, stream, query, headers, files };
     let head = if codec.is_opaque(&asked) { Head::opaque(body) } else { Head::scan(body)? };
     let peek = codec.peek(&head, &asked)?;
 
@@ -159,6 +160,26 @@ where
     };
     visit.write(response.headers_mut());
     Ok(response)
+}
+
+/// Reads what has come: large sound goes to the disk.
+async fn taken<B>(
+    request: Box<Request<B>>,
+    bounds: intake::Bounds,
+    front: &Front,
+    snapshot: &Snapshot,
+    gateway: &Gateway,
+) -> Result<Read>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let memory = gateway.memory();
+    if !front.takes_sound() {
+        return intake::read(request, bounds, memory).await.map(Read::from);
+    }
+    // Boxed: nobody else carries it along.
+    Box::pin(snapshot.spool.read(request, bounds, memory)).await
 }
 
 /// An answer that costs nothing, and its row.

@@ -22,6 +22,7 @@ use crate::owner::Owners;
 use crate::proxy::Proxies;
 use crate::record::Records;
 use crate::shared::Shared;
+use crate::spool::Spool;
 use crate::tenant::Tenants;
 
 /// What a configuration decides.
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub(crate) proxies: Proxies,
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
+    /// Where large uploads are kept.
+    pub(crate) spool: Arc<Spool>,
     /// All attempts of a request together.
     pub(crate) request_timeout: Duration,
     /// Requests at once; 0: no bound.

@@ -4,6 +4,7 @@
 //! the neutral form of `llm-types`, so N dialects need 2N halves and never N×M conversions. Codecs never
 //! await and never touch a socket: bytes in, bytes or events out.
 
+mod asked;
 pub mod batch;
 mod content;
 mod follow;
@@ -22,6 +23,7 @@ use llm_types::{
     RateLimits, Result, Segments, VectorEncoding,
 };
 
+pub use asked::Asked;
 pub use content::is_content;
 pub use follow::{Follow, Next, Over};
 pub use memo::{MediaMemo, Memo, Ordering};
@@ -34,43 +36,6 @@ use crate::bearing::Bearing;
 use crate::gist::{Extent, Gist};
 use crate::mark::{Mark, MarkedId};
 use crate::rate_limit;
-
-/// What a client asks for beside its body: what its route and its headers say.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// The operation.
-    pub op: Op,
-    /// What the client speaks; `None`: nobody's wire, the SDK.
-    pub dialect: Option<Dialect>,
-    /// The model, where the path names it.
-    pub model: Option<String>,
-    /// Whether a stream is wanted, where the path says it.
-    pub stream: Option<bool>,
-    /// The query of the URL, where there is one.
-    pub query: Option<String>,
-    /// The client's headers, its key among them: none may be forwarded without a reason.
-    pub headers: HeaderMap,
-}
-
-impl Asked {
-    /// An operation and nothing else.
-    #[must_use]
-    pub fn of(op: Op) -> Self {
-        Self { op, dialect: None, model: None, stream: None, query: None, headers: HeaderMap::new() }
-    }
-
-    /// The text of a header.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-}
-
-impl Default for Asked {
-    fn default() -> Self {
-        Self::of(Op::Chat)
-    }
-}
 
 /// What an encoder knows beside the request.
 #[derive(Debug)]

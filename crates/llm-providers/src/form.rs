@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use llm_types::{ApiError, Result, Segments, Upload};
+use llm_types::{ApiError, Content, Piece as Segment, Result, Segments, Upload};
 use memchr::memmem;
 use uuid::Uuid;
 
@@ -121,24 +121,30 @@ fn head(body: &Bytes, start: usize) -> Option<(&str, usize)> {
 }
 
 fn field(head: &str, data: Bytes) -> Result<Field> {
-    let mut name = None;
-    let mut file = None;
     let mut kind = String::new();
     for line in head.split("\r\n") {
         let Some((header, value)) = line.split_once(':') else { continue };
-        if header.eq_ignore_ascii_case("content-disposition") {
-            name = parameter(value, "name");
-            file = parameter(value, "filename");
-        } else if header.eq_ignore_ascii_case("content-type") {
+        if header.eq_ignore_ascii_case("content-type") {
             value.trim().clone_into(&mut kind);
         }
     }
-    let name = name.ok_or_else(|| ApiError::bad_request("a field of the form has no name"))?;
+    let (name, file) = named(head)?;
     let is_file = file.is_some();
     if !is_file {
         kind.clear();
     }
     Ok(Field { name, file: Upload { name: file.unwrap_or_default(), kind, data }, is_file })
+}
+
+/// The name of a field, and that of its file; `None`: it is a text.
+fn named(head: &str) -> Result<(String, Option<String>)> {
+    let disposition = head.rsplit("\r\n").find_map(|line| {
+        let (header, value) = line.split_once(':')?;
+        header.eq_ignore_ascii_case("content-disposition").then_some(value)
+    });
+    let name = disposition.and_then(|value| parameter(value, "name"));
+    let name = name.ok_or_else(|| ApiError::bad_request("a field of the form has no name"))?;
+    Ok((name, disposition.and_then(|value| parameter(value, "filename"))))
 }
 
 /// A parameter of a header's value, quoted or not.
@@ -187,7 +193,7 @@ fn boundary(kind: &str) -> Option<String> {
 #[derive(Debug)]
 pub struct Form {
     boundary: String,
-    pieces: Vec<Bytes>,
+    pieces: Vec<Segment>,
     text: String,
     /// The names of the fields that decide what is asked: nobody else may say them.
     own: Vec<String>,
@@ -230,11 +236,11 @@ impl Form {
     }
 
     /// Adds a file, without copying it.
-    pub fn file(&mut self, name: &str, file: &Upload) {
+    pub fn file<D: Clone + Into<Content>>(&mut self, name: &str, file: &Upload<D>) {
         let Upload { name: file_name, kind, data } = file;
         file_head(&mut self.text, &self.boundary, name, (file_name, kind));
-        self.pieces.push(Bytes::from(std::mem::take(&mut self.text)));
-        self.pieces.push(data.clone());
+        self.pieces.push(Segment::from(Bytes::from(std::mem::take(&mut self.text))));
+        self.pieces.push(Segment::Plain(data.clone().into()));
         self.text.push_str("\r\n");
     }
 
@@ -244,7 +250,7 @@ impl Form {
     /// None that a field could bring about.
     pub fn finish(mut self) -> Result<(HeaderValue, Segments)> {
         let _ = write!(self.text, "--{}--\r\n", self.boundary);
-        self.pieces.push(Bytes::from(self.text));
+        self.pieces.push(Segment::from(Bytes::from(self.text)));
         Ok((kind_of(&self.boundary)?, self.pieces.into_iter().collect()))
     }
 }
@@ -338,7 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again_and_files_are_not_copied() {
-        let file = Upload {
+        let file: Upload = Upload {
             name: "a\"b\r\n.wav".to_owned(),
             kind: "audio/wav".to_owned(),
             data: vec![7_u8; 100_000].into(),
@@ -349,7 +355,7 @@ mod tests {
         form.text("language", "de");
         let (kind, body) = form.finish().unwrap();
         assert!(
-            body.pieces().any(|piece| piece.held().as_ptr() == file.data.as_ptr()),
+            body.pieces().any(|piece| piece.held().is_some_and(|held| held.as_ptr() == file.data.as_ptr())),
             "the file was copied"
         );
         let bytes = body.to_bytes();

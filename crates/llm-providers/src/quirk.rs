@@ -336,7 +336,7 @@ pub(crate) fn demanded_by(
     if row.is_plain() && model == cx.model {
         return Ok(wire);
     }
-    let head = Head::scan(wire.body.to_bytes())?;
+    let head = Head::scan(wire.body.read()?)?;
     let mut edits = Edits::default();
     if model != cx.model && head.get("model").is_some() {
         edits.set(&head, "model", serde_json::to_vec(&*model).unwrap_or_default());

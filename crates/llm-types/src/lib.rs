@@ -28,6 +28,7 @@ mod secret;
 mod segments;
 mod spec;
 mod speech;
+mod stretch;
 mod text;
 mod tokens;
 mod transcript;
@@ -72,6 +73,7 @@ pub use spec::{
     ProviderSpec, Quirks, ReplyQuirk, RerankForm, RerankQuirk, RunnerForm, UrlForm, glob_matches,
 };
 pub use speech::{Speech, SpeechRequest};
+pub use stretch::{Content, Stretch};
 pub use text::{Str, SurrogateCarry, Wtf8};
 pub use tokens::TokenSource;
 pub use transcript::{Spoken, TranscribeRequest, Transcript, TranscriptFormat};

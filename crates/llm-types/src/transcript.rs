@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{Dialect, Extra, Upload, Usage};
+use crate::{Content, Dialect, Extra, Upload, Usage};
 
 /// A request to write down what is said.
 ///
@@ -16,7 +16,7 @@ pub struct TranscribeRequest {
     /// The model, as the client names it until it is set for a deployment.
     pub model: String,
     /// The sound.
-    pub file: Upload,
+    pub file: Upload<Content>,
     /// Whether the text is to be in English, whatever is spoken.
     pub translate: bool,
     /// What is spoken, as ISO-639-1.
@@ -40,8 +40,8 @@ pub struct TranscribeRequest {
 impl TranscribeRequest {
     /// A request with everything left at the provider's defaults.
     #[must_use]
-    pub fn new(file: Upload) -> Self {
-        Self { file, ..Self::default() }
+    pub fn new(file: impl Into<Upload<Content>>) -> Self {
+        Self { file: file.into(), ..Self::default() }
     }
 }
 

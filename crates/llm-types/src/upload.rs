@@ -2,22 +2,40 @@
 
 use bytes::Bytes;
 
-/// A file, whole. Its bytes are a slice of what the client sent, never a copy.
+use crate::Content;
+
+/// A file, whole. Its bytes are a slice of what the client sent, never a copy; of sound ([`Content`]) they may lie in a
+/// file, too.
 #[derive(Debug, Clone, Default)]
-pub struct Upload {
+pub struct Upload<D = Bytes> {
     /// Its name, by which providers tell its format; may be empty.
     pub name: String,
     /// Its content type; may be empty.
     pub kind: String,
     /// What it holds.
-    pub data: Bytes,
+    pub data: D,
 }
 
 impl Upload {
     /// A file of this name.
     #[must_use]
     pub fn new(name: impl Into<String>, data: impl Into<Bytes>) -> Self {
-        Self { name: name.into(), kind: String::new(), data: data.into() }
+        Self::of(name, data.into())
+    }
+}
+
+impl<D> Upload<D> {
+    /// A file of this name, wherever its bytes are.
+    #[must_use]
+    pub fn of(name: impl Into<String>, data: D) -> Self {
+        Self { name: name.into(), kind: String::new(), data }
+    }
+}
+
+impl From<Upload> for Upload<Content> {
+    fn from(file: Upload) -> Self {
+        let Upload { name, kind, data } = file;
+        Self { name, kind, data: data.into() }
     }
 }
 

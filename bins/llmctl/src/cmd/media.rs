@@ -32,10 +32,9 @@ pub(crate) async fn transcribe(args: &TranscribeArgs, out: &mut Output) -> Resul
         temperature: args.temperature,
         granularities: args.granularity.clone(),
         format,
-        ..TranscribeRequest::default()
+        ..TranscribeRequest::new(input::sound(&args.file).map_err(Failure::Usage)?)
     };
-    let file = input::stream(&args.file).await.map_err(Failure::Usage)?;
-    let heard = Caller::of(&args.via, &args.model)?.transcribe(request, file).await?;
+    let heard = Caller::of(&args.via, &args.model)?.transcribe(request).await?;
     let usage = heard.output.usage.clone();
     let answer = Answer::Transcript(Box::new(heard.output));
     show(&answer, &openai_transcriptions::Server, &args.model, out)?;

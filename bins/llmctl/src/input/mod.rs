@@ -7,6 +7,7 @@ pub(crate) mod priced;
 pub(crate) mod prompt;
 pub(crate) mod tool;
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use anyhow::Context as _;
 use bytes::BytesMut;
 use futures_util::stream;
 use llm_providers::form::FileStream;
-use llm_types::ApiError;
+use llm_types::{ApiError, Content, Stretch, Upload};
 use tokio::io::AsyncReadExt as _;
 
 /// The most that is read of a text from a file or standard input: more than any model takes.
@@ -37,7 +38,7 @@ fn bounded(source: impl Read, what: &str) -> anyhow::Result<Vec<u8>> {
 /// A picture in a file.
 pub(crate) fn media(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display().to_string();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
     // Room for all of it at once: it would be copied as it grows.
     let length = file.metadata().map(|data| data.len()).unwrap_or_default();
     if length > MEDIA_LIMIT {
@@ -68,8 +69,15 @@ pub(crate) async fn stream(path: &Path) -> anyhow::Result<FileStream> {
     Ok(FileStream { name, length: data.len(), data: Box::pin(chunks) })
 }
 
+/// Sound in a file of any size, which is read while it is sent.
+pub(crate) fn sound(path: &Path) -> anyhow::Result<Upload<Content>> {
+    let unread = || format!("cannot read {}", path.display());
+    let sound = Stretch::whole(File::open(path).with_context(unread)?).with_context(unread)?;
+    Ok(Upload::of(path.file_name().unwrap_or_default().to_string_lossy(), Content::from(sound)))
+}
+
 pub(crate) fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display().to_string();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
     bounded(file, &name)
 }

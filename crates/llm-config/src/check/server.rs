@@ -27,6 +27,10 @@ impl Check<'_> {
             )
             .help = Some("leave it out for the default of 32MiB".to_owned());
         }
+        if server.spool.as_ref().is_some_and(|spool| spool.as_os_str().is_empty()) {
+            self.error(Code::BadValue, &at("spool"), "must name a folder").help =
+                Some("leave it out for the system's temporary files".to_owned());
+        }
         self.not_empty_secret(&root.key("auth").key("master_key"), config.auth.master_key.as_ref());
         if config.exposed_without_key() {
             let message = format!(

@@ -21,6 +21,11 @@ pub struct Server {
     #[serde(with = "size")]
     #[schemars(with = "size::Text")]
     pub max_body: usize,
+    /// The folder where large uploads (sound to be transcribed, above 1 MiB) are kept while they are worked on, in files
+    /// without a name. Without it: the system's temporary files; where none can be made they are held in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub spool: Option<PathBuf>,
     /// How long one request may take, all attempts together.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
@@ -64,6 +69,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)),
             max_body: 32 << 20,
+            spool: None,
             request_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),

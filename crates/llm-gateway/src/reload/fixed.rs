@@ -39,6 +39,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         idle_timeout,
         drain_timeout,
         max_body: _,
+        spool: _,
         request_timeout: _,
         max_in_flight: _,
         strict: _,

@@ -63,6 +63,7 @@ impl Reading {
             stream: named.stream,
             query: None,
             headers: headers.clone(),
+            files: Vec::new(),
         };
         let head = body.filter(|body| !body.is_empty()).and_then(|body| Head::scan(body.clone()).ok());
         let acts = !matches!(*method, Method::GET | Method::HEAD | Method::DELETE);

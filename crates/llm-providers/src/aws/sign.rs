@@ -128,7 +128,7 @@ impl Signer {
         let uri = request.uri().to_string();
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let headers = kind.into_iter().map(|kind| (CONTENT_TYPE.as_str(), kind));
-        let body = SignableBody::Precomputed(digest(request.body()));
+        let body = SignableBody::Precomputed(digest(request.body())?);
         let signable =
             SignableRequest::new(request.method().as_str(), &uri, headers, body).map_err(unsigned)?;
         let (instructions, _) = sign(signable, &params).map_err(unsigned)?.into_parts();
@@ -143,14 +143,16 @@ impl Signer {
 }
 
 /// The SHA-256 of a body, in hexadecimal.
-fn digest(body: &Segments) -> String {
+fn digest(body: &Segments) -> Result<String> {
     let mut hash = Sha256::new();
-    body.chunks().for_each(|chunk| hash.update(chunk));
-    hash.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
+    for chunk in body.chunks() {
+        hash.update(chunk?);
+    }
+    Ok(hash.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
         // Writing into memory cannot fail.
         let _ = write!(out, "{byte:02x}");
         out
-    })
+    }))
 }
 
 /// The cause is not kept: nothing of the key may reach a message.

@@ -1,16 +1,14 @@
 //! What the operations on sound, pictures and policies share: usages, streams of events, bodies.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use llm_types::{
-    ApiError, Changes, ErrorKind, Fields, ImageRequest, ImageTask, Piece, RawValue, Result, Segments, Units,
-    Usage, wire_struct,
+    ApiError, Changes, Content, ErrorKind, Fields, ImageRequest, ImageTask, Piece, RawValue, Result,
+    Segments, Units, Usage, wire_struct,
 };
 use memchr::memmem;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::stated::stated;
 use super::{openai_chat, openai_images};
@@ -133,29 +131,23 @@ pub(in crate::dialect) fn json(path: String, body: impl Into<Segments>, memo: Me
     WireRequest { method: Method::POST, path, headers, body: body.into(), memo }
 }
 
-/// Stands for a file while the body around it is written.
-const MARK: &str = "here-stands-a-file-in-base64";
-
-/// A body of JSON with a file in it as base64, which `write` gets as a text. The file is not copied: its base64 is
-/// written while it is sent.
+/// A body of JSON with a file in it as base64, which `write` gets as a text. The file is neither copied nor read: its
+/// base64 is written while it is sent.
 ///
 /// # Errors
 /// When the body cannot be written.
 pub(in crate::dialect) fn with_base64(
-    file: &Bytes,
-    mut write: impl FnMut(&str) -> Result<Segments>,
+    file: &Content,
+    write: impl FnOnce(&str) -> Result<Segments>,
 ) -> Result<Segments> {
-    let body = write(MARK)?.to_bytes();
-    let mut found = memmem::find_iter(&body, MARK);
-    match (found.next(), found.next()) {
-        (Some(at), None) => {
-            let before = Piece::Plain(body.slice(..at));
-            let behind = Piece::Plain(body.slice(at + MARK.len()..));
-            Ok([before, Piece::Base64(file.clone()), behind].into_iter().collect())
-        }
-        // The client wrote the same text.
-        _ => write(&STANDARD.encode(file)),
-    }
+    // Stands for the file. Drawn anew for each body: no client can write it into its own texts.
+    let mark = format!("file-{}", Uuid::new_v4().simple());
+    let body = write(&mark)?.read()?;
+    let at = memmem::find(&body, mark.as_bytes())
+        .ok_or_else(|| ApiError::new(ErrorKind::Internal, "the sound has no place in the request"))?;
+    let before = Piece::from(body.slice(..at));
+    let behind = Piece::from(body.slice(at + mark.len()..));
+    Ok([before, Piece::Base64(file.clone()), behind].into_iter().collect())
 }
 
 /// A value as raw JSON.

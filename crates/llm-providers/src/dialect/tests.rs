@@ -1,5 +1,6 @@
 //! Whole ways: a client of one dialect, a provider of another, and the same client's next turn.
 
+mod filed;
 mod pictures;
 mod seen;
 

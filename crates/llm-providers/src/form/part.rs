@@ -5,7 +5,7 @@ use http::HeaderMap;
 use llm_types::{ApiError, Result};
 use memchr::memmem;
 
-use super::{FIELD_LIMIT, HEAD_LIMIT, boundary, is_form, kind, parameter};
+use super::{FIELD_LIMIT, HEAD_LIMIT, boundary, is_form, kind, named};
 
 /// The next piece of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,13 +140,7 @@ impl Parts {
         }
         let text = std::str::from_utf8(&raw)
             .map_err(|_| ApiError::bad_request("the head of a field is not UTF-8"))?;
-        let disposition = text.split("\r\n").find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-disposition").then_some(value)
-        });
-        let name = disposition.and_then(|value| parameter(value, "name"));
-        let name = name.ok_or_else(|| ApiError::bad_request("a field of the form has no name"))?;
-        let file = disposition.and_then(|value| parameter(value, "filename"));
+        let (name, file) = named(text)?;
         self.at = At::Data;
         Ok(Some(Piece::Begin(FieldHead { name, file, raw })))
     }

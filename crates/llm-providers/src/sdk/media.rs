@@ -29,8 +29,10 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn run(client: llm_providers::Client) -> llm_types::Result<()> {
-    /// use llm_types::{TranscribeRequest, Upload};
-    /// let file = Upload::new("talk.wav", std::fs::read("talk.wav").unwrap_or_default());
+    /// use llm_types::{Content, Stretch, TranscribeRequest, Upload};
+    /// // Read as it is sent; sound that is in memory goes as `Upload::new("talk.wav", bytes)`.
+    /// let sound = std::fs::File::open("talk.wav").and_then(Stretch::whole).expect("a file");
+    /// let file = Upload::of("talk.wav", Content::from(sound));
     /// let heard = client.transcribe("openai/whisper-1", TranscribeRequest::new(file)).await?;
     /// println!("{}", heard.output.text);
     /// # Ok(())

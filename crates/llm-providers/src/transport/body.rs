@@ -13,6 +13,7 @@ use llm_types::{ApiError, Piece, Segments};
 use smallvec::SmallVec;
 
 use super::ByteStream;
+use super::filed::Filed;
 
 /// The body of a request to a provider.
 pub enum RequestBody {
@@ -21,6 +22,8 @@ pub enum RequestBody {
         /// The pieces not sent yet, last first.
         pieces: SmallVec<[Piece; 4]>,
     },
+    /// All of it, some of which lies in a file: that is read as it is sent.
+    Filed(Box<Filed>),
     /// As it comes.
     Stream(ByteStream),
 }
@@ -31,6 +34,7 @@ impl RequestBody {
     pub fn again(&self) -> Option<Self> {
         match self {
             Self::Whole { pieces } => Some(Self::Whole { pieces: pieces.clone() }),
+            Self::Filed(filed) => Some(Self::Filed(Box::new(filed.again()))),
             Self::Stream(_) => None,
         }
     }
@@ -38,10 +42,11 @@ impl RequestBody {
 
 impl From<Segments> for RequestBody {
     fn from(segments: Segments) -> Self {
+        let is_held = segments.is_held();
         let mut pieces = segments.into_pieces();
         pieces.retain(|piece| !piece.is_empty());
         pieces.reverse();
-        Self::Whole { pieces }
+        if is_held { Self::Whole { pieces } } else { Self::Filed(Box::new(Filed::new(pieces))) }
     }
 }
 
@@ -52,6 +57,7 @@ impl fmt::Debug for RequestBody {
                 let left: usize = pieces.iter().map(Piece::len).sum();
                 write!(f, "RequestBody({left} bytes)")
             }
+            Self::Filed(filed) => write!(f, "RequestBody({} bytes)", filed.left()),
             Self::Stream(_) => f.write_str("RequestBody(stream)"),
         }
     }
@@ -71,14 +77,19 @@ impl Body for RequestBody {
                 if pieces.last().is_some_and(Piece::is_empty) {
                     pieces.pop();
                 }
-                Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+                Poll::Ready(next.map(|chunk| chunk.map(Frame::data)))
             }
+            Self::Filed(filed) => filed.poll_next(cx).map_ok(Frame::data),
             Self::Stream(stream) => stream.as_mut().poll_next(cx).map_ok(Frame::data),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole { pieces } if pieces.is_empty())
+        match self {
+            Self::Whole { pieces } => pieces.is_empty(),
+            Self::Filed(filed) => filed.left() == 0,
+            Self::Stream(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -86,6 +97,7 @@ impl Body for RequestBody {
             Self::Whole { pieces } => {
                 SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
             }
+            Self::Filed(filed) => SizeHint::with_exact(filed.left() as u64),
             Self::Stream(_) => SizeHint::default(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod body;
 mod encoding;
+mod filed;
 #[cfg(any(feature = "hyper", feature = "reqwest"))]
 mod follow;
 #[cfg(feature = "hyper")]
@@ -24,6 +25,7 @@ use llm_types::{ApiError, ErrorKind, Result};
 
 pub use self::body::RequestBody;
 pub use self::encoding::decoded;
+pub use self::filed::Filed;
 #[cfg(feature = "hyper")]
 pub use self::hyper::{Guard, HyperOptions, HyperTransport};
 #[cfg(feature = "reqwest")]
@@ -127,6 +129,18 @@ impl Progress {
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What went wrong with the request's own body, and not on the way: no provider is at fault then.
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+fn ours(mut cause: Option<&(dyn std::error::Error + 'static)>) -> Option<ApiError> {
+    while let Some(error) = cause {
+        if let Some(own) = error.downcast_ref::<ApiError>() {
+            return (own.origin == llm_types::Origin::Gateway).then(|| own.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Whether a call that failed may have reached its provider: one that found no connection did not. Of one that was

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
 use http_body_util::BodyExt;
-use llm_types::{ApiError, ErrorKind, Piece, Result};
+use llm_types::{ApiError, Content, ErrorKind, Piece, Result};
 
 use super::follow::{Course, Sending};
-use super::{ByteStream, RequestBody, Transport, Upgrade, decoded};
+use super::{ByteStream, RequestBody, Transport, Upgrade, decoded, ours};
 use crate::token::{MadeWith, judge, settle};
 
 /// A pooled HTTP client on reqwest.
@@ -88,12 +90,18 @@ async fn answered(
 }
 
 async fn sent(client: &reqwest::Client, request: http::Request<RequestBody>) -> Result<reqwest::Response> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = match body {
-        RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(_)]) => {
-            reqwest::Body::from(pieces.first().map(|piece| piece.held().clone()).unwrap_or_default())
+        RequestBody::Whole { pieces } if matches!(&*pieces, [Piece::Plain(Content::Held(_))]) => {
+            reqwest::Body::from(pieces.first().and_then(|piece| piece.held().cloned()).unwrap_or_default())
         }
-        body => reqwest::Body::wrap_stream(body.into_data_stream()),
+        body => {
+            // For reqwest a stream has no length, and not every provider takes a form that does not say it.
+            if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+                head.headers.insert(CONTENT_LENGTH, length.into());
+            }
+            reqwest::Body::wrap_stream(body.into_data_stream())
+        }
     };
     let request = client.request(head.method, head.uri.to_string()).headers(head.headers);
     request.body(body).send().await.map_err(failed)
@@ -113,6 +121,9 @@ fn read(answer: reqwest::Response, made_with: MadeWith) -> Result<http::Response
 /// The failure in words; reqwest's own text may hold the URL, which is left out.
 fn failed(error: reqwest::Error) -> ApiError {
     let error = error.without_url();
+    if let Some(own) = ours(std::error::Error::source(&error)) {
+        return own;
+    }
     let what = if error.is_connect() {
         "could not connect to the upstream"
     } else if error.is_timeout() {

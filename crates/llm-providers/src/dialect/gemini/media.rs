@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use llm_types::chat::{Audio, AudioOutput, ChatRequest, Media, Message, Part, Role, Text};
-use llm_types::{ApiError, Output, Result, Speech, SpeechRequest, TranscribeRequest, Transcript, Upload};
+use llm_types::{
+    ApiError, Content, Output, Result, Speech, SpeechRequest, TranscribeRequest, Transcript, Upload,
+};
 
 use super::{client, decode};
 use crate::codec::{DecodeCx, EncodeCx, MediaMemo, WireRequest};
@@ -152,7 +154,7 @@ pub(super) fn listen(request: &TranscribeRequest, cx: &mut EncodeCx<'_>) -> Resu
 }
 
 /// The media type of a file, where the client says none by its name.
-fn kind_by_name(file: &Upload) -> String {
+fn kind_by_name(file: &Upload<Content>) -> String {
     let said = file.kind.starts_with("audio/") || file.kind.starts_with("video/");
     if said {
         return file.kind.clone();

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderValue;
 use llm_types::{
-    ApiError, Call, Dialect, Head, Op, Output, Result, TranscribeRequest, Transcript, TranscriptFormat,
+    ApiError, Call, Content, Dialect, Head, Op, Output, Result, Stretch, TranscribeRequest, Transcript,
+    TranscriptFormat, Upload,
 };
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ impl ServerCodec for Server {
             }
         };
         let fields = form::read(&asked.headers, body)?;
-        request(fields, translate).map(|request| Call::Transcribe(Box::new(request)))
+        request(fields, translate, &asked.files).map(|request| Call::Transcribe(Box::new(request)))
     }
 
     fn encode(&self, output: &Output, _cx: &ReplyCx) -> Vec<u8> {
@@ -84,7 +85,8 @@ pub(in crate::dialect) fn missing(name: &str, what: &str) -> ApiError {
     ApiError::bad_request(format!("`{name}` is missing: {what}")).with_param(name)
 }
 
-fn request(fields: Vec<Field>, translate: bool) -> Result<TranscribeRequest> {
+fn request(fields: Vec<Field>, translate: bool, filed: &[Stretch]) -> Result<TranscribeRequest> {
+    let mut filed = filed.iter().cloned();
     let mut out = TranscribeRequest {
         translate,
         origin: Some(Dialect::OpenaiTranscriptions),
@@ -96,7 +98,9 @@ fn request(fields: Vec<Field>, translate: bool) -> Result<TranscribeRequest> {
                 let message = format!("`{}` is no field for a file: send the sound as `file`", field.name);
                 return Err(ApiError::bad_request(message).with_param(field.name));
             }
-            out.file = field.file;
+            let Upload { name, kind, data } = field.file;
+            let data = filed.next().map_or(Content::Held(data), Content::Filed);
+            out.file = Upload { name, kind, data };
             continue;
         }
         let text = field.text()?.to_owned();

@@ -74,7 +74,8 @@ fn recorded_forms_are_read_and_written_again() {
         assert!(address.ends_with(&*wire.path), "{name}: {}", wire.path);
         let pieces: Vec<_> =
             wire.body.pieces().filter(|piece| piece.len() == request.file.data.len()).collect();
-        assert_eq!(pieces[0].held().as_ptr(), request.file.data.as_ptr(), "{name}: the file was copied");
+        let lies = |held: Option<&Bytes>| held.map(|held| held.as_ptr()).unwrap();
+        assert_eq!(lies(pieces[0].held()), lies(request.file.data.held()), "{name}: the file was copied");
         if let Some(answer) = all["response"].get("body") {
             let cx = DecodeCx { spec: &spec, model: &model, memo: &wire.memo };
             let Output::Transcript(heard) =
@@ -251,8 +252,8 @@ fn sound_within_json_is_not_copied() {
         let (asked, mut changes) = (Asked::of(Op::Transcribe), Changes::default());
         let mut cx = EncodeCx { spec: &spec, model: &model, asked: &asked, changes: &mut changes };
         let wire = Client.encode(&call, &mut cx).unwrap();
-        let held = wire.body.pieces().any(|piece| piece.held().as_ptr() == file.data.as_ptr());
-        assert_eq!(held, language == "en", "only who writes what stands for it is in the way");
+        let is_it = |held: &Bytes| held.as_ptr() == file.data.as_ptr();
+        assert!(wire.body.pieces().any(|piece| piece.held().is_some_and(is_it)), "{language}: it was copied");
         let sent: serde_json::Value = serde_json::from_slice(&wire.body.to_bytes()).unwrap();
         assert_eq!(sent["input_audio"]["data"].as_str().map(str::len), Some(133_336), "{language}");
         assert_eq!(

@@ -1,6 +1,6 @@
 //! A request whose sound goes within JSON, for providers that take no forms (recordings/openrouter/transcription-basic).
 
-use llm_types::{RawValue, Result, Segments, Str, Upload, wire_struct};
+use llm_types::{Content, RawValue, Result, Segments, Str, Upload, wire_struct};
 
 use crate::dialect::media;
 
@@ -23,7 +23,7 @@ wire_struct! {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub(super) fn body(fields: &[(String, String)], file: &Upload) -> Result<Segments> {
+pub(super) fn body(fields: &[(String, String)], file: &Upload<Content>) -> Result<Segments> {
     let values = fields.iter().map(|(name, text)| Ok((name.as_str(), value(name, text)?)));
     let values: Vec<(&str, Box<RawValue>)> = values.collect::<Result<_>>()?;
     media::with_base64(&file.data, |data| {
@@ -48,7 +48,7 @@ fn value(name: &str, text: &str) -> Result<Box<RawValue>> {
 }
 
 /// The ending of the file's name, else what its media type says.
-fn format(file: &Upload) -> &str {
+fn format(file: &Upload<Content>) -> &str {
     let ending = file.name.rsplit_once('.').map(|(_, ending)| ending);
     let said = file.kind.rsplit_once('/').map(|(_, kind)| kind);
     match ending.filter(|ending| !ending.is_empty()).or(said).unwrap_or("wav") {

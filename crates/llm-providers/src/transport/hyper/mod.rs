@@ -26,7 +26,7 @@ pub use self::names::Guard;
 use self::names::Names;
 use self::pool::Pool;
 use super::follow::{Course, Sending};
-use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded};
+use super::{ByteStream, Duplex, Progress, RequestBody, Transport, decoded, ours};
 use crate::token::{MadeWith, judge, settle};
 
 /// How connections are made and kept.
@@ -166,6 +166,9 @@ struct Unsent(Box<dyn std::error::Error + Send + Sync>);
 /// The failure with its innermost cause in words.
 fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
     let mut cause = error.source();
+    if let Some(own) = ours(cause) {
+        return own;
+    }
     while let Some(deeper) = cause.and_then(|error| error.source()) {
         cause = Some(deeper);
     }

@@ -189,3 +189,17 @@ fn what_holds_no_certificate_is_refused() {
         assert!(error.message.contains(says), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_any_more_is_our_fault_and_nobody_elses() {
+    let (url, _hears) = server(vec![vec![Act::Say(WHOLE)]]).await;
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(1 << 20).unwrap();
+    let stretch = llm_types::Stretch::whole(file.try_clone().unwrap()).unwrap();
+    file.set_len(1 << 19).unwrap();
+    let body = RequestBody::from(Segments::from(llm_types::Content::from(stretch)));
+    let request = http::Request::post(&url).body(body).unwrap();
+    let error = transport().send(request).await.map(drop).unwrap_err();
+    assert_eq!((error.kind, error.origin), (ErrorKind::Internal, llm_types::Origin::Gateway), "{error}");
+    assert!(error.message.contains("cannot be read any more") && !was_sent(&error), "{error}");
+}
