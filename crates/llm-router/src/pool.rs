@@ -3,6 +3,7 @@
 //! A strategy sees seats, not deployments: what is called does not matter to it, and a thousand seats lie side
 //! by side in memory. Filters have run; what is left is a set of positions.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +11,9 @@ use crate::deployment::Deployment;
 use crate::facts::{Allowance, Price};
 use crate::mask::Mask;
 use crate::stats::Stats;
+
+/// Positions that are looked at together: those of one word of a mask.
+pub(crate) const PART: usize = 64;
 
 /// One deployment of a group.
 #[derive(Debug, Clone)]
@@ -125,6 +129,12 @@ impl<'a> Pool<'a> {
         open.from(start).filter_map(move |index| Some((index, seats.get(index)?)))
     }
 
+    /// Who may be picked at these positions of the group, ascending.
+    pub(crate) fn at(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a Seat)> {
+        let Self { seats, open, .. } = *self;
+        range.filter(|index| open.has(*index)).filter_map(move |index| Some((index, seats.get(index)?)))
+    }
+
     /// Two different ones by chance, if there are two; the same one twice if there is one.
     #[must_use]
     pub fn two(&self, random: u64) -> Option<[(usize, &'a Seat); 2]> {
@@ -139,10 +149,22 @@ impl<'a> Pool<'a> {
     /// Looks at each that may be picked, with its position in the group, ascending: faster than [`Pool::iter`].
     #[inline]
     pub fn for_each(&self, mut look: impl FnMut(usize, &'a Seat)) {
-        for (at, (word, seats)) in self.open.words().iter().zip(self.seats.chunks(64)).enumerate() {
-            let base = at * 64;
+        self.for_each_part(&mut (), |(), index, seat| look(index, seat), |(), _| ());
+    }
+
+    /// The same with what is kept meanwhile, and with a word after each [`PART`] positions: which they were.
+    #[inline]
+    pub(crate) fn for_each_part<S>(
+        &self,
+        state: &mut S,
+        mut look: impl FnMut(&mut S, usize, &'a Seat),
+        mut end: impl FnMut(&mut S, usize),
+    ) {
+        for (at, (word, seats)) in self.open.words().iter().zip(self.seats.chunks(PART)).enumerate() {
+            let base = at * PART;
             if *word == u64::MAX {
-                seats.iter().enumerate().for_each(|(bit, seat)| look(base + bit, seat));
+                seats.iter().enumerate().for_each(|(bit, seat)| look(state, base + bit, seat));
+                end(state, at);
                 continue;
             }
             let mut word = *word;
@@ -150,9 +172,10 @@ impl<'a> Pool<'a> {
                 let bit = word.trailing_zeros() as usize;
                 word &= word - 1;
                 if let Some(seat) = seats.get(bit) {
-                    look(base + bit, seat);
+                    look(state, base + bit, seat);
                 }
             }
+            end(state, at);
         }
     }
 
@@ -260,6 +283,11 @@ impl Equals {
         self.weight += u64::from(seat.weight.max(1));
     }
 
+    /// Of all of them so far.
+    pub(crate) fn weight(self) -> u64 {
+        self.weight
+    }
+
     /// Where this turn falls.
     pub(crate) fn nth(self, turn: u64) -> Nth {
         let place = (u128::from(turn) * u128::from(self.weight)) >> 64;
@@ -272,6 +300,16 @@ impl Equals {
 pub(crate) struct Nth(u64);
 
 impl Nth {
+    /// How much weight comes before it.
+    pub(crate) fn before(&self) -> u64 {
+        self.0
+    }
+
+    /// The same place among those that this weight comes before.
+    pub(crate) fn after(self, weight: u64) -> Self {
+        Self(self.0.saturating_sub(weight))
+    }
+
     /// Whether it falls on this one, those before it having been shown.
     pub(crate) fn passes(&mut self, seat: &Seat) -> bool {
         let weight = u64::from(seat.weight.max(1));

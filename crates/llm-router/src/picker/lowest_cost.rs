@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Estimate, PickCx, Picker, WORSE, is_fast_enough, leave_out, told, weigh_each};
 use crate::candidates::Candidates;
 use crate::mask::Mask;
-use crate::pool::{Equals, Pool, Rates, Seat, Turn, below, mix};
+use crate::pool::{Equals, Nth, PART, Pool, Rates, Seat, Turn, below, mix};
 use crate::record::{Reason, Verdict};
 
 /// Tokens assumed on either side when a request's size is not known.
@@ -19,6 +19,8 @@ const MANY: usize = 192;
 const ASKED: usize = 96;
 /// Of this many of the others one is asked.
 const SOME: usize = 16;
+/// Parts of a group up to whose ends the weight of equals is noted.
+const PARTS: usize = 16;
 /// How late somebody unknown counts for each request under way there, in seconds: less than anybody who is known to be.
 const MOMENT: f64 = 1e-9;
 
@@ -65,27 +67,59 @@ fn price(cx: &PickCx) -> impl Fn(&Seat) -> f64 {
 /// The cheapest; of equals the one with fewest requests in flight, which is looked up only for them, then the one whose
 /// turn it is by weight.
 fn cheapest<'a>(pool: &Pool<'a>, price: impl Fn(&Seat) -> f64, turn: u64) -> Option<(usize, &'a Seat)> {
-    let (mut best, mut lowest, mut fewest) = (None, f64::INFINITY, u32::MAX);
-    let mut equals = Equals::default();
-    pool.for_each(|index, seat| {
+    let mut found = Cheapest { lowest: f64::INFINITY, fewest: u32::MAX, ..Cheapest::default() };
+    let look = |found: &mut Cheapest<'a>, index, seat: &'a Seat| {
         let price = price(seat);
-        if price > lowest {
+        if price > found.lowest {
             return;
         }
         let busy = seat.stats.in_flight();
-        if best.is_none() || price < lowest || busy < fewest {
-            (best, lowest, fewest, equals) = (Some((index, seat)), price, busy, Equals::default());
+        if found.best.is_none() || price < found.lowest || busy < found.fewest {
+            (found.best, found.lowest, found.fewest) = (Some((index, seat)), price, busy);
+            (found.equals, found.first) = (Equals::default(), index / PART);
         }
-        if busy <= fewest {
-            equals.add(seat);
+        if busy <= found.fewest {
+            found.equals.add(seat);
         }
-    });
-    if equals.count < 2 {
-        return best;
+    };
+    let mark = |found: &mut Cheapest<'a>, part| {
+        if let Some(weight) = found.ends.get_mut(part) {
+            *weight = found.equals.weight();
+        }
+    };
+    pool.for_each_part(&mut found, look, mark);
+    if found.equals.count < 2 {
+        return found.best;
     }
-    let mut nth = equals.nth(turn);
-    let is_equal = |seat: &Seat| price(seat) <= lowest && seat.stats.in_flight() <= fewest;
-    pool.iter().find(|(_, seat)| is_equal(seat) && nth.passes(seat)).or(best)
+    let (from, mut nth) = found.narrow(found.equals.nth(turn));
+    let is_equal = |seat: &Seat| price(seat) <= found.lowest && seat.stats.in_flight() <= found.fewest;
+    pool.at(from..pool.seats()).find(|(_, seat)| is_equal(seat) && nth.passes(seat)).or(found.best)
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Cheapest<'a> {
+    best: Option<(usize, &'a Seat)>,
+    lowest: f64,
+    fewest: u32,
+    equals: Equals,
+    /// The part where the first of the equals stands.
+    first: usize,
+    /// How much the equals weigh up to the end of each part, from that one on: the one whose turn it is is looked for in
+    /// one part only.
+    ends: [u64; PARTS],
+}
+
+impl Cheapest<'_> {
+    /// Where to look for this place, and the place there.
+    fn narrow(&self, nth: Nth) -> (usize, Nth) {
+        let (mut part, mut before) = (self.first, 0);
+        let ends = self.ends.iter().skip(self.first);
+        for end in ends.take_while(|end| **end <= nth.before()) {
+            (part, before) = (part + 1, *end);
+        }
+        (part * PART, nth.after(before))
+    }
 }
 
 /// The cheapest of those expected in time; the fastest if nobody is. Asks only who would be the cheapest so far. In a
@@ -200,4 +234,55 @@ fn leave_unpriced(pool: &Pool<'_>, candidates: &mut Candidates) {
 
 fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::deployment::Deployment;
+    use crate::facts::{Facts, Price};
+
+    fn seat((price, weight, busy): (u64, u32, u32)) -> Seat {
+        let price = Some(Price { input_pico_usd: price, output_pico_usd: 0, request_pico_usd: 0 });
+        let deployment =
+            Deployment::new("d", 0, ()).weighing(weight).with_facts(Facts { price, ..Facts::default() });
+        let seat = Seat::new(&deployment);
+        (0..busy).for_each(|_| std::mem::forget(seat.stats.begin()));
+        seat
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn whose_turn_it_is_is_found_wherever_it_stands(
+            some in prop::collection::vec((0_u64..3, 0_u32..5, 0_u32..2), 1..40),
+            count in 1_usize..1_400,
+            gone in any::<u64>(),
+            turn in any::<u64>(),
+        ) {
+            let kind = |nth: usize| some[usize::try_from(mix(nth as u64)).unwrap() % some.len()];
+            let seats: Vec<_> = (0..count).map(|nth| seat(kind(nth))).collect();
+            let mut open = Mask::all(count);
+            open.keep(|index| mix(gone ^ index as u64) > u64::MAX / 4);
+            let cost = |index: usize| (kind(index).0, kind(index).2);
+            let least = open.iter().map(cost).min();
+            let equals: Vec<_> = open.iter().filter(|index| Some(cost(*index)) == least).collect();
+            let weight = |index: usize| u64::from(kind(index).1.max(1));
+            let sum: u64 = equals.iter().map(|index| weight(*index)).sum();
+            let mut place = u64::try_from((u128::from(turn) * u128::from(sum)) >> 64).unwrap();
+            let expect = equals.into_iter().find(|index| {
+                let is_here = place < weight(*index);
+                place = place.saturating_sub(weight(*index));
+                is_here
+            });
+            let cx = PickCx::new(Instant::now());
+            let found = cheapest(&Pool::new(&seats, &open), price(&cx), turn);
+            prop_assert_eq!(found.map(|(index, _)| index), expect);
+        }
+    }
 }
