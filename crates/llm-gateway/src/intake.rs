@@ -47,6 +47,16 @@ impl BodyShare {
         self.check()
     }
 
+    /// Another share of the same memory, which holds nothing yet.
+    pub(crate) fn another(&self) -> Self {
+        self.memory.share()
+    }
+
+    /// Holds what another share held.
+    pub(crate) fn join(&self, mut other: Self) {
+        self.size.fetch_add(std::mem::take(other.size.get_mut()), Ordering::Relaxed);
+    }
+
     /// Whether there is room for what all hold together.
     pub(crate) fn check(&self) -> Result<()> {
         if self.memory.used.load(Ordering::Acquire) > TOTAL_LIMIT {
