@@ -114,6 +114,19 @@ async fn who_fetches_by_itself_is_asked_with_the_address() {
     assert!(host.requests().is_empty() && seeing.requests().is_empty());
 }
 
+#[tokio::test]
+async fn what_a_conversation_takes_is_counted_too() {
+    let (counting, host) = (Upstream::start().unwrap(), host());
+    counting.always(Script::json(&json!({"totalTokens": 31})));
+    let gateway = start("allow = [\"127.0.0.0/8\"]", &model("smart", &[gemini(&counting)]));
+    let picture = json!({"type": "image", "source": {"type": "url", "url": format!("{}/a.png", host.url())}});
+    let body = json!({"model": "smart", "messages": [{"role": "user", "content": [picture]}]});
+    let reply = gateway.post("/v1/messages/count_tokens").body(body.to_string()).send().await;
+    assert_eq!((reply.status, reply.json()["input_tokens"].as_u64()), (200, Some(31)), "{}", reply.text());
+    let sent = counting.last_request().unwrap();
+    assert!(sent.text().contains(&STANDARD.encode(PNG)), "{}", sent.text());
+}
+
 /// What addresses of large pictures may take at most: twice 20 MiB in base64, and as much again.
 const LARGE: u64 = 80 * MEGABYTE;
 

@@ -65,7 +65,7 @@ impl MediaFetch {
     /// 400 with the reason for the first that cannot be read.
     pub(crate) async fn inline(&self, call: &mut Call, memory: &BodyMemory) -> Result<BodyShare> {
         let request = match call {
-            Call::Chat(request) => request,
+            Call::Chat(request) | Call::CountTokens(request) => request,
             Call::Image(request) => return self.inline_pictures(request, memory).await,
             _ => return Ok(memory.share()),
         };
