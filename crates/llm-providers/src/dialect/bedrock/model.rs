@@ -7,6 +7,7 @@
 //! bare id find the same row.
 
 use crate::dialect::anthropic::model::{self as claude, Facts};
+use crate::dialect::think::{self, Tags};
 
 /// How a family is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +191,11 @@ impl Model {
             Thinks::Claude(facts) => Some(facts),
             _ => None,
         }
+    }
+
+    /// What its thoughts stand between, where they come within its text.
+    pub(super) fn tags(self) -> Option<&'static Tags> {
+        self.is_nova().then_some(&think::NOVA)
     }
 
     /// Whether it is one of Amazon's Nova models.

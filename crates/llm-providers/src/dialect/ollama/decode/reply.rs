@@ -8,6 +8,7 @@ use super::error::broke_off;
 use super::finish::{finish, usage};
 use super::part;
 use crate::codec::{DecodeCx, Tapped};
+use crate::dialect::think;
 
 /// Reads a whole answer.
 ///
@@ -50,6 +51,10 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
         parts.push(Part::Reasoning(Reasoning { text: thoughts, ..Reasoning::default() }));
     }
     let said = text(content.or(response));
+    let (thoughts, said) = think::THINK.split(&said);
+    if !thoughts.is_empty() {
+        parts.push(Part::Reasoning(Reasoning { text: thoughts.to_owned(), ..Reasoning::default() }));
+    }
     if !said.is_empty() {
         parts.push(Part::text(said));
     }

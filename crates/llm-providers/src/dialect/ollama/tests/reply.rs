@@ -102,3 +102,13 @@ fn failures_are_classified() {
     let told = read(&plain("the model broke")).unwrap_err();
     assert_eq!((told.kind, told.message.as_str()), (ErrorKind::Internal, "the model broke"));
 }
+
+#[test]
+fn thoughts_between_tags_are_thoughts() {
+    let said = |content: &str| kinds(&read(&json!({"message": {"content": content}, "done": true})).unwrap());
+    assert_eq!(said("<think>\nHm.</think>Red."), ["thought \nHm.", "text Red."]);
+    assert_eq!(said("<think>Hm"), ["thought Hm"]);
+    assert_eq!(said("Write </think> behind it."), ["text Write </think> behind it."]);
+    let reply = read(&json!({"response": "<think>Hm.</think>Red.", "done": true})).unwrap();
+    assert_eq!(kinds(&reply), ["thought Hm.", "text Red."]);
+}

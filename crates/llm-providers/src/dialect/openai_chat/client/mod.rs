@@ -17,7 +17,6 @@ mod shape;
 mod splice;
 mod stream;
 mod tap;
-mod think;
 mod tool;
 mod turns;
 mod usage;
