@@ -7,7 +7,7 @@ use super::super::wire::{self, ReplyMessage};
 use super::error::broke_off;
 use super::finish::{finish, usage};
 use super::part;
-use crate::codec::{DecodeCx, Tapped};
+use crate::codec::{DecodeCx, Memo, Tapped};
 use crate::dialect::think;
 
 /// Reads a whole answer.
@@ -16,7 +16,7 @@ use crate::dialect::think;
 /// When it is not one; the failure where the model broke off.
 pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     let read = read(body)?;
-    let counts = usage(&read);
+    let counts = usage(&read, cx.memo);
     let wire::Reply {
         model,
         message,
@@ -90,7 +90,7 @@ fn picture(data: Str<'_>) -> Part {
 /// When the answer is not one.
 pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
     let read = read(body)?;
-    Ok(Tapped { usage: usage(&read), model: read.model.map(|model| model.0) })
+    Ok(Tapped { usage: usage(&read, &Memo::default()), model: read.model.map(|model| model.0) })
 }
 
 fn read(body: &[u8]) -> Result<wire::Reply<'_>> {

@@ -115,7 +115,7 @@ impl State {
             self.done = true;
             return Ok(sink.event(Event::Error(broke_off(error))));
         }
-        let counts = usage(&read);
+        let counts = usage(&read, &self.memo);
         let wire::Reply {
             model,
             message,
