@@ -7,6 +7,7 @@ use llm_testkit::{Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Options, Reply, gemini, model, openai};
+use crate::upload::{MEGABYTE, status};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nwhat a picture holds";
 
@@ -120,4 +121,37 @@ async fn who_fetches_by_itself_is_asked_with_the_address() {
     let sent = other.last_request().unwrap().json();
     assert_eq!(sent["messages"][0]["content"][1]["image_url"]["url"], picture.as_str());
     assert!(host.requests().is_empty() && seeing.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_conversation_takes_is_counted_too() {
+    let (counting, host) = (Upstream::start().unwrap(), host());
+    counting.always(Script::json(&json!({"totalTokens": 31})));
+    let gateway = start("allow = [\"127.0.0.0/8\"]", &model("smart", &[gemini(&counting)]));
+    let picture = json!({"type": "image", "source": {"type": "url", "url": format!("{}/a.png", host.url())}});
+    let body = json!({"model": "smart", "messages": [{"role": "user", "content": [picture]}]});
+    let reply = gateway.post("/v1/messages/count_tokens").body(body.to_string()).send().await;
+    assert_eq!((reply.status, reply.json()["input_tokens"].as_u64()), (200, Some(31)), "{}", reply.text());
+    let sent = counting.last_request().unwrap();
+    assert!(sent.text().contains(&STANDARD.encode(PNG)), "{}", sent.text());
+}
+
+/// What addresses of large pictures may take at most: twice 20 MiB in base64, and as much again.
+const LARGE: u64 = 80 * MEGABYTE;
+
+#[tokio::test]
+async fn what_is_too_much_together_is_not_held_to_find_that_out() {
+    let (seeing, host) = (seeing(), host());
+    let large = [PNG, &vec![0; 20 * 1024 * 1024 - PNG.len()]].concat();
+    host.on("/huge", move |_| Script::status(200).body(large.clone()));
+    let gateway = start("allow = [\"127.0.0.0/8\"]\ntimeout = \"60s\"", &model("smart", &[gemini(&seeing)]));
+    let reply = ask(&gateway, &[format!("{}/a.png", host.url())]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let before = status(gateway.pid(), "VmRSS");
+    std::fs::write(format!("/proc/{}/clear_refs", gateway.pid()), "5").unwrap();
+    let many: Vec<_> = (0..16).map(|nth| format!("{}/huge?{nth}", host.url())).collect();
+    ask(&gateway, &many).await.error(400).says(&["together"]);
+    let rise = status(gateway.pid(), "VmHWM").saturating_sub(before);
+    println!("{} MB above {} MB", rise / MEGABYTE, before / MEGABYTE);
+    assert!(rise < LARGE, "{rise} bytes, {LARGE} are allowed");
 }

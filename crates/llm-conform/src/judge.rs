@@ -3,10 +3,10 @@
 //! Whether a model is clever is not judged: a question is such that every model that does at all what was asked shows it.
 
 use llm_types::chat::Part;
-use llm_types::{ApiError, ErrorKind, FinishKind, Output, Spoken};
+use llm_types::{ApiError, ErrorKind, FinishKind, Output, Reply, Spoken};
 use serde_json::Value;
 
-use crate::probe::{LENGTH, LIMIT, STOP};
+use crate::probe::{BEFORE_STOP, LENGTH, LIMIT, STOP};
 use crate::{Feature, Heard, Verdict};
 
 /// The verdict, by the feature's own judgement where there is an answer.
@@ -122,11 +122,21 @@ pub(crate) fn usage(heard: &Heard) -> Verdict {
     match heard.usage() {
         None => failed("what was used is not told"),
         Some(usage) if usage.prompt_tokens() == 0 => failed("the prompt's tokens are told as none"),
-        Some(usage) => {
-            let empty = heard.reply().is_some() && usage.completion_tokens() == 0;
-            check(!empty, "the answer's tokens are told as none")
-        }
+        Some(usage) => match heard.reply() {
+            None => Verdict::Passed,
+            Some(_) if usage.completion_tokens() == 0 => failed("the answer's tokens are told as none"),
+            // What is told of no answer tells nothing.
+            Some(_) => match text(heard) {
+                verdict @ Verdict::Failed(_) if heard.reply().is_some_and(is_bare) => verdict,
+                _ => Verdict::Passed,
+            },
+        },
     }
+}
+
+/// Whether an answer holds nothing at all.
+fn is_bare(reply: &Reply) -> bool {
+    reply.text().trim().is_empty() && reply.tool_calls().next().is_none()
 }
 
 pub(crate) fn error(heard: &Heard) -> Verdict {
@@ -153,7 +163,14 @@ pub(crate) fn length(heard: &Heard) -> Verdict {
 
 pub(crate) fn stop(heard: &Heard) -> Verdict {
     let Some(reply) = heard.reply() else { return no_answer() };
-    check(!reply.text().contains(STOP), "the answer goes on past the stop text")
+    let said = reply.text().to_lowercase();
+    if said.contains(STOP) {
+        return failed("the answer goes on past the stop text");
+    }
+    if said.trim().is_empty() {
+        return Verdict::Unseen("the answer holds nothing that could have been stopped".into());
+    }
+    tells(heard, &[BEFORE_STOP], "the answer does not come as far as the stop text")
 }
 
 pub(crate) fn n(heard: &Heard) -> Verdict {

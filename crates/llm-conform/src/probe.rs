@@ -21,6 +21,8 @@ const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAKklEQVR42
 const DOCUMENT: &str = "JVBERi0xLjQKMSAwIG9iajw8L1R5cGUvQ2F0YWxvZy9QYWdlcyAyIDAgUj4+ZW5kb2JqCjIgMCBvYmo8PC9UeXBlL1BhZ2VzL0tpZHNbMyAwIFJdL0NvdW50IDE+PmVuZG9iagozIDAgb2JqPDwvVHlwZS9QYWdlL1BhcmVudCAyIDAgUi9NZWRpYUJveFswIDAgMjAwIDEwMF0vQ29udGVudHMgNCAwIFIvUmVzb3VyY2VzPDwvRm9udDw8L0YxIDUgMCBSPj4+Pj4+ZW5kb2JqCjQgMCBvYmo8PC9MZW5ndGggMzc+PnN0cmVhbQpCVCAvRjEgMTggVGYgMjAgNTAgVGQgKEhhcmJvdXIpIFRqIEVUCmVuZHN0cmVhbWVuZG9iago1IDAgb2JqPDwvVHlwZS9Gb250L1N1YnR5cGUvVHlwZTEvQmFzZUZvbnQvSGVsdmV0aWNhPj5lbmRvYmoKeHJlZgowIDYKMDAwMDAwMDAwMCA2NTUzNSBmIAowMDAwMDAwMDA5IDAwMDAwIG4gCjAwMDAwMDAwNTIgMDAwMDAgbiAKMDAwMDAwMDEwMSAwMDAwMCBuIAowMDAwMDAwMjExIDAwMDAwIG4gCjAwMDAwMDAyOTMgMDAwMDAgbiAKdHJhaWxlcjw8L1NpemUgNi9Sb290IDEgMCBSPj4Kc3RhcnR4cmVmCjM1NAolJUVPRg==";
 /// The stop text.
 pub(crate) const STOP: &str = "three";
+/// What comes just before it.
+pub(crate) const BEFORE_STOP: &str = "two";
 /// The length of chosen vectors.
 pub(crate) const LENGTH: u32 = 256;
 /// The limit that an answer must run into.
@@ -211,7 +213,9 @@ pub(crate) fn completion_stream() -> Call {
 }
 
 pub(crate) fn completion_stop() -> Call {
-    saying("one two three four five one two", |request| request.limits.stop = vec![STOP.to_owned()])
+    saying("one two three four five one two three four five one", |request| {
+        request.limits.stop = vec![STOP.to_owned()]
+    })
 }
 
 fn embedding(dimensions: Option<u32>, encoding: VectorEncoding) -> Call {

@@ -46,6 +46,12 @@ async fn an_answer_shows_what_was_asked_or_it_is_not_seen() {
         check(feature, text(""), ("failed", "no text")).await;
     }
     check("seed", text("Hello!"), ("passed", "")).await;
+    check("stop", text("one two "), ("passed", "")).await;
+    check("stop", text("One two Three"), ("failed", "past the stop text")).await;
+    check("stop", text("I will not repeat that."), ("unseen", "as far as")).await;
+    check("stop", text(""), ("unseen", "nothing that could")).await;
+    check("usage", text("Hello!"), ("passed", "")).await;
+    check("usage", text(""), ("failed", "no text")).await;
     let cut = answer(&json!({"role": "assistant", "content": ""}), "length");
     check("text", cut, ("unseen", "cut before any text")).await;
 }

@@ -5,6 +5,7 @@
 
 mod media;
 mod reach;
+mod room;
 
 use std::time::Duration;
 

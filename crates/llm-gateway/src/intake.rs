@@ -74,6 +74,18 @@ impl BodyShare {
         if all > STORED_LIMIT { Err(too_many()) } else { Ok(()) }
     }
 
+    /// Another share of the same memory, which holds nothing yet.
+    pub(crate) fn another(&self) -> Self {
+        self.all.share()
+    }
+
+    /// Holds what another share held.
+    pub(crate) fn join(&self, mut other: Self) {
+        let Used { memory, disk } = &mut other.own;
+        self.own.memory.fetch_add(std::mem::take(memory.get_mut()), Ordering::Relaxed);
+        self.own.disk.fetch_add(std::mem::take(disk.get_mut()), Ordering::Relaxed);
+    }
+
     /// Whether there is room for what all hold together.
     pub(crate) fn check(&self) -> Result<()> {
         if self.all.0.memory.load(Ordering::Acquire) > TOTAL_LIMIT { Err(too_many()) } else { Ok(()) }

@@ -310,6 +310,25 @@ mod tests {
     }
 
     #[test]
+    fn clients_hear_openais_words_for_what_they_go_by() {
+        let check = |status: u16, message: &str, code: &str, expect: &str| {
+            let (status, headers) = (StatusCode::from_u16(status).unwrap(), HeaderMap::new());
+            let error = upstream_error(status, &headers, &Said { message, code, ..Said::default() }, b"");
+            assert_eq!(error.public_code(), Some(expect), "{message} {code}");
+            assert_eq!(error.code.as_deref(), Some(code), "the provider's is kept");
+        };
+        for code in ["BAD_REQUEST", "invalid_input_argument", "5021", "CLIENT_ERROR_FROM_MODEL"] {
+            check(400, "this model's maximum context length is 8192 tokens", code, "context_length_exceeded");
+        }
+        check(429, "slow down", "REQUEST_LIMIT_EXCEEDED", "rate_limit_exceeded");
+        check(429, "Insufficient balance", "1113", "insufficient_quota");
+        check(400, "unsafe or sensitive content", "1301", "content_policy_violation");
+        check(400, "filtered", "content_filter", "content_filter");
+        check(400, "what is wrong", "invalid_value", "invalid_value");
+        check(404, "what is wrong", "DeploymentNotFound", "DeploymentNotFound");
+    }
+
+    #[test]
     fn words_decide_before_the_status() {
         let check = |status: u16, message: &str, code: &str, expect: ErrorKind| {
             let said = Said { message, code, ..Said::default() };

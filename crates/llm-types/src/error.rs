@@ -231,6 +231,14 @@ pub struct Fault {
 #[derive(Debug, Clone)]
 pub struct ApiError(Box<Fault>);
 
+/// OpenAI's other codes of what has a fixed one.
+const OPENAI: [&str; 5] = [
+    "billing_hard_limit_reached",
+    "content_filter",
+    "image_content_policy_violation",
+    "invalid_prompt",
+    "moderation_blocked",
+];
 /// The code of what [`ApiError::wants_bytes`].
 const NOT_FETCHED: &str = "address_not_fetched";
 
@@ -312,10 +320,17 @@ impl ApiError {
         self.code.as_deref() == Some(NOT_FETCHED)
     }
 
-    /// The code a client sees.
+    /// The code a client sees. Clients go by the words that OpenAI has for a prompt that is too long, for content
+    /// that is refused and for a limit: what another provider calls them stays in [`Fault::code`] and in its body, for the log.
     #[must_use]
     pub fn public_code(&self) -> Option<&str> {
-        self.code.as_deref().or_else(|| self.kind.code())
+        let own = self.code.as_deref();
+        let foreign = self.origin == Origin::Upstream
+            && matches!(
+                self.kind,
+                ErrorKind::ContextWindow | ErrorKind::ContentPolicy | ErrorKind::RateLimit | ErrorKind::Quota
+            );
+        own.filter(|own| !foreign || OPENAI.contains(own)).or_else(|| self.kind.code())
     }
 }
 

@@ -15,12 +15,13 @@ use http::header::{ACCEPT, LOCATION};
 use http::{StatusCode, Uri};
 use llm_config::Fetch;
 use llm_providers::dialect::openai_images;
-use llm_providers::transport::{Guard, HyperOptions, HyperTransport, Transport as _, collect};
+use llm_providers::transport::{Guard, HyperOptions, HyperTransport, Transport as _};
 use llm_types::chat::{Media, Part};
 use llm_types::{ApiError, Call, ImageRequest, Result, Segments, Upload, media_type};
 use tokio::time::timeout;
 
 use super::reach::Reach;
+use super::room::{Room, Unread};
 use crate::intake::{BodyMemory, BodyShare};
 
 /// How many of the largest may come together, in base64.
@@ -64,7 +65,7 @@ impl MediaFetch {
     /// 400 with the reason for the first that cannot be read.
     pub(crate) async fn inline(&self, call: &mut Call, memory: &BodyMemory) -> Result<BodyShare> {
         let request = match call {
-            Call::Chat(request) => request,
+            Call::Chat(request) | Call::CountTokens(request) => request,
             Call::Image(request) => return self.inline_pictures(request, memory).await,
             _ => return Ok(memory.share()),
         };
@@ -77,33 +78,37 @@ impl MediaFetch {
             let message = format!("more than {MOST} addresses are to be fetched: send the content as base64");
             return Err(ApiError::bad_request(message));
         }
-        let mut wanted: Vec<String> = places.iter().filter_map(|media| address(media)).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let read = |url: String| async move {
-            let bytes = self.read(&url).await;
-            bytes.map(|bytes| (url.clone(), bytes)).map_err(|why| refused(&url, &why))
-        };
-        let found: HashMap<String, Media> =
-            stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut wanted: HashMap<String, usize> = HashMap::new();
+        for url in places.iter().filter_map(|media| address(media)) {
+            *wanted.entry(url).or_default() += 1;
+        }
         let share = memory.share();
-        let mut left = self.settings.max_bytes.saturating_mul(TOGETHER);
+        let room = &Room::of(&share, self.together());
+        let read = |(url, times): (String, usize)| async move {
+            match self.read(&url, room, times).await {
+                Ok(bytes) => Ok((url, (bytes, times))),
+                Err(why) => Err(refused(&url, why)),
+            }
+        };
+        let mut found: HashMap<String, (Media, usize)> =
+            stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).try_collect().await?;
         for place in places {
-            let Some(Media::Base64 { media_type, data }) = address(place).and_then(|url| found.get(&url))
-            else {
-                continue;
-            };
-            left = left.checked_sub(data.len()).ok_or_else(|| {
-                let most = self.settings.max_bytes.saturating_mul(TOGETHER);
-                ApiError::bad_request(format!(
-                    "what is to be fetched is more than {most} bytes of base64 together: send less, or raise fetch.max_bytes"
-                ))
-            })?;
-            // Here, and in what is sent.
-            share.grow(2 * data.len())?;
-            *place = Media::Base64 { media_type: media_type.clone(), data: data.clone() };
+            let Some(url) = address(place) else { continue };
+            match found.get_mut(&url) {
+                Some((media, times)) if *times > 1 => {
+                    *times -= 1;
+                    *place = media.clone();
+                }
+                // The last one has it: to copy it would hold it twice.
+                _ => *place = found.remove(&url).map_or(Media::Url(url), |(media, _)| media),
+            }
         }
         Ok(share)
+    }
+
+    /// The most of one request, in base64.
+    fn together(&self) -> usize {
+        self.settings.max_bytes.saturating_mul(TOGETHER)
     }
 
     /// The same of an edit.
@@ -113,10 +118,12 @@ impl MediaFetch {
         let addresses: Vec<String> = images.into_iter().chain(mask).collect();
         let share = memory.share();
         let mut files = Vec::with_capacity(addresses.len());
-        for (address, read) in addresses.iter().zip(self.pictures(addresses.clone(), &share).await) {
-            // That there is no room for them is no fault of the address.
-            let base64 = read.map_err(|why| share.check().err().unwrap_or_else(|| refused(address, &why)))?;
-            let data = STANDARD.decode(base64).map_err(|error| refused(address, &error.to_string()))?;
+        let room = Room::of(&share, self.together());
+        for (address, read) in
+            addresses.iter().zip(self.read_pictures(addresses.clone(), &share, &room).await)
+        {
+            let base64 = read.map_err(|why| refused(address, why))?;
+            let data = STANDARD.decode(base64).map_err(|error| refused(address, error.to_string().into()))?;
             let kind = media_type(&data).unwrap_or("image/png").to_owned();
             files.push(Upload { kind, ..Upload::new("image", data) });
         }
@@ -131,35 +138,40 @@ impl MediaFetch {
         &self,
         addresses: Vec<String>,
         share: &BodyShare,
-    ) -> Vec<Result<String, String>> {
-        let room = |data: String| match share.grow(2 * data.len()) {
-            Ok(()) => Ok(data),
-            Err(error) => Err(error.message.clone()),
-        };
+    ) -> Vec<Result<String, Unread>> {
+        self.read_pictures(addresses, share, &Room::of(share, usize::MAX)).await
+    }
+
+    async fn read_pictures(
+        &self,
+        addresses: Vec<String>,
+        share: &BodyShare,
+        room: &Room<'_>,
+    ) -> Vec<Result<String, Unread>> {
         let read = |(place, url): (usize, String)| async move {
             if let Some((_, data)) = url.strip_prefix("data:").and_then(|held| held.split_once(";base64,")) {
-                return room(data.to_owned());
+                return share.grow(2 * data.len()).map(|()| data.to_owned()).map_err(Unread::NoRoom);
             }
             if place >= MOST {
-                return Err(format!("more than {MOST} are not fetched"));
+                return Err(format!("more than {MOST} are not fetched").into());
             }
-            match self.read(&url).await? {
-                Media::Base64 { media_type, data } if media_type.starts_with("image/") => room(data),
-                _ => Err("it is no picture".to_owned()),
+            match self.read(&url, room, 1).await? {
+                Media::Base64 { media_type, data } if media_type.starts_with("image/") => Ok(data),
+                _ => Err("it is no picture".into()),
             }
         };
         stream::iter(addresses.into_iter().enumerate()).map(read).buffered(AT_ONCE).collect().await
     }
 
-    /// What is at an address.
-    async fn read(&self, url: &str) -> Result<Media, String> {
-        match timeout(self.settings.timeout, self.follow(url)).await {
+    /// What is at an address, for so many places.
+    async fn read(&self, url: &str, room: &Room<'_>, places: usize) -> Result<Media, Unread> {
+        match timeout(self.settings.timeout, self.follow(url, room, places)).await {
             Ok(read) => read,
-            Err(_) => Err(format!("nothing came within {} s", self.settings.timeout.as_secs_f64())),
+            Err(_) => Err(format!("nothing came within {} s", self.settings.timeout.as_secs_f64()).into()),
         }
     }
 
-    async fn follow(&self, url: &str) -> Result<Media, String> {
+    async fn follow(&self, url: &str, room: &Room<'_>, places: usize) -> Result<Media, Unread> {
         let mut uri = parsed(url)?;
         for _ in 0..=HOPS {
             self.check(&uri)?;
@@ -174,14 +186,11 @@ impl MediaFetch {
                 continue;
             }
             if !head.status.is_success() {
-                return Err(format!("it was answered with {}", head.status));
+                return Err(format!("it was answered with {}", head.status).into());
             }
-            let bytes =
-                collect(body, self.settings.max_bytes).await.map_err(|error| error.message.clone())?;
-            let kind = media_type(&bytes).ok_or("it is no PNG, JPEG, GIF, WebP or PDF")?;
-            return Ok(Media::Base64 { media_type: kind.to_owned(), data: STANDARD.encode(&bytes) });
+            return room.read(&head.headers, body, (self.settings.max_bytes, places)).await;
         }
-        Err(format!("it leads on more than {HOPS} times"))
+        Err(format!("it leads on more than {HOPS} times").into())
     }
 
     /// Whether the host may be asked, where it is an address: names are looked up by the transport, which asks then.
@@ -264,7 +273,12 @@ fn led_on(from: &Uri, location: &str) -> Result<Uri, String> {
 }
 
 /// Only where it is: what its query says may be a key, and what stands before an `@` a password.
-fn refused(url: &str, why: &str) -> ApiError {
+fn refused(url: &str, why: Unread) -> ApiError {
+    let why = match why {
+        Unread::Why(why) => why,
+        // That there is no room is no fault of the address.
+        Unread::NoRoom(error) => return error,
+    };
     let place = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
     // Wherever the authority ends for whoever reads it: a password may hold a slash.
@@ -287,11 +301,11 @@ mod tests {
         others.grow(TOTAL_LIMIT - 7).unwrap();
         let share = memory.share();
         let none = fetch.pictures(picture(), &share).await;
-        assert!(none[0].as_ref().unwrap_err().contains("try again"), "{none:?}");
+        assert!(none[0].as_ref().unwrap_err().to_string().contains("try again"), "{none:?}");
         assert_eq!(share.check().unwrap_err().kind, llm_types::ErrorKind::Unavailable);
         drop((share, others));
         let share = memory.share();
-        assert_eq!(fetch.pictures(picture(), &share).await, [Ok("QUJD".to_owned())]);
+        assert_eq!(fetch.pictures(picture(), &share).await[0].as_ref().unwrap(), "QUJD");
         assert!(share.check().is_ok());
     }
 
@@ -324,10 +338,10 @@ mod tests {
             "https://secret@h/a.png",
             "https://bob:secret/@h/a.png",
         ] {
-            let error = refused(url, "no");
+            let error = refused(url, "no".into());
             let place = error.message.contains("https://h/a.png");
             assert!(place && !error.message.contains("secret"), "{}", error.message);
         }
-        assert!(refused("bob:secret@h", "no").message.starts_with("`h` cannot"));
+        assert!(refused("bob:secret@h", "no".into()).message.starts_with("`h` cannot"));
     }
 }

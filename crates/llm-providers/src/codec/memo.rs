@@ -21,6 +21,8 @@ pub struct Memo {
     pub ordering: Option<Arc<Ordering>>,
     /// What is asked of sound or pictures; `None`: neither is in question.
     pub media: Option<Arc<MediaMemo>>,
+    /// How many tokens the prompt is taken to be, for answers that do not tell.
+    pub prompt: Option<u64>,
     /// The answer has to be read and written anew, whatever else is in here.
     pub anew: bool,
     /// How the client wants the numbers of vectors that are passed on as they come; `None`: that is between it and the

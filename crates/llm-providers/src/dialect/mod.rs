@@ -42,6 +42,7 @@ mod stated;
 #[cfg(test)]
 mod tests;
 pub mod tgi;
+mod think;
 
 use llm_types::Dialect;
 

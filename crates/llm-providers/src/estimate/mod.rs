@@ -80,7 +80,8 @@ fn json(raw: Option<&RawValue>) -> u64 {
     raw.map_or(0, |raw| text(raw.get(), Text::Json))
 }
 
-fn prompt(request: &ChatRequest) -> u64 {
+/// The same of a conversation.
+pub(crate) fn prompt(request: &ChatRequest) -> u64 {
     let messages: u64 = request.messages.iter().map(message).sum();
     let tools: u64 = request.tooling.tools.iter().map(tool).sum();
     let schema = match &request.output.format {

@@ -35,6 +35,7 @@ impl Recall {
             custom_tools,
             ordering: _,
             media: _,
+            prompt: _,
             anew: _,
             vectors: _,
             follow: _,

@@ -7,6 +7,7 @@
 //! bare id find the same row.
 
 use crate::dialect::anthropic::model::{self as claude, Facts};
+use crate::dialect::think::{self, Tags};
 
 /// How a family is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub(super) struct Model {
     pub(super) pictures_in_results: bool,
     /// Whether documents may stand in the result of a tool.
     pub(super) documents_in_results: bool,
+    /// Whether results of tools are JSON, and no text.
+    pub(super) json_results: bool,
     /// Whether it takes the status of a result.
     pub(super) status: bool,
     /// Whether its pictures and videos may be at an S3 address.
@@ -99,6 +102,7 @@ const OTHER: Model = Model {
     beside: Beside::Anything,
     pictures_in_results: false,
     documents_in_results: false,
+    json_results: false,
     status: true,
     s3: false,
     search: None,
@@ -115,7 +119,8 @@ const NOVA: Model = Model {
 const NOVA_2: Model = Model { thinks: Thinks::Nova, ..NOVA };
 const LLAMA: Model =
     Model { beside: Beside::Nothing, pictures_in_results: true, documents_in_results: true, ..OTHER };
-const MISTRAL: Model = Model { beside: Beside::Nothing, documents_in_results: true, ..OTHER };
+const MISTRAL: Model =
+    Model { beside: Beside::Nothing, documents_in_results: true, json_results: true, ..OTHER };
 const MISTRAL_LARGE: Model = Model { choice: true, ..MISTRAL };
 const WRITER: Model = Model { beside: Beside::Nothing, status: false, ..OTHER };
 const DEEPSEEK_R1: Model = Model { thinks: Thinks::Always, thoughts: Thoughts::Any, ..OTHER };
@@ -190,6 +195,11 @@ impl Model {
             Thinks::Claude(facts) => Some(facts),
             _ => None,
         }
+    }
+
+    /// What its thoughts stand between, where they come within its text.
+    pub(super) fn tags(self) -> Option<&'static Tags> {
+        self.is_nova().then_some(&think::NOVA)
     }
 
     /// Whether it is one of Amazon's Nova models.

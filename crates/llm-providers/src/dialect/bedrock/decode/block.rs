@@ -72,6 +72,11 @@ impl Out<'_> {
 }
 
 impl OpenBlock {
+    /// Whether it is thoughts.
+    pub(super) fn is_thoughts(&self) -> bool {
+        matches!(self.kind, Kind::Thoughts)
+    }
+
     /// A block begins with an event of its own. `None`: nothing is known of its kind.
     pub(super) fn begin(
         index: u32,

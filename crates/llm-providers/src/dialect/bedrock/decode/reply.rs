@@ -3,12 +3,14 @@
 use llm_types::chat::{Citation, Image, Media, Opaque, Part, Reasoning, Text, ToolCall, ToolCallKind};
 use llm_types::{ApiError, Choice, Dialect, ErrorKind, Reply, Result, ServiceTier, Str, TokenCount, Usage};
 
+use super::super::model::Model;
 use super::super::usage::{service, usage};
 use super::super::wire::{self, Block, CitationsContent, Raw, ToolUse};
 use super::finish::{Answered, finish};
 use crate::codec::{DecodeCx, Memo, Tapped};
 use crate::dialect::anthropic::unwrapped;
 use crate::dialect::custom;
+use crate::dialect::think::Tags;
 
 /// The `type` of a call that the service answers itself.
 pub(super) const SERVER: &str = "server_tool_use";
@@ -27,8 +29,9 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     };
     let mut parts = Vec::with_capacity(content.len());
     let mut answered = Answered::default();
+    let tags = Model::of(cx.model).tags();
     for raw in &content {
-        part(raw, cx.memo, &mut answered, &mut parts)?;
+        part(raw, (cx.memo, tags), &mut answered, &mut parts)?;
     }
     let service_tier = service_tier.and_then(|tier| tier.kind).map(Str::into_string);
     let service = service_tier.as_deref().map_or_else(ServiceTier::default, ServiceTier::of);
@@ -48,10 +51,24 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     Ok(out)
 }
 
-fn part(raw: &Raw<'_>, memo: &Memo, answered: &mut Answered, out: &mut Vec<Part>) -> Result<()> {
+fn part(
+    raw: &Raw<'_>,
+    (memo, tags): (&Memo, Option<&Tags>),
+    answered: &mut Answered,
+    out: &mut Vec<Part>,
+) -> Result<()> {
     let block: Block<'_> = serde_json::from_str(raw.get()).map_err(|error| malformed(b"block", error))?;
     match block {
-        Block { text: Some(text), .. } => out.push(Part::text(text.0.into_lossy())),
+        Block { text: Some(text), .. } => {
+            let text = text.0.into_lossy();
+            let (thoughts, said) = tags.map_or(("", &*text), |tags| tags.split(&text));
+            if !thoughts.is_empty() {
+                out.push(Part::Reasoning(Reasoning { text: thoughts.to_owned(), ..Reasoning::default() }));
+            }
+            if thoughts.is_empty() || !said.is_empty() {
+                out.push(Part::text(said));
+            }
+        }
         Block { citations: Some(cited), .. } => sources(cited, out),
         Block { reasoning: Some(thoughts), .. } => out.push(reasoning(thoughts)),
         Block { image: Some(image), .. } => {

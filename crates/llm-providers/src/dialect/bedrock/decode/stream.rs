@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use llm_types::{
-    ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, RawValue, Result, Start, Usage,
+    ApiError, Dialect, ErrorKind, Event, EventSink, Extra, Flow, RawValue, Result, Start, Usage, Wtf8,
 };
 
+use super::super::model::Model;
 use super::super::usage::{service, usage};
-use super::super::wire::{BlockDelta, BlockStart, Stopped};
+use super::super::wire::{BlockDelta, BlockStart, DeltaPayload, ReasoningDelta, Stopped, Text};
 use super::block::{OpenBlock, Out, unreadable};
 use super::error::in_stream;
 use super::finish::{Answered, finish};
 use crate::codec::{DecodeCx, Memo, StreamDecoder};
+use crate::dialect::think::{Piece, Splitter, Tags};
 use crate::frame::{EventMessage, EventStreamFrames, MessageKind};
 
 /// Reads a streamed answer.
@@ -27,6 +29,10 @@ struct State {
     model: String,
     started: bool,
     open: Option<OpenBlock>,
+    /// What thoughts within text stand between, where the model has such.
+    tags: Option<&'static Tags>,
+    /// The block of text that is split there.
+    split: Option<(u32, Splitter)>,
     parts: u32,
     answered: Answered,
     /// The members of the model's own answer, which come before the usage that they belong to.
@@ -46,6 +52,8 @@ impl Decoder {
                 model: cx.model.to_owned(),
                 started: false,
                 open: None,
+                tags: Model::of(cx.model).tags(),
+                split: None,
                 parts: 0,
                 answered: Answered::default(),
                 fields: None,
@@ -135,8 +143,66 @@ impl State {
         let event: BlockDelta<'_> = serde_json::from_slice(payload).map_err(unreadable)?;
         let Some(delta) = event.delta else { return Ok(Flow::Continue(())) };
         let index = event.index.unwrap_or_default();
+        match (self.tags, &delta) {
+            (Some(tags), DeltaPayload { text: Some(text), citation: None, .. }) => {
+                self.tagged((index, tags), text.0.clone(), sink)
+            }
+            _ => {
+                let other = self.split.as_ref().is_some_and(|(split, _)| *split != index);
+                if other && self.end(sink)?.is_break() {
+                    return Ok(Flow::Break(()));
+                }
+                self.piece(index, delta, sink)
+            }
+        }
+    }
+
+    /// A piece of a text that thoughts may stand in.
+    fn tagged(
+        &mut self,
+        (index, tags): (u32, &'static Tags),
+        text: Wtf8<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Result<Flow> {
+        if self.split.as_ref().is_none_or(|(split, _)| *split != index) {
+            if self.end(sink)?.is_break() {
+                return Ok(Flow::Break(()));
+            }
+            self.split = Some((index, Splitter::of(tags)));
+        }
+        let mut pieces = Vec::new();
+        if let Some((_, splitter)) = &mut self.split {
+            splitter.push(text, |piece| pieces.push(piece));
+        }
+        self.pieces(index, pieces, sink)
+    }
+
+    fn pieces(&mut self, index: u32, pieces: Vec<Piece>, sink: &mut dyn EventSink) -> Result<Flow> {
+        for piece in pieces {
+            let thoughts = matches!(piece, Piece::Thought(_));
+            let (Piece::Thought(text) | Piece::Text(text)) = &piece;
+            let text = Some(Text(Wtf8::from(text.as_str())));
+            let other = self.open.as_ref().is_some_and(|open| open.is_thoughts() != thoughts);
+            if other && self.close(sink)?.is_break() {
+                return Ok(Flow::Break(()));
+            }
+            let delta = match thoughts {
+                true => DeltaPayload {
+                    reasoning: Some(ReasoningDelta { text, ..ReasoningDelta::default() }),
+                    ..DeltaPayload::default()
+                },
+                false => DeltaPayload { text, ..DeltaPayload::default() },
+            };
+            if self.piece(index, delta, sink)?.is_break() {
+                return Ok(Flow::Break(()));
+            }
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    fn piece(&mut self, index: u32, delta: DeltaPayload<'_>, sink: &mut dyn EventSink) -> Result<Flow> {
         if self.open.as_ref().is_none_or(|open| open.index != index) {
-            if self.start(sink).is_break() || self.end(sink)?.is_break() {
+            if self.start(sink).is_break() || self.close(sink)?.is_break() {
                 return Ok(Flow::Break(()));
             }
             let begun = OpenBlock::with(index, &delta, &mut Out { sink, part: self.parts });
@@ -150,7 +216,20 @@ impl State {
         }
     }
 
+    /// Ends a block of the upstream's.
     fn end(&mut self, sink: &mut dyn EventSink) -> Result<Flow> {
+        if let Some((index, mut splitter)) = self.split.take() {
+            let mut pieces = Vec::new();
+            splitter.finish(|piece| pieces.push(piece));
+            if self.pieces(index, pieces, sink)?.is_break() {
+                return Ok(Flow::Break(()));
+            }
+        }
+        self.close(sink)
+    }
+
+    /// Ends the part that is open.
+    fn close(&mut self, sink: &mut dyn EventSink) -> Result<Flow> {
         match self.open.take() {
             Some(open) => open.end(sink),
             None => Ok(Flow::Continue(())),

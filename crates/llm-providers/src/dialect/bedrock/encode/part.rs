@@ -4,7 +4,8 @@ use llm_types::chat::{
     Audio, CacheControl, Citation, File, Image, Message, Opaque, Part, Reasoning, Refusal, Text, ToolCall,
     ToolResult,
 };
-use llm_types::{ApiError, Dialect, Extra, Result, Str, wire_struct};
+use llm_types::{ApiError, Dialect, Extra, RawValue, Result, Str, wire_struct};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::super::model::Thoughts;
@@ -29,6 +30,12 @@ wire_struct! {
         text: Str<'a>,
         qualifiers: Vec<Str<'a>>,
     }
+}
+
+/// A result that is no object.
+#[derive(Serialize)]
+struct ReturnValue<'a> {
+    return_value: &'a str,
 }
 
 impl<'r> Encoder<'r, '_> {
@@ -329,6 +336,9 @@ impl<'r> Encoder<'r, '_> {
         if content.is_empty() {
             content.push(text(if behind.is_empty() { "(no output)" } else { "(see below)" }));
         }
+        if self.model.json_results {
+            content = content.into_iter().map(as_json).collect();
+        }
         let status = is_error.map(|failed| if failed { "error" } else { "success" });
         if is_error.is_some() && !self.model.status {
             let why = self.not_taken();
@@ -343,6 +353,21 @@ impl<'r> Encoder<'r, '_> {
         out.push(Block { tool_result: Some(result), ..Block::default() });
         out.append(&mut behind);
         Ok(())
+    }
+}
+
+/// A text as an object: its own, where it is one.
+fn as_json(block: Block<'_>) -> Block<'_> {
+    let Some(text) = &block.text else { return block };
+    let text = text.0.clone().into_lossy();
+    let own = serde_json::from_str::<&RawValue>(text.trim()).ok().filter(|raw| raw.get().starts_with('{'));
+    let json = match own {
+        Some(own) => Some(own.to_owned()),
+        None => serde_json::value::to_raw_value(&ReturnValue { return_value: &text }).ok(),
+    };
+    match json {
+        Some(json) => Block { json: Some(Raw::from(json)), ..Block::default() },
+        None => block,
     }
 }
 

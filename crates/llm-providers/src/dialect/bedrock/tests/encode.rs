@@ -271,3 +271,22 @@ fn counting_asks_for_the_prompt_alone() {
     assert_eq!(body["input"]["converse"]["messages"], expect["messages"]);
     assert_eq!(body["input"]["converse"].get("inferenceConfig"), None);
 }
+
+#[test]
+fn results_of_tools_are_json_where_the_model_wants_that() {
+    let result = |text: &str| {
+        let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "q"},
+            {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": text}],
+            "tools": [{"type": "function", "function": {"name": "f"}}]});
+        let of = |model: &str| {
+            let (body, _) = send(asked(&body), model);
+            body["messages"][2]["content"][0]["toolResult"]["content"].clone()
+        };
+        assert_eq!(of(CLAUDE), json!([{"text": text}]));
+        of("mistral.mistral-large-2407-v1:0")
+    };
+    assert_eq!(result(r#"{"a":1}"#), json!([{"json": {"a": 1}}]));
+    assert_eq!(result("17 C"), json!([{"json": {"return_value": "17 C"}}]));
+    assert_eq!(result("[1]"), json!([{"json": {"return_value": "[1]"}}]));
+}

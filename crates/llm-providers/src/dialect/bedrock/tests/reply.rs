@@ -151,3 +151,17 @@ fn what_is_no_answer_is_an_error() {
     assert!(matches!(counted, llm_types::Output::Tokens(count) if count.input == 7));
     Client.decode(Op::CountTokens, b"{}", &cx).unwrap_err();
 }
+
+#[test]
+fn thoughts_that_nova_writes_into_its_text_are_thoughts() {
+    let body = answer(json!([{"text": "<thinking>Hm.</thinking>\nRed."}]), "end_turn").to_string();
+    let (spec, memo) = (spec(), Memo::default());
+    let read = |model: &str| {
+        let cx = DecodeCx { spec: &spec, model, memo: &memo };
+        let reply = Client.decode(Op::Chat, body.as_bytes(), &cx).unwrap().into_chat().unwrap();
+        (reply.reasoning(), reply.text())
+    };
+    assert_eq!(read("us.amazon.nova-lite-v1:0"), ("Hm.".to_owned(), "\nRed.".to_owned()));
+    // Whoever has Claude write tags reads them.
+    assert_eq!(read(CLAUDE).1, "<thinking>Hm.</thinking>\nRed.");
+}

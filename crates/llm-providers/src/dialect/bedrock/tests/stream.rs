@@ -184,3 +184,42 @@ fn of_a_model_in_its_own_words_the_last_piece_tells_what_was_used() {
     let usage = tap.usage().unwrap();
     assert_eq!((usage.input, usage.cache_read, usage.output), (5, 4, 2));
 }
+
+#[test]
+fn thoughts_that_nova_writes_into_its_text_are_thoughts_wherever_they_are_cut() {
+    let gather = |bytes: &[u8]| {
+        let (spec, memo) = (spec(), Memo::default());
+        let cx = DecodeCx { spec: &spec, model: "us.amazon.nova-lite-v1:0", memo: &memo };
+        let mut decoder = Client.decoder(Op::Chat, &cx);
+        let mut builder = ReplyBuilder::default();
+        let _ = decoder.feed(bytes, &mut builder).unwrap();
+        decoder.finish(&mut builder).unwrap();
+        builder.finish().unwrap()
+    };
+    let check = |content: &str, thoughts: &str, text: &str| {
+        let cuts = (0..=content.len()).filter(|cut| content.is_char_boundary(*cut));
+        for (before, after) in cuts.map(|cut| content.split_at(cut)) {
+            let reply = gather(&stream(&[
+                ("messageStart", json!({"role": "assistant"})),
+                delta(0, json!({"text": before})),
+                delta(0, json!({"text": after})),
+                end(0),
+                begin(1, json!({"toolUse": {"toolUseId": "t1", "name": "f"}})),
+                delta(1, json!({"toolUse": {"input": "{}"}})),
+                end(1),
+                stop("tool_use"),
+                usage(),
+            ]));
+            assert_eq!(
+                (reply.reasoning().as_str(), reply.text().as_str()),
+                (thoughts, text),
+                "{before}|{after}"
+            );
+            assert_eq!(reply.tool_calls().count(), 1);
+        }
+    };
+    check("<thinking>Hm. é</thinking>\nRed.", "Hm. é", "\nRed.");
+    check("<thinking>Hm </thin", "Hm </thin", "");
+    check("Red </thinking>.", "", "Red </thinking>.");
+    check("<thin", "", "<thin");
+}

@@ -16,8 +16,9 @@ pub(in super::super) fn error(status: StatusCode, headers: &HeaderMap, body: &[u
     if error.kind == ErrorKind::BadRequest && message.to_lowercase().contains("too many tokens") {
         error.kind = ErrorKind::ContextWindow;
     }
-    // What was refused on sight of the text.
-    if status.as_u16() == 498 {
+    // What was refused on sight of the text, unless its words say that it is about the key.
+    let key = ErrorKind::Auth == classify::classify(StatusCode::FORBIDDEN, &said);
+    if status.as_u16() == 498 && !key {
         error.kind = ErrorKind::ContentPolicy;
     }
     if error.request_id.is_none() {

@@ -92,6 +92,7 @@ fn failures_are_classified() {
     check(404, "model 'x' not found", ErrorKind::NotFound);
     check(429, "You are using a Trial key, which is limited to 10 API calls / minute.", ErrorKind::RateLimit);
     check(498, "blocked", ErrorKind::ContentPolicy);
+    check(498, "invalid api token", ErrorKind::Auth);
     check(503, "down", ErrorKind::Unavailable);
     for body in ["", "{}", "null", "[]", "{\"message\":{}}"] {
         let answer = read_as(body.as_bytes(), &Memo::default());

@@ -7,7 +7,8 @@ use super::super::wire::{self, ReplyMessage};
 use super::error::broke_off;
 use super::finish::{finish, usage};
 use super::part;
-use crate::codec::{DecodeCx, Tapped};
+use crate::codec::{DecodeCx, Memo, Tapped};
+use crate::dialect::think;
 
 /// Reads a whole answer.
 ///
@@ -15,7 +16,7 @@ use crate::codec::{DecodeCx, Tapped};
 /// When it is not one; the failure where the model broke off.
 pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
     let read = read(body)?;
-    let counts = usage(&read);
+    let counts = usage(&read, cx.memo);
     let wire::Reply {
         model,
         message,
@@ -50,6 +51,10 @@ pub(in super::super) fn reply(body: &[u8], cx: &DecodeCx<'_>) -> Result<Reply> {
         parts.push(Part::Reasoning(Reasoning { text: thoughts, ..Reasoning::default() }));
     }
     let said = text(content.or(response));
+    let (thoughts, said) = think::THINK.split(&said);
+    if !thoughts.is_empty() {
+        parts.push(Part::Reasoning(Reasoning { text: thoughts.to_owned(), ..Reasoning::default() }));
+    }
     if !said.is_empty() {
         parts.push(Part::text(said));
     }
@@ -85,7 +90,7 @@ fn picture(data: Str<'_>) -> Part {
 /// When the answer is not one.
 pub(in super::super) fn tapped(body: &[u8]) -> Result<Tapped<'_>> {
     let read = read(body)?;
-    Ok(Tapped { usage: usage(&read), model: read.model.map(|model| model.0) })
+    Ok(Tapped { usage: usage(&read, &Memo::default()), model: read.model.map(|model| model.0) })
 }
 
 fn read(body: &[u8]) -> Result<wire::Reply<'_>> {

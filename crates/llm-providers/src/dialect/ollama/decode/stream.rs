@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use llm_types::chat::ToolCall;
+use llm_types::chat::{LogProbs, TokenLogProb, ToolCall};
 use llm_types::{
     ApiError, Delta, ErrorKind, Event, EventSink, Flow, PartStart, Result, Start, Str, SurrogateCarry, Wtf8,
 };
@@ -15,7 +15,11 @@ use super::error::broke_off;
 use super::finish::{finish, usage};
 use super::part;
 use crate::codec::{DecodeCx, Memo, StreamDecoder};
+use crate::dialect::think::{Piece, Splitter, THINK};
 use crate::frame::JsonLines;
+
+/// The most probabilities that wait for their words.
+const WAITING: usize = 64;
 
 /// Reads a streamed answer.
 #[derive(Debug)]
@@ -29,6 +33,10 @@ struct State {
     memo: Memo,
     started: bool,
     open: Option<Open>,
+    /// Tells thoughts from words where they come as one text.
+    splitter: Splitter,
+    /// Probabilities of words that are held back there.
+    waiting: Vec<TokenLogProb>,
     parts: u32,
     called: bool,
     done: bool,
@@ -45,7 +53,16 @@ impl Decoder {
     /// A decoder for the answer to one call.
     pub(in super::super) fn new(cx: &DecodeCx<'_>) -> Self {
         let memo = cx.memo.clone();
-        let state = State { memo, started: false, open: None, parts: 0, called: false, done: false };
+        let state = State {
+            memo,
+            started: false,
+            open: None,
+            splitter: Splitter::of(&THINK),
+            waiting: Vec::new(),
+            parts: 0,
+            called: false,
+            done: false,
+        };
         Self { lines: JsonLines::default(), state }
     }
 }
@@ -98,7 +115,7 @@ impl State {
             self.done = true;
             return Ok(sink.event(Event::Error(broke_off(error))));
         }
-        let counts = usage(&read);
+        let counts = usage(&read, &self.memo);
         let wire::Reply {
             model,
             message,
@@ -120,11 +137,11 @@ impl State {
         let words = [(true, own.or(thinking)), (false, content.or(response))];
         for (thoughts, words) in words.into_iter().filter_map(|(kind, words)| Some((kind, words?.0))) {
             if flow.is_continue() && !words.is_empty() {
-                flow = self.say(thoughts, words, sink);
+                flow = if thoughts { self.say(true, words, sink) } else { self.words(words, sink) };
             }
         }
         if let (true, Some(list)) = (flow.is_continue(), logprobs.filter(|list| !list.is_empty())) {
-            flow = self.logprobs(list, sink);
+            flow = self.logprobs(part::logprobs(list).content, sink);
         }
         for image in images.unwrap_or_default() {
             if flow.is_continue() {
@@ -174,6 +191,39 @@ impl State {
         sink.event(Event::PartEnd { choice: 0, part })
     }
 
+    /// More words, which may hold thoughts.
+    fn words(&mut self, words: Wtf8<'_>, sink: &mut dyn EventSink) -> Flow {
+        if self.splitter.is_over() {
+            return self.say(false, words, sink);
+        }
+        let mut pieces = Vec::new();
+        self.splitter.push(words, |piece| pieces.push(piece));
+        self.pieces(&pieces, sink)
+    }
+
+    fn pieces(&mut self, pieces: &[Piece], sink: &mut dyn EventSink) -> Flow {
+        for piece in pieces {
+            let flow = match piece {
+                Piece::Thought(text) => self.say(true, Wtf8::from(text.as_str()), sink),
+                Piece::Text(text) => self.say(false, Wtf8::from(text.as_str()), sink),
+            };
+            if flow.is_break() {
+                return flow;
+            }
+        }
+        Flow::Continue(())
+    }
+
+    /// Hands on what was held back: something else comes, or nothing more.
+    fn release(&mut self, sink: &mut dyn EventSink) -> Flow {
+        let mut pieces = Vec::new();
+        self.splitter.finish(|piece| pieces.push(piece));
+        if self.pieces(&pieces, sink).is_break() {
+            return Flow::Break(());
+        }
+        self.logprobs(Vec::new(), sink)
+    }
+
     /// More words or thoughts.
     fn say(&mut self, thoughts: bool, words: Wtf8<'_>, sink: &mut dyn EventSink) -> Flow {
         if self.open.as_ref().is_none_or(|open| open.thoughts != thoughts) {
@@ -190,11 +240,18 @@ impl State {
     }
 
     /// Log probabilities of the words of the same line, where they are the answer's.
-    fn logprobs(&mut self, list: Vec<wire::LogProb<'_>>, sink: &mut dyn EventSink) -> Flow {
-        if !matches!(self.open, Some(Open { thoughts: false, .. })) {
+    fn logprobs(&mut self, list: Vec<TokenLogProb>, sink: &mut dyn EventSink) -> Flow {
+        let mut content = std::mem::take(&mut self.waiting);
+        content.extend(list);
+        if self.splitter.holds() {
+            content.truncate(WAITING);
+            self.waiting = content;
             return Flow::Continue(());
         }
-        let delta = Delta::LogProbs(Cow::Owned(part::logprobs(list)));
+        if content.is_empty() || !matches!(self.open, Some(Open { thoughts: false, .. })) {
+            return Flow::Continue(());
+        }
+        let delta = Delta::LogProbs(Cow::Owned(LogProbs { content, refusal: Vec::new() }));
         sink.event(Event::Delta { choice: 0, part: self.part(), delta })
     }
 
@@ -213,7 +270,7 @@ impl State {
 
     /// A part that is whole in one line.
     fn whole(&mut self, start: PartStart<'_>, delta: Delta<'_>, sink: &mut dyn EventSink) -> Flow {
-        if self.begin(start, sink).is_break() {
+        if self.release(sink).is_break() || self.begin(start, sink).is_break() {
             return Flow::Break(());
         }
         let part = self.part();
@@ -225,7 +282,7 @@ impl State {
 
     fn end(&mut self, reason: &str, counts: Option<llm_types::Usage>, sink: &mut dyn EventSink) -> Flow {
         self.done = true;
-        if self.close(sink).is_break() {
+        if self.release(sink).is_break() || self.close(sink).is_break() {
             return Flow::Break(());
         }
         if let Some(usage) = counts

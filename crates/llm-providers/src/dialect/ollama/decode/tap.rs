@@ -8,7 +8,7 @@ use super::super::wire::Reply;
 use super::error::broke_off;
 use super::finish::usage;
 use super::stream::unreadable;
-use crate::codec::{Seen, StreamTap};
+use crate::codec::{Memo, Seen, StreamTap};
 use crate::frame::JsonLines;
 
 /// Watches a streamed answer.
@@ -48,7 +48,7 @@ impl Tap {
             return Seen::Failed(broke_off(error));
         }
         if line.done == Some(true) {
-            self.usage = usage(line);
+            self.usage = usage(line, &Memo::default());
             self.done = true;
             return Seen::Done;
         }

@@ -16,6 +16,7 @@ use super::wire::{Options, Raw, Request};
 use crate::codec::{EncodeCx, Memo};
 use crate::dialect::custom;
 use crate::dialect::name::Ids;
+use crate::estimate;
 
 /// Why a field is left out that has no counterpart.
 pub(super) const NO_COUNTERPART: &str = "ollama has no counterpart";
@@ -118,7 +119,8 @@ pub(super) fn call(request: &ChatRequest, cx: &mut EncodeCx<'_>) -> Result<(&'st
         body.options = Some(options);
     }
     let path = if prompt.is_some() { "/api/generate" } else { "/api/chat" };
-    let memo = Memo { custom_tools: custom::names(tooling), ..Memo::default() };
+    let prompt = Some(estimate::prompt(request));
+    let memo = Memo { custom_tools: custom::names(tooling), prompt, ..Memo::default() };
     Ok((path, written(&body)?, memo))
 }
 

@@ -68,7 +68,15 @@ impl<'r> Encoder<'r, '_> {
             self.changes.dropped("max_tokens", "`max_completion_tokens` is given too");
         }
         options.num_predict = max_completion_tokens.or(*max_tokens);
-        options.stop = (!stop.is_empty()).then(|| stop.iter().map(Into::into).collect());
+        let mut stops = Vec::with_capacity(stop.len());
+        for (index, text) in stop.iter().enumerate() {
+            if text.is_empty() {
+                self.changes.dropped(format!("stop[{index}]"), "an answer does not end at an empty text");
+            } else {
+                stops.push(text.into());
+            }
+        }
+        options.stop = (!stops.is_empty()).then_some(stops);
     }
 
     /// Whether the model thinks, or how much.

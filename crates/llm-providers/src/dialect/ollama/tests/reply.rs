@@ -102,3 +102,27 @@ fn failures_are_classified() {
     let told = read(&plain("the model broke")).unwrap_err();
     assert_eq!((told.kind, told.message.as_str()), (ErrorKind::Internal, "the model broke"));
 }
+
+#[test]
+fn thoughts_between_tags_are_thoughts() {
+    let said = |content: &str| kinds(&read(&json!({"message": {"content": content}, "done": true})).unwrap());
+    assert_eq!(said("<think>\nHm.</think>Red."), ["thought \nHm.", "text Red."]);
+    assert_eq!(said("<think>Hm"), ["thought Hm"]);
+    assert_eq!(said("Write </think> behind it."), ["text Write </think> behind it."]);
+    let reply = read(&json!({"response": "<think>Hm.</think>Red.", "done": true})).unwrap();
+    assert_eq!(kinds(&reply), ["thought Hm.", "text Red."]);
+}
+
+#[test]
+fn a_prompt_that_nobody_counts_is_estimated() {
+    let prompt = "What is a harbour? ".repeat(20);
+    let (wire, _) =
+        try_send(ChatRequest::new([llm_types::chat::Message::user(prompt.as_str())]), PLAIN).unwrap();
+    let used = |body: Value| read_as(body.to_string().as_bytes(), &wire.memo).unwrap().usage.unwrap();
+    let usage = used(json!({"message": {"content": "A"}, "done": true, "eval_count": 7}));
+    assert!(usage.estimated && (80..120).contains(&usage.input), "{usage:?}");
+    assert_eq!(usage.output, 7);
+    let usage =
+        used(json!({"message": {"content": "A"}, "done": true, "prompt_eval_count": 0, "eval_count": 7}));
+    assert_eq!((usage.input, usage.estimated), (0, false));
+}

@@ -166,3 +166,16 @@ fn a_text_is_gone_on_with_where_a_client_asks_for_that() {
     );
     assert!(changes.is_empty());
 }
+
+#[test]
+fn an_empty_text_ends_no_answer() {
+    let request = |stop: Value| {
+        asked(&json!({"model": "m", "stop": stop, "messages": [{"role": "user", "content": "q"}]}))
+    };
+    let (body, changes) = send(request(json!(["x", ""])), PLAIN);
+    assert_eq!(body["options"]["stop"], json!(["x"]));
+    assert_eq!(changes, ["dropped stop[1]"]);
+    let (body, changes) = send(request(json!([""])), PLAIN);
+    assert!(body["options"]["stop"].is_null(), "{body}");
+    assert_eq!(changes, ["dropped stop[0]"]);
+}

@@ -112,3 +112,36 @@ fn a_tap_sees_content_errors_and_the_end() {
     assert!(matches!(tap.see(b"{\"error\":\"x\"}\n"), Seen::Failed(_)));
     assert!(matches!(tap.see(b"nonsense\n"), Seen::Error(_)));
 }
+
+#[test]
+fn thoughts_between_tags_are_thoughts_wherever_they_are_cut() {
+    let check = |content: &str, expect: &[&str]| {
+        let cuts = (0..=content.len()).filter(|cut| content.is_char_boundary(*cut));
+        for (before, after) in cuts.map(|cut| content.split_at(cut)) {
+            let words = |words: &str| line(json!({"role": "assistant", "content": words}));
+            let text = stream(&[words(before), words(after), end("stop")]);
+            let reply = gather([text.as_bytes()], &Memo::default()).unwrap();
+            assert_eq!(kinds(&reply), expect, "{before}|{after}");
+            assert_eq!(reply.finish(), Some(FinishKind::Stop));
+        }
+    };
+    check("\n<think>Hm. é</think>\nRed.", &["thought Hm. é", "text \nRed."]);
+    check("<think>Hm </thi", &["thought Hm </thi"]);
+    check("<thin", &["text <thin"]);
+    check("Write </think> behind it.", &["text Write </think> behind it."]);
+}
+
+#[test]
+fn probabilities_of_words_that_are_held_back_come_with_them() {
+    let mut held = line(json!({"content": "<"}));
+    held["logprobs"] = json!([{"token": "<", "logprob": -0.5}]);
+    let mut next = line(json!({"content": "b>"}));
+    next["logprobs"] = json!([{"token": "b>", "logprob": -0.25}]);
+    for lines in [vec![held.clone(), next, end("stop")], vec![held, end("stop")]] {
+        let text = stream(&lines);
+        let reply = gather([text.as_bytes()], &Memo::default()).unwrap();
+        let told = &reply.choices[0].logprobs.as_ref().unwrap().content;
+        assert_eq!(told.len(), lines.len() - 1, "{told:?}");
+        assert_eq!(told[0].token, "<");
+    }
+}

@@ -5,7 +5,8 @@ use llm_types::{Dialect, Extra, RawValue, Result, Str, wire_struct};
 
 use super::super::wire::{self, ImageUrl, Lossy, ReplyContent, ReplyMessage, Written, without_padding};
 use super::decode::{Habits, keep_raw};
-use super::{citation, error, think};
+use super::{citation, error};
+use crate::dialect::think;
 
 wire_struct! {
     /// A part of a list where OpenAI has a string: Mistral's thoughts, Databricks' reasoning.
@@ -132,7 +133,7 @@ pub(super) fn mint_id() -> String {
 }
 
 fn push_text(parts: &mut Vec<Part>, content: &str, habits: Habits) {
-    let (thoughts, text) = if habits.think_tags { think::split(content) } else { ("", content) };
+    let (thoughts, text) = if habits.think_tags { think::TEMPLATE.split(content) } else { ("", content) };
     if !thoughts.is_empty() {
         parts.push(Part::Reasoning(Reasoning { text: thoughts.to_owned(), ..Reasoning::default() }));
     }

@@ -18,7 +18,6 @@ mod shape;
 mod splice;
 mod stream;
 mod tap;
-mod think;
 mod tool;
 mod turns;
 mod usage;

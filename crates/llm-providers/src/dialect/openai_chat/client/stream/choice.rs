@@ -13,9 +13,9 @@ use super::super::content::{self, ContentPart};
 use super::super::decode::{self, Habits};
 use super::super::error;
 use super::super::finish::{Ended, ended};
-use super::super::think::{Piece, Splitter};
 use super::part::{Kind, Parts};
 use super::tool::Calls;
+use crate::dialect::think::{self, Piece, Splitter};
 
 /// Whether the text of thoughts was handed on already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Choice {
         Self {
             parts: Parts::new(index),
             calls: Calls::default(),
-            splitter: habits.think_tags.then(Splitter::default),
+            splitter: habits.think_tags.then(|| Splitter::of(&think::TEMPLATE)),
             marks: Marks::default(),
             audio: None,
             finish: None,
