@@ -30,6 +30,7 @@ mod failover_stream;
 mod fetch;
 mod files;
 mod files_inline;
+mod files_named;
 mod files_shapes;
 mod foundry;
 mod front_faults;
