@@ -63,6 +63,7 @@ mod money;
 mod openapi;
 mod own_api;
 mod own_api_kept;
+mod own_api_named;
 mod own_api_sound;
 mod own_api_usage;
 mod pass;

@@ -5,12 +5,13 @@
 //! the master key may name one. Nothing is ever known of containers and caches.
 
 use llm_providers::bulk::{self, NamedFile};
+use llm_providers::codec::ServerCodec;
 use llm_providers::mark::MarkedId;
 use llm_router::Group;
 use llm_types::{ApiError, BatchForm, Dialect, ErrorKind, Head, Result};
 
 use crate::backend::Backend;
-use crate::front;
+use crate::front::{self, Front};
 use crate::owner::{Limit, Owner};
 use crate::principal::{Principal, Right};
 use crate::snapshot::Snapshot;
@@ -78,6 +79,37 @@ pub(crate) fn check_line(
     };
     match refers(front.dialect, asked) {
         Some((param, what)) => Err(of_the_account(&param, what)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a call of a provider's own API that names what the account keeps: nothing of it is changed on its way.
+///
+/// # Errors
+/// Where it does, and where nobody can tell.
+pub(crate) fn check_plain(front: &Front, codec: &dyn ServerCodec, head: Option<&Head>) -> Result<()> {
+    const NAMING: [Dialect; 4] =
+        [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Anthropic, Dialect::Gemini];
+    let refused = |message| Err(ApiError::new(ErrorKind::Permission, message).with_code("route_not_allowed"));
+    let Some(head) = head else {
+        if !NAMING.contains(&front.dialect) {
+            return Ok(());
+        }
+        let message = "this body cannot be read, so that nobody knows what it names of the account behind it, which is \
+                       everybody's: send it as JSON, uncompressed";
+        return refused(message.to_owned());
+    };
+    let stored = match codec.owned(head) {
+        Ok(owned) => owned.map(|owned| owned.param.to_owned()),
+        Err(error) => Some(error.param.clone().unwrap_or_default()),
+    };
+    let named = || refers(front.dialect, head).map(|(param, _)| param);
+    match stored.or_else(|| codec.refers(head)).or_else(named) {
+        Some(param) => refused(format!(
+            "`{param}` names what the account behind this route keeps for everybody: call {}, which tells keys apart, \
+             send it itself, or let the key's routes name this route",
+            front.route()
+        )),
         None => Ok(()),
     }
 }
