@@ -186,6 +186,9 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         quirks,
         rules,
         rules_from,
+        // A configuration has none of the next two.
+        moved: _,
+        refused: _,
         key_rules,
         model_names,
         families,

@@ -298,6 +298,8 @@ impl Provider {
             bare_names: row.bare_names,
             models: row.models,
             rules_from: row.rules_from,
+            moved: BTreeMap::new(),
+            refused: BTreeMap::new(),
             families: row.families,
             aws_service: row.aws_service,
             batches: None,

@@ -143,6 +143,18 @@ fn families_of_openai_models() {
 }
 
 #[test]
+fn names_that_lead_elsewhere_lead_to_rows() {
+    let table = ProviderTable::builtin();
+    for row in table.iter() {
+        assert!(row.moved.values().all(|other| table.get(other).is_some()), "{}", row.name);
+    }
+    let databricks = table.get("databricks").unwrap();
+    let path = |model: &str| databricks.quirks_for(model, None).find_map(|quirks| quirks.path.clone());
+    assert_eq!(path("main.ai.gpt").as_deref(), Some("../ai-gateway/mlflow/v1/chat/completions"));
+    assert_eq!(path("databricks-claude-opus-5-5"), None);
+}
+
+#[test]
 fn answers_of_openai_and_azure_pass_unread() {
     for name in ["openai", "azure", "hosted_vllm"] {
         let spec = ProviderTable::builtin().get(name).unwrap();
