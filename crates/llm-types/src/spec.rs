@@ -73,6 +73,9 @@ pub struct ProviderSpec {
     /// Name of another row whose rules hold here too, before this row's own.
     #[serde(default)]
     pub rules_from: Option<String>,
+    /// What stands here before the names that those rules are about: `openai/` where `gpt-5` is `openai/gpt-5`.
+    #[serde(default)]
+    pub rules_under: String,
     /// Prefixes of a model name that make it another row's: with `"mantle/" = "bedrock_mantle"` the model `mantle/x` is
     /// that row's `x`.
     #[serde(default)]

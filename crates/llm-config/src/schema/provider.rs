@@ -298,6 +298,7 @@ impl Provider {
             bare_names: row.bare_names,
             models: row.models,
             rules_from: row.rules_from,
+            rules_under: String::new(),
             moved: BTreeMap::new(),
             refused: BTreeMap::new(),
             families: row.families,

@@ -140,6 +140,15 @@ fn families_of_openai_models() {
     check("openai", "gpt-4-turbo", None, &[], &["response_format"]);
     // Azure has the same families.
     check("azure", "gpt-5-mini", None, &["top_p"], &["verbosity"]);
+    // And GitHub, under their maker's name.
+    check("github", "openai/o3", None, &["top_p", "stop", "parallel_tool_calls"], &["tools"]);
+    check("github", "openai/gpt-5", None, &["top_p", "stop"], &["verbosity"]);
+    check("github", "openai/gpt-5-chat", None, &["reasoning_effort"], &["top_p", "stop"]);
+    check("github", "mistral-ai/o3", None, &[], &["top_p", "stop"]);
+    let github = ProviderTable::builtin().get("github").unwrap();
+    let clamped =
+        github.quirks_for("openai/gpt-5", None).any(|quirks| quirks.clamp.contains_key("temperature"));
+    assert!(clamped);
 }
 
 #[test]
