@@ -26,6 +26,7 @@ mod jwt;
 mod kept;
 mod linger;
 mod models;
+mod named;
 mod openapi;
 mod owner;
 mod patience;

@@ -175,6 +175,22 @@ impl Limit {
         self.owner.is_some() || self.dialect.is_some() || self.thinker.is_some()
     }
 
+    /// Holds the request to one account.
+    ///
+    /// # Errors
+    /// Where it is held to another one already: nobody has both.
+    pub(crate) fn hold_to(&mut self, owner: &Owner, param: &str) -> Result<()> {
+        if self.owner.as_ref().is_some_and(|other| !other.is_with(owner)) {
+            let message = format!(
+                "`{param}` is kept at another account than what else the request names: nobody has both, so send \
+                 one of them itself"
+            );
+            return Err(ApiError::bad_request(message).with_param(param.to_owned()));
+        }
+        self.owner = Some(owner.clone());
+        Ok(())
+    }
+
     /// What stands against a deployment.
     pub(crate) fn against(
         &self,
@@ -182,7 +198,7 @@ impl Limit {
         star: Option<&str>,
     ) -> Option<&'static str> {
         if self.owner.as_ref().is_some_and(|owner| !owner.shares_with(deployment)) {
-            return Some("another account made what the request goes on from");
+            return Some("another account keeps what the request names");
         }
         if self.thinker.as_ref().is_some_and(|(thinker, dialect)| {
             !thinker.shares_with(deployment) && speaks(deployment, star, *dialect)

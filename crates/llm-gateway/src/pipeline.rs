@@ -36,7 +36,7 @@ use crate::snapshot::Snapshot;
 use crate::spool::Read;
 use crate::stop::Stop;
 use crate::ticket::Ticket;
-use crate::{intake, models, respond};
+use crate::{intake, models, named, respond};
 
 /// A request that has just come.
 #[derive(Debug)]
@@ -242,6 +242,8 @@ fn limit(
         }
         limit.dialect = Some(dialects);
     }
+    let head = named::hold(snapshot, principal, front.dialect, head, &mut limit)?;
+    named::check(&limit, group, star)?;
     let Some(keepers) = snapshot.owners.speaking(front.dialect) else {
         return Ok((head, limit, left_out));
     };
@@ -251,7 +253,7 @@ fn limit(
                 return Err(owner::unknown(param));
             }
             if let Some(word) = &id.owner {
-                limit.owner = Some(keepers.find(word).ok_or_else(|| owner::gone(param))?.clone());
+                limit.hold_to(keepers.find(word).ok_or_else(|| owner::gone(param))?, param)?;
                 limit.check(group, star, param)?;
             }
             head

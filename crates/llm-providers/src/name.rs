@@ -67,10 +67,18 @@ fn provider<'t, 'm>(table: &'t ProviderTable, model: &'m str) -> Result<(&'t Arc
         return Err(ApiError::new(ErrorKind::Internal, error));
     }
     if let Some((prefix, rest)) = model.split_once('/') {
-        return match table.get(prefix) {
-            Some(spec) => Ok((spec, rest)),
-            None => Err(unknown(table, model, prefix)),
+        let Some(spec) = table.get(prefix) else {
+            return Err(unknown(table, model, prefix));
         };
+        if let Some((_, instead)) = spec.refused.iter().find(|(start, _)| rest.starts_with(start.as_str())) {
+            let message = format!("`{model}` is not called by this name: {instead}");
+            return Err(ApiError::new(ErrorKind::NotFound, message).with_param("model"));
+        }
+        let moved = spec
+            .moved
+            .iter()
+            .find_map(|(start, row)| Some((table.get(row)?, rest.strip_prefix(start.as_str())?)));
+        return Ok(moved.unwrap_or((spec, rest)));
     }
     let owns = |spec: &&Arc<ProviderSpec>| spec.bare_names.iter().any(|glob| glob_matches(glob, model));
     match table.iter().find(owns) {
@@ -125,6 +133,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_nothing_is_called_by_says_what_to_write() {
+        let check = |model: &str, says: &str| {
+            let error = resolve(ProviderTable::builtin(), model).unwrap_err();
+            assert!(error.message.contains(says), "{}", error.message);
+        };
+        check("huggingface/http://127.0.0.1:8080", "`api_base`");
+        check("huggingface/https://x.endpoints.huggingface.cloud", "`api_base`");
+        check("bedrock/async_invoke/amazon.nova-2", "write bedrock/MODEL");
+    }
+
+    #[test]
     fn names_are_resolved() {
         let check = |model: &str, provider: &str, own: &str| {
             let (spec, rest) = resolve(ProviderTable::builtin(), model).unwrap();
@@ -133,6 +152,16 @@ mod tests {
         check("openai/gpt-4o", "openai", "gpt-4o");
         check("custom_openai/x", "openai", "x");
         check("gpt-4o", "openai", "gpt-4o");
+        check("bedrock/mantle/openai.gpt-oss-120b", "bedrock_mantle", "openai.gpt-oss-120b");
+        check("bedrock/mantle/us-west-2/openai.gpt-5.5", "bedrock_mantle", "us-west-2/openai.gpt-5.5");
+        check("bedrock/openai/arn:aws:bedrock:x", "bedrock", "arn:aws:bedrock:x");
+        check(
+            "jp.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "bedrock",
+            "jp.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        );
+        check("au.anthropic.claude-x", "bedrock", "au.anthropic.claude-x");
+        check("us-gov.amazon.nova-lite-v1:0", "bedrock", "us-gov.amazon.nova-lite-v1:0");
         check("o3-mini", "openai", "o3-mini");
         check("ft:gpt-4o-mini:org::id", "openai", "ft:gpt-4o-mini:org::id");
         check("text-embedding-3-small", "openai", "text-embedding-3-small");

@@ -130,7 +130,11 @@ fn borrow_rules(rows: &mut [ProviderSpec]) {
         .filter_map(|(index, row)| {
             let from = row.rules_from.as_deref()?;
             let lender = rows.iter().find(|other| other.name == from)?;
-            Some((index, lender.rules.clone()))
+            let mut rules = lender.rules.clone();
+            for glob in rules.iter_mut().flat_map(|rule| rule.models.iter_mut().chain(&mut rule.except)) {
+                glob.insert_str(0, &row.rules_under);
+            }
+            Some((index, rules))
         })
         .collect();
     for (index, mut rules) in lent {
@@ -186,6 +190,10 @@ pub fn merge(known: &mut ProviderSpec, user: ProviderSpec) {
         quirks,
         rules,
         rules_from,
+        // A configuration has none of the next three.
+        rules_under: _,
+        moved: _,
+        refused: _,
         key_rules,
         model_names,
         families,

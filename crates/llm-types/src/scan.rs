@@ -154,7 +154,8 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    fn enter(&mut self, depth: usize) -> Result<(), Fault> {
+    /// Passes the brace that opens a collection.
+    pub(crate) fn enter(&mut self, depth: usize) -> Result<(), Fault> {
         if depth >= DEPTH_LIMIT {
             return Err(self.fault("nested more than 128 deep"));
         }

@@ -73,6 +73,16 @@ pub struct ProviderSpec {
     /// Name of another row whose rules hold here too, before this row's own.
     #[serde(default)]
     pub rules_from: Option<String>,
+    /// What stands here before the names that those rules are about: `openai/` where `gpt-5` is `openai/gpt-5`.
+    #[serde(default)]
+    pub rules_under: String,
+    /// Prefixes of a model name that make it another row's: with `"mantle/" = "bedrock_mantle"` the model `mantle/x` is
+    /// that row's `x`.
+    #[serde(default)]
+    pub moved: BTreeMap<String, String>,
+    /// Prefixes of a model name that nothing is called by, and what to write instead.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
     /// Keys that are sent in another way than `auth`; the first rule that applies wins.
     #[serde(default)]
     pub key_rules: Vec<KeyRule>,

@@ -24,10 +24,10 @@ use crate::admit::{TAGS, tags};
 use crate::attempt::Delivery;
 use crate::beside::Beside;
 use crate::body::ClientBody;
-use crate::intake;
 use crate::respond::{self, Failed};
 use crate::through::{self, Fault};
 use crate::ticket::{Account, Ticket};
+use crate::{intake, named};
 
 /// What the lines of a file ask.
 struct Survey {
@@ -237,10 +237,13 @@ impl Visit {
                 found.insert(Survey { serving, model: model.to_owned(), bound, requests })
             }
         };
-        self.check_beside(&survey.serving, line.asked(), desk).map_err(|mut error| {
-            error.message = format!("line {number} of the file: {}", error.message);
-            error
-        })?;
+        let known = named::check_line(&self.snapshot, &desk.principal, endpoint, line.asked());
+        known.and_then(|()| self.check_beside(&survey.serving, line.asked(), desk)).map_err(
+            |mut error| {
+                error.message = format!("line {number} of the file: {}", error.message);
+                error
+            },
+        )?;
         if let Some(requests) = &mut survey.requests {
             requests.add(&line)?;
         }

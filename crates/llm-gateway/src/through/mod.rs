@@ -48,6 +48,7 @@ use crate::belief::Belief;
 use crate::beside::{Beside, UNBOUNDED};
 use crate::body::ClientBody;
 use crate::gateway::{Gateway, Running};
+use crate::named;
 use crate::place::Place;
 use crate::principal::{Principal, Right};
 use crate::respond::{self, Failed, Served};
@@ -167,8 +168,11 @@ impl Visit {
         let route = self.route();
         principal.who.check_route(&route)?;
         let all = matches!(principal.right, Right::Master | Right::Open);
-        if all || principal.who.is_granted(&route) || (reading.front.is_some() && way.known) {
+        if all || principal.who.is_granted(&route) {
             return Ok(());
+        }
+        if let Some((front, codec)) = reading.front.filter(|_| way.known) {
+            return named::check_plain(front, codec, reading.head.as_ref());
         }
         let message = format!(
             "this key may not call {route}: the account behind it is everybody's, so the key's routes have to name \

@@ -142,6 +142,18 @@ fn urls_hold_the_region_and_the_model() {
         "bedrock/arn:aws:bedrock:us-east-2:000000000000:application-inference-profile/abc",
         "https://bedrock-runtime.us-east-2.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-2%3A000000000000%3Aapplication-inference-profile%2Fabc/converse",
     );
+    let path = "https://bedrock-mantle.us-west-2.api.aws/v1/model/openai.gpt-oss-120b/converse";
+    check("bedrock_mantle/us-west-2/openai.gpt-oss-120b", path);
+    check("bedrock/mantle/us-west-2/openai.gpt-oss-120b", path);
+    let mantle =
+        target("bedrock/mantle/us-west-2/openai.gpt-oss-120b", TargetOptions::default(), &keys).unwrap();
+    let signed = call(&mantle);
+    assert!(signed.headers()["authorization"].to_str().unwrap().contains("/us-west-2/bedrock-mantle/"));
+    let own =
+        target("bedrock/chat_completions/us-west-2/openai.gpt-oss-20b-1:0", TargetOptions::default(), &keys);
+    let own = own.unwrap();
+    assert_eq!((own.dialect(), own.model()), (llm_types::Dialect::OpenaiChat, "openai.gpt-oss-20b-1:0"));
+    assert_eq!(own.host(), Some("bedrock-runtime.us-west-2.amazonaws.com"));
     let own = TargetOptions {
         api_base: Some("https://vpce-1.bedrock-runtime.eu-north-1.vpce.amazonaws.com".into()),
         ..TargetOptions::default()

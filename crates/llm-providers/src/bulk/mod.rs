@@ -11,10 +11,12 @@ mod id;
 pub mod inline;
 mod line;
 mod lines;
+mod named;
 mod object;
 
 pub use form::{batch_path, create, shown as shown_batch};
 pub use id::{mark, read};
 pub use line::{Line, answer_body};
 pub use lines::Lines;
+pub use named::{NamedFile, named_cache, named_container, named_files, with_own_files};
 pub use object::{Batch, Tag, batch, file, file_name, own_name, page, tagged};

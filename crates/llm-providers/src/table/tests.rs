@@ -140,6 +140,27 @@ fn families_of_openai_models() {
     check("openai", "gpt-4-turbo", None, &[], &["response_format"]);
     // Azure has the same families.
     check("azure", "gpt-5-mini", None, &["top_p"], &["verbosity"]);
+    // And GitHub, under their maker's name.
+    check("github", "openai/o3", None, &["top_p", "stop", "parallel_tool_calls"], &["tools"]);
+    check("github", "openai/gpt-5", None, &["top_p", "stop"], &["verbosity"]);
+    check("github", "openai/gpt-5-chat", None, &["reasoning_effort"], &["top_p", "stop"]);
+    check("github", "mistral-ai/o3", None, &[], &["top_p", "stop"]);
+    let github = ProviderTable::builtin().get("github").unwrap();
+    let clamped =
+        github.quirks_for("openai/gpt-5", None).any(|quirks| quirks.clamp.contains_key("temperature"));
+    assert!(clamped);
+}
+
+#[test]
+fn names_that_lead_elsewhere_lead_to_rows() {
+    let table = ProviderTable::builtin();
+    for row in table.iter() {
+        assert!(row.moved.values().all(|other| table.get(other).is_some()), "{}", row.name);
+    }
+    let databricks = table.get("databricks").unwrap();
+    let path = |model: &str| databricks.quirks_for(model, None).find_map(|quirks| quirks.path.clone());
+    assert_eq!(path("main.ai.gpt").as_deref(), Some("../ai-gateway/mlflow/v1/chat/completions"));
+    assert_eq!(path("databricks-claude-opus-5-5"), None);
 }
 
 #[test]
