@@ -95,7 +95,9 @@ async fn what_the_account_keeps_is_named_only_by_whom_the_route_is_granted() {
             plain.as_object_mut().unwrap().remove(name);
         }
         for name in ["input", "messages"] {
-            plain.get_mut(name).map(|member| *member = user(json!({"type": "text", "text": "file_id"})));
+            if let Some(member) = plain.get_mut(name) {
+                *member = user(json!({"type": "text", "text": "file_id"}));
+            }
         }
         let reply = stand.post(&bounded, path, &plain).await;
         assert_eq!(reply.status, 200, "{path} {plain}: {}", reply.text());
