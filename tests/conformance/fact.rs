@@ -30,12 +30,8 @@ fn stated(case: &Case) -> Facts {
     let body = case.recording.response.json();
     match case.recording.provider.as_str() {
         // Thoughts between tags in the text are thoughts.
-        "huggingface" => facts.choices.iter_mut().for_each(|choice| {
-            if let Some(rest) = choice.text.strip_prefix("<think>") {
-                let (thoughts, text) = rest.split_once("</think>").unwrap_or((rest, ""));
-                (choice.reasoning, choice.text) = (thoughts.to_owned(), text.to_owned());
-            }
-        }),
+        "huggingface" => told_apart(&mut facts, ("<think>", "</think>")),
+        "bedrock" => told_apart(&mut facts, ("<thinking>", "</thinking>")),
         // The finish reason is an empty text, and thoughts come as details only.
         "snowflake" => facts.choices.iter_mut().for_each(|choice| {
             let calls = !choice.tool_calls.is_empty();
@@ -52,6 +48,16 @@ fn stated(case: &Case) -> Facts {
         _ => {}
     }
     facts
+}
+
+/// Puts what stands between tags at the beginning of a text where thoughts are.
+fn told_apart(facts: &mut Facts, (open, close): (&str, &str)) {
+    for choice in &mut facts.choices {
+        if let Some(rest) = choice.text.strip_prefix(open) {
+            let (thoughts, text) = rest.split_once(close).unwrap_or((rest, ""));
+            (choice.reasoning, choice.text) = (thoughts.to_owned(), text.to_owned());
+        }
+    }
 }
 
 /// What the books must say was used.
