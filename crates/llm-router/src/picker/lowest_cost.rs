@@ -16,7 +16,7 @@ use crate::record::{Reason, Verdict};
 const TYPICAL: u64 = 1000;
 /// In a larger group not everybody is asked how long it takes: that lies elsewhere in memory, and the price does not.
 const MANY: usize = 192;
-const ASKED: usize = 96;
+const ASKED: usize = 64;
 /// Of this many of the others one is asked.
 const SOME: usize = 16;
 /// Parts of a group up to whose ends the weight of equals is noted.
